@@ -1,0 +1,1 @@
+"""Run configurations (TOML) and Micro-Manager configurations (.cfg) that ship with rtsmlm."""

@@ -1,0 +1,1 @@
+"""Real-time single-molecule localization microscopy."""

@@ -1,0 +1,118 @@
+"""CameraCalibration: raw camera values to detected photons, and pixels to nm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.errors import CalibrationError
+from rtsmlm.frames import Pixels
+from rtsmlm.localizations import F32
+
+Map: TypeAlias = float | F32
+"""One number for the whole sensor, or a map of shape (height, width)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraCalibration:
+    """What turns ADU into detected photons and columns into nm.
+
+    Detected photons are photo-electrons: shot noise and the CRLB count those, so the quantum
+    efficiency stays out. ``photons = (adu - offset_adu) * e_per_adu / em_gain``.
+    """
+
+    pixel_nm: float
+    """Pixel side in the sample plane."""
+    offset_adu: Map = 100.0
+    """Camera value in the dark, number or map."""
+    e_per_adu: Map = 1.0
+    """Electrons per ADU (conversion gain, before EM gain is divided out), number or map."""
+    em_gain: float = 1.0
+    """Mean electron multiplication; 1 for a camera without."""
+    read_noise_e: Map = 0.0
+    """RMS read noise in electrons at the output (before EM gain is divided out)."""
+
+    def __post_init__(self) -> None:
+        shapes = {
+            np.shape(m) for m in (self.offset_adu, self.e_per_adu, self.read_noise_e) if np.ndim(m)
+        }
+        if len(shapes) > 1:
+            raise CalibrationError(
+                f"camera maps differ in shape: {sorted(shapes)}; all must match the frames"
+            )
+        positive = {"pixel_nm": self.pixel_nm, "em_gain": self.em_gain, "e_per_adu": self.e_per_adu}
+        for name, value in positive.items():
+            if not np.all(np.isfinite(value)) or np.min(value) <= 0:
+                raise CalibrationError(
+                    f"camera.{name} is {np.min(value)}; it must be finite and above 0 everywhere"
+                )
+
+    @property
+    def has_em_gain(self) -> bool:
+        """True for an EMCCD in use; its excess noise doubles every variance."""
+        return self.em_gain > 1.0
+
+    @property
+    def excess_noise(self) -> float:
+        """Squared excess noise factor F² of the gain register: 2 at high EM gain, 1 without."""
+        return 2.0 if self.has_em_gain else 1.0
+
+    @property
+    def map_shape(self) -> tuple[int, int] | None:
+        """Shape of the per-pixel maps, None where the calibration is all numbers."""
+        for value in (self.offset_adu, self.e_per_adu, self.read_noise_e):
+            if isinstance(value, np.ndarray):
+                return value.shape[0], value.shape[1]
+        return None
+
+    def check_frame_shape(self, shape: tuple[int, int]) -> None:
+        """Raise `CalibrationError` if the maps do not fit frames of this shape."""
+        if self.map_shape is not None and self.map_shape != shape:
+            raise CalibrationError(
+                f"camera maps are {self.map_shape} pixels, the frames {shape}; give maps of the "
+                "same region of interest (camera.maps, camera.roi)"
+            )
+
+    def to_photons(self, pixels: Pixels) -> F32:
+        """Return detected photons per pixel, negative where read noise wins.
+
+        Signed on purpose: clipping at zero would bias the background upwards.
+
+        Parameters
+        ----------
+        pixels
+            Raw frames in ADU, shape (..., height, width).
+        """
+        gain = np.float32(1.0 / self.em_gain) * np.asarray(self.e_per_adu, dtype=np.float32)
+        offset = np.asarray(self.offset_adu, dtype=np.float32)
+        return np.asarray((pixels - offset) * gain, dtype=np.float32)
+
+    def read_variance(self) -> Map:
+        """Return the variance of the read noise in photons², number or map."""
+        noise = np.asarray(self.read_noise_e, dtype=np.float32) / np.float32(self.em_gain)
+        variance = noise * noise
+        return variance if variance.ndim else float(variance)
+
+    def cropped(self, x: int, y: int, width: int, height: int) -> CameraCalibration:
+        """Return the calibration of a region of interest given in pixels."""
+
+        def crop(value: Map) -> Map:
+            if isinstance(value, np.ndarray):
+                return np.ascontiguousarray(value[y : y + height, x : x + width])
+            return value
+
+        return replace(
+            self,
+            offset_adu=crop(self.offset_adu),
+            e_per_adu=crop(self.e_per_adu),
+            read_noise_e=crop(self.read_noise_e),
+        )
+
+
+def map_or_number(values: NDArray[np.floating]) -> Map:
+    """Return a float32 map, or one number where all values are equal."""
+    flat = np.asarray(values, dtype=np.float32)
+    return float(flat.flat[0]) if np.ptp(flat) == 0 else flat
