@@ -112,6 +112,17 @@ class CameraCalibration:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedCalibration:
+    """What a camera or a file states of its calibration; None where it says nothing."""
+
+    pixel_nm: float | None = None
+    offset_adu: float | None = None
+    e_per_adu: float | None = None
+    em_gain: float | None = None
+    read_noise_e: float | None = None
+
+
 def map_or_number(values: NDArray[np.floating]) -> Map:
     """Return a float32 map, or one number where all values are equal."""
     flat = np.asarray(values, dtype=np.float32)

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -113,7 +113,7 @@ class MovieSettings(Settings):
 class PsfSettings(Settings):
     """The point-spread function."""
 
-    sigma_nm: float | Literal["auto"] = "auto"
+    sigma_nm: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     """Standard deviation of the Gaussian PSF; auto measures it on the first frames."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from threading import Event
 from typing import Protocol
 
-from rtsmlm.calibration import CameraCalibration
+from rtsmlm.calibration import StatedCalibration
 from rtsmlm.frames import CameraFrame, FrameBatch
 from rtsmlm.localizations import Localizations
 
@@ -34,8 +34,8 @@ class Camera(Protocol):
         ...
 
     @property
-    def calibration(self) -> CameraCalibration | None:
-        """What the camera itself knows of its calibration; None if nothing."""
+    def stated(self) -> StatedCalibration:
+        """What the camera itself states of its calibration."""
         ...
 
     def describe(self) -> Mapping[str, str]:
