@@ -43,7 +43,11 @@ class CameraCalibration:
             raise CalibrationError(
                 f"camera maps differ in shape: {sorted(shapes)}; all must match the frames"
             )
-        positive = {"pixel_nm": self.pixel_nm, "em_gain": self.em_gain, "e_per_adu": self.e_per_adu}
+        positive = {
+            "pixel_nm": self.pixel_nm,
+            "em_gain": self.em_gain,
+            "e_per_adu": self.e_per_adu,
+        }
         for name, value in positive.items():
             if not np.all(np.isfinite(value)) or np.min(value) <= 0:
                 raise CalibrationError(

@@ -51,7 +51,7 @@ class CameraSettings(Settings):
     em_gain: float | None = Field(default=None, ge=1)
     """Electron multiplication, 1 without. Not given: as stated, else 1."""
     read_noise_e: float | None = Field(default=None, ge=0)
-    """RMS read noise in electrons, before EM gain is divided out. Not given: as stated, else 1.6."""
+    """RMS read noise in electrons before EM gain is divided out. Not given: as stated, else 1.6."""
     pixel_nm: float | None = Field(default=None, gt=0)
     """Pixel side in the sample plane. Not given: as stated, else 100."""
     maps: CameraMaps = CameraMaps()
@@ -139,6 +139,8 @@ class AnalysisSettings(Settings):
     """Localize in a process of its own; false runs it in a thread of this one."""
     ring_mb: float = Field(default=128, gt=0)
     """Shared memory between acquisition and analysis."""
+    when_behind: Literal["skip", "wait"] = "skip"
+    """Ring full: record the frame and catch up later, or hold the camera's frames back."""
     batch_frames: int = Field(default=16, ge=1)
     """Most frames handed to the localizer at once; fewer when there is no backlog."""
     start_timeout_s: float = Field(default=180, gt=0)
@@ -200,6 +202,8 @@ class RunSettings(Settings):
     record: RecordSettings = RecordSettings()
     stream: StreamSettings = StreamSettings()
     results: ResultsSettings = ResultsSettings()
+    run: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    """What a finished run noted in its run.toml (versions, machine); not read."""
 
 
 def packaged(name: str) -> Path:
@@ -283,26 +287,33 @@ def _parse_override(text: str) -> dict[str, Any]:
     # A device property is "Device.Property": everything after the section's mapping is one key.
     if keys[:2] == ["micromanager", "properties"] and len(keys) > 3:
         keys = [*keys[:2], ".".join(keys[2:])]
-    try:
-        value = tomllib.loads(f"value = {raw.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = raw.strip()
-        if "," in value:
-            value = [part.strip() for part in value.split(",")]
+    value = None if raw.strip().lower() == "none" else _parse_value(raw)
     result: dict[str, Any] = {keys[-1]: value}
     for key in reversed(keys[:-1]):
         result = {key: result}
     return result
 
 
+def _parse_value(raw: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {raw.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        text = raw.strip()
+        return [part.strip() for part in text.split(",")] if "," in text else text
+
+
 def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
     """Make the file paths of a configuration relative to the file that names them."""
-    for section, key in (("replay", "movie"), ("micromanager", "config")):
-        value = data.get(section, {}).get(key)
-        if isinstance(value, str) and (base / value).is_file():
-            data[section][key] = str((base / value).resolve())
-    maps = data.get("camera", {}).get("maps", {})
+
+    def rebase(table: Any, key: str, *, if_there: bool) -> None:
+        value = table.get(key) if isinstance(table, dict) else None
+        if isinstance(value, str) and ((base / value).is_file() or not if_there):
+            table[key] = str((base / value).resolve())
+
+    rebase(data.get("replay"), "movie", if_there=True)
+    rebase(data.get("micromanager"), "config", if_there=True)
+    camera = data.get("camera")
     for key in ("offset", "gain", "variance", "stack"):
-        if isinstance(maps.get(key), str):
-            maps[key] = str((base / maps[key]).resolve())
+        maps = camera.get("maps") if isinstance(camera, dict) else None
+        rebase(maps, key, if_there=False)
     return data

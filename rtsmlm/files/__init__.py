@@ -1,1 +1,1 @@
-"""."""
+"""Raw movies in, localizations and reports out: every file format, one file each."""

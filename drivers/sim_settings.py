@@ -1,0 +1,117 @@
+"""Settings of the simulated microscope, with the sample, the optics and the camera in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.physics.camera import SensorType
+from rtsmlm.physics.dyes import DyeName
+from rtsmlm.physics.structures import StructureName
+
+PsfName = Literal["gaussian", "astigmatic", "scalar", "vectorial"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicroscopeSettings:
+    """What is on the microscope and how it is set."""
+
+    seed: int = 0
+    width: int = 256
+    """Columns of the chip."""
+    height: int = 256
+    """Rows of the chip."""
+    pixel_nm: float = 100.0
+    dye: DyeName = "AF647"
+    structure: StructureName = "filaments"
+    label_density_per_um2: float = 90.0
+    """Emitters in the sample, mean over the field of view; only a few are on at a time."""
+    emitter_count: int = 0
+    """Number of emitters; 0 takes it from the label density."""
+    depth_nm: float = 600.0
+    """Thickness of the sample about the focal plane."""
+    all_on: bool = False
+    """Start before the switch-off phase, with every emitter on, instead of all dark."""
+    imager_nm: float = 0.5
+    """Imager concentration in nM, for DNA-PAINT."""
+    psf: PsfName = "gaussian"
+    psf_sigma_nm: float = 130.0
+    """Standard deviation of the Gaussian PSF, and of the astigmatic one at its waist."""
+    astigmatism_nm: float = 70.0
+    """Astigmatism of the scalar and vectorial PSF, root mean square of the wavefront."""
+    sensor: SensorType = "sCMOS"
+    exposure_ms: float = 10.0
+    readout_ms: float = 0.0
+    """Dead time between exposures: emitters blink, no light is collected."""
+    background: float = 1.0
+    """Photons per pixel per ms at 1 kW/cm² of readout light."""
+    haze: float = 0.0
+    """Out-of-focus light of the structure, relative to the light of the emitters in focus."""
+    beam_fwhm_um: float = 40.0
+    """Width of the laser beams in the sample plane."""
+    drift_nm_per_s: float = 0.0
+    """Lateral drift, at 30 degrees to the rows."""
+    drift_z_nm_per_s: float = 0.0
+    drift_walk_nm: float = 0.0
+    """Standard deviation of the random walk after one second, along each axis."""
+
+    def __post_init__(self) -> None:
+        at_least = {
+            "width": 8,
+            "height": 8,
+            "pixel_nm": 1.0,
+            "psf_sigma_nm": 1.0,
+            "exposure_ms": 0.01,
+            "beam_fwhm_um": 0.1,
+            "seed": 0,
+            "label_density_per_um2": 0.0,
+            "emitter_count": 0,
+            "readout_ms": 0.0,
+            "background": 0.0,
+            "haze": 0.0,
+            "depth_nm": 0.0,
+            "imager_nm": 0.0,
+            "drift_walk_nm": 0.0,
+        }
+        for name, limit in at_least.items():
+            if not getattr(self, name) >= limit:
+                raise ConfigError(
+                    f"simulated microscope: {name} is {getattr(self, name)}; it must be at least "
+                    f"{limit}"
+                )
+
+    @property
+    def period_s(self) -> float:
+        """Time from frame to frame."""
+        return (self.exposure_ms + self.readout_ms) * 1e-3
+
+    @property
+    def n_emitters(self) -> int:
+        """Emitters in the sample."""
+        if self.emitter_count:
+            return self.emitter_count
+        area_um2 = self.width * self.height * (self.pixel_nm * 1e-3) ** 2
+        return max(round(self.label_density_per_um2 * area_um2), 1)
+
+
+SAMPLE_FIELDS = frozenset(
+    {
+        "seed",
+        "width",
+        "height",
+        "pixel_nm",
+        "dye",
+        "structure",
+        "label_density_per_um2",
+        "emitter_count",
+        "depth_nm",
+        "all_on",
+        "imager_nm",
+        "sensor",
+    }
+)
+"""A change of one of these puts a fresh sample under the microscope."""
+
+PSF_FIELDS = frozenset({"psf", "psf_sigma_nm", "astigmatism_nm", "pixel_nm"})
+"""A change of one of these computes the PSF anew."""

@@ -1,0 +1,44 @@
+"""Plug-in use: localize what somebody else's program records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtsmlm.config import load
+from rtsmlm.drivers.micromanager import MicroManagerCamera
+from rtsmlm.session import Session
+
+if TYPE_CHECKING:
+    from pymmcore_plus import CMMCorePlus
+
+
+def attach(
+    core: CMMCorePlus, config: Path | None = None, overrides: tuple[str, ...] = ()
+) -> Session:
+    """Localize what the camera of somebody else's Micro-Manager core records.
+
+    Returns a started session: frames are drained on a thread of ours, the program goes on. A
+    sequence that runs already is joined and left running; otherwise one is started.
+
+    Parameters
+    ----------
+    core
+        A `CMMCorePlus` or `UniMMCore` with a camera.
+    config
+        Run configuration (TOML); None takes all defaults.
+    overrides
+        `section.key=value` texts, as with `rtsmlm live --set`.
+
+    Raises
+    ------
+    RtsmlmError
+        If the settings or the camera do not allow a run.
+    """
+    settings = load(config, overrides)
+    camera = MicroManagerCamera(
+        core, settings=settings.micromanager, acquisition=settings.acquisition
+    )
+    session = Session(camera, settings)
+    session.start()
+    return session

@@ -1,0 +1,86 @@
+"""`rtsmlm reconstruct`: localize a recorded movie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from rtsmlm.cli.console import console, log_to, warn
+from rtsmlm.cli.live import overrides
+from rtsmlm.config import RunSettings, load
+from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.reconstruct import Reconstruction
+
+
+def reconstruct(
+    movie: Annotated[
+        Path,
+        typer.Argument(
+            help="TIFF, OME-TIFF, NDTiff, Micro-Manager or Picasso raw, .dax, .SPE, OME-Zarr, "
+            "or the folder of a live run."
+        ),
+    ],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Run configuration (TOML).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(help="Also write csv, picasso, parquet (separate by commas)."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one setting: section.key=value. May be repeated."),
+    ] = None,
+) -> None:
+    """Localize a recorded movie, with the camera's parameters from its metadata where they are."""
+    settings = load(config or _settings_of_run(movie), overrides(set_, None, None, export))
+    with Reconstruction(movie, settings, folder_for(movie, settings, out)) as work:
+        log_to(work.folder.log)
+        console.print(f"movie    {escape(work.title)}")
+        for note in work.notes:
+            warn(note)
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[found]} localizations"),
+            TimeRemainingColumn(),
+            console=console,
+        ) as progress:
+            task = progress.add_task("localizing", total=work.n_frames, found=0)
+
+            def show(done: int, found: int) -> None:
+                progress.update(task, completed=done, found=found)
+
+            verdict = work.run(show, lambda step: progress.update(task, description=step))
+    console.print(f"results  {escape(str(work.folder.path))}")
+    console.print(f"[bold green]{escape(verdict)}[/]")
+
+
+def _settings_of_run(movie: Path) -> Path | None:
+    """Return the settings of the live run that made this recording, if one of ours did."""
+    for folder in (movie, movie.parent):
+        if (folder / "run.toml").is_file() and (folder / "raw.ome.zarr").exists():
+            return folder / "run.toml"
+    return None
+
+
+def folder_for(movie: Path, settings: RunSettings, out: Path | None) -> RunFolder:
+    """Return the folder of the results, by default called after the movie."""
+    if out is not None:
+        return RunFolder.create(out.parent, out.name)
+    stem = movie.resolve().name.split(".")[0] or "movie"
+    if stem == "raw":
+        stem = movie.resolve().parent.name + "_reconstructed"
+    return RunFolder.create_free(settings.results.out, stem)

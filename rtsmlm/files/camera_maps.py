@@ -1,0 +1,214 @@
+"""Per-pixel camera maps, and which of settings, file and defaults decides a calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from rtsmlm.calibration import CameraCalibration, Map, StatedCalibration, map_or_number
+from rtsmlm.config import CameraMaps, CameraSettings
+from rtsmlm.errors import CalibrationError, FileFormatError
+from rtsmlm.files.movie_checks import MAX_SIDE_PX, one_line
+from rtsmlm.files.movie_flat import npy_layout
+from rtsmlm.localizations import F32
+
+DEFAULTS = {
+    "pixel_nm": 100.0,
+    "offset_adu": 100.0,
+    "e_per_adu": 1.0,
+    "em_gain": 1.0,
+    "read_noise_e": 1.6,
+}
+"""What is taken where neither the settings nor the camera or file state a value."""
+
+_MEANING = {
+    "pixel_nm": "pixel of {:g} nm",
+    "offset_adu": "dark value of {:g} ADU",
+    "e_per_adu": "{:g} electrons per ADU",
+    "em_gain": "EM gain of {:g}",
+    "read_noise_e": "read noise of {:g} electrons",
+}
+
+Maps = tuple[F32 | None, F32 | None, F32 | None]
+
+
+def load_camera_maps(maps: CameraMaps) -> Maps:
+    """Return the maps of offset (ADU), gain (ADU per electron) and variance (ADU²).
+
+    Returns
+    -------
+    :
+        Three arrays of shape (height, width), None where no map is set.
+
+    Raises
+    ------
+    CalibrationError
+        If a map cannot be read, holds values no camera has, or differs in size.
+    """
+    found: dict[str, F32] = {}
+    if maps.stack is not None:
+        found |= _stack(maps.stack, maps.order)
+    for name in ("offset", "gain", "variance"):
+        path: Path | None = getattr(maps, name)
+        if path is not None:
+            found[name] = _one_map(path)
+    if maps.transpose:
+        found = {name: np.ascontiguousarray(values.T) for name, values in found.items()}
+    shapes = {name: values.shape for name, values in found.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} {h} x {w}" for name, (h, w) in shapes.items())
+        message = f"camera maps differ in size: {listed}; all must fit the frames"
+        raise CalibrationError(message)
+    for name, values in found.items():
+        _check(name, values, maps)
+    return found.get("offset"), found.get("gain"), found.get("variance")
+
+
+def resolve_calibration(camera: CameraSettings, stated: StatedCalibration) -> CameraCalibration:
+    """Return the calibration to use: maps, settings, what is stated, defaults, in this order.
+
+    Parameters
+    ----------
+    camera
+        Settings; a value given there wins over what the camera or the file states.
+    stated
+        What the camera or the movie states of itself.
+
+    Raises
+    ------
+    CalibrationError
+        If a map is unusable or a value is out of its limits.
+    """
+    offset, gain, variance = load_camera_maps(camera.maps)
+    number = {name: _number(name, camera, stated) for name in DEFAULTS}
+    e_per_adu: Map = number["e_per_adu"]
+    if gain is not None:
+        e_per_adu = map_or_number(np.float32(1.0) / gain)
+    read_noise_e: Map = number["read_noise_e"]
+    if variance is not None:
+        # The map is in ADU²; electrons are what the CRLB and the likelihood count.
+        read_noise_e = map_or_number(np.sqrt(variance) * np.asarray(e_per_adu, np.float32))
+    return CameraCalibration(
+        pixel_nm=number["pixel_nm"],
+        offset_adu=number["offset_adu"] if offset is None else map_or_number(offset),
+        e_per_adu=e_per_adu,
+        em_gain=number["em_gain"],
+        read_noise_e=read_noise_e,
+    )
+
+
+def what_was_assumed(camera: CameraSettings, stated: StatedCalibration) -> list[str]:
+    """Return a phrase for every value that nobody stated and a default was taken for.
+
+    Empty when settings, maps and file leave nothing open.
+    """
+    maps = camera.maps
+    in_stack = set(maps.order) if maps.stack is not None else set()
+    mapped = {
+        "offset_adu": maps.offset is not None or "offset" in in_stack,
+        "e_per_adu": maps.gain is not None or "gain" in in_stack,
+        "read_noise_e": maps.variance is not None or "variance" in in_stack,
+    }
+    return [
+        f"{_MEANING[name].format(default)} (camera.{name})"
+        for name, default in DEFAULTS.items()
+        if getattr(camera, name) is None
+        and getattr(stated, name) is None
+        and not mapped.get(name, False)
+    ]
+
+
+def _number(name: str, camera: CameraSettings, stated: StatedCalibration) -> float:
+    for source in (getattr(camera, name), getattr(stated, name)):
+        if source is not None:
+            return float(source)
+    return DEFAULTS[name]
+
+
+def _stack(path: Path, order: tuple[str, str, str]) -> dict[str, F32]:
+    if sorted(order) != ["gain", "offset", "variance"]:
+        raise CalibrationError(
+            f"camera.maps.order is {', '.join(order)}; it must name offset, variance and "
+            "gain once each, in the order of the stack"
+        )
+    values = _array(path)
+    if values.ndim != 3 or values.shape[0] != 3:
+        raise CalibrationError(
+            f"{path} has shape {values.shape}; a stack of camera maps has shape (3, height, width)"
+        )
+    return dict(zip(order, values, strict=True))
+
+
+def _one_map(path: Path) -> F32:
+    values = np.squeeze(_array(path))
+    if values.ndim != 2:
+        raise CalibrationError(
+            f"{path} has shape {values.shape}; a camera map has shape (height, width)"
+        )
+    return values
+
+
+def _array(path: Path) -> F32:
+    """Read a .npy or TIFF file as float32."""
+    if not path.is_file():
+        raise CalibrationError(f"camera map {path} does not exist")
+    try:
+        values = _npy(path) if path.suffix.lower() == ".npy" else _tiff(path)
+    except FileFormatError as error:
+        raise CalibrationError(str(error)) from error
+    # tifffile raises whatever its parser meets in a damaged file.
+    except Exception as error:
+        message = f"camera map {path} cannot be read as .npy or TIFF: {one_line(error)}"
+        raise CalibrationError(message) from error
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    shape, dtype, offset = npy_layout(path)
+    n_bytes = dtype.itemsize * int(np.prod(shape, dtype=object))
+    if dtype.kind not in "uif" or path.stat().st_size - offset < n_bytes:
+        raise FileFormatError(
+            f"{path} holds {path.stat().st_size - offset} bytes of {dtype} for shape "
+            f"{shape}; {n_bytes} bytes of numbers are needed"
+        )
+    return (
+        np.fromfile(path, dtype=dtype, offset=offset)
+        .reshape(-1)[: n_bytes // dtype.itemsize]
+        .reshape(shape)
+    )
+
+
+def _tiff(path: Path) -> NDArray[Any]:
+    with tifffile.TiffFile(path) as tif:
+        series = tif.series[0]
+        if max(series.shape) > MAX_SIDE_PX or series.size > 3 * MAX_SIDE_PX**2:
+            message = f"{path} has shape {series.shape}; camera maps are smaller"
+            raise FileFormatError(message)
+        if series.nbytes > 1100 * path.stat().st_size:
+            raise FileFormatError(f"{path} is damaged: its header states {series.shape}")
+        return np.asarray(series.asarray(maxworkers=1))
+
+
+def _check(name: str, values: F32, maps: CameraMaps) -> None:
+    """Raise if a map holds values that no camera has."""
+    bad = ~np.isfinite(values)
+    rule = "finite"
+    if name == "gain":
+        bad |= ~(values > 0)
+        rule = "finite and above 0 (ADU per electron)"
+    elif name == "variance":
+        bad |= values < 0
+        rule = "finite and not negative (ADU²)"
+    count = int(bad.sum())
+    if count:
+        row, column = np.argwhere(bad)[0]
+        source = getattr(maps, name) or maps.stack
+        raise CalibrationError(
+            f"the {name} map in {source} has {count} unusable pixels of {values.size}, the "
+            f"first at row {row}, column {column} ({values[row, column]:g}); every value "
+            f"must be {rule}"
+        )

@@ -1,0 +1,107 @@
+"""What every reader checks: frame size, values, and how many frames are complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.frames import Pixels
+
+MAX_SIDE_PX = 16384
+"""No camera is larger; a header that says so is corrupt."""
+
+ADU_MAX = 65535
+
+
+def to_adu(stored: NDArray[Any], path: Path, first: int = 0) -> Pixels:
+    """Return stored values as uint16 ADU without loss.
+
+    Parameters
+    ----------
+    stored
+        Frames as the file holds them, shape (n, height, width), any integer or float type.
+    path
+        The file, for the error.
+    first
+        Position of the first of these frames, for the error.
+
+    Raises
+    ------
+    FileFormatError
+        If a value is negative, above 65535 or no whole number.
+    """
+    if stored.dtype.kind == "u" and stored.dtype.itemsize <= 2:
+        return np.ascontiguousarray(stored, dtype=np.uint16)
+    good = (stored >= 0) & (stored <= ADU_MAX)
+    if stored.dtype.kind == "f":
+        good &= np.floor(stored) == stored
+    if not good.all():
+        frame, row, column = np.argwhere(~good)[0]
+        raise FileFormatError(
+            f"{path} holds {stored[frame, row, column]} in frame {first + frame}, row "
+            f"{row}, column {column}; camera values are whole numbers from 0 to 65535: "
+            "export the raw movie, without background subtraction or scaling, as 16-bit "
+            "unsigned"
+        )
+    return np.ascontiguousarray(stored, dtype=np.uint16)
+
+
+def check_frame_shape(path: Path, shape: tuple[int, int]) -> None:
+    """Raise `FileFormatError` for frames without pixels, or larger than any camera's."""
+    if not all(1 <= side <= MAX_SIDE_PX for side in shape):
+        raise FileFormatError(
+            f"{path} states frames of {shape[0]} x {shape[1]} pixels; frames have 1 to "
+            f"{MAX_SIDE_PX} pixels a side"
+        )
+
+
+def complete_frames(
+    path: Path, stated: int | None, available_bytes: int, stride_bytes: int
+) -> tuple[int, tuple[str, ...]]:
+    """Return how many complete frames are there, and the note if the movie is cut short.
+
+    Parameters
+    ----------
+    path
+        The file, for the error.
+    stated
+        Frames that the header or a sidecar states; None where nothing does.
+    available_bytes
+        Size of the file without its header.
+    stride_bytes
+        Bytes from one frame to the next.
+
+    Raises
+    ------
+    FileFormatError
+        If not even one frame is complete.
+    """
+    there = max(available_bytes, 0) // stride_bytes
+    if there < 1 or (stated is not None and stated < 1):
+        raise FileFormatError(
+            f"{path} holds no complete frame: a frame takes {stride_bytes} bytes, there "
+            f"are {max(available_bytes, 0)}"
+            + (f", and {stated} frames are stated" if stated is not None else "")
+        )
+    if stated is None:
+        rest = available_bytes - there * stride_bytes
+        cut = f"the last frame is cut short; {there} complete frames are read"
+        return there, (cut,) if rest else ()
+    if there < stated:
+        return there, (cut_short(there, stated),)
+    return stated, ()
+
+
+def cut_short(there: int, stated: int) -> str:
+    """Return the note for a movie of which only the first frames are there."""
+    return f"cut short: {there} complete frames of {stated} are read"
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one short line, for use inside a message of ours."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,314 @@
+"""The classical localizers: detect, cut boxes, fit, select."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.calibration import CameraCalibration, Map
+from rtsmlm.config import LocalizerSettings, RunSettings
+from rtsmlm.errors import LocalizerError
+from rtsmlm.fitting import boxes
+from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
+from rtsmlm.fitting.detection import (
+    Candidates,
+    Filter,
+    Scratch,
+    detect_in_batch,
+    make_candidates,
+    make_filter,
+    make_scratch,
+)
+from rtsmlm.fitting.elliptical_lsq import fit_elliptical_lsq
+from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
+from rtsmlm.fitting.selection import select_rows
+from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import F32, Localizations
+
+FIRST_CAPACITY = 4096
+# Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
+FITS_AT_ONCE = 8192
+
+
+class _Plan(NamedTuple):
+    """What belongs to one frame shape and does not change."""
+
+    offset_adu: F32
+    photons_per_adu: F32
+    read_variance: F32
+    filter: Filter
+
+
+class _SpotLocalizer:
+    """Detection and selection; the fit is the subclass's."""
+
+    _method = ""
+
+    def __init__(
+        self, *, calibration: CameraCalibration, sigma_nm: float, settings: LocalizerSettings
+    ) -> None:
+        self._calibration = calibration
+        self._settings = settings
+        self._sigma_px = sigma_nm / calibration.pixel_nm
+        if not 0.3 <= self._sigma_px <= 8.0:
+            raise LocalizerError(
+                f"the PSF of sigma {sigma_nm:.0f} nm is {self._sigma_px:.2f} px of "
+                f"{calibration.pixel_nm:.0f} nm; 0.3 to 8 px can be fitted (psf.sigma_nm, "
+                "camera.pixel_nm)"
+            )
+        self._box_px = settings.box_px or default_box_px(self._sigma_px)
+        if self._box_px % 2 == 0:
+            raise LocalizerError(
+                f"localizer.box_px is {self._box_px}; it must be odd, so that a box has a centre"
+            )
+        self._plans: dict[tuple[int, int], _Plan] = {}
+        # Scratch memory is written while the GIL is free, hence one for each thread.
+        self._local = threading.local()
+
+    @property
+    def name(self) -> str:
+        """Method, PSF width and box."""
+        sigma_nm = self._sigma_px * self._calibration.pixel_nm
+        return f"{self._method}, sigma {sigma_nm:.1f} nm, box {self._box_px} px"
+
+    def warm_up(self, shape: tuple[int, int]) -> None:
+        """Compile the fit, and prepare for frames of this shape.
+
+        Raises
+        ------
+        CalibrationError
+            If the camera maps do not fit the shape.
+        LocalizerError
+            If the shape is smaller than a box.
+        """
+        plan = self._plan(shape)
+        pixels = np.full((1, *shape), 1000, dtype=np.uint16)
+        y, x = shape[0] // 2, shape[1] // 2
+        pixels[0, y - 1 : y + 2, x - 1 : x + 2] = 3000
+        found = make_candidates(1)
+        found.y[0], found.x[0], found.start_y[0], found.start_x[0] = y, x, y, x
+        self._scratch(shape)
+        self(FrameBatch.from_pixels(pixels))
+        self._fit_candidates(pixels, plan, found)
+
+    def __call__(self, batch: FrameBatch) -> Localizations:
+        """Return the localizations of a batch, ordered by frame, then from top to bottom.
+
+        Raises
+        ------
+        CalibrationError
+            If the camera maps do not fit the frames.
+        LocalizerError
+            If the frames are not uint16 or smaller than a box.
+        """
+        pixels = batch.pixels
+        if pixels.dtype != np.uint16 or pixels.ndim != 3:
+            raise LocalizerError(
+                f"frames are {pixels.dtype} of shape {pixels.shape}; the localizer takes uint16 "
+                "of shape (n, height, width)"
+            )
+        plan = self._plan(batch.shape)
+        pixels = np.ascontiguousarray(pixels)
+        parts: list[Localizations] = []
+        first_frame = 0
+        while first_frame < len(pixels):
+            found, first_frame = self._detect(pixels, plan, first_frame)
+            for start in range(0, len(found.x), FITS_AT_ONCE):
+                part = Candidates(*(c[start : start + FITS_AT_ONCE] for c in found))
+                parts.append(self._fit_and_select(pixels, plan, part, batch.index))
+        return Localizations.concatenate(parts)
+
+    def _plan(self, shape: tuple[int, int]) -> _Plan:
+        if shape not in self._plans:
+            calibration = self._calibration
+            calibration.check_frame_shape(shape)
+            if min(shape) < self._box_px:
+                raise LocalizerError(
+                    f"frames of {shape[0]} x {shape[1]} pixels are smaller than the fitted box of "
+                    f"{self._box_px}; use a larger region of interest or a smaller localizer.box_px"
+                )
+            read_variance = _as_map(calibration.read_variance(), shape)
+            gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain
+            self._plans[shape] = _Plan(
+                offset_adu=_as_map(calibration.offset_adu, shape),
+                photons_per_adu=_as_map(np.asarray(gain, dtype=np.float32), shape),
+                read_variance=read_variance,
+                filter=make_filter(
+                    read_variance,
+                    self._sigma_px,
+                    threshold=self._settings.threshold,
+                    excess_noise=calibration.excess_noise,
+                ),
+            )
+        return self._plans[shape]
+
+    def _scratch(self, shape: tuple[int, int]) -> Scratch:
+        held: tuple[tuple[int, int], Scratch] | None = getattr(self._local, "scratch", None)
+        if held is None or held[0] != shape:
+            held = (shape, make_scratch(self._plan(shape).filter))
+            self._local.scratch = held
+        return held[1]
+
+    def _detect(
+        self, pixels: NDArray[np.uint16], plan: _Plan, first_frame: int
+    ) -> tuple[Candidates, int]:
+        scratch = self._scratch(plan.offset_adu.shape)
+        found: Candidates = getattr(self._local, "found", None) or make_candidates(FIRST_CAPACITY)
+        while True:
+            n, next_frame = detect_in_batch(
+                pixels,
+                plan.offset_adu,
+                plan.photons_per_adu,
+                plan.filter,
+                scratch,
+                found,
+                first_frame,
+            )
+            self._local.found = found
+            if next_frame > first_frame:
+                return Candidates(*(column[:n] for column in found)), next_frame
+            found = make_candidates(2 * len(found.x))
+
+    def _fit_candidates(
+        self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
+    ) -> F64:
+        """Return the fit table, positions in pixels of the frame."""
+        box = self._box_px
+        height, width = plan.offset_adu.shape
+        n = len(found.x)
+        top = np.clip(found.y - box // 2, 0, height - box).astype(np.int32)
+        left = np.clip(found.x - box // 2, 0, width - box).astype(np.int32)
+        photons = np.empty((n, box, box), dtype=np.float32)
+        variance = np.empty((n, box, box), dtype=np.float32)
+        cut_boxes(
+            pixels,
+            plan.offset_adu,
+            plan.photons_per_adu,
+            plan.read_variance,
+            found.extra_variance,
+            found.frame,
+            top,
+            left,
+            photons,
+            variance,
+        )
+        rows = boxes.fit_table(n)
+        start_x = (found.start_x - left).astype(np.float32)
+        start_y = (found.start_y - top).astype(np.float32)
+        self._fit(photons, variance, start_x, start_y, rows)
+        rows[:, boxes.X] += left
+        rows[:, boxes.Y] += top
+        return rows
+
+    def _fit(
+        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
+    ) -> None:
+        raise NotImplementedError
+
+    def _fit_and_select(
+        self,
+        pixels: NDArray[np.uint16],
+        plan: _Plan,
+        found: Candidates,
+        frame_index: NDArray[np.int64],
+    ) -> Localizations:
+        rows = self._fit_candidates(pixels, plan, found)
+        keep = np.zeros(len(rows), dtype=np.bool_)
+        height, width = plan.offset_adu.shape
+        excess_noise = self._calibration.excess_noise
+        select_rows(rows, found.frame, height, width, self._sigma_px, excess_noise, keep)
+        rows, frame = rows[keep], frame_index[found.frame[keep]]
+        pixel_nm = self._calibration.pixel_nm
+        return Localizations.from_columns(
+            {
+                "frame": frame,
+                "x_nm": rows[:, boxes.X] * pixel_nm,
+                "y_nm": rows[:, boxes.Y] * pixel_nm,
+                "photons": rows[:, boxes.PHOTONS],
+                "background": rows[:, boxes.BACKGROUND],
+                "std_x_nm": rows[:, boxes.STD_X] * pixel_nm,
+                "std_y_nm": rows[:, boxes.STD_Y] * pixel_nm,
+                "std_photons": rows[:, boxes.STD_PHOTONS],
+            }
+        )
+
+
+class GaussianMleLocalizer(_SpotLocalizer):
+    """Maximum likelihood fit of an integrated Gaussian of fixed or free width.
+
+    Parameters
+    ----------
+    calibration
+        Camera calibration; maps must have the shape of the frames.
+    sigma_nm
+        Standard deviation of the PSF.
+    settings
+        Threshold, box and iterations.
+
+    Raises
+    ------
+    LocalizerError
+        If the PSF width or the box cannot be used.
+    """
+
+    _method = "gaussian-mle"
+
+    def _fit(
+        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
+    ) -> None:
+        fit_gaussian_mle(
+            photons,
+            variance,
+            start_x,
+            start_y,
+            float(self._sigma_px),
+            self._settings.fit_sigma,
+            float(self._calibration.excess_noise),
+            self._settings.max_iterations,
+            rows,
+        )
+
+
+class EllipticalLsqLocalizer(_SpotLocalizer):
+    """Weighted least squares fit of a rotated elliptical Gaussian; same parameters."""
+
+    _method = "elliptical-lsq"
+
+    def _fit(
+        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
+    ) -> None:
+        fit_elliptical_lsq(
+            photons,
+            variance,
+            start_x,
+            start_y,
+            float(self._sigma_px),
+            float(self._calibration.excess_noise),
+            self._settings.max_iterations,
+            rows,
+        )
+
+
+def open_gaussian_mle(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> GaussianMleLocalizer:
+    """Build the localizer of entry point `gaussian-mle`."""
+    return GaussianMleLocalizer(
+        calibration=calibration, sigma_nm=sigma_nm, settings=settings.localizer
+    )
+
+
+def open_elliptical_lsq(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> EllipticalLsqLocalizer:
+    """Build the localizer of entry point `elliptical-lsq`."""
+    return EllipticalLsqLocalizer(
+        calibration=calibration, sigma_nm=sigma_nm, settings=settings.localizer
+    )
+
+
+def _as_map(value: Map, shape: tuple[int, int]) -> F32:
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=np.float32), shape))

@@ -1,0 +1,82 @@
+"""Which fits become localizations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rtsmlm.fitting.boxes import (
+    BACKGROUND,
+    CHI2,
+    CONVERGED,
+    F64,
+    I32,
+    PHOTONS,
+    STATUS,
+    STD_PHOTONS,
+    STD_X,
+    STD_Y,
+    X,
+    Y,
+)
+
+# A spot of fewer photons than two of their own standard deviations may as well be none.
+MIN_SIGNIFICANCE = 2.0
+# Shot noise alone keeps chi² per pixel within 0.6 of 1. A real PSF is no Gaussian, and the misfit
+# grows with the photons: this share of the light in a typical pixel of the spot may be wrong.
+MAX_CHI2 = 2.0
+MAX_MISFIT = 0.75
+
+
+@njit(cache=True, nogil=True)
+def select_rows(
+    rows: F64,
+    frame: I32,
+    height: int,
+    width: int,
+    sigma_px: float,
+    excess_noise: float,
+    keep: NDArray[np.bool_],
+) -> None:
+    """Mark the fits to keep: converged, inside the frame, significant, and the only one there.
+
+    Parameters
+    ----------
+    rows
+        Fit table with positions in pixels of the frame, shape (n, N_COLUMNS).
+    frame
+        Frame of each row, ascending; rows of a frame from top to bottom, int32, shape (n,).
+    height, width
+        Shape of the frames in pixels.
+    sigma_px
+        Standard deviation of the PSF in pixels; of two fits closer than this, the brighter stays.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, else 1.
+    keep
+        Written, shape (n,).
+    """
+    n = len(rows)
+    for i in range(n):
+        x, y, photons = rows[i, X], rows[i, Y], rows[i, PHOTONS]
+        inside = -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+        precise = rows[i, STD_X] < sigma_px and rows[i, STD_Y] < sigma_px
+        bright = photons > MIN_SIGNIFICANCE * rows[i, STD_PHOTONS] > 0.0
+        keep[i] = rows[i, STATUS] == CONVERGED and inside and precise and bright
+        if keep[i]:
+            light = photons / (4.0 * np.pi * sigma_px * sigma_px)
+            noise = excess_noise * max(light + rows[i, BACKGROUND], 1.0)
+            keep[i] = rows[i, CHI2] < MAX_CHI2 + (MAX_MISFIT * light) ** 2 / noise
+    # Maxima lie at least two pixels apart and fits wander up to two: rows further apart than
+    # this in a list from top to bottom cannot be the same spot.
+    reach = sigma_px + 5.0
+    for i in range(n):
+        for j in range(i + 1, n):
+            if frame[j] != frame[i] or rows[j, Y] - rows[i, Y] > reach:
+                break
+            dx, dy = rows[j, X] - rows[i, X], rows[j, Y] - rows[i, Y]
+            if keep[i] and keep[j] and dx * dx + dy * dy < sigma_px * sigma_px:
+                if rows[j, PHOTONS] > rows[i, PHOTONS]:
+                    keep[i] = False
+                else:
+                    keep[j] = False

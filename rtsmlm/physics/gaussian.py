@@ -1,0 +1,113 @@
+"""The Gaussian PSF, integrated over pixels, with its derivatives.
+
+A photon falls into pixel k of a row with probability
+
+    E_k = 1/2 [erf((k + 1/2 - x) / (sqrt(2) sigma)) - erf((k - 1/2 - x) / (sqrt(2) sigma))]
+
+and a spot of N photons on a background of b photons per pixel has the mean N E_k E_l + b
+(Smith et al., Nat. Methods 7, 373 (2010)). Pixel k reaches from k - 1/2 to k + 1/2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+F64 = NDArray[np.float64]
+
+SQRT_HALF = math.sqrt(0.5)
+INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+# Beyond six sigma a spot of a million photons has lost less than one hundredth of a photon.
+RENDER_REACH_SIGMA = 6.0
+
+
+@njit(cache=True, nogil=True)
+def pixel_integrals(center_px: float, sigma_px: float, table: F64) -> None:
+    """Integrate a unit Gaussian over each pixel of a row, for use from compiled code.
+
+    Parameters
+    ----------
+    center_px
+        Centre of the Gaussian in pixels; pixel k is centred at k.
+    sigma_px
+        Standard deviation in pixels, above 0.
+    table
+        Written: integral, its derivative by `center_px`, its derivative by `sigma_px`,
+        each for pixels 0..n-1, float64, shape (3, n).
+    """
+    n = table.shape[1]
+    inv_sigma = 1.0 / sigma_px
+    u = (-0.5 - center_px) * inv_sigma
+    left_erf = math.erf(u * SQRT_HALF)
+    left_density = INV_SQRT_2PI * inv_sigma * math.exp(-0.5 * u * u)
+    left_moment = left_density * u
+    for k in range(n):
+        u = (k + 0.5 - center_px) * inv_sigma
+        right_erf = math.erf(u * SQRT_HALF)
+        right_density = INV_SQRT_2PI * inv_sigma * math.exp(-0.5 * u * u)
+        right_moment = right_density * u
+        table[0, k] = 0.5 * (right_erf - left_erf)
+        table[1, k] = left_density - right_density
+        table[2, k] = left_moment - right_moment
+        left_erf = right_erf
+        left_density = right_density
+        left_moment = right_moment
+
+
+@njit(cache=True, nogil=True)
+def _add_spots(image: F64, x_px: F64, y_px: F64, photons: F64, sigma_px: F64) -> None:
+    height, width = image.shape
+    for i in range(len(x_px)):
+        reach = int(math.ceil(RENDER_REACH_SIGMA * sigma_px[i])) + 1
+        x_first = max(int(round(x_px[i])) - reach, 0)
+        x_last = min(int(round(x_px[i])) + reach, width - 1)
+        y_first = max(int(round(y_px[i])) - reach, 0)
+        y_last = min(int(round(y_px[i])) + reach, height - 1)
+        if x_last < x_first or y_last < y_first:
+            continue
+        along_x = np.empty((3, x_last - x_first + 1))
+        along_y = np.empty((3, y_last - y_first + 1))
+        pixel_integrals(x_px[i] - x_first, sigma_px[i], along_x)
+        pixel_integrals(y_px[i] - y_first, sigma_px[i], along_y)
+        for row in range(y_last - y_first + 1):
+            weight = photons[i] * along_y[0, row]
+            for column in range(x_last - x_first + 1):
+                image[y_first + row, x_first + column] += weight * along_x[0, column]
+
+
+def render_spots(
+    shape: tuple[int, int],
+    x_px: ArrayLike,
+    y_px: ArrayLike,
+    photons: ArrayLike,
+    sigma_px: ArrayLike,
+    background: float | F64 = 0.0,
+) -> F64:
+    """Return the mean image of Gaussian spots, in photons per pixel.
+
+    Parameters
+    ----------
+    shape
+        Height and width of the image in pixels.
+    x_px, y_px
+        Centres in pixels, number or shape (n,); spots may lie outside the image.
+    photons
+        Photons per spot, number or shape (n,).
+    sigma_px
+        Standard deviation of the PSF in pixels, number or shape (n,).
+    background
+        Photons per pixel, number or shape (height, width).
+
+    Returns
+    -------
+    :
+        Mean photons per pixel, float64, shape (height, width).
+    """
+    image = np.zeros(shape, dtype=np.float64)
+    image += background
+    columns = np.broadcast_arrays(*(np.atleast_1d(c) for c in (x_px, y_px, photons, sigma_px)))
+    _add_spots(image, *(np.array(c, dtype=np.float64) for c in columns))
+    return image

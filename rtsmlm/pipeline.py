@@ -1,0 +1,278 @@
+"""The analysis process: ring in, localizations out to file and stream.
+
+Run as ``python -m rtsmlm.pipeline``; the job comes as one line of JSON on standard input, events
+go out as lines of JSON on standard output. A batch leaves the ring only after its rows are in the
+file, so that whoever restarts the process after a crash loses nothing. When standard input ends,
+the owner is gone: what is in the ring is still localized, then the files are closed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from rtsmlm.arrow import schema as arrow_schema
+from rtsmlm.arrow import to_batch
+from rtsmlm.calibration import StatedCalibration
+from rtsmlm.config import RunSettings, from_mapping
+from rtsmlm.errors import RtsmlmError
+from rtsmlm.files.arrow_table import ArrowStreamFile
+from rtsmlm.files.camera_maps import resolve_calibration
+from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.frames import FrameBatch
+from rtsmlm.prepare import (
+    PSF_FRAMES,
+    localize_each,
+    open_localizer,
+    resolve_sigma_nm,
+    table_metadata,
+)
+from rtsmlm.protocols import Localizer
+from rtsmlm.ring import FrameRing
+from rtsmlm.stats import LatencyStages, now_ns
+from rtsmlm.stream import Publisher
+
+Emit: TypeAlias = Callable[[dict[str, Any]], None]
+
+_IDLE_S = 0.001
+_STATUS_NS = 250_000_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisJob:
+    """What the analysis needs to know; plain data, so that it crosses to another process."""
+
+    ring: str
+    """Name of the shared memory, empty where the ring is handed over in person."""
+    folder: Path
+    settings: RunSettings
+    resume_before: int | None = None
+    """After a crash: rows of this frame and later are dropped from the file and made again."""
+
+    def to_json(self) -> str:
+        """Return the job as one line of JSON."""
+        return json.dumps(
+            {
+                "ring": self.ring,
+                "folder": str(self.folder),
+                "settings": self.settings.model_dump(mode="json"),
+                "resume_before": self.resume_before,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> AnalysisJob:
+        """Read a job back."""
+        data = json.loads(text)
+        return cls(
+            ring=data["ring"],
+            folder=Path(data["folder"]),
+            settings=from_mapping(data["settings"]),
+            resume_before=data["resume_before"],
+        )
+
+
+class Analysis:
+    """The loop from ring to sinks.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    ring
+        Where the frames come from.
+    emit
+        Called with every event, a plain dictionary with a `kind`.
+    """
+
+    def __init__(self, job: AnalysisJob, ring: FrameRing, emit: Emit) -> None:
+        self._job = job
+        self._ring = ring
+        self._emit = emit
+        self._settings = job.settings
+        self._calibration = resolve_calibration(job.settings.camera, StatedCalibration())
+        self._calibration.check_frame_shape(ring.shape)
+        self._localizer: Localizer | None = None
+        self._latency = LatencyStages()
+        self._n_frames = 0
+        self._n_rows = 0
+        self._last_status_ns = 0
+        self._publisher: Publisher | None = None
+        metadata = table_metadata(job.folder.name, ring.shape, self._calibration.pixel_nm)
+        self._schema = arrow_schema(metadata)
+        path = RunFolder(job.folder).localizations
+        if job.resume_before is None or not path.exists():
+            self._file = ArrowStreamFile(path, metadata)
+        else:
+            self._file = ArrowStreamFile.resume(path, job.resume_before)
+
+    def run(self, stop: threading.Event) -> None:
+        """Localize until the ring is closed and empty, or `stop` is set and it is empty.
+
+        Raises
+        ------
+        SinkError
+            If the localizations cannot be written; their frames stay in the ring.
+        """
+        try:
+            self._open_stream()
+            if self._settings.psf.sigma_nm == "auto":
+                # Compile now, with any width, so that the first frames need not wait for it.
+                guess_nm = 1.3 * self._calibration.pixel_nm
+                open_localizer(self._settings, self._calibration, guess_nm).warm_up(
+                    self._ring.shape
+                )
+            else:
+                self._prepare(self._settings.psf.sigma_nm)
+            self._emit({"kind": "ready"})
+            self._loop(stop)
+            if self._publisher is not None:
+                self._publisher.end({"frames": self._n_frames, "localizations": self._n_rows})
+            self._report(now_ns())
+        finally:
+            self._file.close()
+            if self._publisher is not None:
+                self._publisher.close()
+
+    def _loop(self, stop: threading.Event) -> None:
+        while True:
+            self._ring.beat()
+            closing = self._ring.input_closed or stop.is_set()  # before peek: nothing is missed
+            batch = self._ring.peek(self._settings.analysis.batch_frames)
+            if batch is None:
+                if closing:
+                    return
+                stop.wait(_IDLE_S)
+            elif self._localizer is None:
+                self._measure_psf(stop, closing=closing)
+            else:
+                self._deliver(batch, self._localizer)
+
+    def _open_stream(self) -> None:
+        if not self._settings.stream.enabled:
+            return
+        try:
+            self._publisher = Publisher(
+                self._settings.stream.address,
+                schema=self._schema,
+                settings={
+                    "run": self._job.folder.name,
+                    "shape": list(self._ring.shape),
+                    "pixel_nm": self._calibration.pixel_nm,
+                    "settings": self._settings.model_dump(mode="json"),
+                },
+                curve_keys=self._settings.stream.curve_keys,
+            )
+        except RtsmlmError as error:
+            self._emit({"kind": "warning", "text": f"no live stream: {error}"})
+        else:
+            self._emit({"kind": "stream", "address": self._publisher.address})
+
+    def _measure_psf(self, stop: threading.Event, *, closing: bool) -> None:
+        """Wait for the first frames, measure the PSF width on them, and get ready."""
+        wanted = min(PSF_FRAMES, self._ring.capacity - 1)
+        if self._ring.backlog < wanted and not closing:
+            stop.wait(_IDLE_S)
+            return
+        frames = self._ring.peek(wanted)
+        if frames is not None:
+            sigma_nm = resolve_sigma_nm(self._settings, self._calibration, frames)
+            self._emit({"kind": "psf", "sigma_nm": sigma_nm})
+            self._prepare(sigma_nm)
+
+    def _prepare(self, sigma_nm: float) -> None:
+        self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
+        self._localizer.warm_up(self._ring.shape)
+        self._emit({"kind": "localizing"})
+
+    def _deliver(self, batch: FrameBatch, localizer: Localizer) -> None:
+        t_taken = now_ns()
+        localizations = localize_each(localizer, batch, self._failed)
+        t_localized = now_ns()
+        self._file.put(localizations)
+        if self._publisher is not None:
+            try:
+                self._publisher.publish(
+                    to_batch(localizations, self._schema),
+                    first_frame=int(batch.index[0]),
+                    last_frame=int(batch.index[-1]),
+                    n_frames=len(batch),
+                )
+            except RtsmlmError as error:
+                self._emit({"kind": "warning", "text": str(error)})
+                self._publisher.close()
+                self._publisher = None
+        t_published = now_ns()
+        self._latency.add(
+            batch.t_exposure_end_ns, batch.t_ring_ns, t_taken, t_localized, t_published
+        )
+        self._n_frames += len(batch)
+        self._n_rows += len(localizations)
+        self._ring.release(len(batch))
+        if t_published - self._last_status_ns > _STATUS_NS:
+            self._report(t_published)
+
+    def _failed(self, frame: int, why: str) -> None:
+        self._emit({"kind": "failed", "start": frame, "stop": frame + 1, "text": why})
+        self._ring.beat()
+
+    def _report(self, t_ns: int) -> None:
+        self._last_status_ns = t_ns
+        self._emit(
+            {
+                "kind": "status",
+                "frames": self._n_frames,
+                "localizations": self._n_rows,
+                "latency_ms": self._latency.summary(),
+            }
+        )
+
+
+def _watch_owner(stop: threading.Event) -> None:
+    """End with the owner: its death closes our standard input."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    stop.set()
+
+
+def main() -> int:
+    """Run the analysis process."""
+    # Ctrl-C goes to the whole console group; the owner alone decides about the order of leaving.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s %(message)s")
+    out = sys.stdout
+
+    def emit(event: dict[str, Any]) -> None:
+        try:
+            out.write(json.dumps(event) + "\n")
+            out.flush()
+        except OSError:  # the owner is gone; what is in the ring is still worth finishing
+            _log.debug("no owner listens to %s", event.get("kind"))
+
+    stop = threading.Event()
+    job = AnalysisJob.from_json(sys.stdin.readline())
+    threading.Thread(target=_watch_owner, args=(stop,), name="owner-watch", daemon=True).start()
+    try:
+        with FrameRing.attach(job.ring) as ring:
+            Analysis(job, ring, emit).run(stop)
+    except RtsmlmError as error:
+        emit({"kind": "died", "text": str(error)})
+        return 1
+    except Exception as error:
+        _log.exception("the analysis process died")
+        emit({"kind": "died", "text": f"{type(error).__name__}: {error}"})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

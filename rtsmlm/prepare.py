@@ -1,0 +1,117 @@
+"""What a run needs before its first frame: the settings in force, the PSF width, the localizer.
+
+Live runs, reconstruction and catch-up all ask here, so that they do the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rtsmlm import __version__, plugins
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.config import RunSettings
+from rtsmlm.errors import LocalizerError
+from rtsmlm.files.movies import open_movie
+from rtsmlm.fitting.psf_width import estimate_sigma_px
+from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import Localizations
+from rtsmlm.protocols import Camera, Localizer
+
+PSF_FRAMES = 32
+"""Frames on which `psf.sigma_nm = "auto"` measures the width: the same live and offline."""
+
+
+def open_camera(settings: RunSettings) -> Camera:
+    """Open the camera that the settings name.
+
+    Raises
+    ------
+    RtsmlmError
+        If there is none of that name or it cannot be opened.
+    """
+    factory = plugins.find("rtsmlm.camera", settings.camera.driver)
+    camera: Camera = factory(settings, open_movie)
+    return camera
+
+
+def open_localizer(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> Localizer:
+    """Return the localizer that the settings name.
+
+    Raises
+    ------
+    ConfigError
+        If no localizer of that name is installed.
+    """
+    factory = plugins.find("rtsmlm.localizer", settings.localizer.name)
+    localizer: Localizer = factory(settings, calibration, sigma_nm)
+    return localizer
+
+
+def localize_each(
+    localizer: Localizer, batch: FrameBatch, on_failure: Callable[[int, str], None]
+) -> Localizations:
+    """Localize a batch; where it fails, frame by frame, so that one bad frame costs one frame.
+
+    Parameters
+    ----------
+    localizer
+        The localizer.
+    batch
+        Frames in order.
+    on_failure
+        Called with the number of each frame that fails, and why.
+    """
+    try:
+        return localizer(batch)
+    except LocalizerError as error:
+        if len(batch) == 1:
+            on_failure(int(batch.index[0]), str(error))
+            return Localizations.empty()
+    parts = [localize_each(localizer, batch.part(k, k + 1), on_failure) for k in range(len(batch))]
+    return Localizations.concatenate(parts)
+
+
+def table_metadata(run: str, shape: tuple[int, int], pixel_nm: float) -> dict[str, Any]:
+    """Return what a table of localizations says of itself."""
+    return {"version": __version__, "run": run, "shape": list(shape), "pixel_nm": pixel_nm}
+
+
+def resolve_sigma_nm(
+    settings: RunSettings, calibration: CameraCalibration, frames: FrameBatch
+) -> float:
+    """Return the PSF width in force: the one set, or the one measured on the first frames.
+
+    Raises
+    ------
+    LocalizerError
+        If it is to be measured and the frames show too few emitters.
+    """
+    if settings.psf.sigma_nm != "auto":
+        return settings.psf.sigma_nm
+    photons = calibration.to_photons(frames.pixels[:PSF_FRAMES])
+    return float(estimate_sigma_px(photons)) * calibration.pixel_nm
+
+
+def with_calibration(settings: RunSettings, calibration: CameraCalibration) -> RunSettings:
+    """Return the settings with the camera values in force written out."""
+    maps = settings.camera.maps
+    has_maps = any((maps.offset, maps.gain, maps.variance, maps.stack))
+    values: dict[str, Any] = {
+        "pixel_nm": calibration.pixel_nm,
+        "em_gain": calibration.em_gain,
+    }
+    for name in ("offset_adu", "e_per_adu", "read_noise_e"):
+        value = getattr(calibration, name)
+        if isinstance(value, float | int) and not (has_maps and name != "offset_adu"):
+            values[name] = float(value)
+    camera = settings.camera.model_copy(update=values)
+    return settings.model_copy(update={"camera": camera})
+
+
+def with_sigma(settings: RunSettings, sigma_nm: float) -> RunSettings:
+    """Return the settings with the PSF width in force written out."""
+    psf = settings.psf.model_copy(update={"sigma_nm": sigma_nm})
+    return settings.model_copy(update={"psf": psf})

@@ -1,0 +1,145 @@
+"""Reconstruction: a recorded movie through the same localizer, file and image as a live run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from rtsmlm.config import RunSettings
+from rtsmlm.errors import FileFormatError, LocalizerError
+from rtsmlm.files.arrow_table import ArrowStreamFile
+from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
+from rtsmlm.files.movies import open_movie
+from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.finish import finish_table
+from rtsmlm.frames import FrameBatch
+from rtsmlm.ledger import Ledger
+from rtsmlm.offline import batch_frames, localize_in_order
+from rtsmlm.prepare import (
+    PSF_FRAMES,
+    open_localizer,
+    resolve_sigma_nm,
+    table_metadata,
+    with_calibration,
+    with_sigma,
+)
+from rtsmlm.protocols import Localizer
+
+
+class Reconstruction:
+    """One movie to be localized.
+
+    Parameters
+    ----------
+    path
+        The movie, of any format that `open_movie` knows.
+    settings
+        Settings of the run; what the movie states fills what they leave open.
+    folder
+        Where the results go.
+
+    Raises
+    ------
+    FileFormatError
+        If the movie cannot be read.
+    CalibrationError
+        If the camera calibration does not fit it.
+    """
+
+    def __init__(self, path: Path, settings: RunSettings, folder: RunFolder) -> None:
+        self.folder = folder
+        self._movie = open_movie(path, settings.movie)
+        self.n_frames = self._movie.n_frames
+        self.calibration = resolve_calibration(settings.camera, self._movie.stated)
+        self.calibration.check_frame_shape(self._movie.shape)
+        self.settings = with_calibration(settings, self.calibration)
+        described = dict(self._movie.describe())
+        self.notes = [described["note"]] if "note" in described else []
+        assumed = what_was_assumed(settings.camera, self._movie.stated)
+        if assumed:
+            self.notes.append("nobody stated, so assumed: " + "; ".join(assumed))
+        height, width = self._movie.shape
+        self.title = f"{path}: {self.n_frames} frames of {width}x{height}"
+
+    def run(self, on_progress: Callable[[int, int], None], on_step: Callable[[str], None]) -> str:
+        """Localize all frames, write table, image and exports; return the verdict in one line.
+
+        Parameters
+        ----------
+        on_progress
+            Called with the number of frames done and of localizations found.
+        on_step
+            Called with the name of what is being done.
+        """
+        movie, folder = self._movie, self.folder
+        first = next(iter(movie.batches(min(PSF_FRAMES, self.n_frames))))
+        sigma_nm = resolve_sigma_nm(self.settings, self.calibration, first)
+        self.settings = with_sigma(self.settings, sigma_nm)
+        folder.write_settings(self.settings, {"movie": dict(movie.describe())})
+        ledger = Ledger()
+        ledger_rows = 0
+        failed: list[tuple[int, str]] = []
+
+        def make_localizer() -> Localizer:
+            return open_localizer(self.settings, self.calibration, sigma_nm)
+
+        metadata = table_metadata(folder.path.name, movie.shape, self.calibration.pixel_nm)
+        with ArrowStreamFile(folder.localizations, metadata) as table:
+            batches = movie.batches(batch_frames(movie.shape))
+            done = 0
+            for batch, localizations in localize_in_order(
+                batches, make_localizer, lambda frame, why: failed.append((frame, why))
+            ):
+                _book(ledger, batch)
+                table.put(localizations)
+                done += len(batch)
+                ledger_rows += len(localizations)
+                on_progress(done, ledger_rows)
+        finish_table(
+            folder.localizations,
+            movie.shape,
+            pixel_nm=self.calibration.pixel_nm,
+            image_pixel_nm=self.settings.results.image_pixel_nm,
+            formats=self.settings.results.export,
+            on_step=on_step,
+        )
+        for frame, _ in failed:
+            ledger.fail(frame, frame + 1)
+        folder.write_json(folder.ledger, ledger.as_dict())
+        on_step("done")
+        totals = ledger.totals()
+        if failed:
+            raise LocalizerError(
+                f"{len(failed)} of {self.n_frames} frames could not be localized, the first is "
+                f"{failed[0][0]}: {failed[0][1]}; all others are in {folder.path}"
+            )
+        if totals.localized != self.n_frames:
+            raise FileFormatError(
+                f"{movie.path} promised {self.n_frames} frames and gave {totals.localized}; "
+                f"what there is lies in {folder.path}"
+            )
+        psf = f"PSF sigma {sigma_nm:.0f} nm"
+        return f"{ledger_rows} localizations in {totals.localized} frames, {psf}"
+
+    def close(self) -> None:
+        """Close the movie."""
+        self._movie.close()
+
+    def __enter__(self) -> Reconstruction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _book(ledger: Ledger, batch: FrameBatch) -> None:
+    for index in batch.index.tolist():
+        ledger.receive(index, queued=True)
+        ledger.record(index, index + 1)
+    ledger.release(len(batch))

@@ -1,0 +1,249 @@
+"""ZeroMQ stream of results: publisher and subscriber; the wire format is documented here.
+
+The publisher binds an XPUB socket. Every message begins with its topic:
+
+``settings`` (first to every new subscriber, also to a late one; one part)
+    ``b"settings" + JSON``: version, run name, frame shape, settings of the run, and
+    ``arrow_schema``: the schema of the batches as a base64 Arrow IPC message.
+``batch`` (three parts)
+    ``b"batch"``, a JSON header (``seq`` counts from 0 so that a slow subscriber sees what it
+    missed, ``first_frame``, ``last_frame``, ``n_frames``, ``n_rows``), and an Arrow IPC record
+    batch message: the very bytes that stand in ``localizations.arrows``.
+``end`` (two parts)
+    ``b"end"`` and a JSON object with what the sender knows of the end of the run.
+
+The stream is read-only, nothing is ever unpickled, and it binds to loopback. Any other address
+needs CURVE keys (``stream.curve_keys``). A slow subscriber loses messages, never the run.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import zmq
+import zmq.auth
+from zmq.auth.thread import ThreadAuthenticator
+
+from rtsmlm.arrow import from_batch
+from rtsmlm.errors import ConfigError, SinkError
+from rtsmlm.localizations import Localizations
+
+_SETTINGS, _BATCH, _END = b"settings", b"batch", b"end"
+_HIGH_WATER_MARK = 1000  # messages per slow subscriber before it begins to lose them
+
+
+class Publisher:
+    """Publish batches to whoever listens; never waits for anybody.
+
+    Parameters
+    ----------
+    address
+        Where to bind, as `tcp://127.0.0.1:5757`; port `*` takes any free one.
+    schema
+        Arrow schema of the batches.
+    settings
+        What the first message tells about the run; must be plain JSON data.
+    curve_keys
+        Folder with `server.key_secret` and the public keys (`*.key`) of those allowed to
+        listen; needed for any address but loopback.
+
+    Raises
+    ------
+    ConfigError
+        If the address is not loopback and there are no keys, or it cannot be bound.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        schema: pa.Schema,
+        settings: Mapping[str, Any],
+        curve_keys: Path | None = None,
+    ) -> None:
+        if curve_keys is None and not _is_loopback(address):
+            raise ConfigError(
+                f"stream.address {address} can be reached from other machines; bind to "
+                "tcp://127.0.0.1 or give stream.curve_keys"
+            )
+        self._context = zmq.Context()
+        self._authenticator: ThreadAuthenticator | None = None
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.set_hwm(_HIGH_WATER_MARK)
+        self._socket.linger = 500
+        arrow_schema = base64.b64encode(schema.serialize().to_pybytes()).decode()
+        welcome = _SETTINGS + json.dumps({**settings, "arrow_schema": arrow_schema}).encode()
+        self._socket.setsockopt(zmq.XPUB_WELCOME_MSG, welcome)
+        self._seq = 0
+        try:
+            if curve_keys is not None:
+                self._lock_with(curve_keys)
+            self._socket.bind(address)
+        except (zmq.ZMQError, OSError) as error:
+            self.close()
+            raise ConfigError(
+                f"cannot publish on {address}: {error}; choose another stream.address, "
+                "or port * for any free one"
+            ) from error
+        self.address = str(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    def _lock_with(self, keys: Path) -> None:
+        self._authenticator = ThreadAuthenticator(self._context)
+        self._authenticator.start()
+        self._authenticator.configure_curve(domain="*", location=str(keys))
+        public, secret = zmq.auth.load_certificate(keys / "server.key_secret")
+        self._socket.curve_publickey, self._socket.curve_secretkey = public, secret
+        self._socket.curve_server = True
+
+    def publish(
+        self, batch: pa.RecordBatch, *, first_frame: int, last_frame: int, n_frames: int
+    ) -> None:
+        """Send one batch; `batch` may have no rows.
+
+        Raises
+        ------
+        SinkError
+            If the socket fails.
+        """
+        header = {
+            "seq": self._seq,
+            "first_frame": first_frame,
+            "last_frame": last_frame,
+            "n_frames": n_frames,
+            "n_rows": batch.num_rows,
+        }
+        self._send([_BATCH, json.dumps(header).encode(), batch.serialize()])
+        self._seq += 1
+
+    def end(self, summary: Mapping[str, Any]) -> None:
+        """Tell the subscribers that the run is over."""
+        self._send([_END, json.dumps(dict(summary)).encode()])
+
+    def _send(self, parts: list[Any]) -> None:
+        try:
+            self._socket.send_multipart(parts, flags=zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            raise SinkError(f"the stream on {self.address} failed: {error}") from error
+
+    def close(self) -> None:
+        """Close the socket. Twice is fine."""
+        if self._authenticator is not None:
+            self._authenticator.stop()
+            self._authenticator = None
+        self._socket.close()
+        self._context.term()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBatch:
+    """What one `batch` message holds."""
+
+    localizations: Localizations
+    first_frame: int
+    last_frame: int
+    n_frames: int
+
+
+class Subscriber:
+    """Receive the results of a run, from this process or another.
+
+    Iterating yields `StreamBatch` objects until the run ends. `settings` is filled with the
+    first message, `lost` counts batches that this subscriber was too slow for, `ended` is the
+    summary of the last message.
+
+    Parameters
+    ----------
+    address
+        Where the run publishes.
+    timeout_s
+        How long to wait for a message before iteration stops; None waits for ever.
+    curve_keys
+        Folder with `server.key` and this client's `client.key_secret`, for a remote run.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout_s: float | None = None,
+        curve_keys: Path | None = None,
+    ) -> None:
+        self.settings: dict[str, Any] = {}
+        self.ended: dict[str, Any] | None = None
+        self.lost = 0
+        self._next_seq: int | None = None
+        self._schema: pa.Schema | None = None
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.linger = 0
+        if timeout_s is not None:
+            self._socket.rcvtimeo = int(timeout_s * 1000)
+        if curve_keys is not None:
+            server, _ = zmq.auth.load_certificate(curve_keys / "server.key")
+            public, secret = zmq.auth.load_certificate(curve_keys / "client.key_secret")
+            self._socket.curve_serverkey = server
+            self._socket.curve_publickey, self._socket.curve_secretkey = public, secret
+        self._socket.subscribe(b"")
+        self._socket.connect(address)
+
+    def __iter__(self) -> Iterator[StreamBatch]:
+        while self.ended is None:
+            try:
+                topic, *parts = self._socket.recv_multipart()
+            except zmq.Again:
+                return
+            if topic.startswith(_SETTINGS):
+                self._begin(json.loads(topic[len(_SETTINGS) :]))
+            elif topic == _END:
+                self.ended = json.loads(parts[0])
+            elif topic == _BATCH and self._schema is not None:
+                yield self._batch(json.loads(parts[0]), parts[1])
+
+    def _begin(self, settings: dict[str, Any]) -> None:
+        schema = base64.b64decode(settings.pop("arrow_schema"))
+        self._schema = pa.ipc.read_schema(pa.py_buffer(schema))
+        self.settings = settings
+        self._next_seq = None  # a restarted analysis process counts from 0 again
+
+    def _batch(self, header: dict[str, Any], message: bytes) -> StreamBatch:
+        if self._next_seq is not None:
+            self.lost += header["seq"] - self._next_seq
+        self._next_seq = header["seq"] + 1
+        batch = pa.ipc.read_record_batch(pa.py_buffer(message), self._schema)
+        return StreamBatch(
+            localizations=from_batch(batch),
+            first_frame=header["first_frame"],
+            last_frame=header["last_frame"],
+            n_frames=header["n_frames"],
+        )
+
+    def close(self) -> None:
+        """Close the socket. Twice is fine."""
+        self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _is_loopback(address: str) -> bool:
+    if address.startswith(("ipc://", "inproc://")):
+        return True
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False

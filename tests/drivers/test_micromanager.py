@@ -1,0 +1,436 @@
+"""Cameras of a Micro-Manager core: the real C++ DemoCamera, and Python cameras that misbehave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+from pymmcore_plus import CMMCorePlus
+from pymmcore_plus.experimental.unicore import CameraDevice, UniMMCore
+from rtsmlm.drivers.micromanager import MicroManagerCamera, open_camera
+from rtsmlm.drivers.mm_core import release_core
+
+from rtsmlm.config import AcquisitionSettings, MicroManagerSettings, from_mapping, load
+from rtsmlm.errors import (
+    CameraOverflowError,
+    CameraStalledError,
+    ConfigError,
+    DeviceError,
+    FrameMismatchError,
+    RtsmlmError,
+)
+from rtsmlm.frames import CameraFrame
+from rtsmlm.stats import now_ns
+
+GetBuffer = Callable[[Sequence[int], Any], np.ndarray]
+
+
+class NumberedCamera(CameraDevice):
+    """Writes the number of a frame into each of its rows; `before` may change or break it."""
+
+    def __init__(self, shape: tuple[int, int] = (32, 48), period_s: float = 0.001) -> None:
+        super().__init__()
+        self.size = shape
+        self.period_s = period_s
+        self.kind: Any = np.uint16
+        self.tags: Callable[[int], dict[str, Any]] = lambda _: {}
+        self.before: Callable[[int], None] = lambda _: None
+
+    def get_exposure(self) -> float:
+        return self.period_s * 1000
+
+    def set_exposure(self, exposure: float) -> None:
+        self.period_s = exposure / 1000
+
+    def shape(self) -> tuple[int, int]:
+        return self.size
+
+    def dtype(self) -> Any:
+        return self.kind
+
+    def start_sequence(self, n: int | None, get_buffer: GetBuffer) -> Iterator[Mapping[str, Any]]:
+        for number in range(n or 2**31):
+            time.sleep(self.period_s)
+            self.before(number)
+            frame = get_buffer(self.size, self.kind)
+            for row in frame:
+                row[:] = number
+            yield self.tags(number)
+
+
+@pytest.fixture
+def numbered() -> NumberedCamera:
+    return NumberedCamera()
+
+
+@pytest.fixture
+def python_core(numbered: NumberedCamera) -> Iterator[UniMMCore]:
+    core = UniMMCore()
+    core.loadPyDevice("Cam", numbered)
+    core.initializeDevice("Cam")
+    core.setCameraDevice("Cam")
+    yield core
+    core.stopSequenceAcquisition("Cam")
+    release_core(core)
+
+
+@pytest.fixture(params=[CMMCorePlus, UniMMCore])
+def demo_core(request: pytest.FixtureRequest) -> Iterator[CMMCorePlus]:
+    adapters = pytest.importorskip("mm_test_adapters").device_adapter_path()
+    core = request.param(adapter_paths=[adapters])
+    core.loadDevice("Camera", "DemoCamera", "DCam")
+    core.initializeDevice("Camera")
+    core.setCameraDevice("Camera")
+    core.setProperty("Camera", "PixelType", "16bit")
+    core.setProperty("Camera", "Mode", "Fluorescent Beads")
+    core.setExposure(1.0)
+    yield core
+    if core.isSequenceRunning("Camera"):
+        core.stopSequenceAcquisition("Camera")
+    release_core(core)
+
+
+def opened(core: CMMCorePlus, stall_timeout_s: float = 10.0, **settings: Any) -> MicroManagerCamera:
+    settings.setdefault("circular_buffer_mb", 16)
+    return MicroManagerCamera(
+        core,
+        settings=MicroManagerSettings(**settings),
+        acquisition=AcquisitionSettings(stall_timeout_s=stall_timeout_s),
+    )
+
+
+def run_out(
+    stream: Iterator[CameraFrame], each: Callable[[CameraFrame], Any] = lambda _: None
+) -> tuple[list[int], RtsmlmError | None]:
+    """Return the numbers of all frames, and the error in which the stream ended."""
+    index: list[int] = []
+    try:
+        for frame in stream:
+            index.append(frame.index)
+            each(frame)
+    except RtsmlmError as error:
+        return index, error
+    return index, None
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_demo_camera_yields_frames_in_order_and_with_times_of_this_run(
+    demo_core: CMMCorePlus,
+) -> None:
+    camera = opened(demo_core)
+    start_ns = now_ns()
+
+    frames = [(f.index, f.t_exposure_end_ns, now_ns()) for f in camera.stream(Event(), 60)]
+
+    index, ended_ns, taken_ns = np.array(frames).T
+    assert index.tolist() == list(range(60))
+    assert ended_ns[0] > start_ns
+    assert np.all(np.diff(ended_ns) >= 0)
+    assert np.all(ended_ns <= taken_ns)
+    assert np.median(taken_ns - ended_ns) < 50e6
+    assert not demo_core.isSequenceRunning("Camera")
+
+
+def test_a_stream_can_be_started_again_and_counts_from_zero(demo_core: CMMCorePlus) -> None:
+    camera = opened(demo_core)
+
+    for _ in range(2):
+        assert [f.index for f in camera.stream(Event(), 5)] == [0, 1, 2, 3, 4]
+
+
+def test_8_bit_frames_are_widened(demo_core: CMMCorePlus) -> None:
+    camera = opened(demo_core, properties={"Camera.PixelType": "8bit"})
+
+    frame = next(iter(camera.stream(Event(), 1)))
+
+    assert frame.pixels.dtype == np.uint16
+    assert frame.pixels.shape == camera.shape == (512, 512)
+    assert 0 < frame.pixels.max() <= 255
+
+
+@pytest.mark.parametrize("pixel_type", ["32bitRGB", "32bit"])
+def test_colour_and_float_are_refused(demo_core: CMMCorePlus, pixel_type: str) -> None:
+    with pytest.raises(DeviceError, match="only one gray value of 8 or 16 bits"):
+        opened(demo_core, properties={"Camera.PixelType": pixel_type})
+
+
+def test_overflow_yields_what_was_delivered_and_then_raises(demo_core: CMMCorePlus) -> None:
+    camera = opened(demo_core, circular_buffer_mb=3)
+
+    index, error = run_out(
+        camera.stream(Event()),
+        each=lambda _: wait_for(lambda: not demo_core.isSequenceRunning("Camera")),
+    )
+
+    assert isinstance(error, CameraOverflowError)
+    assert f"full after frame {index[-1]}" in str(error)
+    assert "6 MB" in str(error)
+    assert index == list(range(len(index)))
+    assert len(index) >= 12  # as many as the buffer holds
+
+
+def test_stop_ends_the_camera_and_still_yields_what_it_delivered(demo_core: CMMCorePlus) -> None:
+    camera, stop = opened(demo_core, circular_buffer_mb=64), Event()
+    index: list[int] = []
+
+    for frame in camera.stream(stop):
+        index.append(frame.index)
+        if frame.index == 3:
+            wait_for(lambda: demo_core.getRemainingImageCount() >= 5)
+            stop.set()
+
+    assert index == list(range(len(index)))
+    assert len(index) >= 4 + 5
+    assert demo_core.getRemainingImageCount() == 0
+    assert not demo_core.isSequenceRunning("Camera")
+
+
+def test_closing_the_iterator_stops_the_camera(demo_core: CMMCorePlus) -> None:
+    stream = opened(demo_core).stream(Event())
+    next(iter(stream))
+    assert demo_core.isSequenceRunning("Camera")
+
+    stream.close()  # type: ignore[attr-defined]
+
+    assert not demo_core.isSequenceRunning("Camera")
+
+
+def test_a_sequence_of_the_host_is_drained_but_not_stopped(demo_core: CMMCorePlus) -> None:
+    demo_core.startContinuousSequenceAcquisition(0)
+    camera, stop = opened(demo_core, properties={"Camera.Binning": 2}), Event()
+    index: list[int] = []
+
+    for frame in camera.stream(stop):
+        index.append(frame.index)
+        if len(index) == 10:
+            stop.set()
+
+    assert index[:10] == list(range(10))
+    assert demo_core.isSequenceRunning("Camera")
+    assert demo_core.getProperty("Camera", "Binning") == "1"  # a running camera is left alone
+
+
+def test_the_stream_ends_where_the_host_ends_its_sequence(demo_core: CMMCorePlus) -> None:
+    demo_core.startSequenceAcquisition("Camera", 30, 0, True)
+
+    index = [frame.index for frame in opened(demo_core).stream(Event())]
+
+    assert index == list(range(30))
+
+
+def test_exposure_and_region_are_set(demo_core: CMMCorePlus) -> None:
+    camera = MicroManagerCamera(
+        demo_core,
+        settings=MicroManagerSettings(roi=(32, 64, 128, 96), circular_buffer_mb=16),
+        acquisition=AcquisitionSettings(exposure_ms=7.5),
+    )
+
+    frame = next(iter(camera.stream(Event(), 1)))
+
+    assert camera.exposure_ms == 7.5
+    assert frame.pixels.shape == camera.shape == (96, 128)
+    assert camera.describe()["roi"] == "32, 64, 128, 96"
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"Camera.Mode": "Stars"}, r"Camera.Mode refused .*'Stars' \(allowed: .*Noise"),
+        ({"Camera.Gain": 99}, r"Camera.Gain refused .*'99' \(limits: -5 to 8\)"),
+        ({"Camera.CameraID": "x"}, r"read-only"),
+        ({"Camera.MaximumExposureMs": 5}, r"in the .cfg file"),
+        ({"Camera.Colour": "x"}, r"no property 'Colour'; it has .*Binning"),
+        ({"Laser.Power": 1}, r"no device of that label is loaded; loaded: Camera, Core"),
+    ],
+)
+def test_a_refused_property_is_named_with_what_is_allowed(
+    demo_core: CMMCorePlus, properties: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DeviceError, match=message):
+        opened(demo_core, properties=properties)
+
+
+def test_an_unknown_camera_is_refused_with_those_there_are(demo_core: CMMCorePlus) -> None:
+    with pytest.raises(DeviceError, match="no camera 'Kinetix'; its cameras: Camera"):
+        opened(demo_core, camera="Kinetix")
+
+
+def test_the_demo_configuration_shows_beads_on_a_black_background() -> None:
+    pytest.importorskip("mm_test_adapters")
+    settings = load(Path("mm_demo.toml"), ["micromanager.circular_buffer_mb=32"])
+    camera = open_camera(settings)
+    try:
+        frame = next(iter(camera.stream(Event(), 1)))
+        facts = camera.describe()
+
+        assert camera.stated.pixel_nm == 100.0
+        assert frame.pixels.shape == (512, 512)
+        assert np.median(frame.pixels) == 0
+        assert frame.pixels.max() > 200
+        assert facts["adapter"] == "DemoCamera"
+        assert facts["Camera.Mode"] == "Fluorescent Beads"
+        assert "MMCore" in facts["core"]
+    finally:
+        camera.close()
+        camera.close()
+
+
+def test_a_configuration_that_does_not_load_ends_in_advice(tmp_path: Path) -> None:
+    path = tmp_path / "rig.cfg"
+    path.write_text("Device,Camera,NoSuchVendor,Cam\nProperty,Core,Initialize,1\n")
+
+    with pytest.raises(DeviceError, match=r"NoSuchVendor.*mmcore"):
+        open_camera(from_mapping({"micromanager": {"config": str(path)}}))
+
+
+def test_a_configuration_that_is_not_there_is_a_wrong_setting() -> None:
+    with pytest.raises(ConfigError, match=r"no_rig.cfg"):
+        open_camera(from_mapping({"micromanager": {"config": "no_rig.cfg"}}))
+
+
+def test_adapter_folders_must_exist() -> None:
+    settings = {"config": "mm_demo.cfg", "adapter_paths": ["nowhere"]}
+    with pytest.raises(DeviceError, match="nowhere, which is no folder"):
+        open_camera(from_mapping({"micromanager": settings}))
+
+
+def test_a_python_camera_streams_what_it_wrote(python_core: UniMMCore) -> None:
+    camera = opened(python_core)
+
+    for frame in camera.stream(Event(), 200):
+        assert frame.pixels.shape == (32, 48)
+        assert np.all(frame.pixels == frame.index)
+
+    assert not python_core.isSequenceRunning("Cam")
+
+
+def test_a_camera_that_falls_silent_is_reported(
+    python_core: UniMMCore, numbered: NumberedCamera
+) -> None:
+    resume = Event()
+
+    def hang(number: int) -> None:
+        if number == 7:
+            resume.wait(10)
+
+    numbered.before = hang
+    stream = iter(opened(python_core, stall_timeout_s=0.3).stream(Event()))
+    assert [next(stream).index for _ in range(7)] == list(range(7))
+    silent_from = time.monotonic()
+
+    with pytest.raises(CameraStalledError, match=r"no frame for 0.3 s after frame 6"):
+        next(stream)
+    resume.set()
+
+    # Two seconds more: the core waits so long for a Python camera to end its sequence.
+    assert 0.25 < time.monotonic() - silent_from < 5.0
+
+
+def test_silence_shorter_than_ten_exposures_is_no_stall(
+    python_core: UniMMCore, numbered: NumberedCamera
+) -> None:
+    numbered.period_s = 0.1
+    camera = opened(python_core, stall_timeout_s=0.05)
+
+    assert [frame.index for frame in camera.stream(Event(), 3)] == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_camera_that_fails_ends_the_stream_after_its_last_frame(
+    python_core: UniMMCore, numbered: NumberedCamera
+) -> None:
+    def fail(number: int) -> None:
+        if number == 4:
+            raise OSError("cable")
+
+    numbered.before = fail
+
+    index, error = run_out(opened(python_core).stream(Event()))
+
+    assert index == [0, 1, 2, 3]
+    assert isinstance(error, CameraStalledError)
+    assert "ended by itself after frame 3" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"size": (32, 40)}, r"frame 5 .*\(32, 40\)"), ({"kind": np.uint8}, "frame 5 .*uint8")],
+)
+def test_a_frame_of_another_shape_or_type_is_an_error_with_its_number(
+    python_core: UniMMCore, numbered: NumberedCamera, change: dict[str, Any], message: str
+) -> None:
+    def turn(number: int) -> None:
+        if number == 5:
+            vars(numbered).update(change)
+
+    numbered.before = turn
+
+    with pytest.raises(FrameMismatchError, match=message):
+        list(opened(python_core).stream(Event(), 50))
+
+    assert not python_core.isSequenceRunning("Cam")
+
+
+def test_signed_pixels_are_refused(python_core: UniMMCore, numbered: NumberedCamera) -> None:
+    numbered.kind = np.int16
+
+    with pytest.raises(DeviceError, match="int16 pixels; only uint8 and uint16"):
+        list(opened(python_core).stream(Event(), 5))
+
+
+def test_gaps_in_the_numbers_of_the_camera_are_kept(
+    python_core: UniMMCore, numbered: NumberedCamera
+) -> None:
+    numbered.tags = lambda number: {"PVCAM-FrameNr": 101 + number + (number > 3) * 10}
+
+    index = [frame.index for frame in opened(python_core).stream(Event(), 6)]
+
+    assert index == [0, 1, 2, 3, 14, 15]
+
+
+def test_a_number_that_repeats_is_an_error(
+    python_core: UniMMCore, numbered: NumberedCamera
+) -> None:
+    numbered.tags = lambda number: {"Stamp": min(number, 2)}
+
+    with pytest.raises(DeviceError, match=r"frame number 2 \(tag Stamp\) after 2"):
+        list(opened(python_core, frame_number_tag="Stamp").stream(Event(), 6))
+
+
+def test_the_exposure_end_that_a_camera_states_is_taken(
+    python_core: UniMMCore, numbered: NumberedCamera
+) -> None:
+    stated: list[int] = []
+
+    def tags(_: int) -> dict[str, Any]:
+        stated.append(now_ns())
+        return {"rtsmlm-ExposureEnd-ns": stated[-1]}
+
+    numbered.tags = tags
+
+    ends = [frame.t_exposure_end_ns for frame in opened(python_core).stream(Event(), 20)]
+
+    assert ends == stated[:20]
+
+
+def test_a_host_with_a_python_camera_keeps_its_sequence(python_core: UniMMCore) -> None:
+    python_core.startContinuousSequenceAcquisition(0)
+    camera = opened(python_core)
+
+    index = [frame.index for frame in camera.stream(Event(), 20)]
+    camera.close()
+
+    assert index == list(range(20))
+    assert python_core.isSequenceRunning("Cam")
+    assert "Cam" in python_core.getLoadedDevices()

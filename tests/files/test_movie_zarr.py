@@ -1,0 +1,214 @@
+"""OME-Zarr, and our own recordings after a clean end, a crash and a power cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from numpy.typing import NDArray
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files import raw_recorder, raw_zarr
+from rtsmlm.files.movies import open_movie
+
+Frames = NDArray[np.uint16]
+Write = Callable[[Path, Frames], Path]
+
+RECORD_BYTES = 24
+
+
+def test_a_recording_keeps_frame_numbers_times_and_power(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    with open_movie(sample["recording"](tmp_path, frames)) as movie:
+        last = list(movie.batches(4))[-1]
+
+    assert last.index.tolist() == [9, 10, 12]
+    assert last.t_exposure_end_ns.tolist() == [90_000_007, 100_000_007, 120_000_007]
+    assert last.power_mw.tolist() == [2.0, 2.25, 2.5]
+    assert movie.frame_index is not None
+    assert movie.frame_index.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12]
+
+
+def test_a_recording_states_its_calibration(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    with open_movie(sample["recording"](tmp_path, frames)) as movie:
+        stated = movie.stated
+
+    assert (stated.pixel_nm, stated.offset_adu, stated.e_per_adu) == (108, 99.5, 0.5)
+    assert stated.em_gain is None
+
+
+def test_run_folder_and_recording_are_the_same_movie(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+
+    with open_movie(run) as whole, open_movie(run / "raw.ome.zarr") as raw:
+        np.testing.assert_array_equal(whole.read([4, 5]), raw.read([4, 5]))
+        assert raw.frame_index is not None
+
+
+@pytest.mark.parametrize(("n_bytes", "n_frames"), [(24 * 6, 6), (24 * 6 + 23, 6), (24, 1)])
+def test_frames_without_a_record_are_left_out(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, n_bytes: int, n_frames: int
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    index = run / "raw_index.bin"
+    index.write_bytes(index.read_bytes()[:n_bytes])
+
+    with open_movie(run) as movie:
+        np.testing.assert_array_equal(movie.read(range(movie.n_frames)), frames[:n_frames])
+
+
+@pytest.mark.parametrize("left", [None, 0, 100, 4 * 32 * 32 * 2 - 1])
+def test_a_chunk_that_is_cut_short_ends_the_recording_before_it(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, left: int | None
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    chunk = run / "raw.ome.zarr" / "0" / "c" / "2" / "0" / "0"
+    raw = chunk.read_bytes()
+    chunk.unlink() if left is None else chunk.write_bytes(raw[:left])
+
+    with open_movie(run) as movie:
+        assert movie.frame_index is not None
+        assert len(movie.frame_index) == movie.n_frames == 8
+        np.testing.assert_array_equal(movie.read(range(8)), frames[:8])
+        assert "8 complete frames of 11" in movie.describe()["note"]
+
+
+def test_zeros_that_a_power_cut_left_in_the_index_are_no_frames(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    index = run / "raw_index.bin"
+    index.write_bytes(index.read_bytes()[: 7 * RECORD_BYTES] + bytes(4 * RECORD_BYTES))
+
+    with open_movie(run) as movie:
+        assert movie.n_frames == 7
+
+
+def test_a_chunk_missing_in_the_middle_is_told(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    (run / "raw.ome.zarr" / "0" / "c" / "1" / "0" / "0").unlink()
+    (run / "raw.ome.zarr" / "0" / "c" / "1" / "0").rmdir()
+    (run / "raw.ome.zarr" / "0" / "c" / "1").rmdir()
+
+    with open_movie(run) as movie:
+        assert "1 of 3 chunks are missing" in movie.describe()["note"]
+        np.testing.assert_array_equal(movie.read([8]), frames[8:9])
+
+
+def test_a_recording_without_its_index_ends_with_its_last_chunk(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    (run / "raw_index.bin").unlink()
+
+    with open_movie(run) as movie:
+        np.testing.assert_array_equal(movie.read(range(11)), frames)
+        assert movie.n_frames == 12
+        assert movie.frame_index is None
+
+
+def test_recorder_and_reader_agree_on_the_index() -> None:
+    assert raw_zarr.INDEX_DTYPE == raw_recorder.INDEX_DTYPE
+    assert raw_zarr.INDEX_DTYPE.itemsize == RECORD_BYTES
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_bare_arrays_of_zarr_2_and_3_are_movies(
+    frames: Frames, tmp_path: Path, zarr_format: int, compressed: bool
+) -> None:
+    path = tmp_path / "array.zarr"
+    zarr.create_array(
+        path,
+        shape=frames.shape,
+        chunks=(3, 16, 32),
+        dtype="<u2",
+        zarr_format=zarr_format,
+        compressors="auto" if compressed else None,
+    )[:] = frames
+
+    with open_movie(path) as movie:
+        np.testing.assert_array_equal(movie.read([10, 1, 2]), frames[[10, 1, 2]])
+        assert movie.n_frames == 11
+
+
+def test_shards_are_read_as_what_lies_in_them(frames: Frames, tmp_path: Path) -> None:
+    path = tmp_path / "array.zarr"
+    zarr.create_array(
+        path, shape=frames.shape, shards=(6, 32, 32), chunks=(2, 32, 32), dtype="<u2"
+    )[:] = frames
+
+    with open_movie(path) as movie:
+        np.testing.assert_array_equal(movie.read(range(11)), frames)
+
+
+def test_two_channels_are_refused_with_what_was_found(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    path = sample["ome_zarr_04"](tmp_path, frames)
+    zarr.create_array(path / "0", shape=(5, 2, 1, 32, 32), dtype="<u2", overwrite=True, zarr_format=2)
+
+    with pytest.raises(FileFormatError, match="5 t x 2 c planes"):
+        open_movie(path)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc", "nothing", "", None, 7])
+def test_an_image_outside_of_its_folder_is_refused(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, name: object
+) -> None:
+    path = sample["ome_zarr_04"](tmp_path, frames)
+    (tmp_path / "elsewhere").mkdir()
+    attributes = json.loads((path / ".zattrs").read_text())
+    attributes["multiscales"][0]["datasets"][0]["path"] = name
+    (path / ".zattrs").write_text(json.dumps(attributes))
+
+    with pytest.raises(FileFormatError, match="names"):
+        open_movie(path)
+
+
+@pytest.mark.parametrize("key", ["filters", "compressor"])
+def test_pickled_chunks_are_not_decoded(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, key: str
+) -> None:
+    path = sample["ome_zarr_04"](tmp_path, frames)
+    description = json.loads((path / "0" / ".zarray").read_text())
+    codec = {"id": "pickle", "protocol": 5}
+    description[key] = [codec] if key == "filters" else codec
+    (path / "0" / ".zarray").write_text(json.dumps(description))
+
+    with pytest.raises(FileFormatError, match="codec 'pickle'"):
+        open_movie(path)
+
+
+def test_chunks_larger_than_memory_are_refused_before_they_are_read(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    description = run / "raw.ome.zarr" / "0" / "zarr.json"
+    data = json.loads(description.read_text())
+    data["chunk_grid"]["configuration"]["chunk_shape"] = [2**31 - 1, 32, 32]
+    description.write_text(json.dumps(data))
+
+    with pytest.raises(FileFormatError, match="chunks of"):
+        open_movie(run)
+
+
+def test_a_group_without_an_image_names_what_is_in_it(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    path = sample["ome_zarr_04"](tmp_path, frames)
+    (path / ".zattrs").unlink()
+
+    with pytest.raises(FileFormatError, match="open one of 0 in it"):
+        open_movie(path)
