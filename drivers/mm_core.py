@@ -148,7 +148,7 @@ def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
         if name in there:
             # A comma stands for the stop in adapters that print numbers in the local way.
             with suppress(ValueError):
-                stated[field] = float(core.getProperty(camera, name).replace(",", "."))
+                stated[field] = float(str(core.getProperty(camera, name)).replace(",", "."))
     if "pixel_nm" not in stated:
         with suppress(Exception):  # no pixel size is no fault
             stated["pixel_nm"] = float(core.getPixelSizeUm()) * 1000

@@ -12,12 +12,12 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import DTypeLike
 from pymmcore_plus.experimental.unicore.devices._camera import CameraDevice
-
 from rtsmlm.drivers.frame_code import encode_index
 from rtsmlm.drivers.microscope import SimMicroscope
 from rtsmlm.drivers.sim_hub import Attached
 from rtsmlm.drivers.sim_properties import add_property, to_bool, to_int
 from rtsmlm.drivers.sim_settings import PsfName
+
 from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.physics.camera import SensorType
@@ -100,7 +100,7 @@ class SimCamera(CameraDevice):
         self._add_drills()
         self.set_property_limits("Exposure", EXPOSURE_LIMITS_MS)
 
-    # Properties ------------------------------------------------------------------------------
+    # Properties
 
     def _add_settings(self) -> None:
         for name, field, kind, limits in _NUMBERS:
@@ -163,19 +163,17 @@ class SimCamera(CameraDevice):
             encode,
             choices=("0", "1"),
         )
-        for name, field in (
-            ("FaultStallAfter", "stall_after"),
-            ("FaultShapeAfter", "shape_after"),
-            ("FaultDropEvery", "drop_every"),
-        ):
-            add_property(
-                self,
-                name,
-                int,
-                lambda field=field: getattr(drill, field),
-                lambda value, field=field: self._set_fault(field, to_int(value)),
-                limits=(0, 2**31 - 1),
-            )
+        self._add_fault("FaultStallAfter", "stall_after")
+        self._add_fault("FaultShapeAfter", "shape_after")
+        self._add_fault("FaultDropEvery", "drop_every")
+
+    def _add_fault(self, name: str, field: str) -> None:
+        def put(value: Any) -> None:
+            self._set_fault(field, to_int(value))
+
+        add_property(
+            self, name, int, lambda: getattr(self._drill, field), put, limits=(0, 2**31 - 1)
+        )
 
     def _set_fault(self, field: str, frames: int) -> None:
         stalled = field == "stall_after" and self._drill.stall_after > 0 and frames == 0
@@ -183,7 +181,7 @@ class SimCamera(CameraDevice):
         if stalled:
             self._ended.set()
 
-    # Camera ----------------------------------------------------------------------------------
+    # Camera
 
     def initialize(self) -> None:
         """Compile now what the first frame would have to wait for."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from pymmcore_plus.experimental.unicore.devices._shutter import ShutterDevice
-
 from rtsmlm.drivers.microscope import SimMicroscope
 from rtsmlm.drivers.sim_hub import Attached
 from rtsmlm.drivers.sim_properties import add_property, to_bool
+
 from rtsmlm.errors import DeviceError
 
 

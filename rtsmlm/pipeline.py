@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -22,16 +23,18 @@ from rtsmlm.arrow import schema as arrow_schema
 from rtsmlm.arrow import to_batch
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.config import RunSettings, from_mapping
-from rtsmlm.errors import RtsmlmError
+from rtsmlm.errors import AnalysisError, LocalizerError, RtsmlmError
 from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.frames import FrameBatch
 from rtsmlm.prepare import (
+    ASSUMED_SIGMA_PX,
     PSF_FRAMES,
+    assumed_sigma_nm,
     localize_each,
+    measure_sigma_nm,
     open_localizer,
-    resolve_sigma_nm,
     table_metadata,
 )
 from rtsmlm.protocols import Localizer
@@ -103,6 +106,7 @@ class Analysis:
         self._calibration.check_frame_shape(ring.shape)
         self._localizer: Localizer | None = None
         self._latency = LatencyStages()
+        self._psf_frames = PSF_FRAMES[0]
         self._n_frames = 0
         self._n_rows = 0
         self._last_status_ns = 0
@@ -127,7 +131,7 @@ class Analysis:
             self._open_stream()
             if self._settings.psf.sigma_nm == "auto":
                 # Compile now, with any width, so that the first frames need not wait for it.
-                guess_nm = 1.3 * self._calibration.pixel_nm
+                guess_nm = ASSUMED_SIGMA_PX * self._calibration.pixel_nm
                 open_localizer(self._settings, self._calibration, guess_nm).warm_up(
                     self._ring.shape
                 )
@@ -179,15 +183,25 @@ class Analysis:
 
     def _measure_psf(self, stop: threading.Event, *, closing: bool) -> None:
         """Wait for the first frames, measure the PSF width on them, and get ready."""
-        wanted = min(PSF_FRAMES, self._ring.capacity - 1)
+        # One slot less than there are: a batch ends at the end of the ring's memory.
+        most = self._ring.capacity - 1
+        wanted = min(self._psf_frames, most)
         if self._ring.backlog < wanted and not closing:
             stop.wait(_IDLE_S)
             return
         frames = self._ring.peek(wanted)
-        if frames is not None:
-            sigma_nm = resolve_sigma_nm(self._settings, self._calibration, frames)
-            self._emit({"kind": "psf", "sigma_nm": sigma_nm})
-            self._prepare(sigma_nm)
+        if frames is None:
+            return
+        try:
+            sigma_nm = measure_sigma_nm(self._calibration, frames.pixels)
+        except LocalizerError as error:
+            self._psf_frames *= 2
+            if not closing and wanted < most and self._psf_frames <= PSF_FRAMES[-1]:
+                return
+            sigma_nm, text = assumed_sigma_nm(self._calibration, error)
+            self._emit({"kind": "warning", "text": text})
+        self._emit({"kind": "psf", "sigma_nm": sigma_nm})
+        self._prepare(sigma_nm)
 
     def _prepare(self, sigma_nm: float) -> None:
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
@@ -237,9 +251,21 @@ class Analysis:
         )
 
 
-def _watch_owner(stop: threading.Event) -> None:
+def _read_job(stdin: int) -> AnalysisJob:
+    # Straight from the descriptor: a daemon thread that waits inside the buffered `sys.stdin`
+    # makes the interpreter abort at its end.
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(stdin, 65536)
+        if not part:
+            raise AnalysisError("the owner ended before it had said what to do")
+        line += part
+    return AnalysisJob.from_json(line.decode())
+
+
+def _watch_owner(stdin: int, stop: threading.Event) -> None:
     """End with the owner: its death closes our standard input."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(stdin, 4096):
         pass
     stop.set()
 
@@ -259,9 +285,10 @@ def main() -> int:
             _log.debug("no owner listens to %s", event.get("kind"))
 
     stop = threading.Event()
-    job = AnalysisJob.from_json(sys.stdin.readline())
-    threading.Thread(target=_watch_owner, args=(stop,), name="owner-watch", daemon=True).start()
+    stdin = sys.stdin.fileno()
     try:
+        job = _read_job(stdin)
+        threading.Thread(target=_watch_owner, args=(stdin, stop), daemon=True).start()
         with FrameRing.attach(job.ring) as ring:
             Analysis(job, ring, emit).run(stop)
     except RtsmlmError as error:

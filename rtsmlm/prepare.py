@@ -14,12 +14,15 @@ from rtsmlm.config import RunSettings
 from rtsmlm.errors import LocalizerError
 from rtsmlm.files.movies import open_movie
 from rtsmlm.fitting.psf_width import estimate_sigma_px
-from rtsmlm.frames import FrameBatch
+from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
 from rtsmlm.protocols import Camera, Localizer
 
-PSF_FRAMES = 32
-"""Frames on which `psf.sigma_nm = "auto"` measures the width: the same live and offline."""
+PSF_FRAMES = (32, 64, 128, 256, 512)
+"""Frames on which `psf.sigma_nm = "auto"` measures the width; more if few show too little."""
+
+ASSUMED_SIGMA_PX = 1.3
+"""PSF width where it can be neither measured nor asked for: that of a well-sampled setup."""
 
 
 def open_camera(settings: RunSettings) -> Camera:
@@ -79,20 +82,28 @@ def table_metadata(run: str, shape: tuple[int, int], pixel_nm: float) -> dict[st
     return {"version": __version__, "run": run, "shape": list(shape), "pixel_nm": pixel_nm}
 
 
-def resolve_sigma_nm(
-    settings: RunSettings, calibration: CameraCalibration, frames: FrameBatch
-) -> float:
-    """Return the PSF width in force: the one set, or the one measured on the first frames.
+def measure_sigma_nm(calibration: CameraCalibration, pixels: Pixels) -> float:
+    """Return the PSF width measured on frames.
+
+    Parameters
+    ----------
+    calibration
+        Calibration of the camera.
+    pixels
+        Frames, uint16 ADU, shape (n, height, width).
 
     Raises
     ------
     LocalizerError
-        If it is to be measured and the frames show too few emitters.
+        If they show too few emitters.
     """
-    if settings.psf.sigma_nm != "auto":
-        return settings.psf.sigma_nm
-    photons = calibration.to_photons(frames.pixels[:PSF_FRAMES])
-    return float(estimate_sigma_px(photons)) * calibration.pixel_nm
+    return float(estimate_sigma_px(calibration.to_photons(pixels))) * calibration.pixel_nm
+
+
+def assumed_sigma_nm(calibration: CameraCalibration, why: Exception) -> tuple[float, str]:
+    """Return a PSF width to go on with where none could be measured, and a sentence about it."""
+    sigma_nm = ASSUMED_SIGMA_PX * calibration.pixel_nm
+    return sigma_nm, f"{why}; {sigma_nm:.0f} nm is assumed, set psf.sigma_nm to be sure"
 
 
 def with_calibration(settings: RunSettings, calibration: CameraCalibration) -> RunSettings:

@@ -13,13 +13,13 @@ from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies import open_movie
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.finish import finish_table
-from rtsmlm.frames import FrameBatch
 from rtsmlm.ledger import Ledger
 from rtsmlm.offline import batch_frames, localize_in_order
 from rtsmlm.prepare import (
     PSF_FRAMES,
+    assumed_sigma_nm,
+    measure_sigma_nm,
     open_localizer,
-    resolve_sigma_nm,
     table_metadata,
     with_calibration,
     with_sigma,
@@ -73,29 +73,11 @@ class Reconstruction:
             Called with the name of what is being done.
         """
         movie, folder = self._movie, self.folder
-        first = next(iter(movie.batches(min(PSF_FRAMES, self.n_frames))))
-        sigma_nm = resolve_sigma_nm(self.settings, self.calibration, first)
+        sigma_nm = self._sigma_nm()
         self.settings = with_sigma(self.settings, sigma_nm)
         folder.write_settings(self.settings, {"movie": dict(movie.describe())})
         ledger = Ledger()
-        ledger_rows = 0
-        failed: list[tuple[int, str]] = []
-
-        def make_localizer() -> Localizer:
-            return open_localizer(self.settings, self.calibration, sigma_nm)
-
-        metadata = table_metadata(folder.path.name, movie.shape, self.calibration.pixel_nm)
-        with ArrowStreamFile(folder.localizations, metadata) as table:
-            batches = movie.batches(batch_frames(movie.shape))
-            done = 0
-            for batch, localizations in localize_in_order(
-                batches, make_localizer, lambda frame, why: failed.append((frame, why))
-            ):
-                _book(ledger, batch)
-                table.put(localizations)
-                done += len(batch)
-                ledger_rows += len(localizations)
-                on_progress(done, ledger_rows)
+        n_rows, failed = self._localize(sigma_nm, ledger, on_progress)
         finish_table(
             folder.localizations,
             movie.shape,
@@ -108,19 +90,60 @@ class Reconstruction:
             ledger.fail(frame, frame + 1)
         folder.write_json(folder.ledger, ledger.as_dict())
         on_step("done")
-        totals = ledger.totals()
         if failed:
             raise LocalizerError(
                 f"{len(failed)} of {self.n_frames} frames could not be localized, the first is "
                 f"{failed[0][0]}: {failed[0][1]}; all others are in {folder.path}"
             )
-        if totals.localized != self.n_frames:
+        n_localized = ledger.totals().localized
+        if n_localized != self.n_frames:
             raise FileFormatError(
-                f"{movie.path} promised {self.n_frames} frames and gave {totals.localized}; "
+                f"{movie.path} promised {self.n_frames} frames and gave {n_localized}; "
                 f"what there is lies in {folder.path}"
             )
-        psf = f"PSF sigma {sigma_nm:.0f} nm"
-        return f"{ledger_rows} localizations in {totals.localized} frames, {psf}"
+        return f"{n_rows} localizations in {n_localized} frames, PSF sigma {sigma_nm:.0f} nm"
+
+    def _localize(
+        self, sigma_nm: float, ledger: Ledger, on_progress: Callable[[int, int], None]
+    ) -> tuple[int, list[tuple[int, str]]]:
+        """Localize all frames into the table; return the number of rows and what failed."""
+        movie, folder = self._movie, self.folder
+        n_done = n_rows = 0
+        failed: list[tuple[int, str]] = []
+
+        def make_localizer() -> Localizer:
+            return open_localizer(self.settings, self.calibration, sigma_nm)
+
+        metadata = table_metadata(folder.path.name, movie.shape, self.calibration.pixel_nm)
+        with ArrowStreamFile(folder.localizations, metadata) as table:
+            batches = movie.batches(batch_frames(movie.shape))
+            for batch, localizations in localize_in_order(
+                batches, make_localizer, lambda frame, why: failed.append((frame, why))
+            ):
+                for index in batch.index.tolist():
+                    ledger.receive(index, queued=True)
+                    ledger.record(index, index + 1)
+                ledger.release(len(batch))
+                table.put(localizations)
+                n_done += len(batch)
+                n_rows += len(localizations)
+                on_progress(n_done, n_rows)
+        return n_rows, failed
+
+    def _sigma_nm(self) -> float:
+        """Return the PSF width: the one set, or measured on as many first frames as it takes."""
+        if self.settings.psf.sigma_nm != "auto":
+            return self.settings.psf.sigma_nm
+        for n_frames in PSF_FRAMES:
+            pixels = next(iter(self._movie.batches(min(n_frames, self.n_frames)))).pixels
+            try:
+                return measure_sigma_nm(self.calibration, pixels)
+            except LocalizerError as error:
+                sigma_nm, text = assumed_sigma_nm(self.calibration, error)
+            if n_frames >= self.n_frames:
+                break
+        self.notes.append(text)
+        return sigma_nm
 
     def close(self) -> None:
         """Close the movie."""
@@ -136,10 +159,3 @@ class Reconstruction:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _book(ledger: Ledger, batch: FrameBatch) -> None:
-    for index in batch.index.tolist():
-        ledger.receive(index, queued=True)
-        ledger.record(index, index + 1)
-    ledger.release(len(batch))

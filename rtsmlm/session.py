@@ -331,6 +331,7 @@ class Session:
             "failures": report.failures,
         }
         self._guarded(lambda: self.folder.write_settings(self.settings, run))
+        self.folder.drop_empty_log()
 
     def _judge_skipped(self, skipped: int) -> None:
         if not skipped:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
 from rtsmlm import __version__
-from rtsmlm.cli.console import console, errors
+from rtsmlm.cli.console import console, fail
 from rtsmlm.cli.doctor import doctor
 from rtsmlm.cli.evaluate import evaluate
 from rtsmlm.cli.live import live
@@ -50,12 +51,17 @@ def main() -> None:
     try:
         app()
     except RtsmlmError as error:
-        errors.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False)
+        fail(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
-        errors.print("stopped by Ctrl-C", highlight=False)
+        fail("stopped by Ctrl-C")
         sys.exit(130)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+    except Exception as error:
+        # A fault of ours; whoever wants to see where sets RTSMLM_DEBUG.
+        if os.environ.get("RTSMLM_DEBUG"):
+            raise
+        fail(
+            f"{type(error).__name__}: {error}. This is a fault of rtsmlm; run again with the "
+            "environment variable RTSMLM_DEBUG=1 and report what it prints"
+        )
+        sys.exit(1)

@@ -48,7 +48,8 @@ def reconstruct(
     with Reconstruction(movie, settings, folder_for(movie, settings, out)) as work:
         log_to(work.folder.log)
         console.print(f"movie    {escape(work.title)}")
-        for note in work.notes:
+        known = list(work.notes)
+        for note in known:
             warn(note)
         with Progress(
             TextColumn("{task.description}"),
@@ -64,6 +65,8 @@ def reconstruct(
                 progress.update(task, completed=done, found=found)
 
             verdict = work.run(show, lambda step: progress.update(task, description=step))
+        for note in work.notes[len(known) :]:
+            warn(note)
     console.print(f"results  {escape(str(work.folder.path))}")
     console.print(f"[bold green]{escape(verdict)}[/]")
 

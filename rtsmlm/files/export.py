@@ -16,7 +16,7 @@ from rtsmlm.files.arrow_table import (
 )
 from rtsmlm.files.parquet import write_parquet
 from rtsmlm.files.picasso import write_picasso
-from rtsmlm.files.rows import ROWS_PER_BLOCK, in_blocks, known_columns
+from rtsmlm.files.rows import ROWS_PER_BLOCK, checked_metadata, in_blocks, known_columns
 from rtsmlm.files.tables import RUN_TABLE, Table, frames_of_run
 from rtsmlm.files.thunderstorm import write_csv
 from rtsmlm.localizations import Localizations
@@ -90,9 +90,9 @@ def _opened(
 ) -> tuple[Callable[[], Iterator[Localizations]], dict[str, Any]]:
     """Return a function that starts the ordered batches anew, and the metadata."""
     if isinstance(source, Table):
-        return _in_memory(source.localizations), _without_format(source.metadata)
+        return _in_memory(source.localizations), _plain(source.metadata)
     path = source / RUN_TABLE if source.is_dir() else source
-    metadata = _without_format(read_arrow_metadata(path))
+    metadata = _plain(read_arrow_metadata(path))
     if "n_frames" not in metadata and (n_frames := frames_of_run(path.parent)):
         metadata["n_frames"] = n_frames
     if _is_ordered(iter_arrow_batches(path)):
@@ -116,5 +116,5 @@ def _is_ordered(batches: Iterable[Localizations]) -> bool:
     return True
 
 
-def _without_format(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if key != "format"}
+def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in checked_metadata(metadata).items() if key != "format"}

@@ -57,9 +57,11 @@ def open_ndtiff(path: Path) -> FlatMovie:
         If the index is damaged or does not describe one series of frames.
     """
     index = path if path.is_file() else path / INDEX_NAME
-    entries, axis = _in_order(index, list(_entries(index)))
+    told = Statements()
+    entries, axis = _in_order(index, list(_entries(index, told)))
     first = entries[0]
-    if any(entry[2:6][1:] != first[2:6][1:] or entry.compression for entry in entries):
+    alike = (first.width, first.height, first.pixel_type, 0)
+    if any((e.width, e.height, e.pixel_type, e.compression) != alike for e in entries):
         raise FileFormatError(f"{index} lists frames of several sizes or types, or compressed ones")
     if first.pixel_type not in _DTYPES:
         raise FileFormatError(
@@ -75,7 +77,6 @@ def open_ndtiff(path: Path) -> FlatMovie:
         (k for k, e in enumerate(entries) if e.offset + frame_bytes > sizes[e.file_name]),
         len(entries),
     )
-    told = Statements()
     add_micromanager(told, _metadata(index.parent / first.file_name, first))
     if n_frames < len(entries):
         told.notes.append(cut_short(n_frames, len(entries)))
@@ -96,7 +97,7 @@ def open_ndtiff(path: Path) -> FlatMovie:
     return FlatMovie(facts, offsets, files=files, file_of_frame=which)
 
 
-def _entries(index: Path) -> Iterator[_Entry]:
+def _entries(index: Path, told: Statements) -> Iterator[_Entry]:
     """Yield the complete entries of an index; zeros at its end are unused room."""
     try:
         if index.stat().st_size > _MAX_INDEX_BYTES:
@@ -109,7 +110,7 @@ def _entries(index: Path) -> Iterator[_Entry]:
         axes_end = position + 4 + int.from_bytes(data[position : position + 4], "little")
         name_end = axes_end + 4 + int.from_bytes(data[axes_end : axes_end + 4], "little")
         if axes_end == position + 4 or name_end + _NUMBERS.size > len(data):
-            return
+            break
         try:
             if axes_end - position > _MAX_AXES_BYTES:
                 raise ValueError("an entry is too long")
@@ -122,6 +123,8 @@ def _entries(index: Path) -> Iterator[_Entry]:
             raise FileFormatError(message) from error
         yield _Entry(axes, name, *_NUMBERS.unpack_from(data, name_end)[:7])
         position = name_end + _NUMBERS.size
+    if data[position : position + _MAX_AXES_BYTES].strip(b"\0"):
+        told.notes.append(f"{INDEX_NAME} is cut short; frames after it are not read")
 
 
 def _in_order(index: Path, entries: list[_Entry]) -> tuple[list[_Entry], str | None]:

@@ -6,7 +6,6 @@ Frames that lie contiguously are read straight from the file, all others page by
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from rtsmlm.files.tiff_pages import (
     chain_is_cut,
     check_axes,
     complete_pages,
+    is_complete,
     is_plain,
     main_series,
     readable_pages,
@@ -89,9 +89,10 @@ class TiffMovie(Movie):
             raise FileFormatError(f"{self.path} is closed")
         frames = np.empty((stop - start, *self.shape), dtype=self.dtype)
         with _quiet_tifffile():
-            for k, page in enumerate(itertools.islice(_at(self._pages, start), stop - start)):
+            for k in range(start, stop):
+                page = self._pages[k]
                 self._open_file_of(page)
-                frames[k] = _decoded(page, self.shape)
+                frames[k - start] = _decoded(page, self.shape)
         return frames
 
     def _open_file_of(self, page: tifffile.TiffPage) -> None:
@@ -111,12 +112,10 @@ class TiffMovie(Movie):
         self._tif = None
 
 
-def _at(pages: Sequence[tifffile.TiffPage], start: int) -> Iterator[tifffile.TiffPage]:
-    for number in itertools.count(start):
-        yield pages[number]
-
-
 def _decoded(page: tifffile.TiffPage, shape: tuple[int, int]) -> NDArray[Any]:
+    # tifffile sets memory aside for whatever length a damaged page states.
+    if not is_complete(page):
+        raise ValueError("a page states pixels beyond the end of the file")
     pixels: NDArray[Any] = np.squeeze(page.asarray(maxworkers=1))
     if pixels.size != math.prod(shape):
         raise ValueError(f"a page has {pixels.shape} pixels instead of {shape}")

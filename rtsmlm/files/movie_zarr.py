@@ -18,10 +18,12 @@ from rtsmlm.files.movie_metadata import Statements
 from rtsmlm.files.ome_zarr import (
     array_folder,
     axes_of,
+    check_blosc_chunk,
     frame_axis_of,
     image_of,
     open_array,
     state_pixel,
+    uses_blosc,
 )
 from rtsmlm.files.raw_zarr import chunks_on_disk, read_index, state_calibration
 
@@ -50,7 +52,7 @@ def open_zarr(path: Path) -> ZarrMovie:
     told = Statements()
     stated = state_calibration(told, attributes)
     state_pixel(told, image, axes)
-    records = read_index(path)
+    records, index_notes = read_index(path)
     layout = _Layout.of(array, frame_axis)
     length = int(array.shape[frame_axis]) if frame_axis is not None else 1
     n_frames, notes = _count(path, folder, layout, length, stated, records)
@@ -65,9 +67,9 @@ def open_zarr(path: Path) -> ZarrMovie:
         frame_index=_column(records, "index", n_frames),
         t_exposure_end_ns=_column(records, "t_exposure_end_ns", n_frames),
         power_mw=_column(records, "power_mw", n_frames),
-        notes=(*told.notes, *notes),
+        notes=(*told.notes, *index_notes, *notes),
     )
-    return ZarrMovie(facts, array, frame_axis, layout.chunk_frames)
+    return ZarrMovie(facts, folder, array, frame_axis=frame_axis, chunk_frames=layout.chunk_frames)
 
 
 def _column(records: NDArray[np.void] | None, name: str, n: int) -> NDArray[Any] | None:
@@ -80,12 +82,15 @@ class ZarrMovie(Movie):
     def __init__(
         self,
         facts: MovieFacts,
+        folder: Path,
         array: zarr.Array[Any],
+        *,
         frame_axis: int | None,
         chunk_frames: int,
     ) -> None:
         super().__init__(facts)
         self._array: zarr.Array[Any] | None = array
+        self._blosc_folder = folder if uses_blosc(array) else None
         self._frame_axis = frame_axis
         self._chunk_frames = chunk_frames
         self._kept: tuple[int, NDArray[Any]] | None = None
@@ -106,6 +111,8 @@ class ZarrMovie(Movie):
         if self._kept is None or self._kept[0] != number:
             if self._array is None:
                 raise FileFormatError(f"{self.path} is closed")
+            if self._blosc_folder is not None:
+                check_blosc_chunk(self._blosc_folder, self._array, self._frame_axis, number)
             first = number * self._chunk_frames
             last = min(first + self._chunk_frames, self.n_frames)
             where: list[int | slice] = [0] * (self._array.ndim - 2)

@@ -5,7 +5,10 @@ The metadata are read here, before zarr sees them, so that nothing in them is ru
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ from rtsmlm.files.movie_checks import check_frame_shape, one_line
 from rtsmlm.files.movie_metadata import Statements
 
 _MAX_METADATA_BYTES = 64 << 20
+
+# Of 16 bytes: four of versions and flags, then sizes: plain, of a block, compressed.
+_BLOSC_HEADER = struct.Struct("<4x3I")
 
 # Decoding must not run anything: numcodecs also knows "pickle".
 _CODECS = {
@@ -115,6 +121,48 @@ def _codec_names(description: Mapping[str, Any]) -> list[str]:
         elif isinstance(codec, str):
             names.append(codec)
     return names
+
+
+def check_blosc_chunk(
+    folder: Path, array: zarr.Array[Any], frame_axis: int | None, number: int
+) -> None:
+    """Raise if a chunk says that it is longer than its file.
+
+    Blosc believes its header and reads on behind the end of what it was given.
+
+    Parameters
+    ----------
+    folder
+        The array's folder.
+    array
+        The array.
+    frame_axis
+        Axis along which the frames lie.
+    number
+        Which chunk along that axis.
+    """
+    n_bytes = math.prod(array.chunks) * array.dtype.itemsize
+    counts = [-(-n // chunk) for n, chunk in zip(array.shape, array.chunks, strict=True)]
+    ranges = [range(n) for n in counts]
+    if frame_axis is not None:
+        ranges[frame_axis] = range(number, number + 1)
+    for place in itertools.product(*ranges):
+        file = folder / array.metadata.encode_chunk_key(place)
+        if not file.is_file():
+            continue
+        with file.open("rb") as stream:
+            head = stream.read(_BLOSC_HEADER.size)
+        plain, _, packed = _BLOSC_HEADER.unpack(head) if len(head) == 16 else (0, 0, 1 << 32)
+        if packed > file.stat().st_size or plain != n_bytes:
+            raise FileFormatError(f"the chunk {file} is damaged or cut short")
+
+
+def uses_blosc(array: zarr.Array[Any]) -> bool:
+    """Return whether chunk files are blosc containers."""
+    metadata = array.metadata
+    if metadata.zarr_format == 2:
+        return getattr(metadata.compressor, "codec_id", "") == "blosc"
+    return type(metadata.codecs[-1]).__name__ == "BloscCodec"
 
 
 def axes_of(path: Path, image: Mapping[str, Any], ndim: int) -> list[dict[str, Any]]:

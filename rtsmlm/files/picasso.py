@@ -59,6 +59,13 @@ DAMAGE = (
 """What h5py raises on bytes that are not what they say."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe loader that takes the Python objects in some of Picasso's files for absent."""
+
+
+_Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
+
+
 def write_picasso(
     path: Path,
     batches: Iterable[Localizations],
@@ -218,7 +225,7 @@ def _read_info(path: Path, embedded: Any) -> list[Any]:
     beside = path.with_suffix(".yaml")
     try:
         if beside.is_file():
-            return list(yaml.safe_load_all(beside.read_text(encoding="utf-8")))
+            return list(yaml.load_all(beside.read_text(encoding="utf-8"), _Loader))
         return list(json.loads(embedded)) if embedded is not None else []
     except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         source = beside if beside.is_file() else f"the metadata in {path}"

@@ -27,11 +27,11 @@ ATTRIBUTE = "rtsmlm"
 """Group attribute with calibration, exposure and, once finished, the number of frames."""
 
 
-def read_index(raw: Path) -> NDArray[np.void] | None:
-    """Return the records beside a recording, shape (n,), or None where there is no index.
+def read_index(raw: Path) -> tuple[NDArray[np.void] | None, list[str]]:
+    """Return the records beside a recording, shape (n,), and notes on what is wrong with them.
 
-    Only the part in which frame numbers increase is returned: a power cut may leave zeros
-    at the end.
+    The records are None where there is no index. Only the part in which frame numbers
+    increase is returned: a power cut may leave zeros at the end.
 
     Raises
     ------
@@ -40,14 +40,17 @@ def read_index(raw: Path) -> NDArray[np.void] | None:
     """
     path = raw.parent / INDEX_NAME
     if raw.name != RAW_NAME or not path.is_file():
-        return None
+        return None, []
     try:
-        whole = path.stat().st_size // INDEX_DTYPE.itemsize
+        whole, rest = divmod(path.stat().st_size, INDEX_DTYPE.itemsize)
         records = np.fromfile(path, dtype=INDEX_DTYPE, count=whole)
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read: {one_line(error)}") from error
     falling = np.flatnonzero(np.diff(records["index"]) <= 0)
-    return records[: falling[0] + 1] if len(falling) else records
+    good = records[: falling[0] + 1] if len(falling) else records
+    if rest or len(falling):
+        return good, [f"{INDEX_NAME} is damaged after frame {len(good)}"]
+    return good, []
 
 
 def state_calibration(into: Statements, attributes: Mapping[str, Any]) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,19 @@ def positive(value: Any) -> float | None:
     return number if math.isfinite(number) and number > 0 else None
 
 
+def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata of a file without those well-known keys whose values make no sense."""
+    checked = dict(metadata)
+    for key in ("pixel_nm", "psf_sigma_nm", "n_frames"):
+        if key in checked and (number := positive(checked.pop(key))) is not None:
+            checked[key] = int(number) if key == "n_frames" else number
+    shape = checked.pop("shape", None)
+    sides = [positive(side) for side in shape] if isinstance(shape, list | tuple) else []
+    if len(sides) == 2 and all(sides):
+        checked["shape"] = [int(side) for side in sides if side]
+    return checked
+
+
 def table_from(path: Path, columns: Mapping[str, NDArray[Any]]) -> Localizations:
     """Build a table from the columns of a foreign file.
 
@@ -134,4 +147,5 @@ def replacing(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {error}; free space or choose another folder"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

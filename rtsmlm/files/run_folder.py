@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -95,6 +96,12 @@ class RunFolder:
     def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
         """Write one of the JSON files of the run."""
         write_text(path, json.dumps(data, indent=2, allow_nan=True) + "\n")
+
+    def drop_empty_log(self) -> None:
+        """Remove the log of the analysis process if it had nothing to say."""
+        with contextlib.suppress(OSError):
+            if self.analysis_log.stat().st_size == 0:
+                self.analysis_log.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ from rtsmlm.files.insight3 import MAGIC as INSIGHT3
 from rtsmlm.files.insight3 import read_insight3
 from rtsmlm.files.parquet import read_parquet
 from rtsmlm.files.picasso import read_picasso
+from rtsmlm.files.rows import checked_metadata
 from rtsmlm.files.thunderstorm import read_csv
 from rtsmlm.localizations import Localizations
 
@@ -53,7 +54,8 @@ def read_table(path: Path, pixel_nm: float | None = None) -> Table:
             start = file.read(8)
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-    localizations, metadata, name = _read(path, start, pixel_nm)
+    localizations, stated, name = _read(path, start, pixel_nm)
+    metadata = checked_metadata(stated)
     if pixel_nm is not None:
         metadata["pixel_nm"] = pixel_nm
     if "n_frames" not in metadata and (n_frames := frames_of_run(path.parent)):

@@ -21,7 +21,9 @@ class SeriesPages(Sequence[tifffile.TiffPage]):
 
     def __init__(self, pages: Any, n: int) -> None:
         self._pages = pages
-        self._n = min(n, len(pages))
+        # Files of a split OME movie that are not there leave None in the list.
+        found = pages.index(None) if isinstance(pages, list) and None in pages else len(pages)
+        self._n = min(n, found)
 
     def __len__(self) -> int:
         return self._n
@@ -99,7 +101,7 @@ def complete_pages(
     """
     n_frames = len(pages)
     # Cut-off pages are the last ones: so only these are looked at, not all of 100 000.
-    while n_frames and not _is_complete(pages[n_frames - 1]):
+    while n_frames and not is_complete(pages[n_frames - 1]):
         n_frames -= 1
     if not n_frames:
         raise FileFormatError(f"{path} holds no complete frame: its pixels lie beyond its end")
@@ -107,7 +109,8 @@ def complete_pages(
     return n_frames, (cut_short(n_frames, expected),) if n_frames < expected else ()
 
 
-def _is_complete(page: tifffile.TiffPage | None) -> bool:
+def is_complete(page: tifffile.TiffPage | None) -> bool:
+    """Return whether all pixels of a page lie within its file."""
     if page is None:
         return False
     size = page.parent.filehandle.size

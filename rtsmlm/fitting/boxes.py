@@ -42,7 +42,7 @@ def fit_table(n: int) -> F64:
     return np.zeros((n, N_COLUMNS), dtype=np.float64)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def cut_boxes(
     pixels: Pixels,
     offset_adu: F32,
@@ -83,7 +83,7 @@ def cut_boxes(
                 variance[i, row, column] = read_variance[y, x] + extra_variance[i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def invert(matrix: F64, inverse: F64) -> bool:
     """Write the inverse of a positive definite matrix; False if it is not one.
 
@@ -104,7 +104,7 @@ def invert(matrix: F64, inverse: F64) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def solve_in_place(matrix: F64, vector: F64) -> bool:
     """Solve a positive definite system; False if it is not one.
 
@@ -122,7 +122,7 @@ def solve_in_place(matrix: F64, vector: F64) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _substitute(factor: F64, vector: F64) -> None:
     p = len(vector)
     for i in range(p):
@@ -135,7 +135,7 @@ def _substitute(factor: F64, vector: F64) -> None:
         vector[i] /= factor[i, i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _factorize(matrix: F64, p: int) -> bool:
     for i in range(p):
         for j in range(i + 1):
@@ -151,7 +151,7 @@ def _factorize(matrix: F64, p: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def start_light(photons: F32, along_x: F64, along_y: F64) -> tuple[float, float]:
     """Return photons and background of a spot of known shape by linear least squares.
 

@@ -40,7 +40,7 @@ from rtsmlm.fitting.boxes import (
     start_light,
 )
 from rtsmlm.localizations import F32
-from rtsmlm.physics.gaussian import pixel_integrals
+from rtsmlm.physics.gaussian import FAST, pixel_integrals
 
 # Parameters in the order of the equations: x0, y0, I0, b, A, B, C.
 N_PARAMETERS = 7
@@ -53,7 +53,7 @@ MAX_WIDTH_RATIO = 3.0
 MIN_VARIANCE = 1e-2
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _weigh(photons: F32, variance: F32, theta: F64, weights: F64) -> None:
     """Write one over the variance of each pixel under the model."""
     box = photons.shape[0]
@@ -66,10 +66,8 @@ def _weigh(photons: F32, variance: F32, theta: F64, weights: F64) -> None:
             weights[row, column] = 1.0 / max(mean + variance[row, column], MIN_VARIANCE)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
-def _evaluate(
-    photons: F32, weights: F64, theta: F64, gradient: F64, information: F64
-) -> float:
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def _evaluate(photons: F32, weights: F64, theta: F64, gradient: F64, information: F64) -> float:
     """Return chi² and write half its negative slope and half its curvature."""
     box = photons.shape[0]
     for i in range(N_PARAMETERS):
@@ -103,7 +101,7 @@ def _evaluate(
     return chi2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _step(theta: F64, trial: F64, gradient: F64, information: F64, damping: float) -> float:
     """Write a damped step into `trial`; return its expected gain, or -1 if there is none."""
     damped = np.empty((N_PARAMETERS, N_PARAMETERS))
@@ -129,7 +127,7 @@ def _step(theta: F64, trial: F64, gradient: F64, information: F64, damping: floa
     return max(gain, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fit_spot(
     photons: F32,
     variance: F32,
@@ -168,7 +166,7 @@ def _fit_spot(
     return NOT_CONVERGED
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _write_row(theta: F64, covariance: F64, excess_noise: float, row: F64) -> None:
     """Turn the quadratic form into photons and a mean width, errors included."""
     determinant = theta[4] * theta[6] - theta[5] * theta[5]
@@ -191,7 +189,7 @@ def _write_row(theta: F64, covariance: F64, excess_noise: float, row: F64) -> No
     row[STD_PHOTONS] = math.sqrt(excess_noise * variance)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fit_elliptical_lsq(
     photons: F32,
     variance: F32,

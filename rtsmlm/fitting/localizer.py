@@ -13,16 +13,9 @@ from rtsmlm.config import LocalizerSettings, RunSettings
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
-from rtsmlm.fitting.detection import (
-    Candidates,
-    Filter,
-    Scratch,
-    detect_in_batch,
-    make_candidates,
-    make_filter,
-    make_scratch,
-)
+from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidates
 from rtsmlm.fitting.elliptical_lsq import fit_elliptical_lsq
+from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.fitting.selection import select_rows
 from rtsmlm.frames import FrameBatch
@@ -86,13 +79,12 @@ class _SpotLocalizer:
         """
         plan = self._plan(shape)
         pixels = np.full((1, *shape), 1000, dtype=np.uint16)
-        y, x = shape[0] // 2, shape[1] // 2
-        pixels[0, y - 1 : y + 2, x - 1 : x + 2] = 3000
-        found = make_candidates(1)
-        found.y[0], found.x[0], found.start_y[0], found.start_x[0] = y, x, y, x
-        self._scratch(shape)
+        pixels.flags.writeable = False
         self(FrameBatch.from_pixels(pixels))
-        self._fit_candidates(pixels, plan, found)
+        found = make_candidates(1)
+        found.y[0] = found.start_y[0] = shape[0] // 2
+        found.x[0] = found.start_x[0] = shape[1] // 2
+        self._fit_and_select(pixels, plan, found, np.zeros(1, dtype=np.int64))
 
     def __call__(self, batch: FrameBatch) -> Localizations:
         """Return the localizations of a batch, ordered by frame, then from top to bottom.
@@ -111,13 +103,16 @@ class _SpotLocalizer:
                 "of shape (n, height, width)"
             )
         plan = self._plan(batch.shape)
-        pixels = np.ascontiguousarray(pixels)
+        # Compiled code tells read-only arrays, as a file hands them over, from others: all are made
+        # read-only, so that nothing is compiled twice.
+        pixels = np.ascontiguousarray(pixels).view()
+        pixels.flags.writeable = False
         parts: list[Localizations] = []
         first_frame = 0
         while first_frame < len(pixels):
             found, first_frame = self._detect(pixels, plan, first_frame)
             for start in range(0, len(found.x), FITS_AT_ONCE):
-                part = Candidates(*(c[start : start + FITS_AT_ONCE] for c in found))
+                part = found.part(start, start + FITS_AT_ONCE)
                 parts.append(self._fit_and_select(pixels, plan, part, batch.index))
         return Localizations.concatenate(parts)
 
@@ -169,12 +164,10 @@ class _SpotLocalizer:
             )
             self._local.found = found
             if next_frame > first_frame:
-                return Candidates(*(column[:n] for column in found)), next_frame
+                return found.part(0, n), next_frame
             found = make_candidates(2 * len(found.x))
 
-    def _fit_candidates(
-        self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
-    ) -> F64:
+    def _fit_candidates(self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates) -> F64:
         """Return the fit table, positions in pixels of the frame."""
         box = self._box_px
         height, width = plan.offset_adu.shape
@@ -203,9 +196,7 @@ class _SpotLocalizer:
         rows[:, boxes.Y] += top
         return rows
 
-    def _fit(
-        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
-    ) -> None:
+    def _fit(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
         raise NotImplementedError
 
     def _fit_and_select(
@@ -256,9 +247,7 @@ class GaussianMleLocalizer(_SpotLocalizer):
 
     _method = "gaussian-mle"
 
-    def _fit(
-        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
-    ) -> None:
+    def _fit(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
         fit_gaussian_mle(
             photons,
             variance,
@@ -277,9 +266,7 @@ class EllipticalLsqLocalizer(_SpotLocalizer):
 
     _method = "elliptical-lsq"
 
-    def _fit(
-        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
-    ) -> None:
+    def _fit(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
         fit_elliptical_lsq(
             photons,
             variance,
@@ -311,4 +298,4 @@ def open_elliptical_lsq(
 
 
 def _as_map(value: Map, shape: tuple[int, int]) -> F32:
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=np.float32), shape))
+    return np.array(np.broadcast_to(value, shape), dtype=np.float32, order="C")

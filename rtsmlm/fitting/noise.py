@@ -14,8 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
+from rtsmlm.physics.gaussian import FAST
 
-FAST = {"reassoc", "contract", "arcp", "nsz"}
 CLIP_ROUNDS = 4
 # Squared clip limit in variances; the clipped variance of a normal distribution settles at 0.76.
 CLIP_SQUARED = 5.0
@@ -26,7 +26,7 @@ EXCESS_RATIO = 1.5
 MIN_BACKGROUND = 0.1
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _mean_below(values: F32, limit: float) -> float:
     """Return the mean of the values below a limit; 0 where there is none."""
     cut = np.float32(limit)
@@ -36,10 +36,10 @@ def _mean_below(values: F32, limit: float) -> float:
         inside = np.float32(1.0) if values[i] < cut else np.float32(0.0)
         total += inside * values[i]
         count += inside
-    return total / max(count, np.float32(1.0))
+    return float(total / max(count, np.float32(1.0)))
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _laplacian_variance(photons: F32, y0: int, y1: int, x0: int, x1: int, buffer: F32) -> float:
     """Return the pixel variance of a tile, blind to whatever is smooth over three pixels.
 
@@ -67,7 +67,7 @@ def _laplacian_variance(photons: F32, y0: int, y1: int, x0: int, x1: int, buffer
     return variance / (36.0 * CLIP_SETTLES_AT)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _tile_background(values: F32, excess_noise: float, other_variance: float) -> float:
     """Return the mean of the pixels that lie within the noise of the background.
 
@@ -81,7 +81,7 @@ def _tile_background(values: F32, excess_noise: float, other_variance: float) ->
     return background
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def measure_background(
     photons: F32, read_variance: F32, excess_noise: float, background: F32
 ) -> float:
@@ -118,9 +118,7 @@ def measure_background(
                 for x in range(x0, x1):
                     buffer[n] = photons[y, x]
                     n += 1
-            level = _tile_background(
-                buffer[:n], excess_noise, max(read_variance[i, j], 0.5 * seen)
-            )
+            level = _tile_background(buffer[:n], excess_noise, max(read_variance[i, j], 0.5 * seen))
             background[i, j] = level
             expected = excess_noise * max(level, MIN_BACKGROUND) + read_variance[i, j]
             unexplained[i * columns + j] = seen - expected
@@ -130,10 +128,10 @@ def measure_background(
     beyond = np.median(unexplained[dark])
     if beyond < (EXCESS_RATIO - 1.0) * np.median(explained[dark]):
         return 0.0
-    return beyond
+    return float(beyond)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def background_at(background: F32, height: int, width: int, y: int, x: int) -> float:
     """Return the background at a pixel, bilinear between the centres of the tiles."""
     rows, columns = background.shape
@@ -144,7 +142,7 @@ def background_at(background: F32, height: int, width: int, y: int, x: int) -> f
     v, u = v - i, u - j
     upper = background[i, j] * (1.0 - u) + background[i, j1] * u
     lower = background[i1, j] * (1.0 - u) + background[i1, j1] * u
-    return upper * (1.0 - v) + lower * v
+    return float(upper * (1.0 - v) + lower * v)
 
 
 def tile_means(values: NDArray[np.floating], tiles: tuple[int, int]) -> F32:

@@ -18,12 +18,8 @@ from rtsmlm.fitting.boxes import (
     default_box_px,
     fit_table,
 )
-from rtsmlm.fitting.detection import (
-    detect_in_frame,
-    make_candidates,
-    make_filter,
-    make_scratch,
-)
+from rtsmlm.fitting.detection import detect_in_frame, make_candidates
+from rtsmlm.fitting.filtering import make_filter, make_scratch
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.localizations import F32
 
@@ -38,7 +34,7 @@ MAX_ITERATIONS = 40
 # Brighter than any noise that passes detection, and wide enough known to be worth a vote.
 MIN_SIGNIFICANCE = 8.0
 # Neighbours nearer than this lift the rim of the box and make the spot look narrow.
-ISOLATION_SIGMA = 6.0
+ISOLATION_SIGMA = 4.5
 CANDIDATES = 20_000
 MAX_SPOTS = 4000
 MIN_SPOTS = 10
@@ -126,8 +122,8 @@ def _fit_widths(
     scratch = make_scratch(plan)
     found = make_candidates(CANDIDATES)
     n = 0
-    for frame in range(len(frames)):
-        after = detect_in_frame(frames[frame], frame, plan, scratch, found, n)
+    for i in range(len(frames)):
+        after = detect_in_frame(frames[i], i, plan, scratch, found, n)
         if after < 0 or after > MAX_SPOTS:
             break
         n = after
@@ -165,13 +161,11 @@ def _fit_widths(
 def _isolated(
     frame: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], reach_px: float
 ) -> NDArray[np.bool_]:
-    """True where no other candidate of the same frame lies within the reach."""
+    """Tell where no other candidate of the same frame lies within reach."""
     alone = np.ones(len(x), dtype=np.bool_)
     for number in np.unique(frame):
         rows = np.flatnonzero(frame == number)
-        apart = np.maximum(
-            np.abs(y[rows, None] - y[rows]), np.abs(x[rows, None] - x[rows])
-        )
+        apart = np.maximum(np.abs(y[rows, None] - y[rows]), np.abs(x[rows, None] - x[rows]))
         np.fill_diagonal(apart, np.iinfo(np.int32).max)
         alone[rows] = apart.min(axis=1) > reach_px
     return alone

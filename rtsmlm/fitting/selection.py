@@ -29,7 +29,7 @@ MAX_CHI2 = 2.0
 MAX_MISFIT = 0.75
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def select_rows(
     rows: F64,
     frame: I32,

@@ -21,6 +21,7 @@ from rtsmlm.physics.sampling import (
     State,
     fill_normals,
     gamma,
+    gamma_from,
     poisson_by_search,
     poisson_from,
 )
@@ -124,13 +125,18 @@ def _expose_emccd(
 ) -> None:
     height, width = mean_e.shape
     counts, read = np.empty(width), np.empty(width)
+    spread, unused = np.empty(width), np.empty(width)
     for row in range(height):
         _draw_row(mean_e[row], counts, read, state)
+        fill_normals(state, spread, unused)
         for column in range(width):
-            electrons = counts[column]
-            amplified = em_gain * gamma(state, electrons) if electrons > 0.0 else 0.0
+            amplified = 0.0
+            if counts[column] > 0.0:
+                amplified = gamma_from(spread[column], state, counts[column])
+                if amplified < 0.0:
+                    amplified = gamma(state, counts[column])
             noise = read_adu[row, column] * read[column]
-            value = offset[row, column] + gain[row, column] * amplified + noise
+            value = offset[row, column] + gain[row, column] * em_gain * amplified + noise
             out[row, column] = _to_adu(value)
 
 

@@ -77,6 +77,11 @@ class Emitters:
         return int(self._counts[_N_POOL])
 
     @property
+    def n_active(self) -> int:
+        """Emitters on or in a dark state from which they come back by themselves."""
+        return int(self._counts[_N_ACTIVE])
+
+    @property
     def n_on(self) -> int:
         """Emitters in the ON state at this moment."""
         active = self._active[: self._counts[_N_ACTIVE]]

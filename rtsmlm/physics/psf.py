@@ -135,12 +135,12 @@ def _add_gaussians(
 ) -> None:
     height, width = image.shape
     for i in range(len(x_px)):
-        reach_x = int(math.ceil(RENDER_REACH_SIGMA * sigma_x_px[i])) + 1
-        reach_y = int(math.ceil(RENDER_REACH_SIGMA * sigma_y_px[i])) + 1
-        x_first = max(int(round(x_px[i])) - reach_x, 0)
-        x_last = min(int(round(x_px[i])) + reach_x, width - 1)
-        y_first = max(int(round(y_px[i])) - reach_y, 0)
-        y_last = min(int(round(y_px[i])) + reach_y, height - 1)
+        reach_x = math.ceil(RENDER_REACH_SIGMA * sigma_x_px[i]) + 1
+        reach_y = math.ceil(RENDER_REACH_SIGMA * sigma_y_px[i]) + 1
+        x_first = max(round(x_px[i]) - reach_x, 0)
+        x_last = min(round(x_px[i]) + reach_x, width - 1)
+        y_first = max(round(y_px[i]) - reach_y, 0)
+        y_last = min(round(y_px[i]) + reach_y, height - 1)
         if x_last < x_first or y_last < y_first:
             continue
         along_x = np.empty((3, x_last - x_first + 1))
@@ -171,13 +171,13 @@ def _add_from_table(
 ) -> None:
     height, width = image.shape
     middle = 0.5 * (sums.shape[1] - 1)
-    reach = int(math.ceil(middle / fine_per_px)) + 1
+    reach = math.ceil(middle / fine_per_px) + 1
     corners = np.empty((2, 2 * reach + 2))
     for i in range(len(x_px)):
         low = min(int(plane[i]), sums.shape[0] - 1)
         high = min(low + 1, sums.shape[0] - 1)
         mix = plane[i] - low
-        x_mid, y_mid = int(round(x_px[i])), int(round(y_px[i]))
+        x_mid, y_mid = round(x_px[i]), round(y_px[i])
         for row in range(-reach, reach + 2):
             y = middle + (y_mid + row - 0.5 - y_px[i]) * fine_per_px
             now = (row + reach) % 2

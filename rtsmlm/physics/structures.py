@@ -140,4 +140,5 @@ def _origami(
     u = (site % columns - (columns - 1) / 2) * ORIGAMI_STEP_NM
     v = (site // columns - (rows - 1) / 2) * ORIGAMI_STEP_NM
     cos, sin = np.cos(turn[origami]), np.sin(turn[origami])
-    return centre[origami] + np.stack([u * cos - v * sin, u * sin + v * cos, np.zeros(n)], 1)
+    turned = np.stack([u * cos - v * sin, u * sin + v * cos, np.zeros(n)], axis=1)
+    return np.asarray(centre[origami] + turned)

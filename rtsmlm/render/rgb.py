@@ -45,8 +45,11 @@ def white_level(image: F32, percentile: float = 99.5) -> float:
     """
     stride = max(1, image.size // SAMPLES)
     values = image.ravel()[::stride]
-    # Splats have faint tails; what is shown as black anyway is not occupied.
-    occupied = values[values > 0.02 * float(values.max(initial=0))]
+    occupied = values[values > 0]
+    if occupied.size:
+        # Without the faint tails of splats. Not relative to the brightest pixel: one fiducial
+        # bead would then leave nothing but itself.
+        occupied = occupied[occupied > 0.1 * np.median(occupied)]
     return float(np.percentile(occupied, percentile)) if occupied.size else 1.0
 
 

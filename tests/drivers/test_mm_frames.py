@@ -101,7 +101,7 @@ def test_many_rounds_of_the_pool_lose_and_tear_nothing(
         assert np.all(frame.pixels == frame.index)
         index.append(frame.index)
         # Always some frames behind, so that the pool ends while frames wait in it.
-        while core.getRemainingImageCount() < 5:
+        while core.getRemainingImageCount() < 5 and core.isSequenceRunning("Cam"):
             time.sleep(1e-4)
 
     assert index == list(range(rounds * in_pool))
@@ -264,7 +264,7 @@ def test_an_unreadable_time_is_now(clocks: Clocks) -> None:
     exposure = ExposureClock(clocks.monotonic, clocks.local)
 
     assert exposure.end_ns({"TimeReceivedByCore": "noon"}.get) == clocks.ns
-    assert exposure.end_ns({}.get) == clocks.ns
+    assert exposure.end_ns(lambda _: None) == clocks.ns
 
 
 def test_a_stated_end_in_the_future_is_now(clocks: Clocks) -> None:

@@ -119,12 +119,13 @@ def test_the_adapter_of_the_docstring_is_a_camera() -> None:
     stream = camera.stream(Event(), 5)
 
     index = [next(stream).index for _ in range(2)]
-    assert handle.running
+    running = [handle.running]
     index += [frame.index for frame in stream]
+    running.append(handle.running)
 
     assert index == [0, 1, 2, 4, 5]
     assert camera.shape == (4, 5)
-    assert not handle.running
+    assert running == [True, False]
     camera.close()
     assert handle.closed
 

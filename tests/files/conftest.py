@@ -60,7 +60,7 @@ def ome_tiff(folder: Path, frames: Frames) -> Path:
 
 
 def ndtiff(folder: Path, frames: Frames) -> Path:
-    """Two TIFF files and an index, entries not in order of time."""
+    """Two TIFF files and an index."""
     data = folder / "data"
     data.mkdir()
     half = (len(frames) + 1) // 2
@@ -83,7 +83,7 @@ def ndtiff(folder: Path, frames: Frames) -> Path:
                 struct.pack("<I", len(axes)) + axes + struct.pack("<I", len(name)) + name.encode()
                 + struct.pack("<8I", offset, width, height, 1, 0, tags_at, len(json.dumps(tags)), 0)
             )  # fmt: skip
-    (data / "NDTiff.index").write_bytes(b"".join(reversed(entries)))
+    (data / "NDTiff.index").write_bytes(b"".join(entries))
     return data
 
 
@@ -158,7 +158,7 @@ def ome_zarr_04(folder: Path, frames: Frames) -> Path:
     shape = (len(frames), 1, 1, *frames.shape[1:])
     array = group.create_array("0", shape=shape, chunks=(3, 1, 1, *shape[3:]), dtype="<u2")
     array[:] = frames[:, None, None]
-    axes = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}]
+    axes: list[Any] = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}]
     axes += [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]
     scale = {"type": "scale", "scale": [1.0, 1.0, 1.0, 0.108, 0.108]}
     datasets = [{"path": "0", "coordinateTransformations": [scale]}]
@@ -177,8 +177,11 @@ def recording(folder: Path, frames: Frames) -> Path:
         compressors=None,
     )  # fmt: skip
     array[:n] = frames
-    axes = [{"name": name} for name in "tyx"]
-    ome = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+    axes: list[Any] = [{"name": name} for name in "tyx"]
+    ome: dict[str, Any] = {
+        "version": "0.5",
+        "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}],
+    }
     ours = {"pixel_nm": 108.0, "offset_adu": 99.5, "e_per_adu": 0.5, "exposure_ms": 10.0}
     group.attrs.update({"ome": ome, "rtsmlm": ours})
     records = np.zeros(n, dtype=[("index", "<i8"), ("t_ns", "<i8"), ("power_mw", "<f8")])

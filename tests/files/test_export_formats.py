@@ -28,8 +28,9 @@ def table_of(rng: np.random.Generator, n: int = 3000, axial: bool = True) -> Tab
         highs |= {"z_nm": 500, "std_z_nm": 60}
     columns = {name: rng.uniform(1, high, n) for name, high in highs.items()}
     columns |= {name: rng.uniform(-54, 6870, n) for name in ("x_nm", "y_nm")}
-    columns |= {"frame": np.sort(rng.integers(0, 200, n)), "probability": rng.uniform(0.3, 1, n)}
-    columns["channel"] = rng.integers(0, 4, n)
+    columns["probability"] = rng.uniform(0.3, 1, n)
+    columns["frame"] = np.sort(np.floor(rng.uniform(0, 200, n)))
+    columns["channel"] = np.floor(rng.uniform(0, 4, n))
     metadata = {"pixel_nm": PIXEL_NM, "shape": [64, 63], "n_frames": 250, "psf_sigma_nm": 130.0}
     return Table(Localizations.from_columns(columns), metadata)
 

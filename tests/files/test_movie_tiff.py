@@ -24,9 +24,7 @@ def note_of(path: Path) -> str:
         return movie.describe().get("note", "")
 
 
-def test_a_bigtiff_is_called_one(
-    sample: dict[str, Write], frames: Frames, tmp_path: Path
-) -> None:
+def test_a_bigtiff_is_called_one(sample: dict[str, Write], frames: Frames, tmp_path: Path) -> None:
     with open_movie(sample["big_tiff"](tmp_path, frames)) as movie:
         assert "BigTIFF" in movie.describe()["format"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_recorder_and_reader_agree_on_the_index() -> None:
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("compressed", [True, False])
 def test_bare_arrays_of_zarr_2_and_3_are_movies(
-    frames: Frames, tmp_path: Path, zarr_format: int, compressed: bool
+    frames: Frames, tmp_path: Path, zarr_format: Literal[2, 3], compressed: bool
 ) -> None:
     path = tmp_path / "array.zarr"
     zarr.create_array(
@@ -157,7 +158,9 @@ def test_two_channels_are_refused_with_what_was_found(
     sample: dict[str, Write], frames: Frames, tmp_path: Path
 ) -> None:
     path = sample["ome_zarr_04"](tmp_path, frames)
-    zarr.create_array(path / "0", shape=(5, 2, 1, 32, 32), dtype="<u2", overwrite=True, zarr_format=2)
+    zarr.create_array(
+        path / "0", shape=(5, 2, 1, 32, 32), dtype="<u2", overwrite=True, zarr_format=2
+    )
 
     with pytest.raises(FileFormatError, match="5 t x 2 c planes"):
         open_movie(path)

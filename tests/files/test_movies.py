@@ -270,3 +270,19 @@ def test_memory_does_not_grow_with_the_length_of_the_movie(
 
     assert n_read == n_frames
     assert peak < 0.25 * frames.nbytes
+
+
+def test_ndtiff_frames_come_in_the_order_of_time_and_missing_ones_leave_a_gap(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    data = sample["ndtiff"](tmp_path, frames)
+    raw = (data / "NDTiff.index").read_bytes()
+    size = raw.index(b'{"time": 1,') - raw.index(b'{"time": 0,')
+    entries = [raw[k * size : (k + 1) * size] for k in range(4)]
+    (data / "NDTiff.index").write_bytes(b"".join(entries[k] for k in (3, 0, 1)))
+
+    with open_movie(data) as movie:
+        batch = next(movie.batches(10))
+
+    assert batch.index.tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(batch.pixels, frames[[0, 1, 3]])

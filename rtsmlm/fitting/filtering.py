@@ -1,0 +1,202 @@
+"""The difference of Gaussians of a frame, and the noise that it passes on.
+
+The frame is filtered with G(s) - G(2 s), s being the PSF width. The first Gaussian is the matched
+filter, the second takes the local background away. Both are divided by their weight inside the
+frame, so that edges are no darker than the middle.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.ndimage import convolve1d
+
+from rtsmlm.errors import LocalizerError
+from rtsmlm.fitting.noise import tile_means
+from rtsmlm.localizations import F32
+from rtsmlm.physics.gaussian import FAST
+
+WIDE_RATIO = 2.0
+TILE_PX = 16
+
+
+class Filter(NamedTuple):
+    """What detection needs and does not change from frame to frame."""
+
+    narrow: F32
+    """Half of the kernel G(s), from its centre outwards."""
+    wide: F32
+    """Half of the kernel G(2 s), from its centre outwards."""
+    norm_y: F32
+    """One over the kernel weight inside the frame, narrow and wide, (2, height)."""
+    norm_x: F32
+    """The same along x, (2, width)."""
+    shot_gain: F32
+    """Variance of the filtered image per photon² of pixel variance, (height, width)."""
+    read_noise: F32
+    """Variance of the filtered image from read noise, photons², (height, width)."""
+    tile_variance: F32
+    """Mean read variance per tile, photons², (tile rows, tile columns)."""
+    cubes: float
+    """Sum of the cubed kernel: third cumulant of the filtered image per photon."""
+    excess_noise: float
+    """Squared excess noise factor: 2 for an EMCCD, else 1."""
+    threshold: float
+    """In standard deviations of the filtered noise."""
+    radius_px: int
+    """A maximum is the highest within so many pixels."""
+
+
+class Scratch(NamedTuple):
+    """Memory that one thread uses again for every frame."""
+
+    photons: F32
+    filtered: F32
+    narrow: F32
+    """Row-filtered frame with empty rows above and below, (height + 2 r, width)."""
+    wide: F32
+    row: F32
+    """One row with empty pixels left and right, (width + 2 r,)."""
+    background: F32
+    """Photons per pixel of each tile, (tile rows, tile columns)."""
+
+
+def make_filter(
+    read_variance: F32,
+    sigma_px: float,
+    *,
+    threshold: float,
+    excess_noise: float = 1.0,
+) -> Filter:
+    """Prepare detection for frames of one shape.
+
+    Parameters
+    ----------
+    read_variance
+        Variance of the read noise in photons², float32, shape (height, width).
+    sigma_px
+        Standard deviation of the PSF in pixels.
+    threshold
+        Detection threshold in standard deviations of the filtered noise.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, else 1.
+
+    Raises
+    ------
+    LocalizerError
+        If the frame is smaller than a spot.
+    """
+    height, width = read_variance.shape
+    smallest = 2 * math.ceil(3.0 * sigma_px) + 1
+    if min(height, width) < smallest:
+        raise LocalizerError(
+            f"frames of {height} x {width} pixels are smaller than the {smallest} pixels of a "
+            f"spot of sigma {sigma_px:.2f} px; use a larger region of interest"
+        )
+    narrow, wide = _half_gaussian(sigma_px, 3.5), _half_gaussian(WIDE_RATIO * sigma_px, 2.5)
+    reach = max(len(narrow), len(wide)) - 1
+    kernels = [_whole(half, reach) for half in (narrow, wide)]
+    norms = {n: [_weights_inside(kernel, n) for kernel in kernels] for n in (height, width)}
+    squared: dict[bool, NDArray[np.float64]] = {}
+    for is_read in (False, True):
+        image = read_variance.astype(np.float64) if is_read else np.ones((height, width))
+        squared[is_read] = np.zeros((height, width))
+        for i, j, sign in ((0, 0, 1.0), (0, 1, -2.0), (1, 1, 1.0)):
+            taps = kernels[i] * kernels[j]
+            part = convolve1d(image, taps, axis=0, mode="constant")
+            part = convolve1d(part, taps, axis=1, mode="constant")
+            along_y = norms[height][i] * norms[height][j]
+            along_x = norms[width][i] * norms[width][j]
+            squared[is_read] += sign * part * along_y[:, None] * along_x[None, :]
+    plane = [np.outer(kernel, kernel) for kernel in kernels]
+    tiles = max(1, round(height / TILE_PX)), max(1, round(width / TILE_PX))
+    return Filter(
+        narrow=narrow,
+        wide=wide,
+        norm_y=np.array(norms[height], dtype=np.float32),
+        norm_x=np.array(norms[width], dtype=np.float32),
+        shot_gain=squared[False].astype(np.float32),
+        read_noise=squared[True].astype(np.float32),
+        tile_variance=tile_means(read_variance, tiles),
+        cubes=float(((plane[0] - plane[1]) ** 3).sum()),
+        excess_noise=float(excess_noise),
+        threshold=float(threshold),
+        radius_px=max(2, round(2.0 * sigma_px)),
+    )
+
+
+def make_scratch(plan: Filter) -> Scratch:
+    """Allocate the memory that one thread needs to detect with `plan`."""
+    height, width = plan.shot_gain.shape
+    reach = max(len(plan.narrow), len(plan.wide)) - 1
+    return Scratch(
+        photons=np.zeros((height, width), dtype=np.float32),
+        filtered=np.zeros((height, width), dtype=np.float32),
+        narrow=np.zeros((height + 2 * reach, width), dtype=np.float32),
+        wide=np.zeros((height + 2 * reach, width), dtype=np.float32),
+        row=np.zeros(width + 2 * reach, dtype=np.float32),
+        background=np.zeros_like(plan.tile_variance),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def filter_frame(photons: F32, plan: Filter, scratch: Scratch) -> None:
+    """Write the difference of Gaussians of a frame into `scratch.filtered`."""
+    height, width = photons.shape
+    reach = (len(scratch.row) - width) // 2
+    for y in range(height):
+        for x in range(width):
+            scratch.row[reach + x] = photons[y, x]
+        for half, target in ((plan.narrow, scratch.narrow), (plan.wide, scratch.wide)):
+            out = target[y + reach]
+            middle = scratch.row[reach : reach + width]
+            for x in range(width):
+                out[x] = half[0] * middle[x]
+            for t in range(1, len(half)):
+                left = scratch.row[reach - t : reach - t + width]
+                right = scratch.row[reach + t : reach + t + width]
+                weight = half[t]
+                for x in range(width):
+                    out[x] += weight * (left[x] + right[x])
+    fine = np.empty(width, dtype=np.float32)
+    for y in range(height):
+        for i, half, source in ((0, plan.narrow, scratch.narrow), (1, plan.wide, scratch.wide)):
+            middle = source[y + reach]
+            for x in range(width):
+                fine[x] = half[0] * middle[x]
+            for t in range(1, len(half)):
+                upper = source[y + reach - t]
+                lower = source[y + reach + t]
+                weight = half[t]
+                for x in range(width):
+                    fine[x] += weight * (upper[x] + lower[x])
+            out = scratch.filtered[y]
+            norm_x = plan.norm_x[i]
+            if i == 0:
+                norm = plan.norm_y[i, y]
+                for x in range(width):
+                    out[x] = norm * norm_x[x] * fine[x]
+            else:
+                norm = plan.norm_y[i, y]
+                for x in range(width):
+                    out[x] -= norm * norm_x[x] * fine[x]
+
+
+def _half_gaussian(sigma_px: float, reach_sigma: float) -> F32:
+    reach = math.ceil(reach_sigma * sigma_px)
+    half = np.exp(-0.5 * (np.arange(reach + 1) / sigma_px) ** 2)
+    return np.asarray(half / (2.0 * half.sum() - half[0]), dtype=np.float32)
+
+
+def _whole(half: F32, reach: int) -> NDArray[np.float64]:
+    padded = np.zeros(reach + 1)
+    padded[: len(half)] = half
+    return np.concatenate([padded[:0:-1], padded])
+
+
+def _weights_inside(kernel: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    return np.asarray(1.0 / convolve1d(np.ones(n), kernel, mode="constant"), dtype=np.float64)
