@@ -26,7 +26,7 @@ def render_table(
     image_pixel_nm
         Pixel of the image.
     """
-    renderer = Renderer(shape, pixel_nm, image_pixel_nm)
+    renderer = Renderer(shape, pixel_nm, image_pixel_nm, mode="gaussian")
     for part in iter_arrow_batches(table):
         renderer.add(part)
     return renderer

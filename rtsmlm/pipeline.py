@@ -111,13 +111,12 @@ class Analysis:
         self._n_rows = 0
         self._last_status_ns = 0
         self._publisher: Publisher | None = None
-        metadata = table_metadata(job.folder.name, ring.shape, self._calibration.pixel_nm)
-        self._schema = arrow_schema(metadata)
-        path = RunFolder(job.folder).localizations
-        if job.resume_before is None or not path.exists():
-            self._file = ArrowStreamFile(path, metadata)
-        else:
-            self._file = ArrowStreamFile.resume(path, job.resume_before)
+        self._file: ArrowStreamFile | None = None
+        self._schema = arrow_schema(self._metadata(None))
+
+    def _metadata(self, sigma_nm: float | None) -> dict[str, Any]:
+        folder, pixel_nm = self._job.folder, self._calibration.pixel_nm
+        return table_metadata(folder.name, self._ring.shape, pixel_nm, sigma_nm)
 
     def run(self, stop: threading.Event) -> None:
         """Localize until the ring is closed and empty, or `stop` is set and it is empty.
@@ -143,7 +142,8 @@ class Analysis:
                 self._publisher.end({"frames": self._n_frames, "localizations": self._n_rows})
             self._report(now_ns())
         finally:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
             if self._publisher is not None:
                 self._publisher.close()
 
@@ -156,10 +156,10 @@ class Analysis:
                 if closing:
                     return
                 stop.wait(_IDLE_S)
-            elif self._localizer is None:
+            elif self._localizer is None or self._file is None:
                 self._measure_psf(stop, closing=closing)
             else:
-                self._deliver(batch, self._localizer)
+                self._deliver(batch, self._localizer, self._file)
 
     def _open_stream(self) -> None:
         if not self._settings.stream.enabled:
@@ -204,15 +204,20 @@ class Analysis:
         self._prepare(sigma_nm)
 
     def _prepare(self, sigma_nm: float) -> None:
+        path = RunFolder(self._job.folder).localizations
+        if self._job.resume_before is None or not path.exists():
+            self._file = ArrowStreamFile(path, self._metadata(sigma_nm))
+        else:
+            self._file = ArrowStreamFile.resume(path, self._job.resume_before)
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
         self._emit({"kind": "localizing"})
 
-    def _deliver(self, batch: FrameBatch, localizer: Localizer) -> None:
+    def _deliver(self, batch: FrameBatch, localizer: Localizer, file: ArrowStreamFile) -> None:
         t_taken = now_ns()
         localizations = localize_each(localizer, batch, self._failed)
         t_localized = now_ns()
-        self._file.put(localizations)
+        file.put(localizations)
         if self._publisher is not None:
             try:
                 self._publisher.publish(

@@ -77,9 +77,12 @@ def localize_each(
     return Localizations.concatenate(parts)
 
 
-def table_metadata(run: str, shape: tuple[int, int], pixel_nm: float) -> dict[str, Any]:
+def table_metadata(
+    run: str, shape: tuple[int, int], pixel_nm: float, sigma_nm: float | None
+) -> dict[str, Any]:
     """Return what a table of localizations says of itself."""
-    return {"version": __version__, "run": run, "shape": list(shape), "pixel_nm": pixel_nm}
+    metadata = {"version": __version__, "run": run, "shape": list(shape), "pixel_nm": pixel_nm}
+    return metadata if sigma_nm is None else {**metadata, "psf_sigma_nm": sigma_nm}
 
 
 def measure_sigma_nm(calibration: CameraCalibration, pixels: Pixels) -> float:

@@ -114,7 +114,9 @@ class Reconstruction:
         def make_localizer() -> Localizer:
             return open_localizer(self.settings, self.calibration, sigma_nm)
 
-        metadata = table_metadata(folder.path.name, movie.shape, self.calibration.pixel_nm)
+        metadata = table_metadata(
+            folder.path.name, movie.shape, self.calibration.pixel_nm, sigma_nm
+        )
         with ArrowStreamFile(folder.localizations, metadata) as table:
             batches = movie.batches(batch_frames(movie.shape))
             for batch, localizations in localize_in_order(

@@ -16,6 +16,7 @@ from typing import Any
 from rtsmlm.acquisition import Acquisition
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import AnalysisError, RecordingError, RtsmlmError
+from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies import open_movie
 from rtsmlm.files.raw_recorder import RawRecorder
@@ -24,7 +25,7 @@ from rtsmlm.finish import finish_table
 from rtsmlm.ledger import Ledger
 from rtsmlm.offline import catch_up
 from rtsmlm.pipeline import AnalysisJob
-from rtsmlm.prepare import open_localizer, with_calibration, with_sigma
+from rtsmlm.prepare import open_localizer, table_metadata, with_calibration, with_sigma
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.ring import FrameRing, frames_that_fit
 from rtsmlm.run_report import RunReport, RunStatus
@@ -231,6 +232,7 @@ class Session:
         self._on_step("finishing the frames on their way")
         self._take_down()
         if self.ledger.totals().received:
+            self._guarded(self._keep_table)
             self._guarded(self._catch_up)
             self._guarded(self._finish)
         self._write_accounts()
@@ -277,6 +279,14 @@ class Session:
         except Exception as error:
             _log.exception("leaving the run")
             self._fail(f"{type(error).__name__}: {error}")
+
+    def _keep_table(self) -> None:
+        """Leave an empty table where the analysis did not come as far as making one."""
+        path = self.folder.localizations
+        if not path.exists():
+            shape, pixel_nm = self._camera.shape, self.calibration.pixel_nm
+            metadata = table_metadata(self.folder.path.name, shape, pixel_nm, None)
+            ArrowStreamFile(path, metadata).close()
 
     def _catch_up(self) -> None:
         skipped = len(self.ledger.skipped())

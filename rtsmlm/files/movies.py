@@ -19,10 +19,11 @@ from rtsmlm.files.movie_tiff_folder import is_numbered, open_tiff_folder
 from rtsmlm.files.movie_zarr import open_zarr
 from rtsmlm.files.raw_zarr import RAW_NAME
 
-MOVIE_SUFFIXES = (
-    ".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".bin", ".dat", ".npy",
-)  # fmt: skip
+MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".npy")
 """Files that `open_movie` takes for movies in a folder."""
+
+# Bare frames may be named so too, but so is much else.
+_RAW_SUFFIXES = (".raw", ".bin", ".dat")
 
 _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _KNOWN = f"rtsmlm reads {', '.join(MOVIE_SUFFIXES)}, NDTiff and OME-Zarr"
@@ -105,7 +106,7 @@ def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int]
         return open_spe(path)
     if suffix == ".dax":
         return open_dax(path, settings, known_shape)
-    if suffix in (".raw", ".bin", ".dat"):
+    if suffix in _RAW_SUFFIXES:
         return open_raw(path, settings, known_shape)
     if path.name in _ZARR_FILES:
         return open_zarr(path.parent)

@@ -7,8 +7,8 @@ is fitted as I0 exp(-1/2 [A dx^2 + 2 B dx dy + C dy^2]) + b. The two say the sam
 meaning for a round spot, which would leave the seven equations singular just where most spots
 are. The widths hold the pixel: s^2 = sigma^2 + 1/12 in pixels. The spot has 2 pi I0 s1 s2 photons.
 
-Weights are one over the variance of a pixel under the fitted model, renewed with each step. Weights
-from the noisy data themselves would pull photons and background down.
+Weights are one over the variance of a pixel under the fitted model, renewed as it
+changes. Weights from the noisy data themselves would pull photons and background down.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ from rtsmlm.physics.gaussian import FAST, pixel_integrals
 
 # Parameters in the order of the equations: x0, y0, I0, b, A, B, C.
 N_PARAMETERS = 7
+# Chi² that a step is expected to gain: below the first the fit has converged, above the second the
+# model has changed enough for new weights.
 ENOUGH = 1e-4
+RENEW = 1e-2
 FIRST_DAMPING = 1e-2
 MAX_DAMPING = 1e9
 MAX_STEP_PX = 1.0
@@ -138,30 +141,36 @@ def _fit_spot(
 ) -> float:
     """Move `theta` to the least weighted squares and return the status."""
     trial = np.empty(N_PARAMETERS)
-    gradient = np.empty(N_PARAMETERS)
+    gradient, trial_gradient = np.empty(N_PARAMETERS), np.empty(N_PARAMETERS)
+    trial_information = np.empty((N_PARAMETERS, N_PARAMETERS))
     start_x, start_y = theta[0], theta[1]
     damping = FIRST_DAMPING
     _weigh(photons, variance, theta, weights)
     chi2 = _evaluate(photons, weights, theta, gradient, information)
     for _ in range(max_iterations):
         gain = _step(theta, trial, gradient, information, damping)
-        better = False
+        trial_chi2 = np.inf
         if gain >= 0.0:
             moved = max(abs(trial[0] - start_x), abs(trial[1] - start_y))
             if not moved <= MAX_WANDER_PX:
                 return ESCAPED
-            better = _evaluate(photons, weights, trial, gradient, information) <= chi2 + 1e-9
-        if better:
-            damping *= 0.1
-            for i in range(N_PARAMETERS):
-                theta[i] = trial[i]
-            _weigh(photons, variance, theta, weights)
-        else:
+            trial_chi2 = _evaluate(photons, weights, trial, trial_gradient, trial_information)
+        if not trial_chi2 <= chi2 * (1.0 + 1e-9):
             damping = 10.0 * max(damping, 1e-3)
             if damping > MAX_DAMPING:
                 return NOT_CONVERGED
-        chi2 = _evaluate(photons, weights, theta, gradient, information)
-        if better and gain < ENOUGH:
+            continue
+        damping *= 0.1
+        chi2 = trial_chi2
+        for i in range(N_PARAMETERS):
+            theta[i] = trial[i]
+            gradient[i] = trial_gradient[i]
+            for j in range(N_PARAMETERS):
+                information[i, j] = trial_information[i, j]
+        if gain > RENEW:
+            _weigh(photons, variance, theta, weights)
+            chi2 = _evaluate(photons, weights, theta, gradient, information)
+        elif gain < ENOUGH:
             return CONVERGED
     return NOT_CONVERGED
 

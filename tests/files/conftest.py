@@ -161,7 +161,7 @@ def ome_zarr_04(folder: Path, frames: Frames) -> Path:
     axes: list[Any] = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}]
     axes += [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"]
     scale = {"type": "scale", "scale": [1.0, 1.0, 1.0, 0.108, 0.108]}
-    datasets = [{"path": "0", "coordinateTransformations": [scale]}]
+    datasets: list[Any] = [{"path": "0", "coordinateTransformations": [scale]}]
     group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
     return path
 

@@ -35,7 +35,7 @@ def saved(path: Path, values: NDArray[np.float64]) -> Path:
     if path.suffix == ".npy":
         np.save(path, values)
     else:
-        tifffile.imwrite(path, values.astype(np.float32))
+        tifffile.imwrite(path, values.astype(np.float32), photometric="minisblack")
     return path
 
 
@@ -51,6 +51,9 @@ def test_a_stack_and_three_files_give_the_same_maps(
     )
 
     for offset, gain, variance in (load_camera_maps(together), load_camera_maps(apart)):
+        assert offset is not None
+        assert gain is not None
+        assert variance is not None
         np.testing.assert_allclose(offset, stack[0], rtol=1e-6)
         np.testing.assert_allclose(gain, stack[2], rtol=1e-6)
         np.testing.assert_allclose(variance, stack[1], rtol=1e-6)
@@ -61,7 +64,9 @@ def test_the_order_of_a_stack_can_be_told(stack: NDArray[np.float64], tmp_path: 
 
     maps = CameraMaps(stack=path, order=("gain", "offset", "variance"))
 
-    np.testing.assert_allclose(load_camera_maps(maps)[1], stack[2], rtol=1e-6)
+    _, gain, _ = load_camera_maps(maps)
+    assert gain is not None
+    np.testing.assert_allclose(gain, stack[2], rtol=1e-6)
 
 
 def test_maps_saved_the_other_way_round_are_transposed(
@@ -218,13 +223,14 @@ def test_real_scmos_maps_lie_on_the_frames_only_when_transposed(
 ) -> None:
     folder = data_dir("storm_scmos")
     with open_movie(folder / "sample.dax") as movie:
-        darkest = movie.read(range(movie.n_frames)).min(axis=0).astype(float)
+        noise = movie.read(range(movie.n_frames)).var(axis=0)
 
     def correlation(transpose: bool) -> float:
         maps = CameraMaps(stack=folder / "calib.npy", transpose=transpose)
-        offset, _, _ = load_camera_maps(maps)
-        assert offset is not None
-        return float(np.corrcoef(offset.ravel(), darkest.ravel())[0, 1])
+        _, _, variance = load_camera_maps(maps)
+        assert variance is not None
+        # Noisy pixels flicker most; the logarithm keeps emitters from deciding.
+        return float(np.corrcoef(np.log(variance).ravel(), np.log(noise + 0.1).ravel())[0, 1])
 
-    assert correlation(transpose=True) > 2 * abs(correlation(transpose=False))
-    assert correlation(transpose=True) > 0.3
+    assert correlation(transpose=True) > 0.4
+    assert abs(correlation(transpose=False)) < 0.05
