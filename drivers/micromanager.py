@@ -11,6 +11,9 @@ from threading import Event
 from typing import Any
 
 from pymmcore_plus import CMMCorePlus
+
+from rtsmlm.calibration import StatedCalibration
+from rtsmlm.config import AcquisitionSettings, MicroManagerSettings, RunSettings
 from rtsmlm.drivers.mm_core import (
     choose_camera,
     describe_camera,
@@ -21,9 +24,6 @@ from rtsmlm.drivers.mm_core import (
 )
 from rtsmlm.drivers.mm_frames import FrameSource, frame_source
 from rtsmlm.drivers.mm_reader import FrameReader, Silence
-
-from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import AcquisitionSettings, MicroManagerSettings, RunSettings
 from rtsmlm.errors import (
     CameraOverflowError,
     CameraStalledError,

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rtsmlm.calibration import CameraCalibration
 from rtsmlm.drivers.sim_sample import Sample, make_psf
 from rtsmlm.drivers.sim_settings import PSF_FIELDS, SAMPLE_FIELDS, MicroscopeSettings
 from rtsmlm.drivers.sim_truth import Roi, TruthLog
-
-from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32, Localizations

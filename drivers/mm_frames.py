@@ -26,7 +26,7 @@ Tags: TypeAlias = Callable[[str], str | None]
 EXPOSURE_END_TAG = "rtsmlm-ExposureEnd-ns"
 """Tag by which a camera states the end of its exposure on the clock of `stats.now_ns`."""
 
-NUMBER_TAGS = ("PVCAM-FrameNr",)
+NUMBER_TAGS = ("rtsmlm-FrameNumber", "PVCAM-FrameNr")
 """Frame numbers of the camera itself, which show frames lost on the way into the core."""
 
 _CORE_NUMBER = "ImageNumber"

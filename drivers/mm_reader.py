@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rtsmlm.drivers.mm_frames import ExposureClock, FrameNumbers, FrameSource
 
+from rtsmlm.drivers.mm_frames import ExposureClock, FrameNumbers, FrameSource
 from rtsmlm.errors import DeviceError, FrameMismatchError
 from rtsmlm.frames import CameraFrame, Pixels
 from rtsmlm.stats import now_ns

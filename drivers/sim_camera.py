@@ -12,12 +12,12 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import DTypeLike
 from pymmcore_plus.experimental.unicore.devices._camera import CameraDevice
+
 from rtsmlm.drivers.frame_code import encode_index
 from rtsmlm.drivers.microscope import SimMicroscope
 from rtsmlm.drivers.sim_hub import Attached
 from rtsmlm.drivers.sim_properties import add_property, to_bool, to_int
 from rtsmlm.drivers.sim_settings import PsfName
-
 from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.physics.camera import SensorType

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymmcore_plus.experimental.unicore.devices._device_base import Device
-from rtsmlm.drivers.microscope import SimMicroscope
 
+from rtsmlm.drivers.microscope import SimMicroscope
 from rtsmlm.errors import DeviceError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from pymmcore_plus.experimental.unicore.devices._shutter import ShutterDevice
+
 from rtsmlm.drivers.microscope import SimMicroscope
 from rtsmlm.drivers.sim_hub import Attached
 from rtsmlm.drivers.sim_properties import add_property, to_bool
-
 from rtsmlm.errors import DeviceError
 
 
@@ -17,6 +17,7 @@ class SimLaser(ShutterDevice):
 
     As with the real head, a set-point below its minimum is refused, so dark means `State` 0;
     `PowerReadback` is the set-point, not a measurement; and unloading does not switch it off.
+    For drills `FaultReadback_mW` above 0 is read back instead.
 
     Parameters
     ----------
@@ -46,6 +47,7 @@ class SimLaser(ShutterDevice):
         self._transmission = transmission
         self._setpoint_mw = min_mw
         self._is_on = False
+        self._fault_readback_mw = 0.0
         self._add_properties()
 
     def _add_properties(self) -> None:
@@ -58,7 +60,7 @@ class SimLaser(ShutterDevice):
             self.set_power_mw,
             limits=limits,
         )
-        add_property(self, "PowerReadback", float, lambda: self._setpoint_mw)
+        add_property(self, "PowerReadback", float, self._readback_mw)
         add_property(
             self,
             "State",
@@ -81,6 +83,14 @@ class SimLaser(ShutterDevice):
             limits=(1e-6, 1.0),
         )
         add_property(self, "SamplePower_mW", float, self.sample_mw)
+        add_property(
+            self,
+            "FaultReadback_mW",
+            float,
+            lambda: self._fault_readback_mw,
+            self._set_fault_readback,
+            limits=(0.0, 10_000.0),
+        )
 
     def initialize(self) -> None:
         """Shine into the microscope what is set."""
@@ -118,6 +128,12 @@ class SimLaser(ShutterDevice):
     def sample_mw(self) -> float:
         """Return the power that reaches the sample now."""
         return self._setpoint_mw * self._transmission if self._is_on else 0.0
+
+    def _readback_mw(self) -> float:
+        return self._fault_readback_mw or self._setpoint_mw
+
+    def _set_fault_readback(self, power_mw: float) -> None:
+        self._fault_readback_mw = float(power_mw)
 
     def _set_transmission(self, transmission: float) -> None:
         self._transmission = float(transmission)

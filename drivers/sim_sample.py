@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+
 from rtsmlm.drivers.sim_settings import MicroscopeSettings
 from rtsmlm.drivers.sim_truth import FrameTruth
-
 from rtsmlm.localizations import F32
 from rtsmlm.physics.background import Background, haze_map
 from rtsmlm.physics.camera import Sensor, make_sensor

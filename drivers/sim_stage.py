@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pymmcore_plus.experimental.unicore.devices._stage import StageDevice, XYStageDevice
+
 from rtsmlm.drivers.microscope import SimMicroscope
 from rtsmlm.drivers.sim_hub import Attached
 

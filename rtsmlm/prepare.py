@@ -6,9 +6,10 @@ Live runs, reconstruction and catch-up all ask here, so that they do the same.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
-from rtsmlm import __version__, plugins
+from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import LocalizerError
@@ -81,7 +82,12 @@ def table_metadata(
     run: str, shape: tuple[int, int], pixel_nm: float, sigma_nm: float | None
 ) -> dict[str, Any]:
     """Return what a table of localizations says of itself."""
-    metadata = {"version": __version__, "run": run, "shape": list(shape), "pixel_nm": pixel_nm}
+    metadata = {
+        "version": metadata.version("rtsmlm"),
+        "run": run,
+        "shape": list(shape),
+        "pixel_nm": pixel_nm,
+    }
     return metadata if sigma_nm is None else {**metadata, "psf_sigma_nm": sigma_nm}
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import FileFormatError, LocalizerError
 from rtsmlm.files.arrow_table import ArrowStreamFile
-from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
+from rtsmlm.files.camera_maps import load_camera_maps, resolve_calibration, what_was_assumed
 from rtsmlm.files.movies import open_movie
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.finish import finish_table
@@ -49,7 +49,10 @@ class Reconstruction:
 
     def __init__(self, path: Path, settings: RunSettings, folder: RunFolder) -> None:
         self.folder = folder
-        self._movie = open_movie(path, settings.movie)
+        # A headerless file does not tell its shape; the maps of its camera do.
+        maps = [m for m in load_camera_maps(settings.camera.maps) if m is not None]
+        known_shape = (maps[0].shape[0], maps[0].shape[1]) if maps else None
+        self._movie = open_movie(path, settings.movie, known_shape=known_shape)
         self.n_frames = self._movie.n_frames
         self.calibration = resolve_calibration(settings.camera, self._movie.stated)
         self.calibration.check_frame_shape(self._movie.shape)

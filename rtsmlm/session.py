@@ -13,6 +13,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
+from rtsmlm import plugins
 from rtsmlm.acquisition import Acquisition
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import AnalysisError, RecordingError, RtsmlmError
@@ -113,6 +114,7 @@ class Session:
         settings = self.settings
         shape = self._camera.shape
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
+        plugins.find("rtsmlm.localizer", settings.localizer.name)  # a misspelling shows here
         n_frames = settings.acquisition.frames
         capacity = frames_that_fit(shape, settings.analysis.ring_mb)
         self._ring = FrameRing.create(shape, capacity, shared=settings.analysis.process)

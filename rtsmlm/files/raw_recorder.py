@@ -17,13 +17,11 @@ import numpy as np
 from ome_writers import AcquisitionSettings, Dimension, OMEStream, create_stream
 
 from rtsmlm.errors import RecordingError
+from rtsmlm.files.raw_zarr import INDEX_DTYPE
 from rtsmlm.files.run_folder import RunFolder, write_text
 from rtsmlm.frames import CameraFrame, FrameBatch
 from rtsmlm.ring import FrameRing, frames_that_fit
 from rtsmlm.workers import Worker
-
-INDEX_DTYPE = np.dtype([("index", "<i8"), ("t_exposure_end_ns", "<i8"), ("power_mw", "<f8")])
-"""One record of `raw_index.bin`."""
 
 _ENDLESS = 2**31 - 1  # frames of a run without a set length; the true number is written at close
 _IDLE_S = 0.002

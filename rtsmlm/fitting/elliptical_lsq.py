@@ -7,8 +7,8 @@ is fitted as I0 exp(-1/2 [A dx^2 + 2 B dx dy + C dy^2]) + b. The two say the sam
 meaning for a round spot, which would leave the seven equations singular just where most spots
 are. The widths hold the pixel: s^2 = sigma^2 + 1/12 in pixels. The spot has 2 pi I0 s1 s2 photons.
 
-Weights are one over the variance of a pixel under the fitted model, renewed as it
-changes. Weights from the noisy data themselves would pull photons and background down.
+Weights are one over the variance of a pixel under the fitted model, renewed as it changes.
+Weights from the noisy data themselves would pull photons and background down.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 State = NDArray[np.uint64]
 F64 = NDArray[np.float64]
@@ -27,7 +27,7 @@ _TO_UNIT = 2.0**-53
 _CELLS = 1024
 _CELL_BITS, _REST_MASK = np.uint64(22), np.uint64(2**22 - 1)
 _REST_TO_UNIT = 2.0**-22
-_QUANTILES = np.concatenate([[-np.inf], norm.ppf(np.arange(1, _CELLS) / _CELLS), [np.inf]])
+_QUANTILES = np.concatenate([[-np.inf], ndtri(np.arange(1, _CELLS) / _CELLS), [np.inf]])
 _TAIL_START = float(_QUANTILES[-2])
 
 # Below this mean the sum of probabilities is searched; above it the expansion of the quantile

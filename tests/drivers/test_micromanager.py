@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import UniMMCore
-from rtsmlm.drivers.micromanager import MicroManagerCamera, open_camera
-from rtsmlm.drivers.mm_core import release_core
 
 from rtsmlm.config import AcquisitionSettings, MicroManagerSettings, from_mapping, load
+from rtsmlm.drivers.micromanager import MicroManagerCamera, open_camera
+from rtsmlm.drivers.mm_core import release_core
 from rtsmlm.errors import (
     CameraOverflowError,
     ConfigError,

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rtsmlm.drivers.microscope import SimMicroscope
-from rtsmlm.drivers.sim_settings import MicroscopeSettings
 from scipy import stats
 
+from rtsmlm.drivers.microscope import SimMicroscope
+from rtsmlm.drivers.sim_settings import MicroscopeSettings
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import Localizations

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from pymmcore_plus.experimental.unicore import CameraDevice, UniMMCore
+
+from rtsmlm.config import MicroManagerSettings
 from rtsmlm.drivers.micromanager import MicroManagerCamera
 from rtsmlm.drivers.mm_core import release_core
 from rtsmlm.drivers.mm_frames import CoreFrames, ExposureClock, FrameNumbers
-
-from rtsmlm.config import MicroManagerSettings
 from rtsmlm.errors import CameraOverflowError, DeviceError
 
 SHAPE = (97, 101)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rtsmlm.drivers
 from pydantic import BaseModel
 
+import rtsmlm.drivers
 from rtsmlm import plugins
 from rtsmlm.config import RunSettings, load, packaged
 from rtsmlm.errors import CameraStalledError, ConfigError, DeviceError

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rtsmlm.drivers.replay import DEFAULT_EXPOSURE_MS, ReplayCamera, open_camera
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.config import MovieSettings, from_mapping
+from rtsmlm.drivers.replay import DEFAULT_EXPOSURE_MS, ReplayCamera, open_camera
 from rtsmlm.errors import ConfigError, DeviceError, FrameMismatchError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.stats import now_ns

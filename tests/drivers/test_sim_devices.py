@@ -10,14 +10,14 @@ import numpy as np
 import pymmcore
 import pytest
 from pymmcore_plus.experimental.unicore import UniMMCore
+
+from rtsmlm.config import packaged
 from rtsmlm.drivers.frame_code import decode_index, encode_index
 from rtsmlm.drivers.microscope import SimMicroscope
 from rtsmlm.drivers.sim_camera import SimCamera
 from rtsmlm.drivers.sim_hub import microscope_of_core
 from rtsmlm.drivers.sim_laser import SimLaser405
 from rtsmlm.drivers.sim_settings import MicroscopeSettings
-
-from rtsmlm.config import packaged
 from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
 
@@ -110,8 +110,9 @@ def test_frames_come_on_schedule_in_order_and_know_their_number(core: UniMMCore)
     assert [decode_index(pixels) for pixels, _ in frames] == list(range(40))
     assert ends_ns[0] - start_ns >= 20e6
     assert np.all(np.diff(ends_ns) > 0)
-    # Deadlines are absolute: 39 periods, whatever happened in between.
-    assert (ends_ns[-1] - ends_ns[0]) / 1e6 == pytest.approx(39 * 20.0, abs=15.0)
+    # Deadlines are absolute: delays of single frames do not add up.
+    off_schedule_ms = (ends_ns - ends_ns[0]) / 1e6 - 20.0 * np.arange(40)
+    assert np.median(np.abs(off_schedule_ms)) < 5.0
 
 
 def test_fast_pacing_does_not_wait(core: UniMMCore) -> None:
@@ -129,6 +130,8 @@ def test_a_computer_that_is_too_slow_gets_all_frames_and_is_told(
     core: UniMMCore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rtsmlm.drivers.sim_camera.WARN_BEHIND_NS", 1)
+    core.setProperty("Camera", "Width", 512)
+    core.setProperty("Camera", "Height", 512)
     core.setExposure(0.1)
 
     with caplog.at_level(logging.WARNING, logger="rtsmlm.drivers.sim_camera"):
@@ -192,6 +195,13 @@ def test_laser_says_what_an_obis_head_says(core: UniMMCore) -> None:
     assert core.getProperty("Laser405", "Wavelength") == 405.0
     with pytest.raises(ValueError, match="read-only"):
         core.setProperty("Laser405", "PowerReadback", 3.0)
+
+
+def test_laser_reads_back_another_power_in_a_drill(core: UniMMCore) -> None:
+    core.setProperty("Laser405", "FaultReadback_mW", 7.5)
+
+    assert core.getProperty("Laser405", "PowerReadback") == 7.5
+    assert core.getProperty("Laser405", "PowerSetpoint") == 1.4
 
 
 def test_laser_message_names_value_and_limit() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -110,8 +111,6 @@ def test_emitters_beside_noisy_pixels_are_still_found(rng: np.random.Generator) 
 def test_real_scmos_maps_give_no_detection_in_the_dark(
     rng: np.random.Generator, data_dir: Callable[[str], Path]
 ) -> None:
-    import h5py
-
     maps = {}
     for name in ("gain", "readvar"):
         with h5py.File(data_dir("scmos_maps_700") / f"{name}.hdf5") as file:
@@ -157,6 +156,15 @@ def test_the_background_of_a_frame_is_found_under_its_emitters(rng: np.random.Ge
 
     assert np.median(tiles) == pytest.approx(20.0, rel=0.05)
     assert extra == 0.0
+
+
+@pytest.mark.parametrize("true_e_per_adu", [0.3, 0.5])
+def test_a_wrong_gain_makes_no_detections(rng: np.random.Generator, true_e_per_adu: float) -> None:
+    detector = Detector(_flat(1.6**2))
+
+    n = sum(len(detector(rng.poisson(20.0, (256, 256)) / true_e_per_adu)) for _ in range(20))
+
+    assert n <= 10
 
 
 def test_noise_that_the_calibration_does_not_know_is_measured(rng: np.random.Generator) -> None:

@@ -190,7 +190,7 @@ def test_empty_black_and_saturated_frames_give_empty_tables(kind: type[Any]) -> 
 
 
 @BOTH
-def test_a_spot_that_saturates_is_reported_once_and_finite(
+def test_a_spot_that_saturates_is_reported_at_most_once(
     make_movie: Callable[..., Any], kind: type[Any]
 ) -> None:
     movie = make_movie(1, photons=2e6, size_px=33, pitch_px=32.0)
@@ -198,8 +198,9 @@ def test_a_spot_that_saturates_is_reported_once_and_finite(
     locs = _localizer(kind, movie.calibration)(movie.batch)
 
     assert movie.batch.pixels.max() == 65535
-    assert len(locs) <= 4
     assert np.all(np.isfinite(locs.x_nm))
+    apart_nm = np.hypot(locs.x_nm - 100 * movie.x_px[0, 0], locs.y_nm - 100 * movie.y_px[0, 0])
+    assert np.count_nonzero(apart_nm < 300) <= 1
 
 
 def test_spots_at_the_border_are_localized_inside_the_frame(rng: np.random.Generator) -> None:
@@ -214,22 +215,6 @@ def test_spots_at_the_border_are_localized_inside_the_frame(rng: np.random.Gener
     assert len(locs) == 4
     apart = np.hypot(locs.x_nm[:, None] / 100 - x_px, locs.y_nm[:, None] / 100 - y_px)
     assert apart.min(axis=0).max() < 0.2
-
-
-def test_two_maxima_of_one_emitter_become_one_localization(make_movie: Callable[..., Any]) -> None:
-    movie = make_movie(4, photons=300.0, background=100.0, sigma_px=2.0, pitch_px=24.0)
-
-    # A filter that is too narrow for the spots breaks them into several maxima.
-    locs = _localizer(GaussianMleLocalizer, movie.calibration, sigma_px=1.0, threshold=2.0)(
-        movie.batch
-    )
-
-    for frame in np.unique(locs.frame):
-        rows = locs.frame == frame
-        places = np.stack([locs.x_nm[rows], locs.y_nm[rows]], axis=1)
-        apart = np.hypot(*(places[:, None] - places).T)
-        np.fill_diagonal(apart, np.inf)
-        assert apart.min() >= 100.0
 
 
 def test_a_free_width_keeps_the_photons_of_spots_wider_than_stated(

@@ -37,7 +37,7 @@ TABLE = [
     (5000, 100, 1.1),
     (20000, 100, 1.3),
 ]
-# The spread of 20 000 errors is known to 0.5 %, hence a bound may be undercut by three times that.
+# The spread of 20 000 errors is known to 0.5 %, hence three times that may be undercut.
 SPREAD = (0.985, 1.05)
 MAX_BIAS = 0.1
 Z_SCORE = (0.97, 1.03)
