@@ -6,7 +6,7 @@ Live runs, reconstruction and catch-up all ask here, so that they do the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import metadata
+from importlib.metadata import version
 from typing import Any
 
 from rtsmlm import plugins
@@ -83,7 +83,7 @@ def table_metadata(
 ) -> dict[str, Any]:
     """Return what a table of localizations says of itself."""
     metadata = {
-        "version": metadata.version("rtsmlm"),
+        "version": version("rtsmlm"),
         "run": run,
         "shape": list(shape),
         "pixel_nm": pixel_nm,
