@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rtsmlm.attach import attach
+    from rtsmlm.host import attach
     from rtsmlm.session import Session
 
 __all__ = ["Session", "__version__", "attach"]
@@ -21,7 +21,7 @@ __version__ = metadata.version("rtsmlm")
 def __getattr__(name: str) -> Any:
     # On first use: a program that only asks for the version need not load numba.
     if name in {"Session", "attach"}:
-        from rtsmlm.attach import attach
+        from rtsmlm.host import attach
         from rtsmlm.session import Session
 
         return {"Session": Session, "attach": attach}[name]

@@ -1,4 +1,4 @@
-"""What is made of the table when all frames are in: image and exports."""
+"""What is made of the table when all frames are in: image, exports, and what the report shows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from pathlib import Path
 
 from rtsmlm.files.arrow_table import iter_arrow_batches
 from rtsmlm.files.export import export
+from rtsmlm.files.report import TableSummary
 from rtsmlm.render import Renderer, write_image
 
 
-def render_table(
-    table: Path, shape: tuple[int, int], *, pixel_nm: float, image_pixel_nm: float
-) -> Renderer:
-    """Return the super-resolution image of a table.
+def finish_table(
+    table: Path,
+    shape: tuple[int, int],
+    *,
+    pixel_nm: float,
+    image_pixel_nm: float,
+    formats: Sequence[str],
+    on_step: Callable[[str], None],
+) -> TableSummary:
+    """Write the image and the exports beside the table, and return its summary.
 
     Parameters
     ----------
@@ -25,23 +32,10 @@ def render_table(
         Camera pixel in the sample plane.
     image_pixel_nm
         Pixel of the image.
-    """
-    renderer = Renderer(shape, pixel_nm, image_pixel_nm, mode="gaussian")
-    for part in iter_arrow_batches(table):
-        renderer.add(part)
-    return renderer
-
-
-def finish_table(
-    table: Path,
-    shape: tuple[int, int],
-    *,
-    pixel_nm: float,
-    image_pixel_nm: float,
-    formats: Sequence[str],
-    on_step: Callable[[str], None],
-) -> None:
-    """Write the image and the exports beside the table.
+    formats
+        What to export: csv, picasso, parquet.
+    on_step
+        Called with the name of what is being done.
 
     Raises
     ------
@@ -49,8 +43,13 @@ def finish_table(
         If a file cannot be written.
     """
     on_step("image")
-    renderer = render_table(table, shape, pixel_nm=pixel_nm, image_pixel_nm=image_pixel_nm)
+    renderer = Renderer(shape, pixel_nm, image_pixel_nm, mode="gaussian")
+    summary = TableSummary()
+    for part in iter_arrow_batches(table):
+        renderer.add(part)
+        summary.add(part)
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
     if formats:
         on_step("exports")
         export(table, formats, table.parent)
+    return summary

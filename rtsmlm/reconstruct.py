@@ -11,6 +11,7 @@ from rtsmlm.errors import FileFormatError, LocalizerError
 from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.files.camera_maps import load_camera_maps, resolve_calibration, what_was_assumed
 from rtsmlm.files.movies import open_movie
+from rtsmlm.files.report import TableSummary, write_report
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.finish import finish_table
 from rtsmlm.ledger import Ledger
@@ -81,7 +82,9 @@ class Reconstruction:
         folder.write_settings(self.settings, {"movie": dict(movie.describe())})
         ledger = Ledger()
         n_rows, failed = self._localize(sigma_nm, ledger, on_progress)
-        finish_table(
+        for frame, _ in failed:
+            ledger.fail(frame, frame + 1)
+        summary = finish_table(
             folder.localizations,
             movie.shape,
             pixel_nm=self.calibration.pixel_nm,
@@ -89,22 +92,44 @@ class Reconstruction:
             formats=self.settings.results.export,
             on_step=on_step,
         )
-        for frame, _ in failed:
-            ledger.fail(frame, frame + 1)
-        folder.write_json(folder.ledger, ledger.as_dict())
+        verdict = (
+            f"{n_rows} localizations in {ledger.totals().localized} of {self.n_frames} frames, "
+            f"PSF sigma {sigma_nm:.0f} nm"
+        )
+        self._write_accounts(ledger, summary, verdict, good=not failed)
         on_step("done")
+        self._check(ledger, failed)
+        return verdict
+
+    def _write_accounts(
+        self, ledger: Ledger, summary: TableSummary, verdict: str, *, good: bool
+    ) -> None:
+        self.folder.write_json(self.folder.ledger, ledger.as_dict())
+        write_report(
+            self.folder.path,
+            title=self.title,
+            verdict=verdict,
+            good=good,
+            notes=self.notes,
+            ledger=ledger.as_dict(),
+            latency_ms={},
+            n_frames=ledger.totals().camera,
+            table=summary,
+        )
+
+    def _check(self, ledger: Ledger, failed: list[tuple[int, str]]) -> None:
+        """Raise if not every frame of the movie has been localized."""
         if failed:
             raise LocalizerError(
                 f"{len(failed)} of {self.n_frames} frames could not be localized, the first is "
-                f"{failed[0][0]}: {failed[0][1]}; all others are in {folder.path}"
+                f"{failed[0][0]}: {failed[0][1]}; all others are in {self.folder.path}"
             )
         n_localized = ledger.totals().localized
         if n_localized != self.n_frames:
             raise FileFormatError(
-                f"{movie.path} promised {self.n_frames} frames and gave {n_localized}; "
-                f"what there is lies in {folder.path}"
+                f"{self._movie.path} promised {self.n_frames} frames and gave {n_localized}; "
+                f"what there is lies in {self.folder.path}"
             )
-        return f"{n_rows} localizations in {n_localized} frames, PSF sigma {sigma_nm:.0f} nm"
 
     def _localize(
         self, sigma_nm: float, ledger: Ledger, on_progress: Callable[[int, int], None]

@@ -21,6 +21,7 @@ from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies import open_movie
 from rtsmlm.files.raw_recorder import RawRecorder
+from rtsmlm.files.report import TableSummary, write_report
 from rtsmlm.files.run_folder import RunFolder, free_mb
 from rtsmlm.finish import finish_table
 from rtsmlm.ledger import Ledger
@@ -88,6 +89,7 @@ class Session:
         self._rate = RateMeter()
         self._lock = threading.Lock()
         self._closed = False
+        self._summary = TableSummary()
 
     # -- starting ------------------------------------------------------------------------
 
@@ -313,7 +315,7 @@ class Session:
             )
 
     def _finish(self) -> None:
-        finish_table(
+        self._summary = finish_table(
             self.folder.localizations,
             self._camera.shape,
             pixel_nm=self.calibration.pixel_nm,
@@ -343,7 +345,22 @@ class Session:
             "failures": report.failures,
         }
         self._guarded(lambda: self.folder.write_settings(self.settings, run))
+        self._guarded(self._write_report)
         self.folder.drop_empty_log()
+
+    def _write_report(self) -> None:
+        report = self.report
+        write_report(
+            self.folder.path,
+            title=f"{self.folder.path.name}: {self._camera.name}",
+            verdict=report.verdict,
+            good=report.ok,
+            notes=[*report.failures, *report.warnings],
+            ledger=self.ledger.as_dict(),
+            latency_ms=report.latency_ms,
+            n_frames=report.totals.camera if report.totals else 0,
+            table=self._summary,
+        )
 
     def _judge_skipped(self, skipped: int) -> None:
         if not skipped:

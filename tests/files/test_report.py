@@ -1,0 +1,74 @@
+"""The page of a run: true figures, nothing executed, nothing fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from rtsmlm.files.report import TableSummary, write_report
+from rtsmlm.localizations import Localizations
+
+
+def table(rng: np.random.Generator, n: int) -> Localizations:
+    return Localizations.from_columns(
+        {
+            "frame": np.sort(rng.integers(0, 100, n)),
+            "x_nm": rng.uniform(0, 1000, n),
+            "y_nm": rng.uniform(0, 1000, n),
+            "photons": rng.uniform(500, 600, n),
+            "std_x_nm": np.full(n, 9.0),
+            "std_y_nm": np.full(n, 11.0),
+        }
+    )
+
+
+def test_the_summary_counts_every_row_once_whatever_the_batches(rng: np.random.Generator) -> None:
+    whole, parts, rows = TableSummary(), TableSummary(), table(rng, 1000)
+    whole.add(rows)
+    for start in range(0, 1000, 130):
+        parts.add(rows.take(slice(start, start + 130)))
+
+    assert whole.n_rows == parts.n_rows == sum(parts.per_frame.values()) == 1000
+    assert whole.per_frame == parts.per_frame
+    assert whole.photons.sum() == 1000
+    assert np.flatnonzero(whole.precision).tolist() == [10], "all at 10 nm"
+
+
+def test_the_page_shows_the_figures_and_escapes_what_it_was_given(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    (tmp_path / "run.toml").write_text("[camera]\npixel_nm = 100\n")
+    summary = TableSummary()
+    summary.add(table(rng, 500))
+
+    write_report(
+        tmp_path,
+        title="run <script>alert(1)</script>",
+        verdict="ledger balances: 100 received",
+        good=True,
+        notes=["the disk & the <b>camera</b>"],
+        ledger={"camera": 100, "received": 100, "localized": 98, "skipped": 2, "lost": 0},
+        latency_ms={"total": {"p50": 4.25, "p95": 6.0, "p99": 7.75, "max": 20.0}},
+        n_frames=100,
+        table=summary,
+    )
+
+    page = (tmp_path / "report.html").read_text()
+    assert "<script" not in page
+    assert "http" not in page
+    assert "ledger balances: 100 received" in page
+    assert "<td>localized</td><td>98</td>" in page
+    assert "<td>7.75</td>" in page
+    assert "the disk &amp; the &lt;b&gt;" in page
+
+
+def test_an_empty_run_still_has_a_page(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("")
+
+    write_report(
+        tmp_path, title="empty", verdict="no frames", good=False, notes=[], ledger={},
+        latency_ms={}, n_frames=0, table=TableSummary(),
+    )  # fmt: skip
+
+    assert "emitters per frame" in (tmp_path / "report.html").read_text()
