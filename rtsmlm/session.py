@@ -200,6 +200,11 @@ class Session:
         """Where results are published; None while nobody publishes."""
         return self._supervisor.news.stream_address if self._supervisor else None
 
+    def news(self) -> list[str]:
+        """Return all warnings and failures so far."""
+        with self._lock:
+            return [*self.report.failures, *self.report.warnings]
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the camera has ended; False if it has not within the time-out."""
         return self.ended.wait(timeout_s)

@@ -111,10 +111,15 @@ def _watch(session: Session, stop: Any) -> None:
     display = Live(console=console, refresh_per_second=8, transient=True)
     on_screen = console.is_terminal
     last_line_ns = now_ns()
+    said: set[str] = set()
     with display if on_screen else nullcontext():
         while not session.wait(_STATUS_S):
             if stop.is_set():
                 session.stop()
+            for text in session.news():
+                if text not in said:
+                    said.add(text)
+                    warn(text)
             status = session.status()
             if on_screen:
                 display.update(Text(status_line(status)))
