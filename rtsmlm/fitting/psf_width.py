@@ -36,7 +36,7 @@ MIN_SIGNIFICANCE = 8.0
 # Neighbours nearer than this lift the rim of the box and make the spot look narrow.
 ISOLATION_SIGMA = 4.5
 CANDIDATES = 20_000
-MAX_SPOTS = 4000
+MAX_SPOTS = 800
 MIN_SPOTS = 10
 
 
