@@ -27,6 +27,7 @@ CONVERGED = 0.0
 NOT_CONVERGED = 1.0
 ESCAPED = 2.0
 SINGULAR = 3.0
+SPIKE = 4.0
 
 # A fit that wanders further from the maximum than this has found something else.
 MAX_WANDER_PX = 2.0

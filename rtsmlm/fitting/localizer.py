@@ -17,7 +17,7 @@ from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidate
 from rtsmlm.fitting.elliptical_lsq import fit_elliptical_lsq
 from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
-from rtsmlm.fitting.selection import select_rows
+from rtsmlm.fitting.selection import reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 
@@ -192,6 +192,12 @@ class _SpotLocalizer:
         start_x = (found.start_x - left).astype(np.float32)
         start_y = (found.start_y - top).astype(np.float32)
         self._fit(photons, variance, start_x, start_y, rows)
+        center_y = (found.y - top).astype(np.int32)
+        center_x = (found.x - left).astype(np.int32)
+        excess_noise = float(self._calibration.excess_noise)
+        reject_spikes(
+            photons, variance, center_y, center_x, float(self._sigma_px), excess_noise, rows
+        )
         rows[:, boxes.X] += left
         rows[:, boxes.Y] += top
         return rows

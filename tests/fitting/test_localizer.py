@@ -326,3 +326,28 @@ def _score(
             hits, squares = hits + 1, squares + apart[i, j] ** 2
             apart[i, :] = apart[:, j] = np.inf
     return hits, hits / (n_found + n_true - hits), np.sqrt(squares / hits)
+
+
+@pytest.mark.parametrize("sigma_px", [0.85, 1.3, 2.0])
+def test_a_hot_pixel_is_no_emitter_and_an_emitter_is_no_hot_pixel(
+    rng: np.random.Generator, sigma_px: float
+) -> None:
+    shape, n = (128, 128), 40
+    hot = rng.poisson(10, (n, *shape)).astype(np.float64)
+    spots = rng.poisson(10, (n, *shape)).astype(np.float64)
+    for k in range(n):
+        y, x = rng.uniform(20, 108, 2)
+        hot[k, int(y), int(x)] += rng.poisson(rng.uniform(40, 100))
+        spots[k] = rng.poisson(render_spots(shape, np.array([x]), np.array([y]),
+                                            np.array([800.0]), sigma_px, 10.0))  # fmt: skip
+    localize = GaussianMleLocalizer(
+        calibration=CameraCalibration(pixel_nm=100.0, offset_adu=0.0),
+        sigma_nm=100 * sigma_px,
+        settings=LocalizerSettings(),
+    )
+
+    false = localize(FrameBatch.from_pixels(hot.astype(np.uint16)))
+    true = localize(FrameBatch.from_pixels(spots.astype(np.uint16)))
+
+    assert len(false) <= 2, "hot pixels of 40 to 100 photons"
+    assert len(true) >= n - 1
