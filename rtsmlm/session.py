@@ -87,6 +87,7 @@ class Session:
         self._acquisition: Acquisition | None = None
         self._timer: threading.Timer | None = None
         self._rate = RateMeter()
+        self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
         self._lock = threading.Lock()
         self._closed = False
         self._summary = TableSummary()
@@ -186,9 +187,9 @@ class Session:
         total = (news.latency_ms if news else {}).get("total", {})
         return RunStatus(
             totals=totals,
-            frames_per_s=self._rate.update(totals.received, now_ns()),
+            frames_per_s=self._rate.update(totals.received, now_ns()) * 1e9,
             localizations=rows,
-            emitters_per_frame=rows / totals.localized if totals.localized else 0.0,
+            emitters_per_frame=self._emitters.update(rows, totals.localized),
             p50_ms=total.get("p50", float("nan")),
             p99_ms=total.get("p99", float("nan")),
             backlog=self._ring.backlog if self._ring and not self._closed else 0,

@@ -91,16 +91,24 @@ class LatencyStages:
 
 
 class RateMeter:
-    """Events per second over the last few seconds, from a running total."""
+    """How fast one running total grows with another, over the last stretch of the latter.
 
-    def __init__(self, window_s: float = 2.0) -> None:
-        self._window_ns = int(window_s * 1e9)
+    Parameters
+    ----------
+    window
+        Length of the stretch, in units of what `update` takes second; two seconds in ns.
+    """
+
+    def __init__(self, window: float = 2e9) -> None:
+        self._window = window
         self._points: deque[tuple[int, int]] = deque()
 
-    def update(self, total: int, t_ns: int) -> float:
-        """Note the running total at a time and return the rate in 1/s."""
-        self._points.append((t_ns, total))
-        while len(self._points) > 2 and t_ns - self._points[1][0] >= self._window_ns:
+    def update(self, total: int, at: int) -> float:
+        """Note the running total at a time (or frame) and return its growth per unit."""
+        if self._points and at < self._points[-1][0]:
+            self._points.clear()
+        self._points.append((at, total))
+        while len(self._points) > 2 and at - self._points[1][0] >= self._window:
             self._points.popleft()
-        t_first, first = self._points[0]
-        return (total - first) / (t_ns - t_first) * 1e9 if t_ns > t_first else 0.0
+        first_at, first = self._points[0]
+        return (total - first) / (at - first_at) if at > first_at else 0.0

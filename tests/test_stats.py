@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtsmlm.cli.live import status_line
+from rtsmlm.ledger import LedgerTotals
+from rtsmlm.run_report import RunStatus
 from rtsmlm.stats import LatencyHistogram, LatencyStages, RateMeter
 
 
@@ -46,10 +49,28 @@ def test_the_stages_of_a_frame_add_up_to_its_total() -> None:
 
 
 def test_the_rate_follows_the_last_seconds_only() -> None:
-    meter = RateMeter(window_s=2.0)
+    meter = RateMeter(window=2e9)
     for second in range(10):
         rate = meter.update(100 * second, second * 10**9)
     for second in range(10, 20):
         rate = meter.update(900 + 20 * (second - 9), second * 10**9)
 
-    assert rate == pytest.approx(20, rel=0.01)
+    assert rate * 1e9 == pytest.approx(20, rel=0.01)
+
+
+def test_the_status_line_fits_a_terminal_of_eighty_columns() -> None:
+    totals = LedgerTotals(123456, 123456, 123456, 123450, 0, 0, 6)
+    status = RunStatus(totals, 100.2, 7_000_000, 59.83, 4.42, 12.31, 12, 0)
+
+    line = status_line(status)
+
+    assert len(line) <= 80
+    for figure in (
+        "123456 frames",
+        "100/s",
+        "59.8 emitters/frame",
+        "p50 4.4",
+        "p99 12.3",
+        "lost 0",
+    ):
+        assert figure in line

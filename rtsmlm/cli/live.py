@@ -130,18 +130,19 @@ def _watch(session: Session, stop: Any) -> None:
 
 
 def status_line(status: RunStatus) -> str:
-    """Return the state of a run in one line."""
+    """Return the state of a run in one line, which fits a terminal of 80 columns."""
     totals = status.totals
+    latency = f"p50 {_number(status.p50_ms)} p99 {_number(status.p99_ms)} ms"
+    skipped = f"  skipped {totals.skipped}" if totals.skipped else ""
     return (
-        f"{totals.received} frames  {status.frames_per_s:.0f}/s  "
-        f"{status.emitters_per_frame:.1f} emitters/frame  "
-        f"latency p50 {_ms(status.p50_ms)} p99 {_ms(status.p99_ms)}  "
-        f"backlog {status.backlog}  skipped {totals.skipped}  lost {totals.lost}"
+        f"{totals.received} frames {status.frames_per_s:.0f}/s  "
+        f"{status.emitters_per_frame:.1f} emitters/frame  {latency}  "
+        f"backlog {status.backlog}  lost {totals.lost}{skipped}"
     )
 
 
-def _ms(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1f} ms"
+def _number(value_ms: float) -> str:
+    return "-" if math.isnan(value_ms) else f"{value_ms:.1f}"
 
 
 def _say_step(step: str) -> None:
@@ -161,8 +162,8 @@ def _conclude(report: RunReport) -> None:
     total = report.latency_ms.get("total", {})
     if total:
         console.print(
-            f"latency  exposure end to published: p50 {_ms(total['p50'])}, "
-            f"p95 {_ms(total['p95'])}, p99 {_ms(total['p99'])}"
+            f"latency  exposure end to published: p50 {_number(total['p50'])} ms, "
+            f"p95 {_number(total['p95'])} ms, p99 {_number(total['p99'])} ms"
         )
     console.print(f"results  {escape(str(report.folder))}{os.sep}")
     colour = "green" if report.ok else "red"

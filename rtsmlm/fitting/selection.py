@@ -10,7 +10,6 @@ from rtsmlm.fitting.boxes import (
     BACKGROUND,
     CHI2,
     CONVERGED,
-    F32,
     F64,
     I32,
     PHOTONS,
@@ -22,6 +21,7 @@ from rtsmlm.fitting.boxes import (
     X,
     Y,
 )
+from rtsmlm.localizations import F32
 
 # A spot of fewer photons than two of their own standard deviations may as well be none.
 MIN_SIGNIFICANCE = 2.0
