@@ -133,11 +133,11 @@ def status_line(status: RunStatus) -> str:
     """Return the state of a run in one line, which fits a terminal of 80 columns."""
     totals = status.totals
     latency = f"p50 {_number(status.p50_ms)} p99 {_number(status.p99_ms)} ms"
-    skipped = f", skipped {totals.skipped}" if totals.skipped else ""
+    skipped = f" skipped {totals.skipped}" if totals.skipped else ""
     return (
-        f"{totals.received} frames, {status.frames_per_s:.0f}/s, "
+        f"{totals.received} frames {status.frames_per_s:.0f}/s, "
         f"{status.emitters_per_frame:.1f} emitters/frame, {latency}, "
-        f"backlog {status.backlog}, lost {totals.lost}{skipped}"
+        f"backlog {status.backlog} lost {totals.lost}{skipped}"
     )
 
 
