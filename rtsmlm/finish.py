@@ -1,14 +1,20 @@
-"""What is made of the table when all frames are in: image, exports, and what the report shows."""
+"""What is left to do when all frames are in: the table's image and exports, and the accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from rtsmlm.files.arrow_table import iter_arrow_batches
+from rtsmlm.config import RunSettings
+from rtsmlm.files.arrow_table import ArrowStreamFile, iter_arrow_batches
 from rtsmlm.files.export import export
-from rtsmlm.files.report import TableSummary
+from rtsmlm.files.report import TableSummary, write_report
+from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.ledger import Ledger
+from rtsmlm.prepare import table_metadata
 from rtsmlm.render import Renderer, write_image
+from rtsmlm.run_report import RunReport
 
 
 def finish_table(
@@ -53,3 +59,67 @@ def finish_table(
         on_step("exports")
         export(table, formats, table.parent)
     return summary
+
+
+def keep_table(table: Path, shape: tuple[int, int], pixel_nm: float) -> None:
+    """Leave an empty table where the analysis did not come as far as making one."""
+    if not table.exists():
+        ArrowStreamFile(table, table_metadata(table.parent.name, shape, pixel_nm, None)).close()
+
+
+def write_accounts(
+    folder: RunFolder,
+    report: RunReport,
+    ledger: Ledger,
+    settings: RunSettings,
+    *,
+    camera: Mapping[str, str],
+    summary: TableSummary,
+    guarded: Callable[[Callable[[], object]], None],
+) -> None:
+    """Write ledger, latency, settings and the page of a run.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    report
+        How the run ended.
+    ledger
+        What became of every frame.
+    settings
+        Settings in force.
+    camera
+        What the camera says of itself, with its `name`.
+    summary
+        What the page shows of the localizations.
+    guarded
+        Calls one step and reports its failure, so that the next is still done.
+    """
+    totals = report.totals or ledger.totals()
+    run = {
+        "camera": dict(camera),
+        "totals": asdict(totals),
+        "verdict": report.verdict,
+        "warnings": report.warnings,
+        "failures": report.failures,
+    }
+
+    def page() -> None:
+        write_report(
+            folder.path,
+            title=f"{folder.path.name}: {camera['name']}",
+            verdict=report.verdict,
+            good=report.ok,
+            notes=[*report.failures, *report.warnings],
+            ledger=ledger.as_dict(),
+            latency_ms=report.latency_ms,
+            n_frames=totals.camera,
+            table=summary,
+        )
+
+    guarded(lambda: folder.write_json(folder.ledger, ledger.as_dict()))
+    guarded(lambda: folder.write_json(folder.latency, report.latency_ms))
+    guarded(lambda: folder.write_settings(settings, run))
+    guarded(page)
+    folder.drop_empty_log()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -17,17 +16,16 @@ from rtsmlm import plugins
 from rtsmlm.acquisition import Acquisition
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import AnalysisError, RecordingError, RtsmlmError
-from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies import open_movie
 from rtsmlm.files.raw_recorder import RawRecorder
-from rtsmlm.files.report import TableSummary, write_report
+from rtsmlm.files.report import TableSummary
 from rtsmlm.files.run_folder import RunFolder, free_mb
-from rtsmlm.finish import finish_table
+from rtsmlm.finish import finish_table, keep_table, write_accounts
 from rtsmlm.ledger import Ledger
 from rtsmlm.offline import catch_up
 from rtsmlm.pipeline import AnalysisJob
-from rtsmlm.prepare import open_localizer, table_metadata, with_calibration, with_sigma
+from rtsmlm.prepare import open_localizer, with_calibration, with_sigma
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.ring import FrameRing, frames_that_fit
 from rtsmlm.run_report import RunReport, RunStatus
@@ -111,6 +109,8 @@ class Session:
             self._start(stop or threading.Event())
         except BaseException:
             self._take_down()
+            if not self.ledger.totals().received:
+                self.folder.discard()
             raise
 
     def _start(self, stop: threading.Event) -> None:
@@ -242,10 +242,8 @@ class Session:
         self._on_step("finishing the frames on their way")
         self._take_down()
         if self.ledger.totals().received:
-            self._guarded(self._keep_table)
-            self._guarded(self._catch_up)
-            self._guarded(self._finish)
-        self._write_accounts()
+            self._guarded(self._complete)
+        self._account()
         return self.report
 
     def _take_down(self) -> None:
@@ -290,39 +288,16 @@ class Session:
             _log.exception("leaving the run")
             self._fail(f"{type(error).__name__}: {error}")
 
-    def _keep_table(self) -> None:
-        """Leave an empty table where the analysis did not come as far as making one."""
-        path = self.folder.localizations
-        if not path.exists():
-            shape, pixel_nm = self._camera.shape, self.calibration.pixel_nm
-            metadata = table_metadata(self.folder.path.name, shape, pixel_nm, None)
-            ArrowStreamFile(path, metadata).close()
-
-    def _catch_up(self) -> None:
-        skipped = len(self.ledger.skipped())
-        recorded = self._recorder is not None and self._recorder.n_written > 0
-        if not skipped or not recorded or not self.settings.results.catch_up:
-            return
-        self._on_step(f"catching up on {skipped} skipped frames")
+    def _complete(self) -> None:
+        """Make the table whole, and of it image and exports."""
         sigma_nm = self._supervisor.news.sigma_nm if self._supervisor else None
-        if sigma_nm is None:
-            raise AnalysisError("skipped frames cannot be caught up: the PSF width is not known")
-
-        def make_localizer() -> Localizer:
-            return open_localizer(self.settings, self.calibration, sigma_nm)
-
-        with open_movie(self.folder.raw, self.settings.movie) as movie:
-            catch_up(
-                movie,
-                self.ledger,
-                self.folder.localizations,
-                make_localizer,
-                self._on_progress,
-            )
-
-    def _finish(self) -> None:
+        table = self.folder.localizations
+        keep_table(table, self._camera.shape, self.calibration.pixel_nm)
+        recorded = self._recorder is not None and self._recorder.n_written > 0
+        if recorded and self.settings.results.catch_up and len(self.ledger.skipped()):
+            self._guarded(lambda: self._catch_up(sigma_nm))
         self._summary = finish_table(
-            self.folder.localizations,
+            table,
             self._camera.shape,
             pixel_nm=self.calibration.pixel_nm,
             image_pixel_nm=self.settings.results.image_pixel_nm,
@@ -330,56 +305,50 @@ class Session:
             on_step=self._on_step,
         )
 
-    def _write_accounts(self) -> None:
-        news = self._supervisor.news if self._supervisor else None
-        report = self.report
+    def _catch_up(self, sigma_nm: float | None) -> None:
+        self._on_step(f"catching up on {len(self.ledger.skipped())} skipped frames")
+        if sigma_nm is None:
+            raise AnalysisError("skipped frames cannot be caught up: the PSF width is not known")
+
+        def make_localizer() -> Localizer:
+            return open_localizer(self.settings, self.calibration, sigma_nm)
+
+        table = self.folder.localizations
+        with open_movie(self.folder.raw, self.settings.movie) as movie:
+            catch_up(movie, self.ledger, table, make_localizer, self._on_progress)
+
+    def _account(self) -> None:
+        report, news = self.report, self._supervisor.news if self._supervisor else None
         report.totals = self.ledger.totals()
         report.verdict = self.ledger.verdict(recording=self._recorder is not None)
         if news is not None:
             report.latency_ms = news.latency_ms
             report.stream_address = news.stream_address
+            report.localizations = news.localizations
             if news.sigma_nm is not None:
                 self.settings = with_sigma(self.settings, news.sigma_nm)
-        self._judge_skipped(report.totals.skipped)
-        self._guarded(lambda: self.folder.write_json(self.folder.ledger, self.ledger.as_dict()))
-        self._guarded(lambda: self.folder.write_json(self.folder.latency, report.latency_ms))
-        run = {
-            "camera": dict(self._camera.describe()),
-            "totals": asdict(report.totals),
-            "verdict": report.verdict,
-            "warnings": report.warnings,
-            "failures": report.failures,
-        }
-        self._guarded(lambda: self.folder.write_settings(self.settings, run))
-        self._guarded(self._write_report)
-        self.folder.drop_empty_log()
-
-    def _write_report(self) -> None:
-        report = self.report
-        write_report(
-            self.folder.path,
-            title=f"{self.folder.path.name}: {self._camera.name}",
-            verdict=report.verdict,
-            good=report.ok,
-            notes=[*report.failures, *report.warnings],
-            ledger=self.ledger.as_dict(),
-            latency_ms=report.latency_ms,
-            n_frames=report.totals.camera if report.totals else 0,
-            table=self._summary,
+        failed_frames = news.failed_frames if news else 0
+        self._judge_skipped(report.totals.skipped, failed_frames)
+        write_accounts(
+            self.folder,
+            report,
+            self.ledger,
+            self.settings,
+            camera={"name": self._camera.name, **self._camera.describe()},
+            summary=self._summary,
+            guarded=self._guarded,
         )
 
-    def _judge_skipped(self, skipped: int) -> None:
+    def _judge_skipped(self, skipped: int, failed: int) -> None:
         if not skipped:
             return
-        if self._supervisor is not None and self._supervisor.news.failed_frames:
-            self._fail(f"{skipped} frames are not localized; ledger.json tells which")
+        if failed or (self._recorder is not None and self.settings.results.catch_up):
+            self._fail(f"{skipped} frames could not be localized; ledger.json tells which")
         elif self._recorder is None:
             self._warn(
                 f"{skipped} frames were skipped and, not being recorded, could not be caught up; "
                 "set record.raw=true, or choose a smaller region or a longer exposure"
             )
-        elif self.settings.results.catch_up:
-            self._fail(f"{skipped} frames could not be localized; ledger.json tells which")
         else:
             self._warn(
                 f"{skipped} frames wait to be caught up (results.catch_up=false); rtsmlm "

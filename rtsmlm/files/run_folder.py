@@ -97,6 +97,17 @@ class RunFolder:
         """Write one of the JSON files of the run."""
         write_text(path, json.dumps(data, indent=2, allow_nan=True) + "\n")
 
+    def discard(self) -> None:
+        """Take back a run that never got a frame, so that its name is free again."""
+        with contextlib.suppress(OSError):
+            for path in (self.settings, self.localizations, self.raw_index):
+                path.unlink(missing_ok=True)
+            if self.raw.exists():
+                shutil.rmtree(self.raw)
+            self.drop_empty_log()
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
+
     def drop_empty_log(self) -> None:
         """Remove the log of the analysis process if it had nothing to say."""
         with contextlib.suppress(OSError):

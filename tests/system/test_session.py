@@ -224,6 +224,8 @@ def test_a_disk_that_is_too_small_is_told_before_the_first_frame(
     with pytest.raises(RecordingError, match="MB free"):
         session.start()
 
+    assert not session.folder.path.exists(), "the name of a run that never was is free again"
+
 
 def test_localizations_that_cannot_be_written_do_not_stop_the_recording(
     spot_camera: Spots, quick_settings: Make, monkeypatch: pytest.MonkeyPatch
