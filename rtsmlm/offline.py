@@ -137,8 +137,12 @@ def catch_up(
 
     merged = table.with_name(table.name + ".partial")
     merged.unlink(missing_ok=True)
+    # An analysis that died between writing rows and giving their frames back has left rows of
+    # frames that are done again here.
+    wanted_frames = indices[positions]
+    live = (p.take(~np.isin(p.frame, wanted_frames)) for p in iter_arrow_batches(table))
     with ArrowStreamFile(merged, read_arrow_metadata(table)) as file:
-        for part in merge_by_frame(iter_arrow_batches(table), late()):
+        for part in merge_by_frame(live, late()):
             file.put(part)
     merged.replace(table)
     for start, stop in caught_up.without(failed):
