@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -61,6 +62,19 @@ class FrameBatch:
             t_exposure_end_ns=self.t_exposure_end_ns[start:stop],
             t_ring_ns=self.t_ring_ns[start:stop],
             power_mw=self.power_mw[start:stop],
+        )
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[FrameBatch]) -> FrameBatch:
+        """Return one batch of the frames of all, in their order; of one, that one itself."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            pixels=np.concatenate([b.pixels for b in batches]),
+            index=np.concatenate([b.index for b in batches]),
+            t_exposure_end_ns=np.concatenate([b.t_exposure_end_ns for b in batches]),
+            t_ring_ns=np.concatenate([b.t_ring_ns for b in batches]),
+            power_mw=np.concatenate([b.power_mw for b in batches]),
         )
 
     @classmethod

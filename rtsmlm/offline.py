@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -45,46 +46,79 @@ def batch_frames(shape: tuple[int, int]) -> int:
     return max(1, int(_BATCH_MB * 2**20 / (shape[0] * shape[1] * 2)))
 
 
-def localize_in_order(
-    batches: Iterable[FrameBatch],
-    make_localizer: Callable[[], Localizer],
-    on_failure: Callable[[int, str], None],
-    *,
-    threads: int | None = None,
-) -> Iterator[tuple[FrameBatch, Localizations]]:
-    """Localize batches on several threads and yield the results in their order.
+class OfflineLocalizers:
+    """One localizer per thread, and the order of the frames all the same.
 
     Parameters
     ----------
-    batches
-        Frames in order; only a few batches per thread are held at a time.
     make_localizer
         Makes one localizer for each thread.
-    on_failure
-        Called, from any thread, with the number of each frame that fails, and why.
     threads
         Number of threads; by default one per core.
     """
-    n_threads = threads or os.cpu_count() or 1
-    own = threading.local()
 
-    def localize(batch: FrameBatch) -> tuple[FrameBatch, Localizations]:
-        if not hasattr(own, "localizer"):
-            own.localizer = make_localizer()
-        return batch, localize_each(own.localizer, batch, on_failure)
+    def __init__(
+        self, make_localizer: Callable[[], Localizer], *, threads: int | None = None
+    ) -> None:
+        first = make_localizer()
+        self.context_frames = first.context_frames
+        self._make_localizer = make_localizer
+        self._spare = [first]
+        self._n_threads = threads or os.cpu_count() or 1
+        self._own = threading.local()
 
-    with ThreadPoolExecutor(n_threads, thread_name_prefix="rtsmlm-localize") as pool:
-        waiting: deque[Future[tuple[FrameBatch, Localizations]]] = deque()
-        try:
-            for batch in batches:
-                waiting.append(pool.submit(localize, batch))
-                if len(waiting) > n_threads:
+    def localize(
+        self,
+        windows: Iterable[tuple[FrameBatch, slice]],
+        on_failure: Callable[[int, str], None],
+    ) -> Iterator[tuple[FrameBatch, Localizations]]:
+        """Localize batches and yield their target frames and rows, in their order.
+
+        Parameters
+        ----------
+        windows
+            Frames in order, and which of them are to be localized; only a few batches per thread
+            are held at a time.
+        on_failure
+            Called, from any thread, with the number of each frame that fails, and why.
+        """
+
+        def localize(window: tuple[FrameBatch, slice]) -> tuple[FrameBatch, Localizations]:
+            batch, targets = window
+            if not hasattr(self._own, "localizer"):
+                self._own.localizer = self._spare.pop() if self._spare else self._make_localizer()
+            rows = localize_each(self._own.localizer, batch, on_failure, targets)
+            return batch.part(*targets.indices(len(batch))[:2]), rows
+
+        n = self._n_threads
+        with ThreadPoolExecutor(n, thread_name_prefix="rtsmlm-localize") as pool:
+            waiting: deque[Future[tuple[FrameBatch, Localizations]]] = deque()
+            try:
+                for window in windows:
+                    waiting.append(pool.submit(localize, window))
+                    if len(waiting) > n:
+                        yield waiting.popleft().result()
+                while waiting:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def with_neighbours(
+    batches: Iterable[FrameBatch], context: int
+) -> Iterator[tuple[FrameBatch, slice]]:
+    """Yield each batch with the last frames of the one before and the first of the one after."""
+    before: FrameBatch | None = None
+    current: FrameBatch | None = None
+    for after in chain(batches, (None,)):
+        if current is not None:
+            lead = before.part(len(before) - context, len(before)) if before and context else None
+            tail = after.part(0, context) if after and context else None
+            pieces = [piece for piece in (lead, current, tail) if piece is not None]
+            start = len(lead) if lead is not None else 0
+            yield FrameBatch.concatenate(pieces), slice(start, start + len(current))
+        before, current = current, after
 
 
 def catch_up(
@@ -125,11 +159,13 @@ def catch_up(
         caught_up.add(index, index + 1)
     failed = FrameRanges()
 
+    localizers = OfflineLocalizers(make_localizer)
+
     def late() -> Iterator[Localizations]:
         done = 0
-        batches = _read_batches(movie, indices, positions)
-        for batch, localizations in localize_in_order(
-            batches, make_localizer, lambda frame, _: failed.add(frame, frame + 1)
+        windows = _read_windows(movie, indices, positions, localizers.context_frames)
+        for batch, localizations in localizers.localize(
+            windows, lambda frame, _: failed.add(frame, frame + 1)
         ):
             done += len(batch)
             on_progress(done, len(positions))
@@ -149,14 +185,21 @@ def catch_up(
         ledger.catch_up(start, stop)
 
 
-def _read_batches(
-    movie: Movie, indices: NDArray[np.int64], positions: NDArray[np.int64]
-) -> Iterator[FrameBatch]:
-    first = movie.read(positions[:1])
-    size = batch_frames((first.shape[1], first.shape[2]))
-    for k in range(0, len(positions), size):
-        chosen = positions[k : k + size]
-        yield FrameBatch.from_pixels(movie.read(chosen), index=indices[chosen])
+def _read_windows(
+    movie: Movie, indices: NDArray[np.int64], positions: NDArray[np.int64], context: int
+) -> Iterator[tuple[FrameBatch, slice]]:
+    """Read runs of consecutive positions with the neighbours that lie beside them in the movie."""
+    shape = movie.read(positions[:1]).shape
+    size = batch_frames((shape[1], shape[2]))
+    starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
+    for run in np.split(positions, starts[1:]):
+        for k in range(0, len(run), size):
+            part = run[k : k + size]
+            first = max(int(part[0]) - context, 0)
+            chosen = np.arange(first, min(int(part[-1]) + context + 1, len(indices)))
+            batch = FrameBatch.from_pixels(movie.read(chosen), index=indices[chosen])
+            start = int(part[0]) - first
+            yield batch, slice(start, start + len(part))
 
 
 def merge_by_frame(

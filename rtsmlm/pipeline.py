@@ -37,7 +37,7 @@ from rtsmlm.prepare import (
     open_localizer,
     table_metadata,
 )
-from rtsmlm.protocols import Localizer
+from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.ring import FrameRing
 from rtsmlm.stats import LatencyStages, now_ns
 from rtsmlm.stream import Publisher
@@ -151,15 +151,26 @@ class Analysis:
         while True:
             self._ring.beat()
             closing = self._ring.input_closed or stop.is_set()  # before peek: nothing is missed
-            batch = self._ring.peek(self._settings.analysis.batch_frames)
-            if batch is None:
-                if closing:
+            if self._localizer is None or self._file is None:
+                if closing and not self._ring.backlog:
                     return
-                stop.wait(_IDLE_S)
-            elif self._localizer is None or self._file is None:
                 self._measure_psf(stop, closing=closing)
+            elif (taken := self._take(self._localizer, closing=closing)) is not None:
+                self._deliver(*taken, self._localizer, self._file)
+            elif closing:
+                return
             else:
-                self._deliver(batch, self._localizer, self._file)
+                stop.wait(_IDLE_S)
+
+    def _take(self, localizer: Localizer, *, closing: bool) -> tuple[FrameBatch, slice] | None:
+        """Return the next frames and which of them are to be localized, or None."""
+        n = self._settings.analysis.batch_frames
+        if localizer.context_frames:
+            # The owner may be gone without having closed the ring: then no neighbour will come.
+            context = 0 if closing and self._ring.backlog == 1 else localizer.context_frames
+            return self._ring.window(n, context)
+        batch = self._ring.peek(n)
+        return None if batch is None else (batch, ALL)
 
     def _open_stream(self) -> None:
         if not self._settings.stream.enabled:
@@ -213,10 +224,13 @@ class Analysis:
         self._localizer.warm_up(self._ring.shape)
         self._emit({"kind": "localizing"})
 
-    def _deliver(self, batch: FrameBatch, localizer: Localizer, file: ArrowStreamFile) -> None:
+    def _deliver(
+        self, batch: FrameBatch, targets: slice, localizer: Localizer, file: ArrowStreamFile
+    ) -> None:
         t_taken = now_ns()
-        localizations = localize_each(localizer, batch, self._failed)
+        localizations = localize_each(localizer, batch, self._failed, targets)
         t_localized = now_ns()
+        batch = batch.part(*targets.indices(len(batch))[:2])
         file.put(localizations)
         if self._publisher is not None:
             try:

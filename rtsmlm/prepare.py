@@ -17,7 +17,7 @@ from rtsmlm.files.movies import open_movie
 from rtsmlm.fitting.psf_width import estimate_sigma_px
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
-from rtsmlm.protocols import Camera, Localizer
+from rtsmlm.protocols import ALL, Camera, Localizer
 
 PSF_FRAMES = (32, 64, 128, 256, 512)
 """Frames on which `psf.sigma_nm = "auto"` measures the width; more if few show too little."""
@@ -55,7 +55,10 @@ def open_localizer(
 
 
 def localize_each(
-    localizer: Localizer, batch: FrameBatch, on_failure: Callable[[int, str], None]
+    localizer: Localizer,
+    batch: FrameBatch,
+    on_failure: Callable[[int, str], None],
+    targets: slice = ALL,
 ) -> Localizations:
     """Localize a batch; where it fails, frame by frame, so that one bad frame costs one frame.
 
@@ -67,15 +70,18 @@ def localize_each(
         Frames in order.
     on_failure
         Called with the number of each frame that fails, and why.
+    targets
+        Which frames are to be localized; the others are there as neighbours.
     """
+    chosen = range(*targets.indices(len(batch)))
     try:
-        return localizer(batch)
+        return localizer(batch, targets)
     except LocalizerError as error:
-        if len(batch) == 1:
-            on_failure(int(batch.index[0]), str(error))
+        if len(chosen) == 1:
+            on_failure(int(batch.index[chosen[0]]), str(error))
             return Localizations.empty()
-    parts = [localize_each(localizer, batch.part(k, k + 1), on_failure) for k in range(len(batch))]
-    return Localizations.concatenate(parts)
+    one_by_one = [localize_each(localizer, batch, on_failure, slice(k, k + 1)) for k in chosen]
+    return Localizations.concatenate(one_by_one)
 
 
 def table_metadata(

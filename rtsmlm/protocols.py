@@ -68,6 +68,10 @@ class Camera(Protocol):
         ...
 
 
+ALL = slice(0, None)
+"""Every frame of a batch is a target."""
+
+
 class Localizer(Protocol):
     """Frames in, localizations out. Keeps no memory of earlier batches."""
 
@@ -76,14 +80,21 @@ class Localizer(Protocol):
         """Name as in the settings, with what matters of its parameters."""
         ...
 
+    @property
+    def context_frames(self) -> int:
+        """How many frames before and after a frame it looks at: 0 for a fit, at most 1."""
+        ...
+
     def warm_up(self, shape: tuple[int, int]) -> None:
         """Compile or load whatever the first batch of this frame shape would have to wait for."""
         ...
 
-    def __call__(self, batch: FrameBatch) -> Localizations:
-        """Return the localizations of a batch, ordered by frame.
+    def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+        """Return the localizations of the target frames of a batch, ordered by frame.
 
-        The rows of a frame depend on that frame alone, not on how frames are batched.
+        The rows of a frame depend on that frame and its `context_frames` neighbours alone, not
+        on how frames are batched. Frames that are no targets are there as neighbours; one
+        whose number does not follow is none.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from rtsmlm.files.report import TableSummary, write_report
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.finish import finish_table
 from rtsmlm.ledger import Ledger
-from rtsmlm.offline import batch_frames, localize_in_order
+from rtsmlm.offline import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.prepare import (
     PSF_FRAMES,
     assumed_sigma_nm,
@@ -146,9 +146,11 @@ class Reconstruction:
             folder.path.name, movie.shape, self.calibration.pixel_nm, sigma_nm
         )
         with ArrowStreamFile(folder.localizations, metadata) as table:
+            localizers = OfflineLocalizers(make_localizer)
             batches = movie.batches(batch_frames(movie.shape))
-            for batch, localizations in localize_in_order(
-                batches, make_localizer, lambda frame, why: failed.append((frame, why))
+            windows = with_neighbours(batches, localizers.context_frames)
+            for batch, localizations in localizers.localize(
+                windows, lambda frame, why: failed.append((frame, why))
             ):
                 for index in batch.index.tolist():
                     ledger.receive(index, queued=True)

@@ -29,11 +29,12 @@ from rtsmlm.stats import now_ns
 _MAGIC = 0x52544C4D0001  # "RTLM", layout version 1
 _PAGE = 4096
 _COLUMNS = 4
+_KEPT = 1  # the frame before the oldest is not overwritten: a network may look at it
 
 
 class _Word(IntEnum):
     MAGIC = 0
-    CAPACITY = 1
+    SLOTS = 1
     HEIGHT = 2
     WIDTH = 3
     CLOSED = 4
@@ -57,9 +58,10 @@ class FrameRing:
         self._words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, _PAGE // 8)
         if self._words[_Word.MAGIC] != _MAGIC:
             raise ConfigError("this shared memory holds no frame ring of this version of rtsmlm")
-        self.capacity = int(self._words[_Word.CAPACITY])
+        self._slots = int(self._words[_Word.SLOTS])
+        self.capacity = self._slots - _KEPT
         self.shape = int(self._words[_Word.HEIGHT]), int(self._words[_Word.WIDTH])
-        n = self.capacity
+        n = self._slots
         columns = np.frombuffer(buffer, np.int64, _COLUMNS * n, offset=_PAGE)
         self._index, self._t_exposure_end, self._t_ring, power = columns.reshape(_COLUMNS, n)
         self._power = power.view(np.float64)
@@ -86,8 +88,8 @@ class FrameRing:
         ConfigError
             If there is not enough shared memory.
         """
-        capacity = max(capacity, 2)
-        size = _pixel_offset(capacity) + capacity * shape[0] * shape[1] * 2
+        slots = max(capacity, 2) + _KEPT
+        size = _pixel_offset(slots) + slots * shape[0] * shape[1] * 2
         memory: shared_memory.SharedMemory | bytearray
         if shared:
             _check_shared_memory(size)
@@ -97,7 +99,7 @@ class FrameRing:
             memory = buffer = bytearray(size)
         words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, _PAGE // 8)
         words[:] = 0
-        words[_Word.CAPACITY], words[_Word.HEIGHT], words[_Word.WIDTH] = capacity, *shape
+        words[_Word.SLOTS], words[_Word.HEIGHT], words[_Word.WIDTH] = slots, *shape
         words[_Word.HEARTBEAT] = now_ns()
         words[_Word.MAGIC] = _MAGIC
         del words
@@ -142,7 +144,7 @@ class FrameRing:
         if self.full:
             return False
         head = int(self._words[_Word.HEAD])
-        slot = head % self.capacity
+        slot = head % self._slots
         self._pixels[slot] = frame.pixels
         self._index[slot] = frame.index
         self._t_exposure_end[slot] = frame.t_exposure_end_ns
@@ -169,14 +171,43 @@ class FrameRing:
         if head == tail:
             return None
         self._barrier()
-        start = tail % self.capacity
-        stop = min(start + min(head - tail, max_frames), self.capacity)
+        start = tail % self._slots
+        stop = min(start + min(head - tail, max_frames), self._slots)
+        return self._batch(slice(start, stop))
+
+    def window(self, max_frames: int, context: int) -> tuple[FrameBatch, slice] | None:
+        """Return a copy of the oldest frames with their neighbours, or None if they lack one.
+
+        Parameters
+        ----------
+        max_frames
+            Most frames to be localized.
+        context
+            How many frames before and after each are wanted, 0 or 1. The last frame of all goes
+            without one after it, once the input is closed.
+
+        Returns
+        -------
+        :
+            The frames, and which of them are to be localized and released.
+        """
+        closed = self.input_closed  # read before HEAD: what is there then is all there will be
+        tail, head = int(self._words[_Word.TAIL]), int(self._words[_Word.HEAD])
+        self._barrier()
+        n = min(head - tail - (0 if closed else context), max_frames)
+        if n <= 0:
+            return None
+        first, last = max(tail - context, 0), min(tail + n + context, head)
+        slots = np.arange(first, last) % self._slots
+        return self._batch(slots), slice(tail - first, tail - first + n)
+
+    def _batch(self, slots: slice | NDArray[np.int64]) -> FrameBatch:
         return FrameBatch(
-            pixels=self._pixels[start:stop],
-            index=self._index[start:stop],
-            t_exposure_end_ns=self._t_exposure_end[start:stop],
-            t_ring_ns=self._t_ring[start:stop],
-            power_mw=self._power[start:stop],
+            pixels=self._pixels[slots],
+            index=self._index[slots],
+            t_exposure_end_ns=self._t_exposure_end[slots],
+            t_ring_ns=self._t_ring[slots],
+            power_mw=self._power[slots],
         )
 
     def release(self, n_frames: int) -> None:

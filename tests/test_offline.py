@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from rtsmlm.files.arrow_table import ArrowStreamFile, read_arrow_table
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.ledger import Ledger
 from rtsmlm.localizations import Localizations
-from rtsmlm.offline import catch_up, localize_in_order, merge_by_frame
+from rtsmlm.offline import OfflineLocalizers, catch_up, merge_by_frame, with_neighbours
+from rtsmlm.protocols import ALL
 
 
 def rows(frames: list[int]) -> Localizations:
@@ -24,18 +26,29 @@ def rows(frames: list[int]) -> Localizations:
 
 
 class OneRowPerFrame:
-    """Localizer that tells the brightness of the first pixel; fails on frame 13."""
+    """Localizer that tells the brightness of each frame; fails on frame 13.
+
+    With context it also checks that it was given the neighbours: y is the sum of their numbers.
+    """
 
     name = "one"
+
+    def __init__(self, context_frames: int = 0) -> None:
+        self.context_frames = context_frames
 
     def warm_up(self, shape: tuple[int, int]) -> None:
         pass
 
-    def __call__(self, batch: FrameBatch) -> Localizations:
-        if 13 in batch.index:
+    def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+        chosen = np.arange(len(batch))[targets]
+        if 13 in batch.index[chosen]:
             raise LocalizerError("frame 13 is cursed")
-        x = batch.pixels[:, 0, 0].astype(np.float32)
-        return Localizations.from_columns({"frame": batch.index, "x_nm": x, "y_nm": x})
+        x = batch.pixels[chosen, 0, 0].astype(np.float32)
+        known = set(batch.index.tolist())
+        y = [sum(n for n in (i - 1, i + 1) if n in known) for i in batch.index[chosen].tolist()]
+        return Localizations.from_columns(
+            {"frame": batch.index[chosen], "x_nm": x, "y_nm": np.array(y, np.float32)}
+        )
 
 
 class CountingMovie:
@@ -92,12 +105,47 @@ def test_results_come_in_order_and_failures_are_named_from_any_thread() -> None:
     frames = np.arange(200, dtype=np.uint16)[:, None, None] * np.ones((1, 4, 4), np.uint16)
     batches = [FrameBatch.from_pixels(frames[k : k + 3], first_index=k) for k in range(0, 200, 3)]
     failed: list[int] = []
+    localizers = OfflineLocalizers(OneRowPerFrame, threads=4)
 
     done = list(
-        localize_in_order(batches, OneRowPerFrame, lambda f, _: failed.append(f), threads=4)
+        localizers.localize(with_neighbours(batches, 0), lambda frame, _: failed.append(frame))
     )
 
     found = Localizations.concatenate([table for _, table in done])
     assert failed == [13]
     assert found.frame.tolist() == [f for f in range(200) if f != 13]
     assert found.x_nm.tolist() == found.frame.tolist()
+    assert sum(len(batch) for batch, _ in done) == 200
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_a_frame_has_its_neighbours_whatever_the_batches(size: int) -> None:
+    frames = np.arange(100, dtype=np.uint16)[:, None, None] * np.ones((1, 4, 4), np.uint16)
+    batches = [
+        FrameBatch.from_pixels(frames[k : k + size], first_index=k) for k in range(0, 100, size)
+    ]
+    localizers = OfflineLocalizers(lambda: OneRowPerFrame(context_frames=1), threads=2)
+
+    done = localizers.localize(with_neighbours(batches, 1), lambda frame, _: None)
+
+    found = Localizations.concatenate([table for _, table in done])
+    numbers = [f for f in range(100) if f != 13]
+    assert found.frame.tolist() == numbers
+    assert found.y_nm.tolist() == [(n - 1) * (n > 0) + (n + 1) * (n < 99) for n in numbers]
+
+
+def test_frames_that_are_caught_up_see_the_neighbours_that_were_not(tmp_path: Path) -> None:
+    ledger, movie = Ledger(), CountingMovie()
+    for index in movie.frame_index.tolist():
+        ledger.receive(index, queued=index not in (3, 4, 6, 20, 39))
+    ledger.release(34)
+    table = tmp_path / "localizations.arrows"
+    ArrowStreamFile(table, {}).close()
+
+    catch_up(
+        movie, ledger, table, lambda: OneRowPerFrame(context_frames=1), lambda done, total: None
+    )
+
+    merged, _ = read_arrow_table(table)
+    assert merged.frame.tolist() == [3, 4, 6, 20, 39]
+    assert merged.y_nm.tolist() == [2 + 4, 3, 7, 19 + 21, 38], "frame 5 was never there"

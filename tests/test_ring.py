@@ -201,6 +201,34 @@ def test_more_shared_memory_than_there_is_is_refused_before_anything_is_written(
         FrameRing.create((4096, 4096), 10_000_000)
 
 
+@pytest.mark.parametrize("capacity", [3, 5, 8])
+def test_a_window_brings_the_neighbours_along_also_around_the_end_of_the_memory(
+    capacity: int,
+) -> None:
+    seen: list[tuple[int, list[int]]] = []
+    with FrameRing.create(SHAPE, capacity, shared=False) as ring:
+
+        def take() -> None:
+            while (found := ring.window(2, 1)) is not None:
+                batch, targets = found
+                for k in range(*targets.indices(len(batch))[:2]):
+                    around = batch.index[max(k - 1, 0) : k + 2].tolist()
+                    assert (batch.pixels[k] == batch.index[k]).all()
+                    seen.append((int(batch.index[k]), around))
+                ring.release(targets.stop - targets.start)
+
+        for index in range(30):
+            while not ring.push(frame(index)):
+                take()
+        assert seen[-1][0] < 29, "the last frame waits for its neighbour"
+        ring.close_input()
+        take()
+
+    assert [index for index, _ in seen] == list(range(30))
+    for index, around in seen:
+        assert around == [n for n in (index - 1, index, index + 1) if 0 <= n < 30]
+
+
 def test_frames_that_fit_counts_two_bytes_per_pixel() -> None:
     assert frames_that_fit((512, 512), 1.0) == 2
     assert frames_that_fit((512, 512), 10.0) == 20

@@ -20,6 +20,7 @@ from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.fitting.selection import reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
+from rtsmlm.protocols import ALL
 
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
@@ -86,8 +87,13 @@ class _SpotLocalizer:
         found.x[0] = found.start_x[0] = shape[1] // 2
         self._fit_and_select(pixels, plan, found, np.zeros(1, dtype=np.int64))
 
-    def __call__(self, batch: FrameBatch) -> Localizations:
-        """Return the localizations of a batch, ordered by frame, then from top to bottom.
+    @property
+    def context_frames(self) -> int:
+        """Every frame is fitted by itself."""
+        return 0
+
+    def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+        """Return the localizations of the target frames, by frame, then from top to bottom.
 
         Raises
         ------
@@ -96,6 +102,8 @@ class _SpotLocalizer:
         LocalizerError
             If the frames are not uint16 or smaller than a box.
         """
+        if targets != ALL:
+            batch = batch.part(*targets.indices(len(batch))[:2])
         pixels = batch.pixels
         if pixels.dtype != np.uint16 or pixels.ndim != 3:
             raise LocalizerError(

@@ -21,6 +21,7 @@ from rtsmlm.files.movies import open_movie
 from rtsmlm.files.raw_recorder import RawRecorder
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.protocols import ALL
 from rtsmlm.run_report import RunReport
 from rtsmlm.session import Session
 from rtsmlm.stream import Subscriber
@@ -377,12 +378,13 @@ def wrap(
 
         class Failing:
             name = "failing"
+            context_frames = 0
             warm_up = localizer.warm_up
 
-            def __call__(self, batch: FrameBatch) -> Localizations:
-                if when(batch):
+            def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+                if when(batch.part(*targets.indices(len(batch))[:2])):
                     raise error
-                return localizer(batch)
+                return localizer(batch, targets)
 
         return Failing()
 
@@ -398,11 +400,12 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
         class Slow:
             name = "slow"
+            context_frames = 0
             warm_up = localizer.warm_up
 
-            def __call__(self, batch: FrameBatch) -> Localizations:
+            def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
                 threading.Event().wait(seconds)
-                return localizer(batch)
+                return localizer(batch, targets)
 
         return Slow()
 
