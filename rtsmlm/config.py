@@ -121,7 +121,7 @@ class LocalizerSettings(Settings):
     """Which localizer, and how it is used."""
 
     name: str = "gaussian-mle"
-    """Entry point of group `rtsmlm.localizer`: gaussian-mle, elliptical-lsq."""
+    """Entry point of group `rtsmlm.localizer`: gaussian-mle, elliptical-lsq, flagship-2d."""
     threshold: float = Field(default=5.0, gt=0)
     """Detection threshold in standard deviations of the filtered noise."""
     box_px: int | None = Field(default=None, ge=5, le=31)
@@ -130,6 +130,8 @@ class LocalizerSettings(Settings):
     """Newton steps per fit."""
     fit_sigma: bool = False
     """Fit the PSF width of every spot too, rather than holding it at psf.sigma_nm."""
+    min_probability: float | None = Field(default=None, gt=0, lt=1)
+    """Networks: rows less probable are not reported. Not given takes the model's own value."""
 
 
 class AnalysisSettings(Settings):

@@ -64,7 +64,7 @@ class OfflineLocalizers:
         self.context_frames = first.context_frames
         self._make_localizer = make_localizer
         self._spare = [first]
-        self._n_threads = threads or os.cpu_count() or 1
+        self._n_threads = 1 if first.uses_all_cores else threads or os.cpu_count() or 1
         self._own = threading.local()
 
     def localize(

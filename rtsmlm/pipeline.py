@@ -166,9 +166,7 @@ class Analysis:
         """Return the next frames and which of them are to be localized, or None."""
         n = self._settings.analysis.batch_frames
         if localizer.context_frames:
-            # The owner may be gone without having closed the ring: then no neighbour will come.
-            context = 0 if closing and self._ring.backlog == 1 else localizer.context_frames
-            return self._ring.window(n, context)
+            return self._ring.window(n, localizer.context_frames, final=closing)
         batch = self._ring.peek(n)
         return None if batch is None else (batch, ALL)
 

@@ -85,6 +85,11 @@ class Localizer(Protocol):
         """How many frames before and after a frame it looks at: 0 for a fit, at most 1."""
         ...
 
+    @property
+    def uses_all_cores(self) -> bool:
+        """True if one instance keeps all cores busy by itself, so that a second gains nothing."""
+        ...
+
     def warm_up(self, shape: tuple[int, int]) -> None:
         """Compile or load whatever the first batch of this frame shape would have to wait for."""
         ...

@@ -175,7 +175,9 @@ class FrameRing:
         stop = min(start + min(head - tail, max_frames), self._slots)
         return self._batch(slice(start, stop))
 
-    def window(self, max_frames: int, context: int) -> tuple[FrameBatch, slice] | None:
+    def window(
+        self, max_frames: int, context: int, *, final: bool
+    ) -> tuple[FrameBatch, slice] | None:
         """Return a copy of the oldest frames with their neighbours, or None if they lack one.
 
         Parameters
@@ -183,18 +185,18 @@ class FrameRing:
         max_frames
             Most frames to be localized.
         context
-            How many frames before and after each are wanted, 0 or 1. The last frame of all goes
-            without one after it, once the input is closed.
+            How many frames before and after each are wanted, 0 or 1.
+        final
+            No more frames will come: the last one goes without one after it.
 
         Returns
         -------
         :
             The frames, and which of them are to be localized and released.
         """
-        closed = self.input_closed  # read before HEAD: what is there then is all there will be
         tail, head = int(self._words[_Word.TAIL]), int(self._words[_Word.HEAD])
         self._barrier()
-        n = min(head - tail - (0 if closed else context), max_frames)
+        n = min(head - tail - (0 if final else context), max_frames)
         if n <= 0:
             return None
         first, last = max(tail - context, 0), min(tail + n + context, head)

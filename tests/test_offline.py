@@ -32,6 +32,7 @@ class OneRowPerFrame:
     """
 
     name = "one"
+    uses_all_cores = False
 
     def __init__(self, context_frames: int = 0) -> None:
         self.context_frames = context_frames

@@ -208,8 +208,8 @@ def test_a_window_brings_the_neighbours_along_also_around_the_end_of_the_memory(
     seen: list[tuple[int, list[int]]] = []
     with FrameRing.create(SHAPE, capacity, shared=False) as ring:
 
-        def take() -> None:
-            while (found := ring.window(2, 1)) is not None:
+        def take(*, final: bool) -> None:
+            while (found := ring.window(2, 1, final=final)) is not None:
                 batch, targets = found
                 for k in range(*targets.indices(len(batch))[:2]):
                     around = batch.index[max(k - 1, 0) : k + 2].tolist()
@@ -219,10 +219,9 @@ def test_a_window_brings_the_neighbours_along_also_around_the_end_of_the_memory(
 
         for index in range(30):
             while not ring.push(frame(index)):
-                take()
+                take(final=False)
         assert seen[-1][0] < 29, "the last frame waits for its neighbour"
-        ring.close_input()
-        take()
+        take(final=True)
 
     assert [index for index, _ in seen] == list(range(30))
     for index, around in seen:

@@ -1,4 +1,4 @@
-"""The command line: `rtsmlm live | reconstruct | evaluate | doctor`."""
+"""The command line: `rtsmlm live | reconstruct | evaluate | doctor | train | export`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rtsmlm.cli.doctor import doctor
 from rtsmlm.cli.evaluate import evaluate
 from rtsmlm.cli.live import live
 from rtsmlm.cli.reconstruct import reconstruct
+from rtsmlm.cli.train import export, train
 from rtsmlm.errors import RtsmlmError
 
 app = typer.Typer(
@@ -44,6 +45,8 @@ app.command()(live)
 app.command()(reconstruct)
 app.command()(evaluate)
 app.command()(doctor)
+app.command()(train)
+app.command()(export)
 
 
 def main() -> None:

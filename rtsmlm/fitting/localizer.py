@@ -87,10 +87,8 @@ class _SpotLocalizer:
         found.x[0] = found.start_x[0] = shape[1] // 2
         self._fit_and_select(pixels, plan, found, np.zeros(1, dtype=np.int64))
 
-    @property
-    def context_frames(self) -> int:
-        """Every frame is fitted by itself."""
-        return 0
+    context_frames = 0
+    uses_all_cores = False
 
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
         """Return the localizations of the target frames, by frame, then from top to bottom.

@@ -379,6 +379,7 @@ def wrap(
         class Failing:
             name = "failing"
             context_frames = 0
+            uses_all_cores = False
             warm_up = localizer.warm_up
 
             def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
@@ -401,6 +402,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         class Slow:
             name = "slow"
             context_frames = 0
+            uses_all_cores = False
             warm_up = localizer.warm_up
 
             def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:

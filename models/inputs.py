@@ -1,0 +1,93 @@
+"""What every engine feeds a network with, without torch: frames, maps, context, condition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.calibration import CameraCalibration, Map
+from rtsmlm.frames import Pixels
+from rtsmlm.localizations import F32
+
+BLOCK_PX = 8
+"""Frames are padded to multiples of it: the side of the blocks that give the light level."""
+REFERENCE_SIGMA_PX = 1.3
+"""PSF width at which the condition is zero."""
+
+
+def padded_maps(calibration: CameraCalibration, shape: tuple[int, int]) -> tuple[F32, F32, F32]:
+    """Return offset, photons per ADU and read variance as the network takes them.
+
+    The light of an EMCCD is divided by its squared excess noise factor, so that its variance
+    equals its mean again; `decode` multiplies it back.
+
+    Parameters
+    ----------
+    calibration
+        Camera calibration.
+    shape
+        Height and width of the frames in pixels.
+
+    Returns
+    -------
+    :
+        Three maps in ADU, photons per ADU and photons², padded as `pad_frames` pads frames.
+
+    Raises
+    ------
+    CalibrationError
+        If the camera maps do not fit the frames.
+    """
+    calibration.check_frame_shape(shape)
+    excess = calibration.excess_noise
+    gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / (calibration.em_gain * excess)
+    variance = np.asarray(calibration.read_variance(), dtype=np.float64) / excess**2
+    return (
+        _pad_map(calibration.offset_adu, shape),
+        _pad_map(gain.astype(np.float32), shape),
+        _pad_map(variance.astype(np.float32), shape),
+    )
+
+
+def _pad_map(value: Map, shape: tuple[int, int]) -> F32:
+    full = np.broadcast_to(np.asarray(value, dtype=np.float32), shape)
+    return np.pad(full, _padding(shape), mode="edge")
+
+
+def _padding(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (0, -shape[0] % BLOCK_PX), (0, -shape[1] % BLOCK_PX)
+
+
+def pad_frames(pixels: Pixels) -> Pixels:
+    """Return frames padded with their last row and column to multiples of eight pixels."""
+    return np.pad(pixels, ((0, 0), *_padding((pixels.shape[1], pixels.shape[2]))), mode="edge")
+
+
+def context_of(index: NDArray[np.int64]) -> F32:
+    """Return whether the previous and the next frame are there, 1 or 0, shape (n, 2).
+
+    Parameters
+    ----------
+    index
+        Camera frame numbers of a batch, (n,); a gap means lost frames.
+    """
+    neighbours = np.diff(index) == 1
+    there = np.zeros((len(index), 2), dtype=np.float32)
+    there[1:, 0] = neighbours
+    there[:-1, 1] = neighbours
+    return there
+
+
+def condition_vector(sigma_px: float | None) -> F32:
+    """Return what the network is told of the PSF, shape (1, 2).
+
+    Parameters
+    ----------
+    sigma_px
+        Standard deviation of the PSF in pixels; None where it is not known.
+    """
+    if sigma_px is None:
+        return np.zeros((1, 2), dtype=np.float32)
+    return np.array([[math.log(sigma_px / REFERENCE_SIGMA_PX), 1.0]], dtype=np.float32)

@@ -1,0 +1,196 @@
+"""The manifest of a model: what goes in, what comes out, where it holds, how it was trained.
+
+Weights never travel without it. A model is a folder of `manifest.toml`, `model.onnx` and
+`model.safetensors`; both files are checked against the sha256 that the manifest states.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.config import Settings
+from rtsmlm.decode import DecodeSettings
+from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
+
+MANIFEST_NAME = "manifest.toml"
+ONNX_NAME = "model.onnx"
+WEIGHTS_NAME = "model.safetensors"
+FORMAT = 1
+
+
+class TensorEntry(Settings):
+    """One input or output of the ONNX model."""
+
+    name: str
+    dtype: str
+    shape: tuple[str, ...]
+    """Axes by name or number."""
+    unit: str
+    meaning: str
+
+
+class ChannelEntry(Settings):
+    """Consecutive channels of the maps."""
+
+    name: str
+    first: int = Field(ge=0)
+    count: int = Field(ge=1)
+    unit: str
+    activation: str
+    """How a raw value becomes the quantity."""
+
+
+class ValidRanges(Settings):
+    """Where the model was trained and tested."""
+
+    sigma_px: tuple[float, float]
+    """Standard deviation of the PSF."""
+    photons: tuple[float, float]
+    background: tuple[float, float]
+    """Photons per pixel."""
+    density_um2: tuple[float, float]
+    """Emitters per µm² and frame at a pixel of 100 nm."""
+
+
+class DecodeEntry(Settings):
+    """What was calibrated on simulations, for `rtsmlm.decode`."""
+
+    min_probability: float = 0.5
+    std_scale: float = 1.0
+    std_scale_crowd: float = 0.0
+    std_scale_photons: float = 1.0
+    photons_scale: float = 1.0
+
+    def settings(self) -> DecodeSettings:
+        """Return the settings of the decoder."""
+        return DecodeSettings(**self.model_dump())
+
+
+class TrainingEntry(Settings):
+    """How the weights came about."""
+
+    steps: int
+    windows: int
+    seconds: float
+    hardware: str
+    recipe: dict[str, Any]
+    """The whole recipe."""
+    held_out_loss: float | None = None
+
+
+class FileEntry(Settings):
+    """A file beside the manifest."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(Settings):
+    """All that is known of a model."""
+
+    format: int = FORMAT
+    name: str
+    version: str
+    size: str
+    """Name of the network's size."""
+    parameters: int
+    kmac_per_px: float
+    context_frames: int = 3
+    inputs: tuple[TensorEntry, ...]
+    outputs: tuple[TensorEntry, ...]
+    channels: tuple[ChannelEntry, ...]
+    valid: ValidRanges
+    decode: DecodeEntry = DecodeEntry()
+    training: TrainingEntry
+    files: tuple[FileEntry, ...]
+    accuracy: tuple[dict[str, float | str], ...] = ()
+    """Rows of the accuracy table."""
+
+    def check_psf(self, sigma_nm: float, calibration: CameraCalibration) -> None:
+        """Refuse a PSF that the model was not trained for.
+
+        Raises
+        ------
+        CalibrationError
+            If the PSF is narrower or wider in pixels than the model's range.
+        """
+        sigma_px = sigma_nm / calibration.pixel_nm
+        low, high = self.valid.sigma_px
+        if not low <= sigma_px <= high:
+            raise CalibrationError(
+                f"the PSF of sigma {sigma_nm:.0f} nm is {sigma_px:.2f} px of "
+                f"{calibration.pixel_nm:.0f} nm; {self.name} takes {low} to {high} px: check "
+                "psf.sigma_nm and camera.pixel_nm, or set localizer.name to gaussian-mle"
+            )
+
+
+def weights_folder(name: str) -> Path:
+    """Return the folder of a model that ships with rtsmlm.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name.
+    """
+    base = Path(str(resources.files("rtsmlm.models"))) / "weights"
+    folder = base / name
+    if Path(name).name != name or not (folder / MANIFEST_NAME).is_file():
+        there = sorted(p.parent.name for p in base.glob(f"*/{MANIFEST_NAME}"))
+        raise ConfigError(f"no model named {name!r}; there are {', '.join(there) or 'none'}")
+    return folder
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a model and check its files.
+
+    Raises
+    ------
+    FileFormatError
+        If the manifest cannot be read, or a file is missing or was changed.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise FileFormatError(f"cannot read the manifest {path}: {error}") from error
+    if manifest.format != FORMAT:
+        raise FileFormatError(
+            f"{path} has format {manifest.format}; this rtsmlm reads {FORMAT}: update rtsmlm"
+        )
+    for file in manifest.files:
+        _check_file(folder / file.name, file.sha256)
+    return manifest
+
+
+def save_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write `manifest.toml`."""
+    text = tomli_w.dumps(manifest.model_dump(mode="json", exclude_none=True))
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+
+def file_entry(path: Path) -> FileEntry:
+    """Return name and sha256 of a file."""
+    return FileEntry(name=path.name, sha256=_sha256(path))
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise FileFormatError(f"{path} is missing; install rtsmlm again or export the model again")
+    if _sha256(path) != sha256:
+        raise FileFormatError(
+            f"{path} is not the file that its manifest describes (sha256 differs); install rtsmlm "
+            "again or export the model again"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

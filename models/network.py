@@ -1,0 +1,169 @@
+"""The flagship network: three frames to maps of emitters, at half resolution, told the PSF width.
+
+Every pixel is a slot that may hold one emitter; the four slots of a 2x2 cell share one position of
+the half-resolution grid, so that no convolution runs at full resolution. Channel 4a + 2r + c is
+attribute a of the pixel in row r, column c of its cell.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rtsmlm.config import Settings
+from rtsmlm.models.inputs import BLOCK_PX
+
+SLOT_ATTRIBUTES = ("logit", "dx", "dy", "photons", "std_x", "std_y", "std_photons")
+CELL_ATTRIBUTES = ("background",)
+N_CHANNELS = 32
+"""7 slot attributes of 4 slots, the background, and three unused: a multiple of 8."""
+BACKGROUND_CHANNEL = 4 * len(SLOT_ATTRIBUTES)
+N_PLANES = 4
+FIRST_LOGIT = -5.0
+
+
+class NetworkSettings(Settings):
+    """Size of a network."""
+
+    half_channels: int = 32
+    """Channels at half resolution."""
+    quarter_channels: int = 64
+    """Channels at a quarter of the resolution."""
+    half_blocks: int = 1
+    quarter_blocks: int = 2
+    last_blocks: int = 1
+    """Residual blocks at half resolution after the quarter resolution."""
+    condition_size: int = 2
+    """Length of the condition vector."""
+
+
+SIZES: dict[str, NetworkSettings] = {
+    "S": NetworkSettings(quarter_blocks=1, last_blocks=0),
+    "S+": NetworkSettings(),
+    "M": NetworkSettings(half_channels=64, quarter_channels=128, quarter_blocks=1, last_blocks=0),
+    "M+": NetworkSettings(half_channels=64, quarter_channels=128),
+}
+"""Sizes with a name, from CPU to GPU."""
+
+
+def light_level(photons: Tensor) -> Tensor:
+    """Return a smooth low estimate of the local background, same shape as the frames.
+
+    The least of nine block means, since emitters only add light; it need not be exact, as the
+    network is trained with the same estimate and told it.
+    """
+    means = functional.avg_pool2d(photons, BLOCK_PX)
+    least = -functional.max_pool2d(-means, 3, stride=1, padding=1)
+    smooth = functional.avg_pool2d(least, 3, stride=1, padding=1, count_include_pad=False)
+    level = functional.interpolate(
+        smooth, scale_factor=BLOCK_PX, mode="bilinear", align_corners=False
+    )
+    return level.clamp(min=0.0)
+
+
+def stabilize(photons: Tensor, read_variance: Tensor, context: Tensor) -> Tensor:
+    """Return four planes of order one: noise of equal strength everywhere, and its level.
+
+    Parameters
+    ----------
+    photons
+        Previous, target and next frame, (n, 3, height, width).
+    read_variance
+        In photons², (n or 1, 1, height, width).
+    context
+        1 where the previous or next frame is there, else 0, (n, 2).
+
+    Notes
+    -----
+    The square root of Anscombe (Biometrika 35, 246 (1948)) with the read variance added to
+    light and variance alike (Huang et al., Nat. Methods 10, 653 (2013)).
+    """
+    level = light_level(photons)
+    shifted = read_variance + 0.375
+    planes = (photons + shifted).clamp(min=0.0).sqrt() - (level + shifted).sqrt()
+    previous, target, following = torch.chunk(0.5 * planes, 3, dim=1)
+    there = context[:, :, None, None]
+    noise_level = torch.log(level[:, 1:2] + read_variance + 1.0) / 3.0
+    return torch.cat([previous * there[:, :1], target, following * there[:, 1:], noise_level], 1)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and their input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
+        nn.init.zeros_(cast(Tensor, self.first.bias))
+        # Zero: a block starts as the identity, so that depth needs no normalization layer.
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(cast(Tensor, self.second.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        y = self.second(functional.relu(self.first(x)))
+        return functional.relu(x + cast(Tensor, y))
+
+
+class FlagshipNetwork(nn.Module):
+    """Planes of `stabilize` and a condition to raw maps; the manifest says what they mean.
+
+    Input (n, 4, height, width) and (n, condition_size); output (n, 32, height / 2, width / 2).
+    """
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        half, quarter = settings.half_channels, settings.quarter_channels
+        self.settings = settings
+        self.stem = _conv(4 * N_PLANES, half, 3)
+        self.half_blocks = nn.Sequential(
+            *(ResidualBlock(half) for _ in range(settings.half_blocks))
+        )
+        self.down = _conv(half, quarter, 3, stride=2)
+        self.quarter_blocks = nn.Sequential(
+            *(ResidualBlock(quarter) for _ in range(settings.quarter_blocks))
+        )
+        self.up = _conv(quarter, half, 1)
+        self.last_blocks = nn.Sequential(
+            *(ResidualBlock(half) for _ in range(settings.last_blocks))
+        )
+        self.head = _conv(half, half, 3)
+        self.out = nn.Conv2d(half, N_CHANNELS, 1)
+        nn.init.normal_(self.out.weight, std=0.01)
+        nn.init.zeros_(cast(Tensor, self.out.bias))
+        with torch.no_grad():
+            cast(Tensor, self.out.bias)[:4] = FIRST_LOGIT
+        self.condition_first = nn.Linear(settings.condition_size, 32)
+        self.condition_second = nn.Linear(32, 2 * (half + quarter + half))
+        nn.init.zeros_(self.condition_second.weight)
+        nn.init.zeros_(self.condition_second.bias)
+
+    def forward(self, planes: Tensor, condition: Tensor) -> Tensor:
+        """Return raw maps, without activation."""
+        half, quarter = self.settings.half_channels, self.settings.quarter_channels
+        hidden = functional.relu(self.condition_first(condition))
+        film = cast(Tensor, self.condition_second(hidden))[:, :, None, None]
+        stem, down, head = torch.split(film, [2 * half, 2 * quarter, 2 * half], dim=1)
+        x = _modulate(self.stem(functional.pixel_unshuffle(planes, 2)), stem)
+        fine = self.half_blocks(x)
+        coarse = self.quarter_blocks(_modulate(self.down(fine), down))
+        up = functional.interpolate(self.up(coarse), scale_factor=2, mode="nearest")
+        merged = self.last_blocks(functional.relu(fine + up))
+        return cast(Tensor, self.out(_modulate(self.head(merged), head)))
+
+
+def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(cast(Tensor, conv.bias))
+    return conv
+
+
+def _modulate(x: Tensor, film: Tensor) -> Tensor:
+    """Scale and shift each channel by the condition, then cut off what is negative."""
+    scale, shift = film.chunk(2, dim=1)
+    return functional.relu(x * (1.0 + scale) + shift)

@@ -1,0 +1,130 @@
+"""The training simulator: windows of three frames with the emitters that are to be found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rtsmlm.models.emitters import Draw, Emitters, draw_emitters, draw_sigma
+from rtsmlm.models.inputs import REFERENCE_SIGMA_PX
+from rtsmlm.models.ranges import SimulationRanges
+from rtsmlm.models.scenes import draw_background, measure, render_with_halo
+
+TARGET = 1
+"""The frame of the three that is localized."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What the network is asked for."""
+
+    window: Tensor
+    """Window of each labelled emitter, int64, (m,)."""
+    x_px: Tensor
+    """(m,); pixel j of a row is centred at j."""
+    y_px: Tensor
+    photons: Tensor
+    """As measured with the imperfect calibration, (m,)."""
+    ignored: Tensor
+    """True around emitters too dim to be asked for, bool, (n, height, width)."""
+    background: Tensor
+    """Photons per pixel, mean of 2x2 pixels, (n, height / 2, width / 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A batch of training windows."""
+
+    photons: Tensor
+    """Previous, target and next frame, (n, 3, height, width)."""
+    read_variance: Tensor
+    """In photons², (n, 1, height, width)."""
+    condition: Tensor
+    """What the network is told of the PSF, (n, 2): see `condition_of`."""
+    context: Tensor
+    """1 where the previous or next frame is there, else 0, (n, 2)."""
+    targets: Targets
+
+
+def condition_of(sigma_px: Tensor, known: Tensor) -> Tensor:
+    """Return the condition vector: log(sigma / 1.3 px) and 1, or zeros where it is unknown.
+
+    Parameters
+    ----------
+    sigma_px
+        Standard deviation of the PSF in pixels, (n,).
+    known
+        Whether the network is told, bool, (n,).
+    """
+    log_ratio = torch.log(sigma_px / REFERENCE_SIGMA_PX)
+    return torch.stack([log_ratio, torch.ones_like(log_ratio)], dim=1) * known[:, None]
+
+
+@torch.no_grad()
+def simulate(
+    ranges: SimulationRanges, n: int, generator: torch.Generator, crowding: float = 1.0
+) -> Windows:
+    """Draw n training windows.
+
+    Parameters
+    ----------
+    ranges
+        What to draw from.
+    n
+        Number of windows.
+    generator
+        Source of random numbers; its device is where the windows are made.
+    crowding
+        Share of the upper end of the density range that is used, 0..1.
+    """
+    draw = Draw(n, generator)
+    n_px = ranges.crop_px
+    sigma_px = draw_sigma(ranges, draw)
+    emitters = draw_emitters(ranges, draw, sigma_px, crowding)
+    background = draw_background(ranges, draw, n_px)
+    light = render_with_halo(ranges, draw, emitters, n_px)
+    photons, read_variance, gain, shift = measure(ranges, draw, light + background)
+    measured_background = background * gain[..., None, None] + shift[..., None, None]
+    error = 1.0 + ranges.sigma_error * draw.normal().clamp(-2.5, 2.5)
+    return Windows(
+        photons=photons,
+        read_variance=read_variance,
+        condition=condition_of(sigma_px * error, ~draw.chance(ranges.unknown_sigma_fraction)),
+        context=(~draw.chance(ranges.context_dropout, 2)).float(),
+        targets=_label(ranges, emitters, gain, measured_background[:, 0], read_variance[:, 0]),
+    )
+
+
+def _label(
+    ranges: SimulationRanges,
+    emitters: Emitters,
+    gain: Tensor,
+    background: Tensor,
+    read_variance: Tensor,
+) -> Targets:
+    n_px = ranges.crop_px
+    column, row = emitters.x_px.round().long(), emitters.y_px.round().long()
+    inside = (column >= 0) & (column < n_px) & (row >= 0) & (row < n_px)
+    photons = emitters.photons[:, TARGET] * gain
+    window = torch.arange(len(photons), device=photons.device)[:, None].expand_as(photons)
+    here = (window, row.clamp(0, n_px - 1), column.clamp(0, n_px - 1))
+    area = 4.0 * math.pi * emitters.sigma_x_px * emitters.sigma_y_px
+    noise = torch.sqrt(area * (background.clamp(min=0.0) + read_variance)[here] + photons)
+    bright = (photons > ranges.min_photons) & (photons > ranges.min_snr * noise)
+    asked = inside & bright
+    dim = (photons > 0.0) & inside & ~bright & (photons > 0.2 * ranges.min_snr * noise)
+    ignored = torch.zeros_like(background)
+    ignored[tuple(index[dim] for index in here)] = 1.0
+    ignored = torch.nn.functional.max_pool2d(ignored[:, None], 3, stride=1, padding=1)[:, 0] > 0.0
+    cells = torch.nn.functional.avg_pool2d(background[:, None], 2)[:, 0]
+    return Targets(
+        window=window[asked],
+        x_px=emitters.x_px[asked],
+        y_px=emitters.y_px[asked],
+        photons=photons[asked],
+        ignored=ignored,
+        background=cells,
+    )

@@ -1,0 +1,285 @@
+"""Network maps to localizations: candidates, probability, duplicates, units.
+
+Maps have half the resolution of the frames: channel 4a + 2r + c of a cell is attribute a of the
+pixel in row r, column c of that cell. Attributes are, in this order: logit of the probability;
+dx and dy, whose tanh is the offset from the pixel's centre in pixels; log(photons / 1000);
+log(std) + 2 of x, y and log(photons). One more channel holds log(background) / 3 of the cell.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rtsmlm.errors import LocalizerError
+from rtsmlm.localizations import F32, Localizations
+
+N_SLOT_ATTRIBUTES = 7
+BACKGROUND_CHANNEL = 4 * N_SLOT_ATTRIBUTES
+LOGIT, DX, DY, LIGHT, STD_X, STD_Y, STD_LIGHT = range(N_SLOT_ATTRIBUTES)
+PHOTONS_UNIT = 1000.0
+BACKGROUND_SCALE = 3.0
+STD_BIAS = 2.0
+COLUMNS = 9
+"""Of a row: positions and their standard deviations in pixels, light in photons."""
+X, Y, PHOTONS, BACKGROUND, OUT_STD_X, OUT_STD_Y, OUT_STD_PHOTONS = range(7)
+PROBABILITY, CROWD = 7, 8
+FIRST_CAPACITY = 4096
+CROWD_REACH_PX = 4
+"""Neighbours are counted in a square of 9 pixels around an emitter."""
+MOST_CROWDED = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeSettings:
+    """How maps become localizations; what is calibrated comes from the model's manifest."""
+
+    min_probability: float = 0.5
+    """Rows below this are not reported. Lower finds more emitters and more ghosts."""
+    candidate_probability: float = 0.1
+    """Least probability of a pixel that is looked at: at a corner four pixels share an emitter."""
+    split_probability: float = 0.6
+    """A pixel beside a more probable one is an emitter of its own from here on."""
+    merge_px: float = 0.7
+    """Of two rows closer than this in one frame, the more probable stays."""
+    std_scale: float = 1.0
+    """Factor on the stated standard deviations of x and y, measured on simulations."""
+    std_scale_crowd: float = 0.0
+    """Added to the factor for each emitter expected within 4 pixels, up to four."""
+    std_scale_photons: float = 1.0
+    """Factor on the stated standard deviation of the photons."""
+    photons_scale: float = 1.0
+    """Factor on the photons, measured on simulations."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_probability", "candidate_probability", "split_probability"):
+            value = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise LocalizerError(f"decode.{name} is {value}; it must lie between 0 and 1")
+
+
+def decode(
+    maps: F32,
+    frame: NDArray[np.int64],
+    *,
+    shape: tuple[int, int],
+    pixel_nm: float,
+    excess_noise: float = 1.0,
+    settings: DecodeSettings = DecodeSettings(),
+) -> Localizations:
+    """Return the localizations of a batch of maps, ordered by frame, then from top to bottom.
+
+    Parameters
+    ----------
+    maps
+        Raw output of the network, float32, shape (n, channels, rows / 2, columns / 2); the frames
+        may have been padded below and to the right.
+    frame
+        Camera frame numbers, shape (n,).
+    shape
+        Height and width of the frames without padding, in pixels.
+    pixel_nm
+        Pixel side in the sample plane.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, whose light enters the network halved.
+    settings
+        Thresholds and calibration.
+
+    Raises
+    ------
+    LocalizerError
+        If the maps do not fit the frames.
+    """
+    _check(maps, frame, shape)
+    # One compiled version for all: arrays of an engine may or may not be writeable.
+    maps = np.ascontiguousarray(maps, dtype=np.float32).view()
+    maps.flags.writeable = False
+    parts: list[NDArray[np.float32]] = []
+    frames: list[NDArray[np.int64]] = []
+    capacity = FIRST_CAPACITY
+    k = 0
+    while k < len(maps):
+        rows = np.empty((capacity, COLUMNS), dtype=np.float32)
+        n = _decode_frame(
+            maps,
+            k,
+            shape[0],
+            shape[1],
+            _logit(settings.candidate_probability),
+            _logit(settings.split_probability),
+            settings.min_probability,
+            settings.merge_px,
+            rows,
+        )
+        if n > capacity:
+            capacity = 2 * n
+            continue
+        parts.append(rows[:n])
+        frames.append(np.full(n, frame[k], dtype=np.int64))
+        k += 1
+    if not parts:
+        return Localizations.empty()
+    return _table(np.concatenate(parts), np.concatenate(frames), pixel_nm, excess_noise, settings)
+
+
+def _table(
+    rows: F32,
+    frame: NDArray[np.int64],
+    pixel_nm: float,
+    excess_noise: float,
+    settings: DecodeSettings,
+) -> Localizations:
+    light = excess_noise * settings.photons_scale
+    crowd = np.minimum(rows[:, CROWD], MOST_CROWDED)
+    std_nm = pixel_nm * (settings.std_scale + settings.std_scale_crowd * crowd)
+    return Localizations.from_columns(
+        {
+            "frame": frame,
+            "x_nm": rows[:, X] * pixel_nm,
+            "y_nm": rows[:, Y] * pixel_nm,
+            "photons": rows[:, PHOTONS] * light,
+            "background": rows[:, BACKGROUND] * excess_noise,
+            "std_x_nm": rows[:, OUT_STD_X] * std_nm,
+            "std_y_nm": rows[:, OUT_STD_Y] * std_nm,
+            "std_photons": rows[:, OUT_STD_PHOTONS] * light * settings.std_scale_photons,
+            "probability": rows[:, PROBABILITY],
+        }
+    )
+
+
+def _check(maps: F32, frame: NDArray[np.int64], shape: tuple[int, int]) -> None:
+    if maps.ndim != 4 or maps.shape[1] <= BACKGROUND_CHANNEL or len(maps) != len(frame):
+        raise LocalizerError(
+            f"maps of shape {maps.shape} for {len(frame)} frames; they must be (frames, more than "
+            f"{BACKGROUND_CHANNEL} channels, rows / 2, columns / 2)"
+        )
+    if 2 * maps.shape[2] < shape[0] or 2 * maps.shape[3] < shape[1]:
+        raise LocalizerError(
+            f"maps of {maps.shape[2]} x {maps.shape[3]} cells do not cover frames of {shape[0]} x "
+            f"{shape[1]} pixels; the engine was built for another region of interest"
+        )
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _slot(maps: F32, k: int, attribute: int, row: int, column: int) -> float:
+    channel = 4 * attribute + 2 * (row & 1) + (column & 1)
+    return np.float64(maps[k, channel, row >> 1, column >> 1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _is_maximum(maps: F32, k: int, row: int, column: int, logit: float) -> bool:
+    """Tell whether no neighbour is higher; of equal ones the first in reading order wins."""
+    height, width = 2 * maps.shape[2], 2 * maps.shape[3]
+    for r in range(max(row - 1, 0), min(row + 2, height)):
+        for c in range(max(column - 1, 0), min(column + 2, width)):
+            other = _slot(maps, k, LOGIT, r, c)
+            earlier = r < row or (r == row and c < column)
+            if other > logit or (earlier and other == logit):
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _expected_emitters(maps: F32, k: int, row: int, column: int, reach: int) -> float:
+    """Return the sum of probabilities in a square around a pixel."""
+    height, width = 2 * maps.shape[2], 2 * maps.shape[3]
+    total = 0.0
+    for r in range(max(row - reach, 0), min(row + reach + 1, height)):
+        for c in range(max(column - reach, 0), min(column + reach + 1, width)):
+            logit = _slot(maps, k, LOGIT, r, c)
+            if logit > -12.0:
+                total += 1.0 / (1.0 + math.exp(-logit))
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _std(raw: float) -> float:
+    return math.exp(min(max(raw, -4.0), 3.0) - STD_BIAS)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write_row(maps: F32, k: int, row: int, column: int, probability: float, out: F32) -> None:
+    photons = PHOTONS_UNIT * math.exp(min(max(_slot(maps, k, LIGHT, row, column), -5.0), 5.0))
+    out[X] = column + math.tanh(_slot(maps, k, DX, row, column))
+    out[Y] = row + math.tanh(_slot(maps, k, DY, row, column))
+    out[PHOTONS] = photons
+    log_background = BACKGROUND_SCALE * np.float64(
+        maps[k, BACKGROUND_CHANNEL, row >> 1, column >> 1]
+    )
+    out[BACKGROUND] = math.exp(min(max(log_background, -10.0), 12.0))
+    out[OUT_STD_X] = _std(_slot(maps, k, STD_X, row, column))
+    out[OUT_STD_Y] = _std(_slot(maps, k, STD_Y, row, column))
+    out[OUT_STD_PHOTONS] = photons * _std(_slot(maps, k, STD_LIGHT, row, column))
+    out[PROBABILITY] = probability
+    around = _expected_emitters(maps, k, row, column, CROWD_REACH_PX)
+    out[CROWD] = max(around - _expected_emitters(maps, k, row, column, 1), 0.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _decode_frame(
+    maps: F32,
+    k: int,
+    height: int,
+    width: int,
+    candidate_logit: float,
+    split_logit: float,
+    min_probability: float,
+    merge_px: float,
+    rows: F32,
+) -> int:
+    """Write the rows of one frame; return how many, or how many there may be if too many."""
+    capacity = len(rows)
+    n = 0
+    for row in range(height):
+        for column in range(width):
+            logit = _slot(maps, k, LOGIT, row, column)
+            # Written so that NaN is no candidate.
+            if not logit > candidate_logit:
+                continue
+            if _is_maximum(maps, k, row, column, logit):
+                # An emitter at a corner is shared by four pixels: their sum is what counts.
+                probability = min(_expected_emitters(maps, k, row, column, 1), 1.0)
+            elif logit > split_logit:
+                probability = 1.0 / (1.0 + math.exp(-logit))
+            else:
+                continue
+            if not probability > min_probability:
+                continue
+            if n < capacity:
+                _write_row(maps, k, row, column, probability, rows[n])
+            n += 1
+    if n > capacity:
+        return n
+    return _drop_duplicates(rows, n, merge_px)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _drop_duplicates(rows: F32, n: int, merge_px: float) -> int:
+    """Keep the more probable of two rows closer than the limit; return how many stay."""
+    keep = np.ones(n, np.bool_)
+    # Rows are in reading order of their pixels and lie within a pixel of those.
+    reach = merge_px + 2.0
+    for i in range(n):
+        for j in range(i + 1, n):
+            dx, dy = rows[j, X] - rows[i, X], rows[j, Y] - rows[i, Y]
+            if dy > reach:
+                break
+            if keep[i] and keep[j] and dx * dx + dy * dy < merge_px * merge_px:
+                if rows[j, PROBABILITY] > rows[i, PROBABILITY]:
+                    keep[i] = False
+                else:
+                    keep[j] = False
+    kept = 0
+    for i in range(n):
+        if keep[i]:
+            rows[kept] = rows[i]
+            kept += 1
+    return kept

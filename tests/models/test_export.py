@@ -1,0 +1,155 @@
+"""The exported model says in nm and photons what torch says."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the reference is torch")
+onnx = pytest.importorskip("onnx", reason="the export needs onnx")
+
+from rtsmlm.calibration import CameraCalibration  # noqa: E402
+from rtsmlm.errors import FileFormatError  # noqa: E402
+from rtsmlm.frames import FrameBatch  # noqa: E402
+from rtsmlm.localizations import F32  # noqa: E402
+from rtsmlm.models.export import build_onnx  # noqa: E402
+from rtsmlm.models.inference import TorchLocalizer  # noqa: E402
+from rtsmlm.models.inputs import (  # noqa: E402
+    condition_vector,
+    context_of,
+    pad_frames,
+    padded_maps,
+)
+from rtsmlm.models.manifest import ONNX_NAME, load_manifest  # noqa: E402
+from rtsmlm.models.network import SIZES, FlagshipNetwork  # noqa: E402
+from rtsmlm.models.packaging import export_model  # noqa: E402
+from rtsmlm.models.recipe import Recipe, TrainingSection  # noqa: E402
+from rtsmlm.models.training import Trainer  # noqa: E402
+
+SIGMA_NM = 120.0
+
+
+@pytest.fixture
+def network() -> FlagshipNetwork:
+    torch.manual_seed(0)
+    network = FlagshipNetwork(SIZES["S+"])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.03 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.fixture
+def batch(rng: np.random.Generator) -> FrameBatch:
+    pixels = rng.poisson(300.0, (5, 60, 44)).astype(np.uint16)
+    return FrameBatch.from_pixels(pixels, index=np.array([4, 5, 6, 9, 10]))
+
+
+@pytest.fixture
+def calibration(rng: np.random.Generator) -> CameraCalibration:
+    return CameraCalibration(
+        pixel_nm=100.0,
+        offset_adu=rng.normal(100, 3, (60, 44)).astype(np.float32),
+        e_per_adu=0.46,
+        read_noise_e=1.6,
+    )
+
+
+def feed_of(batch: FrameBatch, calibration: CameraCalibration) -> dict[str, Any]:
+    offset, gain, variance = padded_maps(calibration, batch.shape)
+    frames = pad_frames(batch.pixels)
+    return {
+        "frames": np.concatenate([frames[:1], frames, frames[-1:]]),
+        "offset_adu": offset,
+        "photons_per_adu": gain,
+        "read_variance": variance,
+        "context": context_of(batch.index),
+        "condition": condition_vector(SIGMA_NM / calibration.pixel_nm),
+    }
+
+
+def run_onnxruntime(model: Any, feed: dict[str, Any]) -> F32:
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, feed)[0])
+
+
+def run_openvino(model: Any, feed: dict[str, Any]) -> F32:
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    read = core.read_model(model.SerializeToString())
+    read.reshape({name: list(value.shape) for name, value in feed.items()})
+    compiled = core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return np.asarray(compiled(feed)["maps"])
+
+
+@pytest.mark.parametrize("run", [run_onnxruntime, run_openvino])
+def test_engines_agree_with_torch(
+    run: Callable[[Any, dict[str, Any]], F32],
+    network: FlagshipNetwork,
+    batch: FrameBatch,
+    calibration: CameraCalibration,
+) -> None:
+    reference = TorchLocalizer(network, calibration=calibration, sigma_nm=SIGMA_NM).maps(batch)
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+
+    maps = run(build_onnx(weights), feed_of(batch, calibration))
+
+    assert np.abs(reference).max() > 0.5
+    # 1e-4 of an offset is 0.01 nm at a pixel of 100 nm, 1e-4 of log(photons) is 0.01 %.
+    assert np.abs(maps - reference).max() < 1e-4 * max(1.0, np.abs(reference).max())
+
+
+def test_the_model_of_a_fixed_shape_states_it(network: FlagshipNetwork) -> None:
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+
+    model = build_onnx(weights, frame_type="float32", shape=(4, 64, 48))
+
+    frames = model.graph.input[0].type.tensor_type
+    assert [axis.dim_value for axis in frames.shape.dim] == [6, 64, 48]
+    assert frames.elem_type == onnx.TensorProto.FLOAT
+    maps = model.graph.output[0].type.tensor_type.shape
+    assert [axis.dim_value for axis in maps.dim] == [4, 32, 32, 24]
+
+
+def test_frames_beside_a_gap_have_no_neighbour_there() -> None:
+    context = context_of(np.array([4, 5, 6, 9, 10]))
+
+    assert context.tolist() == [[0, 1], [1, 1], [1, 0], [0, 1], [1, 0]]
+
+
+def test_the_light_of_an_emccd_is_halved_for_the_network() -> None:
+    emccd = CameraCalibration(pixel_nm=100.0, e_per_adu=45.0, em_gain=300.0, read_noise_e=74.4)
+
+    _, gain, variance = padded_maps(emccd, (60, 44))
+
+    assert gain.shape == (64, 48)
+    assert gain[0, 0] == pytest.approx(45.0 / 300.0 / 2.0)
+    assert variance[0, 0] == pytest.approx((74.4 / 300.0) ** 2 / 4.0)
+
+
+def test_a_packaged_model_is_checked_against_its_manifest(
+    tmp_path: Path, network: FlagshipNetwork
+) -> None:
+    recipe = Recipe(training=TrainingSection(hours=None, steps=1, batch_windows=1))
+    trainer = Trainer(recipe, tmp_path / "train")
+    trainer.run(Event())
+    export_model(
+        tmp_path / "train" / "checkpoint.safetensors", tmp_path / "m", version="1", tuning_windows=0
+    )
+
+    manifest = load_manifest(tmp_path / "m")
+    assert manifest.name == "flagship-2d"
+    assert manifest.training.recipe["network"]["size"] == manifest.size
+    assert 20.0 < manifest.kmac_per_px < 30.0
+    assert sum(file.stat().st_size for file in (tmp_path / "m").iterdir()) < 4_000_000
+    damaged = bytearray((tmp_path / "m" / ONNX_NAME).read_bytes())
+    damaged[1000] ^= 1
+    (tmp_path / "m" / ONNX_NAME).write_bytes(damaged)
+    with pytest.raises(FileFormatError, match="sha256"):
+        load_manifest(tmp_path / "m")
