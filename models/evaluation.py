@@ -25,6 +25,8 @@ SIDE_PX = 64
 PIXEL_NM = 100.0
 GRID_PX = 21
 """Distance of isolated emitters: nine times a PSF width of 2.3 pixels."""
+EDGE_PX = 8.0
+"""Distance of isolated emitters from the edges of the frame."""
 PHASE_BINS = 10
 
 
@@ -135,12 +137,18 @@ def make_movie(
 
 
 def isolated_places(n_frames: int, rng: np.random.Generator) -> list[tuple[F64, F64]]:
-    """Return nine places per frame, each anywhere within a pixel or two of a grid."""
-    row, column = np.mgrid[:3, :3].reshape(2, -1) * float(GRID_PX) + 11.0
-    return [
-        (column + rng.uniform(-1.5, 1.5, 9), row + rng.uniform(-1.5, 1.5, 9))
-        for _ in range(n_frames)
-    ]
+    """Return four places per frame, far apart, and elsewhere in each frame.
+
+    Elsewhere, since an emitter near the same place in the next frame would rightly be taken for
+    one that stays on.
+    """
+    row, column = np.mgrid[:2, :2].reshape(2, -1) * float(GRID_PX)
+    places = []
+    for _ in range(n_frames):
+        x0, y0 = rng.uniform(EDGE_PX, SIDE_PX - 1 - EDGE_PX - GRID_PX, 2)
+        jitter = rng.uniform(-0.5, 0.5, (2, 4))
+        places.append((x0 + column + jitter[0], y0 + row + jitter[1]))
+    return places
 
 
 def crowded_places(
@@ -162,7 +170,7 @@ def measure_isolated(
     photons: float,
     background: float,
     sigma_px: float,
-    n_frames: int = 120,
+    n_frames: int = 250,
     sensor: SensorType = "sCMOS",
     seed: int = 0,
 ) -> IsolatedResult:
