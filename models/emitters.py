@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -54,6 +54,12 @@ class Emitters:
     sigma_y_px: Tensor
     photons: Tensor
     """Detected photons in the previous, the target and the next frame, (n, 3, k)."""
+    depth: Tensor
+    """Distance from focus, 1 where the PSF is wider by the square root of 2, (n, k)."""
+
+    def take(self, windows: Tensor) -> Emitters:
+        """Return the emitters of some of the windows."""
+        return Emitters(*(getattr(self, field.name)[windows] for field in fields(self)))
 
 
 def draw_sigma(ranges: SimulationRanges, draw: Draw) -> Tensor:
@@ -62,7 +68,11 @@ def draw_sigma(ranges: SimulationRanges, draw: Draw) -> Tensor:
 
 
 def draw_emitters(
-    ranges: SimulationRanges, draw: Draw, sigma_px: Tensor, crowding: float
+    ranges: SimulationRanges,
+    draw: Draw,
+    sigma_px: Tensor,
+    crowding: float = 1.0,
+    computed: Tensor | None = None,
 ) -> Emitters:
     """Draw the emitters of n windows.
 
@@ -76,6 +86,8 @@ def draw_emitters(
         In-focus PSF width of each window, (n,).
     crowding
         Share of the upper end of the density range that is used, 0..1.
+    computed
+        Windows whose PSF is a computed one, which is never all in focus, bool, (n,).
     """
     on_time = draw.log_uniform(ranges.on_time_frames)
     lonely = draw.chance(ranges.uncorrelated_fraction)
@@ -89,13 +101,15 @@ def draw_emitters(
     # A symmetric on-and-off scatter: the median of the window stays what was drawn.
     flux = draw.log_uniform(ranges.photons)[:, None] * torch.exp(spread * draw.normal(k))
     flux = flux.clamp(max=1.5 * ranges.photons[1])
-    sigma_x, sigma_y = _draw_widths(ranges, draw, sigma_px, k)
+    depth = _draw_depth(ranges, draw, k, computed)
+    sigma_x, sigma_y = _draw_widths(ranges, draw, sigma_px, depth)
     return Emitters(
         x_px=x_px,
         y_px=y_px,
         sigma_x_px=sigma_x,
         sigma_y_px=sigma_y,
         photons=overlap * (flux * present)[:, None, :],
+        depth=depth,
     )
 
 
@@ -167,14 +181,21 @@ def _blink(draw: Draw, k: int, on_time: Tensor) -> Tensor:
     return lit.clamp(min=0.0)
 
 
+def _draw_depth(ranges: SimulationRanges, draw: Draw, k: int, computed: Tensor | None) -> Tensor:
+    """Return the distance of every emitter from focus, (n, k)."""
+    largest = draw.uniform(ranges.deep_u) * draw.chance(ranges.deep_fraction)
+    if computed is not None:
+        largest = torch.where(computed, draw.log_uniform(ranges.computed_u), largest)
+    return largest[:, None] * draw.uniform((-1.0, 1.0), k)
+
+
 def _draw_widths(
-    ranges: SimulationRanges, draw: Draw, sigma_px: Tensor, k: int
+    ranges: SimulationRanges, draw: Draw, sigma_px: Tensor, depth: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the PSF widths along x and y of every emitter, (n, k) each."""
     low, high = ranges.ellipticity
     stretch = torch.sqrt(draw.log_uniform((low, high), 1))
-    jitter = 1.0 + ranges.sigma_jitter * draw.uniform((0.0, 1.0), 1) * draw.normal(k).clamp(-2, 2)
-    largest_u = draw.uniform(ranges.deep_u, 1) * draw.chance(ranges.deep_fraction, 1)
-    u = largest_u * draw.uniform((-1.0, 1.0), k)
-    sigma = sigma_px[:, None] * jitter * torch.sqrt(1.0 + u.square())
+    scatter = draw.normal(depth.shape[1]).clamp(-2, 2)
+    jitter = 1.0 + ranges.sigma_jitter * draw.uniform((0.0, 1.0), 1) * scatter
+    sigma = sigma_px[:, None] * jitter * torch.sqrt(1.0 + depth.square())
     return sigma * stretch, sigma / stretch

@@ -48,6 +48,12 @@ class SimulationRanges(Settings):
     """Emitters spread in depth: the width grows as sqrt(1 + u²)."""
     deep_u: Span = (0.5, 2.0)
     """Largest u of such a window."""
+    computed_fraction: float = 0.25
+    """The PSF of a computed objective instead of a Gaussian."""
+    computed_psfs: int = 24
+    """How many different ones there are."""
+    computed_u: LogSpan = (0.2, 2.1)
+    """Largest u of such a window; 1 is 350 nm from focus."""
     halo_fraction: float = 0.3
     """Part of the light in a wider Gaussian, as the rings of a real PSF."""
     halo_weight: Span = (0.05, 0.35)

@@ -53,13 +53,7 @@ def render_with_halo(ranges: SimulationRanges, draw: Draw, emitters: Emitters, n
     weight = draw.uniform(ranges.halo_weight)[chosen, None, None, None]
     ratio = draw.uniform(ranges.halo_ratio)[chosen, None]
     if len(chosen):
-        part = Emitters(
-            *(
-                getattr(emitters, name)[chosen]
-                for name in ("x_px", "y_px", "sigma_x_px", "sigma_y_px", "photons")
-            )
-        )
-        wide = render(part, n_px, ratio)
+        wide = render(emitters.take(chosen), n_px, ratio)
         image[chosen] = (1.0 - weight) * image[chosen] + weight * wide
     return image
 
@@ -93,7 +87,8 @@ def _haze(ranges: SimulationRanges, draw: Draw, n_px: int) -> Tensor:
     sigma = draw.log_uniform((4.0, 10.0), k)
     photons = draw.log_uniform((500.0, 30000.0), 1, k) * draw.chance(ranges.haze_fraction, 1, 1)
     places = draw.uniform((-8.0, n_px + 8.0), 2, k)
-    return render(Emitters(places[:, 0], places[:, 1], sigma, sigma, photons), n_px)
+    flat = torch.zeros_like(sigma)
+    return render(Emitters(places[:, 0], places[:, 1], sigma, sigma, photons, flat), n_px)
 
 
 def poisson(mean: Tensor, draw: Draw) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rtsmlm.models.emitters import Draw, Emitters, draw_emitters, draw_sigma
 from rtsmlm.models.inputs import REFERENCE_SIGMA_PX
+from rtsmlm.models.psf_bank import PsfBank, render_from_bank
 from rtsmlm.models.ranges import SimulationRanges
 from rtsmlm.models.scenes import draw_background, measure, render_with_halo
 
@@ -65,7 +66,11 @@ def condition_of(sigma_px: Tensor, known: Tensor) -> Tensor:
 
 @torch.no_grad()
 def simulate(
-    ranges: SimulationRanges, n: int, generator: torch.Generator, crowding: float = 1.0
+    ranges: SimulationRanges,
+    n: int,
+    generator: torch.Generator,
+    crowding: float = 1.0,
+    bank: PsfBank | None = None,
 ) -> Windows:
     """Draw n training windows.
 
@@ -79,13 +84,22 @@ def simulate(
         Source of random numbers; its device is where the windows are made.
     crowding
         Share of the upper end of the density range that is used, 0..1.
+    bank
+        Computed PSFs for part of the windows; not given makes all of them Gaussian.
     """
     draw = Draw(n, generator)
     n_px = ranges.crop_px
     sigma_px = draw_sigma(ranges, draw)
-    emitters = draw_emitters(ranges, draw, sigma_px, crowding)
+    psf = (draw.uniform((0.0, 1.0)) * (len(bank) if bank else 1)).long()
+    computed = draw.chance(ranges.computed_fraction if bank else 0.0)
+    if bank is not None:
+        sigma_px = torch.where(computed, bank.sigma_px[psf], sigma_px)
+    emitters = draw_emitters(ranges, draw, sigma_px, crowding, computed)
     background = draw_background(ranges, draw, n_px)
     light = render_with_halo(ranges, draw, emitters, n_px)
+    if bank is not None and bool(computed.any()):
+        chosen = computed.nonzero().squeeze(1)
+        light[chosen] = render_from_bank(bank, psf[chosen], emitters.take(chosen), n_px)
     photons, read_variance, gain, shift = measure(ranges, draw, light + background)
     measured_background = background * gain[..., None, None] + shift[..., None, None]
     error = 1.0 + ranges.sigma_error * draw.normal().clamp(-2.5, 2.5)

@@ -19,6 +19,7 @@ from rtsmlm.models.checkpoint import FILE_NAME, Progress, load_checkpoint, save_
 from rtsmlm.models.losses import LossTerms, LossWeights, flagship_loss
 from rtsmlm.models.network import SIZES, FlagshipNetwork, stabilize
 from rtsmlm.models.optimizer import Muon
+from rtsmlm.models.psf_bank import PsfBank, make_bank
 from rtsmlm.models.recipe import Recipe, TrainingSection
 from rtsmlm.models.simulation import Windows, simulate
 
@@ -100,6 +101,11 @@ class Trainer:
         self.weights = LossWeights(
             settings.count_weight, settings.presence_weight, settings.background_weight
         )
+        simulation = recipe.simulation
+        self.bank: PsfBank | None = None
+        if simulation.computed_fraction > 0.0 and simulation.computed_psfs > 0:
+            bank = make_bank(simulation.computed_psfs, settings.seed, simulation.sigma_px)
+            self.bank = bank.to(self.device)
         self.progress = Progress()
         self._held_out: list[Windows] = []
 
@@ -157,7 +163,11 @@ class Trainer:
                 group["lr"] = self.rates[name] * rate_factor(done, settings)
         crowding = min(1.0, 0.15 + done / max(settings.ramp, 1e-6))
         windows = simulate(
-            self.recipe.simulation, settings.batch_windows, generator, crowding=crowding
+            self.recipe.simulation,
+            settings.batch_windows,
+            generator,
+            crowding=crowding,
+            bank=self.bank,
         )
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             maps = self._forward(windows)
@@ -206,7 +216,9 @@ class Trainer:
             n = max(1, self.recipe.training.held_out_windows // HELD_OUT_CHUNK)
             for i in range(n):
                 generator = torch.Generator(self.device).manual_seed(HELD_OUT_SEED + i)
-                self._held_out.append(simulate(self.recipe.simulation, HELD_OUT_CHUNK, generator))
+                self._held_out.append(simulate(
+                        self.recipe.simulation, HELD_OUT_CHUNK, generator, bank=self.bank
+                    ))
         trained = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.mean)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):

@@ -28,7 +28,7 @@ def test_spots_equal_those_of_the_microscope(rng: np.random.Generator) -> None:
     place = [torch.tensor(v, dtype=torch.float32)[None] for v in (x, y, sigma, sigma)]
     light = torch.tensor(photons, dtype=torch.float32)[None, None]
 
-    image = render(Emitters(*place, light), 64)[0, 0].numpy()
+    image = render(Emitters(*place, light, torch.zeros_like(light[:, 0])), 64)[0, 0].numpy()
 
     expected = render_spots((64, 64), x, y, photons, sigma)
     assert np.abs(image - expected).max() < 1e-3 * expected.max()

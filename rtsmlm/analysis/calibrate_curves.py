@@ -1,0 +1,144 @@
+"""Astigmatic widths against z, and z from widths.
+
+Each width follows ``sigma(z) = sigma0 sqrt(1 + u² + a u³ + b u⁴)`` with ``u = (z - focus) / depth``;
+z is where the square roots of both widths are nearest to the curves
+(Huang et al., Science 319, 810 (2008)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from rtsmlm.analysis.calibrate_widths import F64
+
+GRID_NM = 2.0
+# The root must stay real, whatever the fit tries on its way.
+LEAST_SQUARE = 0.05
+# Relative misfit from which on a width counts less.
+MISFIT = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WidthCurve:
+    """Width along one axis against z."""
+
+    sigma0_nm: float
+    """Width in focus."""
+    focus_nm: float
+    """z of the focus of this axis."""
+    depth_nm: float
+    """Distance from focus at which the width has grown by the square root of two."""
+    cubic: float = 0.0
+    quartic: float = 0.0
+
+    def sigma_nm(self, z_nm: F64) -> F64:
+        """Return the width at each z."""
+        u = (z_nm - self.focus_nm) / self.depth_nm
+        square = 1 + u**2 + self.cubic * u**3 + self.quartic * u**4
+        return np.asarray(self.sigma0_nm * np.sqrt(np.maximum(square, LEAST_SQUARE)))
+
+    def moved(self, by_nm: float) -> WidthCurve:
+        """Return the same curve further along z."""
+        return replace(self, focus_nm=self.focus_nm + by_nm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WidthCurves:
+    """Both curves and where they hold."""
+
+    x: WidthCurve
+    y: WidthCurve
+    z_min_nm: float
+    z_max_nm: float
+
+    def z_nm(self, sigma_x_nm: F64, sigma_y_nm: F64) -> tuple[F64, F64]:
+        """Return z of each pair of widths, and how far it lies from the curves.
+
+        Parameters
+        ----------
+        sigma_x_nm, sigma_y_nm
+            Widths, shape (n,); NaN stays NaN.
+
+        Returns
+        -------
+        :
+            z in nm within the range, and the distance in square roots of nm, shape (n,) each.
+        """
+        z = np.arange(self.z_min_nm, self.z_max_nm + GRID_NM, GRID_NM)
+        root_x, root_y = np.sqrt(self.x.sigma_nm(z)), np.sqrt(self.y.sigma_nm(z))
+        x, y = np.sqrt(sigma_x_nm)[:, None], np.sqrt(sigma_y_nm)[:, None]
+        square = np.nan_to_num((x - root_x) ** 2 + (y - root_y) ** 2, nan=np.inf)
+        best = np.argmin(square, axis=1)
+        rows = np.arange(len(best))
+        inner = np.clip(best, 1, len(z) - 2)
+        left, middle, right = (square[rows, inner + k] for k in (-1, 0, 1))
+        bend = left - 2 * middle + right
+        ok = np.isfinite(bend) & (bend > 0)
+        shift = np.divide(0.5 * (left - right), bend, out=np.zeros(len(best)), where=ok)
+        at = z[inner] + GRID_NM * np.clip(shift, -1, 1)
+        unknown = ~np.isfinite(square[rows, best])
+        distance = np.sqrt(square[rows, best])
+        return np.where(unknown, np.nan, at), np.where(unknown, np.nan, distance)
+
+    def moved(self, by_nm: float) -> WidthCurves:
+        """Return the same curves further along z."""
+        return WidthCurves(
+            x=self.x.moved(by_nm),
+            y=self.y.moved(by_nm),
+            z_min_nm=self.z_min_nm + by_nm,
+            z_max_nm=self.z_max_nm + by_nm,
+        )
+
+    def crossing_nm(self) -> float:
+        """Return z where both widths are equal, nearest to the middle between the foci."""
+        z = np.arange(self.z_min_nm, self.z_max_nm, 1.0)
+        ratio = np.log(self.x.sigma_nm(z) / self.y.sigma_nm(z))
+        crossings = np.flatnonzero(np.diff(np.signbit(ratio)))
+        middle = 0.5 * (self.x.focus_nm + self.y.focus_nm)
+        if len(crossings) == 0:
+            return middle
+        at = z[crossings] - ratio[crossings] / (ratio[crossings + 1] - ratio[crossings])
+        return float(at[np.argmin(np.abs(at - middle))])
+
+
+def fit_curve(z_nm: F64, sigma_nm: F64, *, skew: bool) -> WidthCurve:
+    """Return the curve nearest to widths, outliers counting little.
+
+    Parameters
+    ----------
+    z_nm, sigma_nm
+        Shape (n,); NaN widths are left out.
+    skew
+        Whether the cubic term is fitted too; without it both sides of the focus are alike.
+    """
+    known = np.isfinite(sigma_nm) & np.isfinite(z_nm)
+    z, sigma = z_nm[known], sigma_nm[known]
+    focus, width = _start(z, sigma)
+    span = max(float(np.ptp(z)), 1.0)
+
+    def curve(p: F64) -> WidthCurve:
+        return WidthCurve(
+            sigma0_nm=float(p[0] * width),
+            focus_nm=float(focus + p[1] * span),
+            depth_nm=float(np.exp(p[2]) * span),
+            cubic=float(p[4]) if skew else 0.0,
+            quartic=float(p[3]),
+        )
+
+    def misfit(p: F64) -> F64:
+        return np.asarray(curve(p).sigma_nm(z) / sigma - 1.0)
+
+    start = [1.0, 0.0, np.log(0.3), 0.1, 0.0][: 5 if skew else 4]
+    low = [0.3, -1.0, np.log(0.02), 0.0, -5.0][: len(start)]
+    high = [1.5, 1.0, np.log(5.0), 10.0, 5.0][: len(start)]
+    found = least_squares(misfit, start, bounds=(low, high), loss="soft_l1", f_scale=MISFIT)
+    return curve(found.x)
+
+
+def _start(z: F64, sigma: F64) -> tuple[float, float]:
+    """Return where the widths are least, and how wide they are there."""
+    order = np.argsort(sigma)[: max(len(sigma) // 10, 3)]
+    return float(np.median(z[order])), float(np.median(sigma[order]))
