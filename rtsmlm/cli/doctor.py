@@ -71,6 +71,7 @@ def examine(out: Path) -> Iterator[Finding]:
         _micro_manager,
         _simulator,
         _localizers,
+        _networks,
         _gpu,
         _shared_memory,
         _ring_speed,
@@ -140,11 +141,21 @@ def _localizers() -> Finding:
     )
 
 
+def _networks() -> Finding:
+    from rtsmlm.engines.openvino import best_precision
+
+    precision = best_precision()
+    remedy = "" if precision == "bf16" else "a processor with AVX512-BF16 or AMX is twice as fast"
+    return Finding("networks", f"OpenVINO on the CPU, {precision}", True, remedy)
+
+
 def _gpu() -> Finding:
     driver = shutil.which("nvidia-smi")
     if driver is None:
-        return Finding("GPU", "no NVIDIA driver; the localizers run on the CPU", True)
-    return Finding("GPU", "NVIDIA driver found; this version localizes on the CPU", True)
+        return Finding("GPU", "no NVIDIA driver; localizers run on the CPU", True)
+    return Finding(
+        "GPU", "NVIDIA driver found; this version localizes on the CPU all the same", True
+    )
 
 
 def _shared_memory() -> Finding:

@@ -70,7 +70,7 @@ class OpenVinoLocalizer:
         self._condition = condition_vector(sigma_nm / calibration.pixel_nm)
         self._core = openvino.Core()
         self._model_path = folder / ONNX_NAME
-        self.precision = precision or self._best_precision()
+        self.precision = precision or best_precision()
         self._shape: tuple[int, int] | None = None
         self._maps: tuple[F32, F32, F32] = (np.empty(0, np.float32),) * 3
         self._requests: dict[int, Any] = {}
@@ -79,10 +79,6 @@ class OpenVinoLocalizer:
     def name(self) -> str:
         """Model and precision."""
         return f"{self._manifest.name}, OpenVINO {self.precision}"
-
-    def _best_precision(self) -> str:
-        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return "bf16" if "BF16" in capabilities else "f32"
 
     def warm_up(self, shape: tuple[int, int]) -> None:
         """Compile the network for frames of this shape."""
@@ -171,6 +167,12 @@ class OpenVinoLocalizer:
         compiled = self._core.compile_model(model, "CPU", options)
         self._requests[n] = compiled.create_infer_request()
         return self._requests[n]
+
+
+def best_precision() -> str:
+    """Return bf16 where the processor computes in it, else f32."""
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if "BF16" in capabilities else "f32"
 
 
 def open_flagship_2d(
