@@ -13,6 +13,7 @@ from rtsmlm.models.ranges import SimulationRanges
 FRAMES = 3
 UM2_PER_PX = 0.01
 """At the nominal pixel of 100 nm."""
+SPARSE_UM2 = 0.5
 CROWDED_SIGMA_PX = 1.4
 """Up to this width the whole range of densities is drawn; wider PSFs overlap sooner."""
 
@@ -64,7 +65,8 @@ class Emitters:
 
 def draw_sigma(ranges: SimulationRanges, draw: Draw) -> Tensor:
     """Return the in-focus PSF width of each window in pixels, (n,)."""
-    return draw.uniform(ranges.sigma_px)
+    usual = draw.chance(ranges.usual_fraction)
+    return torch.where(usual, draw.uniform(ranges.usual_sigma_px), draw.uniform(ranges.sigma_px))
 
 
 def draw_emitters(
@@ -125,6 +127,8 @@ def _draw_counts(
     """Return how many emitters each window has in its three frames, (n,)."""
     low, high = ranges.density
     density = draw.log_uniform((low, low + crowding * (high - low)))
+    sparse = draw.log_uniform((low, max(SPARSE_UM2, low)))
+    density = torch.where(draw.chance(ranges.sparse_fraction), sparse, density)
     # In clusters the neighbours are nearer than the mean density tells.
     density = torch.where(clustered, density * 0.3, density)
     limit = high * (CROWDED_SIGMA_PX / sigma_px).square().clamp(max=1.0)

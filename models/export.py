@@ -127,25 +127,27 @@ def _planes(g: _Graph) -> str:
         "Resize",
         smooth,
         "",
-        g.constant(np.array([1, 1, BLOCK_PX, BLOCK_PX], dtype=np.float32)),
+        g.constant(np.array([1, 1, BLOCK_PX // 2, BLOCK_PX // 2], dtype=np.float32)),
         mode="linear",
         coordinate_transformation_mode="half_pixel",
     )
     level = g.add("Relu", level)
-    shifted = g.add("Add", "read_variance", g.number(0.375))
-    light = g.add("Sqrt", g.add("Relu", g.add("Add", photons, shifted)))
+    variance = g.add("Unsqueeze", "read_variance", g.constant(np.array([0, 1])))
+    variance = g.add("SpaceToDepth", variance, blocksize=2)
+    shifted = g.add("Add", variance, g.number(0.375))
+    quarters = g.add("SpaceToDepth", photons, blocksize=2)
+    light = g.add("Sqrt", g.add("Relu", g.add("Add", quarters, shifted)))
     dark = g.add("Sqrt", g.add("Add", level, shifted))
-    plane = g.add("Mul", g.add("Sub", light, dark), g.number(0.5))
-    quarters = g.add("SpaceToDepth", plane, blocksize=2)
+    quarters = g.add("Mul", g.add("Sub", light, dark), g.number(0.5))
     context = g.add("Unsqueeze", "context", g.constant(np.array([2, 3])))
     target_level = g.part(level, 1, -1, 0)
-    noise = g.add("Add", g.add("Add", target_level, "read_variance"), g.number(1.0))
+    noise = g.add("Add", g.add("Add", target_level, variance), g.number(1.0))
     noise = g.add("Mul", g.add("Log", noise), g.number(1.0 / 3.0))
     parts = [
         g.add("Mul", g.part(quarters, 0, -2, 0), g.part(context, 0, 1, 1)),
         g.part(quarters, 1, -1, 0),
         g.add("Mul", g.part(quarters, 2, 2**31 - 1, 0), g.part(context, 1, 2, 1)),
-        g.add("SpaceToDepth", noise, blocksize=2),
+        noise,
     ]
     return g.add("Concat", *parts, axis=1)
 

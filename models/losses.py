@@ -18,6 +18,9 @@ from rtsmlm.models.simulation import Targets
 
 REACH_PX = 2
 """Half side of the mixture window: offsets reach one pixel beyond a pixel's centre."""
+LINEAR_FROM = 2.5
+"""Errors of more standard deviations cost in proportion: pairs of the wrong emitter in a crowd would
+otherwise drown what all others teach."""
 PHOTONS_UNIT = 1000.0
 STD_BIAS = 2.0
 """Raw 0 means a standard deviation of exp(-2) pixels."""
@@ -59,7 +62,7 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
 
     Notes
     -----
-    A window of m emitters is divided by sqrt(m + 3), between one weight for every emitter, with
+    A window of m emitters is divided by (m + 3)^0.65, between one weight for every emitter, with
     which crowds decide everything, and one for every window.
     """
     maps = maps.float()
@@ -80,10 +83,10 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
     ).sum(dim=(1, 2))
     total = mixture + weights.count * count + weights.presence * presence
     total = total + weights.background * misfit
-    share = (m + 3.0).sqrt()
+    share = (m + 3.0).pow(0.65)
     emitters = m.sum().clamp(min=1.0)
     return LossTerms(
-        total=(total / share).sum() / share.sum(),
+        total=(total / share).sum() / (m + 3.0).div(share).sum(),
         count=count.sum() / emitters,
         mixture=mixture.sum() / emitters,
         presence=presence.sum() / emitters,
@@ -109,7 +112,10 @@ def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) 
     log_density = functional.logsigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
     for error, raw_std in ((x, std_x), (y, std_y), (light, std_photons)):
         log_std = log_std_of(raw_std)
-        log_density = log_density - log_std - 0.5 * (error * torch.exp(-log_std)).square()
+        z = error * torch.exp(-log_std)
+        log_density = log_density - log_std - functional.huber_loss(
+            z, torch.zeros_like(z), delta=LINEAR_FROM, reduction="none"
+        )
     log_density = log_density.masked_fill(outside, -1e4)
     normal = 1.5 * math.log(2.0 * math.pi)
     total = torch.logsumexp(log_density.flatten(1), dim=1)

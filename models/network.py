@@ -58,10 +58,11 @@ def light_level(photons: Tensor) -> Tensor:
     means = functional.avg_pool2d(photons, BLOCK_PX)
     least = -functional.max_pool2d(-means, 3, stride=1, padding=1)
     smooth = functional.avg_pool2d(least, 3, stride=1, padding=1, count_include_pad=False)
-    level = functional.interpolate(
-        smooth, scale_factor=BLOCK_PX, mode="bilinear", align_corners=False
+    # One value per cell of 2x2 pixels: a quarter of the work, and the level is smooth anyway.
+    cells = functional.interpolate(
+        smooth, scale_factor=BLOCK_PX // 2, mode="bilinear", align_corners=False
     )
-    return level.clamp(min=0.0)
+    return functional.interpolate(cells.clamp(min=0.0), scale_factor=2, mode="nearest")
 
 
 def stabilize(photons: Tensor, read_variance: Tensor, context: Tensor) -> Tensor:

@@ -56,16 +56,15 @@ def make_bank(n: int, seed: int, sigma_px: tuple[float, float]) -> PsfBank:
         Least and largest width in focus; others are drawn again.
     """
     rng = np.random.default_rng(seed)
-    sums, widths = [], []
+    sums: list[NDArray[np.float32]] = []
+    widths: list[float] = []
     while len(sums) < n:
         table = _draw_psf(rng)
         width = _width_in_focus(table)
         if sigma_px[0] <= width <= sigma_px[1]:
             sums.append(table.sums)
             widths.append(width)
-    return PsfBank(
-        torch.from_numpy(np.stack(sums)), torch.tensor(widths, dtype=torch.float32)
-    )
+    return PsfBank(torch.from_numpy(np.stack(sums)), torch.tensor(widths, dtype=torch.float32))
 
 
 def _draw_psf(rng: np.random.Generator) -> TablePsf:
@@ -157,4 +156,3 @@ def _patches(bank: PsfBank, table: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
     lower = flat[start + n] * (1.0 - u) + flat[start + n + 1] * u
     sums = upper * (1.0 - v) + lower * v
     return sums.diff(dim=1).diff(dim=2)
-

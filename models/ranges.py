@@ -40,21 +40,24 @@ class SimulationRanges(Settings):
     """How far outside the window emitters still shine into it."""
     sigma_px: Span = (0.8, 2.4)
     """Standard deviation of the PSF in focus."""
-    ellipticity: Span = (0.85, 1.18)
+    usual_sigma_px: Span = (0.95, 1.65)
+    """Where most microscopes are, sampled more densely."""
+    usual_fraction: float = 0.5
+    ellipticity: Span = (0.92, 1.09)
     """sigma_x / sigma_y."""
-    sigma_jitter: float = 0.10
+    sigma_jitter: float = 0.05
     """Largest relative scatter of the PSF width between emitters of a window."""
-    deep_fraction: float = 0.2
+    deep_fraction: float = 0.08
     """Emitters spread in depth: the width grows as sqrt(1 + u²)."""
     deep_u: Span = (0.5, 2.0)
     """Largest u of such a window."""
-    computed_fraction: float = 0.25
+    computed_fraction: float = 0.2
     """The PSF of a computed objective instead of a Gaussian."""
     computed_psfs: int = 24
     """How many different ones there are."""
     computed_u: LogSpan = (0.2, 2.1)
     """Largest u of such a window; 1 is 350 nm from focus."""
-    halo_fraction: float = 0.3
+    halo_fraction: float = 0.1
     """Part of the light in a wider Gaussian, as the rings of a real PSF."""
     halo_weight: Span = (0.05, 0.35)
     halo_ratio: Span = (1.7, 2.8)
@@ -64,8 +67,10 @@ class SimulationRanges(Settings):
     """Relative error of the width that it is told."""
 
     density: LogSpan = (0.02, 6.0)
+    sparse_fraction: float = 0.35
+    """Density drawn below 0.5 emitters per µm² instead."""
     empty_fraction: float = 0.08
-    clustered_fraction: float = 0.2
+    clustered_fraction: float = 0.15
     """Emitters along filaments or in clusters instead of anywhere."""
     photons: LogSpan = (150.0, 20000.0)
     """Median of a window."""

@@ -216,9 +216,9 @@ class Trainer:
             n = max(1, self.recipe.training.held_out_windows // HELD_OUT_CHUNK)
             for i in range(n):
                 generator = torch.Generator(self.device).manual_seed(HELD_OUT_SEED + i)
-                self._held_out.append(simulate(
-                        self.recipe.simulation, HELD_OUT_CHUNK, generator, bank=self.bank
-                    ))
+                self._held_out.append(
+                    simulate(self.recipe.simulation, HELD_OUT_CHUNK, generator, bank=self.bank)
+                )
         trained = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.mean)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):

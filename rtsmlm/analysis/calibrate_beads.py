@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rtsmlm.analysis.calibrate_widths import LIGHT, SIGMA_X, SIGMA_Y, F64, fit_widths
+from rtsmlm.analysis.calibrate_widths import F64, LIGHT, SIGMA_X, SIGMA_Y, fit_widths
 from rtsmlm.errors import CalibrationError
 from rtsmlm.fitting.boxes import default_box_px
 from rtsmlm.localizations import F32
@@ -25,11 +25,14 @@ MAD_TO_STD = 1.4826
 # Planes are cut out with so much around a bead; what of it is fitted depends on the width.
 MAX_WINDOW_HALF_PX = 15
 MIN_WINDOW_HALF_PX = 4
+OFF_CENTER_PX = 3
 FIRST_HALF_PX = 7
 # A fainter neighbour changes the widths less than the PSF's own departure from a Gaussian does.
 NEIGHBOUR_SHARE = 0.15
-# More tell nothing new; 200 windows of 151 planes are 115 MB.
+# More beads tell nothing new; so many windows of 31 pixels are 150 MB.
 MAX_BEADS = 200
+MAX_WINDOWS = 40_000
+MIN_PLANES = 5
 # Half the box in PSF widths, for spots that are to be followed out of focus.
 DEFOCUS_REACH = 5.0
 
@@ -54,6 +57,11 @@ class BeadWidths:
     def mean_nm(self) -> F64:
         """Geometric mean of both widths, shape (beads, planes)."""
         return np.asarray(np.sqrt(self.sigma_x_nm * self.sigma_y_nm))
+
+    @property
+    def peak(self) -> F64:
+        """Photons per nm² at the top of the spot, shape (beads, planes): highest in focus."""
+        return np.asarray(self.photons / (2 * np.pi * self.sigma_x_nm * self.sigma_y_nm))
 
     def take(self, beads: NDArray[np.bool_]) -> BeadWidths:
         """Return the beads chosen by a mask."""
@@ -170,17 +178,19 @@ def _windows(stacks: Sequence[Planes], box_px: int | None) -> tuple[F32, F64, in
     -------
     :
         Windows, shape (beads, planes, side, side); number of the stack, x, y and height of each
-        bead, shape (beads, 4) in this order with the height last; and how many were rejected.
+        bead, shape (beads, 4); and how many candidates were rejected.
     """
     parts: list[F32] = []
     places: list[F64] = []
     rejected = 0
     for number, planes in enumerate(stacks):
-        projection = _projection(planes)
-        half = min(MAX_WINDOW_HALF_PX, (min(projection.shape) - 1) // 2)
+        projection, n_planes = _projection(planes)
+        # In small planes, cut around single beads, the bead is never quite in the middle.
+        room = (min(projection.shape) - 1) // 2
+        half = min(MAX_WINDOW_HALF_PX, max(room - OFF_CENTER_PX, MIN_WINDOW_HALF_PX))
         if box_px is not None:
-            half = min(half, max(box_px // 2, MIN_WINDOW_HALF_PX))
-        if half < MIN_WINDOW_HALF_PX or (box_px is not None and half < box_px // 2):
+            half = min(room, max(box_px // 2, MIN_WINDOW_HALF_PX))
+        if half > room or (box_px is not None and half < box_px // 2):
             raise CalibrationError(
                 f"planes of {projection.shape[0]} x {projection.shape[1]} pixels are too small "
                 f"for boxes of {box_px or 2 * MIN_WINDOW_HALF_PX + 1}; give larger planes"
@@ -191,7 +201,7 @@ def _windows(stacks: Sequence[Planes], box_px: int | None) -> tuple[F32, F64, in
             axis=1,
         )
         alone = _alone(np.insert(found, 0, 0.0, axis=1), 2 * MIN_WINDOW_HALF_PX + 1)
-        chosen = found[inside & alone][:MAX_BEADS]
+        chosen = found[inside & alone][: min(MAX_BEADS, max(MAX_WINDOWS // n_planes, 1))]
         rejected += len(found) - len(chosen)
         if len(chosen):
             parts.append(_cut(planes, chosen[:, :2].astype(np.int64), half))
@@ -204,14 +214,17 @@ def _windows(stacks: Sequence[Planes], box_px: int | None) -> tuple[F32, F64, in
     return np.concatenate(parts), np.concatenate(places), rejected
 
 
-def _projection(planes: Planes) -> F32:
+def _projection(planes: Planes) -> tuple[F32, int]:
+    """Return the highest value of each pixel, and the number of planes."""
+    n_planes = 0
     highest: F32 | None = None
     for part in planes():
+        n_planes += len(part)
         top = part.max(axis=0)
         highest = top if highest is None else np.maximum(highest, top)
     if highest is None:
         raise CalibrationError("the stack of beads holds no plane; give a stack with planes")
-    return highest
+    return highest, n_planes
 
 
 def _cut(planes: Planes, places: NDArray[np.int64], half: int) -> F32:
@@ -242,14 +255,48 @@ def _alone(places: F64, box_px: int) -> NDArray[np.bool_]:
 
 def _focus_px(theta: F64, good: NDArray[np.bool_]) -> float:
     """Return the typical width of beads in their best plane."""
-    mean = np.sqrt(theta[..., SIGMA_X] * theta[..., SIGMA_Y])
-    # Bright planes only: noise fits narrow, and a defocused ring may do so too.
-    light = np.where(good, theta[..., LIGHT], np.nan)
-    bright = good & (light > 0.5 * np.nanmedian(light)) if good.any() else good
-    if not bright.any():
+    if not good.any():
         raise CalibrationError(
             "no bead could be fitted in any plane; are these beads, and is the stack raw?"
         )
-    mean = np.where(bright, mean, np.nan)
-    mean = mean[bright.any(axis=1)]
-    return float(np.median(np.nanmin(mean, axis=1)))
+    area = theta[..., SIGMA_X] * theta[..., SIGMA_Y]
+    # The sharpest plane has the highest peak; rings far from focus may fit narrower, and dim.
+    peak = np.where(good, theta[..., LIGHT] / area, -1.0)
+    best = np.argmax(peak, axis=1)
+    beads = np.flatnonzero(good.any(axis=1))
+    return float(np.median(np.sqrt(area[beads, best[beads]])))
+
+
+def plane_z_nm(widths: BeadWidths, z_step_nm: float) -> F64:
+    """Return z of each plane from the first one on.
+
+    Raises
+    ------
+    CalibrationError
+        If there are too few planes to find a focus.
+    """
+    n = widths.sigma_x_nm.shape[1]
+    if n < MIN_PLANES:
+        raise CalibrationError(
+            f"the stack has {n} planes; {MIN_PLANES} or more are needed to find the focus"
+        )
+    return np.asarray(np.arange(n) * z_step_nm, dtype=np.float64)
+
+
+def known_median(values: F64, axis: int, least: float = 0.0) -> F64:
+    """Return the median of what is not NaN; NaN where nothing is.
+
+    Parameters
+    ----------
+    values
+        Any shape.
+    axis
+        Axis that is reduced.
+    least
+        Share of the values that must be known.
+    """
+    known = np.isfinite(values)
+    enough = known.sum(axis=axis) > 0
+    enough &= known.mean(axis=axis) >= least
+    filled = np.where(np.expand_dims(enough, axis), values, 0.0)
+    return np.asarray(np.where(enough, np.nanmedian(filled, axis=axis), np.nan))

@@ -1,7 +1,7 @@
 """Astigmatic widths against z, and z from widths.
 
-Each width follows ``sigma(z) = sigma0 sqrt(1 + u² + a u³ + b u⁴)`` with ``u = (z - focus) / depth``;
-z is where the square roots of both widths are nearest to the curves
+Each width follows ``sigma(z) = sigma0 sqrt(1 + u² + a u³ + b u⁴)``, ``u = (z - focus) / depth``,
+and z is where the square roots of both widths are nearest to the curves
 (Huang et al., Science 319, 810 (2008)).
 """
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
 from rtsmlm.analysis.calibrate_widths import F64
 
 GRID_NM = 2.0
+AT_ONCE = 4096
 # The root must stay real, whatever the fit tries on its way.
 LEAST_SQUARE = 0.05
 # Relative misfit from which on a width counts less.
@@ -34,9 +36,9 @@ class WidthCurve:
     cubic: float = 0.0
     quartic: float = 0.0
 
-    def sigma_nm(self, z_nm: F64) -> F64:
+    def sigma_nm(self, z_nm: ArrayLike) -> F64:
         """Return the width at each z."""
-        u = (z_nm - self.focus_nm) / self.depth_nm
+        u = (np.asarray(z_nm) - self.focus_nm) / self.depth_nm
         square = 1 + u**2 + self.cubic * u**3 + self.quartic * u**4
         return np.asarray(self.sigma0_nm * np.sqrt(np.maximum(square, LEAST_SQUARE)))
 
@@ -67,21 +69,16 @@ class WidthCurves:
         :
             z in nm within the range, and the distance in square roots of nm, shape (n,) each.
         """
-        z = np.arange(self.z_min_nm, self.z_max_nm + GRID_NM, GRID_NM)
-        root_x, root_y = np.sqrt(self.x.sigma_nm(z)), np.sqrt(self.y.sigma_nm(z))
-        x, y = np.sqrt(sigma_x_nm)[:, None], np.sqrt(sigma_y_nm)[:, None]
-        square = np.nan_to_num((x - root_x) ** 2 + (y - root_y) ** 2, nan=np.inf)
-        best = np.argmin(square, axis=1)
-        rows = np.arange(len(best))
-        inner = np.clip(best, 1, len(z) - 2)
-        left, middle, right = (square[rows, inner + k] for k in (-1, 0, 1))
-        bend = left - 2 * middle + right
-        ok = np.isfinite(bend) & (bend > 0)
-        shift = np.divide(0.5 * (left - right), bend, out=np.zeros(len(best)), where=ok)
-        at = z[inner] + GRID_NM * np.clip(shift, -1, 1)
-        unknown = ~np.isfinite(square[rows, best])
-        distance = np.sqrt(square[rows, best])
-        return np.where(unknown, np.nan, at), np.where(unknown, np.nan, distance)
+        grid = np.arange(self.z_min_nm, self.z_max_nm + GRID_NM, GRID_NM)
+        root_x, root_y = np.sqrt(self.x.sigma_nm(grid)), np.sqrt(self.y.sigma_nm(grid))
+        x, y = np.sqrt(sigma_x_nm), np.sqrt(sigma_y_nm)
+        z, distance = np.full((2, len(x)), np.nan)
+        known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        for first in range(0, len(known), AT_ONCE):
+            rows = known[first : first + AT_ONCE]
+            square = (x[rows, None] - root_x) ** 2 + (y[rows, None] - root_y) ** 2
+            z[rows], distance[rows] = _least(grid, square)
+        return z, distance
 
     def moved(self, by_nm: float) -> WidthCurves:
         """Return the same curves further along z."""
@@ -136,6 +133,17 @@ def fit_curve(z_nm: F64, sigma_nm: F64, *, skew: bool) -> WidthCurve:
     high = [1.5, 1.0, np.log(5.0), 10.0, 5.0][: len(start)]
     found = least_squares(misfit, start, bounds=(low, high), loss="soft_l1", f_scale=MISFIT)
     return curve(found.x)
+
+
+def _least(grid: F64, square: F64) -> tuple[F64, F64]:
+    """Return where each row has its least value, between the points of the grid, and its root."""
+    best = np.argmin(square, axis=1)
+    rows = np.arange(len(best))
+    inner = np.clip(best, 1, len(grid) - 2)
+    left, middle, right = (square[rows, inner + k] for k in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    shift = np.divide(0.5 * (left - right), bend, out=np.zeros(len(best)), where=bend > 0)
+    return grid[inner] + GRID_NM * np.clip(shift, -1, 1), np.sqrt(square[rows, best])
 
 
 def _start(z: F64, sigma: F64) -> tuple[float, float]:

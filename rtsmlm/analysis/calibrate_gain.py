@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,23 +98,9 @@ def fit_gain(
     x = np.stack([level.signal_adu for level in levels])
     y = np.stack([_shot_variance(level) for level in levels])
     usable = np.stack([level.usable for level in levels])
-    common = float(y[usable].sum() / x[usable].sum())
-    family = usable.any(axis=0)
-    for _ in range(ROUNDS):
-        if not common > 0:
-            raise CalibrationError(
-                f"the variance of the frames in light does not grow with the light (slope "
-                f"{common:.3g} ADU); give raw frames, neither averaged nor denoised by the camera"
-            )
-        weight = _weights(x, usable, common, dark_variance_adu2, n_dark, levels)
-        information = (weight * x * x).sum(axis=0)
-        moment = (weight * x * y).sum(axis=0)
-        known = information > 0
-        slope = np.divide(moment, information, out=np.full_like(moment, common), where=known)
-        std = np.divide(1.0, np.sqrt(information), out=np.full_like(moment, np.inf), where=known)
-        family = known & (np.abs(slope - common) < OUTLIER_STD * np.hypot(std, 0.05 * common))
-        common = float(moment[family].sum() / information[family].sum())
-    spread = _true_spread(slope[family], information[family])
+    slopes = _slopes(x, y, usable, dark_variance_adu2, n_dark, levels)
+    slope, std, family, common = slopes.slope, slopes.std, slopes.family, slopes.common
+    spread = _true_spread(slope[family], std[family] ** -2)
     shrunk, defects, unknown = _shrink(slope, std, common, spread)
     per_level = tuple(
         (float(np.median(x[k])), float(y[k][ok].sum() / x[k][ok].sum()) / multiplied)
@@ -122,7 +109,8 @@ def fit_gain(
     )
     pixel_std = float(np.median(std[family]))
     # Pixels share nothing but the light, and what is common there has been taken out.
-    typical_std = float(np.hypot(information[family].sum() ** -0.5, spread / family.sum() ** 0.5))
+    counting = float((std[family] ** -2).sum()) ** -0.5
+    typical_std = float(np.hypot(counting, spread / family.sum() ** 0.5))
     return GainMap(
         adu_per_e=(shrunk / multiplied).astype(np.float32),
         typical=common / multiplied,
@@ -134,6 +122,44 @@ def fit_gain(
         levels=per_level,
         notes=_notes(levels, per_level, common, spread, pixel_std),
     )
+
+
+class _Slopes(NamedTuple):
+    """Raw slopes of all pixels, shape (height, width), and what they share."""
+
+    slope: F64
+    std: F64
+    """Sampling error of the slope; infinite where there is no light."""
+    family: NDArray[np.bool_]
+    """Pixels that the common slope is made from."""
+    common: float
+
+
+def _slopes(
+    x: F64,
+    y: F64,
+    usable: NDArray[np.bool_],
+    dark_variance: F64,
+    n_dark: int,
+    levels: Sequence[Level],
+) -> _Slopes:
+    """Return the weighted least squares of variance on signal, through zero."""
+    common = float(y[usable].sum() / x[usable].sum())
+    for _ in range(ROUNDS):
+        if not common > 0:
+            raise CalibrationError(
+                f"the variance of the frames in light does not grow with the light (slope "
+                f"{common:.3g} ADU); give raw frames, neither averaged nor denoised by the camera"
+            )
+        weight = _weights(x, usable, common, dark_variance, n_dark, levels)
+        information = (weight * x * x).sum(axis=0)
+        moment = (weight * x * y).sum(axis=0)
+        known = information > 0
+        slope = np.divide(moment, information, out=np.full_like(moment, common), where=known)
+        std = np.divide(1.0, np.sqrt(information), out=np.full_like(moment, np.inf), where=known)
+        family = known & (np.abs(slope - common) < OUTLIER_STD * np.hypot(std, 0.05 * common))
+        common = float(moment[family].sum() / information[family].sum())
+    return _Slopes(slope, std, family, common)
 
 
 def _shot_variance(level: Level) -> F64:

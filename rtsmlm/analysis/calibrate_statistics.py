@@ -28,7 +28,7 @@ def _accumulate(
 ) -> None:
     n, height, width = pixels.shape
     for frame in range(n):
-        frame_sum = 0
+        frame_sum = np.int64(0)
         for row in range(height):
             for column in range(width):
                 value = pixels[frame, row, column]
@@ -127,7 +127,7 @@ class PixelStatistics:
         top = int(self.maximum.max())
         at_top = self.maximum == top
         cut = top in FULL_SCALES and np.mean(at_top) > SATURATED_SHARE
-        return np.asarray(at_top & cut) | (self.maximum == FULL_SCALES[-1])
+        return np.asarray((at_top & cut) | (self.maximum == FULL_SCALES[-1]), dtype=np.bool_)
 
     def flicker(self, offset_adu: float) -> float:
         """Return the relative variance of the light that all pixels share.

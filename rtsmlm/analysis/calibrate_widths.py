@@ -29,7 +29,9 @@ _SQRT_HALF = np.sqrt(0.5)
 _INV_SQRT_2PI = 1.0 / np.sqrt(2.0 * np.pi)
 
 
-def fit_widths(photons: F32, read_variance: F32 | float = 0.0) -> tuple[F64, NDArray[np.bool_]]:
+def fit_widths(
+    photons: NDArray[np.floating], read_variance: F32 | float = 0.0
+) -> tuple[F64, NDArray[np.bool_]]:
     """Fit position, light, background and both widths of each spot.
 
     Parameters

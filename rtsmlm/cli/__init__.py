@@ -1,4 +1,4 @@
-"""The command line: `rtsmlm live | reconstruct | evaluate | doctor | train | export`."""
+"""The command line: `rtsmlm live | reconstruct | evaluate | calibrate | doctor | train | export`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import typer
 
 from rtsmlm import __version__
+from rtsmlm.cli.calibrate import app as calibrate_app
 from rtsmlm.cli.console import console, fail
 from rtsmlm.cli.doctor import doctor
 from rtsmlm.cli.evaluate import evaluate
@@ -45,6 +46,7 @@ app.command()(live)
 app.command()(reconstruct)
 app.command()(evaluate)
 app.command()(doctor)
+app.add_typer(calibrate_app, name="calibrate")
 app.command()(train)
 app.command()(export)
 
