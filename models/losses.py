@@ -113,8 +113,10 @@ def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) 
     for error, raw_std in ((x, std_x), (y, std_y), (light, std_photons)):
         log_std = log_std_of(raw_std)
         z = error * torch.exp(-log_std)
-        log_density = log_density - log_std - functional.huber_loss(
-            z, torch.zeros_like(z), delta=LINEAR_FROM, reduction="none"
+        log_density = (
+            log_density
+            - log_std
+            - functional.huber_loss(z, torch.zeros_like(z), delta=LINEAR_FROM, reduction="none")
         )
     log_density = log_density.masked_fill(outside, -1e4)
     normal = 1.5 * math.log(2.0 * math.pi)

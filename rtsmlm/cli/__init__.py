@@ -1,4 +1,4 @@
-"""The command line: `rtsmlm live | reconstruct | evaluate | calibrate | doctor | train | export`."""
+"""The command line: live, reconstruct, evaluate, calibrate, train, export, doctor."""
 
 from __future__ import annotations
 
