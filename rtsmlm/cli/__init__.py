@@ -8,6 +8,7 @@ import sys
 import typer
 
 from rtsmlm import __version__
+from rtsmlm.cli.bench import app as bench_app
 from rtsmlm.cli.calibrate import app as calibrate_app
 from rtsmlm.cli.console import console, fail
 from rtsmlm.cli.doctor import doctor
@@ -47,6 +48,7 @@ app.command()(reconstruct)
 app.command()(evaluate)
 app.command()(doctor)
 app.add_typer(calibrate_app, name="calibrate")
+app.add_typer(bench_app, name="bench")
 app.command()(train)
 app.command()(export)
 
