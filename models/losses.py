@@ -19,8 +19,8 @@ from rtsmlm.models.simulation import Targets
 REACH_PX = 2
 """Half side of the mixture window: offsets reach one pixel beyond a pixel's centre."""
 LINEAR_FROM = 2.5
-"""Errors of more standard deviations cost in proportion: pairs of the wrong emitter in a crowd would
-otherwise drown what all others teach."""
+"""Errors of more standard deviations cost in proportion: pairs of the wrong emitter in a crowd
+would otherwise drown what all others teach."""
 PHOTONS_UNIT = 1000.0
 STD_BIAS = 2.0
 """Raw 0 means a standard deviation of exp(-2) pixels."""

@@ -64,6 +64,8 @@ class DecodeEntry(Settings):
     """What was calibrated on simulations, for `rtsmlm.decode`."""
 
     min_probability: float = 0.5
+    vague_std_px: float = 0.2
+    vague_probability: float = 0.9
     std_scale: float = 1.0
     std_scale_crowd: float = 0.0
     std_scale_photons: float = 1.0

@@ -78,6 +78,8 @@ def export_model(
     weights = {name: value.float().numpy() for name, value in tensors.items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / records.WEIGHTS_NAME)
+    # Written for its owner alone; whoever installs the package reads it.
+    (folder / records.WEIGHTS_NAME).chmod(0o644)
     onnx.save(build_onnx(weights), folder / records.ONNX_NAME)
     if decode is None:
         decode = DecodeEntry()

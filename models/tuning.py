@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rtsmlm.decode import MOST_CROWDED, DecodeSettings, decode
-from rtsmlm.localizations import Localizations
+from rtsmlm.localizations import F32, Localizations
 from rtsmlm.models.manifest import DecodeEntry
 from rtsmlm.models.network import FlagshipNetwork, stabilize
 from rtsmlm.models.ranges import SimulationRanges
@@ -20,10 +22,12 @@ OUTLIER = 4.0
 """Errors beyond so many stated standard deviations are pairs of the wrong emitter."""
 LONELY = 0.2
 """Expected neighbours below which an emitter is isolated."""
+SPARSE_DENSITY = (0.02, 0.2)
+PLAIN = DecodeSettings(vague_probability=0.01)
+"""Nothing is left out: both decodings of the same maps must have the same rows."""
 CROWDED = (1.0, MOST_CROWDED)
 
 
-@torch.no_grad()
 def tune(
     network: FlagshipNetwork, ranges: SimulationRanges, *, n_windows: int = 1024, seed: int = 5
 ) -> DecodeEntry:
@@ -41,44 +45,61 @@ def tune(
         Of the simulation.
     """
     network.eval()
-    z: list[NDArray[np.floating]] = []
-    crowd: list[NDArray[np.floating]] = []
-    z_photons: list[NDArray[np.floating]] = []
-    light: list[NDArray[np.floating]] = []
-    counting = DecodeSettings(std_scale_crowd=1.0)
+    sparse = ranges.model_copy(update={"density": SPARSE_DENSITY, "clustered_fraction": 0.0})
+    lone = _measure(network, sparse, n_windows, seed)
+    crowd = _measure(network, ranges, n_windows // 2, seed + 1)
+    scale = _spread(lone.z[lone.neighbours < LONELY])
+    among = (crowd.neighbours > CROWDED[0]) & (crowd.neighbours <= CROWDED[1])
+    slope = 0.0
+    if np.any(among):
+        slope = (_spread(crowd.z[among]) - scale) / float(np.mean(crowd.neighbours[among]))
+    return DecodeEntry(
+        std_scale=round(scale, 3),
+        std_scale_crowd=round(max(slope, 0.0), 3),
+        std_scale_photons=round(_spread(lone.z_photons), 3),
+        photons_scale=round(1.0 / float(np.median(lone.photons_ratio)), 4),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    z: F32
+    """Error over stated standard deviation, along x and along y."""
+    neighbours: F32
+    """Expected emitters nearby, of the same rows."""
+    z_photons: F32
+    photons_ratio: F32
+
+
+@torch.no_grad()
+def _measure(
+    network: FlagshipNetwork, ranges: SimulationRanges, n_windows: int, seed: int
+) -> _Errors:
+    parts: list[tuple[F32, F32, F32, F32]] = []
+    counting = replace(PLAIN, std_scale_crowd=1.0)
+    shape, frame = (ranges.crop_px, ranges.crop_px), np.arange(CHUNK)
     for chunk in range(max(1, n_windows // CHUNK)):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + chunk)
         windows = simulate(ranges, CHUNK, generator)
         planes = stabilize(windows.photons, windows.read_variance, windows.context)
         maps = network(planes, windows.condition).numpy()
-        shape = (ranges.crop_px, ranges.crop_px)
-        frame = np.arange(CHUNK)
-        locs = decode(maps, frame, shape=shape, pixel_nm=1.0)
+        locs = decode(maps, frame, shape=shape, pixel_nm=1.0, settings=PLAIN)
         counted = decode(maps, frame, shape=shape, pixel_nm=1.0, settings=counting)
-        neighbours = counted.std_x_nm / locs.std_x_nm - 1.0
-        rows, emitters = _pairs(locs, windows.targets)
         truth = windows.targets
-        for stated, found, true in (
-            (locs.std_x_nm, locs.x_nm, truth.x_px),
-            (locs.std_y_nm, locs.y_nm, truth.y_px),
-        ):
-            z.append((found[rows] - true.numpy()[emitters]) / stated[rows])
-            crowd.append(neighbours[rows])
+        rows, emitters = _pairs(locs, truth)
+        dx = locs.x_nm[rows] - truth.x_px.numpy()[emitters]
+        dy = locs.y_nm[rows] - truth.y_px.numpy()[emitters]
+        neighbours = counted.std_x_nm[rows] / locs.std_x_nm[rows] - 1.0
         photons = truth.photons.numpy()[emitters]
-        z_photons.append((locs.photons[rows] - photons) / locs.std_photons[rows])
-        light.append(locs.photons[rows] / photons)
-    errors, around = np.concatenate(z), np.concatenate(crowd)
-    lonely = _spread(errors[around < LONELY])
-    crowded = (around > CROWDED[0]) & (around <= CROWDED[1])
-    slope = 0.0
-    if np.any(crowded):
-        slope = (_spread(errors[crowded]) - lonely) / float(np.mean(around[crowded]))
-    return DecodeEntry(
-        std_scale=round(lonely, 3),
-        std_scale_crowd=round(max(slope, 0.0), 3),
-        std_scale_photons=round(_spread(np.concatenate(z_photons)), 3),
-        photons_scale=round(1.0 / float(np.median(np.concatenate(light))), 4),
-    )
+        parts.append(
+            (
+                np.concatenate([dx / locs.std_x_nm[rows], dy / locs.std_y_nm[rows]]),
+                np.tile(neighbours, 2),
+                (locs.photons[rows] - photons) / locs.std_photons[rows],
+                locs.photons[rows] / photons,
+            )
+        )
+    return _Errors(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _pairs(locs: Localizations, targets: Targets) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -132,6 +132,8 @@ class LocalizerSettings(Settings):
     """Fit the PSF width of every spot too, rather than holding it at psf.sigma_nm."""
     min_probability: float | None = Field(default=None, gt=0, lt=1)
     """Networks: rows less probable are not reported. Not given takes the model's own value."""
+    refine: bool = True
+    """Networks: fit lone emitters once more, by maximum likelihood, where they were found."""
 
 
 class AnalysisSettings(Settings):

@@ -44,6 +44,11 @@ class DecodeSettings:
     """Least probability of a pixel that is looked at: at a corner four pixels share an emitter."""
     split_probability: float = 0.6
     """A pixel beside a more probable one is an emitter of its own from here on."""
+    vague_std_px: float = 0.2
+    """A row whose stated error along x or y is larger than this must be the more probable: noise
+    in a dark frame looks like a dim emitter anywhere in three pixels."""
+    vague_probability: float = 0.9
+    """How probable it must be."""
     merge_px: float = 0.7
     """Of two rows closer than this in one frame, the more probable stays."""
     std_scale: float = 1.0
@@ -56,7 +61,12 @@ class DecodeSettings:
     """Factor on the photons, measured on simulations."""
 
     def __post_init__(self) -> None:
-        for name in ("min_probability", "candidate_probability", "split_probability"):
+        for name in (
+            "min_probability",
+            "candidate_probability",
+            "split_probability",
+            "vague_probability",
+        ):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise LocalizerError(f"decode.{name} is {value}; it must lie between 0 and 1")
@@ -135,8 +145,11 @@ def _table(
 ) -> Localizations:
     light = excess_noise * settings.photons_scale
     crowd = np.minimum(rows[:, CROWD], MOST_CROWDED)
-    std_nm = pixel_nm * (settings.std_scale + settings.std_scale_crowd * crowd)
-    return Localizations.from_columns(
+    std_scale = settings.std_scale + settings.std_scale_crowd * crowd
+    std_px = np.maximum(rows[:, OUT_STD_X], rows[:, OUT_STD_Y]) * std_scale
+    sure = (std_px <= settings.vague_std_px) | (rows[:, PROBABILITY] > settings.vague_probability)
+    std_nm = pixel_nm * std_scale
+    table = Localizations.from_columns(
         {
             "frame": frame,
             "x_nm": rows[:, X] * pixel_nm,
@@ -149,6 +162,7 @@ def _table(
             "probability": rows[:, PROBABILITY],
         }
     )
+    return table.take(sure)
 
 
 def _check(maps: F32, frame: NDArray[np.int64], shape: tuple[int, int]) -> None:

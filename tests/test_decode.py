@@ -118,6 +118,17 @@ def test_improbable_pixels_are_not_reported() -> None:
     assert len(locs_of(maps, settings=DecodeSettings(min_probability=0.3))) == 1
 
 
+def test_a_vague_row_must_be_the_more_probable() -> None:
+    maps = dark_maps()
+    set_slot(maps, 0, 8, 12, p=0.8, x=12.0, y=8.0, std_px=0.4)
+    set_slot(maps, 0, 20, 12, p=0.95, x=12.0, y=20.0, std_px=0.4)
+    set_slot(maps, 0, 20, 30, p=0.8, x=30.0, y=20.0, std_px=0.15)
+
+    locs = locs_of(maps)
+
+    assert sorted(zip(locs.x_nm, locs.y_nm, strict=True)) == [(1200.0, 2000.0), (3000.0, 2000.0)]
+
+
 def test_light_of_an_emccd_enters_halved_and_leaves_whole() -> None:
     maps = dark_maps()
     maps[0, BACKGROUND_CHANNEL] = math.log(10.0) / 3.0

@@ -25,9 +25,10 @@ def train(
     """Train a network on simulated frames; Ctrl-C saves, `--resume` goes on another day."""
     _check_extra()
     from rtsmlm.models.recipe import load_recipe
-    from rtsmlm.models.training import Report, Trainer
+    from rtsmlm.models.training import Report, Trainer, join_processes
 
     out.mkdir(parents=True, exist_ok=True)
+    device = join_processes(device)
     trainer = Trainer(load_recipe(recipe), out, device)
     if resume:
         trainer.resume()

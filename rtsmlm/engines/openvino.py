@@ -19,6 +19,7 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.models.inputs import condition_vector, context_of, pad_frames, padded_maps
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest, weights_folder
+from rtsmlm.models.refine import Refiner
 from rtsmlm.protocols import ALL
 
 # A backlog is worked off eight frames at a time; more do not go faster and wait longer.
@@ -40,6 +41,8 @@ class OpenVinoLocalizer:
         bf16 or f32; by default bf16 where the processor computes in it.
     min_probability
         Rows less probable are not reported; by default what the manifest says.
+    refine
+        Fit lone emitters once more where the network has found them.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class OpenVinoLocalizer:
         sigma_nm: float,
         precision: str | None = None,
         min_probability: float | None = None,
+        refine: bool = True,
     ) -> None:
         self._manifest = load_manifest(folder)
         self._manifest.check_psf(sigma_nm, calibration)
@@ -68,6 +72,7 @@ class OpenVinoLocalizer:
         if min_probability is not None:
             self._decode = replace(self._decode, min_probability=min_probability)
         self._condition = condition_vector(sigma_nm / calibration.pixel_nm)
+        self._refiner = Refiner(calibration, sigma_nm) if refine else None
         self._core = openvino.Core()
         self._model_path = folder / ONNX_NAME
         self.precision = precision or best_precision()
@@ -108,16 +113,17 @@ class OpenVinoLocalizer:
             # Beyond the ends a frame stands in for its neighbour; the context says so.
             rows = np.clip(np.arange(start - 1, start + n + 1), 0, len(batch) - 1)
             maps = self._infer(n, pixels[rows], context[start : start + n])
-            parts.append(
-                decode(
-                    maps,
-                    batch.index[start : start + n],
-                    shape=batch.shape,
-                    pixel_nm=self._calibration.pixel_nm,
-                    excess_noise=self._calibration.excess_noise,
-                    settings=self._decode,
-                )
+            found = decode(
+                maps,
+                batch.index[start : start + n],
+                shape=batch.shape,
+                pixel_nm=self._calibration.pixel_nm,
+                excess_noise=self._calibration.excess_noise,
+                settings=self._decode,
             )
+            if self._refiner is not None:
+                found = self._refiner(found, batch.part(start, start + n))
+            parts.append(found)
             start += n
         return Localizations.concatenate(parts)
 
@@ -184,4 +190,5 @@ def open_flagship_2d(
         calibration=calibration,
         sigma_nm=sigma_nm,
         min_probability=settings.localizer.min_probability,
+        refine=settings.localizer.refine,
     )

@@ -26,6 +26,7 @@ from rtsmlm.models.inputs import (  # noqa: E402
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest  # noqa: E402
 from rtsmlm.models.network import SIZES, FlagshipNetwork  # noqa: E402
 from rtsmlm.models.packaging import export_model  # noqa: E402
+from rtsmlm.models.ranges import SimulationRanges  # noqa: E402
 from rtsmlm.models.recipe import Recipe, TrainingSection  # noqa: E402
 from rtsmlm.models.training import Trainer  # noqa: E402
 
@@ -136,7 +137,10 @@ def test_the_light_of_an_emccd_is_halved_for_the_network() -> None:
 def test_a_packaged_model_is_checked_against_its_manifest(
     tmp_path: Path, network: FlagshipNetwork
 ) -> None:
-    recipe = Recipe(training=TrainingSection(hours=None, steps=1, batch_windows=1))
+    recipe = Recipe(
+        simulation=SimulationRanges(computed_fraction=0.0),
+        training=TrainingSection(hours=None, steps=1, batch_windows=1),
+    )
     trainer = Trainer(recipe, tmp_path / "train")
     trainer.run(Event())
     export_model(
