@@ -28,8 +28,8 @@ Simulated frames of independent emitters, drawn by a generator that shares no co
 that networks are trained on; no localizer sees neighbouring frames. Bold figures miss the bar.
 
 A network is followed by a maximum likelihood fit of lone emitters where it has found them
-(`localizer.refine`): the rows of isolated emitters are those of the fit, and rest on the PSF being the
-Gaussian that these frames are drawn with. What reference data that others have made say is told in
+(`localizer.refine`): the rows of isolated emitters are those of the fit, and rest on the PSF being
+the Gaussian that these frames are drawn with. What data that others have made say is told in
 [accuracy on reference data](accuracy-reference-data.md).
 
 """
