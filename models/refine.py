@@ -94,7 +94,7 @@ class Refiner:
         frame = np.searchsorted(batch.index, locs.frame)
         # Frames lie further apart than the reach, so that one tree holds them all.
         points = np.column_stack([x, y, frame * (4.0 * reach)])
-        distance, _ = cKDTree(points).query(points, k=2, distance_upper_bound=reach)
+        distance = np.asarray(cKDTree(points).query(points, k=2, distance_upper_bound=reach)[0])
         height, width = batch.shape
         half = self._box_px // 2
         inside = (x >= half) & (x <= width - 1 - half) & (y >= half) & (y <= height - 1 - half)
