@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -117,10 +118,19 @@ PRODUCER = textwrap.dedent(
 
 
 def drain(ring: FrameRing, producer: subprocess.Popen[str]) -> tuple[int, int, int]:
-    """Take all frames and return how many there were, were torn, and were mislabelled."""
+    """Take all frames and return how many there were, were torn, and were mislabelled.
+
+    Now and then it lets the ring run full, so that the producer is refused also where this side
+    would keep up.
+    """
     received = torn = mislabelled = 0
-    last = -1
+    last, pause_at = -1, 0
     while True:
+        if received >= pause_at:
+            pause_at += 300
+            while not (ring.full or ring.input_closed or producer.poll() is not None):
+                time.sleep(0.0005)
+            time.sleep(0.002)
         closed = ring.input_closed
         batch = ring.peek(3)
         if batch is None:
