@@ -36,9 +36,6 @@ class FrameRanges:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(self._ranges)
 
-    def __contains__(self, frame: int) -> bool:
-        return any(start <= frame < stop for start, stop in self._ranges)
-
     def __len__(self) -> int:
         return sum(stop - start for start, stop in self._ranges)
 

@@ -78,8 +78,3 @@ class Worker:
             raise WorkerError(
                 f"the {self.name} thread did not end within {timeout_s:g} s; it is left behind"
             )
-
-    def maybe_raise(self) -> None:
-        """Raise what ended the thread, if something did."""
-        if self.error is not None:
-            raise self.error
