@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
+from rtsmlm.models.curves import Curves, draw_heights
+from rtsmlm.models.draw import Draw
 from rtsmlm.models.ranges import SimulationRanges
 
 FRAMES = 3
@@ -16,32 +18,6 @@ UM2_PER_PX = 0.01
 SPARSE_UM2 = 0.5
 CROWDED_SIGMA_PX = 1.4
 """Up to this width the whole range of densities is drawn; wider PSFs overlap sooner."""
-
-
-class Draw:
-    """Random numbers per window from one generator."""
-
-    def __init__(self, n: int, generator: torch.Generator) -> None:
-        self.n = n
-        self.generator = generator
-        self.device = generator.device
-
-    def uniform(self, span: tuple[float, float], *shape: int) -> Tensor:
-        """Return uniform numbers, shape (n, *shape)."""
-        unit = torch.rand(self.n, *shape, generator=self.generator, device=self.device)
-        return span[0] + (span[1] - span[0]) * unit
-
-    def log_uniform(self, span: tuple[float, float], *shape: int) -> Tensor:
-        """Return numbers that are uniform in the logarithm, shape (n, *shape)."""
-        return torch.exp(self.uniform((math.log(span[0]), math.log(span[1])), *shape))
-
-    def normal(self, *shape: int) -> Tensor:
-        """Return standard normal numbers, shape (n, *shape)."""
-        return torch.randn(self.n, *shape, generator=self.generator, device=self.device)
-
-    def chance(self, probability: float, *shape: int) -> Tensor:
-        """Return True with this probability, shape (n, *shape)."""
-        return self.uniform((0.0, 1.0), *shape) < probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +32,15 @@ class Emitters:
     photons: Tensor
     """Detected photons in the previous, the target and the next frame, (n, 3, k)."""
     depth: Tensor
-    """Distance from focus, 1 where the PSF is wider by the square root of 2, (n, k)."""
+    """Round PSFs: distance from focus, 1 where the PSF is wider by the square root of 2; astigmatic
+    ones: z in halves of its range; (n, k)."""
+
+    def seen_at(self, frame: int, shift_px: Tensor) -> Emitters:
+        """Return the emitters of one frame alone, moved by (n, 2, k) pixels."""
+        lit = torch.zeros_like(self.photons)
+        lit[:, frame] = self.photons[:, frame]
+        x_px, y_px = self.x_px + shift_px[:, 0], self.y_px + shift_px[:, 1]
+        return replace(self, x_px=x_px, y_px=y_px, photons=lit)
 
     def take(self, windows: Tensor) -> Emitters:
         """Return the emitters of some of the windows."""
@@ -75,6 +59,7 @@ def draw_emitters(
     sigma_px: Tensor,
     crowding: float = 1.0,
     computed: Tensor | None = None,
+    curves: Curves | None = None,
 ) -> Emitters:
     """Draw the emitters of n windows.
 
@@ -90,6 +75,8 @@ def draw_emitters(
         Share of the upper end of the density range that is used, 0..1.
     computed
         Windows whose PSF is a computed one, which is never all in focus, bool, (n,).
+    curves
+        Widths of an astigmatic PSF of each window; not given makes it round.
     """
     on_time = draw.log_uniform(ranges.on_time_frames)
     lonely = draw.chance(ranges.uncorrelated_fraction)
@@ -103,8 +90,13 @@ def draw_emitters(
     # A symmetric on-and-off scatter: the median of the window stays what was drawn.
     flux = draw.log_uniform(ranges.photons)[:, None] * torch.exp(spread * draw.normal(k))
     flux = flux.clamp(max=1.5 * ranges.photons[1])
-    depth = _draw_depth(ranges, draw, k, computed)
-    sigma_x, sigma_y = _draw_widths(ranges, draw, sigma_px, depth)
+    if curves is not None and ranges.astigmatism is not None:
+        depth = draw_heights(ranges.astigmatism, draw, k)
+        jitter = _draw_jitter(ranges, draw, k)
+        sigma_x, sigma_y = (width * jitter for width in curves.widths(depth))
+    else:
+        depth = _draw_depth(ranges, draw, k, computed)
+        sigma_x, sigma_y = _draw_widths(ranges, draw, sigma_px, depth)
     return Emitters(
         x_px=x_px,
         y_px=y_px,
@@ -199,7 +191,12 @@ def _draw_widths(
     """Return the PSF widths along x and y of every emitter, (n, k) each."""
     low, high = ranges.ellipticity
     stretch = torch.sqrt(draw.log_uniform((low, high), 1))
-    scatter = draw.normal(depth.shape[1]).clamp(-2, 2)
-    jitter = 1.0 + ranges.sigma_jitter * draw.uniform((0.0, 1.0), 1) * scatter
+    jitter = _draw_jitter(ranges, draw, depth.shape[1])
     sigma = sigma_px[:, None] * jitter * torch.sqrt(1.0 + depth.square())
     return sigma * stretch, sigma / stretch
+
+
+def _draw_jitter(ranges: SimulationRanges, draw: Draw, k: int) -> Tensor:
+    """Return the factor by which the PSF of every emitter is wider, (n, k)."""
+    scatter = draw.normal(k).clamp(-2, 2)
+    return 1.0 + ranges.sigma_jitter * draw.uniform((0.0, 1.0), 1) * scatter

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rtsmlm.localizations import F32
 from rtsmlm.models.inputs import BLOCK_PX
+from rtsmlm.models.layers import modulated_layers, n_blocks
 
 OPSET = 17
 IR_VERSION = 8
@@ -71,8 +72,8 @@ def build_onnx(
 
     Inputs: `frames` (n + 2, height, width), the frames to localize with one more before and
     after; `offset_adu`, `photons_per_adu`, `read_variance` (height, width); `context` (n, 2), 1
-    where the previous or next frame is there; `condition` (1, 2). Output: `maps` (n, 32,
-    height / 2, width / 2).
+    where the previous or next frame is there; `condition` (1, condition size). Output: `maps`
+    (n, channels, height / 2, width / 2).
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ def build_onnx(
     n, height, width = shape or ("n", "height", "width")
     frames = shape[0] + 2 if shape else "frames"
     cells = (shape[1] // 2, shape[2] // 2) if shape else ("rows", "columns")
+    condition_size = weights["condition_first.weight"].shape[1]
     single = TensorProto.FLOAT
     inputs = [
         helper.make_tensor_value_info("frames", FRAME_TYPES[frame_type], [frames, height, width]),
@@ -98,7 +100,7 @@ def build_onnx(
         helper.make_tensor_value_info("photons_per_adu", single, [height, width]),
         helper.make_tensor_value_info("read_variance", single, [height, width]),
         helper.make_tensor_value_info("context", single, [n, 2]),
-        helper.make_tensor_value_info("condition", single, [1, 2]),
+        helper.make_tensor_value_info("condition", single, [1, condition_size]),
     ]
     channels = len(weights["out.bias"])
     output = helper.make_tensor_value_info("maps", single, [n, channels, *cells])
@@ -173,9 +175,8 @@ def _trunk(g: _Graph, planes: str, weights: dict[str, F32]) -> str:
         return g.add("Relu", g.add("Add", g.add("Mul", value, scale), shift))
 
     def blocks(value: str, group: str) -> str:
-        count = sum(name.startswith(f"{group}.") for name in weights) // 4
-        for i in range(count):
-            inner = g.add("Relu", conv(value, f"{group}.{i}.first"))
+        for i in range(n_blocks(weights, group)):
+            inner = modulated(conv(value, f"{group}.{i}.first"))
             value = g.add("Relu", g.add("Add", value, conv(inner, f"{group}.{i}.second")))
         return value
 
@@ -195,14 +196,14 @@ def _trunk(g: _Graph, planes: str, weights: dict[str, F32]) -> str:
 
 
 def _films(g: _Graph, weights: dict[str, F32], named: dict[str, str]) -> list[tuple[str, str]]:
-    """Return scale and shift of stem, down and head."""
+    """Return scale and shift of all layers that the PSF modulates, in their order."""
 
     def linear(value: str, layer: str) -> str:
         return g.add("Gemm", value, named[f"{layer}.weight"], named[f"{layer}.bias"], transB=1)
 
     film = linear(g.add("Relu", linear("condition", "condition_first")), "condition_second")
     pairs, start = [], 0
-    for layer in ("stem", "down", "head"):
+    for layer in modulated_layers(weights):
         size = len(weights[f"{layer}.bias"])
         scale = g.add("Add", g.part(film, start, start + size, 1), g.number(1.0))
         shift = g.part(film, start + size, start + 2 * size, 1)

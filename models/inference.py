@@ -9,7 +9,7 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.decode import DecodeSettings, decode
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.models.inputs import condition_vector, context_of, pad_frames, padded_maps
+from rtsmlm.models.inputs import PsfInput, context_of, pad_frames, padded_maps
 from rtsmlm.models.network import FlagshipNetwork, stabilize
 from rtsmlm.protocols import ALL
 
@@ -25,8 +25,8 @@ class TorchLocalizer:
         With its weights.
     calibration
         Camera calibration.
-    sigma_nm
-        Standard deviation of the PSF; None if it is not known.
+    psf
+        What the network is told of the PSF, see `rtsmlm.models.inputs`.
     settings
         Thresholds and calibration of the decoding; not given takes the defaults.
     temporal
@@ -41,7 +41,7 @@ class TorchLocalizer:
         network: FlagshipNetwork,
         *,
         calibration: CameraCalibration,
-        sigma_nm: float | None,
+        psf: PsfInput,
         settings: DecodeSettings | None = None,
         temporal: bool = True,
     ) -> None:
@@ -49,8 +49,8 @@ class TorchLocalizer:
         self._calibration = calibration
         self._settings = settings or DecodeSettings()
         self._temporal = temporal
-        sigma_px = None if sigma_nm is None else sigma_nm / calibration.pixel_nm
-        self._condition = torch.from_numpy(condition_vector(sigma_px))
+        self._depth = psf.depth
+        self._condition = torch.from_numpy(psf.condition)
 
     @property
     def name(self) -> str:
@@ -69,12 +69,13 @@ class TorchLocalizer:
             shape=batch.shape,
             pixel_nm=self._calibration.pixel_nm,
             excess_noise=self._calibration.excess_noise,
+            depth=self._depth,
             settings=self._settings,
         )
 
     @torch.no_grad()
     def maps(self, batch: FrameBatch) -> F32:
-        """Return the raw maps of a batch, (n, 32, height / 2, width / 2)."""
+        """Return the raw maps of a batch, (n, channels, height / 2, width / 2)."""
         offset, gain, variance = padded_maps(self._calibration, batch.shape)
         context = context_of(batch.index) * np.float32(self._temporal)
         photons = (pad_frames(batch.pixels).astype(np.float32) - offset) * gain

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rtsmlm.models.network import BACKGROUND_CHANNEL, SLOT_ATTRIBUTES
+from rtsmlm.models.network import AXIAL_ATTRIBUTES, PLANAR_ATTRIBUTES
 from rtsmlm.models.simulation import Targets
 
 REACH_PX = 2
@@ -26,6 +26,8 @@ STD_BIAS = 2.0
 """Raw 0 means a standard deviation of exp(-2) pixels."""
 BACKGROUND_SCALE = 3.0
 LOGIT_LIMIT = 16.0
+Z_REACH = 1.25
+"""Half ranges of z that the network can state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
     Parameters
     ----------
     maps
-        Output of the network, (n, 32, height / 2, width / 2).
+        Output of the network, (n, channels, height / 2, width / 2).
     targets
-        What is asked for.
+        What is asked for; with depths, the network must state them.
     weights
         Weights of the terms.
 
@@ -66,7 +68,9 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
     which crowds decide everything, and one for every window.
     """
     maps = maps.float()
-    slots = functional.pixel_shuffle(maps[:, :BACKGROUND_CHANNEL], 2)
+    attributes = PLANAR_ATTRIBUTES if targets.z is None else AXIAL_ATTRIBUTES
+    background_channel = 4 * len(attributes)
+    slots = functional.pixel_shuffle(maps[:, :background_channel], 2)
     logits = slots[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
     n = len(maps)
     m = torch.bincount(targets.window, minlength=n).float()
@@ -79,7 +83,7 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
     presence = _presence(logits, targets)
     truth = torch.log(targets.background.clamp(min=0.3)) / BACKGROUND_SCALE
     misfit = functional.smooth_l1_loss(
-        maps[:, BACKGROUND_CHANNEL], truth, beta=0.05, reduction="none"
+        maps[:, background_channel], truth, beta=0.05, reduction="none"
     ).sum(dim=(1, 2))
     total = mixture + weights.count * count + weights.presence * presence
     total = total + weights.background * misfit
@@ -103,14 +107,18 @@ def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) 
     outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
     rows_in, columns_in = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     flat = (targets.window[:, None, None] * height + rows_in) * width + columns_in
-    table = slots.permute(0, 2, 3, 1).reshape(-1, len(SLOT_ATTRIBUTES))
-    near = table.index_select(0, flat.reshape(-1)).view(*flat.shape, len(SLOT_ATTRIBUTES))
-    logit, dx, dy, photons, std_x, std_y, std_photons = near.unbind(-1)
+    table = slots.permute(0, 2, 3, 1).reshape(-1, slots.shape[1])
+    near = table.index_select(0, flat.reshape(-1)).view(*flat.shape, slots.shape[1])
+    logit, dx, dy, photons, std_x, std_y, std_photons, *axial = near.unbind(-1)
     x = columns + torch.tanh(dx) - targets.x_px[:, None, None]
     y = rows + torch.tanh(dy) - targets.y_px[:, None, None]
     light = photons.clamp(-5, 5) - torch.log(targets.photons / PHOTONS_UNIT)[:, None, None]
     log_density = functional.logsigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
-    for error, raw_std in ((x, std_x), (y, std_y), (light, std_photons)):
+    pairs = [(x, std_x), (y, std_y), (light, std_photons)]
+    if targets.z is not None:
+        raw_z, std_z = axial
+        pairs.append((Z_REACH * torch.tanh(raw_z) - targets.z[:, None, None], std_z))
+    for error, raw_std in pairs:
         log_std = log_std_of(raw_std)
         z = error * torch.exp(-log_std)
         log_density = (
@@ -119,7 +127,7 @@ def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) 
             - functional.huber_loss(z, torch.zeros_like(z), delta=LINEAR_FROM, reduction="none")
         )
     log_density = log_density.masked_fill(outside, -1e4)
-    normal = 1.5 * math.log(2.0 * math.pi)
+    normal = 0.5 * len(pairs) * math.log(2.0 * math.pi)
     total = torch.logsumexp(log_density.flatten(1), dim=1)
     return torch.log(expected)[targets.window] + normal - total
 

@@ -10,15 +10,18 @@ import hashlib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import tomli_w
 from pydantic import Field, ValidationError
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import Settings
-from rtsmlm.decode import DecodeSettings
+from rtsmlm.decode import CROWD_KNOTS, DecodeSettings
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
+from rtsmlm.models.inputs import PsfInput, astigmatic_psf, round_psf
+from rtsmlm.width_curves import WidthCurves
 
 MANIFEST_NAME = "manifest.toml"
 ONNX_NAME = "model.onnx"
@@ -52,7 +55,9 @@ class ValidRanges(Settings):
     """Where the model was trained and tested."""
 
     sigma_px: tuple[float, float]
-    """Standard deviation of the PSF."""
+    """Standard deviation of the PSF; of an astigmatic one in focus."""
+    widest_px: float | None = None
+    """Largest width of an astigmatic PSF at the ends of its range."""
     photons: tuple[float, float]
     background: tuple[float, float]
     """Photons per pixel."""
@@ -66,8 +71,8 @@ class DecodeEntry(Settings):
     min_probability: float = 0.5
     vague_std_px: float = 0.2
     vague_probability: float = 0.9
-    std_scale: float = 1.0
-    std_scale_crowd: float = 0.0
+    std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
+    std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_photons: float = 1.0
     photons_scale: float = 1.0
 
@@ -103,6 +108,7 @@ class Manifest(Settings):
     version: str
     size: str
     """Name of the network's size."""
+    psf: Literal["round", "astigmatic"] = "round"
     parameters: int
     kmac_per_px: float
     context_frames: int = 3
@@ -116,21 +122,56 @@ class Manifest(Settings):
     accuracy: tuple[dict[str, float | str], ...] = ()
     """Rows of the accuracy table."""
 
-    def check_psf(self, sigma_nm: float, calibration: CameraCalibration) -> None:
-        """Refuse a PSF that the model was not trained for.
+    def psf_input(
+        self, sigma_nm: float, curves: WidthCurves | None, calibration: CameraCalibration
+    ) -> PsfInput:
+        """Return what the network is told of a PSF.
+
+        Parameters
+        ----------
+        sigma_nm
+            Standard deviation of a round PSF.
+        curves
+            Widths of an astigmatic PSF; a model for round ones does not look at them.
+        calibration
+            Camera calibration.
 
         Raises
         ------
         CalibrationError
-            If the PSF is narrower or wider in pixels than the model's range.
+            If it is a PSF that the model was not trained for.
         """
+        if self.psf == "round":
+            self._check_width(sigma_nm, calibration, "psf.sigma_nm", "gaussian-mle")
+            return round_psf(sigma_nm / calibration.pixel_nm)
+        if curves is None:
+            raise CalibrationError(
+                f"{self.name} needs the curves of an astigmatic PSF: run rtsmlm calibrate psf "
+                "BEADS.tif --z-step-nm 50 --astigmatic and give its psf_astigmatic.toml with -c"
+            )
+        z_nm = np.linspace(curves.z_min_nm, curves.z_max_nm, 101)
+        for curve in (curves.x, curves.y):
+            widths = curve.sigma_nm(z_nm)
+            self._check_width(widths.min(), calibration, "psf.astigmatism", "astigmatic-mle")
+            widest = self.valid.widest_px or np.inf
+            if widths.max() > widest * calibration.pixel_nm:
+                raise CalibrationError(
+                    f"the PSF is {widths.max() / calibration.pixel_nm:.1f} px wide at the end of "
+                    f"its range; {self.name} takes {widest} px: narrow psf.astigmatism.z_min_nm "
+                    "and z_max_nm"
+                )
+        return astigmatic_psf(curves, calibration.pixel_nm)
+
+    def _check_width(
+        self, sigma_nm: float, calibration: CameraCalibration, setting: str, fitter: str
+    ) -> None:
         sigma_px = sigma_nm / calibration.pixel_nm
         low, high = self.valid.sigma_px
         if not low <= sigma_px <= high:
             raise CalibrationError(
                 f"the PSF of sigma {sigma_nm:.0f} nm is {sigma_px:.2f} px of "
                 f"{calibration.pixel_nm:.0f} nm; {self.name} takes {low} to {high} px: check "
-                "psf.sigma_nm and camera.pixel_nm, or set localizer.name to gaussian-mle"
+                f"{setting} and camera.pixel_nm, or set localizer.name to {fitter}"
             )
 
 

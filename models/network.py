@@ -1,4 +1,4 @@
-"""The flagship network: three frames to maps of emitters, at half resolution, told the PSF width.
+"""The flagship network: three frames to maps of emitters, at half resolution, told the PSF.
 
 Every pixel is a slot that may hold one emitter; the four slots of a 2x2 cell share one position of
 the half-resolution grid, so that no convolution runs at full resolution. Channel 4a + 2r + c is
@@ -7,6 +7,7 @@ attribute a of the pixel in row r, column c of its cell.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -14,13 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtsmlm.config import Settings
-from rtsmlm.models.inputs import BLOCK_PX
+from rtsmlm.models.inputs import BLOCK_PX, CURVE_CONDITION, WIDTH_CONDITION
 
-SLOT_ATTRIBUTES = ("logit", "dx", "dy", "photons", "std_x", "std_y", "std_photons")
-CELL_ATTRIBUTES = ("background",)
-N_CHANNELS = 32
-"""7 slot attributes of 4 slots, the background, and three unused: a multiple of 8."""
-BACKGROUND_CHANNEL = 4 * len(SLOT_ATTRIBUTES)
+PLANAR_ATTRIBUTES = ("logit", "dx", "dy", "photons", "std_x", "std_y", "std_photons")
+AXIAL_ATTRIBUTES = (*PLANAR_ATTRIBUTES, "z", "std_z")
 N_PLANES = 4
 FIRST_LOGIT = -5.0
 
@@ -36,8 +34,28 @@ class NetworkSettings(Settings):
     quarter_blocks: int = 2
     last_blocks: int = 1
     """Residual blocks at half resolution after the quarter resolution."""
-    condition_size: int = 2
-    """Length of the condition vector."""
+    axial: bool = False
+    """Whether z is found from an astigmatic PSF."""
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What a slot holds."""
+        return AXIAL_ATTRIBUTES if self.axial else PLANAR_ATTRIBUTES
+
+    @property
+    def background_channel(self) -> int:
+        """The channel after those of the slots."""
+        return 4 * len(self.attributes)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the maps, a multiple of eight; those after the background are unused."""
+        return (self.background_channel + 8) // 8 * 8
+
+    @property
+    def condition_size(self) -> int:
+        """Length of the condition vector."""
+        return CURVE_CONDITION if self.axial else WIDTH_CONDITION
 
 
 SIZES: dict[str, NetworkSettings] = {
@@ -45,8 +63,10 @@ SIZES: dict[str, NetworkSettings] = {
     "S+": NetworkSettings(),
     "M": NetworkSettings(half_channels=64, quarter_channels=128, quarter_blocks=1, last_blocks=0),
     "M+": NetworkSettings(half_channels=64, quarter_channels=128),
+    "S+ z": NetworkSettings(quarter_blocks=3, axial=True),
+    "M+ z": NetworkSettings(half_channels=64, quarter_channels=128, quarter_blocks=3, axial=True),
 }
-"""Sizes with a name, from CPU to GPU."""
+"""Sizes with a name, from CPU to GPU; z where depth is found, which takes more context."""
 
 
 def light_level(photons: Tensor) -> Tensor:
@@ -92,7 +112,7 @@ def stabilize(photons: Tensor, read_variance: Tensor, context: Tensor) -> Tensor
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions and their input."""
+    """Two convolutions and their input; the PSF scales and shifts what lies between them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -104,16 +124,17 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(cast(Tensor, self.second.bias))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, film: Tensor) -> Tensor:
         """Return features of the same shape."""
-        y = self.second(functional.relu(self.first(x)))
+        y = self.second(_modulate(self.first(x), film))
         return functional.relu(x + cast(Tensor, y))
 
 
 class FlagshipNetwork(nn.Module):
     """Planes of `stabilize` and a condition to raw maps; the manifest says what they mean.
 
-    Input (n, 4, height, width) and (n, condition_size); output (n, 32, height / 2, width / 2).
+    Input (n, 4, height, width) and (n, condition_size); output (n, channels, height / 2,
+    width / 2).
     """
 
     def __init__(self, settings: NetworkSettings) -> None:
@@ -121,40 +142,56 @@ class FlagshipNetwork(nn.Module):
         half, quarter = settings.half_channels, settings.quarter_channels
         self.settings = settings
         self.stem = _conv(4 * N_PLANES, half, 3)
-        self.half_blocks = nn.Sequential(
-            *(ResidualBlock(half) for _ in range(settings.half_blocks))
-        )
+        self.half_blocks = _blocks(half, settings.half_blocks)
         self.down = _conv(half, quarter, 3, stride=2)
-        self.quarter_blocks = nn.Sequential(
-            *(ResidualBlock(quarter) for _ in range(settings.quarter_blocks))
-        )
+        self.quarter_blocks = _blocks(quarter, settings.quarter_blocks)
         self.up = _conv(quarter, half, 1)
-        self.last_blocks = nn.Sequential(
-            *(ResidualBlock(half) for _ in range(settings.last_blocks))
-        )
+        self.last_blocks = _blocks(half, settings.last_blocks)
         self.head = _conv(half, half, 3)
-        self.out = nn.Conv2d(half, N_CHANNELS, 1)
+        self.out = nn.Conv2d(half, settings.channels, 1)
         nn.init.normal_(self.out.weight, std=0.01)
         nn.init.zeros_(cast(Tensor, self.out.bias))
         with torch.no_grad():
             cast(Tensor, self.out.bias)[:4] = FIRST_LOGIT
         self.condition_first = nn.Linear(settings.condition_size, 32)
-        self.condition_second = nn.Linear(32, 2 * (half + quarter + half))
+        self.condition_second = nn.Linear(32, 2 * sum(film_channels(settings)))
         nn.init.zeros_(self.condition_second.weight)
         nn.init.zeros_(self.condition_second.bias)
 
     def forward(self, planes: Tensor, condition: Tensor) -> Tensor:
         """Return raw maps, without activation."""
-        half, quarter = self.settings.half_channels, self.settings.quarter_channels
+        films = self._films(condition)
+        x = self.stem(functional.pixel_unshuffle(planes, 2))
+        fine = _modulate(x, next(films))
+        for block in self.half_blocks:
+            fine = block(fine, next(films))
+        coarse = _modulate(self.down(fine), next(films))
+        for block in self.quarter_blocks:
+            coarse = block(coarse, next(films))
+        up = functional.interpolate(self.up(coarse), scale_factor=2, mode="nearest")
+        merged = functional.relu(fine + up)
+        for block in self.last_blocks:
+            merged = block(merged, next(films))
+        return cast(Tensor, self.out(_modulate(self.head(merged), next(films))))
+
+    def _films(self, condition: Tensor) -> Iterator[Tensor]:
+        """Yield scales and shifts in the order in which the layers come."""
         hidden = functional.relu(self.condition_first(condition))
         film = cast(Tensor, self.condition_second(hidden))[:, :, None, None]
-        stem, down, head = torch.split(film, [2 * half, 2 * quarter, 2 * half], dim=1)
-        x = _modulate(self.stem(functional.pixel_unshuffle(planes, 2)), stem)
-        fine = self.half_blocks(x)
-        coarse = self.quarter_blocks(_modulate(self.down(fine), down))
-        up = functional.interpolate(self.up(coarse), scale_factor=2, mode="nearest")
-        merged = self.last_blocks(functional.relu(fine + up))
-        return cast(Tensor, self.out(_modulate(self.head(merged), head)))
+        sizes = [2 * channels for channels in film_channels(self.settings)]
+        return iter(torch.split(film, sizes, dim=1))
+
+
+def film_channels(settings: NetworkSettings) -> list[int]:
+    """Return the channels of each layer that the PSF modulates, in their order."""
+    half, quarter = settings.half_channels, settings.quarter_channels
+    before = [half] * (1 + settings.half_blocks)
+    between = [quarter] * (1 + settings.quarter_blocks)
+    return [*before, *between, *[half] * (settings.last_blocks + 1)]
+
+
+def _blocks(channels: int, count: int) -> nn.ModuleList:
+    return nn.ModuleList(ResidualBlock(channels) for _ in range(count))
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from rtsmlm.models.manifest import (
     TrainingEntry,
     ValidRanges,
 )
-from rtsmlm.models.network import BACKGROUND_CHANNEL, N_CHANNELS, SIZES, FlagshipNetwork
+from rtsmlm.models.network import SIZES, FlagshipNetwork, NetworkSettings
+from rtsmlm.models.ranges import SimulationRanges
 from rtsmlm.models.recipe import Recipe
 from rtsmlm.models.tuning import tune
 
@@ -34,6 +36,8 @@ CHANNELS = (
     ("std_x", "px", "exp(clip(v, -4, 3) - 2)"),
     ("std_y", "px", "exp(clip(v, -4, 3) - 2)"),
     ("std_photons", "relative", "exp(clip(v, -4, 3) - 2)"),
+    ("z", "half range", "1.25 tanh(v), from the middle of the range of z"),
+    ("std_z", "half range", "exp(clip(v, -4, 3) - 2)"),
 )
 FIT_MARGIN = 1.05
 """How far beyond its training range a PSF width is still accepted."""
@@ -102,32 +106,27 @@ def export_model(
 def _manifest(
     recipe: Recipe, weights: dict[str, F32], progress: Progress, files: tuple[FileEntry, ...]
 ) -> Manifest:
-    ranges = recipe.simulation
-    low, high = ranges.sigma_px
+    network = SIZES[recipe.network.size]
     return Manifest(
         name=recipe.name,
         version="0",
         size=recipe.network.size,
+        psf="astigmatic" if network.axial else "round",
         parameters=sum(value.size for value in weights.values()),
         kmac_per_px=round(macs_per_px(weights) / 1000.0, 2),
-        inputs=_inputs(),
+        inputs=_inputs(network),
         outputs=(
             TensorEntry(
                 name="maps",
                 dtype="float32",
-                shape=("n", str(N_CHANNELS), "height / 2", "width / 2"),
+                shape=("n", str(network.channels), "height / 2", "width / 2"),
                 unit="raw",
                 meaning="see channels; channel 4a + 2r + c is attribute a of the pixel in row r, "
                 "column c of a cell",
             ),
         ),
-        channels=_channels(),
-        valid=ValidRanges(
-            sigma_px=(round(low / FIT_MARGIN, 3), round(high * FIT_MARGIN, 3)),
-            photons=ranges.photons,
-            background=ranges.background,
-            density_um2=ranges.density,
-        ),
+        channels=_channels(network),
+        valid=_valid(recipe.simulation),
         training=TrainingEntry(
             steps=progress.step,
             windows=progress.windows,
@@ -139,15 +138,35 @@ def _manifest(
     )
 
 
-def _inputs() -> tuple[TensorEntry, ...]:
+def _valid(ranges: SimulationRanges) -> ValidRanges:
+    low, high = ranges.sigma_px
+    widest = None
+    if ranges.astigmatism is not None:
+        low, high = ranges.astigmatism.sigma0_px
+        # sqrt(1 + u²) where both ends of the trained ranges meet.
+        reach = ranges.astigmatism.half_range[1] + ranges.astigmatism.separation[1]
+        widest = round(high * math.hypot(1.0, reach), 1)
+    return ValidRanges(
+        sigma_px=(round(low / FIT_MARGIN, 3), round(high * FIT_MARGIN, 3)),
+        widest_px=widest,
+        photons=ranges.photons,
+        background=ranges.background,
+        density_um2=ranges.density,
+    )
+
+
+def _inputs(network: NetworkSettings) -> tuple[TensorEntry, ...]:
     plane = ("height", "width")
+    told = "log(sigma_px / 1.3) and 1; 0, 0 if unknown"
+    if network.axial:
+        told = "log(sigma_px / 1.3) at z of -1, -1/2, 0, 1/2, 1 half ranges, along x, y, then 1"
     rows = (
         ("frames", "uint16", ("n + 2", *plane), "ADU", "one frame more before and after"),
         ("offset_adu", "float32", plane, "ADU", "value in the dark"),
         ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
         ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
         ("context", "float32", ("n", "2"), "1", "1 where the previous, the next frame is there"),
-        ("condition", "float32", ("1", "2"), "1", "log(sigma_px / 1.3) and 1; 0, 0 if unknown"),
+        ("condition", "float32", ("1", str(network.condition_size)), "1", told),
     )
     return tuple(
         TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
@@ -155,14 +174,14 @@ def _inputs() -> tuple[TensorEntry, ...]:
     )
 
 
-def _channels() -> tuple[ChannelEntry, ...]:
+def _channels(network: NetworkSettings) -> tuple[ChannelEntry, ...]:
     slots = [
         ChannelEntry(name=name, first=4 * i, count=4, unit=unit, activation=activation)
-        for i, (name, unit, activation) in enumerate(CHANNELS)
+        for i, (name, unit, activation) in enumerate(CHANNELS[: len(network.attributes)])
     ]
     background = ChannelEntry(
         name="background",
-        first=BACKGROUND_CHANNEL,
+        first=network.background_channel,
         count=1,
         unit="photon/px",
         activation="exp(3 v), mean of the cell",

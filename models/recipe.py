@@ -16,19 +16,22 @@ from rtsmlm.models.ranges import SimulationRanges
 class NetworkSection(Settings):
     """Which network is trained."""
 
-    size: Literal["S", "S+", "M", "M+"] = "S+"
+    size: Literal["S", "S+", "M", "M+", "S+ z", "M+ z"] = "S+"
     """One of `rtsmlm.models.network.SIZES`."""
 
 
 class TrainingSection(Settings):
     """How it is trained."""
 
+    start: str | None = None
+    """Name of a shipped model whose weights it starts from; not given starts at random."""
+
     batch_windows: int = Field(default=16, ge=1)
     """Windows per step and process."""
-    hours: float | None = Field(default=1.0, gt=0)
-    """Length of the learning-rate schedule as time; `steps` is used where it is not given."""
-    steps: int | None = Field(default=None, gt=0)
+    steps: int = Field(default=32000, gt=0)
     """Length of the learning-rate schedule in steps."""
+    hours: float | None = Field(default=None, gt=0)
+    """Its length as time instead, for a try whose end is known; not to be repeated exactly."""
     matrix_rate: float = Field(default=0.02, gt=0)
     """Peak learning rate of the convolutions, which Muon steps."""
     vector_rate: float = Field(default=2e-3, gt=0)

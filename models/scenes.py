@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rtsmlm.models.emitters import Draw, Emitters
+from rtsmlm.models.draw import Draw
+from rtsmlm.models.emitters import FRAMES, Emitters
 from rtsmlm.models.ranges import SimulationRanges
 
 GROUPS = 4
@@ -68,6 +69,24 @@ def render_with_halo(ranges: SimulationRanges, draw: Draw, emitters: Emitters, n
         wide = render(emitters.take(chosen), n_px, ratio)
         image[chosen] = (1.0 - weight) * image[chosen] + weight * wide
     return image
+
+
+def render_wandering(
+    ranges: SimulationRanges, draw: Draw, emitters: Emitters, n_px: int
+) -> tuple[Tensor, Tensor]:
+    """Return windows whose emitters diffuse between frames, and their expected photons.
+
+    In the target frame they are where they are said to be.
+    """
+    chosen = draw.chance(ranges.moving_fraction).nonzero().squeeze(1)
+    k = emitters.x_px.shape[1]
+    step = draw.log_uniform(ranges.diffusion_px2, 1, 1).mul(2.0).sqrt()
+    image = torch.zeros(len(chosen), FRAMES, n_px, n_px, device=draw.device)
+    for frame in range(FRAMES if len(chosen) else 0):
+        still = 0.0 if frame == 1 else 1.0
+        shift = (still * step * draw.normal(2, k))[chosen]
+        image += render(emitters.take(chosen).seen_at(frame, shift), n_px)
+    return chosen, image
 
 
 def draw_background(ranges: SimulationRanges, draw: Draw, n_px: int) -> Tensor:

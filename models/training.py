@@ -13,15 +13,18 @@ from pathlib import Path
 from threading import Event
 
 import torch
+from safetensors.numpy import load_file
 from torch import Tensor, distributed
 
 from rtsmlm.models.checkpoint import FILE_NAME, Progress, load_checkpoint, save_checkpoint
 from rtsmlm.models.losses import LossTerms, LossWeights, flagship_loss
+from rtsmlm.models.manifest import WEIGHTS_NAME, weights_folder
 from rtsmlm.models.network import SIZES, FlagshipNetwork, stabilize
 from rtsmlm.models.optimizer import Muon
 from rtsmlm.models.psf_bank import PsfBank, make_bank
 from rtsmlm.models.recipe import Recipe, TrainingSection
 from rtsmlm.models.simulation import Windows, simulate
+from rtsmlm.models.start import start_from
 
 logger = logging.getLogger(__name__)
 LOG_NAME = "metrics.jsonl"
@@ -83,7 +86,10 @@ class Trainer:
         self.rank = int(os.environ.get("RANK", "0"))
         settings = recipe.training
         torch.manual_seed(settings.seed)
-        network = FlagshipNetwork(SIZES[recipe.network.size]).to(self.device)
+        network = FlagshipNetwork(SIZES[recipe.network.size])
+        if settings.start is not None:
+            start_from(network, load_file(weights_folder(settings.start) / WEIGHTS_NAME))
+        network = network.to(self.device)
         # NHWC: what oneDNN and tensor cores want.
         self.network: FlagshipNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
@@ -104,8 +110,7 @@ class Trainer:
         simulation = recipe.simulation
         self.bank: PsfBank | None = None
         if simulation.computed_fraction > 0.0 and simulation.computed_psfs > 0:
-            bank = make_bank(simulation.computed_psfs, settings.seed, simulation.sigma_px)
-            self.bank = bank.to(self.device)
+            self.bank = make_bank(simulation, settings.seed).to(self.device)
         self.progress = Progress()
         self._held_out: list[Windows] = []
 
@@ -119,7 +124,7 @@ class Trainer:
         settings = self.recipe.training
         if settings.hours is not None:
             return self.progress.seconds / (3600.0 * settings.hours)
-        return self.progress.step / (settings.steps or 1)
+        return self.progress.step / settings.steps
 
     def run(self, stop: Event, report: Callable[[Report], None] | None = None) -> None:
         """Train until the schedule ends or `stop` is set; the state is saved in either case."""

@@ -11,9 +11,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 
 class Settings(BaseModel):
@@ -110,18 +111,56 @@ class MovieSettings(Settings):
     """Type of a headerless file, as numpy writes it: <u2, >u2, ..."""
 
 
+class WidthCurveSettings(Settings):
+    """Width of an astigmatic PSF along one axis: see `rtsmlm.width_curves.WidthCurve`."""
+
+    sigma0_nm: float = Field(gt=0)
+    """Width in focus."""
+    focus_nm: float
+    """z of the focus of this axis."""
+    depth_nm: float = Field(gt=0)
+    """Distance from focus at which the width has grown by the square root of two."""
+    cubic: float = 0.0
+    quartic: float = 0.0
+
+
+class AstigmatismSettings(Settings):
+    """Widths of an astigmatic PSF against z, as `rtsmlm calibrate psf --astigmatic` writes them."""
+
+    z_min_nm: float
+    """Where the curves begin; nearer to the objective no z is stated."""
+    z_max_nm: float
+    x: WidthCurveSettings
+    y: WidthCurveSettings
+
+    @model_validator(mode="after")
+    def _ascending(self) -> AstigmatismSettings:
+        if not self.z_min_nm < self.z_max_nm:
+            raise ValueError(f"z_min_nm {self.z_min_nm} must lie below z_max_nm {self.z_max_nm}")
+        return self
+
+    def curves(self) -> WidthCurves:
+        """Return the curves."""
+        x, y = WidthCurve(**self.x.model_dump()), WidthCurve(**self.y.model_dump())
+        return WidthCurves(x=x, y=y, z_min_nm=self.z_min_nm, z_max_nm=self.z_max_nm)
+
+
 class PsfSettings(Settings):
     """The point-spread function."""
 
     sigma_nm: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     """Standard deviation of the Gaussian PSF; auto measures it on the first frames."""
+    astigmatism: AstigmatismSettings | None = None
+    """Curves of an astigmatic PSF, from beads; with them emitters get a z."""
 
 
 class LocalizerSettings(Settings):
     """Which localizer, and how it is used."""
 
-    name: str = "gaussian-mle"
-    """Entry point of group `rtsmlm.localizer`: gaussian-mle, elliptical-lsq, flagship-2d."""
+    name: str = "auto"
+    """Entry point of group `rtsmlm.localizer`: flagship-2d, flagship-astig, gaussian-mle,
+    astigmatic-mle, elliptical-lsq. auto takes the network for this PSF, and a fit for a PSF
+    that no network was trained for."""
     threshold: float = Field(default=5.0, gt=0)
     """Detection threshold in standard deviations of the filtered noise."""
     box_px: int | None = Field(default=None, ge=5, le=31)
@@ -227,7 +266,7 @@ def packaged(name: str) -> Path:
 
 
 def load(
-    path: Path | None = None,
+    path: Path | Iterable[Path] | None = None,
     overrides: Iterable[str] = (),
     defaults: Mapping[str, Any] | None = None,
 ) -> RunSettings:
@@ -236,31 +275,30 @@ def load(
     Parameters
     ----------
     path
-        TOML file; a bare name that is not a file here is looked up among the packaged ones.
-        None takes all defaults.
+        TOML file, or several, of which later ones win; a bare name that is not a file here is
+        looked up among the packaged ones. None takes all defaults.
     overrides
         `section.key=value` texts; the value is read as TOML, and as text where it is no TOML.
     defaults
-        Sections that differ for one command; the file wins over them.
+        Sections that differ for one command; the files win over them.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read or a setting is unknown or out of its limits.
+        If a file cannot be read or a setting is unknown or out of its limits.
     """
     data: dict[str, Any] = {section: dict(keys) for section, keys in (defaults or {}).items()}
-    source = "the defaults"
-    if path is not None:
-        path = path if path.is_file() else packaged(path.name) if path.name == str(path) else path
-        source = str(path)
+    paths = [] if path is None else [path] if isinstance(path, Path) else list(path)
+    files = [p if p.is_file() else packaged(p.name) if p.name == str(p) else p for p in paths]
+    for file in files:
         try:
-            file_data = tomllib.loads(path.read_text(encoding="utf-8"))
+            file_data = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the configuration {path}: {error}") from error
-        _merge(data, _with_absolute_paths(file_data, path.parent))
+            raise ConfigError(f"cannot read the configuration {file}: {error}") from error
+        _merge(data, _with_absolute_paths(file_data, file.parent))
     for text in overrides:
         _merge(data, _parse_override(text))
-    return from_mapping(data, source)
+    return from_mapping(data, ", ".join(map(str, files)) or "the defaults")
 
 
 def from_mapping(data: Mapping[str, Any], source: str = "the settings") -> RunSettings:

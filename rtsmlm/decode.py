@@ -3,13 +3,16 @@
 Maps have half the resolution of the frames: channel 4a + 2r + c of a cell is attribute a of the
 pixel in row r, column c of that cell. Attributes are, in this order: logit of the probability;
 dx and dy, whose tanh is the offset from the pixel's centre in pixels; log(photons / 1000);
-log(std) + 2 of x, y and log(photons). One more channel holds log(background) / 3 of the cell.
+log(std) + 2 of x, y and log(photons); with an astigmatic PSF, z, whose tanh times 1.25 is the
+height in halves of its range, and log(std) + 2 of that. One more channel holds
+log(background) / 3 of the cell.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -18,20 +21,33 @@ from numpy.typing import NDArray
 from rtsmlm.errors import LocalizerError
 from rtsmlm.localizations import F32, Localizations
 
-N_SLOT_ATTRIBUTES = 7
-BACKGROUND_CHANNEL = 4 * N_SLOT_ATTRIBUTES
-LOGIT, DX, DY, LIGHT, STD_X, STD_Y, STD_LIGHT = range(N_SLOT_ATTRIBUTES)
+LOGIT, DX, DY, LIGHT, STD_X, STD_Y, STD_LIGHT, HEIGHT, STD_HEIGHT = range(9)
+PLANAR_ATTRIBUTES, AXIAL_ATTRIBUTES = 7, 9
+BACKGROUND_CHANNEL = 4 * PLANAR_ATTRIBUTES
+AXIAL_BACKGROUND_CHANNEL = 4 * AXIAL_ATTRIBUTES
 PHOTONS_UNIT = 1000.0
 BACKGROUND_SCALE = 3.0
 STD_BIAS = 2.0
-COLUMNS = 9
-"""Of a row: positions and their standard deviations in pixels, light in photons."""
+Z_REACH = 1.25
+"""Half ranges of z that a network can state."""
+COLUMNS = 11
+"""Of a row: positions and their standard deviations in pixels, z in half ranges, light in
+photons."""
 X, Y, PHOTONS, BACKGROUND, OUT_STD_X, OUT_STD_Y, OUT_STD_PHOTONS = range(7)
-PROBABILITY, CROWD = 7, 8
+PROBABILITY, CROWD, Z, OUT_STD_Z = range(7, COLUMNS)
 FIRST_CAPACITY = 4096
 CROWD_REACH_PX = 4
 """Neighbours are counted in a square of 9 pixels around an emitter."""
-MOST_CROWDED = 4.0
+CROWD_KNOTS = (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)
+"""Expected emitters within reach at which the factors on standard deviations are given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthRange:
+    """Where a network that finds z looks for emitters."""
+
+    middle_nm: float
+    half_nm: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +67,10 @@ class DecodeSettings:
     """How probable it must be."""
     merge_px: float = 0.7
     """Of two rows closer than this in one frame, the more probable stays."""
-    std_scale: float = 1.0
-    """Factor on the stated standard deviations of x and y, measured on simulations."""
-    std_scale_crowd: float = 0.0
-    """Added to the factor for each emitter expected within 4 pixels, up to four."""
+    std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
+    """Factors on the stated standard deviations of x and y at `CROWD_KNOTS`, from simulations."""
+    std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
+    """The same for z."""
     std_scale_photons: float = 1.0
     """Factor on the stated standard deviation of the photons."""
     photons_scale: float = 1.0
@@ -70,6 +86,12 @@ class DecodeSettings:
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
                 raise LocalizerError(f"decode.{name} is {value}; it must lie between 0 and 1")
+        for name in ("std_scale", "std_scale_z"):
+            n = len(getattr(self, name))
+            if n != len(CROWD_KNOTS):
+                raise LocalizerError(
+                    f"decode.{name} has {n} factors; it must have {len(CROWD_KNOTS)}"
+                )
 
 
 def decode(
@@ -79,6 +101,7 @@ def decode(
     shape: tuple[int, int],
     pixel_nm: float,
     excess_noise: float = 1.0,
+    depth: DepthRange | None = None,
     settings: DecodeSettings = DecodeSettings(),
 ) -> Localizations:
     """Return the localizations of a batch of maps, ordered by frame, then from top to bottom.
@@ -96,6 +119,8 @@ def decode(
         Pixel side in the sample plane.
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, whose light enters the network halved.
+    depth
+        Range of z of a network that finds it.
     settings
         Thresholds and calibration.
 
@@ -104,7 +129,8 @@ def decode(
     LocalizerError
         If the maps do not fit the frames.
     """
-    _check(maps, frame, shape)
+    background_channel = BACKGROUND_CHANNEL if depth is None else AXIAL_BACKGROUND_CHANNEL
+    _check(maps, frame, shape, background_channel)
     # One compiled version for all: arrays of an engine may or may not be writeable.
     maps = np.ascontiguousarray(maps, dtype=np.float32).view()
     maps.flags.writeable = False
@@ -123,6 +149,7 @@ def decode(
             _logit(settings.split_probability),
             settings.min_probability,
             settings.merge_px,
+            background_channel,
             rows,
         )
         if n > capacity:
@@ -133,43 +160,50 @@ def decode(
         k += 1
     if not parts:
         return Localizations.empty()
-    return _table(np.concatenate(parts), np.concatenate(frames), pixel_nm, excess_noise, settings)
+    rows, numbers = np.concatenate(parts), np.concatenate(frames)
+    columns = _columns(rows, pixel_nm, excess_noise, settings)
+    if depth is not None:
+        scale_z = np.interp(rows[:, CROWD], CROWD_KNOTS, settings.std_scale_z) * depth.half_nm
+        columns["z_nm"] = depth.middle_nm + depth.half_nm * rows[:, Z]
+        columns["std_z_nm"] = rows[:, OUT_STD_Z] * scale_z
+    return Localizations.from_columns({"frame": numbers, **columns}).take(_sure(rows, settings))
 
 
-def _table(
-    rows: F32,
-    frame: NDArray[np.int64],
-    pixel_nm: float,
-    excess_noise: float,
-    settings: DecodeSettings,
-) -> Localizations:
+def _sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
+    """Return which rows are not vague, or probable all the same."""
+    std_px = np.maximum(rows[:, OUT_STD_X], rows[:, OUT_STD_Y]) * _std_scale(rows, settings)
+    probable = rows[:, PROBABILITY] > settings.vague_probability
+    return np.asarray((std_px <= settings.vague_std_px) | probable)
+
+
+def _std_scale(rows: F32, settings: DecodeSettings) -> NDArray[np.float64]:
+    return np.interp(rows[:, CROWD], CROWD_KNOTS, settings.std_scale)
+
+
+def _columns(
+    rows: F32, pixel_nm: float, excess_noise: float, settings: DecodeSettings
+) -> dict[str, NDArray[Any]]:
     light = excess_noise * settings.photons_scale
-    crowd = np.minimum(rows[:, CROWD], MOST_CROWDED)
-    std_scale = settings.std_scale + settings.std_scale_crowd * crowd
-    std_px = np.maximum(rows[:, OUT_STD_X], rows[:, OUT_STD_Y]) * std_scale
-    sure = (std_px <= settings.vague_std_px) | (rows[:, PROBABILITY] > settings.vague_probability)
-    std_nm = pixel_nm * std_scale
-    table = Localizations.from_columns(
-        {
-            "frame": frame,
-            "x_nm": rows[:, X] * pixel_nm,
-            "y_nm": rows[:, Y] * pixel_nm,
-            "photons": rows[:, PHOTONS] * light,
-            "background": rows[:, BACKGROUND] * excess_noise,
-            "std_x_nm": rows[:, OUT_STD_X] * std_nm,
-            "std_y_nm": rows[:, OUT_STD_Y] * std_nm,
-            "std_photons": rows[:, OUT_STD_PHOTONS] * light * settings.std_scale_photons,
-            "probability": rows[:, PROBABILITY],
-        }
-    )
-    return table.take(sure)
+    std_nm = pixel_nm * _std_scale(rows, settings)
+    return {
+        "x_nm": rows[:, X] * pixel_nm,
+        "y_nm": rows[:, Y] * pixel_nm,
+        "photons": rows[:, PHOTONS] * light,
+        "background": rows[:, BACKGROUND] * excess_noise,
+        "std_x_nm": rows[:, OUT_STD_X] * std_nm,
+        "std_y_nm": rows[:, OUT_STD_Y] * std_nm,
+        "std_photons": rows[:, OUT_STD_PHOTONS] * light * settings.std_scale_photons,
+        "probability": rows[:, PROBABILITY],
+    }
 
 
-def _check(maps: F32, frame: NDArray[np.int64], shape: tuple[int, int]) -> None:
-    if maps.ndim != 4 or maps.shape[1] <= BACKGROUND_CHANNEL or len(maps) != len(frame):
+def _check(
+    maps: F32, frame: NDArray[np.int64], shape: tuple[int, int], background_channel: int
+) -> None:
+    if maps.ndim != 4 or maps.shape[1] <= background_channel or len(maps) != len(frame):
         raise LocalizerError(
             f"maps of shape {maps.shape} for {len(frame)} frames; they must be (frames, more than "
-            f"{BACKGROUND_CHANNEL} channels, rows / 2, columns / 2)"
+            f"{background_channel} channels, rows / 2, columns / 2)"
         )
     if 2 * maps.shape[2] < shape[0] or 2 * maps.shape[3] < shape[1]:
         raise LocalizerError(
@@ -220,13 +254,21 @@ def _std(raw: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _write_row(maps: F32, k: int, row: int, column: int, probability: float, out: F32) -> None:
+def _write_row(
+    maps: F32,
+    k: int,
+    row: int,
+    column: int,
+    probability: float,
+    background_channel: int,
+    out: F32,
+) -> None:
     photons = PHOTONS_UNIT * math.exp(min(max(_slot(maps, k, LIGHT, row, column), -5.0), 5.0))
     out[X] = column + math.tanh(_slot(maps, k, DX, row, column))
     out[Y] = row + math.tanh(_slot(maps, k, DY, row, column))
     out[PHOTONS] = photons
     log_background = BACKGROUND_SCALE * np.float64(
-        maps[k, BACKGROUND_CHANNEL, row >> 1, column >> 1]
+        maps[k, background_channel, row >> 1, column >> 1]
     )
     out[BACKGROUND] = math.exp(min(max(log_background, -10.0), 12.0))
     out[OUT_STD_X] = _std(_slot(maps, k, STD_X, row, column))
@@ -235,6 +277,9 @@ def _write_row(maps: F32, k: int, row: int, column: int, probability: float, out
     out[PROBABILITY] = probability
     around = _expected_emitters(maps, k, row, column, CROWD_REACH_PX)
     out[CROWD] = max(around - _expected_emitters(maps, k, row, column, 1), 0.0)
+    if background_channel == AXIAL_BACKGROUND_CHANNEL:
+        out[Z] = Z_REACH * math.tanh(_slot(maps, k, HEIGHT, row, column))
+        out[OUT_STD_Z] = _std(_slot(maps, k, STD_HEIGHT, row, column))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -247,6 +292,7 @@ def _decode_frame(
     split_logit: float,
     min_probability: float,
     merge_px: float,
+    background_channel: int,
     rows: F32,
 ) -> int:
     """Write the rows of one frame; return how many, or how many there may be if too many."""
@@ -268,7 +314,7 @@ def _decode_frame(
             if not probability > min_probability:
                 continue
             if n < capacity:
-                _write_row(maps, k, row, column, probability, rows[n])
+                _write_row(maps, k, row, column, probability, background_channel, rows[n])
             n += 1
     if n > capacity:
         return n

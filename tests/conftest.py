@@ -123,6 +123,7 @@ def quick_settings(tmp_path: Path) -> Callable[..., RunSettings]:
                 f"results.out={tmp_path.as_posix()}",
                 "results.name=run",
                 "psf.sigma_nm=130",
+                "localizer.name=gaussian-mle",
                 "analysis.process=false",
                 "analysis.when_behind=wait",
                 "stream.address=tcp://127.0.0.1:*",

@@ -29,6 +29,23 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(
     assert settings.camera.e_per_adu is None
 
 
+def test_of_several_files_later_ones_win_and_earlier_ones_stay_where_they_are_silent(
+    tmp_path: Path,
+) -> None:
+    texts = {
+        "camera.toml": "[camera]\npixel_nm = 108\noffset_adu = 400\n",
+        "rig.toml": "[camera]\npixel_nm = 65\n[psf]\nsigma_nm = 130\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    settings = load([tmp_path / name for name in texts], ["psf.sigma_nm=120"])
+
+    assert settings.camera.pixel_nm == 65
+    assert settings.camera.offset_adu == 400
+    assert settings.psf.sigma_nm == 120
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

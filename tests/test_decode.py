@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm.decode import BACKGROUND_CHANNEL, DecodeSettings, decode
+from rtsmlm.decode import (
+    AXIAL_BACKGROUND_CHANNEL,
+    BACKGROUND_CHANNEL,
+    CROWD_KNOTS,
+    DecodeSettings,
+    DepthRange,
+    decode,
+)
 from rtsmlm.errors import LocalizerError
 from rtsmlm.localizations import F32, Localizations
 
@@ -147,7 +154,8 @@ def test_crowds_widen_the_stated_error_as_calibrated() -> None:
     set_slot(maps, 0, 8, 11, p=0.999, x=11.0, y=8.0)
     set_slot(maps, 0, 24, 32, p=0.999, x=32.0, y=24.0)
 
-    locs = locs_of(maps, settings=DecodeSettings(std_scale=1.2, std_scale_crowd=0.5))
+    factors = (1.2, 1.2, 1.2, 1.7, 1.7, 1.7)
+    locs = locs_of(maps, settings=DecodeSettings(std_scale=factors))
 
     assert locs.std_x_nm == pytest.approx([17.0, 17.0, 12.0], rel=1e-2)
 
@@ -196,3 +204,33 @@ def test_maps_that_do_not_fit_the_frames_are_refused() -> None:
         decode(dark_maps(2), np.arange(3), shape=SHAPE, pixel_nm=100.0)
     with pytest.raises(LocalizerError, match="min_probability"):
         DecodeSettings(min_probability=0.0)
+
+
+def test_heights_are_counted_from_the_middle_of_the_range_in_half_ranges() -> None:
+    maps = np.zeros((1, 40, 16, 20), dtype=np.float32)
+    maps[:, :4] = DARK
+    set_slot(maps, 0, 8, 10, p=0.97, x=10.2, y=8.1)
+    maps[0, AXIAL_BACKGROUND_CHANNEL] = math.log(9.0) / 3.0
+    maps[0, 28, 4, 5] = math.atanh(0.5 / 1.25)
+    maps[0, 32, 4, 5] = math.log(0.05) + 2.0
+
+    locs = locs_of(maps, depth=DepthRange(middle_nm=50.0, half_nm=600.0))
+
+    assert locs.z_nm[0] == pytest.approx(350.0, abs=0.05)
+    assert locs.std_z_nm[0] == pytest.approx(30.0, rel=1e-4)
+    assert locs.background[0] == pytest.approx(9.0, rel=1e-4)
+    assert np.isnan(locs_of(dark_with_one()).std_z_nm[0]), "a round PSF tells no height"
+
+
+def dark_with_one() -> F32:
+    maps = dark_maps()
+    set_slot(maps, 0, 8, 10, p=0.97, x=10.2, y=8.1)
+    return maps
+
+
+def test_factors_on_stated_errors_are_one_for_each_knot() -> None:
+    with pytest.raises(LocalizerError, match=r"std_scale has 1 factors"):
+        DecodeSettings(std_scale=(1.0,))
+    doubled = DecodeSettings(std_scale=(2.0,) * len(CROWD_KNOTS))
+
+    assert locs_of(dark_with_one(), settings=doubled).std_x_nm[0] == pytest.approx(20.0, rel=1e-4)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.analysis.calibrate_beads import BeadWidths, known_median, plane_z_nm
-from rtsmlm.analysis.calibrate_curves import WidthCurves, fit_curve
+from rtsmlm.analysis.calibrate_curves import fit_curve
 from rtsmlm.analysis.calibrate_widths import F64
 from rtsmlm.errors import CalibrationError
+from rtsmlm.width_curves import WidthCurves
 
 # Out to so many times the width in focus an astigmatic spot is used.
 DEFOCUS_RATIO = 3.2

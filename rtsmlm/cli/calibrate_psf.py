@@ -25,6 +25,7 @@ from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movie import Movie
 from rtsmlm.files.movies import open_movie
 from rtsmlm.localizations import F32
+from rtsmlm.width_curves import WidthCurves
 
 BATCH_BYTES = 16_000_000
 MAX_FRAMES = 50
@@ -223,36 +224,44 @@ def _report_astigmatic(
     rows.add_row("z = 0, from the first plane", f"{result.zero_nm:.0f} nm")
     rows.add_row("error of z on these beads", f"{result.residual_nm:.1f} nm rms")
     rows.add_row("error of z on beads held out", f"{result.held_out_nm:.1f} nm rms")
-    text = (
-        "# Measured by rtsmlm calibrate psf --astigmatic. No localizer reads it yet: it is the "
-        "input for\n# training and running a network for 3D.\n"
-        "# sigma(z) = sigma0_nm * sqrt(1 + u^2 + cubic * u^3 + quartic * u^4), "
-        "u = (z - focus_nm) / depth_nm:\n"
-        "# the standard deviation of the pixel-integrated Gaussian in nm. z is 0 where both "
-        "widths are equal,\n# positive away from the objective.\n"
-    )
-    text += tomli_w.dumps({"astigmatism": astigmatism_table(result, widths)})
+    text = astigmatism_text(result, widths)
     _write(out, "psf_astigmatic.toml", text, _curves_plot(result, widths, z_step_nm))
     console.print(rows)
     for note in result.notes:
         warn(note)
     console.print(f"results  {escape(str(out))}")
-    console.print("use      psf_astigmatic.toml describes this PSF for a 3D network")
+    file = escape(str(out / "psf_astigmatic.toml"))
+    console.print(
+        f"use      rtsmlm reconstruct MOVIE -c {file} --set localizer.name=astigmatic-mle\n"
+        "         or copy the section into rig.toml",
+        soft_wrap=True,
+    )
 
 
-def astigmatism_table(result: Astigmatism, widths: BeadWidths) -> dict[str, Any]:
-    """Return the astigmatic calibration as plain data for TOML."""
+def astigmatism_text(result: Astigmatism, widths: BeadWidths) -> str:
+    """Return the astigmatic calibration as run configuration, with how it was made in comments."""
+    lines = [
+        "Measured by rtsmlm calibrate psf --astigmatic.",
+        f"Beads: {len(result.bead_shift_nm)}, in boxes of {widths.box_px} pixels of "
+        f"{widths.pixel_nm:g} nm.",
+        f"Error of z: {result.residual_nm:.1f} nm rms on these beads, {result.held_out_nm:.1f} nm "
+        "on beads held out.",
+        "Widths are standard deviations of the pixel-integrated Gaussian, with "
+        "u = (z - focus_nm) / depth_nm:",
+        "sigma(z) = sigma0_nm * sqrt(1 + u^2 + cubic * u^3 + quartic * u^4).",
+        "z is 0 where both widths are equal, positive away from the objective.",
+    ]
+    comment = "".join(f"# {line}\n" for line in lines)
+    return comment + tomli_w.dumps({"psf": {"astigmatism": astigmatism_table(result.curves)}})
+
+
+def astigmatism_table(curves: WidthCurves) -> dict[str, Any]:
+    """Return the curves as the setting `psf.astigmatism`."""
     table: dict[str, Any] = {
-        "pixel_nm": widths.pixel_nm,
-        "box_px": widths.box_px,
-        "z_min_nm": round(result.curves.z_min_nm, 1),
-        "z_max_nm": round(result.curves.z_max_nm, 1),
-        "beads": len(result.bead_shift_nm),
-        "residual_z_nm": round(result.residual_nm, 2),
+        "z_min_nm": round(curves.z_min_nm, 1),
+        "z_max_nm": round(curves.z_max_nm, 1),
     }
-    if np.isfinite(result.held_out_nm):
-        table["held_out_z_nm"] = round(result.held_out_nm, 2)
-    for name, curve in (("x", result.curves.x), ("y", result.curves.y)):
+    for name, curve in (("x", curves.x), ("y", curves.y)):
         table[name] = {
             "sigma0_nm": round(curve.sigma0_nm, 3),
             "focus_nm": round(curve.focus_nm, 3),

@@ -30,6 +30,12 @@ def live(
         Path | None,
         typer.Argument(help="Run configuration (TOML); none takes the packaged demo."),
     ] = None,
+    further: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config", "-c", help="Run configuration (TOML). May be repeated: later files win."
+        ),
+    ] = None,
     headless: Annotated[bool, typer.Option(help="Never open a window.")] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
@@ -47,7 +53,8 @@ def live(
 
     Without CONFIG a simulated microscope is used, so that everything can be tried at once.
     """
-    settings = load(config or Path("demo.toml"), overrides(set_, frames, seconds, export))
+    files = [*([config] if config else []), *(further or [])]
+    settings = load(files or Path("demo.toml"), overrides(set_, frames, seconds, export))
     folder = run_folder(settings, out)
     with stop_on_signal() as request:
         camera = open_camera(settings)

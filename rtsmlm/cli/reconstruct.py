@@ -31,7 +31,10 @@ def reconstruct(
         ),
     ],
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Run configuration (TOML).")
+        list[Path] | None,
+        typer.Option(
+            "--config", "-c", help="Run configuration (TOML). May be repeated: later files win."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
     export: Annotated[

@@ -17,10 +17,11 @@ from rtsmlm.decode import decode
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.models.inputs import condition_vector, context_of, pad_frames, padded_maps
+from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest, weights_folder
 from rtsmlm.models.refine import Refiner
 from rtsmlm.protocols import ALL
+from rtsmlm.width_curves import WidthCurves
 
 # A backlog is worked off eight frames at a time; more do not go faster and wait longer.
 _BACKLOG_FRAMES = 8
@@ -36,7 +37,9 @@ class OpenVinoLocalizer:
     calibration
         Camera calibration; maps must have the shape of the frames.
     sigma_nm
-        Standard deviation of the PSF.
+        Standard deviation of a round PSF.
+    curves
+        Widths of an astigmatic PSF, for a model that takes one.
     precision
         bf16 or f32; by default bf16 where the processor computes in it.
     min_probability
@@ -61,18 +64,19 @@ class OpenVinoLocalizer:
         *,
         calibration: CameraCalibration,
         sigma_nm: float,
+        curves: WidthCurves | None = None,
         precision: str | None = None,
         min_probability: float | None = None,
         refine: bool = True,
     ) -> None:
         self._manifest = load_manifest(folder)
-        self._manifest.check_psf(sigma_nm, calibration)
+        self._psf = self._manifest.psf_input(sigma_nm, curves, calibration)
         self._calibration = calibration
         self._decode = self._manifest.decode.settings()
         if min_probability is not None:
             self._decode = replace(self._decode, min_probability=min_probability)
-        self._condition = condition_vector(sigma_nm / calibration.pixel_nm)
-        self._refiner = Refiner(calibration, sigma_nm) if refine else None
+        curves = None if self._psf.depth is None else curves
+        self._refiner = Refiner(calibration, sigma_nm, curves) if refine else None
         self._core = openvino.Core()
         self._model_path = folder / ONNX_NAME
         self.precision = precision or best_precision()
@@ -86,9 +90,12 @@ class OpenVinoLocalizer:
         return f"{self._manifest.name}, OpenVINO {self.precision}"
 
     def warm_up(self, shape: tuple[int, int]) -> None:
-        """Compile the network for frames of this shape."""
+        """Compile the network, the decoding and the fit for frames of this shape."""
+        dark = FrameBatch.from_pixels(np.full((_BACKLOG_FRAMES, *shape), 100, dtype=np.uint16))
         for n in (1, _BACKLOG_FRAMES):
-            self(FrameBatch.from_pixels(np.full((n, *shape), 100, dtype=np.uint16)))
+            self(dark.part(0, n))
+        if self._refiner is not None:
+            self._refiner.warm_up(dark)
 
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
         """Return the localizations of the target frames, by frame, then from top to bottom.
@@ -119,6 +126,7 @@ class OpenVinoLocalizer:
                 shape=batch.shape,
                 pixel_nm=self._calibration.pixel_nm,
                 excess_noise=self._calibration.excess_noise,
+                depth=self._psf.depth,
                 settings=self._decode,
             )
             if self._refiner is not None:
@@ -143,7 +151,7 @@ class OpenVinoLocalizer:
                     "photons_per_adu": gain,
                     "read_variance": variance,
                     "context": context,
-                    "condition": self._condition,
+                    "condition": self._psf.condition,
                 }
             )
         except RuntimeError as error:
@@ -160,7 +168,7 @@ class OpenVinoLocalizer:
                 "photons_per_adu": list(shape),
                 "read_variance": list(shape),
                 "context": [n, 2],
-                "condition": [1, 2],
+                "condition": list(self._psf.condition.shape),
             }
         )
         options = {
@@ -185,10 +193,25 @@ def open_flagship_2d(
     settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
 ) -> OpenVinoLocalizer:
     """Build the localizer of entry point `flagship-2d`."""
+    return _open("flagship-2d", settings, calibration, sigma_nm)
+
+
+def open_flagship_astig(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> OpenVinoLocalizer:
+    """Build the localizer of entry point `flagship-astig`."""
+    return _open("flagship-astig", settings, calibration, sigma_nm)
+
+
+def _open(
+    name: str, settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> OpenVinoLocalizer:
+    astigmatism = settings.psf.astigmatism
     return OpenVinoLocalizer(
-        weights_folder("flagship-2d"),
+        weights_folder(name),
         calibration=calibration,
         sigma_nm=sigma_nm,
+        curves=None if astigmatism is None else astigmatism.curves(),
         min_probability=settings.localizer.min_probability,
         refine=settings.localizer.refine,
     )

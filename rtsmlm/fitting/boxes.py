@@ -1,6 +1,6 @@
 """The square of pixels around each candidate, and the table that every fit fills.
 
-Both fits take boxes and give rows of the same columns, so that the localizer does not care which
+All fits take boxes and give rows of the same columns, so that the localizer does not care which
 of them it runs.
 """
 
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
+from rtsmlm.width_curves import WidthCurves
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
-# Columns of a fit table; positions are in pixels from the centre of the box's first pixel.
-X, Y, PHOTONS, BACKGROUND, SIGMA, STD_X, STD_Y, STD_PHOTONS, CHI2, STATUS = range(10)
-N_COLUMNS = 10
+# Columns of a fit table; positions are in pixels from the centre of the box's first pixel, z in nm.
+X, Y, PHOTONS, BACKGROUND, SIGMA, STD_X, STD_Y, STD_PHOTONS, CHI2, STATUS, Z, STD_Z = range(12)
+N_COLUMNS = 12
 
 # What `STATUS` holds.
 CONVERGED = 0.0
@@ -28,6 +29,7 @@ NOT_CONVERGED = 1.0
 ESCAPED = 2.0
 SINGULAR = 3.0
 SPIKE = 4.0
+OUT_OF_RANGE = 5.0
 
 # A fit that wanders further from the maximum than this has found something else.
 MAX_WANDER_PX = 2.0
@@ -38,9 +40,21 @@ def default_box_px(sigma_px: float) -> int:
     return max(7, 2 * math.ceil(3.0 * sigma_px) + 1)
 
 
+def astigmatic_box_px(curves: WidthCurves, pixel_nm: float) -> int:
+    """Return the side of the fitted box of an astigmatic spot, odd, 7 to 31 pixels.
+
+    Two and a half of the wider sigma to each side: a larger box would hold more neighbours, a
+    smaller one costs precision along z.
+    """
+    reach_px = max(2.5 * curves.wider_nm(), 3.0 * curves.mean_nm()) / pixel_nm
+    return min(max(7, 2 * math.ceil(reach_px) + 1), 31)
+
+
 def fit_table(n: int) -> F64:
-    """Return an empty table for the fits of `n` boxes."""
-    return np.zeros((n, N_COLUMNS), dtype=np.float64)
+    """Return an empty table for the fits of `n` boxes; fits without z leave it 0, its std NaN."""
+    rows = np.zeros((n, N_COLUMNS), dtype=np.float64)
+    rows[:, STD_Z] = np.nan
+    return rows
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

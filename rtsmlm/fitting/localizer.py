@@ -36,7 +36,7 @@ class _Plan(NamedTuple):
     filter: Filter
 
 
-class _SpotLocalizer:
+class SpotLocalizer:
     """Detection and selection; the fit is the subclass's."""
 
     _method = ""
@@ -230,16 +230,18 @@ class _SpotLocalizer:
                 "frame": frame,
                 "x_nm": rows[:, boxes.X] * pixel_nm,
                 "y_nm": rows[:, boxes.Y] * pixel_nm,
+                "z_nm": rows[:, boxes.Z],
                 "photons": rows[:, boxes.PHOTONS],
                 "background": rows[:, boxes.BACKGROUND],
                 "std_x_nm": rows[:, boxes.STD_X] * pixel_nm,
                 "std_y_nm": rows[:, boxes.STD_Y] * pixel_nm,
+                "std_z_nm": rows[:, boxes.STD_Z],
                 "std_photons": rows[:, boxes.STD_PHOTONS],
             }
         )
 
 
-class GaussianMleLocalizer(_SpotLocalizer):
+class GaussianMleLocalizer(SpotLocalizer):
     """Maximum likelihood fit of an integrated Gaussian of fixed or free width.
 
     Parameters
@@ -273,7 +275,7 @@ class GaussianMleLocalizer(_SpotLocalizer):
         )
 
 
-class EllipticalLsqLocalizer(_SpotLocalizer):
+class EllipticalLsqLocalizer(SpotLocalizer):
     """Weighted least squares fit of a rotated elliptical Gaussian; same parameters."""
 
     _method = "elliptical-lsq"

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 from rtsmlm.errors import LocalizerError
+from rtsmlm.width_curves import WidthCurves
 
 F64 = NDArray[np.float64]
 
@@ -158,10 +159,7 @@ def gaussian_crlb(
     mean = light * slopes[2] + b[:, None, None]
     if fit_sigma:
         slopes.append(light * (ey[:, :, None] * sex[:, None, :] + sey[:, :, None] * ex[:, None, :]))
-    jacobian = np.stack(slopes, axis=1).reshape(len(n), len(slopes), -1)
-    variance = np.broadcast_to(excess_noise * mean + read_variance, mean.shape)
-    weighted = jacobian / variance.reshape(len(n), 1, -1)
-    std = crlb(weighted @ jacobian.transpose(0, 2, 1))
+    std = _bounds(slopes, mean, read_variance, excess_noise)
     return GaussianCrlb(
         x_px=std[:, 0],
         y_px=std[:, 1],
@@ -169,6 +167,88 @@ def gaussian_crlb(
         background=std[:, 3],
         sigma_px=std[:, 4] if fit_sigma else np.full(len(n), np.nan),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AstigmaticCrlb:
+    """Smallest standard deviations of an astigmatic Gaussian spot, all of shape (n,)."""
+
+    x_px: F64
+    y_px: F64
+    z_nm: F64
+    photons: F64
+    background: F64
+    """In photons per pixel."""
+
+
+def astigmatic_crlb(
+    photons: ArrayLike,
+    background: ArrayLike,
+    z_nm: ArrayLike,
+    curves: WidthCurves,
+    *,
+    pixel_nm: float,
+    box_px: int,
+    x_px: ArrayLike | None = None,
+    y_px: ArrayLike | None = None,
+    read_variance: float | NDArray[np.floating] = 0.0,
+    excess_noise: float = 1.0,
+) -> AstigmaticCrlb:
+    """Return the CRLB of integrated Gaussian spots whose widths tell z.
+
+    Parameters
+    ----------
+    photons
+        Detected photons per spot, number or shape (n,).
+    background
+        Photons per pixel, number or shape (n,).
+    z_nm
+        z of each emitter, number or shape (n,).
+    curves
+        Widths along x and y against z.
+    pixel_nm
+        Camera pixel in the sample plane.
+    box_px, x_px, y_px, read_variance, excess_noise
+        As `gaussian_crlb` takes them.
+    """
+    middle = 0.5 * (box_px - 1)
+    parts = (photons, background, z_nm, middle if x_px is None else x_px)
+    n, b, z, x, y = (
+        np.asarray(part, dtype=np.float64)
+        for part in np.broadcast_arrays(
+            *(np.atleast_1d(part) for part in (*parts, middle if y_px is None else y_px))
+        )
+    )
+    ex, dex, sex = _row_integrals(x, curves.x.sigma_nm(z) / pixel_nm, box_px)
+    ey, dey, sey = _row_integrals(y, curves.y.sigma_nm(z) / pixel_nm, box_px)
+    zex = sex * (curves.x.slope(z) / pixel_nm)[:, None]
+    zey = sey * (curves.y.slope(z) / pixel_nm)[:, None]
+    light = n[:, None, None]
+    spot = ey[:, :, None] * ex[:, None, :]
+    slopes = [
+        light * ey[:, :, None] * dex[:, None, :],
+        light * dey[:, :, None] * ex[:, None, :],
+        light * (ey[:, :, None] * zex[:, None, :] + zey[:, :, None] * ex[:, None, :]),
+        spot,
+        np.ones_like(spot),
+    ]
+    mean = light * spot + b[:, None, None]
+    std = _bounds(slopes, mean, read_variance, excess_noise)
+    names = ("x_px", "y_px", "z_nm", "photons", "background")
+    return AstigmaticCrlb(**dict(zip(names, std.T, strict=True)))
+
+
+def _bounds(
+    slopes: list[F64],
+    mean: F64,
+    read_variance: float | NDArray[np.floating],
+    excess_noise: float,
+) -> F64:
+    """CRLB of each parameter, shape (n, p), from p derivatives of the mean, each (n, box, box)."""
+    jacobian = np.stack(slopes, axis=1).reshape(len(mean), len(slopes), -1)
+    variance = np.broadcast_to(excess_noise * mean + read_variance, mean.shape)
+    weighted = jacobian / variance.reshape(len(mean), 1, -1)
+    return crlb(weighted @ jacobian.transpose(0, 2, 1))
 
 
 def _row_integrals(center_px: F64, sigma_px: F64, n_px: int) -> tuple[F64, F64, F64]:

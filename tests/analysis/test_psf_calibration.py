@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,14 +13,17 @@ from typer.testing import CliRunner
 
 from rtsmlm.analysis.calibrate_astigmatic import calibrate_astigmatic
 from rtsmlm.analysis.calibrate_beads import Planes, find_beads, measure_beads
-from rtsmlm.analysis.calibrate_curves import WidthCurve, WidthCurves, fit_curve
+from rtsmlm.analysis.calibrate_curves import fit_curve
 from rtsmlm.analysis.calibrate_widths import SIGMA_X, SIGMA_Y, fit_widths
 from rtsmlm.analysis.psf_calibration import calibrate_focus, calibrate_in_focus
+from rtsmlm.cli import app as whole_app
 from rtsmlm.cli.calibrate import app
 from rtsmlm.config import load
 from rtsmlm.errors import CalibrationError, ConfigError
+from rtsmlm.files.tables import read_table
 from rtsmlm.fitting.psf_width import estimate_sigma_px
 from rtsmlm.localizations import F32
+from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 PIXEL_NM = 100.0
 SHAPE = (96, 120)
@@ -301,11 +303,57 @@ def test_the_command_writes_astigmatic_curves_for_several_stacks_in_a_file(
     result = CliRunner().invoke(app, ["psf", str(movie), *options, "--out", str(tmp_path)])
 
     assert result.exception is None, result.output
-    table = tomllib.loads((tmp_path / "psf_astigmatic.toml").read_text())["astigmatism"]
-    assert table["beads"] == 2 * len(PLACES)
-    separation = table["y"]["focus_nm"] - table["x"]["focus_nm"]
+    path = tmp_path / "psf_astigmatic.toml"
+    astigmatism = load(path).psf.astigmatism
+    assert astigmatism is not None
+    curves = astigmatism.curves()
+    separation = curves.y.focus_nm - curves.x.focus_nm
     assert separation == pytest.approx(Y_CURVE.focus_nm - X_CURVE.focus_nm, abs=20)
-    assert table["z_min_nm"] < 0 < table["z_max_nm"]
+    assert curves.z_min_nm < 0 < curves.z_max_nm
+    assert curves.crossing_nm() == pytest.approx(0.0, abs=1)
+    text = path.read_text(encoding="utf-8")
+    assert f"# Beads: {2 * len(PLACES)}, in boxes of" in text
+    assert "astigmatic-mle" in result.output
+
+
+def test_the_file_that_the_command_writes_localizes_a_movie_in_three_dimensions(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    z_nm = np.arange(-600.0, 601.0, 50.0)
+    movie = write_movie(tmp_path / "beads.tif", stack(z_nm, X_CURVE, Y_CURVE, rng))
+    camera = tmp_path / "camera.toml"
+    camera.write_text("[camera]\npixel_nm = 100\noffset_adu = 100\n", encoding="utf-8")
+    run, configuration = CliRunner().invoke, ["-c", str(camera), "-c"]
+    options = ["--z-step-nm", "50", "--astigmatic", "-c", str(camera), "--out", str(tmp_path)]
+    calibrated = run(whole_app, ["calibrate", "psf", str(movie), *options])
+    assert calibrated.exception is None, calibrated.output
+    overrides = ["--set", "localizer.name=astigmatic-mle", "--set", "psf.sigma_nm=150"]
+
+    result = run(
+        whole_app,
+        [
+            *("reconstruct", str(movie), *configuration, str(tmp_path / "psf_astigmatic.toml")),
+            *(*overrides, "--out", str(tmp_path / "run")),
+        ],
+    )
+
+    assert result.exception is None, result.output
+    locs = read_table(tmp_path / "run").localizations
+    zero = WidthCurves(x=X_CURVE, y=Y_CURVE, z_min_nm=-500.0, z_max_nm=500.0).crossing_nm()
+    stage_nm = z_nm[locs.frame] - zero
+    inside = np.abs(stage_nm) < 400
+    assert np.count_nonzero(inside) == pytest.approx(17 * len(PLACES), abs=8)
+    # A bead of 20 000 photons gives z to 5 nm; the rest is the error of the curves.
+    assert np.std((locs.z_nm - stage_nm)[inside]) < 15
+    assert abs(np.median((locs.z_nm - stage_nm)[inside])) < 15
+
+
+def test_the_slope_of_a_curve_is_that_of_its_widths() -> None:
+    z_nm = np.linspace(-600.0, 600.0, 25)
+
+    slope = (X_CURVE.sigma_nm(z_nm + 0.5) - X_CURVE.sigma_nm(z_nm - 0.5)) / 1.0
+
+    np.testing.assert_allclose(X_CURVE.slope(z_nm), slope, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,18 @@ def make_boxes(rng: np.random.Generator) -> Callable[..., Boxes]:
     """Return a function that makes boxes of one emitter each, anywhere in the middle pixel."""
 
     def make(
-        n: int, photons: float, background: float, sigma_px: float, box_px: int, camera: str
+        n: int,
+        photons: float,
+        background: float,
+        sigma_px: float | tuple[float, float],
+        box_px: int,
+        camera: str,
     ) -> Boxes:
+        sigma_x_px, sigma_y_px = np.broadcast_to(sigma_px, 2)
         middle = (box_px - 1) / 2
         x_px, y_px = middle + rng.uniform(-0.5, 0.5, (2, n))
-        along_x = _integrals(x_px, sigma_px, box_px)[:, None, :]
-        along_y = _integrals(y_px, sigma_px, box_px)[:, :, None]
+        along_x = _integrals(x_px, sigma_x_px, box_px)[:, None, :]
+        along_y = _integrals(y_px, sigma_y_px, box_px)[:, :, None]
         mean = photons * along_x * along_y + background
         variance = np.zeros(mean.shape)
         if camera == "poisson":

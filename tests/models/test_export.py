@@ -18,10 +18,12 @@ from rtsmlm.localizations import F32  # noqa: E402
 from rtsmlm.models.export import build_onnx  # noqa: E402
 from rtsmlm.models.inference import TorchLocalizer  # noqa: E402
 from rtsmlm.models.inputs import (  # noqa: E402
-    condition_vector,
+    PsfInput,
+    astigmatic_psf,
     context_of,
     pad_frames,
     padded_maps,
+    round_psf,
 )
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest  # noqa: E402
 from rtsmlm.models.network import SIZES, FlagshipNetwork  # noqa: E402
@@ -29,14 +31,24 @@ from rtsmlm.models.packaging import export_model  # noqa: E402
 from rtsmlm.models.ranges import SimulationRanges  # noqa: E402
 from rtsmlm.models.recipe import Recipe, TrainingSection  # noqa: E402
 from rtsmlm.models.training import Trainer  # noqa: E402
+from rtsmlm.width_curves import WidthCurve, WidthCurves  # noqa: E402
 
 SIGMA_NM = 120.0
 
 
-@pytest.fixture
-def network() -> FlagshipNetwork:
+CURVES = WidthCurves(
+    x=WidthCurve(sigma0_nm=130.0, focus_nm=200.0, depth_nm=400.0),
+    y=WidthCurve(sigma0_nm=125.0, focus_nm=-220.0, depth_nm=420.0, quartic=0.1),
+    z_min_nm=-600.0,
+    z_max_nm=600.0,
+)
+PSFS = {"S+": round_psf(SIGMA_NM / 100.0), "S+ z": astigmatic_psf(CURVES, 100.0)}
+
+
+@pytest.fixture(params=["S+", "S+ z"])
+def network(request: pytest.FixtureRequest) -> FlagshipNetwork:
     torch.manual_seed(0)
-    network = FlagshipNetwork(SIZES["S+"])
+    network = FlagshipNetwork(SIZES[request.param])
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.03 * torch.randn_like(parameter))
@@ -59,7 +71,11 @@ def calibration(rng: np.random.Generator) -> CameraCalibration:
     )
 
 
-def feed_of(batch: FrameBatch, calibration: CameraCalibration) -> dict[str, Any]:
+def psf_of(network: FlagshipNetwork) -> PsfInput:
+    return PSFS["S+ z" if network.settings.axial else "S+"]
+
+
+def feed_of(batch: FrameBatch, calibration: CameraCalibration, psf: PsfInput) -> dict[str, Any]:
     offset, gain, variance = padded_maps(calibration, batch.shape)
     frames = pad_frames(batch.pixels)
     return {
@@ -68,7 +84,7 @@ def feed_of(batch: FrameBatch, calibration: CameraCalibration) -> dict[str, Any]
         "photons_per_adu": gain,
         "read_variance": variance,
         "context": context_of(batch.index),
-        "condition": condition_vector(SIGMA_NM / calibration.pixel_nm),
+        "condition": psf.condition,
     }
 
 
@@ -96,10 +112,11 @@ def test_engines_agree_with_torch(
     batch: FrameBatch,
     calibration: CameraCalibration,
 ) -> None:
-    reference = TorchLocalizer(network, calibration=calibration, sigma_nm=SIGMA_NM).maps(batch)
+    psf = psf_of(network)
+    reference = TorchLocalizer(network, calibration=calibration, psf=psf).maps(batch)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
 
-    maps = run(build_onnx(weights), feed_of(batch, calibration))
+    maps = run(build_onnx(weights), feed_of(batch, calibration, psf))
 
     assert np.abs(reference).max() > 0.5
     # 1e-4 of an offset is 0.01 nm at a pixel of 100 nm, 1e-4 of log(photons) is 0.01 %.
@@ -115,7 +132,7 @@ def test_the_model_of_a_fixed_shape_states_it(network: FlagshipNetwork) -> None:
     assert [axis.dim_value for axis in frames.shape.dim] == [6, 64, 48]
     assert frames.elem_type == onnx.TensorProto.FLOAT
     maps = model.graph.output[0].type.tensor_type.shape
-    assert [axis.dim_value for axis in maps.dim] == [4, 32, 32, 24]
+    assert [axis.dim_value for axis in maps.dim] == [4, network.settings.channels, 32, 24]
 
 
 def test_frames_beside_a_gap_have_no_neighbour_there() -> None:
@@ -134,12 +151,10 @@ def test_the_light_of_an_emccd_is_halved_for_the_network() -> None:
     assert variance[0, 0] == pytest.approx((74.4 / 300.0) ** 2 / 4.0)
 
 
-def test_a_packaged_model_is_checked_against_its_manifest(
-    tmp_path: Path, network: FlagshipNetwork
-) -> None:
+def test_a_packaged_model_is_checked_against_its_manifest(tmp_path: Path) -> None:
     recipe = Recipe(
         simulation=SimulationRanges(computed_fraction=0.0),
-        training=TrainingSection(hours=None, steps=1, batch_windows=1),
+        training=TrainingSection(steps=1, batch_windows=1),
     )
     trainer = Trainer(recipe, tmp_path / "train")
     trainer.run(Event())

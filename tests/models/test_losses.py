@@ -1,6 +1,7 @@
 """The loss prefers the truth."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,3 +102,23 @@ def test_the_gradient_is_finite_for_saturated_maps() -> None:
     flagship_loss(maps, targets_of(), LossWeights()).total.backward()
 
     assert bool(torch.isfinite(maps.grad).all())
+
+
+def test_depth_is_asked_for_where_the_psf_tells_it() -> None:
+    heights = torch.tensor([0.4, -0.7])
+    targets = replace(targets_of(), z=heights)
+
+    def maps(shift: float) -> Any:
+        axial = torch.zeros(1, 40, SIDE // 2, SIDE // 2)
+        planar = maps_of()
+        axial[:, :28] = planar[:, :28]
+        axial[:, 36] = planar[:, 28]
+        for (x, y, _), height in zip(EMITTERS, heights, strict=True):
+            row, column = round(y), round(x)
+            slot = 2 * (row % 2) + column % 2
+            axial[0, 28 + slot, row // 2, column // 2] = math.atanh((float(height) + shift) / 1.25)
+            axial[0, 32 + slot, row // 2, column // 2] = math.log(0.1) + 2.0
+        return axial
+
+    assert total(maps(0.2), targets) > total(maps(0.0), targets) + 0.5
+    assert total(maps(-0.2), targets) > total(maps(0.0), targets) + 0.5

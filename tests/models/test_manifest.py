@@ -1,12 +1,13 @@
 """The manifest: refuses what does not fit, and weights that are not its own. Needs no torch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
-from rtsmlm.models.inputs import condition_vector
+from rtsmlm.models.inputs import round_psf
 from rtsmlm.models.manifest import (
     ChannelEntry,
     Manifest,
@@ -18,6 +19,7 @@ from rtsmlm.models.manifest import (
     save_manifest,
     weights_folder,
 )
+from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 
 @pytest.fixture
@@ -76,9 +78,33 @@ def test_a_file_outside_the_folder_cannot_be_named(folder: Path) -> None:
 def test_a_psf_that_the_model_never_saw_is_refused_with_its_width_in_pixels(folder: Path) -> None:
     manifest = load_manifest(folder)
 
-    manifest.check_psf(130.0, CameraCalibration(pixel_nm=100.0))
+    manifest.psf_input(130.0, None, CameraCalibration(pixel_nm=100.0))
     with pytest.raises(CalibrationError, match=r"3\.25 px"):
-        manifest.check_psf(130.0, CameraCalibration(pixel_nm=40.0))
+        manifest.psf_input(130.0, None, CameraCalibration(pixel_nm=40.0))
+
+
+def test_a_model_for_astigmatic_psfs_asks_for_the_curves_and_checks_them(folder: Path) -> None:
+    manifest = load_manifest(folder)
+    valid = manifest.valid.model_copy(update={"widest_px": 4.0})
+    manifest = manifest.model_copy(update={"psf": "astigmatic", "valid": valid})
+    calibration = CameraCalibration(pixel_nm=100.0)
+    curve = WidthCurve(sigma0_nm=130.0, focus_nm=200.0, depth_nm=400.0)
+
+    def curves(reach_nm: float, sigma0_nm: float = 130.0) -> WidthCurves:
+        x = replace(curve, sigma0_nm=sigma0_nm)
+        return WidthCurves(
+            x=x, y=replace(x, focus_nm=-200.0), z_min_nm=-reach_nm, z_max_nm=reach_nm
+        )
+
+    told = manifest.psf_input(130.0, curves(600.0), calibration)
+    assert told.depth is not None
+    assert told.depth.half_nm == 600.0
+    with pytest.raises(CalibrationError, match="--astigmatic"):
+        manifest.psf_input(130.0, None, calibration)
+    with pytest.raises(CalibrationError, match=r"0\.60 px"):
+        manifest.psf_input(130.0, curves(600.0, 60.0), calibration)
+    with pytest.raises(CalibrationError, match="z_max_nm"):
+        manifest.psf_input(130.0, curves(1200.0), calibration)
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "../weights", ""])
@@ -88,5 +114,5 @@ def test_a_model_that_does_not_ship_is_refused(name: str) -> None:
 
 
 def test_an_unknown_psf_is_told_apart_from_one_of_the_reference_width() -> None:
-    assert condition_vector(None).tolist() == [[0.0, 0.0]]
-    assert condition_vector(1.3).tolist() == [[0.0, 1.0]]
+    assert round_psf(None).condition.tolist() == [[0.0, 0.0]]
+    assert round_psf(1.3).condition.tolist() == [[0.0, 1.0]]

@@ -15,14 +15,14 @@ from rtsmlm.models.psf_bank import (  # noqa: E402
     make_bank,
     render_from_bank,
 )
-from rtsmlm.models.ranges import SimulationRanges  # noqa: E402
+from rtsmlm.models.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
 from rtsmlm.models.simulation import simulate  # noqa: E402
 from rtsmlm.physics.psf import TablePsf  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def bank() -> PsfBank:
-    return make_bank(2, 0, (0.8, 2.4))
+    return make_bank(SimulationRanges(computed_psfs=2), 0)
 
 
 def emitters_of(x: list[float], y: list[float], u: list[float], photons: float) -> Emitters:
@@ -76,3 +76,35 @@ def test_a_bank_changes_part_of_the_windows(bank: PsfBank) -> None:
 
     assert bool(torch.isfinite(windows(bank)).all())
     assert not torch.equal(windows(bank), windows(None))
+
+
+@pytest.fixture(scope="module")
+def astigmatic() -> PsfBank:
+    ranges = SimulationRanges(astigmatism=AstigmatismRanges(), computed_psfs=3)
+    return make_bank(ranges, 1)
+
+
+def test_astigmatic_psfs_are_told_by_widths_that_cross_in_the_middle_of_the_range(
+    astigmatic: PsfBank,
+) -> None:
+    along_x, along_y = astigmatic.condition[:, :5], astigmatic.condition[:, 5:10]
+
+    assert (along_x[:, 2] - along_y[:, 2]).abs().max().item() < 0.05
+    ends = (along_x - along_y)[:, [0, 4]]
+    assert bool((ends[:, 0] * ends[:, 1] < 0).all()), "wide along x at one end, along y at the other"
+    assert bool((astigmatic.condition[:, 10] == 1.0).all())
+
+
+def test_an_emitter_at_the_end_of_the_range_is_as_wide_as_the_network_is_told(
+    astigmatic: PsfBank,
+) -> None:
+    image = render_from_bank(astigmatic, torch.tensor([0]), emitters_of([32], [32], [1], 1e4), 64)
+    spot = image[0, 1, 22:43, 22:43]
+    profile = spot.sum(dim=0) if astigmatic.condition[0, 4] > 0.4 else spot.sum(dim=1)
+
+    half = (profile > 0.5 * profile.max()).sum().item()
+
+    wide = 1.3 * float(torch.exp(astigmatic.condition[0, [4, 9]].max()))
+    # A defocused spot is flatter than a Gaussian: its full width at half maximum only roughly
+    # stands for 2.355 standard deviations.
+    assert half == pytest.approx(2.355 * wide, rel=0.35)

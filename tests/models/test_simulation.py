@@ -7,13 +7,24 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
-from rtsmlm.models.emitters import Draw, Emitters, draw_emitters  # noqa: E402
-from rtsmlm.models.ranges import SimulationRanges  # noqa: E402
-from rtsmlm.models.scenes import measure, multiply, poisson, render  # noqa: E402
+from rtsmlm.models.curves import draw_curves  # noqa: E402
+from rtsmlm.models.draw import Draw  # noqa: E402
+from rtsmlm.models.emitters import Emitters, draw_emitters  # noqa: E402
+from rtsmlm.models.inputs import astigmatic_psf  # noqa: E402
+from rtsmlm.models.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
+from rtsmlm.models.scenes import (  # noqa: E402
+    measure,
+    multiply,
+    poisson,
+    render,
+    render_wandering,
+)
 from rtsmlm.models.simulation import simulate  # noqa: E402
 from rtsmlm.physics.camera import SensorType, make_sensor  # noqa: E402
 from rtsmlm.physics.gaussian import render_spots  # noqa: E402
+from rtsmlm.physics.psf import AstigmaticPsf  # noqa: E402
 from rtsmlm.physics.sampling import new_state  # noqa: E402
+from rtsmlm.width_curves import WidthCurve, WidthCurves  # noqa: E402
 
 RANGES = SimulationRanges()
 
@@ -134,3 +145,63 @@ def test_ranges_that_descend_are_refused() -> None:
         SimulationRanges(sigma_px=(2.0, 1.0))
     with pytest.raises(ValueError, match="above 0"):
         SimulationRanges(density=(0.0, 1.0))
+
+
+def test_astigmatic_spots_equal_those_of_the_microscope(rng: np.random.Generator) -> None:
+    psf = AstigmaticPsf(pixel_nm=100.0, sigma0_nm=130.0, c_nm=200.0, d_nm=400.0, a=0.05, b=0.1)
+    ranges = AstigmatismRanges()
+    curves = draw_curves(SimulationRanges(), ranges, Draw(1, generator()))
+    ours = type(curves)(
+        sigma0_px=torch.full((1, 2), 1.3),
+        focus=torch.tensor([[0.5, -0.5]]),
+        depth=torch.ones(1, 2),
+        cubic=torch.full((1, 2), 0.05),
+        quartic=torch.full((1, 2), 0.1),
+        half_range=torch.full((1, 1), 1.5),
+    )
+    x, y, z_nm = rng.uniform(5, 58, 30), rng.uniform(5, 58, 30), rng.uniform(-600, 600, 30)
+    place = [torch.tensor(v, dtype=torch.float32)[None] for v in (x, y)]
+    height = torch.tensor(z_nm / 600.0, dtype=torch.float32)[None]
+    light = torch.full((1, 3, 30), 2000.0)
+
+    image = render(Emitters(*place, *ours.widths(height), light, height), 64)[0, 1].numpy()
+
+    expected = np.zeros((64, 64), dtype=np.float32)
+    psf.render(expected, x, y, z_nm, np.full(30, 2000.0))
+    assert np.abs(image - expected).max() < 2e-3 * expected.max()
+    told = WidthCurve(sigma0_nm=130.0, focus_nm=200.0, depth_nm=400.0, cubic=0.05, quartic=0.1)
+    other = WidthCurve(sigma0_nm=130.0, focus_nm=-200.0, depth_nm=400.0, cubic=0.05, quartic=0.1)
+    calibrated = WidthCurves(x=told, y=other, z_min_nm=-600.0, z_max_nm=600.0)
+    assert np.allclose(
+        ours.condition().numpy(), astigmatic_psf(calibrated, 100.0).condition, atol=1e-5
+    ), "the network is told the same of a calibration as of its training PSF"
+
+
+def test_astigmatic_windows_ask_for_heights_within_the_range() -> None:
+    windows = simulate(SimulationRanges(astigmatism=AstigmatismRanges()), 64, generator())
+
+    assert windows.targets.z is not None
+    assert windows.condition.shape == (64, 11)
+    assert float(windows.targets.z.abs().max()) < 1.11
+    assert float(windows.targets.z.std()) > 0.4
+
+
+def test_diffusing_emitters_are_in_the_target_frame_where_they_are_said_to_be() -> None:
+    ranges = SimulationRanges(moving_fraction=1.0, diffusion_px2=(0.5, 0.5))
+    emitters = Emitters(
+        x_px=torch.full((200, 1), 30.0),
+        y_px=torch.full((200, 1), 33.0),
+        sigma_x_px=torch.full((200, 1), 1.3),
+        sigma_y_px=torch.full((200, 1), 1.3),
+        photons=torch.full((200, 3, 1), 1000.0),
+        depth=torch.zeros(200, 1),
+    )
+
+    chosen, image = render_wandering(ranges, Draw(200, generator()), emitters, 64)
+
+    columns = (image.sum(dim=2) * torch.arange(64.0)).sum(dim=2) / image.sum(dim=(2, 3))
+    assert len(chosen) == 200
+    assert float((columns[:, 1] - 30.0).abs().max()) < 1e-3
+    # Steps of diffusion: variance 2 D per axis and frame.
+    assert float(columns[:, 0].std()) == pytest.approx(1.0, rel=0.2)
+    assert float(columns[:, 2].std()) == pytest.approx(1.0, rel=0.2)

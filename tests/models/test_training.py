@@ -24,7 +24,7 @@ def small_recipe(steps: int, batch: int = 4) -> Recipe:
             crop_px=32, density=(0.5, 1.0), sigma_px=(1.1, 1.2), computed_fraction=0.0
         ),
         training=TrainingSection(
-            hours=None, steps=steps, batch_windows=batch, held_out_windows=32, ema_decay=0.9
+            steps=steps, batch_windows=batch, held_out_windows=32, ema_decay=0.9
         ),
     )
 

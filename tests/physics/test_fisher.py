@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.stats import norm
 
 from rtsmlm.errors import LocalizerError
-from rtsmlm.physics.fisher import crlb, fisher_information, gaussian_crlb, mortensen_std_px
+from rtsmlm.physics.fisher import (
+    astigmatic_crlb,
+    crlb,
+    fisher_information,
+    gaussian_crlb,
+    mortensen_std_px,
+)
 from rtsmlm.physics.gaussian import render_spots
+from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 PIXEL_NM = 100.0
 BOX_PX = 31
@@ -127,3 +135,64 @@ def test_many_spots_at_once_give_the_bound_of_each() -> None:
 def test_parameters_that_cannot_be_told_apart_are_refused() -> None:
     with pytest.raises(LocalizerError, match="singular"):
         crlb(np.array([[1.0, 1.0], [1.0, 1.0]]))
+
+
+ASTIGMATIC = WidthCurves(
+    x=WidthCurve(sigma0_nm=130.0, focus_nm=-220.0, depth_nm=380.0, cubic=0.05, quartic=0.05),
+    y=WidthCurve(sigma0_nm=125.0, focus_nm=240.0, depth_nm=400.0, cubic=-0.05, quartic=0.05),
+    z_min_nm=-500.0,
+    z_max_nm=500.0,
+)
+
+
+@pytest.mark.parametrize("z_nm", [-400.0, -220.0, 0.0, 150.0, 400.0])
+@pytest.mark.parametrize(("read_variance", "excess_noise"), [(0.0, 1.0), (2.5, 1.0), (0.1, 2.0)])
+def test_the_astigmatic_bound_is_that_of_numeric_derivatives(
+    z_nm: float, read_variance: float, excess_noise: float
+) -> None:
+    box_px = 15
+    edges = np.arange(box_px + 1) - 0.5
+
+    def image(theta: np.ndarray) -> np.ndarray:
+        x_px, y_px, z, photons, background = theta
+        widths_px = [float(c.sigma_nm(z)) / PIXEL_NM for c in (ASTIGMATIC.x, ASTIGMATIC.y)]
+        columns = np.diff(norm.cdf(edges, x_px, widths_px[0]))
+        rows = np.diff(norm.cdf(edges, y_px, widths_px[1]))
+        return np.asarray(photons * rows[:, None] * columns + background)
+
+    theta = np.array([7.2, 6.7, z_nm, 2000.0, 20.0])
+    information = fisher_information(
+        image,
+        theta,
+        [1e-3, 1e-3, 1.0, 1.0, 0.01],
+        read_variance=read_variance,
+        excess_noise=excess_noise,
+    )
+
+    bound = astigmatic_crlb(
+        2000,
+        20,
+        z_nm,
+        ASTIGMATIC,
+        pixel_nm=PIXEL_NM,
+        box_px=box_px,
+        x_px=7.2,
+        y_px=6.7,
+        read_variance=read_variance,
+        excess_noise=excess_noise,
+    )
+
+    ours = [bound.x_px[0], bound.y_px[0], bound.z_nm[0], bound.photons[0], bound.background[0]]
+    np.testing.assert_allclose(ours, crlb(information), rtol=2e-4)
+
+
+def test_z_is_known_best_where_the_foci_of_both_axes_meet() -> None:
+    z_nm = np.array([-400.0, 0.0, 400.0])
+
+    bound = astigmatic_crlb(2000, 20, z_nm, ASTIGMATIC, pixel_nm=PIXEL_NM, box_px=17)
+
+    assert bound.z_nm[1] < bound.z_nm[0]
+    assert bound.z_nm[1] < bound.z_nm[2]
+    # In focus along x the spot is wide along y, and the other way round.
+    assert bound.x_px[0] < bound.y_px[0]
+    assert bound.y_px[2] < bound.x_px[2]

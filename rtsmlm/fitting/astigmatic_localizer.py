@@ -1,0 +1,99 @@
+"""The classical localizer for three dimensions: astigmatic spots, z by maximum likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.config import LocalizerSettings, RunSettings
+from rtsmlm.errors import LocalizerError
+from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.boxes import F64, astigmatic_box_px
+from rtsmlm.fitting.localizer import SpotLocalizer
+from rtsmlm.localizations import F32
+from rtsmlm.width_curves import WidthCurves
+
+# Detection looks for spots somewhat narrower than the typical one, near the narrowest: pairs stay
+# apart more often (at 0.4 emitters per µm² Jaccard 0.656 for 0.649), and lone spots out of focus
+# are still found (0.900 for 0.905 at 700 photons on 20 per pixel).
+DETECTED_WIDTH = 0.8
+
+
+class AstigmaticMleLocalizer(SpotLocalizer):
+    """Maximum likelihood fit of x, y, z, photons and background of an astigmatic Gaussian.
+
+    Emitters so far beyond the range of the curves that their z cannot be told are not reported.
+    Where spots overlap, a `localizer.box_px` smaller than the default finds more of them.
+
+    Parameters
+    ----------
+    calibration
+        Camera calibration; maps must have the shape of the frames.
+    curves
+        Widths along x and y against z.
+    settings
+        Threshold, box and iterations.
+
+    Raises
+    ------
+    LocalizerError
+        If the PSF width or the box cannot be used.
+    """
+
+    _method = "astigmatic-mle"
+
+    def __init__(
+        self, *, calibration: CameraCalibration, curves: WidthCurves, settings: LocalizerSettings
+    ) -> None:
+        box_px = settings.box_px or astigmatic_box_px(curves, calibration.pixel_nm)
+        super().__init__(
+            calibration=calibration,
+            sigma_nm=DETECTED_WIDTH * curves.mean_nm(),
+            settings=settings.model_copy(update={"box_px": box_px}),
+        )
+        self._curves = curves
+        self._curve_table = curves.as_array(calibration.pixel_nm)
+        self._limits_nm: F64 = z_limits_nm(curves)
+
+    @property
+    def name(self) -> str:
+        """Method, range of z and box."""
+        low, high = self._curves.z_min_nm, self._curves.z_max_nm
+        return f"{self._method}, z {low:.0f} to {high:.0f} nm, box {self._box_px} px"
+
+    def _fit(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
+        fit_astigmatic_mle(
+            photons,
+            variance,
+            start_x,
+            start_y,
+            np.full(len(rows), np.nan, dtype=np.float32),
+            self._curve_table,
+            self._limits_nm,
+            float(self._calibration.excess_noise),
+            self._settings.max_iterations,
+            rows,
+        )
+
+
+def open_astigmatic_mle(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> AstigmaticMleLocalizer:
+    """Build the localizer of entry point `astigmatic-mle`; the curves say all about the widths.
+
+    Raises
+    ------
+    LocalizerError
+        If there are no curves.
+    """
+    if settings.psf.astigmatism is None:
+        raise LocalizerError(
+            "astigmatic-mle finds z from the widths of the spots, and psf.astigmatism, which says "
+            "how, is not set: run `rtsmlm calibrate psf BEADS.tif --z-step-nm 20 --astigmatic` and "
+            "copy the section [psf.astigmatism] into the configuration"
+        )
+    return AstigmaticMleLocalizer(
+        calibration=calibration,
+        curves=settings.psf.astigmatism.curves(),
+        settings=settings.localizer,
+    )

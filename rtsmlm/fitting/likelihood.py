@@ -1,0 +1,183 @@
+"""What maximum likelihood fits of one spot share: likelihood, damped step, goodness of fit.
+
+The PSF is separable and has at most one parameter of shape: the width, or z.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from rtsmlm.fitting.boxes import F64, solve_in_place
+from rtsmlm.localizations import F32
+from rtsmlm.physics.gaussian import FAST
+
+# Fisher scoring stops once a step would raise the log-likelihood by less: a hundredth of a
+# standard deviation, and the step is taken nevertheless.
+ENOUGH = 1e-4
+FIRST_DAMPING = 1e-3
+MAX_DAMPING = 1e9
+MAX_STEP_PX = 1.0
+MIN_MEAN = 1e-3
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def evaluate(
+    photons: F32,
+    variance: F32,
+    theta: F64,
+    along_x: F64,
+    along_y: F64,
+    gradient: F64,
+    information: F64,
+) -> float:
+    """Return half the deviance; write its slope (uphill) and the Fisher information.
+
+    The slopes of a separable PSF are products of a row and a column factor. The sums over columns
+    are therefore taken once per row, over four factors: the integral, its two derivatives, and 1.
+
+    Parameters
+    ----------
+    photons, variance
+        One box: light in photons and read variance in photons², float32, shape (box, box).
+    theta
+        x, y, photons, background and the parameter of shape, float64, shape (5,).
+    along_x, along_y
+        Pixel integrals of the PSF and their derivatives by the centre and by the parameter of
+        shape, float64, shape (3, box).
+    gradient, information
+        Written, float64, shapes (5,) and (5, 5); of the information its lower triangle.
+    """
+    box = photons.shape[0]
+    n, b = theta[2], theta[3]
+    for i in range(5):
+        gradient[i] = 0.0
+        for j in range(5):
+            information[i, j] = 0.0
+    deviance = 0.0
+    for row in range(box):
+        e_y, d_y, s_y = along_y[0, row], along_y[1, row], along_y[2, row]
+        r, r_e, r_d, r_s = 0.0, 0.0, 0.0, 0.0
+        w, w_e, w_d, w_s = 0.0, 0.0, 0.0, 0.0
+        w_ee, w_ed, w_dd, w_es, w_ds, w_ss = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for column in range(box):
+            e, d, s = along_x[0, column], along_x[1, column], along_x[2, column]
+            read = variance[row, column]
+            mean = n * e_y * e + b + read
+            data = photons[row, column] + read
+            weight = 1.0 / mean
+            residual = data * weight - 1.0
+            deviance += mean - data * math.log(mean)
+            r += residual
+            r_e += residual * e
+            r_d += residual * d
+            r_s += residual * s
+            w += weight
+            w_e += weight * e
+            w_d += weight * d
+            w_s += weight * s
+            w_ee += weight * e * e
+            w_ed += weight * e * d
+            w_dd += weight * d * d
+            w_es += weight * e * s
+            w_ds += weight * d * s
+            w_ss += weight * s * s
+        ne, nd, ns = n * e_y, n * d_y, n * s_y
+        gradient[0] += ne * r_d
+        gradient[1] += nd * r_e
+        gradient[2] += e_y * r_e
+        gradient[3] += r
+        gradient[4] += ne * r_s + ns * r_e
+        information[0, 0] += ne * ne * w_dd
+        information[1, 0] += ne * nd * w_ed
+        information[1, 1] += nd * nd * w_ee
+        information[2, 0] += ne * e_y * w_ed
+        information[2, 1] += nd * e_y * w_ee
+        information[2, 2] += e_y * e_y * w_ee
+        information[3, 0] += ne * w_d
+        information[3, 1] += nd * w_e
+        information[3, 2] += e_y * w_e
+        information[3, 3] += w
+        information[4, 0] += ne * (ne * w_ds + ns * w_ed)
+        information[4, 1] += nd * (ne * w_es + ns * w_ee)
+        information[4, 2] += e_y * (ne * w_es + ns * w_ee)
+        information[4, 3] += ne * w_s + ns * w_e
+        information[4, 4] += ne * ne * w_ss + 2.0 * ne * ns * w_es + ns * ns * w_ee
+    return deviance
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def damped_step(
+    theta: F64,
+    gradient: F64,
+    information: F64,
+    step: F64,
+    damped: F64,
+    damping: float,
+    floor: float,
+) -> float:
+    """Write a damped step of Fisher scoring; return its expected gain, or -1 if there is none.
+
+    Parameters
+    ----------
+    theta, gradient, information
+        As `evaluate` takes and writes them.
+    step
+        Written, float64, shape (p,): only the first p parameters are free.
+    damped
+        Scratch, float64, shape (p, p).
+    damping
+        Of Levenberg and Marquardt, relative to the diagonal.
+    floor
+        Least background in photons per pixel.
+    """
+    p = len(step)
+    for i in range(p):
+        step[i] = gradient[i]
+        for j in range(i + 1):
+            damped[i, j] = information[i, j]
+        damped[i, i] *= 1.0 + damping
+    if theta[3] <= floor and gradient[3] < 0.0:
+        # The background stands at its limit and would go below: hold it, move the others.
+        for i in range(p):
+            damped[max(i, 3), min(i, 3)] = 0.0
+        damped[3, 3] = 1.0
+        step[3] = 0.0
+    if not solve_in_place(damped, step):
+        return -1.0
+    gain = 0.0
+    for i in range(p):
+        gain += step[i] * gradient[i]
+    return gain
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def least_background(variance: F32) -> float:
+    """Return the least background at which the mean stays positive in every pixel.
+
+    Read noise lets the background go below zero.
+
+    Parameters
+    ----------
+    variance
+        Read variance of one box in photons², float32, shape (box, box).
+    """
+    least = variance[0, 0]
+    for row in range(len(variance)):
+        for column in range(len(variance)):
+            least = min(least, variance[row, column])
+    return float(MIN_MEAN - 0.5 * least)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def chi2_per_pixel(photons: F32, variance: F32, theta: F64, along_x: F64, along_y: F64) -> float:
+    """Return the mean squared residual over its variance; arguments as of `evaluate`."""
+    total = 0.0
+    box = photons.shape[0]
+    for row in range(box):
+        for column in range(box):
+            light = theta[2] * along_y[row] * along_x[column] + theta[3]
+            residual = photons[row, column] - light
+            total += residual * residual / (light + variance[row, column])
+    return float(total / (box * box))
