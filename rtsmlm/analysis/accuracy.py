@@ -1,181 +1,255 @@
-"""How well a localizer does on simulations: error against the bound, density, calibration, bias.
-
-The frames are drawn by `rtsmlm.physics`, which shares no code with the simulator that networks
-are trained on. Consecutive frames are independent of each other, so that no localizer profits from
-neighbours.
-"""
+"""How well localizers do: all of them on the same movies, against the bars set beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rtsmlm.analysis.matching import match
-from rtsmlm.analysis.metrics import Field, evaluate
-from rtsmlm.calibration import CameraCalibration
-from rtsmlm.frames import FrameBatch
+from rtsmlm.analysis.accuracy_figures import Figures
+from rtsmlm.analysis.accuracy_scenes import Scene
+from rtsmlm.errors import RtsmlmError
 from rtsmlm.localizations import Localizations
-from rtsmlm.physics.fisher import gaussian_crlb
-from rtsmlm.physics.gaussian import render_spots
-from rtsmlm.protocols import Localizer
 
-MakeLocalizer: TypeAlias = Callable[[CameraCalibration, float], Localizer]
-"""Takes calibration and PSF sigma in nm."""
-
-PIXEL_NM = 100.0
-SIDE_PX = 256
-_OFFSET_ADU = 100
-_SPACING_PX = 32
-_MARGIN_PX = 12
-_BOX_PX = 25
-_EMPTY_SIDE_PX = 64
-_PHASES = 10
-
-ISOLATED: tuple[tuple[float, float, float, float], ...] = (
-    *((s, n, b, 1.15) for s in (1.0, 1.3, 1.6) for n in (500, 2000) for b in (5, 50)),
-    *((1.3, n, 20, 1.30) for n in (5000, 10_000)),
-    *((s, 2000, 20, 1.40) for s in (0.85, 2.2)),
-)
-"""PSF sigma in pixels, photons, background per pixel, and the ratio to the bound aimed at."""
-
-DENSITIES: tuple[tuple[float, float], ...] = ((0.5, 0.93), (1.0, 0.90), (2.0, 0.84), (4.0, 0.70))
-"""Emitters per µm² and frame, and the Jaccard index aimed at."""
+Psf = Literal["round", "astigmatic"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One figure, and what is aimed at."""
+class Limit:
+    """Where a figure should lie."""
 
-    test: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    def met(self, value: float) -> bool:
+        """Whether a value lies within; NaN never does."""
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if math.isinf(self.low):
+            return f"<= {self.high:g}"
+        return f">= {self.low:g}" if math.isinf(self.high) else f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What is asked of a figure."""
+
+    figure: str
+    bar: Limit | None = None
+    """Without one the figure is reported, not judged."""
+    aim: Limit | None = None
+    above: tuple[str, ...] = ()
+    """The bar is the best of these contenders."""
+    rank: str = "Jaccard index"
+    """Of several settings of a peer the one counts for which this figure is highest."""
+    least: bool = False
+    """Tables show the least of the section instead of one value for each condition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One scene and what is asked of it."""
+
+    section: str
     condition: str
-    value: float
-    bar: str
-    met: bool
+    scene: Callable[[], Scene]
+    score: Callable[[Scene, Localizations], Figures]
+    goals: tuple[Goal, ...]
+    psfs: tuple[Psf, ...] = ("round",)
+    """Localizers for these PSFs take part."""
+    peers: bool = True
+    """Whether other programs take part."""
 
 
-def measure(make: MakeLocalizer, *, n_frames: int = 12, seed: int = 0) -> Iterator[Row]:
-    """Yield all figures of one localizer.
+class Contender(Protocol):
+    """A localizer under test."""
+
+    @property
+    def name(self) -> str:
+        """Heading of its column."""
+        ...
+
+    @property
+    def psf(self) -> Psf:
+        """What it is for."""
+        ...
+
+    @property
+    def is_peer(self) -> bool:
+        """True for the program of others."""
+        ...
+
+    def __call__(self, scene: Scene) -> Iterable[tuple[str, Localizations]]:
+        """Localize, once or with several settings; yield those settings and what was found."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """One figure of all contenders."""
+
+    section: str
+    condition: str
+    goal: Goal
+    values: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    """Settings of peers that reached the value."""
+
+    def bar(self) -> Limit | None:
+        """Return the bar in force."""
+        rivals = [self.values[name] for name in self.goal.above if name in self.values]
+        return Limit(low=math.nextafter(max(rivals), math.inf)) if rivals else self.goal.bar
+
+    def met(self, name: str) -> bool | None:
+        """Whether a contender meets the bar; None where it is not judged."""
+        bar = self.bar()
+        if bar is None or name in self.goal.above:
+            return None
+        return bar.met(self.values[name])
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """All that was measured."""
+
+    rows: list[Row] = field(default_factory=list)
+    left_out: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """Sections by contender and reason."""
+    notes: list[str] = field(default_factory=list)
+    """What else is left out, and why."""
+
+    def leave_out(self, name: str, section: str, why: Exception) -> None:
+        """Note that a contender has no value in a section."""
+        reason = str(why).splitlines()[0]
+        sections = self.left_out.setdefault((name, reason), [])
+        if section not in sections:
+            sections.append(section)
+
+    def all_notes(self) -> list[str]:
+        """Return all notes as sentences."""
+        return self.notes + [
+            f"{name} is left out of {', '.join(sections)}: {reason}"
+            for (name, reason), sections in self.left_out.items()
+        ]
+
+    def shown(self) -> list[Row]:
+        """Return the rows of the tables: of some figures the least of each section alone."""
+        rows: list[Row] = []
+        for section in dict.fromkeys(row.section for row in self.rows):
+            own = [row for row in self.rows if row.section == section]
+            rows += [row for row in own if not row.goal.least]
+            for figure in dict.fromkeys(row.goal.figure for row in own if row.goal.least):
+                rows.append(_least([row for row in own if row.goal.figure == figure]))
+        return rows
+
+
+def takes_part(check: Check, contender: Contender) -> bool:
+    """Whether a contender is measured by a check."""
+    return contender.psf in check.psfs and (check.peers or not contender.is_peer)
+
+
+def measure(
+    checks: Sequence[Check],
+    contenders: Sequence[Contender],
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Measure all contenders on the same scenes.
 
     Parameters
     ----------
-    make
-        Makes the localizer for a camera and a PSF.
-    n_frames
-        Frames of 256 x 256 pixels per condition; 49 isolated emitters each.
-    seed
-        Of the simulation.
+    checks
+        What is measured, in the order of the tables.
+    contenders
+        The localizers. One that fails is left out of that scene, with a note.
+    on_step
+        Called before each scene of each contender with what comes.
     """
-    rng = np.random.default_rng(seed)
-    for sigma_px, photons, background, bar in ISOLATED:
-        yield _isolated(make, rng, n_frames, sigma_px, photons, background, bar)
-    crowd_std = float("nan")
-    for density, bar in DENSITIES:
-        row, std_ratio = _crowded(make, rng, max(n_frames // 4, 2), density, bar)
-        crowd_std = std_ratio if density == 1.0 else crowd_std
-        yield row
-    yield from _calibration(make, rng, 4 * n_frames, crowd_std)
-    yield _empty(make, rng, 4 * n_frames)
+    outcome = Outcome()
+    for check in checks:
+        rows = [
+            Row(section=check.section, condition=check.condition, goal=goal) for goal in check.goals
+        ]
+        try:
+            scene = check.scene()
+        except RtsmlmError as error:
+            outcome.notes.append(f"{check.section}, {check.condition}, is left out: {error}")
+            continue
+        for contender in contenders:
+            if not takes_part(check, contender):
+                continue
+            on_step(f"{check.section}, {check.condition}: {contender.name}")
+            try:
+                answers = [(text, check.score(scene, locs)) for text, locs in contender(scene)]
+            except RtsmlmError as error:
+                outcome.leave_out(contender.name, check.section, error)
+                continue
+            for row in rows:
+                settings, figures = max(answers, key=lambda answer: _merit(row.goal, answer[1]))
+                row.values[contender.name] = figures[row.goal.figure]
+                row.settings[contender.name] = settings
+        outcome.rows += [row for row in rows if row.values]
+    return outcome
 
 
-def _localizer(make: MakeLocalizer, sigma_px: float) -> Localizer:
-    camera = CameraCalibration(pixel_nm=PIXEL_NM, offset_adu=float(_OFFSET_ADU), e_per_adu=1.0)
-    return make(camera, sigma_px * PIXEL_NM)
+def _merit(goal: Goal, figures: Figures) -> float:
+    merit = figures.get(goal.rank, -math.inf)
+    return -math.inf if math.isnan(merit) else merit
 
 
-def _frames(means: NDArray[np.float64], rng: np.random.Generator) -> FrameBatch:
-    pixels = np.minimum(rng.poisson(means) + _OFFSET_ADU, 65535).astype(np.uint16)
-    return FrameBatch.from_pixels(pixels, index=2 * np.arange(len(pixels)))
+def _least(rows: Sequence[Row]) -> Row:
+    """Return one row with the least value of each contender."""
+    first = rows[0]
+    goal = Goal(figure=f"lowest {first.goal.figure}", bar=first.goal.bar, aim=first.goal.aim)
+    names = dict.fromkeys(name for row in rows for name in row.values)
+    values = {n: min(row.values[n] for row in rows if n in row.values) for n in names}
+    return Row(section=first.section, condition="all of these", goal=goal, values=values)
 
 
-def _truth(frame: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> Localizations:
-    columns = {"frame": np.full(len(x), frame), "x_nm": x * PIXEL_NM, "y_nm": y * PIXEL_NM}
-    return Localizations.from_columns(columns)
+def manifest_rows(rows: Iterable[Row], name: str) -> tuple[dict[str, float | str], ...]:
+    """Return the figures of one localizer as the accuracy table of a manifest.
+
+    Parameters
+    ----------
+    rows
+        What was measured.
+    name
+        Its column.
+    """
+    entries: list[dict[str, float | str]] = []
+    for row in rows:
+        value = row.values.get(name, math.nan)
+        if not math.isnan(value):
+            entry: dict[str, float | str] = {
+                "test": row.section,
+                "condition": row.condition,
+                "figure": row.goal.figure,
+                "value": float(f"{value:.4g}"),
+            }
+            bar = row.bar()
+            entries.append(entry if bar is None else {**entry, "bar": str(bar)})
+    return tuple(entries)
 
 
-def _pairs(
-    make: MakeLocalizer,
-    rng: np.random.Generator,
-    n_frames: int,
-    spots: tuple[float, float, float],
-) -> tuple[Localizations, Localizations]:
-    """Return matched localizations and emitters on a loose grid, at random within their pixels."""
-    sigma_px, photons, background = spots
-    grid = np.arange(_SPACING_PX, SIDE_PX - _MARGIN_PX, _SPACING_PX, dtype=np.float64)
-    means, truths = [], []
-    for k in range(n_frames):
-        y, x = (part.ravel() for part in np.meshgrid(grid, grid))
-        x, y = (part + rng.uniform(-3, 3, len(part)) for part in (x, y))
-        light = np.full(len(x), photons)
-        means.append(render_spots((SIDE_PX, SIDE_PX), x, y, light, sigma_px, background))
-        truths.append(_truth(2 * k, x, y))
-    found = _localizer(make, sigma_px)(_frames(np.stack(means), rng))
-    truth = Localizations.concatenate(truths)
-    pairs = match(found, truth, radius_nm=250.0)
-    return found.take(pairs.locs), truth.take(pairs.truth)
+def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return the rows for JSON; what is NaN or unlimited becomes None."""
 
+    def known(value: float) -> float | None:
+        return value if math.isfinite(value) else None
 
-def _isolated(
-    make: MakeLocalizer,
-    rng: np.random.Generator,
-    n_frames: int,
-    sigma_px: float,
-    photons: float,
-    background: float,
-    bar: float,
-) -> Row:
-    found, truth = _pairs(make, rng, n_frames, (sigma_px, photons, background))
-    squares = (found.x_nm - truth.x_nm) ** 2 + (found.y_nm - truth.y_nm) ** 2
-    bound = gaussian_crlb(photons, background, sigma_px, box_px=_BOX_PX)
-    ratio = float(np.sqrt(squares.mean() / 2) / (bound.x_px[0] * PIXEL_NM))
-    condition = f"sigma {sigma_px} px, {photons:g} photons, background {background:g}"
-    return Row("RMSE per axis / CRLB", condition, ratio, f"<= {bar}", ratio <= bar)
+    def ends(limit: Limit | None) -> list[float | None] | None:
+        return None if limit is None else [known(limit.low), known(limit.high)]
 
-
-def _crowded(
-    make: MakeLocalizer, rng: np.random.Generator, n_frames: int, density: float, bar: float
-) -> tuple[Row, float]:
-    n = round(density * (SIDE_PX * PIXEL_NM / 1000) ** 2)
-    means, truths = [], []
-    for k in range(n_frames):
-        x, y = rng.uniform(-0.5, SIDE_PX - 0.5, (2, n))
-        means.append(render_spots((SIDE_PX, SIDE_PX), x, y, np.full(n, 2000.0), 1.1, 20.0))
-        truths.append(_truth(2 * k, x, y))
-    found = _localizer(make, 1.1)(_frames(np.stack(means), rng))
-    field = Field.of_image((SIDE_PX, SIDE_PX), PIXEL_NM)
-    result = evaluate(found, Localizations.concatenate(truths), field)
-    condition = f"{density:g} per um2, sigma 1.1 px, 2000 photons, background 20"
-    row = Row("Jaccard index", condition, result.jaccard, f">= {bar}", result.jaccard >= bar)
-    return row, result.std_ratio
-
-
-def _calibration(
-    make: MakeLocalizer, rng: np.random.Generator, n_frames: int, crowd_std: float
-) -> Iterator[Row]:
-    found, truth = _pairs(make, rng, n_frames, (1.3, 2000.0, 20.0))
-    dx, dy = found.x_nm - truth.x_nm, found.y_nm - truth.y_nm
-    z = np.concatenate([dx / found.std_x_nm, dy / found.std_y_nm])
-    std = float(np.std(z))
-    yield Row("std of error / stated std", "isolated", std, "0.9 to 1.1", 0.9 <= std <= 1.1)
-    good = 0.85 <= crowd_std <= 1.2
-    yield Row("std of error / stated std", "1 per um2", crowd_std, "0.85 to 1.2", good)
-    bias = max(_phase_bias(truth.x_nm, dx), _phase_bias(truth.y_nm, dy))
-    yield Row("largest bias over the pixel, nm", "isolated", bias, "< 2.5", bias < 2.5)
-
-
-def _phase_bias(place_nm: NDArray[np.float32], error_nm: NDArray[np.float32]) -> float:
-    phase = np.floor((place_nm / PIXEL_NM + 0.5) % 1.0 * _PHASES).astype(np.int64)
-    sums = np.bincount(phase, weights=error_nm, minlength=_PHASES)
-    counts = np.bincount(phase, minlength=_PHASES)
-    return float(np.abs(sums / np.maximum(counts, 1)).max())
-
-
-def _empty(make: MakeLocalizer, rng: np.random.Generator, n_frames: int) -> Row:
-    means = np.full((n_frames, SIDE_PX, SIDE_PX), 20.0)
-    found = _localizer(make, 1.3)(_frames(means, rng))
-    fields = n_frames * (SIDE_PX / _EMPTY_SIDE_PX) ** 2
-    rate = len(found) / fields
-    return Row("false positives per 64 x 64", "empty frames", rate, "< 0.001", rate < 1e-3)
+    return [
+        {
+            "section": row.section,
+            "condition": row.condition,
+            "figure": row.goal.figure,
+            "bar": ends(row.bar()),
+            "aim": ends(row.goal.aim),
+            "values": {name: known(value) for name, value in row.values.items()},
+            "settings": {name: text for name, text in row.settings.items() if text},
+        }
+        for row in rows
+    ]
