@@ -69,9 +69,8 @@ def draw_curves(ranges: SimulationRanges, astigmatism: AstigmatismRanges, draw: 
 def draw_heights(astigmatism: AstigmatismRanges, draw: Draw, k: int) -> Tensor:
     """Return the height of every emitter in half ranges, (n, k)."""
     thin = draw.chance(astigmatism.thin_fraction, 1)
-    around = draw.uniform((-1.0, 1.0), 1) + draw.log_uniform(astigmatism.thickness, 1) * draw.normal(
-        k
-    )
+    thickness = draw.log_uniform(astigmatism.thickness, 1)
+    around = draw.uniform((-1.0, 1.0), 1) + thickness * draw.normal(k)
     anywhere = draw.uniform((-BEYOND, BEYOND), k)
     # What a thin layer carries beyond the range comes in again on the other side.
     around = (around + BEYOND) % (2.0 * BEYOND) - BEYOND

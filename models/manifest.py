@@ -69,7 +69,7 @@ class DecodeEntry(Settings):
     """What was calibrated on simulations, for `rtsmlm.decode`."""
 
     min_probability: float = 0.5
-    vague_std_px: float = 0.2
+    vague_snr: float = 5.5
     vague_probability: float = 0.9
     std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)

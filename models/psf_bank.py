@@ -219,7 +219,9 @@ class MeasuredCurves:
 
 def measure_curves(table: TablePsf) -> MeasuredCurves | None:
     """Return the astigmatic curves of a table, None where the widths do not cross once."""
-    z_nm = table.z_first_nm + table.z_step_nm * np.arange(len(table.sums))
+    z_nm = np.asarray(
+        table.z_first_nm + table.z_step_nm * np.arange(len(table.sums)), dtype=np.float64
+    )
     widths = np.array([_ellipse(plane_pixels(table, k)) for k in range(len(z_nm))])
     ratio = np.log(widths[:, 0] / widths[:, 1])
     inner = np.abs(z_nm) < 400.0

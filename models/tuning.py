@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -74,8 +75,8 @@ def tune(
 def _factors(z: F32, neighbours: F32, first: float) -> tuple[float, ...]:
     """Return the factors at `CROWD_KNOTS`; the first one is given."""
     factors = [first]
-    edges = [*(0.5 * (a + b) for a, b in zip(CROWD_KNOTS, CROWD_KNOTS[1:], strict=False)), np.inf]
-    for low, high in zip(edges, edges[1:], strict=False):
+    edges = [*(0.5 * (a + b) for a, b in pairwise(CROWD_KNOTS)), np.inf]
+    for low, high in pairwise(edges):
         here = (neighbours > low) & (neighbours <= high)
         enough = np.count_nonzero(here) >= MIN_ROWS
         factors.append(float(np.sqrt(np.mean(z[here] ** 2))) if enough else factors[-1])

@@ -153,6 +153,16 @@ class PsfSettings(Settings):
     astigmatism: AstigmatismSettings | None = None
     """Curves of an astigmatic PSF, from beads; with them emitters get a z."""
 
+    @property
+    def known_sigma_nm(self) -> float | None:
+        """The width that is known before any frame is seen; None if it must be measured.
+
+        With curves it is the width that is typical of them, for what needs a single number.
+        """
+        if self.sigma_nm != "auto":
+            return self.sigma_nm
+        return None if self.astigmatism is None else self.astigmatism.curves().mean_nm()
+
 
 class LocalizerSettings(Settings):
     """Which localizer, and how it is used."""

@@ -60,9 +60,9 @@ class DecodeSettings:
     """Least probability of a pixel that is looked at: at a corner four pixels share an emitter."""
     split_probability: float = 0.6
     """A pixel beside a more probable one is an emitter of its own from here on."""
-    vague_std_px: float = 0.2
-    """A row whose stated error along x or y is larger than this must be the more probable: noise
-    in a dark frame looks like a dim emitter anywhere in three pixels."""
+    vague_snr: float = 5.5
+    """A row whose photons are fewer than so many of their stated standard deviations must be the
+    more probable: noise in a dark frame looks like a dim emitter, and never like a bright one."""
     vague_probability: float = 0.9
     """How probable it must be."""
     merge_px: float = 0.7
@@ -171,20 +171,16 @@ def decode(
 
 def _sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
     """Return which rows are not vague, or probable all the same."""
-    std_px = np.maximum(rows[:, OUT_STD_X], rows[:, OUT_STD_Y]) * _std_scale(rows, settings)
+    std_photons = rows[:, OUT_STD_PHOTONS] * settings.std_scale_photons
     probable = rows[:, PROBABILITY] > settings.vague_probability
-    return np.asarray((std_px <= settings.vague_std_px) | probable)
-
-
-def _std_scale(rows: F32, settings: DecodeSettings) -> NDArray[np.float64]:
-    return np.interp(rows[:, CROWD], CROWD_KNOTS, settings.std_scale)
+    return np.asarray((rows[:, PHOTONS] >= settings.vague_snr * std_photons) | probable)
 
 
 def _columns(
     rows: F32, pixel_nm: float, excess_noise: float, settings: DecodeSettings
 ) -> dict[str, NDArray[Any]]:
     light = excess_noise * settings.photons_scale
-    std_nm = pixel_nm * _std_scale(rows, settings)
+    std_nm = pixel_nm * np.interp(rows[:, CROWD], CROWD_KNOTS, settings.std_scale)
     return {
         "x_nm": rows[:, X] * pixel_nm,
         "y_nm": rows[:, Y] * pixel_nm,

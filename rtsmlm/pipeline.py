@@ -33,6 +33,7 @@ from rtsmlm.prepare import (
     PSF_FRAMES,
     assumed_sigma_nm,
     localize_each,
+    localizer_note,
     measure_sigma_nm,
     open_localizer,
     table_metadata,
@@ -128,14 +129,15 @@ class Analysis:
         """
         try:
             self._open_stream()
-            if self._settings.psf.sigma_nm == "auto":
+            sigma_nm = self._settings.psf.known_sigma_nm
+            if sigma_nm is None:
                 # Compile now, with any width, so that the first frames need not wait for it.
                 guess_nm = ASSUMED_SIGMA_PX * self._calibration.pixel_nm
                 open_localizer(self._settings, self._calibration, guess_nm).warm_up(
                     self._ring.shape
                 )
             else:
-                self._prepare(self._settings.psf.sigma_nm)
+                self._prepare(sigma_nm)
             self._emit({"kind": "ready"})
             self._loop(stop)
             if self._publisher is not None:
@@ -218,6 +220,9 @@ class Analysis:
             self._file = ArrowStreamFile(path, self._metadata(sigma_nm))
         else:
             self._file = ArrowStreamFile.resume(path, self._job.resume_before)
+        note = localizer_note(self._settings, self._calibration, sigma_nm)
+        if note:
+            self._emit({"kind": "warning", "text": note})
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
         self._emit({"kind": "localizing"})

@@ -12,6 +12,7 @@ from typing import Any
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import RunSettings
+from rtsmlm.engines.selection import AUTO, choose
 from rtsmlm.errors import LocalizerError
 from rtsmlm.files.movies import open_movie
 from rtsmlm.fitting.psf_width import estimate_sigma_px
@@ -52,6 +53,13 @@ def open_localizer(
     factory = plugins.find("rtsmlm.localizer", settings.localizer.name)
     localizer: Localizer = factory(settings, calibration, sigma_nm)
     return localizer
+
+
+def localizer_note(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> str:
+    """Return why a fit stands in for the network where no localizer is named; else nothing."""
+    if settings.localizer.name != AUTO:
+        return ""
+    return choose(settings, calibration, sigma_nm).note
 
 
 def localize_each(

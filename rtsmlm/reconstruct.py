@@ -19,6 +19,7 @@ from rtsmlm.offline import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.prepare import (
     PSF_FRAMES,
     assumed_sigma_nm,
+    localizer_note,
     measure_sigma_nm,
     open_localizer,
     table_metadata,
@@ -79,6 +80,8 @@ class Reconstruction:
         movie, folder = self._movie, self.folder
         sigma_nm = self._sigma_nm()
         self.settings = with_sigma(self.settings, sigma_nm)
+        if note := localizer_note(self.settings, self.calibration, sigma_nm):
+            self.notes.append(note)
         folder.write_settings(self.settings, {"movie": dict(movie.describe())})
         ledger = Ledger()
         n_rows, failed = self._localize(sigma_nm, ledger, on_progress)
@@ -164,8 +167,9 @@ class Reconstruction:
 
     def _sigma_nm(self) -> float:
         """Return the PSF width: the one set, or measured on as many first frames as it takes."""
-        if self.settings.psf.sigma_nm != "auto":
-            return self.settings.psf.sigma_nm
+        known_nm = self.settings.psf.known_sigma_nm
+        if known_nm is not None:
+            return known_nm
         for n_frames in PSF_FRAMES:
             pixels = next(iter(self._movie.batches(min(n_frames, self.n_frames)))).pixels
             try:

@@ -167,8 +167,9 @@ class AnalysisSupervisor:
         self._launch(replace(self._job, settings=settings, resume_before=resume_before))
 
     def _launch(self, job: AnalysisJob) -> None:
-        if job.settings.psf.sigma_nm != "auto":
-            self.news.sigma_nm = job.settings.psf.sigma_nm
+        known_nm = job.settings.psf.known_sigma_nm
+        if known_nm is not None:
+            self.news.sigma_nm = known_nm
         if job.settings.analysis.process:
             self._child = _ChildProcess(job, self._hear)
         else:

@@ -127,9 +127,10 @@ def test_improbable_pixels_are_not_reported() -> None:
 
 def test_a_vague_row_must_be_the_more_probable() -> None:
     maps = dark_maps()
-    set_slot(maps, 0, 8, 12, p=0.8, x=12.0, y=8.0, std_px=0.4)
-    set_slot(maps, 0, 20, 12, p=0.95, x=12.0, y=20.0, std_px=0.4)
-    set_slot(maps, 0, 20, 30, p=0.8, x=30.0, y=20.0, std_px=0.15)
+    # A quarter of its photons unsure: as noise in a dark frame is. A tenth: no noise is so bright.
+    set_slot(maps, 0, 8, 12, p=0.8, x=12.0, y=8.0, std_log=0.25)
+    set_slot(maps, 0, 20, 12, p=0.95, x=12.0, y=20.0, std_log=0.25)
+    set_slot(maps, 0, 20, 30, p=0.8, x=30.0, y=20.0, std_log=0.1)
 
     locs = locs_of(maps)
 

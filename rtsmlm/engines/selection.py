@@ -61,8 +61,6 @@ def choose(settings: RunSettings, calibration: CameraCalibration, sigma_nm: floa
     return Choice(network)
 
 
-def open_auto(
-    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> Localizer:
+def open_auto(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> Localizer:
     """Build the localizer of entry point `auto`."""
     return _OPENERS[choose(settings, calibration, sigma_nm).name](settings, calibration, sigma_nm)

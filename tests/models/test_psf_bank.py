@@ -91,7 +91,8 @@ def test_astigmatic_psfs_are_told_by_widths_that_cross_in_the_middle_of_the_rang
 
     assert (along_x[:, 2] - along_y[:, 2]).abs().max().item() < 0.05
     ends = (along_x - along_y)[:, [0, 4]]
-    assert bool((ends[:, 0] * ends[:, 1] < 0).all()), "wide along x at one end, along y at the other"
+    # Wide along x at one end, along y at the other.
+    assert bool((ends[:, 0] * ends[:, 1] < 0).all())
     assert bool((astigmatic.condition[:, 10] == 1.0).all())
 
 
