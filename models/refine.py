@@ -34,7 +34,7 @@ DOUBT = 2.5
 DOUBT_PX = 0.03
 """A network that states more than `DOUBT` times the error of the fit and this much sees more than
 one lone emitter, such as two too close to tell apart."""
-DOUBT_Z_NM = 10.0
+DOUBT_Z_NM = 40.0
 """The same along z."""
 MAX_ITERATIONS = 15
 

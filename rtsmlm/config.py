@@ -200,6 +200,8 @@ class AnalysisSettings(Settings):
     """Compiling the fitter takes long on the very first run."""
     heartbeat_timeout_s: float = Field(default=10, gt=0)
     """Analysis silent for longer is taken for frozen, ended and restarted."""
+    validity: bool = True
+    """Watch whether PSF, camera and localizer fit the data, on a sample of the spots."""
     max_restarts: int = Field(default=3, ge=0)
     """Give up after so many restarts; the recording goes on, the rest is caught up."""
 

@@ -114,12 +114,15 @@ def write_accounts(
             notes=[*report.failures, *report.warnings],
             ledger=ledger.as_dict(),
             latency_ms=report.latency_ms,
+            validity=report.validity,
             n_frames=totals.camera,
             table=summary,
         )
 
     guarded(lambda: folder.write_json(folder.ledger, ledger.as_dict()))
     guarded(lambda: folder.write_json(folder.latency, report.latency_ms))
+    if report.validity:
+        guarded(lambda: folder.write_json(folder.validity, report.validity))
     guarded(lambda: folder.write_settings(settings, run))
     guarded(page)
     folder.drop_empty_log()

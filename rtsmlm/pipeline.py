@@ -42,6 +42,7 @@ from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.ring import FrameRing
 from rtsmlm.stats import LatencyStages, now_ns
 from rtsmlm.stream import Publisher
+from rtsmlm.watch import ValidityWatch
 
 Emit: TypeAlias = Callable[[dict[str, Any]], None]
 
@@ -106,6 +107,7 @@ class Analysis:
         self._calibration = resolve_calibration(job.settings.camera, StatedCalibration())
         self._calibration.check_frame_shape(ring.shape)
         self._localizer: Localizer | None = None
+        self._watch: ValidityWatch | None = None
         self._latency = LatencyStages()
         self._psf_frames = PSF_FRAMES[0]
         self._n_frames = 0
@@ -220,12 +222,15 @@ class Analysis:
             self._file = ArrowStreamFile(path, self._metadata(sigma_nm))
         else:
             self._file = ArrowStreamFile.resume(path, self._job.resume_before)
-        note = localizer_note(self._settings, self._calibration, sigma_nm)
-        if note:
-            self._emit({"kind": "warning", "text": note})
+        if note := localizer_note(self._settings, self._calibration, sigma_nm):
+            self._say(note)
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
+        self._watch = ValidityWatch(self._settings, self._calibration, sigma_nm, self._say)
         self._emit({"kind": "localizing"})
+
+    def _say(self, text: str) -> None:
+        self._emit({"kind": "warning", "text": text})
 
     def _deliver(
         self, batch: FrameBatch, targets: slice, localizer: Localizer, file: ArrowStreamFile
@@ -253,6 +258,9 @@ class Analysis:
         )
         self._n_frames += len(batch)
         self._n_rows += len(localizations)
+        # Before the frames are given back, and only where no others wait for it.
+        if self._watch is not None and self._ring.backlog <= len(batch) + localizer.context_frames:
+            self._watch.glance(localizations, batch, t_published)
         self._ring.release(len(batch))
         if t_published - self._last_status_ns > _STATUS_NS:
             self._report(t_published)
@@ -269,6 +277,7 @@ class Analysis:
                 "frames": self._n_frames,
                 "localizations": self._n_rows,
                 "latency_ms": self._latency.summary(),
+                "validity": {} if self._watch is None else self._watch.judge(),
             }
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import FileFormatError, LocalizerError
@@ -27,6 +28,7 @@ from rtsmlm.prepare import (
     with_sigma,
 )
 from rtsmlm.protocols import Localizer
+from rtsmlm.watch import ValidityWatch
 
 
 class Reconstruction:
@@ -84,7 +86,11 @@ class Reconstruction:
             self.notes.append(note)
         folder.write_settings(self.settings, {"movie": dict(movie.describe())})
         ledger = Ledger()
-        n_rows, failed = self._localize(sigma_nm, ledger, on_progress)
+        watch = ValidityWatch(self.settings, self.calibration, sigma_nm, self.notes.append)
+        n_rows, failed = self._localize(sigma_nm, ledger, watch, on_progress)
+        validity = watch.judge()
+        if validity:
+            folder.write_json(folder.validity, validity)
         for frame, _ in failed:
             ledger.fail(frame, frame + 1)
         summary = finish_table(
@@ -99,13 +105,19 @@ class Reconstruction:
             f"{n_rows} localizations in {ledger.totals().localized} of {self.n_frames} frames, "
             f"PSF sigma {sigma_nm:.0f} nm"
         )
-        self._write_accounts(ledger, summary, verdict, good=not failed)
+        self._write_accounts(ledger, summary, validity, verdict, good=not failed)
         on_step("done")
         self._check(ledger, failed)
         return verdict
 
     def _write_accounts(
-        self, ledger: Ledger, summary: TableSummary, verdict: str, *, good: bool
+        self,
+        ledger: Ledger,
+        summary: TableSummary,
+        validity: dict[str, Any],
+        verdict: str,
+        *,
+        good: bool,
     ) -> None:
         self.folder.write_json(self.folder.ledger, ledger.as_dict())
         write_report(
@@ -116,6 +128,7 @@ class Reconstruction:
             notes=self.notes,
             ledger=ledger.as_dict(),
             latency_ms={},
+            validity=validity,
             n_frames=ledger.totals().camera,
             table=summary,
         )
@@ -135,7 +148,11 @@ class Reconstruction:
             )
 
     def _localize(
-        self, sigma_nm: float, ledger: Ledger, on_progress: Callable[[int, int], None]
+        self,
+        sigma_nm: float,
+        ledger: Ledger,
+        watch: ValidityWatch,
+        on_progress: Callable[[int, int], None],
     ) -> tuple[int, list[tuple[int, str]]]:
         """Localize all frames into the table; return the number of rows and what failed."""
         movie, folder = self._movie, self.folder
@@ -160,6 +177,7 @@ class Reconstruction:
                     ledger.record(index, index + 1)
                 ledger.release(len(batch))
                 table.put(localizations)
+                watch.look(localizations, batch)
                 n_done += len(batch)
                 n_rows += len(localizations)
                 on_progress(n_done, n_rows)

@@ -22,6 +22,8 @@ class RunStatus:
     backlog: int
     """Frames in the ring."""
     recorder_backlog: int
+    model: str = ""
+    """What the validity meter says, in two or three words; nothing where it is off."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class RunReport:
     totals: LedgerTotals | None = None
     localizations: int = 0
     latency_ms: dict[str, Any] = field(default_factory=dict)
+    validity: dict[str, Any] = field(default_factory=dict)
+    """Figures of the validity meter; empty where it is off."""
     stream_address: str | None = None
     warnings: list[str] = field(default_factory=list)
     """Sentences that a person should read."""

@@ -194,6 +194,7 @@ class Session:
             p99_ms=total.get("p99", float("nan")),
             backlog=self._ring.backlog if self._ring and not self._closed else 0,
             recorder_backlog=self._recorder.backlog if self._recorder and not self._closed else 0,
+            model=news.validity.get("verdict", "") if news else "",
         )
 
     @property
@@ -323,6 +324,7 @@ class Session:
         report.verdict = self.ledger.verdict(recording=self._recorder is not None)
         if news is not None:
             report.latency_ms = news.latency_ms
+            report.validity = news.validity
             report.stream_address = news.stream_address
             report.localizations = news.localizations
             if news.sigma_nm is not None:

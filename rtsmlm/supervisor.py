@@ -35,6 +35,8 @@ class AnalysisNews:
     latency_ms: dict[str, Any] = field(default_factory=dict)
     stream_address: str | None = None
     sigma_nm: float | None = None
+    validity: dict[str, Any] = field(default_factory=dict)
+    """Figures of the validity meter."""
     restarts: int = 0
     failed_frames: int = 0
     death: str | None = None
@@ -185,6 +187,7 @@ class AnalysisSupervisor:
         if kind == "status":
             self.news.localizations = self._earlier_rows + event["localizations"]
             self.news.latency_ms = event["latency_ms"]
+            self.news.validity = event["validity"]
         elif kind == "ready":
             self.news.death = None
             self._ready.set()

@@ -60,7 +60,7 @@ def test_the_rate_follows_the_last_seconds_only() -> None:
 
 def test_the_status_line_fits_a_terminal_of_eighty_columns() -> None:
     totals = LedgerTotals(123456, 123456, 123456, 123450, 0, 0, 6)
-    status = RunStatus(totals, 100.2, 7_000_000, 59.83, 4.42, 12.31, 12, 0)
+    status = RunStatus(totals, 100.2, 7_000_000, 59.83, 4.42, 12.31, 12, 0, "model ok")
 
     line = status_line(status)
 
@@ -68,9 +68,10 @@ def test_the_status_line_fits_a_terminal_of_eighty_columns() -> None:
     for figure in (
         "123456 frames",
         "100/s",
-        "59.8 emitters/frame",
+        "59.8/frame",
         "p50 4.4",
         "p99 12.3",
         "lost 0",
+        "model ok",
     ):
         assert figure in line

@@ -1,7 +1,7 @@
-"""The validity meter: does what a localizer was told of PSF and camera fit the data that come?
+"""The validity meter: whether what a localizer was told of PSF and camera fits the data that come.
 
-Lone bright emitters of a sample of the frames are fitted once more with the width free; the noise of
-patches without emitters is compared with what the camera calibration makes us expect; emitters
+Lone bright emitters of a sample of the frames are fitted once more with the width free; the noise
+of patches without emitters is compared with what the camera calibration makes us expect; emitters
 that stay on for the next frame tell how far two localizations of the same place lie apart; and
 places within the pixel must be even. None of this needs a truth, and none depends on what kind of
 localizer it was.
@@ -25,6 +25,8 @@ from rtsmlm.width_curves import WidthCurves
 
 SPOTS_PER_LOOK = 16
 """A fit with the width free takes some 30 microseconds: half a millisecond per look."""
+FRAMES_PER_LOOK = 16
+"""Larger batches, as of a recorded movie, are looked at in parts."""
 WINDOW = 1000
 """Spots, patches and repetitions that count: the last ones."""
 ENOUGH = 200
@@ -111,6 +113,11 @@ class ValidityMeter:
         Standard deviation of the PSF in force.
     curves
         Widths of an astigmatic PSF: their shape is judged by chi² alone.
+
+    Notes
+    -----
+    A network sees an emitter's neighbours in time, so that its errors in successive frames have
+    something in common: `repeat_std` then comes out lower than with a fit, never higher.
     """
 
     def __init__(
@@ -125,6 +132,7 @@ class ValidityMeter:
         self._repeats: deque[float] = deque(maxlen=2 * WINDOW)
         self._places = np.zeros((2, PHASES))
         self._looks = 0
+        self._previous = Localizations.empty()
         self._active: frozenset[str] = frozenset()
 
     def look(self, locs: Localizations, batch: FrameBatch) -> None:
@@ -137,13 +145,22 @@ class ValidityMeter:
         batch
             The frames.
         """
+        for start in range(0, len(batch), FRAMES_PER_LOOK):
+            part = batch.part(start, min(start + FRAMES_PER_LOOK, len(batch)))
+            inside = (locs.frame >= part.index[0]) & (locs.frame <= part.index[-1])
+            self._look(locs.take(inside), part)
+
+    def _look(self, locs: Localizations, batch: FrameBatch) -> None:
         lone = self._sampler.lone(locs, batch)
         # Evenly over the batch, and the same ones in every run.
         chosen = lone[:: max(1, -(-len(lone) // SPOTS_PER_LOOK))]
         if len(chosen):
             self._spots.extend(self._sampler.refit(locs, batch, chosen))
         self._noise.extend(self._sampler.noise(locs, batch, self._looks)[:, 0].tolist())
-        self._repeats.extend(self._repetitions(locs.take(lone)))
+        # With those of the last frame before, which these may repeat.
+        seen = Localizations.concatenate([self._previous, locs.take(lone)])
+        self._repeats.extend(self._repetitions(seen))
+        self._previous = seen.take(seen.frame == batch.index[-1])
         for axis, place_nm in enumerate((locs.x_nm, locs.y_nm)):
             phase = (place_nm / self._pixel_nm + 0.5) % 1.0
             counts = np.histogram(phase, bins=PHASES, range=(0.0, 1.0))[0]
@@ -217,8 +234,8 @@ class ValidityMeter:
         return [
             Finding(
                 name,
-                f"the PSF of the data is {found_nm:.0f} nm wide, {100 * abs(ratio - 1):.0f} % {more} "
-                f"than the {self._sigma_nm:.0f} nm in force: refocus, run rtsmlm calibrate psf, "
+                f"the PSF of the data is {found_nm:.0f} nm wide, {100 * abs(ratio - 1):.0f} % "
+                f"{more} than the {self._sigma_nm:.0f} nm in force: refocus, run rtsmlm calibrate psf, "
                 f"or set psf.sigma_nm={found_nm:.0f}",
             )
         ]
@@ -266,8 +283,8 @@ class ValidityMeter:
         return [
             Finding(
                 name,
-                f"places within the pixel are uneven by {100 * amplitude:.0f} %: the localizer draws "
-                "emitters to the pixel grid; calibrate the PSF, or try localizer.name=gaussian-mle",
+                f"places within the pixel are uneven by {100 * amplitude:.0f} %: the localizer "
+                "draws emitters to the pixel grid; calibrate the PSF, or try localizer.name=gaussian-mle",
             )
         ]
 

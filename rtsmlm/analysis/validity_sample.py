@@ -15,10 +15,10 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.width_curves import WidthCurves
 
-# Columns of what a refit tells of one spot: fitted width over the width in force; chi² per degree of
-# freedom of the fit with that width, and of the free fit; squared residuals of the free fit and what
-# noise leaves of them, in photons²; photons, and background per pixel; localizer minus free fit, in
-# stated standard deviations, along x and y.
+# Columns of what a refit tells of one spot: fitted width over the width in force; chi² per degree
+# of freedom of the fit with that width, and of the free fit; squared residuals of the free fit and
+# what noise leaves of them, in photons²; photons, and background per pixel; localizer minus free
+# fit, in stated standard deviations, along x and y.
 WIDTH, CHI2_FIXED, CHI2_FREE, SQUARES, EXPECTED, PHOTONS, BACKGROUND, DX, DY = range(9)
 N_COLUMNS = 9
 
@@ -135,7 +135,7 @@ class SpotSampler:
         told[:, DY] = (y - top - theta[:, 1]) / std_px[1]
         good = (free[:, boxes.STATUS] == boxes.CONVERGED) & np.isfinite(told[:, SQUARES])
         good &= free[:, boxes.PHOTONS] > 0.5 * MIN_SIGNIFICANCE * free[:, boxes.STD_PHOTONS]
-        return told[good]
+        return np.asarray(told[good], dtype=np.float64)
 
     def noise(self, locs: Localizations, batch: FrameBatch, turn: int) -> F64:
         """Measure noise where nothing was found.

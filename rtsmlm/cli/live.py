@@ -141,10 +141,13 @@ def status_line(status: RunStatus) -> str:
     totals = status.totals
     latency = f"p50 {_number(status.p50_ms)} p99 {_number(status.p99_ms)} ms"
     skipped = f" skipped {totals.skipped}" if totals.skipped else ""
+    # What does not fit is told in a line of its own; here only that it fits, or not.
+    light = {"model ok": " model ok", "": "", "model: no verdict yet": ""}
+    model = light.get(status.model, " model !")
     return (
         f"{totals.received} frames {status.frames_per_s:.0f}/s, "
-        f"{status.emitters_per_frame:.1f} emitters/frame, {latency}, "
-        f"backlog {status.backlog} lost {totals.lost}{skipped}"
+        f"{status.emitters_per_frame:.1f}/frame, {latency}, "
+        f"backlog {status.backlog} lost {totals.lost}{skipped}{model}"
     )
 
 

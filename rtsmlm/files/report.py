@@ -70,6 +70,7 @@ def write_report(
     notes: Sequence[str],
     ledger: Mapping[str, Any],
     latency_ms: Mapping[str, Mapping[str, float]],
+    validity: Mapping[str, Any],
     n_frames: int,
     table: TableSummary,
 ) -> None:
@@ -91,6 +92,8 @@ def write_report(
         The totals of the run.
     latency_ms
         Summary per stage; empty where frames did not come from a camera.
+    validity
+        Figures of the validity meter; empty where it was off.
     n_frames
         Number of frames that the camera numbered.
     table
@@ -119,12 +122,28 @@ def write_report(
     if latency_ms:
         stages = ((name, *(s[p] for p in _PERCENTILES)) for name, s in latency_ms.items())
         parts += ["<h2>Latency in ms</h2>", _rows(("stage", *_PERCENTILES), stages)]
+    if validity:
+        figures = ((label, _figure_of(validity[name])) for name, label in _VALIDITY)
+        parts += ["<h2>Does the model fit the data?</h2>", _rows(("", "figure"), figures)]
     parts += ["<h2>Settings in force</h2>", f"<pre>{escape(settings)}</pre>"]
     write_text(folder / "report.html", "\n".join(parts) + "\n")
 
 
 _TOTALS = ("camera", "received", "recorded", "localized", "caught_up", "skipped", "lost")
 _PERCENTILES = ("p50", "p95", "p99", "max")
+_VALIDITY = (
+    ("verdict", "verdict"),
+    ("spots", "spots fitted once more"),
+    ("width_ratio", "their width over the PSF in force"),
+    ("chi2", "chi² per degree of freedom, width free"),
+    ("noise_ratio", "noise of the background over that expected"),
+    ("repeat_std", "way between two frames over that stated"),
+    ("gridding", "largest unevenness of places within the pixel"),
+)
+
+
+def _figure_of(value: Any) -> Any:
+    return "too little seen" if value is None else value
 
 
 def _per_frame(table: TableSummary, n_frames: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -35,6 +35,7 @@ class RunFolder:
         self.raw_index = path / "raw_index.bin"
         self.ledger = path / "ledger.json"
         self.latency = path / "latency.json"
+        self.validity = path / "validity.json"
         self.log = path / "rtsmlm.log"
         self.analysis_log = path / "analysis.log"
 

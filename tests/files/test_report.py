@@ -51,6 +51,15 @@ def test_the_page_shows_the_figures_and_escapes_what_it_was_given(
         notes=["the disk & the <b>camera</b>"],
         ledger={"camera": 100, "received": 100, "localized": 98, "skipped": 2, "lost": 0},
         latency_ms={"total": {"p50": 4.25, "p95": 6.0, "p99": 7.75, "max": 20.0}},
+        validity={
+            "verdict": "model: PSF too narrow",
+            "spots": 812,
+            "width_ratio": 1.12,
+            "chi2": 1.0,
+            "noise_ratio": None,
+            "repeat_std": 1.02,
+            "gridding": 0.08,
+        },
         n_frames=100,
         table=summary,
     )
@@ -58,6 +67,8 @@ def test_the_page_shows_the_figures_and_escapes_what_it_was_given(
     page = (tmp_path / "report.html").read_text()
     assert "<script" not in page
     assert "http" not in page
+    assert "PSF too narrow" in page
+    assert "too little seen" in page
     assert "ledger balances: 100 received" in page
     assert "<td>localized</td><td>98</td>" in page
     assert "<td>7.75</td>" in page
@@ -69,7 +80,7 @@ def test_an_empty_run_still_has_a_page(tmp_path: Path) -> None:
 
     write_report(
         tmp_path, title="empty", verdict="no frames", good=False, notes=[], ledger={},
-        latency_ms={}, n_frames=0, table=TableSummary(),
+        latency_ms={}, validity={}, n_frames=0, table=TableSummary(),
     )  # fmt: skip
 
     assert "emitters per frame" in (tmp_path / "report.html").read_text()
