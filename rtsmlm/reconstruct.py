@@ -15,6 +15,7 @@ from rtsmlm.files.movies import open_movie
 from rtsmlm.files.report import TableSummary, write_report
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.finish import finish_table
+from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.ledger import Ledger
 from rtsmlm.offline import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.prepare import (
@@ -60,14 +61,34 @@ class Reconstruction:
         self.n_frames = self._movie.n_frames
         self.calibration = resolve_calibration(settings.camera, self._movie.stated)
         self.calibration.check_frame_shape(self._movie.shape)
-        self.settings = with_calibration(settings, self.calibration)
         described = dict(self._movie.describe())
         self.notes = [described["note"]] if "note" in described else []
         assumed = what_was_assumed(settings.camera, self._movie.stated)
+        if any("camera.read_noise_e" in phrase for phrase in assumed):
+            settings = self._with_measured_noise(settings)
+            assumed = what_was_assumed(settings.camera, self._movie.stated)
+        self.settings = with_calibration(settings, self.calibration)
         if assumed:
             self.notes.append("nobody stated, so assumed: " + "; ".join(assumed))
         height, width = self._movie.shape
         self.title = f"{path}: {self.n_frames} frames of {width}x{height}"
+
+    def _with_measured_noise(self, settings: RunSettings) -> RunSettings:
+        """Return the settings with the read noise of the first frames, where it is far from small.
+
+        A network that expects less noise than there is takes noise for emitters.
+        """
+        pixels = next(iter(self._movie.batches(min(PSF_FRAMES[0], self.n_frames)))).pixels
+        read_noise_e = round(measured_read_noise_e(self.calibration, pixels), 1)
+        if not read_noise_e:
+            return settings
+        self.notes.append(
+            f"the frames scatter more than their light explains: a read noise of {read_noise_e} "
+            "electrons (camera.read_noise_e) was measured on them; run rtsmlm calibrate camera"
+        )
+        camera = settings.camera.model_copy(update={"read_noise_e": read_noise_e})
+        self.calibration = resolve_calibration(camera, self._movie.stated)
+        return settings.model_copy(update={"camera": camera})
 
     def run(self, on_progress: Callable[[int, int], None], on_step: Callable[[str], None]) -> str:
         """Localize all frames, write table, image and exports; return the verdict in one line.

@@ -170,6 +170,8 @@ class SpotSampler:
         away_x = np.abs(locs.x_nm / self._pixel_nm - (left + half)[:, None]) > reach
         away_y = np.abs(locs.y_nm / self._pixel_nm - (top + half)[:, None]) > reach
         empty = np.flatnonzero((away_x | away_y | ~mine).all(axis=1))[:N_PATCHES]
+        if not len(empty):
+            return np.empty((0, 2))
         side = np.arange(PATCH_PX)
         rows = top[empty, None, None] + side[:, None]
         columns = left[empty, None, None] + side

@@ -130,7 +130,8 @@ def test_where_the_host_overwrites_frames_are_whole_and_the_gap_shows(
         time.sleep(rng.choice([0.0, 0.002]))
 
     index, written = np.array(numbers).T
-    assert np.all((written - written[0]) % 65536 == index)  # none carries another's number
+    # None carries another's number; a fast camera counts beyond what 16 bits of a pixel hold.
+    assert np.all((written - written[0]) % 65536 == index % 65536)
     assert index[-1] > 300  # some were overwritten, and that shows
 
 

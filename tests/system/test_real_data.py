@@ -36,7 +36,7 @@ def test_the_2013_tubulins_agree_with_their_truth(data_dir: Data, tmp_path: Path
     run = tmp_path / "run"
     reconstruct(
         folder / "frames.tif", run,
-        "camera.pixel_nm=150", "camera.offset_adu=100", "camera.read_noise_e=0",
+        "camera.pixel_nm=150", "camera.offset_adu=100",
     )  # fmt: skip
 
     rtsmlm(
