@@ -235,8 +235,8 @@ class ValidityMeter:
             Finding(
                 name,
                 f"the PSF of the data is {found_nm:.0f} nm wide, {100 * abs(ratio - 1):.0f} % "
-                f"{more} than the {self._sigma_nm:.0f} nm in force: refocus, run rtsmlm calibrate psf, "
-                f"or set psf.sigma_nm={found_nm:.0f}",
+                f"{more} than the {self._sigma_nm:.0f} nm in force: refocus, run rtsmlm calibrate "
+                f"psf, or set psf.sigma_nm={found_nm:.0f}",
             )
         ]
 
@@ -284,7 +284,8 @@ class ValidityMeter:
             Finding(
                 name,
                 f"places within the pixel are uneven by {100 * amplitude:.0f} %: the localizer "
-                "draws emitters to the pixel grid; calibrate the PSF, or try localizer.name=gaussian-mle",
+                "draws emitters to the pixel grid; calibrate the PSF, or try "
+                "localizer.name=gaussian-mle",
             )
         ]
 
