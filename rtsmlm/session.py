@@ -307,7 +307,14 @@ class Session:
         )
 
     def _catch_up(self, sigma_nm: float | None) -> None:
-        self._on_step(f"catching up on {len(self.ledger.skipped())} skipped frames")
+        skipped = len(self.ledger.skipped())
+        if not self.settings.localizer.name.endswith(("-mle", "-lsq")):
+            self._warn(
+                f"the network could not follow the camera: {skipped} frames were localized after "
+                "the run; to see all of them live take a smaller region of interest, or set "
+                "localizer.name=gaussian-mle (astigmatic-mle with z)"
+            )
+        self._on_step(f"catching up on {skipped} skipped frames")
         if sigma_nm is None:
             raise AnalysisError("skipped frames cannot be caught up: the PSF width is not known")
 
