@@ -143,7 +143,7 @@ class Analysis:
             self._emit({"kind": "ready"})
             self._loop(stop)
             if self._publisher is not None:
-                self._publisher.end({"frames": self._n_frames, "localizations": self._n_rows})
+                self._publisher.end(self._summary())
             self._report(now_ns())
         finally:
             if self._file is not None:
@@ -264,6 +264,14 @@ class Analysis:
         self._ring.release(len(batch))
         if t_published - self._last_status_ns > _STATUS_NS:
             self._report(t_published)
+
+    def _summary(self) -> dict[str, Any]:
+        validity = {} if self._watch is None else self._watch.judge()
+        return {
+            "frames": self._n_frames,
+            "localizations": self._n_rows,
+            "validity": validity,
+        }
 
     def _failed(self, frame: int, why: str) -> None:
         self._emit({"kind": "failed", "start": frame, "stop": frame + 1, "text": why})
