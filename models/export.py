@@ -2,7 +2,7 @@
 
 The graph holds the pre-processing too, so that all engines do the same. It needs the weights and
 the package onnx, but no torch. Everything before the first convolution must stay in float32: ADU
-have 16 bits. Convolutions may run in bf16 or fp16.
+have 16 bits. Convolutions may run in bf16 or float16: an engine chooses, or `trunk_type` says it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ FRAME_TYPES: dict[FrameType, int] = {
     "uint16": TensorProto.UINT16,
     "int32": TensorProto.INT32,
     "float32": TensorProto.FLOAT,
+}
+TrunkType = Literal["float32", "float16"]
+"""Type of the convolutions. Runtimes that keep to the types of a graph need it stated."""
+TRUNK_TYPES: dict[TrunkType, int] = {
+    "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
 }
 
 
@@ -61,11 +67,18 @@ class _Graph:
         """Return the value in another shape."""
         return self.add("Reshape", value, self.constant(np.array(shape, dtype=np.int64)))
 
+    def cast(self, value: str, trunk_type: TrunkType) -> str:
+        """Return a float32 value in the type of the convolutions."""
+        if trunk_type == "float32":
+            return value
+        return self.add("Cast", value, to=TRUNK_TYPES[trunk_type])
+
 
 def build_onnx(
     weights: dict[str, F32],
     *,
     frame_type: FrameType = "uint16",
+    trunk_type: TrunkType = "float32",
     shape: tuple[int, int, int] | None = None,
 ) -> onnx.ModelProto:
     """Return the network as an ONNX model.
@@ -81,14 +94,19 @@ def build_onnx(
         Weights of a `FlagshipNetwork` by name.
     frame_type
         Type of the frames.
+    trunk_type
+        Type of everything from the first convolution on. What comes before, the maps and the
+        condition are float32 all the same.
     shape
         n, height and width, both multiples of eight; not given leaves them open for the engine
         to fix.
     """
     graph = _Graph()
-    planes = _planes(graph)
-    maps = _trunk(graph, planes, weights)
-    graph.add("Identity", maps, name="maps")
+    maps = _trunk(graph, _planes(graph), weights, trunk_type)
+    if trunk_type == "float32":
+        graph.add("Identity", maps, name="maps")
+    else:
+        graph.add("Cast", maps, name="maps", to=TensorProto.FLOAT)
     n, height, width = shape or ("n", "height", "width")
     frames = shape[0] + 2 if shape else "frames"
     cells = (shape[1] // 2, shape[2] // 2) if shape else ("rows", "columns")
@@ -154,9 +172,20 @@ def _planes(g: _Graph) -> str:
     return g.add("Concat", *parts, axis=1)
 
 
-def _trunk(g: _Graph, planes: str, weights: dict[str, F32]) -> str:
-    named = {name: g.constant(value, name) for name, value in weights.items()}
-    films = iter(_films(g, weights, named))
+def _constants(g: _Graph, weights: dict[str, F32], trunk_type: TrunkType) -> dict[str, str]:
+    """Return the names of the weights; what makes scales of the condition stays in float32."""
+    return {
+        name: g.constant(value if name.startswith("condition") else value.astype(trunk_type), name)
+        for name, value in weights.items()
+    }
+
+
+def _trunk(g: _Graph, planes: str, weights: dict[str, F32], trunk_type: TrunkType) -> str:
+    named = _constants(g, weights, trunk_type)
+    films = (
+        (g.cast(scale, trunk_type), g.cast(shift, trunk_type))
+        for scale, shift in _films(g, weights, named)
+    )
 
     def conv(value: str, layer: str, stride: int = 1) -> str:
         size = weights[f"{layer}.weight"].shape[2]
@@ -180,7 +209,7 @@ def _trunk(g: _Graph, planes: str, weights: dict[str, F32]) -> str:
             value = g.add("Relu", g.add("Add", value, conv(inner, f"{group}.{i}.second")))
         return value
 
-    fine = blocks(modulated(conv(planes, "stem")), "half_blocks")
+    fine = blocks(modulated(conv(g.cast(planes, trunk_type), "stem")), "half_blocks")
     coarse = blocks(modulated(conv(fine, "down", stride=2)), "quarter_blocks")
     doubled = g.add(
         "Resize",

@@ -71,7 +71,10 @@ def _padding(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def pad_frames(pixels: Pixels) -> Pixels:
     """Return frames padded with their last row and column to multiples of eight pixels."""
-    return np.pad(pixels, ((0, 0), *_padding((pixels.shape[1], pixels.shape[2]))), mode="edge")
+    padding = _padding((pixels.shape[1], pixels.shape[2]))
+    if not any(after for _, after in padding):
+        return pixels
+    return np.pad(pixels, ((0, 0), *padding), mode="edge")
 
 
 def context_of(index: NDArray[np.int64]) -> F32:

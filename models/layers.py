@@ -53,3 +53,26 @@ def films_of(weights: dict[str, F32], condition: F32) -> list[Film]:
         films.append((1.0 + film[start : start + n], film[start + n : start + 2 * n]))
         start += 2 * n
     return films
+
+
+def folded(weights: dict[str, F32], condition: F32) -> dict[str, F32]:
+    """Return weights that do for one PSF, without being told it, what these do when told it.
+
+    In half precision every step rounds: what is one convolution should not be three steps.
+
+    Parameters
+    ----------
+    weights
+        Of a `FlagshipNetwork`, by name.
+    condition
+        What the network is told, (1, condition size).
+    """
+    result = dict(weights)
+    for layer, (scale, shift) in zip(
+        modulated_layers(weights), films_of(weights, condition), strict=True
+    ):
+        result[f"{layer}.weight"] = weights[f"{layer}.weight"] * scale[:, None, None, None]
+        result[f"{layer}.bias"] = weights[f"{layer}.bias"] * scale + shift
+    for name in ("condition_second.weight", "condition_second.bias"):
+        result[name] = np.zeros_like(weights[name])
+    return result

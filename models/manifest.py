@@ -122,6 +122,11 @@ class Manifest(Settings):
     accuracy: tuple[dict[str, float | str], ...] = ()
     """Rows of the accuracy table."""
 
+    @property
+    def n_channels(self) -> int:
+        """Channels of the maps."""
+        return int(self.outputs[0].shape[1])
+
     def psf_input(
         self, sigma_nm: float, curves: WidthCurves | None, calibration: CameraCalibration
     ) -> PsfInput:

@@ -59,6 +59,7 @@ class NetworkSettings(Settings):
 
 
 SIZES: dict[str, NetworkSettings] = {
+    "XS": NetworkSettings(half_channels=16, quarter_channels=32, last_blocks=0),
     "S": NetworkSettings(quarter_blocks=1, last_blocks=0),
     "S+": NetworkSettings(),
     "M": NetworkSettings(half_channels=64, quarter_channels=128, quarter_blocks=1, last_blocks=0),
@@ -172,7 +173,8 @@ class FlagshipNetwork(nn.Module):
         merged = functional.relu(fine + up)
         for block in self.last_blocks:
             merged = block(merged, next(films))
-        return cast(Tensor, self.out(_modulate(self.head(merged), next(films))))
+        features = _modulate(self.head(merged), next(films))
+        return cast(Tensor, self.out(features.to(self.out.weight.dtype)))
 
     def _films(self, condition: Tensor) -> Iterator[Tensor]:
         """Yield scales and shifts in the order in which the layers come."""
@@ -203,5 +205,5 @@ def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
 
 def _modulate(x: Tensor, film: Tensor) -> Tensor:
     """Scale and shift each channel by the condition, then cut off what is negative."""
-    scale, shift = film.chunk(2, dim=1)
+    scale, shift = film.to(x.dtype).chunk(2, dim=1)
     return functional.relu(x * (1.0 + scale) + shift)

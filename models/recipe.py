@@ -16,7 +16,7 @@ from rtsmlm.models.ranges import SimulationRanges
 class NetworkSection(Settings):
     """Which network is trained."""
 
-    size: Literal["S", "S+", "M", "M+", "S+ z", "M+ z"] = "S+"
+    size: Literal["XS", "S", "S+", "M", "M+", "S+ z", "M+ z"] = "S+"
     """One of `rtsmlm.models.network.SIZES`."""
 
 

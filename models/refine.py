@@ -152,7 +152,7 @@ class Refiner:
     ) -> tuple[F64, NDArray[np.int32], NDArray[np.int32]]:
         """Return fits, and the first column and row of their boxes."""
         if batch.shape != self._shape:
-            self._prepare(batch.shape)
+            self.prepare(batch.shape)
         n, box = len(rows), self._box_px
         pixel_nm = self._calibration.pixel_nm
         x, y = locs.x_nm[rows] / pixel_nm, locs.y_nm[rows] / pixel_nm
@@ -205,7 +205,14 @@ class Refiner:
             fits,
         )
 
-    def _prepare(self, shape: tuple[int, int]) -> None:
+    def prepare(self, shape: tuple[int, int]) -> None:
+        """Get the camera maps ready for frames of this shape; threads may then share the refiner.
+
+        Raises
+        ------
+        CalibrationError
+            If they do not fit.
+        """
         calibration = self._calibration
         calibration.check_frame_shape(shape)
         gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain

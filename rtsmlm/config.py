@@ -168,9 +168,14 @@ class LocalizerSettings(Settings):
     """Which localizer, and how it is used."""
 
     name: str = "auto"
-    """Entry point of group `rtsmlm.localizer`: flagship-2d, flagship-astig, gaussian-mle,
-    astigmatic-mle, elliptical-lsq. auto takes the network for this PSF, and a fit for a PSF
-    that no network was trained for."""
+    """Entry point of group `rtsmlm.localizer`: flagship-2d, flagship-2d-fast, flagship-astig,
+    gaussian-mle, astigmatic-mle, elliptical-lsq. auto takes the network for this PSF, and a fit
+    for a PSF that no network was trained for."""
+    engine: Literal["auto", "tensorrt", "torch", "openvino"] = "auto"
+    """Networks: what they run on. auto takes the fastest that this machine has."""
+    precision: Literal["f32", "f16", "bf16", "int8"] | None = None
+    """Networks: how exactly the engine computes. Not given takes its fastest that is as accurate
+    as f32; int8 on OpenVINO is faster and moves emitters by a nanometre."""
     threshold: float = Field(default=5.0, gt=0)
     """Detection threshold in standard deviations of the filtered noise."""
     box_px: int | None = Field(default=None, ge=5, le=31)

@@ -1,11 +1,7 @@
 """Network maps to localizations: candidates, probability, duplicates, units.
 
-Maps have half the resolution of the frames: channel 4a + 2r + c of a cell is attribute a of the
-pixel in row r, column c of that cell. Attributes are, in this order: logit of the probability;
-dx and dy, whose tanh is the offset from the pixel's centre in pixels; log(photons / 1000);
-log(std) + 2 of x, y and log(photons); with an astigmatic PSF, z, whose tanh times 1.25 is the
-height in halves of its range, and log(std) + 2 of that. One more channel holds
-log(background) / 3 of the cell.
+`rtsmlm.slots` says what maps hold. Where the maps are on a GPU, `rtsmlm.engines.device_decode`
+finds the same rows there, and only `localizations_of` is left to do.
 """
 
 from __future__ import annotations
@@ -15,29 +11,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.errors import LocalizerError
 from rtsmlm.localizations import F32, Localizations
+from rtsmlm.slots import (
+    AXIAL_BACKGROUND_CHANNEL,
+    BACKGROUND,
+    BACKGROUND_CHANNEL,
+    COLUMNS,
+    CROWD,
+    OUT_STD_PHOTONS,
+    OUT_STD_X,
+    OUT_STD_Y,
+    OUT_STD_Z,
+    PHOTONS,
+    PROBABILITY,
+    X,
+    Y,
+    Z,
+    find_rows,
+)
 
-LOGIT, DX, DY, LIGHT, STD_X, STD_Y, STD_LIGHT, HEIGHT, STD_HEIGHT = range(9)
-PLANAR_ATTRIBUTES, AXIAL_ATTRIBUTES = 7, 9
-BACKGROUND_CHANNEL = 4 * PLANAR_ATTRIBUTES
-AXIAL_BACKGROUND_CHANNEL = 4 * AXIAL_ATTRIBUTES
-PHOTONS_UNIT = 1000.0
-BACKGROUND_SCALE = 3.0
-STD_BIAS = 2.0
-Z_REACH = 1.25
-"""Half ranges of z that a network can state."""
-COLUMNS = 11
-"""Of a row: positions and their standard deviations in pixels, z in half ranges, light in
-photons."""
-X, Y, PHOTONS, BACKGROUND, OUT_STD_X, OUT_STD_Y, OUT_STD_PHOTONS = range(7)
-PROBABILITY, CROWD, Z, OUT_STD_Z = range(7, COLUMNS)
 FIRST_CAPACITY = 4096
-CROWD_REACH_PX = 4
-"""Neighbours are counted in a square of 9 pixels around an emitter."""
 CROWD_KNOTS = (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)
 """Expected emitters within reach at which the factors on standard deviations are given."""
 
@@ -129,24 +125,45 @@ def decode(
     LocalizerError
         If the maps do not fit the frames.
     """
-    background_channel = BACKGROUND_CHANNEL if depth is None else AXIAL_BACKGROUND_CHANNEL
-    _check(maps, frame, shape, background_channel)
+    rows = rows_of(maps, shape, axial=depth is not None, settings=settings)
+    return localizations_of(
+        rows, frame, pixel_nm=pixel_nm, excess_noise=excess_noise, depth=depth, settings=settings
+    )
+
+
+def rows_of(
+    maps: F32, shape: tuple[int, int], *, axial: bool, settings: DecodeSettings
+) -> list[F32]:
+    """Return the emitters of each frame as rows of `rtsmlm.slots.COLUMNS` numbers.
+
+    Parameters
+    ----------
+    maps, shape, settings
+        As `decode` takes them.
+    axial
+        Whether the network finds z.
+
+    Raises
+    ------
+    LocalizerError
+        If the maps do not fit the frames.
+    """
+    background_channel = background_channel_of(axial)
+    _check(maps, shape, background_channel)
     # One compiled version for all: arrays of an engine may or may not be writeable.
     maps = np.ascontiguousarray(maps, dtype=np.float32).view()
     maps.flags.writeable = False
-    parts: list[NDArray[np.float32]] = []
-    frames: list[NDArray[np.int64]] = []
+    limits = (logit(settings.candidate_probability), logit(settings.split_probability))
+    found: list[F32] = []
     capacity = FIRST_CAPACITY
-    k = 0
-    while k < len(maps):
-        rows = np.empty((capacity, COLUMNS), dtype=np.float32)
-        n = _decode_frame(
+    while len(found) < len(maps):
+        rows = np.zeros((capacity, COLUMNS), dtype=np.float32)
+        n = find_rows(
             maps,
-            k,
+            len(found),
             shape[0],
             shape[1],
-            _logit(settings.candidate_probability),
-            _logit(settings.split_probability),
+            *limits,
             settings.min_probability,
             settings.merge_px,
             background_channel,
@@ -155,18 +172,47 @@ def decode(
         if n > capacity:
             capacity = 2 * n
             continue
-        parts.append(rows[:n])
-        frames.append(np.full(n, frame[k], dtype=np.int64))
-        k += 1
-    if not parts:
+        found.append(rows[:n])
+    return found
+
+
+def localizations_of(
+    rows: list[F32],
+    frame: NDArray[np.int64],
+    *,
+    pixel_nm: float,
+    excess_noise: float = 1.0,
+    depth: DepthRange | None = None,
+    settings: DecodeSettings = DecodeSettings(),
+) -> Localizations:
+    """Return rows in units, without those that are vague; see `decode`.
+
+    Parameters
+    ----------
+    rows
+        Of each frame, as `rows_of` returns them.
+    frame, pixel_nm, excess_noise, depth, settings
+        As `decode` takes them.
+
+    Raises
+    ------
+    LocalizerError
+        If there are not as many frame numbers as tables.
+    """
+    if len(rows) != len(frame):
+        raise LocalizerError(
+            f"maps of {len(rows)} frames; there must be {len(frame)}"
+        )
+    if not rows:
         return Localizations.empty()
-    rows, numbers = np.concatenate(parts), np.concatenate(frames)
-    columns = _columns(rows, pixel_nm, excess_noise, settings)
+    table = np.concatenate(rows)
+    numbers = np.repeat(np.asarray(frame, dtype=np.int64), [len(part) for part in rows])
+    columns = _columns(table, pixel_nm, excess_noise, settings)
     if depth is not None:
-        scale_z = np.interp(rows[:, CROWD], CROWD_KNOTS, settings.std_scale_z) * depth.half_nm
-        columns["z_nm"] = depth.middle_nm + depth.half_nm * rows[:, Z]
-        columns["std_z_nm"] = rows[:, OUT_STD_Z] * scale_z
-    return Localizations.from_columns({"frame": numbers, **columns}).take(_sure(rows, settings))
+        scale_z = np.interp(table[:, CROWD], CROWD_KNOTS, settings.std_scale_z) * depth.half_nm
+        columns["z_nm"] = depth.middle_nm + depth.half_nm * table[:, Z]
+        columns["std_z_nm"] = table[:, OUT_STD_Z] * scale_z
+    return Localizations.from_columns({"frame": numbers, **columns}).take(_sure(table, settings))
 
 
 def _sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
@@ -193,12 +239,10 @@ def _columns(
     }
 
 
-def _check(
-    maps: F32, frame: NDArray[np.int64], shape: tuple[int, int], background_channel: int
-) -> None:
-    if maps.ndim != 4 or maps.shape[1] <= background_channel or len(maps) != len(frame):
+def _check(maps: F32, shape: tuple[int, int], background_channel: int) -> None:
+    if maps.ndim != 4 or maps.shape[1] <= background_channel:
         raise LocalizerError(
-            f"maps of shape {maps.shape} for {len(frame)} frames; they must be (frames, more than "
+            f"maps of shape {maps.shape}; they must be (frames, more than "
             f"{background_channel} channels, rows / 2, columns / 2)"
         )
     if 2 * maps.shape[2] < shape[0] or 2 * maps.shape[3] < shape[1]:
@@ -208,134 +252,11 @@ def _check(
         )
 
 
-def _logit(probability: float) -> float:
+def background_channel_of(axial: bool) -> int:
+    """Return the channel of the background: the one after those of the slots."""
+    return AXIAL_BACKGROUND_CHANNEL if axial else BACKGROUND_CHANNEL
+
+
+def logit(probability: float) -> float:
+    """Return log(p / (1 - p))."""
     return math.log(probability / (1.0 - probability))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _slot(maps: F32, k: int, attribute: int, row: int, column: int) -> float:
-    channel = 4 * attribute + 2 * (row & 1) + (column & 1)
-    return np.float64(maps[k, channel, row >> 1, column >> 1])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _is_maximum(maps: F32, k: int, row: int, column: int, logit: float) -> bool:
-    """Tell whether no neighbour is higher; of equal ones the first in reading order wins."""
-    height, width = 2 * maps.shape[2], 2 * maps.shape[3]
-    for r in range(max(row - 1, 0), min(row + 2, height)):
-        for c in range(max(column - 1, 0), min(column + 2, width)):
-            other = _slot(maps, k, LOGIT, r, c)
-            earlier = r < row or (r == row and c < column)
-            if other > logit or (earlier and other == logit):
-                return False
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _expected_emitters(maps: F32, k: int, row: int, column: int, reach: int) -> float:
-    """Return the sum of probabilities in a square around a pixel."""
-    height, width = 2 * maps.shape[2], 2 * maps.shape[3]
-    total = 0.0
-    for r in range(max(row - reach, 0), min(row + reach + 1, height)):
-        for c in range(max(column - reach, 0), min(column + reach + 1, width)):
-            logit = _slot(maps, k, LOGIT, r, c)
-            if logit > -12.0:
-                total += 1.0 / (1.0 + math.exp(-logit))
-    return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _std(raw: float) -> float:
-    return math.exp(min(max(raw, -4.0), 3.0) - STD_BIAS)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _write_row(
-    maps: F32,
-    k: int,
-    row: int,
-    column: int,
-    probability: float,
-    background_channel: int,
-    out: F32,
-) -> None:
-    photons = PHOTONS_UNIT * math.exp(min(max(_slot(maps, k, LIGHT, row, column), -5.0), 5.0))
-    out[X] = column + math.tanh(_slot(maps, k, DX, row, column))
-    out[Y] = row + math.tanh(_slot(maps, k, DY, row, column))
-    out[PHOTONS] = photons
-    log_background = BACKGROUND_SCALE * np.float64(
-        maps[k, background_channel, row >> 1, column >> 1]
-    )
-    out[BACKGROUND] = math.exp(min(max(log_background, -10.0), 12.0))
-    out[OUT_STD_X] = _std(_slot(maps, k, STD_X, row, column))
-    out[OUT_STD_Y] = _std(_slot(maps, k, STD_Y, row, column))
-    out[OUT_STD_PHOTONS] = photons * _std(_slot(maps, k, STD_LIGHT, row, column))
-    out[PROBABILITY] = probability
-    around = _expected_emitters(maps, k, row, column, CROWD_REACH_PX)
-    out[CROWD] = max(around - _expected_emitters(maps, k, row, column, 1), 0.0)
-    if background_channel == AXIAL_BACKGROUND_CHANNEL:
-        out[Z] = Z_REACH * math.tanh(_slot(maps, k, HEIGHT, row, column))
-        out[OUT_STD_Z] = _std(_slot(maps, k, STD_HEIGHT, row, column))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _decode_frame(
-    maps: F32,
-    k: int,
-    height: int,
-    width: int,
-    candidate_logit: float,
-    split_logit: float,
-    min_probability: float,
-    merge_px: float,
-    background_channel: int,
-    rows: F32,
-) -> int:
-    """Write the rows of one frame; return how many, or how many there may be if too many."""
-    capacity = len(rows)
-    n = 0
-    for row in range(height):
-        for column in range(width):
-            logit = _slot(maps, k, LOGIT, row, column)
-            # Written so that NaN is no candidate.
-            if not logit > candidate_logit:
-                continue
-            if _is_maximum(maps, k, row, column, logit):
-                # An emitter at a corner is shared by four pixels: their sum is what counts.
-                probability = min(_expected_emitters(maps, k, row, column, 1), 1.0)
-            elif logit > split_logit:
-                probability = 1.0 / (1.0 + math.exp(-logit))
-            else:
-                continue
-            if not probability > min_probability:
-                continue
-            if n < capacity:
-                _write_row(maps, k, row, column, probability, background_channel, rows[n])
-            n += 1
-    if n > capacity:
-        return n
-    return _drop_duplicates(rows, n, merge_px)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _drop_duplicates(rows: F32, n: int, merge_px: float) -> int:
-    """Keep the more probable of two rows closer than the limit; return how many stay."""
-    keep = np.ones(n, np.bool_)
-    # Rows are in reading order of their pixels and lie within a pixel of those.
-    reach = merge_px + 2.0
-    for i in range(n):
-        for j in range(i + 1, n):
-            dx, dy = rows[j, X] - rows[i, X], rows[j, Y] - rows[i, Y]
-            if dy > reach:
-                break
-            if keep[i] and keep[j] and dx * dx + dy * dy < merge_px * merge_px:
-                if rows[j, PROBABILITY] > rows[i, PROBABILITY]:
-                    keep[i] = False
-                else:
-                    keep[j] = False
-    kept = 0
-    for i in range(n):
-        if keep[i]:
-            rows[kept] = rows[i]
-            kept += 1
-    return kept

@@ -312,7 +312,7 @@ class Session:
             self._warn(
                 f"the network could not follow the camera: {skipped} frames were localized after "
                 "the run; to see all of them live take a smaller region of interest, or set "
-                "localizer.name=gaussian-mle (astigmatic-mle with z)"
+                "localizer.name=flagship-2d-fast, or gaussian-mle (astigmatic-mle with z)"
             )
         self._on_step(f"catching up on {skipped} skipped frames")
         if sigma_nm is None:

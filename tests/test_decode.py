@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from rtsmlm.decode import (
-    AXIAL_BACKGROUND_CHANNEL,
-    BACKGROUND_CHANNEL,
     CROWD_KNOTS,
     DecodeSettings,
     DepthRange,
@@ -16,6 +14,7 @@ from rtsmlm.decode import (
 )
 from rtsmlm.errors import LocalizerError
 from rtsmlm.localizations import F32, Localizations
+from rtsmlm.slots import AXIAL_BACKGROUND_CHANNEL, BACKGROUND_CHANNEL
 
 SHAPE = (32, 40)
 DARK = -12.0

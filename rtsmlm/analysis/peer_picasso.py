@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ BOX_SIGMAS = 6.0
 N_THRESHOLDS = 16
 LEAST_PERCENTILE, MOST_PERCENTILE = 20.0, 99.8
 """Thresholds are tried between these percentiles of all maxima."""
+DEFAULT_BOX_PX, DEFAULT_NET_GRADIENT = 7, 5000.0
+"""Those of its program."""
 
 
 def version() -> str:
@@ -60,6 +64,50 @@ def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str,
             rows = locs[locs["net_gradient"] >= threshold]
             found.append((f"box {box} px, net gradient {threshold:.0f}", _columns(rows)))
     return found
+
+
+def fits(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, Callable[[], int]]]:
+    """Return its ways to fit, on one core and on all.
+
+    Parameters
+    ----------
+    movie
+        As for `localize`.
+    settings
+        `method`; `fastest`, whether to choose the net gradient so that as many spots are found
+        as there are emitters, `n_emitters`, rather than to take its default.
+    """
+    from picasso import localize as picasso
+
+    camera, maps = _camera(movie)
+    threshold = DEFAULT_NET_GRADIENT
+    if settings["fastest"]:
+        threshold = _threshold(movie["pixels"], settings["n_emitters"])
+
+    def fit(threaded: bool) -> int:
+        locs = picasso.localize_frames(
+            movie["pixels"],
+            None,
+            {"Min. Net Gradient": threshold, "Box Size": DEFAULT_BOX_PX},
+            camera_info=camera,
+            camera_calibration=maps,
+            fitting_method=settings["method"],
+            threaded=threaded,
+        )
+        return len(locs)
+
+    name = f"box {DEFAULT_BOX_PX} px, net gradient {threshold:.0f}"
+    ways = (("one core", False), ("all cores", True))
+    return [(f"{name}, {cores}", partial(fit, threaded)) for cores, threaded in ways]
+
+
+def _threshold(pixels: Any, n_emitters: int) -> float:
+    """Return the net gradient that so many maxima of the movie exceed."""
+    from picasso import localize as picasso
+
+    found = [picasso.identify_in_frame(frame, 0.0, DEFAULT_BOX_PX)[2] for frame in pixels]
+    maxima = np.sort(np.concatenate(found))
+    return float(maxima[-min(n_emitters, len(maxima))]) if len(maxima) else DEFAULT_NET_GRADIENT
 
 
 def _camera(movie: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,16 +35,7 @@ def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str,
     """
     import smappy
 
-    gain = float(movie["em_gain"])
-    camera = {
-        "conversion": float(np.median(movie["e_per_adu"])),
-        "offset": float(np.median(movie["offset_adu"])),
-        # One pixel of one µm: places come back in thousandths of a pixel.
-        "pixelsize_um": 1.0,
-        "em_on": gain > 1.0,
-        "emgain": gain,
-        "read_noise_e": float(np.median(movie["read_noise_e"])),
-    }
+    camera = _camera(movie)
     trials = [(box, "dynamic", c) for box in (SMALL_BOX_PX, DEFAULT_BOX_PX) for c in CUTOFFS]
     trials += [(SMALL_BOX_PX, "absolute", cutoff) for cutoff in PHOTONS]
     found: list[tuple[str, dict[str, Any]]] = []
@@ -58,6 +50,41 @@ def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str,
         )
         found.append((f"box {box} px, {mode} cutoff {cutoff:g}", _columns(locs)))
     return found
+
+
+def fits(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, Callable[[], int]]]:
+    """Return its one way to fit; it takes all cores.
+
+    Parameters
+    ----------
+    movie
+        As for `localize`.
+    settings
+        `sigma_px`; `fastest`, whether to take a small box rather than its default.
+    """
+    import smappy
+
+    camera = _camera(movie)
+    box = SMALL_BOX_PX if settings["fastest"] else DEFAULT_BOX_PX
+
+    def fit() -> int:
+        locs = smappy.fit(movie["pixels"], camera=camera, sigma=settings["sigma_px"], roisize=box)
+        return len(locs)
+
+    return [(f"box {box} px", fit)]
+
+
+def _camera(movie: dict[str, Any]) -> dict[str, Any]:
+    gain = float(movie["em_gain"])
+    return {
+        "conversion": float(np.median(movie["e_per_adu"])),
+        "offset": float(np.median(movie["offset_adu"])),
+        # One pixel of one µm: places come back in thousandths of a pixel.
+        "pixelsize_um": 1.0,
+        "em_on": gain > 1.0,
+        "emgain": gain,
+        "read_noise_e": float(np.median(movie["read_noise_e"])),
+    }
 
 
 def _columns(locs: Any) -> dict[str, Any]:

@@ -43,6 +43,29 @@ PEERS: dict[str, tuple[PeerMethod, ...]] = {
 }
 """Package that must be importable, and what is asked of it."""
 
+SPEED_PEERS: dict[str, tuple[PeerMethod, ...]] = {
+    package: tuple(
+        PeerMethod(column=method.column + suffix, settings={**method.settings, "fastest": fastest})
+        for method in methods
+        for suffix, fastest in ((", defaults", False), (", fastest", True))
+    )
+    for package, methods in PEERS.items()
+}
+"""The same for speed: at default settings, and at the fastest that still find the emitters."""
+
+PIP_NAMES = {"picasso": "picassosr", "smappy": "smappy-smlm"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerTiming:
+    """How long a peer took for a movie."""
+
+    seconds: float
+    """Best of several calls after one that does not count."""
+    n_localizations: int
+    how: str
+    """Its settings that were fastest."""
+
 
 class Peer:
     """A running peer; see `start_peer`."""
@@ -72,7 +95,37 @@ class Peer:
         LocalizerError
             If the peer fails.
         """
-        movie, out = self._folder / "movie.npz", self._folder / "found.npz"
+        out = self._folder / "found.npz"
+        self._answered({**self._job(scene, settings), "out": str(out)})
+        with np.load(out, allow_pickle=False) as found:
+            for number, name in enumerate(found["names"]):
+                yield str(name), _table(found, number, scene)
+
+    def time(self, scene: Scene, settings: dict[str, Any]) -> PeerTiming:
+        """Return how long the peer takes, measured in its process around its fit alone.
+
+        Parameters
+        ----------
+        scene
+            What is to be localized.
+        settings
+            Of the peer's script; the PSF width and the number of emitters are added.
+
+        Raises
+        ------
+        LocalizerError
+            If the peer fails.
+        """
+        told = {**settings, "n_emitters": len(scene.truth)}
+        answer = self._answered({**self._job(scene, told), "kind": "speed"})
+        return PeerTiming(
+            seconds=float(answer["seconds"]),
+            n_localizations=int(answer["n_localizations"]),
+            how=str(answer["how"]),
+        )
+
+    def _job(self, scene: Scene, settings: dict[str, Any]) -> dict[str, Any]:
+        movie = self._folder / "movie.npz"
         calibration = scene.calibration
         np.savez(
             movie,
@@ -83,19 +136,15 @@ class Peer:
             read_noise_e=np.asarray(calibration.read_noise_e),
         )
         sigma_px = scene.sigma_nm / calibration.pixel_nm
-        job = {
-            "movie": str(movie),
-            "out": str(out),
-            "settings": {**settings, "sigma_px": sigma_px},
-        }
+        return {"movie": str(movie), "settings": {**settings, "sigma_px": sigma_px}}
+
+    def _answered(self, job: dict[str, Any]) -> dict[str, Any]:
         answer = self._ask(job)
         if "error" in answer:
             raise LocalizerError(f"{self.version} failed: {answer['error']}")
-        with np.load(out, allow_pickle=False) as found:
-            for number, name in enumerate(found["names"]):
-                yield str(name), _table(found, number, scene)
+        return answer
 
-    def _ask(self, job: dict[str, Any]) -> dict[str, str]:
+    def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise LocalizerError(f"{self.version} has no pipes")
@@ -107,7 +156,7 @@ class Peer:
             raise LocalizerError(f"{self.version} has ended: {error}") from error
         if not line:
             raise LocalizerError(f"{self.version} has ended: {last_words(self._errors)}")
-        answer: dict[str, str] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
 
@@ -133,7 +182,8 @@ def start_peer(
     """
     if python is None and script is None and find_spec(package) is None:
         raise ConfigError(
-            f"{package} is not installed here; name the interpreter of an environment that has it"
+            f"{package} is not installed here; {_how_to_get(package)}name the interpreter of an "
+            "environment that has it"
         )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -176,8 +226,13 @@ def _hello(package: str, process: subprocess.Popen[str], errors: IO[str]) -> str
     line = process.stdout.readline() if process.stdout else ""
     if not line:
         process.wait(LEAVE_S)
-        raise ConfigError(f"{package} cannot be used: {last_words(errors)}")
+        hint = f"; {_how_to_get(package)}name another interpreter" if package in PIP_NAMES else ""
+        raise ConfigError(f"{package} cannot be used: {last_words(errors)}{hint}")
     return str(json.loads(line)["version"])
+
+
+def _how_to_get(package: str) -> str:
+    return f"pip install {PIP_NAMES[package]}, or " if package in PIP_NAMES else ""
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: live, reconstruct, evaluate, calibrate, train, export, doctor."""
+"""The command line: live, reconstruct, evaluate, calibrate, train, export, engine, doctor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rtsmlm.cli.bench import app as bench_app
 from rtsmlm.cli.calibrate import app as calibrate_app
 from rtsmlm.cli.console import console, fail
 from rtsmlm.cli.doctor import doctor
+from rtsmlm.cli.engine import app as engine_app
 from rtsmlm.cli.evaluate import evaluate
 from rtsmlm.cli.live import live
 from rtsmlm.cli.reconstruct import reconstruct
@@ -49,6 +50,7 @@ app.command()(evaluate)
 app.command()(doctor)
 app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(bench_app, name="bench")
+app.add_typer(engine_app, name="engine")
 app.command()(train)
 app.command()(export)
 

@@ -1,4 +1,4 @@
-"""`rtsmlm bench accuracy`: the page docs/accuracy.md, measured anew."""
+"""`rtsmlm bench` measures speed; `rtsmlm bench accuracy` measures docs/accuracy.md anew."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ from rtsmlm.analysis.accuracy_checks import simulated_checks
 from rtsmlm.analysis.accuracy_page import bar_text, limit_text, page, value_text
 from rtsmlm.cli.bench_contenders import our_localizers, running_peers
 from rtsmlm.cli.bench_data import VARIABLE, data_checks, find_data
+from rtsmlm.cli.bench_speed import speed
 from rtsmlm.cli.console import console, warn
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run_folder import machine, write_text
 
-app = typer.Typer(help="Measure: how accurate the localizers are.", no_args_is_help=True)
+app = typer.Typer()
+app.callback(invoke_without_command=True)(speed)
 
 FRAMES, QUICK_FRAMES = 12, 2
 DEEP_FRAMES, QUICK_DEEP_FRAMES = 1000, 100
-
-
-@app.callback()
-def _bench() -> None:
-    """Keep `accuracy` a command of its own."""
 
 
 @app.command()

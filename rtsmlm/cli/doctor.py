@@ -72,13 +72,13 @@ def examine(out: Path) -> Iterator[Finding]:
         _simulator,
         _localizers,
         _networks,
-        _gpu,
         _shared_memory,
         _ring_speed,
         lambda: _disk(out),
     )
     for check in checks:
         yield check()
+    yield from _faster_engines()
     for name in plugins.names("rtsmlm.camera"):
         yield _camera_driver(name)
 
@@ -143,19 +143,24 @@ def _localizers() -> Finding:
 
 def _networks() -> Finding:
     from rtsmlm.engines.openvino import best_precision
+    from rtsmlm.engines.runtimes import AUTO, engine_of
 
+    engine = engine_of(AUTO)
+    if engine != "openvino":
+        return Finding("networks", f"run on {engine}, on the GPU", True)
     precision = best_precision()
     remedy = "" if precision == "bf16" else "a processor with AVX512-BF16 or AMX is twice as fast"
-    return Finding("networks", f"OpenVINO on the CPU, {precision}", True, remedy)
+    return Finding("networks", f"run on OpenVINO, on the CPU, {precision}", True, remedy)
 
 
-def _gpu() -> Finding:
-    driver = shutil.which("nvidia-smi")
-    if driver is None:
-        return Finding("GPU", "no NVIDIA driver; localizers run on the CPU", True)
-    return Finding(
-        "GPU", "NVIDIA driver found; this version localizes on the CPU all the same", True
-    )
+def _faster_engines() -> Iterator[Finding]:
+    """Yield why each engine that is faster than the one that runs would not."""
+    from rtsmlm.engines.runtimes import ORDER, why_not
+
+    for engine in ORDER:
+        if not (reason := why_not(engine)):
+            return
+        yield Finding(f"engine {engine}", f"not used: {reason}", True)
 
 
 def _shared_memory() -> Finding:

@@ -1,6 +1,5 @@
-"""Networks as localizers, one file per runtime.
+"""Networks as localizers: one file per runtime behind one small interface.
 
-An engine takes a model folder (`rtsmlm.models.manifest`) and is a `rtsmlm.protocols.Localizer`:
-raw frames in, localizations out. It feeds the ONNX model as its manifest says and hands the maps to
-`rtsmlm.decode`, so that all engines give the same rows.
+`runtime` says what an engine is, `network` makes a `rtsmlm.protocols.Localizer` of it, `runtimes`
+chooses among them, `selection` chooses between network and fit. All engines give the same rows.
 """

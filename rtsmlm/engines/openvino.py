@@ -1,217 +1,154 @@
-"""OpenVINO on the CPU: bf16 where the processor computes in it, float32 elsewhere."""
+"""OpenVINO on the CPU: bf16 where the processor computes in it, float32 elsewhere, int8 if asked.
+
+One frame alone is worked on by all cores, for latency; of a backlog, each core takes frames of its
+own, for throughput: nobody waits for anybody, and what is no convolution runs in parallel too.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeAlias
 
 import numpy as np
 import openvino
-from numpy.typing import NDArray
 
-from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import RunSettings
-from rtsmlm.decode import decode
-from rtsmlm.errors import LocalizerError
-from rtsmlm.frames import FrameBatch
-from rtsmlm.localizations import F32, Localizations
-from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
-from rtsmlm.models.manifest import ONNX_NAME, load_manifest, weights_folder
-from rtsmlm.models.refine import Refiner
-from rtsmlm.protocols import ALL
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.decode import rows_of
+from rtsmlm.engines.openvino_trunk import activation_ranges, quantized, trunk
+from rtsmlm.engines.runtime import Maps, NetworkModel
+from rtsmlm.engines.tiles import Tile, tiles_of
+from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.frames import Pixels
+from rtsmlm.localizations import F32
+from rtsmlm.models.planes import PlaneMaker
 
-# A backlog is worked off eight frames at a time; more do not go faster and wait longer.
-_BACKLOG_FRAMES = 8
+PRECISIONS = ("bf16", "f32", "int8")
+_BATCH_PX = 4 * 256 * 256
+"""A core takes frames of so many pixels at a time: more do not go faster, and leave its cache."""
+
+_Plan: TypeAlias = tuple[int, bool]
+"""How many frames at once, and whether all cores work on them."""
 
 
-class OpenVinoLocalizer:
-    """A network on the CPU.
+class OpenVinoRuntime:
+    """A network on the CPU, as a `rtsmlm.engines.runtime.Runtime`.
 
     Parameters
     ----------
-    folder
-        The model folder.
-    calibration
-        Camera calibration; maps must have the shape of the frames.
-    sigma_nm
-        Standard deviation of a round PSF.
-    curves
-        Widths of an astigmatic PSF, for a model that takes one.
+    model
+        The network, told the PSF.
     precision
-        bf16 or f32; by default bf16 where the processor computes in it.
-    min_probability
-        Rows less probable are not reported; by default what the manifest says.
-    refine
-        Fit lone emitters once more where the network has found them.
+        bf16, f32 or int8; by default bf16 where the processor computes in it, else f32. int8 rests
+        on what simulated frames make of the network with the PSF in force.
 
     Raises
     ------
-    CalibrationError
-        If the PSF is not one that the model was trained for.
-    FileFormatError
-        If the model is damaged or is not what its manifest describes.
+    ConfigError
+        If the precision is none of these.
     """
 
-    context_frames = 1
     uses_all_cores = True
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        calibration: CameraCalibration,
-        sigma_nm: float,
-        curves: WidthCurves | None = None,
-        precision: str | None = None,
-        min_probability: float | None = None,
-        refine: bool = True,
-    ) -> None:
-        self._manifest = load_manifest(folder)
-        self._psf = self._manifest.psf_input(sigma_nm, curves, calibration)
-        self._calibration = calibration
-        self._decode = self._manifest.decode.settings()
-        if min_probability is not None:
-            self._decode = replace(self._decode, min_probability=min_probability)
-        curves = None if self._psf.depth is None else curves
-        self._refiner = Refiner(calibration, sigma_nm, curves) if refine else None
-        self._core = openvino.Core()
-        self._model_path = folder / ONNX_NAME
+    def __init__(self, model: NetworkModel, *, precision: str | None = None) -> None:
         self.precision = precision or best_precision()
-        self._shape: tuple[int, int] | None = None
-        self._maps: tuple[F32, F32, F32] = (np.empty(0, np.float32),) * 3
-        self._requests: dict[int, Any] = {}
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                f"localizer.precision {precision!r} is none of OpenVINO's: {', '.join(PRECISIONS)}"
+            )
+        self.lanes = os.cpu_count() or 1
+        self.batch_frames = 1
+        self._model = model
+        self._core = openvino.Core()
+        self._shape = (0, 0)
+        self._tiles: list[Tile] = []
+        self._ranges: list[float] = []
+        self._requests: dict[_Plan, SimpleQueue[Any]] = {}
+        self._makers: dict[_Plan, SimpleQueue[PlaneMaker]] = {}
 
     @property
     def name(self) -> str:
-        """Model and precision."""
-        return f"{self._manifest.name}, OpenVINO {self.precision}"
+        """Runtime and precision."""
+        return f"OpenVINO {self.precision}"
 
-    def warm_up(self, shape: tuple[int, int]) -> None:
-        """Compile the network, the decoding and the fit for frames of this shape."""
-        dark = FrameBatch.from_pixels(np.full((_BACKLOG_FRAMES, *shape), 100, dtype=np.uint16))
-        for n in (1, _BACKLOG_FRAMES):
-            self(dark.part(0, n))
-        if self._refiner is not None:
-            self._refiner.warm_up(dark)
-
-    def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
-        """Return the localizations of the target frames, by frame, then from top to bottom.
-
-        Raises
-        ------
-        CalibrationError
-            If the camera maps do not fit the frames.
-        LocalizerError
-            If the frames are not uint16 or the runtime fails.
-        """
-        if batch.pixels.dtype != np.uint16:
-            raise LocalizerError(f"frames are {batch.pixels.dtype}; {self.name} takes uint16")
-        start, stop, _ = targets.indices(len(batch))
-        if batch.shape != self._shape:
-            self._prepare(batch.shape)
-        pixels = pad_frames(batch.pixels)
-        context = context_of(batch.index)
-        parts = []
-        while start < stop:
-            n = _BACKLOG_FRAMES if stop - start >= _BACKLOG_FRAMES else 1
-            # Beyond the ends a frame stands in for its neighbour; the context says so.
-            rows = np.clip(np.arange(start - 1, start + n + 1), 0, len(batch) - 1)
-            maps = self._infer(n, pixels[rows], context[start : start + n])
-            found = decode(
-                maps,
-                batch.index[start : start + n],
-                shape=batch.shape,
-                pixel_nm=self._calibration.pixel_nm,
-                excess_noise=self._calibration.excess_noise,
-                depth=self._psf.depth,
-                settings=self._decode,
-            )
-            if self._refiner is not None:
-                found = self._refiner(found, batch.part(start, start + n))
-            parts.append(found)
-            start += n
-        return Localizations.concatenate(parts)
-
-    def _prepare(self, shape: tuple[int, int]) -> None:
-        self._maps = padded_maps(self._calibration, shape)
-        self._requests.clear()
+    def prepare(self, shape: tuple[int, int], maps: Maps) -> None:
+        """Compile for frames of this shape; see `Runtime`."""
+        height, width = maps[0].shape
         self._shape = shape
-
-    def _infer(self, n: int, frames: NDArray[np.uint16], context: F32) -> F32:
-        offset, gain, variance = self._maps
+        self._tiles = tiles_of(height // 2, width // 2)
+        self.batch_frames = max(_BATCH_PX // (height * width), 1)
         try:
-            request = self._requests.get(n) or self._compile(n, frames.shape[1:])
-            request.infer(
-                {
-                    "frames": frames,
-                    "offset_adu": offset,
-                    "photons_per_adu": gain,
-                    "read_variance": variance,
-                    "context": context,
-                    "condition": self._psf.condition,
-                }
-            )
+            for plan in ((1, True), (self.batch_frames, False)):
+                self._requests[plan] = self._compile(plan)
+                self._makers[plan] = SimpleQueue()
+                for _ in range(self._lanes(plan)):
+                    self._makers[plan].put(PlaneMaker(plan[0], maps))
         except RuntimeError as error:
             raise LocalizerError(f"{self.name} failed: {error}") from error
-        maps: F32 = request.get_output_tensor(0).data
-        return maps
 
-    def _compile(self, n: int, shape: tuple[int, ...]) -> Any:
-        model = self._core.read_model(self._model_path)
-        model.reshape(
-            {
-                "frames": [n + 2, *shape],
-                "offset_adu": list(shape),
-                "photons_per_adu": list(shape),
-                "read_variance": list(shape),
-                "context": [n, 2],
-                "condition": list(self._psf.condition.shape),
-            }
-        )
+    def rows(self, frames: Pixels, context: F32, *, alone: bool) -> list[F32]:
+        """Return the emitters of each frame; see `Runtime`."""
+        plan = (len(context), alone)
+        maker = self._makers[plan].get()
+        try:
+            planes = maker(frames, context)
+            if len(self._tiles) == 1:
+                return self._infer(plan, planes, self._rows_of)
+            return self._rows_of(self._tiled(plan, planes))
+        finally:
+            self._makers[plan].put(maker)
+
+    def _rows_of(self, maps: F32) -> list[F32]:
+        return rows_of(maps, self._shape, axial=self._model.axial, settings=self._model.decode)
+
+    def _tiled(self, plan: _Plan, planes: F32) -> F32:
+        """Return maps put together of tiles, so that no emitter is found at a seam alone."""
+        n, rows, columns, _ = planes.shape
+        whole = np.empty((n, self._model.manifest.n_channels, rows, columns), dtype=np.float32)
+        for tile in self._tiles:
+            part = np.ascontiguousarray(planes[:, *tile.outer])
+            whole[:, :, *tile.inner] = self._infer(
+                plan, part, lambda maps, tile=tile: maps[:, :, *tile.kept].copy()
+            )
+        return whole
+
+    def _infer(self, plan: _Plan, planes: F32, use: Callable[[F32], Any]) -> Any:
+        """Run the network and return what is made of its maps, which are gone afterwards."""
+        request = self._requests[plan].get()
+        try:
+            request.infer({0: planes}, share_inputs=True)
+            return use(request.get_output_tensor(0).data)
+        except RuntimeError as error:
+            raise LocalizerError(f"{self.name} failed: {error}") from error
+        finally:
+            self._requests[plan].put(request)
+
+    def _lanes(self, plan: _Plan) -> int:
+        return 1 if plan[1] else self.lanes
+
+    def _compile(self, plan: _Plan) -> SimpleQueue[Any]:
+        network = trunk(self._core, self._model, (plan[0], *self._tiles[0].size))
+        if self.precision == "int8":
+            self._ranges = self._ranges or activation_ranges(self._core, self._model)
+            network = quantized(network, self._ranges)
+        streams = self._lanes(plan)
         options = {
-            "INFERENCE_PRECISION_HINT": self.precision,
-            "INFERENCE_NUM_THREADS": os.cpu_count() or 1,
-            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": best_precision()
+            if self.precision == "int8"
+            else self.precision,
+            "INFERENCE_NUM_THREADS": self.lanes,
+            "NUM_STREAMS": streams,
             # The camera thread needs a core too: let the system move the threads.
             "ENABLE_CPU_PINNING": False,
         }
-        compiled = self._core.compile_model(model, "CPU", options)
-        self._requests[n] = compiled.create_infer_request()
-        return self._requests[n]
+        compiled = self._core.compile_model(network, "CPU", options)
+        requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(streams):
+            requests.put(compiled.create_infer_request())
+        return requests
 
 
 def best_precision() -> str:
     """Return bf16 where the processor computes in it, else f32."""
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in capabilities else "f32"
-
-
-def open_flagship_2d(
-    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> OpenVinoLocalizer:
-    """Build the localizer of entry point `flagship-2d`."""
-    return _open("flagship-2d", settings, calibration, sigma_nm)
-
-
-def open_flagship_astig(
-    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> OpenVinoLocalizer:
-    """Build the localizer of entry point `flagship-astig`."""
-    return _open("flagship-astig", settings, calibration, sigma_nm)
-
-
-def _open(
-    name: str, settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> OpenVinoLocalizer:
-    astigmatism = settings.psf.astigmatism
-    return OpenVinoLocalizer(
-        weights_folder(name),
-        calibration=calibration,
-        sigma_nm=sigma_nm,
-        curves=None if astigmatism is None else astigmatism.curves(),
-        min_probability=settings.localizer.min_probability,
-        refine=settings.localizer.refine,
-    )

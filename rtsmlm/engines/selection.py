@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import RunSettings
-from rtsmlm.engines.openvino import open_flagship_2d, open_flagship_astig
+from rtsmlm.engines.runtimes import open_network
 from rtsmlm.errors import CalibrationError
 from rtsmlm.fitting.astigmatic_localizer import open_astigmatic_mle
 from rtsmlm.fitting.localizer import open_gaussian_mle
@@ -19,7 +19,29 @@ from rtsmlm.models.manifest import load_manifest, weights_folder
 from rtsmlm.protocols import Localizer
 
 Opener = Callable[[RunSettings, CameraCalibration, float], Localizer]
-AUTO = "auto"
+
+
+def open_flagship_2d(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> Localizer:
+    """Build the localizer of entry point `flagship-2d`."""
+    return open_network("flagship-2d", settings, calibration, sigma_nm)
+
+
+def open_flagship_2d_fast(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> Localizer:
+    """Build the localizer of entry point `flagship-2d-fast`."""
+    return open_network("flagship-2d-fast", settings, calibration, sigma_nm)
+
+
+def open_flagship_astig(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> Localizer:
+    """Build the localizer of entry point `flagship-astig`."""
+    return open_network("flagship-astig", settings, calibration, sigma_nm)
+
+
 _OPENERS: dict[str, Opener] = {
     "flagship-2d": open_flagship_2d,
     "flagship-astig": open_flagship_astig,

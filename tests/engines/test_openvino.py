@@ -11,7 +11,8 @@ import pytest
 from rtsmlm.analysis import metrics
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import load
-from rtsmlm.engines.openvino import OpenVinoLocalizer, open_flagship_2d
+from rtsmlm.engines.network import NetworkLocalizer
+from rtsmlm.engines.runtimes import localizer_of, open_network
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError, LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -22,9 +23,9 @@ PIXEL_NM = 100.0
 IDEAL = CameraCalibration(pixel_nm=PIXEL_NM, offset_adu=100.0, e_per_adu=1.0)
 
 
-def flagship(calibration: CameraCalibration = IDEAL, sigma_px: float = 1.3) -> OpenVinoLocalizer:
+def flagship(calibration: CameraCalibration = IDEAL, sigma_px: float = 1.3) -> NetworkLocalizer:
     sigma_nm = sigma_px * calibration.pixel_nm
-    return open_flagship_2d(load(None), calibration, sigma_nm)
+    return open_network("flagship-2d", load(None), calibration, sigma_nm)
 
 
 def scene(
@@ -188,7 +189,7 @@ def test_a_model_that_was_changed_is_refused(tmp_path: Path) -> None:
         file.write(b"\0")
 
     with pytest.raises(FileFormatError, match="sha256"):
-        OpenVinoLocalizer(folder, calibration=IDEAL, sigma_nm=130)
+        localizer_of(folder, calibration=IDEAL, sigma_nm=130)
 
 
 def test_an_unknown_model_is_named_with_those_there_are() -> None:
@@ -201,19 +202,3 @@ def test_frames_of_another_type_are_refused() -> None:
 
     with pytest.raises(LocalizerError, match="uint16"):
         flagship()(batch)
-
-
-def test_bf16_and_float32_give_the_same_places(rng: np.random.Generator) -> None:
-    means, _ = scene(rng, 20, 6)
-    batch = frames(rng, means)
-    folder = weights_folder("flagship-2d")
-
-    a, b = (
-        OpenVinoLocalizer(folder, calibration=IDEAL, sigma_nm=130, precision=p)(batch)
-        for p in ("f32", "bf16")
-    )
-
-    assert abs(len(a) - len(b)) <= 2
-    if len(a) == len(b):
-        assert np.std(a.x_nm - b.x_nm) < 1.0
-        assert np.std(a.photons / b.photons) < 0.02

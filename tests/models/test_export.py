@@ -16,7 +16,6 @@ from rtsmlm.errors import FileFormatError  # noqa: E402
 from rtsmlm.frames import FrameBatch  # noqa: E402
 from rtsmlm.localizations import F32  # noqa: E402
 from rtsmlm.models.export import build_onnx  # noqa: E402
-from rtsmlm.models.inference import TorchLocalizer  # noqa: E402
 from rtsmlm.models.inputs import (  # noqa: E402
     PsfInput,
     astigmatic_psf,
@@ -26,7 +25,7 @@ from rtsmlm.models.inputs import (  # noqa: E402
     round_psf,
 )
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest  # noqa: E402
-from rtsmlm.models.network import SIZES, FlagshipNetwork  # noqa: E402
+from rtsmlm.models.network import SIZES, FlagshipNetwork, stabilize  # noqa: E402
 from rtsmlm.models.packaging import export_model  # noqa: E402
 from rtsmlm.models.ranges import SimulationRanges  # noqa: E402
 from rtsmlm.models.recipe import Recipe, TrainingSection  # noqa: E402
@@ -105,6 +104,22 @@ def run_openvino(model: Any, feed: dict[str, Any]) -> F32:
     return np.asarray(compiled(feed)["maps"])
 
 
+def run_torch(
+    network: FlagshipNetwork, batch: FrameBatch, calibration: CameraCalibration, psf: PsfInput
+) -> F32:
+    offset, gain, variance = padded_maps(calibration, batch.shape)
+    photons = (pad_frames(batch.pixels).astype(np.float32) - offset) * gain
+    photons = np.concatenate([photons[:1], photons, photons[-1:]])
+    triples = np.stack([photons[i : i + len(batch)] for i in range(3)], axis=1)
+    with torch.no_grad():
+        planes = stabilize(
+            torch.from_numpy(triples),
+            torch.from_numpy(variance)[None, None],
+            torch.from_numpy(context_of(batch.index)),
+        )
+        return np.asarray(network(planes, torch.from_numpy(psf.condition)).numpy())
+
+
 @pytest.mark.parametrize("run", [run_onnxruntime, run_openvino])
 def test_engines_agree_with_torch(
     run: Callable[[Any, dict[str, Any]], F32],
@@ -113,7 +128,7 @@ def test_engines_agree_with_torch(
     calibration: CameraCalibration,
 ) -> None:
     psf = psf_of(network)
-    reference = TorchLocalizer(network, calibration=calibration, psf=psf).maps(batch)
+    reference = run_torch(network, batch, calibration, psf)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
 
     maps = run(build_onnx(weights), feed_of(batch, calibration, psf))
@@ -121,6 +136,39 @@ def test_engines_agree_with_torch(
     assert np.abs(reference).max() > 0.5
     # 1e-4 of an offset is 0.01 nm at a pixel of 100 nm, 1e-4 of log(photons) is 0.01 %.
     assert np.abs(maps - reference).max() < 1e-4 * max(1.0, np.abs(reference).max())
+
+
+def test_float16_convolutions_give_the_same_maps_within_their_precision(
+    network: FlagshipNetwork, batch: FrameBatch, calibration: CameraCalibration
+) -> None:
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    feed = feed_of(batch, calibration, psf_of(network))
+    half = build_onnx(weights, trunk_type="float16")
+
+    reference, maps = (run_openvino(model, feed) for model in (build_onnx(weights), half))
+
+    assert maps.dtype == np.float32
+    # float16 has 11 bits, of which two are lost over some fifteen layers.
+    assert np.abs(maps - reference).max() < 2**-9 * np.abs(reference).max()
+    types = {c.name: c.data_type for c in half.graph.initializer if c.name in weights}
+    halves = {name for name, kind in types.items() if kind == onnx.TensorProto.FLOAT16}
+    assert halves == {name for name in weights if not name.startswith("condition")}
+
+
+def test_float16_begins_behind_the_raw_frames(network: FlagshipNetwork) -> None:
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    half = build_onnx(weights, trunk_type="float16", shape=(2, 64, 48))
+
+    inferred = onnx.shape_inference.infer_shapes(half, check_type=True, strict_mode=True).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
+
+    convolutions = [node for node in inferred.node if node.op_type == "Conv"]
+    first = list(inferred.node).index(convolutions[0])
+    halves = [types[o] for node in inferred.node[first:-1] for o in node.output]
+    assert set(halves) == {onnx.TensorProto.FLOAT16}
+    before = {types[o] for node in inferred.node[:first] for o in node.output if "cast" not in o}
+    assert onnx.TensorProto.FLOAT16 not in before
+    assert inferred.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
 
 def test_the_model_of_a_fixed_shape_states_it(network: FlagshipNetwork) -> None:

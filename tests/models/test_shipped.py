@@ -11,13 +11,13 @@ from rtsmlm.analysis.accuracy_scenes import (
     empty_scene,
     isolated_scene,
 )
-from rtsmlm.engines.openvino import OpenVinoLocalizer
+from rtsmlm.engines.runtimes import localizer_of
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.manifest import load_manifest, weights_folder
 
 
 def localized(name: str, scene: Scene, *, refine: bool = False) -> Localizations:
-    localizer = OpenVinoLocalizer(
+    localizer = localizer_of(
         weights_folder(name),
         calibration=scene.calibration,
         sigma_nm=scene.sigma_nm,
@@ -28,7 +28,8 @@ def localized(name: str, scene: Scene, *, refine: bool = False) -> Localizations
 
 
 @pytest.mark.parametrize(
-    ("name", "psf"), [("flagship-2d", "round"), ("flagship-astig", "astigmatic")]
+    ("name", "psf"),
+    [("flagship-2d", "round"), ("flagship-2d-fast", "round"), ("flagship-astig", "astigmatic")],
 )
 def test_a_model_is_whole_small_and_says_how_it_was_trained(name: str, psf: str) -> None:
     folder = weights_folder(name)

@@ -1,0 +1,146 @@
+"""A network as a localizer: batches, threads and tiles are the same for all engines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.decode import localizations_of
+from rtsmlm.engines.runtime import NetworkModel, Runtime
+from rtsmlm.errors import LocalizerError
+from rtsmlm.frames import FrameBatch, Pixels
+from rtsmlm.localizations import F32, Localizations
+from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
+from rtsmlm.models.refine import Refiner
+from rtsmlm.protocols import ALL
+
+_log = logging.getLogger(__name__)
+
+
+class NetworkLocalizer:
+    """A network on one engine, as a `rtsmlm.protocols.Localizer`.
+
+    Parameters
+    ----------
+    model
+        The network, told the PSF.
+    runtime
+        What it runs on.
+    calibration
+        Camera calibration; maps must have the shape of the frames.
+    refiner
+        Fits lone emitters once more; None leaves the rows of the network as they are.
+    fallback
+        Makes the runtime that takes over, with a warning, where `runtime` cannot be prepared.
+    """
+
+    context_frames = 1
+
+    def __init__(
+        self,
+        model: NetworkModel,
+        runtime: Runtime,
+        *,
+        calibration: CameraCalibration,
+        refiner: Refiner | None = None,
+        fallback: Callable[[], Runtime] | None = None,
+    ) -> None:
+        self._model = model
+        self._runtime = runtime
+        self._calibration = calibration
+        self._refiner = refiner
+        self._fallback = fallback
+        self._shape: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """Model, engine and precision."""
+        return f"{self._model.manifest.name}, {self._runtime.name}"
+
+    @property
+    def uses_all_cores(self) -> bool:
+        """Whether one instance keeps all cores busy by itself."""
+        return self._runtime.uses_all_cores
+
+    def warm_up(self, shape: tuple[int, int]) -> None:
+        """Compile the network, the decoding and the fit for frames of this shape."""
+        self._prepare(shape)
+        most = self._runtime.lanes * self._runtime.batch_frames
+        dark = FrameBatch.from_pixels(np.full((max(most, 2), *shape), 100, dtype=np.uint16))
+        for n in (1, most):
+            self(dark.part(0, n))
+        if self._refiner is not None:
+            self._refiner.warm_up(dark)
+
+    def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+        """Return the localizations of the target frames, by frame, then from top to bottom.
+
+        Raises
+        ------
+        CalibrationError
+            If the camera maps do not fit the frames.
+        LocalizerError
+            If the frames are not uint16 or the runtime fails.
+        """
+        if batch.pixels.dtype != np.uint16:
+            raise LocalizerError(f"frames are {batch.pixels.dtype}; {self.name} takes uint16")
+        start, stop, _ = targets.indices(len(batch))
+        if batch.shape != self._shape:
+            self._prepare(batch.shape)
+        pixels, context = pad_frames(batch.pixels), context_of(batch.index)
+
+        def localize(part: slice, *, alone: bool = False) -> Localizations:
+            return self._localize(batch, pixels, context, part, alone=alone)
+
+        parts: list[Localizations] = []
+        n, lanes = self._runtime.batch_frames, self._runtime.lanes
+        backlog = range(start, stop - (stop - start) % (n * lanes), n)
+        if backlog:
+            shares = [slice(k, k + n) for k in backlog]
+            # Threads of this call alone: nothing has to be closed, and they cost little beside it.
+            with ThreadPoolExecutor(lanes, thread_name_prefix="rtsmlm-network") as pool:
+                parts += pool.map(localize, shares) if lanes > 1 else map(localize, shares)
+        parts += (
+            localize(slice(k, k + 1), alone=True) for k in range(start + len(backlog) * n, stop)
+        )
+        return Localizations.concatenate(parts)
+
+    def _localize(
+        self, batch: FrameBatch, pixels: Pixels, context: F32, part: slice, *, alone: bool
+    ) -> Localizations:
+        first, last = part.start - 1, part.stop + 1
+        if first >= 0 and last <= len(pixels):
+            frames = pixels[first:last]
+        else:
+            # Beyond the ends a frame stands in for its neighbour; the context says so.
+            frames = pixels[np.clip(np.arange(first, last), 0, len(pixels) - 1)]
+        found = localizations_of(
+            self._runtime.rows(frames, context[part], alone=alone),
+            batch.index[part],
+            pixel_nm=self._calibration.pixel_nm,
+            excess_noise=self._calibration.excess_noise,
+            depth=self._model.psf.depth,
+            settings=self._model.decode,
+        )
+        if self._refiner is None:
+            return found
+        return self._refiner(found, batch.part(part.start, part.stop))
+
+    def _prepare(self, shape: tuple[int, int]) -> None:
+        maps = padded_maps(self._calibration, shape)
+        try:
+            self._runtime.prepare(shape, maps)
+        except LocalizerError as error:
+            if self._fallback is None:
+                raise
+            runtime, self._fallback = self._fallback(), None
+            _log.warning("%s; %s runs instead", error, runtime.name)
+            runtime.prepare(shape, maps)
+            self._runtime = runtime
+        if self._refiner is not None:
+            self._refiner.prepare(shape)
+        self._shape = shape

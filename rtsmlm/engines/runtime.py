@@ -1,0 +1,124 @@
+"""What an engine is: a network on one kind of hardware, padded raw frames in, rows out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.decode import DecodeSettings
+from rtsmlm.frames import Pixels
+from rtsmlm.localizations import F32
+from rtsmlm.models.inputs import PsfInput
+from rtsmlm.models.manifest import Manifest, load_manifest
+from rtsmlm.width_curves import WidthCurves
+
+Maps = tuple[F32, F32, F32]
+"""Offset in ADU, photons per ADU, read variance in photons², each of a padded frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkModel:
+    """A model, told the PSF in force."""
+
+    folder: Path
+    manifest: Manifest
+    psf: PsfInput
+    decode: DecodeSettings
+
+    @property
+    def axial(self) -> bool:
+        """Whether it finds z."""
+        return self.psf.depth is not None
+
+
+def open_model(
+    folder: Path,
+    *,
+    calibration: CameraCalibration,
+    sigma_nm: float,
+    curves: WidthCurves | None = None,
+    min_probability: float | None = None,
+) -> NetworkModel:
+    """Read a model folder, and refuse a PSF or a camera that the model was not trained for.
+
+    Parameters
+    ----------
+    folder
+        The model folder.
+    calibration
+        Camera calibration.
+    sigma_nm
+        Standard deviation of a round PSF.
+    curves
+        Widths of an astigmatic PSF, for a model that takes one.
+    min_probability
+        Rows less probable are not reported; by default what the manifest says.
+
+    Raises
+    ------
+    CalibrationError
+        If the PSF is not one that the model was trained for.
+    FileFormatError
+        If the model is damaged or is not what its manifest describes.
+    """
+    manifest = load_manifest(folder)
+    psf = manifest.psf_input(sigma_nm, curves, calibration)
+    decode = manifest.decode.settings()
+    if min_probability is not None:
+        decode = replace(decode, min_probability=min_probability)
+    return NetworkModel(folder, manifest, psf, decode)
+
+
+class Runtime(Protocol):
+    """A network on one kind of hardware."""
+
+    @property
+    def name(self) -> str:
+        """Runtime and precision."""
+        ...
+
+    @property
+    def batch_frames(self) -> int:
+        """How many frames each of `lanes` threads gives it at once, once it is prepared."""
+        ...
+
+    @property
+    def lanes(self) -> int:
+        """How many threads may call `rows` side by side."""
+        ...
+
+    @property
+    def uses_all_cores(self) -> bool:
+        """True if one instance keeps all cores busy by itself."""
+        ...
+
+    def prepare(self, shape: tuple[int, int], maps: Maps) -> None:
+        """Get ready for frames of this height and width, in pixels without padding.
+
+        Raises
+        ------
+        LocalizerError
+            If the hardware or its software refuses.
+        """
+        ...
+
+    def rows(self, frames: Pixels, context: F32, *, alone: bool) -> list[F32]:
+        """Return the emitters of each frame as `rtsmlm.decode.rows_of` does.
+
+        Parameters
+        ----------
+        frames
+            One more before and after those to be localized, padded, (n + 2, height, width).
+        context
+            1 where the previous, the next frame is there, (n, 2); n is 1, or `batch_frames`.
+        alone
+            One frame that nothing else is done beside; else one of `lanes` calls.
+
+        Raises
+        ------
+        LocalizerError
+            If the runtime fails.
+        """
+        ...

@@ -1,0 +1,177 @@
+"""Which engine runs a network: the fastest one that this machine has, or the one that is named."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.config import RunSettings
+from rtsmlm.engines.network import NetworkLocalizer
+from rtsmlm.engines.openvino import OpenVinoRuntime
+from rtsmlm.engines.runtime import NetworkModel, Runtime, open_model
+from rtsmlm.errors import ConfigError
+from rtsmlm.models.manifest import weights_folder
+from rtsmlm.models.refine import Refiner
+from rtsmlm.width_curves import WidthCurves
+
+AUTO = "auto"
+ORDER = ("tensorrt", "torch", "openvino")
+"""What `auto` tries, fastest first; torch with a GPU only: without one OpenVINO is faster."""
+
+
+def why_not(engine: str) -> str:
+    """Return why `auto` would not take an engine; empty if it would, were it the first."""
+    if engine == "openvino":
+        return ""
+    # Asked first, because torch takes seconds to be imported.
+    if shutil.which("nvidia-smi") is None:
+        return "there is no NVIDIA GPU, or its driver is not installed"
+    if engine == "tensorrt":
+        from rtsmlm.engines.tensorrt import missing
+
+        return missing()
+    if find_spec("torch") is None:
+        return 'torch is not installed; pip install "rtsmlm[gpu]"'
+    import torch
+
+    if not torch.cuda.is_available():
+        return "this torch has no CUDA, or finds no GPU; install the CUDA build of torch"
+    return ""
+
+
+def engine_of(name: str) -> str:
+    """Return the engine that a setting means.
+
+    Parameters
+    ----------
+    name
+        auto, or one of `ORDER`.
+    """
+    if name != AUTO:
+        return name
+    return next(engine for engine in ORDER if not why_not(engine))
+
+
+def open_runtime(model: NetworkModel, engine: str, precision: str | None = None) -> Runtime:
+    """Return a network on an engine.
+
+    Parameters
+    ----------
+    model
+        The network, told the PSF.
+    engine
+        One of `ORDER`.
+    precision
+        As the engine takes it; None leaves it to the engine.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such engine or precision, or a package of it is not installed.
+    LocalizerError
+        If its hardware is not there.
+    """
+    if engine == "openvino":
+        return OpenVinoRuntime(model, precision=precision)
+    if engine not in ORDER:
+        raise ConfigError(f"localizer.engine {engine!r} is none of: auto, {', '.join(ORDER)}")
+    try:
+        if engine == "torch":
+            from rtsmlm.engines.torch import TorchRuntime
+
+            return TorchRuntime(model, precision=precision)
+        from rtsmlm.engines.tensorrt_runtime import TensorRtRuntime
+
+        return TensorRtRuntime(model, precision=precision)
+    except ImportError as error:
+        raise ConfigError(
+            f"localizer.engine={engine} needs the package {error.name}: "
+            'pip install "rtsmlm[gpu]", or set localizer.engine=auto'
+        ) from error
+
+
+def open_network(
+    name: str, settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> NetworkLocalizer:
+    """Return a shipped network on the engine that the settings name.
+
+    Raises
+    ------
+    CalibrationError
+        If the PSF is not one that the network was trained for.
+    ConfigError
+        If the engine or its precision is unknown or not installed.
+    """
+    wanted, astigmatism = settings.localizer, settings.psf.astigmatism
+    return localizer_of(
+        weights_folder(name),
+        calibration=calibration,
+        sigma_nm=sigma_nm,
+        curves=None if astigmatism is None else astigmatism.curves(),
+        engine=wanted.engine,
+        precision=wanted.precision,
+        min_probability=wanted.min_probability,
+        refine=wanted.refine,
+    )
+
+
+def localizer_of(
+    folder: Path,
+    *,
+    calibration: CameraCalibration,
+    sigma_nm: float,
+    curves: WidthCurves | None = None,
+    engine: str = AUTO,
+    precision: str | None = None,
+    min_probability: float | None = None,
+    refine: bool = True,
+) -> NetworkLocalizer:
+    """Return the network of a model folder as a localizer.
+
+    Parameters
+    ----------
+    folder
+        The model folder.
+    calibration
+        Camera calibration; maps must have the shape of the frames.
+    sigma_nm
+        Standard deviation of a round PSF.
+    curves
+        Widths of an astigmatic PSF, for a model that takes one.
+    engine
+        auto, or one of `ORDER`.
+    precision
+        As the engine takes it; None leaves it to the engine.
+    min_probability
+        Rows less probable are not reported; by default what the manifest says.
+    refine
+        Fit lone emitters once more where the network has found them.
+
+    Raises
+    ------
+    CalibrationError
+        If the PSF is not one that the network was trained for.
+    ConfigError
+        If the engine or its precision is unknown or not installed.
+    FileFormatError
+        If the model is damaged or is not what its manifest describes.
+    """
+    model = open_model(
+        folder,
+        calibration=calibration,
+        sigma_nm=sigma_nm,
+        curves=curves,
+        min_probability=min_probability,
+    )
+    chosen = engine_of(engine)
+    # A GPU that is full, or whose driver is too old, must not end a session.
+    spare = engine == AUTO and chosen != "openvino"
+    return NetworkLocalizer(
+        model,
+        open_runtime(model, chosen, precision),
+        calibration=calibration,
+        refiner=Refiner(calibration, sigma_nm, curves if model.axial else None) if refine else None,
+        fallback=(lambda: OpenVinoRuntime(model)) if spare else None,
+    )

@@ -1,0 +1,185 @@
+"""Around a TensorRT engine: messages, progress, and whether inputs and outputs are the right ones.
+
+`trt` is always the package, tensorrt or tensorrt_rtx.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.models.manifest import Manifest
+
+PRECISIONS = ("f16", "f32")
+OnStep = Callable[[str, float], None]
+"""Called with what the builder does and how much of it is done, 0 to 1."""
+Shape = tuple[int, int, int]
+"""Frames at once, height and width in pixels, padded."""
+Tensors = dict[str, tuple[str, tuple[int, ...]]]
+"""Type and shape of inputs and outputs by name."""
+
+_log = logging.getLogger(__name__)
+
+
+class Messages:
+    """Passes the messages of TensorRT on, and keeps the last error for an exception."""
+
+    def __init__(self, trt: Any) -> None:
+        self.last_error = ""
+        base: Any = trt.ILogger
+        faults = (base.INTERNAL_ERROR, base.ERROR)
+        messages = self
+
+        class Sink(base):  # type: ignore[misc]
+            def __init__(self) -> None:
+                base.__init__(self)
+
+            def log(self, severity: Any, message: str) -> None:
+                if severity in faults:
+                    messages.last_error = message
+                # Errors come back as exceptions of ours: to print them, too, would be twice.
+                level = logging.INFO if severity in (*faults, base.WARNING) else logging.DEBUG
+                _log.log(level, "%s", message)
+
+        self.sink = Sink()
+
+
+@cache
+def messages_of(trt: Any) -> Messages:
+    """Return the one sink of a package: all that it makes must share it, and it outlives them."""
+    return Messages(trt)
+
+
+def monitor_of(trt: Any, on_step: OnStep) -> Any:
+    """Return a progress monitor; None if the package has none.
+
+    Parameters
+    ----------
+    trt
+        The package.
+    on_step
+        May be called from any thread.
+    """
+    base: Any = getattr(trt, "IProgressMonitor", None)
+    if base is None:
+        return None
+
+    class Monitor(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            base.__init__(self)
+            self._outermost, self._steps, self._done = "", 1, 0.0
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            if parent_phase is None:
+                self._outermost, self._steps, self._done = phase_name, num_steps, 0.0
+            on_step(phase_name, self._done)
+
+        def phase_finish(self, phase_name: str) -> None:
+            if phase_name == self._outermost:
+                self._done = 1.0
+                on_step(phase_name, self._done)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if phase_name == self._outermost:
+                self._done = (step + 1) / self._steps
+                on_step(phase_name, self._done)
+            return True
+
+    return Monitor()
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a precision that is not one of `PRECISIONS`.
+
+    Raises
+    ------
+    ConfigError
+        If it is not.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision {precision!r}; TensorRT takes {' or '.join(PRECISIONS)}")
+
+
+def gpu_here() -> tuple[str, int] | None:
+    """Return name and compute capability of the GPU, such as 89; None without one."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    major, minor = torch.cuda.get_device_capability()
+    return torch.cuda.get_device_name(), 10 * major + minor
+
+
+def tensors_of(manifest: Manifest, shape: Shape) -> Tensors:
+    """Return inputs and outputs that an engine of a model must have.
+
+    Parameters
+    ----------
+    manifest
+        Of the model.
+    shape
+        Frames at once, height and width in pixels, padded.
+    """
+    n, height, width = shape
+    told = next(entry for entry in manifest.inputs if entry.name == "condition")
+    channels = int(manifest.outputs[0].shape[1])
+    return {
+        "frames": ("int32", (n + 2, height, width)),
+        "offset_adu": ("float32", (height, width)),
+        "photons_per_adu": ("float32", (height, width)),
+        "read_variance": ("float32", (height, width)),
+        "context": ("float32", (n, 2)),
+        "condition": ("float32", (1, int(told.shape[1]))),
+        "maps": ("float32", (n, channels, height // 2, width // 2)),
+    }
+
+
+def check_tensors(found: Tensors, expected: Tensors) -> None:
+    """Refuse a network or an engine that is not of the model and shape it is said to be.
+
+    Raises
+    ------
+    LocalizerError
+        If a name, a type or a shape differs.
+    """
+    for name in sorted(found.keys() | expected.keys()):
+        if found.get(name) != expected.get(name):
+            raise LocalizerError(
+                f"tensor {name} of the engine is {_text(found, name)}; the model has "
+                f"{_text(expected, name)}: run rtsmlm engine clear, or export the model again"
+            )
+
+
+def network_tensors(trt: Any, network: Any) -> Tensors:
+    """Return inputs and outputs of a network definition."""
+    inputs = [network.get_input(i) for i in range(network.num_inputs)]
+    outputs = [network.get_output(i) for i in range(network.num_outputs)]
+    return {t.name: (_type(trt, t.dtype), tuple(t.shape)) for t in (*inputs, *outputs)}
+
+
+def engine_tensors(trt: Any, engine: Any) -> Tensors:
+    """Return inputs and outputs of an engine."""
+    names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+    return {
+        name: (_type(trt, engine.get_tensor_dtype(name)), tuple(engine.get_tensor_shape(name)))
+        for name in names
+    }
+
+
+def _type(trt: Any, kind: Any) -> str:
+    return str(np.dtype(trt.nptype(kind)).name)
+
+
+def _text(tensors: Tensors, name: str) -> str:
+    if name not in tensors:
+        return "missing"
+    kind, shape = tensors[name]
+    return f"{kind} {list(shape)}"

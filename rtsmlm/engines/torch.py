@@ -1,0 +1,194 @@
+"""torch: half precision and CUDA graphs on a GPU, bf16 or float32 on a CPU. The reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+from torch import Tensor
+
+from rtsmlm.decode import background_channel_of, rows_of
+from rtsmlm.engines.device_decode import DeviceDecoder
+from rtsmlm.engines.runtime import Maps, NetworkModel
+from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.frames import Pixels
+from rtsmlm.localizations import F32
+from rtsmlm.models.layers import folded
+from rtsmlm.models.manifest import WEIGHTS_NAME
+from rtsmlm.models.network import SIZES, FlagshipNetwork, stabilize
+
+TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+CPU_PRECISIONS, GPU_PRECISIONS = ("f32", "bf16"), ("f16", "f32")
+_GPU_FRAMES = 8
+_GRAPH_RUNS = 3
+"""Runs before a graph is taken up, in which libraries choose what they will do."""
+
+
+class TorchRuntime:
+    """A network on torch, as a `rtsmlm.engines.runtime.Runtime`.
+
+    Parameters
+    ----------
+    model
+        The network, told the PSF.
+    precision
+        f16 or f32 on a GPU, f32 or bf16 on a CPU, the first being the default.
+    device
+        cuda or cpu; by default the GPU where there is one.
+
+    Raises
+    ------
+    ConfigError
+        If the precision is none of these.
+    """
+
+    def __init__(
+        self, model: NetworkModel, *, precision: str | None = None, device: str | None = None
+    ) -> None:
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.on_gpu = device == "cuda"
+        precisions = GPU_PRECISIONS if self.on_gpu else CPU_PRECISIONS
+        self.precision = precision or precisions[0]
+        if self.precision not in precisions:
+            raise ConfigError(
+                f"localizer.precision {precision!r} is none of torch's on {device}: "
+                f"{', '.join(precisions)}"
+            )
+        self._device = torch.device(device)
+        self._model = model
+        self._type = TYPES[self.precision]
+        network = FlagshipNetwork(SIZES[model.manifest.size])
+        weights = folded(load_file(model.folder / WEIGHTS_NAME), model.psf.condition)
+        network.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
+        network = network.eval().to(self._device, self._type)
+        # What is told of the PSF and what is answered are numbers, not features.
+        for exact in (network.condition_first, network.condition_second, network.out):
+            exact.float()
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._condition = torch.from_numpy(model.psf.condition).to(self._device)
+        self.lanes = 1
+        self.batch_frames = _GPU_FRAMES if self.on_gpu else 1
+        self.uses_all_cores = not self.on_gpu
+        self._maps: tuple[Tensor, ...] = ()
+        self._shape = (0, 0)
+        self._decoder: DeviceDecoder | None = None
+        self._graphs: dict[int, _Graph] = {}
+
+    @property
+    def name(self) -> str:
+        """Runtime, device and precision."""
+        return f"torch {self._device.type} {self.precision}"
+
+    def prepare(self, shape: tuple[int, int], maps: Maps) -> None:
+        """Take the camera maps to the device; on a GPU, take up the graphs."""
+        self._shape = shape
+        self._maps = tuple(torch.from_numpy(m)[None, None].to(self._device) for m in maps)
+        self._graphs.clear()
+        if not self.on_gpu:
+            return
+        channel = background_channel_of(self._model.axial)
+        self._decoder = DeviceDecoder(self._model.decode, shape, channel, rows_capacity(shape))
+        try:
+            for n in (self.batch_frames, 1):
+                self._graphs[n] = _Graph(self, n, maps[0].shape)
+        except RuntimeError as error:
+            raise LocalizerError(f"{self.name} failed: {error}") from error
+
+    def rows(self, frames: Pixels, context: F32, *, alone: bool) -> list[F32]:
+        """Return the emitters of each frame; see `Runtime`."""
+        del alone
+        try:
+            if self.on_gpu:
+                return self._graphs[len(context)](frames, context)
+            with torch.inference_mode():
+                maps = self.maps(_as_tensor(frames), torch.from_numpy(context)).numpy()
+        except RuntimeError as error:
+            raise LocalizerError(f"{self.name} failed: {error}") from error
+        return rows_of(maps, self._shape, axial=self._model.axial, settings=self._model.decode)
+
+    def maps(self, frames: Tensor, context: Tensor) -> Tensor:
+        """Return raw maps in float32.
+
+        Parameters
+        ----------
+        frames
+            int16 whose bits are those of the uint16 pixels, (n + 2, height, width).
+        context
+            (n, 2).
+        """
+        offset, gain, variance = self._maps
+        adu = (frames.to(torch.int32) & 0xFFFF).to(torch.float32)
+        photons = (adu - offset[0, 0]) * gain[0, 0]
+        triples = torch.stack([photons[:-2], photons[1:-1], photons[2:]], 1)
+        planes = stabilize(triples, variance, context).to(self._type)
+        planes = planes.contiguous(memory_format=torch.channels_last)
+        return torch.as_tensor(self._network(planes, self._condition)).float()
+
+    def decoded(self, frames: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows, their numbers and those of the candidates, all on the device."""
+        if self._decoder is None:
+            raise LocalizerError(f"{self.name} is not prepared")
+        return self._decoder(self.maps(frames, context))
+
+
+class _Graph:
+    """Frames of one shape and number on a GPU, from the copy to the rows, as one CUDA graph."""
+
+    def __init__(self, runtime: TorchRuntime, n: int, field: tuple[int, ...]) -> None:
+        self._name = runtime.name
+        self._frames_here = torch.empty((n + 2, *field), dtype=torch.int16, pin_memory=True)
+        self._context_here = torch.empty((n, 2), dtype=torch.float32, pin_memory=True)
+        self._frames = torch.zeros_like(self._frames_here, device="cuda")
+        self._context = torch.ones_like(self._context_here, device="cuda")
+        self._stream: Any = torch.cuda.Stream()
+        self._graph: Any = torch.cuda.CUDAGraph()
+        with torch.inference_mode():
+            with torch.cuda.stream(self._stream):
+                for _ in range(_GRAPH_RUNS):
+                    runtime.decoded(self._frames, self._context)
+            self._stream.synchronize()
+            with torch.cuda.graph(self._graph, stream=self._stream):
+                self._answer = runtime.decoded(self._frames, self._context)
+
+    def __call__(self, frames: Pixels, context: F32) -> list[F32]:
+        self._frames_here.copy_(_as_tensor(frames))
+        self._context_here.copy_(torch.from_numpy(context))
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            self._frames.copy_(self._frames_here, non_blocking=True)
+            self._context.copy_(self._context_here, non_blocking=True)
+            self._graph.replay()
+            return rows_to_host(*self._answer, who=self._name)
+
+
+def rows_to_host(rows: Tensor, counts: Tensor, found: Tensor, *, who: str) -> list[F32]:
+    """Return the rows of each frame, having copied no more than there are.
+
+    Raises
+    ------
+    LocalizerError
+        If there were more candidates than rows.
+    """
+    numbers = torch.stack([counts, found]).cpu().numpy()
+    capacity = rows.shape[1]
+    if numbers[1].max() > capacity:
+        raise LocalizerError(
+            f"{who} found {numbers[1].max()} emitters in a frame and holds {capacity}; lower the "
+            "density, raise localizer.min_probability, or set localizer.engine=openvino"
+        )
+    most = int(numbers[0].max())
+    here: F32 = rows[:, :most].cpu().numpy()
+    return [here[k, :count] for k, count in enumerate(numbers[0].tolist())]
+
+
+def rows_capacity(shape: tuple[int, int]) -> int:
+    """Return how many emitters a frame may have: one for every eight pixels."""
+    return max(shape[0] * shape[1] // 8, 1024)
+
+
+def _as_tensor(frames: Pixels) -> Tensor:
+    pixels = np.ascontiguousarray(frames).view(np.int16)
+    if not pixels.flags.writeable:
+        pixels = pixels.copy()
+    return torch.from_numpy(pixels)
