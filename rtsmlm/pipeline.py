@@ -47,6 +47,8 @@ from rtsmlm.watch import ValidityWatch
 Emit: TypeAlias = Callable[[dict[str, Any]], None]
 
 _IDLE_S = 0.001
+_PROMPT_FRAMES = 4
+"""Most frames at once while there is next to no backlog."""
 _STATUS_NS = 250_000_000
 
 _log = logging.getLogger(__name__)
@@ -168,7 +170,9 @@ class Analysis:
 
     def _take(self, localizer: Localizer, *, closing: bool) -> tuple[FrameBatch, slice] | None:
         """Return the next frames and which of them are to be localized, or None."""
-        n = self._settings.analysis.batch_frames
+        most = self._settings.analysis.batch_frames
+        # What waits for a batch waits for its slowest frame: a large one must be worth it.
+        n = most if self._ring.backlog >= most else min(most, _PROMPT_FRAMES)
         if localizer.context_frames:
             return self._ring.window(n, localizer.context_frames, final=closing)
         batch = self._ring.peek(n)

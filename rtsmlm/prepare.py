@@ -12,7 +12,8 @@ from typing import Any
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import RunSettings
-from rtsmlm.engines.selection import AUTO, choose
+from rtsmlm.engines.runtimes import AUTO
+from rtsmlm.engines.selection import choose
 from rtsmlm.errors import LocalizerError
 from rtsmlm.files.movies import open_movie
 from rtsmlm.fitting.psf_width import estimate_sigma_px

@@ -33,7 +33,8 @@ DEEP_FRAMES, QUICK_DEEP_FRAMES = 1000, 100
 @app.command()
 def accuracy(
     localizer: Annotated[
-        list[str] | None, typer.Option(help="Localizer by name; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Localizer by name, with a precision as in auto:int8; may be repeated."),
     ] = None,
     only: Annotated[
         list[str] | None,

@@ -17,10 +17,28 @@ from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import Localizations
 from rtsmlm.prepare import open_localizer
 
-SHIPPED: tuple[str, ...] = ("gaussian-mle", "flagship-2d", "astigmatic-mle", "flagship-astig")
+SHIPPED: tuple[str, ...] = (
+    "gaussian-mle",
+    "flagship-2d",
+    "flagship-2d-fast",
+    "astigmatic-mle",
+    "flagship-astig",
+)
 ASTIGMATIC = frozenset({"astigmatic-mle", "flagship-astig"})
-NETWORKS = frozenset({"flagship-2d", "flagship-astig"})
+NETWORKS = frozenset({"flagship-2d", "flagship-2d-fast", "flagship-astig"})
 ALONE = ", network alone"
+
+
+def plain_name(localizer: str) -> str:
+    """Return the entry point of a localizer that may carry a precision, such as `auto:int8`."""
+    return localizer.partition(":")[0]
+
+
+def overrides_of(localizer: str) -> list[str]:
+    """Return the settings that make a localizer of such a name."""
+    name, _, precision = localizer.partition(":")
+    chosen = [f"localizer.name={name}"]
+    return [*chosen, f"localizer.precision={precision}"] if precision else chosen
 
 
 class OurLocalizer:
@@ -30,9 +48,9 @@ class OurLocalizer:
 
     def __init__(self, localizer: str, *, refine: bool = True) -> None:
         self.name = localizer if refine else localizer + ALONE
-        self.psf: Psf = "astigmatic" if localizer in ASTIGMATIC else "round"
+        self.psf: Psf = "astigmatic" if plain_name(localizer) in ASTIGMATIC else "round"
         self._settings = load(
-            None, [f"localizer.name={localizer}", f"localizer.refine={str(refine).lower()}"]
+            None, [*overrides_of(localizer), f"localizer.refine={str(refine).lower()}"]
         )
 
     def __call__(self, scene: Scene) -> Iterator[tuple[str, Localizations]]:
@@ -98,13 +116,13 @@ def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
     installed = plugins.names("rtsmlm.localizer")
     contenders: list[Contender] = []
     for name in names or SHIPPED:
-        if name not in installed:
+        if plain_name(name) not in installed:
             if names:
                 raise ConfigError(f"no localizer {name!r}; installed: {', '.join(installed)}")
             notes.append(f"{name} is left out: it is not installed")
             continue
         contenders.append(OurLocalizer(name))
-        if name in NETWORKS:
+        if plain_name(name) in NETWORKS:
             contenders.append(OurLocalizer(name, refine=False))
     return contenders
 

@@ -17,17 +17,18 @@ from rtsmlm import __version__
 from rtsmlm.analysis import speed_page
 from rtsmlm.analysis.speed_figures import SpeedResult
 from rtsmlm.analysis.speed_scene import MovieKind
-from rtsmlm.cli.bench_contenders import ASTIGMATIC
+from rtsmlm.cli.bench_contenders import ASTIGMATIC, plain_name
 from rtsmlm.cli.bench_speed_steps import Task, Watched, measure, measure_peers
 from rtsmlm.cli.console import console, warn
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.run_folder import machine, versions, write_text
 
 
 def speed(
     ctx: typer.Context,
     localizer: Annotated[
-        list[str] | None, typer.Option(help="Localizer by name; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Localizer by name, with a precision as in auto:int8; may be repeated."),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help="What runs a network, as localizer.engine.")
@@ -57,13 +58,16 @@ def speed(
     kind = MovieKind(size_px=size, density_um2=density)
     task = Task(kind=kind, n_frames=frames, camera_per_s=rate, engine=engine, sweep=sweep)
     task.check(names)
+    _make_folders(markdown, json_path)
     pythons = {"picasso": picasso_python, "smappy": smappy_python} if peers else {}
     columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
         watched = Watched(progress)
         results = [measure(name, task, watched) for name in names]
         others, peer_versions = measure_peers(kind, pythons, watched)
-    results = [r if r.localizer in ASTIGMATIC else replace(r, peers=others) for r in results]
+    results = [
+        r if plain_name(r.localizer) in ASTIGMATIC else replace(r, peers=others) for r in results
+    ]
     for table in speed_page.tables(results):
         console.print(_rich_table(table))
     for note in watched.notes:
@@ -76,6 +80,23 @@ def speed(
         figures = as_json(results)
         write_text(json_path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
         console.print(f"figures  {escape(str(json_path))}")
+
+
+def _make_folders(*files: Path | None) -> None:
+    """Make the folders of files that are written at the end, so that nothing is measured in vain.
+
+    Raises
+    ------
+    SinkError
+        If one cannot be made.
+    """
+    for file in files:
+        if file is None:
+            continue
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"cannot make the folder of {file}: {error.strerror}") from error
 
 
 def _refuse_options(ctx: typer.Context) -> None:

@@ -15,7 +15,7 @@ from rtsmlm.analysis.accuracy_scenes import Scene
 from rtsmlm.analysis.peers import SPEED_PEERS, Peer, PeerMethod, start_peer
 from rtsmlm.analysis.speed_figures import PeerSpeed, SpeedResult, SpeedRun, Sweep, SweepPoint
 from rtsmlm.analysis.speed_scene import MovieKind, speed_scene
-from rtsmlm.cli.bench_contenders import ASTIGMATIC, with_curves
+from rtsmlm.cli.bench_contenders import ASTIGMATIC, overrides_of, plain_name, with_curves
 from rtsmlm.config import RunSettings, load
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.prepare import with_calibration
@@ -43,7 +43,7 @@ class Task:
         check_frames(self.n_frames)
         check_rate(self.camera_per_s)
         for name in localizers:
-            plugins.find("rtsmlm.localizer", name)
+            plugins.find("rtsmlm.localizer", plain_name(name))
             _settings(name, self.engine)
 
 
@@ -90,7 +90,7 @@ def measure(name: str, task: Task, watched: Watched) -> SpeedResult:
     RtsmlmError
         If the analysis cannot be started or fails.
     """
-    kind = replace(task.kind, astigmatic=name in ASTIGMATIC)
+    kind = replace(task.kind, astigmatic=plain_name(name) in ASTIGMATIC)
     scene = watched.scene(kind)
     settings = _settings(name, task.engine, scene)
     with watched.step(f"{name}: as fast as it goes") as on_frames:
@@ -130,7 +130,9 @@ def _sweep(name: str, task: Task, watched: Watched) -> Sweep:
     n_frames = max(SWEEP_FRAMES, task.n_frames // SWEEP_SHARE)
 
     def point(size_px: int, density_um2: float) -> SweepPoint:
-        kind = MovieKind(size_px=size_px, density_um2=density_um2, astigmatic=name in ASTIGMATIC)
+        kind = MovieKind(
+            size_px=size_px, density_um2=density_um2, astigmatic=plain_name(name) in ASTIGMATIC
+        )
         scene = watched.scene(kind)
         with watched.step(f"{name}: {size_px} px, {density_um2:g} per um2") as on_frames:
             run = flood(scene, _settings(name, task.engine, scene), n_frames, on_frames)
@@ -197,7 +199,7 @@ def time_peer(peer: Peer, method: PeerMethod, scene: Scene) -> PeerSpeed:
 def _settings(name: str, engine: str | None, scene: Scene | None = None) -> RunSettings:
     """Return the settings of a run; without a scene, to see whether they are right."""
     overrides = [
-        f"localizer.name={name}",
+        *overrides_of(name),
         "stream.address=tcp://127.0.0.1:*",
         # What was restarted is not what was measured.
         "analysis.max_restarts=0",

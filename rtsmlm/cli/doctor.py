@@ -149,7 +149,7 @@ def _networks() -> Finding:
     if engine != "openvino":
         return Finding("networks", f"run on {engine}, on the GPU", True)
     precision = best_precision()
-    remedy = "" if precision == "bf16" else "a processor with AVX512-BF16 or AMX is twice as fast"
+    remedy = "" if precision != "f32" else "a processor with VNNI or AMX is twice as fast"
     return Finding("networks", f"run on OpenVINO, on the CPU, {precision}", True, remedy)
 
 

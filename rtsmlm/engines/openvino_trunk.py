@@ -59,10 +59,10 @@ def trunk(core: Any, model: NetworkModel, size: tuple[int, int, int]) -> Any:
 
 
 def quantized(network: Any, ranges: list[float]) -> Any:
-    """Return a trunk with eight-bit convolutions, the first and the last one excepted.
+    """Return a trunk with eight-bit convolutions, the first two and the last two excepted.
 
-    The first sees the light of all emitters, the last states where they are: neither bears steps
-    of 1/256 of its range. Weights are rounded for each of their channels.
+    The first two tell light from noise, the last two state where emitters are and how bright: none
+    bears steps of 1/256 of its range. Weights are rounded for each of their channels.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def quantized(network: Any, ranges: list[float]) -> Any:
     ranges
         Largest input of each convolution, as `activation_ranges` returns them.
     """
-    for convolution, most in zip(_convolutions(network)[1:-1], ranges[1:-1], strict=True):
+    for convolution, most in zip(_convolutions(network)[2:-2], ranges[2:-2], strict=True):
         value = convolution.input_value(0)
         if value.get_node().get_type_name() != "FakeQuantize":
             users = list(value.get_target_inputs())
