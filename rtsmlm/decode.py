@@ -200,9 +200,7 @@ def localizations_of(
         If there are not as many frame numbers as tables.
     """
     if len(rows) != len(frame):
-        raise LocalizerError(
-            f"maps of {len(rows)} frames; there must be {len(frame)}"
-        )
+        raise LocalizerError(f"maps of {len(rows)} frames; there must be {len(frame)}")
     if not rows:
         return Localizations.empty()
     table = np.concatenate(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
@@ -27,11 +29,12 @@ def example_frames(model: NetworkModel, n_frames: int, side_px: int) -> FrameBat
     """
     rng = np.random.default_rng(0)
     valid = model.manifest.valid
+    logs = (math.log(valid.photons[0]), math.log(valid.photons[1]))
     n = int(DENSITY_PX * side_px**2)
     backgrounds = np.geomspace(max(valid.background[0], 1.0), valid.background[1], n_frames)
     pixels = np.empty((n_frames, side_px, side_px), dtype=np.uint16)
     for frame, background in zip(pixels, rng.permutation(backgrounds), strict=True):
-        photons = np.exp(rng.uniform(*np.log(valid.photons), n))
+        photons = np.exp(rng.uniform(*logs, n))
         widths_x, widths_y = _widths_px(model, rng.uniform(-1.0, 1.0, n))
         along_x = _integrals(rng.uniform(0, side_px, n), widths_x, side_px)
         along_y = _integrals(rng.uniform(0, side_px, n), widths_y, side_px)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import openvino
@@ -28,6 +28,7 @@ PRECISIONS = ("bf16", "f32", "int8")
 _BATCH_PX = 2 * 256 * 256
 """A core takes frames of so many pixels at a time: more do not go faster, and leave its cache."""
 
+T = TypeVar("T")
 _Plan: TypeAlias = tuple[int, bool]
 """How many frames at once, and whether all cores work on them."""
 
@@ -110,12 +111,15 @@ class OpenVinoRuntime:
         whole = np.empty((n, self._model.manifest.n_channels, rows, columns), dtype=np.float32)
         for tile in self._tiles:
             part = np.ascontiguousarray(planes[:, *tile.outer])
+            kept = tile.kept
             whole[:, :, *tile.inner] = self._infer(
-                plan, part, lambda maps, tile=tile: maps[:, :, *tile.kept].copy()
+                plan,
+                part,
+                lambda maps, kept=kept: maps[:, :, *kept].copy(),  # type: ignore[misc]
             )
         return whole
 
-    def _infer(self, plan: _Plan, planes: F32, use: Callable[[F32], Any]) -> Any:
+    def _infer(self, plan: _Plan, planes: F32, use: Callable[[F32], T]) -> T:
         """Run the network and return what is made of its maps, which are gone afterwards."""
         request = self._requests[plan].get()
         try:

@@ -142,7 +142,7 @@ class _Graph:
         self._context_here = torch.empty((n, 2), dtype=torch.float32, pin_memory=True)
         self._frames = torch.zeros_like(self._frames_here, device="cuda")
         self._context = torch.ones_like(self._context_here, device="cuda")
-        self._stream: Any = torch.cuda.Stream()
+        self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._graph: Any = torch.cuda.CUDAGraph()
         with torch.inference_mode():
             with torch.cuda.stream(self._stream):
