@@ -71,7 +71,7 @@ class NetworkLocalizer:
         self._prepare(shape)
         most = self._runtime.lanes * self._runtime.batch_frames
         dark = FrameBatch.from_pixels(np.full((max(most, 2), *shape), 100, dtype=np.uint16))
-        for n in (1, most):
+        for n in (1, 2, most):
             self(dark.part(0, n))
         if self._refiner is not None:
             self._refiner.warm_up(dark)
@@ -97,16 +97,21 @@ class NetworkLocalizer:
             return self._localize(batch, pixels, context, part, alone=alone)
 
         parts: list[Localizations] = []
-        n, lanes = self._runtime.batch_frames, self._runtime.lanes
-        backlog = range(start, stop - (stop - start) % (n * lanes), n)
-        if backlog:
-            shares = [slice(k, k + n) for k in backlog]
-            # Threads of this call alone: nothing has to be closed, and they cost little beside it.
-            with ThreadPoolExecutor(lanes, thread_name_prefix="rtsmlm-network") as pool:
-                parts += pool.map(localize, shares) if lanes > 1 else map(localize, shares)
-        parts += (
-            localize(slice(k, k + 1), alone=True) for k in range(start + len(backlog) * n, stop)
-        )
+        lanes = self._runtime.lanes
+        # A backlog first, then as many frames as there are lanes, then one that all cores share.
+        for n in sorted({self._runtime.batch_frames, 1}, reverse=True):
+            together = stop - start - (stop - start) % (n * lanes)
+            if lanes > 1 and together:
+                shares = [slice(k, k + n) for k in range(start, start + together, n)]
+                # Threads of this call alone: nothing has to be closed, and they cost little.
+                with ThreadPoolExecutor(lanes, thread_name_prefix="rtsmlm-network") as pool:
+                    parts += pool.map(localize, shares)
+                start += together
+        n = self._runtime.batch_frames
+        while start < stop:
+            size = n if lanes == 1 and stop - start >= n else 1
+            parts.append(localize(slice(start, start + size), alone=size == 1))
+            start += size
         return Localizations.concatenate(parts)
 
     def _localize(

@@ -25,7 +25,7 @@ from rtsmlm.localizations import F32
 from rtsmlm.models.planes import PlaneMaker
 
 PRECISIONS = ("bf16", "f32", "int8")
-_BATCH_PX = 2 * 256 * 256
+_BATCH_PX = 4 * 256 * 256
 """A core takes frames of so many pixels at a time: more do not go faster, and leave its cache."""
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class OpenVinoRuntime:
         self._tiles = tiles_of(height // 2, width // 2)
         self.batch_frames = max(_BATCH_PX // (height * width), 1)
         try:
-            for plan in ((1, True), (self.batch_frames, False)):
+            for plan in {(1, True), (1, False), (self.batch_frames, False)}:
                 self._requests[plan] = self._compile(plan)
                 self._makers[plan] = SimpleQueue()
                 for _ in range(self._lanes(plan)):

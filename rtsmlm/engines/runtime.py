@@ -112,7 +112,7 @@ class Runtime(Protocol):
         frames
             One more before and after those to be localized, padded, (n + 2, height, width).
         context
-            1 where the previous, the next frame is there, (n, 2); n is 1, or `batch_frames`.
+            1 where the previous, the next frame is there, (n, 2); n is 1 or `batch_frames`.
         alone
             One frame that nothing else is done beside; else one of `lanes` calls.
 
