@@ -49,6 +49,8 @@ Emit: TypeAlias = Callable[[dict[str, Any]], None]
 _IDLE_S = 0.001
 _PROMPT_FRAMES = 4
 """Most frames at once while there is next to no backlog."""
+_BACKLOG_BATCHES = 4
+"""A short stall is worked off frame by frame; behind by so many batches, throughput matters."""
 _STATUS_NS = 250_000_000
 
 _log = logging.getLogger(__name__)
@@ -172,7 +174,7 @@ class Analysis:
         """Return the next frames and which of them are to be localized, or None."""
         most = self._settings.analysis.batch_frames
         # What waits for a batch waits for its slowest frame: a large one must be worth it.
-        n = most if self._ring.backlog >= most else min(most, _PROMPT_FRAMES)
+        n = most if self._ring.backlog >= _BACKLOG_BATCHES * most else min(most, _PROMPT_FRAMES)
         if localizer.context_frames:
             return self._ring.window(n, localizer.context_frames, final=closing)
         batch = self._ring.peek(n)
