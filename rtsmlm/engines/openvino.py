@@ -24,7 +24,8 @@ from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.models.planes import PlaneMaker
 
-PRECISIONS = ("bf16", "f32", "int8")
+PRECISIONS = ("bf16", "f32", "int8")_BATCH_FRAMES = 16
+"""All cores together take as many frames at a time as a run hands over, `analysis.batch_frames`."""
 _BATCH_PX = 4 * 256 * 256
 """A core takes frames of so many pixels at a time: more do not go faster, and leave its cache."""
 
@@ -80,7 +81,8 @@ class OpenVinoRuntime:
         height, width = maps[0].shape
         self._shape = shape
         self._tiles = tiles_of(height // 2, width // 2)
-        self.batch_frames = max(_BATCH_PX // (height * width), 1)
+        fitting = min(_BATCH_PX // (height * width), _BATCH_FRAMES // self.lanes)
+        self.batch_frames = max(fitting, 1)
         try:
             for plan in {(1, True), (1, False), (self.batch_frames, False)}:
                 self._requests[plan] = self._compile(plan)
