@@ -24,7 +24,8 @@ from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.models.planes import PlaneMaker
 
-PRECISIONS = ("bf16", "f32", "int8")_BATCH_FRAMES = 16
+PRECISIONS = ("bf16", "f32", "int8")
+_BATCH_FRAMES = 16
 """All cores together take as many frames at a time as a run hands over, `analysis.batch_frames`."""
 _BATCH_PX = 4 * 256 * 256
 """A core takes frames of so many pixels at a time: more do not go faster, and leave its cache."""
