@@ -11,16 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.laser_settings import FeedbackSettings, LaserSettings, Settings, StageSettings
 from rtsmlm.width_curves import WidthCurve, WidthCurves
-
-
-class Settings(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class CameraMaps(Settings):
@@ -262,8 +257,21 @@ class RunSettings(Settings):
     record: RecordSettings = RecordSettings()
     stream: StreamSettings = StreamSettings()
     results: ResultsSettings = ResultsSettings()
+    lasers: dict[str, LaserSettings] = Field(default_factory=dict)
+    """Lasers by a name of your own: [lasers.activation], [lasers.readout]."""
+    stages: dict[str, StageSettings] = Field(default_factory=dict)
+    """Stages that may be moved, by a name of your own."""
+    feedback: FeedbackSettings = FeedbackSettings()
     run: dict[str, Any] = Field(default_factory=dict, exclude=True)
     """What a finished run noted in its run.toml (versions, machine); not read."""
+
+    @model_validator(mode="after")
+    def _known_laser(self) -> RunSettings:
+        name = self.feedback.laser
+        if name is not None and name not in self.lasers:
+            there = ", ".join(self.lasers) or "none"
+            raise ValueError(f"feedback.laser is {name!r}, but [lasers] has {there}")
+        return self
 
 
 def packaged(name: str) -> Path:

@@ -1,7 +1,8 @@
-"""What we ask of parts: Camera, Localizer, Sink. Parts are found by entry points.
+"""What we ask of parts: Camera, Localizer, Actuator, Sink. Parts are found by entry points.
 
 A part is a plain class with the right shape; the type checker is the contract. Groups
-`rtsmlm.camera` and `rtsmlm.localizer` name factories that take the settings of the run.
+`rtsmlm.camera`, `rtsmlm.localizer` and `rtsmlm.laser` name factories that take the settings of
+the run.
 """
 
 from __future__ import annotations
@@ -105,6 +106,82 @@ class Localizer(Protocol):
         ------
         LocalizerError
             If the batch cannot be localized.
+        """
+        ...
+
+
+class Actuator(Protocol):
+    """Something that can be set: a laser's power, a pulse length, a stage.
+
+    Only a guard (`rtsmlm.feedback.guard`) may call it during a run.
+    """
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages and in the audit file."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Unit of its values: mW, %, V, us, um."""
+        ...
+
+    def limits(self) -> tuple[float, float]:
+        """Return the smallest and largest value that the device takes, asked for anew.
+
+        Raises
+        ------
+        DeviceError
+            If the device does not answer.
+        """
+        ...
+
+    def put(self, value: float) -> None:
+        """Set the value; a laser that is off is switched on after its power is set.
+
+        Raises
+        ------
+        DeviceError
+            If the device refuses.
+        """
+        ...
+
+    def rest(self) -> list[str]:
+        """Bring it to where it harms nobody, and return what failed on the way.
+
+        A laser goes dark: power to its least first, then emission off, then the shutter closed.
+        Every step is tried, whatever happened to the one before. A stage stays where it is.
+        Never raises.
+        """
+        ...
+
+    def value(self) -> float:
+        """Return the set value as the device knows it; 0 for a laser whose emission is off.
+
+        Raises
+        ------
+        DeviceError
+            If the device does not answer.
+        """
+        ...
+
+    def measured(self) -> float | None:
+        """Return the value as the device measures it, None where it cannot.
+
+        Raises
+        ------
+        DeviceError
+            If the device does not answer.
+        """
+        ...
+
+    def fault(self) -> str | None:
+        """Return what the device complains of, such as an open interlock; None if nothing.
+
+        Raises
+        ------
+        DeviceError
+            If the device does not answer.
         """
         ...
 

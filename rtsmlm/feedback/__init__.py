@@ -1,0 +1,1 @@
+"""From what is seen to what the laser does: estimate, law, guard."""

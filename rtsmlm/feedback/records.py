@@ -1,0 +1,73 @@
+"""What flows round the loop: an estimate of the density in, a decision about the power out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+State = Literal["off", "test", "tune", "steer", "hold", "stopped"]
+"""off: dark because the law wants no light; test: feed-forward pulse; tune: step or relay
+experiment; steer: the law is in force; hold: the estimate cannot be used; stopped: for good."""
+
+Event = Literal[
+    "exhausted", "no response", "below thermal floor", "at cap", "crowded", "tuned", "target reached"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DensityEstimate:
+    """Emitter density over the frames of one tick, with what is needed to trust it or not."""
+
+    first_frame: int
+    last_frame: int
+    n_frames: int
+    """Frames that were looked at; fewer than the range where some were skipped."""
+    t_exposure_end_ns: int
+    """When the exposure of the last frame ended, on the clock of `stats.now_ns`."""
+    mean_per_um2: float
+    """Emitters per frame and field area: the calibrated sum of probabilities."""
+    std_per_um2: float
+    """Standard deviation of `mean_per_um2` from counting, with emitters that stay on allowed for."""
+    local_per_um2: float
+    """High percentile of the occupied tiles; NaN where none is."""
+    new_per_um2: float
+    """Emitters per frame and field area that were not there in the frame before."""
+    unexplained: float
+    """Part of the change from frame to frame that localizations do not explain, 0 to 1; NaN where
+    nothing changes beyond noise."""
+    crowded: bool
+    """The alarm: light changes that detection does not account for, so counts are too low."""
+    area_um2: float
+    """Field area."""
+
+    @property
+    def per_frame(self) -> float:
+        """Emitters per frame."""
+        return self.mean_per_um2 * self.area_um2
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, with None for NaN, for the way between processes."""
+        data = asdict(self)
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in data.items()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> DensityEstimate:
+        """Read plain data back."""
+        names = {f.name for f in fields(cls)}
+        return cls(**{k: math.nan if v is None else v for k, v in data.items() if k in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the law wants."""
+
+    power: float
+    """Power of the laser in its own unit; 0 is off."""
+    state: State
+    reason: str
+    """One clause for the audit file: what was seen, what is wanted."""
+    event: Event | None = None
+    """What happened in this tick that a person, or the run, has to know."""
+    stop: bool = False
+    """The acquisition is done."""
