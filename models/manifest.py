@@ -17,10 +17,10 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import Settings
 from rtsmlm.decode import CROWD_KNOTS, DecodeSettings
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
 from rtsmlm.models.inputs import PsfInput, astigmatic_psf, round_psf
+from rtsmlm.settings import Settings
 from rtsmlm.width_curves import WidthCurves
 
 MANIFEST_NAME = "manifest.toml"

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rtsmlm.config import Settings
 from rtsmlm.models.inputs import BLOCK_PX, CURVE_CONDITION, WIDTH_CONDITION
+from rtsmlm.settings import Settings
 
 PLANAR_ATTRIBUTES = ("logit", "dx", "dy", "photons", "std_x", "std_y", "std_photons")
 AXIAL_ATTRIBUTES = (*PLANAR_ATTRIBUTES, "z", "std_z")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from rtsmlm.config import Settings
+from rtsmlm.settings import Settings
 
 
 def _ascending(span: tuple[float, float]) -> tuple[float, float]:

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from rtsmlm.config import Settings
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.ranges import SimulationRanges
+from rtsmlm.settings import Settings
 
 
 class NetworkSection(Settings):

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rtsmlm.errors import ConfigError
-from rtsmlm.laser_settings import FeedbackSettings, LaserSettings, Settings, StageSettings
+from rtsmlm.laser_settings import FeedbackSettings, LaserSettings, StageSettings
+from rtsmlm.settings import Settings
 from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 

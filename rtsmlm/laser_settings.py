@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from rtsmlm.settings import Settings
 
 Point = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
-
-
-class Settings(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class LaserSettings(Settings):
@@ -157,7 +154,7 @@ class FeedbackSettings(Settings):
 
 def _ascending(name: str, points: tuple[Point, ...]) -> None:
     times = [t for t, _ in points]
-    if any(b <= a for a, b in zip(times, times[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(times)):
         raise ValueError(f"the times of {name} must rise: {times}")
 
 

@@ -1,4 +1,4 @@
-"""What flows round the loop: an estimate of the density in, a decision about the power out."""
+"""What flows round the loop: estimates in, decisions out, and a row of audit for what was done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ State = Literal["off", "test", "tune", "steer", "hold", "stopped"]
 experiment; steer: the law is in force; hold: the estimate cannot be used; stopped: for good."""
 
 Event = Literal[
-    "exhausted", "no response", "below thermal floor", "at cap", "crowded", "tuned", "target reached"
+    "exhausted",
+    "no response",
+    "below thermal floor",
+    "at cap",
+    "crowded",
+    "tuned",
+    "target reached",
 ]
 
 
@@ -28,7 +34,7 @@ class DensityEstimate:
     mean_per_um2: float
     """Emitters per frame and field area: the calibrated sum of probabilities."""
     std_per_um2: float
-    """Standard deviation of `mean_per_um2` from counting, with emitters that stay on allowed for."""
+    """Standard deviation of `mean_per_um2` from counting; emitters that stay on are allowed for."""
     local_per_um2: float
     """High percentile of the occupied tiles; NaN where none is."""
     new_per_um2: float
@@ -54,8 +60,9 @@ class DensityEstimate:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> DensityEstimate:
         """Read plain data back."""
-        names = {f.name for f in fields(cls)}
-        return cls(**{k: math.nan if v is None else v for k, v in data.items() if k in names})
+        known = {f.name: data[f.name] for f in fields(cls)}
+        values: dict[str, Any] = {k: math.nan if v is None else v for k, v in known.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +78,44 @@ class Decision:
     """What happened in this tick that a person, or the run, has to know."""
     stop: bool = False
     """The acquisition is done."""
+
+
+AuditKind = Literal["arm", "command", "kept", "monitor", "refused", "trip", "dark", "reset", "dose"]
+"""arm: commands are allowed; command: sent to the device; kept: too small a change to be sent;
+monitor: what would have been sent, were it armed; refused: not sent, and why; trip: dark, and
+latched; dark: dark in the order of leaving; reset: a latch was lifted; dose: the sum so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What a command rests on."""
+
+    reason: str
+    frame: int | None = None
+    """Newest frame that was looked at."""
+    t_exposure_end_ns: int | None = None
+    """When its exposure ended."""
+    estimate_per_um2: float = math.nan
+    std_per_um2: float = math.nan
+    target_per_um2: float = math.nan
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One row of `lasers.csv`."""
+
+    t_ns: int
+    """On the clock of `stats.now_ns`."""
+    actuator: str
+    kind: AuditKind
+    wanted: float
+    """What was asked for, in `unit`; NaN where nothing was."""
+    sent: float
+    """What the device was last told; 0 is dark."""
+    unit: str
+    measured: float = math.nan
+    """What the device measures, where it does."""
+    dose: float = math.nan
+    """Power times seconds so far."""
+    why: Why
