@@ -134,6 +134,7 @@ class LaserGuard(Guard):
         )
 
     def _obey(self, wanted: float, why: Why) -> None:
+        self._count()
         if wanted < 0:
             self.trip(f"asked for {wanted:g} {self.actuator.unit}, which is no power")
             return
