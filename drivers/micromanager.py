@@ -94,6 +94,11 @@ class MicroManagerCamera:
         return f"Micro-Manager {self._label}"
 
     @property
+    def core(self) -> CMMCorePlus:
+        """The core, for the lasers and stages beside the camera."""
+        return self._core
+
+    @property
     def shape(self) -> tuple[int, int]:
         return self._core.getImageHeight(), self._core.getImageWidth()
 

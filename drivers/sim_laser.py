@@ -17,7 +17,11 @@ class SimLaser(ShutterDevice):
 
     As with the real head, a set-point below its minimum is refused, so dark means `State` 0;
     `PowerReadback` is the set-point, not a measurement; and unloading does not switch it off.
-    For drills `FaultReadback_mW` above 0 is read back instead.
+    What the real head lacks is `PowerMeasured_mW`, a photodiode behind its shutter.
+
+    For drills: `FaultReadback_mW` above 0 is read back and measured instead; `Interlock` OPEN
+    ends emission, which stays off until it is OK and `State` is set again; with `FaultSerial` 1
+    the head answers no command, and shines on as it is.
 
     Parameters
     ----------
@@ -48,7 +52,10 @@ class SimLaser(ShutterDevice):
         self._setpoint_mw = min_mw
         self._is_on = False
         self._fault_readback_mw = 0.0
+        self._is_interlocked = False
+        self._is_cut_off = False
         self._add_properties()
+        self._add_drills()
 
     def _add_properties(self) -> None:
         limits = (self._min_mw, self._max_mw)
@@ -56,16 +63,17 @@ class SimLaser(ShutterDevice):
             self,
             "PowerSetpoint",
             float,
-            lambda: self._setpoint_mw,
+            self._answered_setpoint_mw,
             self.set_power_mw,
             limits=limits,
         )
         add_property(self, "PowerReadback", float, self._readback_mw)
+        add_property(self, "PowerMeasured_mW", float, self._measured_mw)
         add_property(
             self,
             "State",
             int,
-            lambda: int(self._is_on),
+            lambda: int(self.get_open()),
             lambda value: self.set_open(to_bool(value)),
             choices=("0", "1"),
         )
@@ -83,6 +91,24 @@ class SimLaser(ShutterDevice):
             limits=(1e-6, 1.0),
         )
         add_property(self, "SamplePower_mW", float, self.sample_mw)
+
+    def _add_drills(self) -> None:
+        add_property(
+            self,
+            "Interlock",
+            str,
+            lambda: "OPEN" if self._is_interlocked else "OK",
+            self._set_interlock,
+            choices=("OK", "OPEN"),
+        )
+        add_property(
+            self,
+            "FaultSerial",
+            int,
+            lambda: int(self._is_cut_off),
+            self._set_cut_off,
+            choices=("0", "1"),
+        )
         add_property(
             self,
             "FaultReadback_mW",
@@ -101,11 +127,29 @@ class SimLaser(ShutterDevice):
         self._microscope.release()
 
     def get_open(self) -> bool:
-        """Return True if the head emits."""
+        """Return True if the head emits.
+
+        Raises
+        ------
+        DeviceError
+            If the head does not answer.
+        """
+        self._answer()
         return self._is_on
 
     def set_open(self, open: bool) -> None:  # noqa: A002 - the name is the base class's
-        """Switch emission on or off."""
+        """Switch emission on or off.
+
+        Raises
+        ------
+        DeviceError
+            If the head does not answer, or is to emit while its interlock is open.
+        """
+        self._answer()
+        if open and self._is_interlocked:
+            raise DeviceError(
+                f"{self._wavelength_nm} nm laser cannot emit: its interlock is open; close it"
+            )
         self._is_on = open
         self._apply()
 
@@ -115,8 +159,9 @@ class SimLaser(ShutterDevice):
         Raises
         ------
         DeviceError
-            If the head cannot give this power.
+            If the head does not answer, or cannot give this power.
         """
+        self._answer()
         if not (math.isfinite(power_mw) and self._min_mw <= power_mw <= self._max_mw):
             raise DeviceError(
                 f"{self._wavelength_nm} nm laser asked for {power_mw} mW; the head gives "
@@ -129,8 +174,29 @@ class SimLaser(ShutterDevice):
         """Return the power that reaches the sample now."""
         return self._setpoint_mw * self._transmission if self._is_on else 0.0
 
+    def _answer(self) -> None:
+        if self._is_cut_off:
+            raise DeviceError(f"{self._wavelength_nm} nm laser: serial error, no answer")
+
+    def _answered_setpoint_mw(self) -> float:
+        self._answer()
+        return self._setpoint_mw
+
     def _readback_mw(self) -> float:
-        return self._fault_readback_mw or self._setpoint_mw
+        return self._fault_readback_mw or self._answered_setpoint_mw()
+
+    def _measured_mw(self) -> float:
+        self._answer()
+        return self._fault_readback_mw or (self._setpoint_mw if self._is_on else 0.0)
+
+    def _set_interlock(self, state: str) -> None:
+        self._is_interlocked = state == "OPEN"
+        if self._is_interlocked:
+            self._is_on = False
+            self._apply()
+
+    def _set_cut_off(self, cut_off: object) -> None:
+        self._is_cut_off = to_bool(cut_off)
 
     def _set_fault_readback(self, power_mw: float) -> None:
         self._fault_readback_mw = float(power_mw)

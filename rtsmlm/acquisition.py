@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from rtsmlm.errors import DeviceError
 from rtsmlm.files.raw_recorder import RawRecorder
+from rtsmlm.frames import CameraFrame
 from rtsmlm.ledger import Ledger
 from rtsmlm.protocols import Camera
 from rtsmlm.ring import FrameRing
@@ -32,6 +35,8 @@ class Acquisition:
         Stop after so many.
     wait_for_ring
         Hold frames back while the ring is full, for sources that can wait.
+    power
+        Asked with every frame for the power of the activation laser in force.
     on_end
         Called in the thread when the camera has ended, with the error if there was one.
     """
@@ -46,6 +51,7 @@ class Acquisition:
         n_frames: int | None,
         wait_for_ring: bool,
         on_end: Callable[[BaseException | None], None],
+        power: Callable[[], float] | None = None,
     ) -> None:
         self._camera = camera
         self._ring = ring
@@ -54,6 +60,7 @@ class Acquisition:
         self._n_frames = n_frames
         self._wait_for_ring = wait_for_ring
         self._on_end = on_end
+        self._power = power
         self.analysis_is_gone = threading.Event()
         """Set by the owner when nobody will empty the ring any more."""
         self.recorder_is_stuck = threading.Event()
@@ -87,13 +94,17 @@ class Acquisition:
                 queued = self._has_room()
                 self._ledger.receive(frame.index, queued=queued)
                 if queued:
-                    self._ring.push(frame)
+                    self._ring.push(frame if self._power is None else self._with_power(frame))
                 if self._recorder is not None:
                     self._recorder.push(frame, self.recorder_is_stuck)
         finally:
             close = getattr(frames, "close", None)
             if close is not None:
                 close()
+
+    def _with_power(self, frame: CameraFrame) -> CameraFrame:
+        power = math.nan if self._power is None else self._power()
+        return replace(frame, power_mw=power)
 
     def _has_room(self) -> bool:
         while self._ring.full:

@@ -24,10 +24,12 @@ from rtsmlm.arrow import to_batch
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.config import RunSettings, from_mapping
 from rtsmlm.errors import AnalysisError, LocalizerError, RtsmlmError
+from rtsmlm.feedback.density import DensityMeter
 from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import Localizations
 from rtsmlm.prepare import (
     ASSUMED_SIGMA_PX,
     PSF_FRAMES,
@@ -112,6 +114,7 @@ class Analysis:
         self._calibration.check_frame_shape(ring.shape)
         self._localizer: Localizer | None = None
         self._watch: ValidityWatch | None = None
+        self._density: DensityMeter | None = None
         self._latency = LatencyStages()
         self._psf_frames = PSF_FRAMES[0]
         self._n_frames = 0
@@ -233,6 +236,9 @@ class Analysis:
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
         self._watch = ValidityWatch(self._settings, self._calibration, sigma_nm, self._say)
+        self._density = DensityMeter(
+            self._calibration, self._ring.shape, sigma_nm, self._settings.feedback
+        )
         self._emit({"kind": "localizing"})
 
     def _say(self, text: str) -> None:
@@ -264,12 +270,25 @@ class Analysis:
         )
         self._n_frames += len(batch)
         self._n_rows += len(localizations)
+        self._tell_density(localizations, batch)
         # Before the frames are given back, and only where no others wait for it.
         if self._watch is not None and self._ring.backlog <= len(batch) + localizer.context_frames:
             self._watch.glance(localizations, batch, t_published)
         self._ring.release(len(batch))
         if t_published - self._last_status_ns > _STATUS_NS:
             self._report(t_published)
+
+    def _tell_density(self, localizations: Localizations, batch: FrameBatch) -> None:
+        estimate = None if self._density is None else self._density.add(localizations, batch)
+        if estimate is not None:
+            # Whoever steers by it waits: it goes out before anything else is looked at.
+            self._emit(
+                {
+                    "kind": "density",
+                    "estimate": estimate.as_dict(),
+                    "localizations": self._n_rows,
+                }
+            )
 
     def _summary(self) -> dict[str, Any]:
         validity = {} if self._watch is None else self._watch.judge()

@@ -12,20 +12,25 @@ from typing import Any
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import RunSettings
+from rtsmlm.drivers.mm_stage import MicroManagerStage
 from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.engines.selection import choose
-from rtsmlm.errors import LocalizerError
+from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.files.movies import open_movie
 from rtsmlm.fitting.psf_width import estimate_sigma_px
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
-from rtsmlm.protocols import ALL, Camera, Localizer
+from rtsmlm.protocols import ALL, Actuator, Camera, Localizer
 
 PSF_FRAMES = (32, 64, 128, 256, 512)
 """Frames on which `psf.sigma_nm = "auto"` measures the width; more if few show too little."""
 
 ASSUMED_SIGMA_PX = 1.3
 """PSF width where it can be neither measured nor asked for: that of a well-sampled setup."""
+
+
+MOST_LOCAL_FIT_PER_UM2, MOST_LOCAL_NETWORK_PER_UM2 = 0.3, 1.0
+"""Densest place at which emitters are told apart: one emitter at a time, and a network."""
 
 
 def open_camera(settings: RunSettings) -> Camera:
@@ -39,6 +44,33 @@ def open_camera(settings: RunSettings) -> Camera:
     factory = plugins.find("rtsmlm.camera", settings.camera.driver)
     camera: Camera = factory(settings, open_movie)
     return camera
+
+
+def open_actuators(
+    settings: RunSettings, camera: Camera
+) -> tuple[dict[str, Actuator], dict[str, Actuator]]:
+    """Return the lasers and the stages that the settings name, on the core of the camera.
+
+    Nothing is set and nothing is switched.
+
+    Raises
+    ------
+    RtsmlmError
+        If a device is not there or does not have the properties that are named.
+    """
+    core = getattr(camera, "core", None)
+    if core is None and (settings.lasers or settings.stages):
+        raise ConfigError(
+            f"the camera {camera.name} has no Micro-Manager core, so that the lasers and stages of "
+            "the configuration cannot be reached; leave [lasers] and [stages] out"
+        )
+    lasers: dict[str, Actuator] = {}
+    for name, laser in settings.lasers.items():
+        lasers[name] = plugins.find("rtsmlm.laser", laser.driver)(core, name, laser)
+    stages: dict[str, Actuator] = {
+        name: MicroManagerStage(core, name, stage) for name, stage in settings.stages.items()
+    }
+    return lasers, stages
 
 
 def open_localizer(
@@ -144,6 +176,16 @@ def with_calibration(settings: RunSettings, calibration: CameraCalibration) -> R
             values[name] = float(value)
     camera = settings.camera.model_copy(update=values)
     return settings.model_copy(update={"camera": camera})
+
+
+def with_local_limit(settings: RunSettings) -> RunSettings:
+    """Return the settings with a limit for crowded tiles: what the localizer can tell apart."""
+    if settings.feedback.max_local_per_um2 is not None:
+        return settings
+    fits = settings.localizer.name.endswith(("-mle", "-lsq"))
+    limit = MOST_LOCAL_FIT_PER_UM2 if fits else MOST_LOCAL_NETWORK_PER_UM2
+    feedback = settings.feedback.model_copy(update={"max_local_per_um2": limit})
+    return settings.model_copy(update={"feedback": feedback})
 
 
 def with_sigma(settings: RunSettings, sigma_nm: float) -> RunSettings:

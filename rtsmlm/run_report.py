@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.ledger import LedgerTotals
 
 
@@ -24,6 +25,8 @@ class RunStatus:
     recorder_backlog: int
     model: str = ""
     """What the validity meter says, in two or three words; nothing where it is off."""
+    loop: LoopStatus | None = None
+    """Laser and density; None where no laser is steered."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class RunReport:
     validity: dict[str, Any] = field(default_factory=dict)
     """Figures of the validity meter; empty where it is off."""
     stream_address: str | None = None
+    ended_by: str = ""
+    """Which stop criterion ended the acquisition, if one did."""
     warnings: list[str] = field(default_factory=list)
     """Sentences that a person should read."""
     failures: list[str] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """Session: one run from open to close; the only place that knows all parts.
 
-Order of leaving, whatever the reason: the camera stops, the ring drains into the localizer, the
+Order of leaving, whatever the reason: the lasers go dark, the camera stops, the ring drains into the localizer, the
 recorder writes what it holds, the files close, skipped frames are caught up.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +16,7 @@ from rtsmlm import plugins
 from rtsmlm.acquisition import Acquisition
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import AnalysisError, RecordingError, RtsmlmError
+from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies import open_movie
 from rtsmlm.files.raw_recorder import RawRecorder
@@ -25,11 +26,17 @@ from rtsmlm.finish import finish_table, keep_table, write_accounts
 from rtsmlm.ledger import Ledger
 from rtsmlm.offline import catch_up
 from rtsmlm.pipeline import AnalysisJob
-from rtsmlm.prepare import open_localizer, with_calibration, with_sigma
-from rtsmlm.protocols import Camera, Localizer
+from rtsmlm.prepare import (
+    open_localizer,
+    with_calibration,
+    with_local_limit,
+    with_sigma,
+)
+from rtsmlm.protocols import Actuator, Camera, Localizer
 from rtsmlm.ring import FrameRing, frames_that_fit
 from rtsmlm.run_report import RunReport, RunStatus
 from rtsmlm.stats import RateMeter, now_ns
+from rtsmlm.steering import Steering
 from rtsmlm.supervisor import AnalysisSupervisor
 
 _CAMERA_STOP_S = 30.0
@@ -51,6 +58,12 @@ class Session:
         Settings of the run.
     folder
         Where the run is written; by default a new folder under `results.out`.
+    lasers, stages
+        What `settings.lasers` and `settings.stages` name, open; the session does not close them.
+    arm
+        Send commands to lasers and stages; `feedback.arm` must be set as well.
+    spoil
+        For drills: what happens to an estimate of the density before it counts.
     on_step
         Called with the name of what is being done while starting and leaving.
     on_progress
@@ -63,6 +76,10 @@ class Session:
         settings: RunSettings,
         *,
         folder: RunFolder | None = None,
+        lasers: Mapping[str, Actuator] | None = None,
+        stages: Mapping[str, Actuator] | None = None,
+        arm: bool = False,
+        spoil: Callable[[DensityEstimate], DensityEstimate] | None = None,
         on_step: Callable[[str], None] = lambda step: None,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
@@ -77,12 +94,16 @@ class Session:
         self.folder = folder or RunFolder.create(results.out, results.name)
         self.report = RunReport(self.folder.path)
         self.ledger = Ledger()
+        self._lasers, self._stages = lasers or {}, stages or {}
+        self._spoil = spoil
+        self._arm = arm and settings.feedback.arm
         self.ended = threading.Event()
         """Set when the camera has ended, for whatever reason."""
         self._ring: FrameRing | None = None
         self._recorder: RawRecorder | None = None
         self._supervisor: AnalysisSupervisor | None = None
         self._acquisition: Acquisition | None = None
+        self._steering: Steering | None = None
         self._timer: threading.Timer | None = None
         self._rate = RateMeter()
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
@@ -123,7 +144,16 @@ class Session:
         self._ring = FrameRing.create(shape, capacity, shared=settings.analysis.process)
         ring_name = self._ring.name if settings.analysis.process else ""
         job = AnalysisJob(ring_name, self.folder.path, settings)
-        self._supervisor = AnalysisSupervisor(job, self._ring, self.ledger, self._warn)
+        if self._lasers or self._stages:
+            self._steering = self._make_steering()
+        self._supervisor = AnalysisSupervisor(
+            job,
+            self._ring,
+            self.ledger,
+            self._warn,
+            on_density=self._hear_density,
+            on_lost=self._analysis_lost,
+        )
         self._on_step("loading the localizer (compiled on the very first run)")
         self._supervisor.start()
         self._supervisor.wait_ready(stop)
@@ -139,6 +169,9 @@ class Session:
                 on_written=self.ledger.record,
                 on_failure=lambda error: self._fail(str(error)),
             )
+        if self._steering is not None:
+            self._on_step("lasers")
+            self._steering.start()
         self._acquisition = Acquisition(
             self._camera,
             self._ring,
@@ -147,6 +180,7 @@ class Session:
             n_frames=n_frames,
             wait_for_ring=settings.analysis.when_behind == "wait",
             on_end=self._camera_ended,
+            power=None if self._steering is None else self._steering.power,
         )
         self._acquisition.analysis_is_gone = self._supervisor.gave_up
         self._on_step("running")
@@ -155,6 +189,30 @@ class Session:
             self._timer = threading.Timer(settings.acquisition.seconds, self.stop)
             self._timer.name = "rtsmlm-timer"
             self._timer.start()
+
+    def _make_steering(self) -> Steering:
+        return Steering(
+            with_local_limit(self.settings),
+            self._lasers,
+            self._stages,
+            folder=self.folder,
+            armed=self._arm,
+            warn=self._warn,
+            finish=self._finish,
+            spoil=self._spoil,
+        )
+
+    def _hear_density(self, estimate: DensityEstimate, localizations: int) -> None:
+        if self._steering is not None:
+            self._steering.hear(estimate, localizations)
+
+    def _analysis_lost(self, reason: str) -> None:
+        if self._steering is not None:
+            self._steering.lost(reason)
+
+    def _finish(self, reason: str) -> None:
+        self.report.ended_by = reason
+        self.stop()
 
     def _recording_attributes(self) -> dict[str, Any]:
         calibration = self.calibration
@@ -195,6 +253,7 @@ class Session:
             backlog=self._ring.backlog if self._ring and not self._closed else 0,
             recorder_backlog=self._recorder.backlog if self._recorder and not self._closed else 0,
             model=news.validity.get("verdict", "") if news else "",
+            loop=self._steering.status() if self._steering else None,
         )
 
     @property
@@ -212,11 +271,22 @@ class Session:
         return self.ended.wait(timeout_s)
 
     def stop(self) -> None:
-        """Ask the camera to end; returns at once."""
+        """Turn the lasers dark and ask the camera to end; does not wait for it."""
+        self._go_dark("the run was asked to end")
         if self._acquisition is not None:
             self._acquisition.worker.stop()
 
+    def lasers_off(self, reason: str = "somebody switched the lasers off") -> None:
+        """Turn all lasers dark and latch them; the recording goes on."""
+        if self._steering is not None:
+            self._steering.trip(reason)
+
+    def _go_dark(self, reason: str) -> None:
+        if self._steering is not None:
+            self._steering.leave(reason)
+
     def _camera_ended(self, error: BaseException | None) -> None:
+        self._go_dark("the camera ended" if error is None else f"the camera failed: {error}")
         if error is not None:
             text = str(error) if isinstance(error, RtsmlmError) else repr(error)
             self._fail(text)
@@ -249,6 +319,7 @@ class Session:
 
     def _take_down(self) -> None:
         self._closed = True
+        self._go_dark("the run ends")
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join(5.0)
@@ -259,6 +330,8 @@ class Session:
             self._guarded(self._drain)
         if self._recorder is not None:
             self._guarded(self._recorder.close)
+        if self._steering is not None:
+            self._guarded(self._steering.close)
         if self._ring is not None:
             self._ring.close()
 
@@ -330,12 +403,14 @@ class Session:
         report.totals = self.ledger.totals()
         report.verdict = self.ledger.verdict(recording=self._recorder is not None)
         if news is not None:
-            report.latency_ms = news.latency_ms
+            report.latency_ms = dict(news.latency_ms)
             report.validity = news.validity
             report.stream_address = news.stream_address
             report.localizations = news.localizations
             if news.sigma_nm is not None:
                 self.settings = with_sigma(self.settings, news.sigma_nm)
+        if self._steering is not None and (laser := self._steering.latency_ms())["count"]:
+            report.latency_ms["laser"] = laser
         failed_frames = news.failed_frames if news else 0
         self._judge_skipped(report.totals.skipped, failed_frames)
         write_accounts(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from rtsmlm.errors import AnalysisError
+from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.ledger import Ledger
 from rtsmlm.pipeline import Analysis, AnalysisJob
@@ -56,15 +57,27 @@ class AnalysisSupervisor:
         Where released and failed frames are booked.
     warn
         Called with one sentence for everything a person should know.
+    on_density
+        Called with every estimate of the density and the number of localizations so far.
+    on_lost
+        Called with the reason as soon as the analysis is dead or frozen.
     """
 
     def __init__(
-        self, job: AnalysisJob, ring: FrameRing, ledger: Ledger, warn: Callable[[str], None]
+        self,
+        job: AnalysisJob,
+        ring: FrameRing,
+        ledger: Ledger,
+        warn: Callable[[str], None],
+        *,
+        on_density: Callable[[DensityEstimate, int], None] = lambda estimate, rows: None,
+        on_lost: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._job = job
         self._ring = ring
         self._ledger = ledger
         self._warn = warn
+        self._on_density, self._on_lost = on_density, on_lost
         self._booked = 0
         self._earlier_rows = 0
         self._child: _ChildProcess | _ChildThread | None = None
@@ -128,9 +141,12 @@ class AnalysisSupervisor:
                         f"{self._job.settings.analysis.heartbeat_timeout_s:g} s "
                         "(analysis.heartbeat_timeout_s)"
                     )
+                    self._on_lost(f"the analysis is frozen: {self.news.death}")
                     child.kill()
                 self._tick.wait(_POLL_S)
                 continue
+            if code != 0:
+                self._on_lost(f"the analysis died with exit code {code}")
             child.join()
             self._book()
             self._child = None
@@ -188,6 +204,9 @@ class AnalysisSupervisor:
             self.news.localizations = self._earlier_rows + event["localizations"]
             self.news.latency_ms = event["latency_ms"]
             self.news.validity = event["validity"]
+        elif kind == "density":
+            estimate = DensityEstimate.from_dict(event["estimate"])
+            self._on_density(estimate, self._earlier_rows + event["localizations"])
         elif kind == "ready":
             self.news.death = None
             self._ready.set()

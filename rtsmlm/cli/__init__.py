@@ -1,4 +1,4 @@
-"""The command line: live, reconstruct, evaluate, calibrate, train, export, engine, doctor."""
+"""The command line: live, reconstruct, evaluate, calibrate, train, engine, doctor, devices."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rtsmlm import __version__
 from rtsmlm.cli.bench import app as bench_app
 from rtsmlm.cli.calibrate import app as calibrate_app
 from rtsmlm.cli.console import console, fail
+from rtsmlm.cli.devices import devices
 from rtsmlm.cli.doctor import doctor
 from rtsmlm.cli.engine import app as engine_app
 from rtsmlm.cli.evaluate import evaluate
@@ -48,6 +49,7 @@ app.command()(live)
 app.command()(reconstruct)
 app.command()(evaluate)
 app.command()(doctor)
+app.command()(devices)
 app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(bench_app, name="bench")
 app.add_typer(engine_app, name="engine")

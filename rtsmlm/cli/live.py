@@ -15,8 +15,9 @@ from rich.text import Text
 
 from rtsmlm.cli.console import console, fail, log_to, stop_on_signal, warn
 from rtsmlm.config import RunSettings, load
+from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.files.run_folder import RunFolder
-from rtsmlm.prepare import open_camera
+from rtsmlm.prepare import open_actuators, open_camera
 from rtsmlm.run_report import RunReport, RunStatus
 from rtsmlm.session import Session
 from rtsmlm.stats import now_ns
@@ -37,6 +38,12 @@ def live(
         ),
     ] = None,
     headless: Annotated[bool, typer.Option(help="Never open a window.")] = False,
+    arm: Annotated[
+        bool,
+        typer.Option(
+            "--arm", help="Let the loop steer the laser; feedback.arm must be set as well."
+        ),
+    ] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of this run.")] = None,
@@ -59,15 +66,20 @@ def live(
     with stop_on_signal() as request:
         camera = open_camera(settings)
         try:
+            lasers, stages = open_actuators(settings, camera)
             session = Session(
                 camera,
                 settings,
                 folder=folder,
+                lasers=lasers,
+                stages=stages,
+                arm=arm,
                 on_step=_say_step,
                 on_progress=_say_progress,
             )
             log_to(session.folder.log)
             _introduce(session, camera.name)
+            _say_arming(settings, arm)
             try:
                 session.start(request.event)
                 _watch(session, request.event)
@@ -113,6 +125,22 @@ def _introduce(session: Session, camera: str) -> None:
         warn("nobody stated, so assumed: " + "; ".join(session.assumed))
 
 
+def _say_arming(settings: RunSettings, arm: bool) -> None:
+    """Say whether the lasers will be touched, and why not."""
+    if not settings.lasers and not arm:
+        return
+    if not settings.lasers:
+        warn("--arm does nothing: the configuration has no [lasers]; see rtsmlm devices")
+    elif arm and settings.feedback.arm:
+        console.print(f"[bold red]ARMED[/]    {escape(', '.join(settings.lasers))}")
+    else:
+        missing = "--arm" if settings.feedback.arm else "feedback.arm = true"
+        if arm or settings.feedback.arm:
+            warn(f"the lasers are watched, not steered: {missing} is missing")
+        else:
+            console.print("lasers   watched, not steered (--arm and feedback.arm = true steer)")
+
+
 def _watch(session: Session, stop: Any) -> None:
     """Show the status line until the camera has ended or somebody asks to stop."""
     display = Live(console=console, refresh_per_second=8, transient=True)
@@ -147,8 +175,17 @@ def status_line(status: RunStatus) -> str:
     return (
         f"{totals.received} frames {status.frames_per_s:.0f}/s, "
         f"{status.emitters_per_frame:.1f}/frame, {latency}, "
-        f"backlog {status.backlog} lost {totals.lost}{skipped}{model}"
+        f"backlog {status.backlog} lost {totals.lost}{skipped}{model}{_loop(status.loop)}"
     )
+
+
+def _loop(loop: LoopStatus | None) -> str:
+    if loop is None:
+        return ""
+    if loop.tripped is not None:
+        return " LASER TRIPPED"
+    sign = "" if loop.armed else "?"  # what would be sent
+    return f", {loop.power if loop.armed else loop.wanted:.3g} {loop.unit}{sign}"
 
 
 def _number(value_ms: float) -> str:
@@ -175,6 +212,8 @@ def _conclude(report: RunReport) -> None:
             f"latency  exposure end to published: p50 {_number(total['p50'])} ms, "
             f"p95 {_number(total['p95'])} ms, p99 {_number(total['p99'])} ms"
         )
+    if report.ended_by:
+        console.print(f"ended    {escape(report.ended_by)}")
     console.print(f"results  {escape(str(report.folder))}{os.sep}")
     colour = "green" if report.ok else "red"
     console.print(f"[bold {colour}]{escape(report.verdict)}[/]")

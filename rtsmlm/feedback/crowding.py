@@ -23,12 +23,17 @@ from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import pixel_integrals
 
 F64: TypeAlias = NDArray[np.float64]
+B8: TypeAlias = NDArray[np.bool_]
 
 WINDOW_PX = 256
 """Of larger frames a window is looked at, another one with every pair."""
-MAX_UNEXPLAINED = 0.5
-KEEP_UNEXPLAINED = 0.4
-"""An alarm stays until less than this is unexplained."""
+MAX_UNEXPLAINED = 0.35
+LESS_WHEN_FOUND = 6.0
+"""How much less may be unexplained, per row in a square of the PSF width: of a crowd, which fills
+the field with rows, those explain the coarse part of its change."""
+LEAST_UNEXPLAINED = 0.05
+KEEP = 0.8
+"""An alarm stays until this part of the limit is reached."""
 MIN_CHANGE = 0.5
 """Unexplained change over noise, both filtered, below which there is no alarm: a few emitters
 that are too dim to be found, or out of focus, make less."""
@@ -42,29 +47,36 @@ LARGEST_SCALE = 3.0
 """Light of the frames over that of the localizations: the PSF in force may be too narrow."""
 HIGH_PASS_GAIN = 36.0
 """Variance that the kernel (1, -2, 1) x (1, -2, 1) makes of white noise."""
+BRIGHT = 4.0
+"""Over the lower quartile of photons: rows that are so bright in both frames are fiducials, of
+which the error of the localizer, not the light, changes."""
 
-# Sums over the filtered pixels of a pair of frames.
-CHANGE, CROSS, MODEL, SHARP, VARIANCE, PIXELS = range(6)
-N_SUMS = 6
+# Sums over the filtered pixels of pairs of frames; ROWS are those of both.
+CHANGE, CROSS, MODEL, SHARP, VARIANCE, PIXELS, ROWS, AREA = range(8)
+N_SUMS = 8
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_photons(
-    pixels: Pixels, offset: F32, gain: F32, sign: float, change: F32, total: F32
+    pixels: Pixels, offset: F32, gain: F32, top: int, left: int, sign: float, sums: F32
 ) -> None:
-    """Add a frame in photons to a difference, with its sign, and to the sum of both."""
-    height, width = pixels.shape
-    for y in range(height):
-        for x in range(width):
-            photons = (np.float32(pixels[y, x]) - offset[y, x]) * gain[y, x]
-            change[y, x] += np.float32(sign) * photons
-            total[y, x] += photons
+    """Add a window of a frame in photons, with its sign to sums[0], as it is to sums[1]."""
+    for y in range(sums.shape[1]):
+        adu, dark, per_adu = pixels[top + y], offset[top + y], gain[top + y]
+        for x in range(sums.shape[2]):
+            photons = (np.float32(adu[left + x]) - dark[left + x]) * per_adu[left + x]
+            sums[0, y, x] += np.float32(sign) * photons
+            sums[1, y, x] += photons
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_model(x_px: F32, y_px: F32, photons: F32, sigma_px: float, sign: float, out: F32) -> None:
-    """Add Gaussians to a difference, with their sign; rows that are not finite add nothing."""
+def _add_model(x_px: F32, y_px: F32, photons: F32, sigma_px: float, sign: float, out: F32) -> int:
+    """Add Gaussians to a difference, with their sign; return how many lie in it.
+
+    Rows that are not finite add nothing.
+    """
     height, width = out.shape
+    n = 0
     reach = math.ceil(REACH_SIGMA * sigma_px)
     along_x, along_y = np.empty((3, 2 * reach + 1)), np.empty((3, 2 * reach + 1))
     for i in range(len(x_px)):
@@ -72,30 +84,57 @@ def _add_model(x_px: F32, y_px: F32, photons: F32, sigma_px: float, sign: float,
         # Written so that NaN is left out.
         if not (-reach < x < width + reach and -reach < y < height + reach and abs(light) < 1e9):
             continue
-        left, top = int(round(x)) - reach, int(round(y)) - reach
+        n += -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
+        left, top = round(x) - reach, round(y) - reach
         pixel_integrals(x - left, sigma_px, along_x)
         pixel_integrals(y - top, sigma_px, along_y)
         for row in range(max(0, -top), min(2 * reach + 1, height - top)):
             weight = light * along_y[0, row]
             for column in range(max(0, -left), min(2 * reach + 1, width - left)):
                 out[top + row, left + column] += np.float32(weight * along_x[0, column])
+    return n
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _hide_steady(before: F32, after: F32, least: float, sigma_px: float, hidden: B8) -> None:
+    """Mark the pixels round rows, (3, n) of x, y and photons, that are bright in both frames."""
+    height, width = hidden.shape
+    hidden[:] = False
+    reach = math.ceil(REACH_SIGMA * sigma_px)
+    for i in range(before.shape[1]):
+        x, y = float(before[0, i]), float(before[1, i])
+        near = -reach < x < width + reach and -reach < y < height + reach
+        if not (near and before[2, i] > least):
+            continue
+        for j in range(after.shape[1]):
+            dx, dy = after[0, j] - x, after[1, j] - y
+            if after[2, j] > least and dx * dx + dy * dy < sigma_px * sigma_px:
+                column, row = round(x), round(y)
+                below, right = max(0, row + reach + 1), max(0, column + reach + 1)
+                hidden[max(0, row - reach) : below, max(0, column - reach) : right] = True
+                break
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sum_up(
-    change: F32,
-    total: F32,
+    frames: F32,
     filtered: F32,
     model: F32,
+    hidden: B8,
     read_variance: F32,
+    top: int,
+    left: int,
     excess_noise: float,
     sums: F64,
 ) -> None:
     """Add what a pair of frames tells to the sums."""
+    change, total = frames
     height, width = change.shape
     for y in range(1, height - 1):
         above, here, below = change[y - 1], change[y], change[y + 1]
         for x in range(1, width - 1):
+            if hidden[y, x]:
+                continue
             d, m = float(filtered[y, x]), float(model[y, x])
             sharp = float(
                 (above[x - 1] + above[x + 1] + below[x - 1] + below[x + 1])
@@ -106,12 +145,12 @@ def _sum_up(
             sums[CROSS] += d * m
             sums[MODEL] += m * m
             sums[SHARP] += sharp * sharp
-            sums[VARIANCE] += excess_noise * total[y, x] + 2.0 * read_variance[y, x]
-    sums[PIXELS] += (height - 2) * (width - 2)
+            sums[VARIANCE] += excess_noise * total[y, x] + 2.0 * read_variance[top + y, left + x]
+            sums[PIXELS] += 1
 
 
 class CrowdingMonitor:
-    """Compares pairs of successive frames with their localizations.
+    """Compares pairs of frames with their localizations.
 
     Parameters
     ----------
@@ -131,7 +170,8 @@ class CrowdingMonitor:
 
     is what the rows leave unexplained, however their photons are scaled. Shot noise follows from
     the photons of both frames, and is taken to be more where a filter that the PSF does not pass
-    finds more. Emitters that stay on cancel in D, and so do fiducials and background.
+    finds more. Fiducials and background cancel in D. Emitters that stay on cancel, too, but
+    errors of their localizations do not: frames of a pair should lie some on-times apart.
     """
 
     def __init__(
@@ -141,92 +181,110 @@ class CrowdingMonitor:
         self._sigma_px = sigma_nm / calibration.pixel_nm
         self._excess_noise = float(calibration.excess_noise)
         self._shape = shape
-        gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain
-        values = (calibration.offset_adu, gain, calibration.read_variance())
-        self._maps = tuple(
-            np.array(np.broadcast_to(value, shape), dtype=np.float32, order="C") for value in values
+        per_adu = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain
+        values = (calibration.offset_adu, per_adu, calibration.read_variance())
+        offset, gain, read_variance = (
+            np.array(np.broadcast_to(v, shape), dtype=np.float32) for v in values
         )
+        self._maps: tuple[F32, F32, F32] = (offset, gain, read_variance)
         window = min(shape[0], WINDOW_PX), min(shape[1], WINDOW_PX)
         self._window = window
+        self._crowded, self._against = False, TICKS - 1  # the first tick may raise it alone
         self._plan: Filter | None = None
         try:
-            none = np.zeros(window, dtype=np.float32)
-            self._plan = make_filter(none, self._sigma_px, threshold=1.0)
+            flat = np.zeros(window, dtype=np.float32)
+            self._plan = make_filter(flat, self._sigma_px, threshold=1.0)
         except LocalizerError:  # frames smaller than a spot tell nothing
             return
         self._scratch = make_scratch(self._plan)
         self._noise_gain = float(self._plan.shot_gain[window[0] // 2, window[1] // 2])
         self._leak = self._sharp_part()
-        self._change, self._total, self._model, self._filtered = (
-            np.zeros(window, dtype=np.float32) for _ in range(4)
-        )
+        self._frames = np.zeros((2, *window), dtype=np.float32)
+        self._model, self._filtered = np.zeros((2, *window), dtype=np.float32)
+        self._hidden = np.zeros(window, dtype=np.bool_)
+        self._before: F32 | None = None
         self._corner = (0, 0)
         self._turn = 0
         self._sums = np.zeros(N_SUMS)
-        self._crowded = False
-        self._against: int | None = None
+        # Compile now, so that no frame of a run has to wait for it.
+        dark, none = np.zeros(shape, dtype=np.uint16), np.zeros(0, dtype=np.float32)
+        for _ in range(2):
+            self.look(dark, none, none, none)
+        self._before, self._turn = None, 0
+        self._sums.fill(0.0)
 
-    def begin(self, pixels: Pixels, x_nm: F32, y_nm: F32, photons: F32) -> None:
-        """Take the first frame of a pair, ADU, shape (height, width), and its rows, shape (n,)."""
-        if self._plan is None:
-            return
-        # A sequence of low discrepancy: even over the frame, and the same in every run.
-        room = self._shape[0] - self._window[0], self._shape[1] - self._window[1]
-        steps = 0.7548776662466927, 0.5698402909980532
-        top, left = (
-            int(self._turn * s % 1.0 * (r + 1)) for s, r in zip(steps, room, strict=True)
-        )
-        self._corner = (top, left)
-        self._turn += 1
-        for image in (self._change, self._total, self._model):
-            image.fill(0.0)
-        self._add(pixels, x_nm, y_nm, photons, -1.0)
+    def look(self, pixels: Pixels, x_nm: F32, y_nm: F32, photons: F32) -> None:
+        """Take a frame: it ends the pair that the one before began, and begins the next.
 
-    def complete(self, pixels: Pixels, x_nm: F32, y_nm: F32, photons: F32) -> None:
-        """Take the frame that follows the one of `begin`, and its rows."""
-        if self._plan is None:
+        Parameters
+        ----------
+        pixels
+            ADU, uint16, shape (height, width).
+        x_nm, y_nm, photons
+            Rows of the frame, shape (n,).
+        """
+        if self._plan is None or pixels.shape != self._shape:
             return
-        self._add(pixels, x_nm, y_nm, photons, 1.0)
-        filter_frame(self._change, self._plan, self._scratch)
-        self._filtered[:] = self._scratch.filtered
-        filter_frame(self._model, self._plan, self._scratch)
-        _sum_up(
-            self._change,
-            self._total,
-            self._filtered,
-            self._scratch.filtered,
-            self._cut(self._maps[2]),
-            self._excess_noise,
-            self._sums,
-        )
+        rows = np.stack([x_nm, y_nm, photons]).astype(np.float32, copy=False)
+        rows[:2] *= np.float32(1.0 / self._pixel_nm)
+        if self._before is not None:
+            self._complete(self._plan, pixels, rows, self._before)
+        self._move_on()
+        self._frames.fill(0.0)
+        self._model.fill(0.0)
+        self._before = self._add(pixels, rows, -1.0)
 
     def judge(self) -> tuple[float, bool]:
-        """Return the unexplained part and whether there is an alarm; begin the next tick.
+        """Return what was seen since the last call.
 
         Returns
         -------
         :
             Part of the change that rows do not explain, 0 to 1, NaN where nothing changes beyond
-            noise; and the alarm, which two ticks in a row raise or end, and the first alone raises.
+            noise; and the alarm, which two calls in a row raise or end, and the first alone raises.
         """
         if self._plan is None:
-            return math.nan, False
+            return math.nan, self._crowded
         change, left, noise, least = self._energies()
+        rows, area = float(self._sums[ROWS]), float(self._sums[AREA])
+        found = rows / area * self._sigma_px**2 if area else 0.0
         self._sums.fill(0.0)
         unexplained = math.nan
-        if change > least * noise and noise > 0:
+        if noise > 0 and change > least * noise:
             unexplained = min(max(left / change, 0.0), 1.0)
-        limit = KEEP_UNEXPLAINED if self._crowded else MAX_UNEXPLAINED
+        limit = max(MAX_UNEXPLAINED - LESS_WHEN_FOUND * found, LEAST_UNEXPLAINED)
+        if self._crowded:
+            limit *= KEEP
         crowded = unexplained > limit and left > MIN_CHANGE * noise
-        first, self._against = self._against is None, self._against or 0
         self._against = self._against + 1 if crowded != self._crowded else 0
-        if self._against >= (1 if first else TICKS):
+        if self._against >= TICKS:
             self._crowded, self._against = crowded, 0
         return unexplained, self._crowded
 
+    def _complete(self, plan: Filter, pixels: Pixels, rows: F32, before: F32) -> None:
+        after = self._add(pixels, rows, 1.0)
+        photons = np.concatenate([before[2], after[2]])
+        photons = photons[np.isfinite(photons)]
+        bright = BRIGHT * float(np.percentile(photons, 25)) if len(photons) else math.inf
+        _hide_steady(before, after, bright, self._sigma_px, self._hidden)
+        filter_frame(self._frames[0], plan, self._scratch)
+        self._filtered[:] = self._scratch.filtered
+        filter_frame(self._model, plan, self._scratch)
+        _sum_up(
+            self._frames,
+            self._filtered,
+            self._scratch.filtered,
+            self._hidden,
+            self._maps[2],
+            self._corner[0],
+            self._corner[1],
+            self._excess_noise,
+            self._sums,
+        )
+
     def _energies(self) -> tuple[float, float, float, float]:
         """Return change beyond noise, what of it is unexplained, noise, and the least change."""
-        change, cross, model, sharp, variance, pixels = self._sums.tolist()
+        change, cross, model, sharp, variance, pixels = self._sums[: PIXELS + 1].tolist()
         if not pixels:
             return 0.0, 0.0, 0.0, 0.0
         gain, leak = self._noise_gain, self._leak
@@ -240,19 +298,29 @@ class CrowdingMonitor:
         least = max(SMALLEST_CHANGE, SIGNIFICANCE * math.sqrt(2.0 * common / pixels))
         return change - noise, left, noise, least
 
-    def _add(self, pixels: Pixels, x_nm: F32, y_nm: F32, photons: F32, sign: float) -> None:
+    def _add(self, pixels: Pixels, rows: F32, sign: float) -> F32:
+        """Add a frame and its rows with their sign; return the rows by place in the window."""
         # Compiled code tells read-only arrays from others, and knows these in one layout only.
-        adu = np.ascontiguousarray(self._cut(pixels)).view()
+        adu = np.ascontiguousarray(pixels).view()
         adu.flags.writeable = False
-        offset, gain = (np.ascontiguousarray(self._cut(part)) for part in self._maps[:2])
-        _add_photons(adu, offset, gain, sign, self._change, self._total)
-        per_px = np.float32(1.0 / self._pixel_nm)
-        x, y = x_nm * per_px - self._corner[1], y_nm * per_px - self._corner[0]
-        _add_model(x, y, np.ascontiguousarray(photons), self._sigma_px, sign, self._model)
+        top, left = self._corner
+        offset, gain, _ = self._maps
+        _add_photons(adu, offset, gain, top, left, sign, self._frames)
+        placed = np.asarray(rows - np.array([[left], [top], [0]], dtype=np.float32))
+        x, y, photons = placed
+        self._sums[ROWS] += _add_model(x, y, photons, self._sigma_px, sign, self._model)
+        self._sums[AREA] += self._window[0] * self._window[1]
+        return placed
 
-    def _cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
-        (top, left), (height, width) = self._corner, self._window
-        return image[top : top + height, left : left + width]
+    def _move_on(self) -> None:
+        # A sequence of low discrepancy: even over the frame, and the same in every run.
+        steps = 0.7548776662466927, 0.5698402909980532
+        top, left = (
+            int(self._turn * step % 1.0 * (whole - part + 1))
+            for step, whole, part in zip(steps, self._shape, self._window, strict=True)
+        )
+        self._corner = top, left
+        self._turn += 1
 
     def _sharp_part(self) -> float:
         """Return the energy of a spot behind the high pass over that behind the filter."""

@@ -2,7 +2,7 @@
 
 Emitters per frame are N = N_thermal + a P. Two bounds on the slope hold whatever N_thermal is: a is
 at most N/P, and it is (N - N_first) / (P - P_first) within counting noise. Each jump takes the
-smaller of the two with two standard deviations on top, so that it falls short rather than beyond,
+smaller of the two with a standard deviation on top, so that it falls short rather than beyond,
 and each adds a point from further up. With no thermal activation the first bound is
 u = ln P_test + ln(N_target / N).
 """
@@ -19,9 +19,9 @@ _MOST_JUMPS = 5
 _LARGEST_JUMP = 10.0
 _NOT_WORTH_IT = 1.25
 """A jump by less than this is left to the law."""
-_CLOSE = 0.8
+_CLOSE = 0.85
 """Part of the target from which on the law takes over."""
-_SIGMAS = 2.0
+_SIGMAS = 1.0
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -119,3 +120,24 @@ class AuditRow:
     dose: float = math.nan
     """Power times seconds so far."""
     why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopStatus:
+    """The loop at one moment, for a status line or a window."""
+
+    laser: str
+    unit: str
+    power: float
+    """What the laser was last told; 0 is dark."""
+    cap: float
+    wanted: float
+    """What the law asks for; the same as `power` once the laser follows."""
+    armed: bool
+    tripped: str | None
+    state: str
+    dose: float
+    target_per_um2: float
+    estimate: DensityEstimate | None
+    powers: Mapping[str, float]
+    """Of every laser, in its own unit."""

@@ -11,7 +11,7 @@ from rtsmlm.feedback.reading import Reading
 _CLIMB = 1.0
 """So much rise of the logarithm of the power must show."""
 _ANSWER = 0.1
-"""Change of the logarithm of the density over the climb that counts as none."""
+"""Change of the logarithm of the density over the climb that counts as none, or within noise."""
 _GAIN = 0.25
 """The gain must lie below this with two standard errors on top: noise alone proves nothing."""
 _SERVED_TICKS = 20
@@ -54,7 +54,8 @@ class ResponseWatch:
         gain, error = self._line()
         if gain - 3 * error > _GAIN:
             self.answered = True
-        return abs(gain) * climb < _ANSWER and gain + 2 * error < _GAIN
+        nothing = abs(gain) < max(_ANSWER / climb, 2 * error)
+        return nothing and gain + 2 * error < _GAIN
 
     def _line(self) -> tuple[float, float]:
         """Return slope and standard error of a straight line (Bevington, chapter 6)."""

@@ -50,7 +50,7 @@ def law_gain(plant: Plant, smoothing: float) -> float:
     root of z^(d+1) (z - 1) + g z = 0); a running mean of weight w counts as (1 - w) / w ticks.
     """
     d = plant.dead_ticks + (1 - smoothing) / smoothing
-    damped = d**d / (d + 1) ** (d + 1)
+    damped = float(d**d / (d + 1) ** (d + 1))
     believed = min(max(plant.gain, _LEAST_GAIN), _MOST_GAIN)
     # Light activation may take over from thermal later, with a gain of 1: keep half of the way
     # to the limit of stability there.
@@ -60,29 +60,33 @@ def law_gain(plant: Plant, smoothing: float) -> float:
 
 @dataclass(slots=True)
 class StepTest:
-    """Densities before and after one step up of the power."""
+    """Densities before and after one step of the power, down unless there is room above."""
 
     _seen: list[float] = field(default_factory=list)
+    _errors: list[float] = field(default_factory=list)
+    _step: float = -_STEP
 
     def step(self, log_density: float, log_error: float) -> float | None:
-        del log_error
         self._seen.append(log_density)
-        if len(self._seen) <= _STEP_TICKS:
-            return 0.0 if len(self._seen) < _STEP_TICKS else _STEP
-        return _STEP if len(self._seen) < 2 * _STEP_TICKS + _STEP_SKIP else None
+        self._errors.append(log_error)
+        if len(self._seen) < _STEP_TICKS:
+            return 0.0
+        if len(self._seen) == _STEP_TICKS and sum(self._errors) / _STEP_TICKS > _STEP / 2:
+            self._step = _STEP
+        return self._step if len(self._seen) < 2 * _STEP_TICKS + _STEP_SKIP else None
 
     def result(self) -> Plant | None:
         before = self._seen[:_STEP_TICKS]
         late = self._seen[_STEP_TICKS + _STEP_SKIP :]
         base, top = sum(before) / len(before), sum(late) / len(late)
         noise = math.sqrt(sum((x - base) ** 2 for x in before) / (len(before) - 1))
-        rise = top - base
-        if rise < 3 * noise / math.sqrt(len(before) / 2):
+        gain = (top - base) / self._step
+        if abs(top - base) < 3 * noise / math.sqrt(len(before) / 2) or gain <= 0:
             return None
         early = self._seen[_STEP_TICKS : _STEP_TICKS + _STEP_SKIP]
         # Area between the step and the answer, over its height, is the time it comes late.
-        late_ticks = sum(top - x for x in early) / rise
-        return Plant(rise / _STEP, min(max(late_ticks, 0.0), float(_STEP_SKIP)))
+        late_ticks = sum(top - x for x in early) / (top - base)
+        return Plant(gain, min(max(late_ticks, 0.0), float(_STEP_SKIP)))
 
 
 @dataclass(slots=True)
@@ -119,8 +123,7 @@ class RelayTest:
         dead = max(half_period - 1.0, 0.0)
         late = round(dead)
         shifted = [
-            (up, y)
-            for (up, _), (_, y) in zip(self._pairs, self._pairs[late:], strict=False)
+            (up, y) for (up, _), (_, y) in zip(self._pairs, self._pairs[late:], strict=False)
         ]
         high = [y for up, y in shifted if up]
         low = [y for up, y in shifted if not up]

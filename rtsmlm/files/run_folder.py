@@ -36,6 +36,7 @@ class RunFolder:
         self.ledger = path / "ledger.json"
         self.latency = path / "latency.json"
         self.validity = path / "validity.json"
+        self.lasers = path / "lasers.csv"
         self.log = path / "rtsmlm.log"
         self.analysis_log = path / "analysis.log"
 

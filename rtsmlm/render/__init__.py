@@ -1,7 +1,11 @@
 """Localizations to images: incremental, without any window toolkit."""
 
+from rtsmlm.render.filter import Filter
+from rtsmlm.render.painter import Style
+from rtsmlm.render.pyramid import Pyramid
 from rtsmlm.render.renderer import Renderer
 from rtsmlm.render.rgb import to_rgb8
+from rtsmlm.render.view import View
 from rtsmlm.render.write import write_image
 
-__all__ = ["Renderer", "to_rgb8", "write_image"]
+__all__ = ["Filter", "Pyramid", "Renderer", "Style", "View", "to_rgb8", "write_image"]

@@ -1,9 +1,10 @@
-"""A PNG writer for images of 256 colours, so that no imaging library is needed."""
+"""A PNG writer, so that no imaging library is needed."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from rtsmlm.errors import SinkError
 from rtsmlm.render.rgb import RGB8
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PALETTE_IMAGE = 3
+PALETTE_IMAGE, COLOR_IMAGE = 3, 2
 
 
 def write_png(path: Path, index: RGB8, colors: RGB8, pixel_nm: float | None = None) -> None:
@@ -34,19 +35,53 @@ def write_png(path: Path, index: RGB8, colors: RGB8, pixel_nm: float | None = No
     SinkError
         If the file cannot be written.
     """
-    height, width = index.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, PALETTE_IMAGE, 0, 0, 0)
-    # Each row begins with its filter: 0, none, which suits palette images best.
-    rows = np.zeros((height, width + 1), np.uint8)
-    rows[:, 1:] = index
-    chunks = [(b"IHDR", header), (b"PLTE", np.ascontiguousarray(colors).tobytes())]
+    palette = [(b"PLTE", np.ascontiguousarray(colors).tobytes())]
+    _write(path, PALETTE_IMAGE, index, palette, pixel_nm)
+
+
+def write_rgb_png(
+    path: Path, rgb: RGB8, pixel_nm: float | None = None, texts: Mapping[str, str] | None = None
+) -> None:
+    """Write an image of any colours.
+
+    Parameters
+    ----------
+    path
+        Where to; replaced if there.
+    rgb
+        uint8, (height, width, 3).
+    pixel_nm
+        Side of a pixel, stored as the physical resolution, where the format can hold it.
+    texts
+        What is written into the file besides, by keyword.
+
+    Raises
+    ------
+    SinkError
+        If the file cannot be written.
+    """
+    chunks = [
+        (b"iTXt", keyword.encode("latin-1") + bytes(5) + text.encode())
+        for keyword, text in (texts or {}).items()
+    ]
+    _write(path, COLOR_IMAGE, rgb, chunks, pixel_nm)
+
+
+def _write(
+    path: Path, kind: int, pixels: RGB8, chunks: list[tuple[bytes, bytes]], pixel_nm: float | None
+) -> None:
+    height, width = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    # Each row begins with its filter: 0, none, which suits such images best.
+    rows = np.zeros((height, pixels[0].size + 1), np.uint8)
+    rows[:, 1:] = pixels.reshape(height, -1)
     pixels_per_m = round(1e9 / pixel_nm) if pixel_nm else 0
     if 0 < pixels_per_m < 1 << 31:
-        chunks.append((b"pHYs", struct.pack(">IIB", pixels_per_m, pixels_per_m, 1)))
-    chunks += [(b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")]
-    content = SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
+        chunks = [*chunks, (b"pHYs", struct.pack(">IIB", pixels_per_m, pixels_per_m, 1))]
+    data = (b"IDAT", zlib.compress(rows.tobytes(), 6))
+    content = b"".join(_chunk(*c) for c in ((b"IHDR", header), *chunks, data, (b"IEND", b"")))
     try:
-        path.write_bytes(content)
+        path.write_bytes(SIGNATURE + content)
     except OSError as error:
         raise SinkError(f"cannot write {path}: {error.strerror or error}; free space") from error
 

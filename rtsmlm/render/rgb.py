@@ -25,6 +25,11 @@ _EMBER = (
 )
 _GRAY = ((0.0, (0, 0, 0)), (1.0, (255, 255, 255)))
 
+CHANNEL_COLORS: F32 = np.array(
+    [(1, 0, 1), (0, 1, 0), (0, 1, 1), (1, 1, 0)], dtype=np.float32
+)  # fmt: skip
+"""Magenta, green, cyan, yellow: told apart also by those who see no red or no green."""
+
 SAMPLES = 1 << 22
 """Pixels that the contrast is judged by; a larger image is sampled."""
 

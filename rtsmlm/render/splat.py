@@ -1,138 +1,347 @@
-"""Compiled loops that add localizations to an image.
+"""Compiled loops that add localizations to an image of any place, scale and tiling.
 
-Every localization inside the image adds exactly 1, also at the edges, where what would fall
-outside goes to the pixels inside. Coordinates become image pixels from the outer corner. Columns
-must be contiguous and writable, or numba compiles each loop once more for those that are not.
+Every localization inside the field adds exactly 1, also at the field's edges, where what would
+fall outside goes to the pixels inside. A Gaussian is integrated over each pixel, hence a coarse
+image is the sum of a fine one. Columns must be contiguous and writable, or numba compiles the
+loops once more for those that are not.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from rtsmlm.localizations import F32
 
-TILE_BITS = 9
-TILE_PX = 1 << TILE_BITS
-"""Side of the tiles whose changes are tracked."""
+Mode: TypeAlias = Literal["histogram", "gaussian", "shifted-histogram"]
+MODES: tuple[Mode, ...] = ("histogram", "gaussian", "shifted-histogram")
+HISTOGRAM, GAUSSIAN, SHIFTED = range(3)
+
+X, Y, STD_X, STD_Y, Z, PHOTONS, PROBABILITY, FRAME, CHANNEL = range(9)
+COLUMNS = 9
+"""Of the tables that are drawn: float32, shape (COLUMNS, n); lengths in nm."""
+
+Ends: TypeAlias = tuple[int, int]
+"""First and last of something."""
+Point: TypeAlias = tuple[float, float]
+Size: TypeAlias = tuple[int, int, int]
+Limits: TypeAlias = tuple[int, int, int, int]
+
+LEAST_STD_NM = 2.0
+"""No localization is drawn sharper: claims below are optimism."""
+
+MOST_STD_NM = 100.0
+"""Wider ones are mist, at the cost of thousands of sharp ones."""
+
+UNKNOWN_STD_NM = 15.0
+"""Width of a Gaussian where the method states none: a typical precision."""
+
+LANES = 8
+"""Columns of a narrow splat, those behind the last pixel with a weight of 0."""
 
 GAUSS_REACH = 3.0
 """Half width of a splat in standard deviations."""
 
-MOST_STD_PX = 64.0
-"""Widest splat; a wider one would be mist, at the cost of thousands of sharp ones."""
-
-_BUFFER = 2 * int(GAUSS_REACH * MOST_STD_PX) + 3
+_STEPS = 1024
+# The share of a Gaussian, cut off at its reach, that lies left of a point; linear between entries
+# it is right to 1e-6. A table is several times as fast as the error function.
+_CUT = ndtr(np.linspace(-GAUSS_REACH, GAUSS_REACH, _STEPS + 1))
+_SHARE_LEFT = np.append((_CUT - _CUT[0]) / (_CUT[-1] - _CUT[0]), 1.0).astype(np.float32)
+_PER_SIGMA = _STEPS / (2.0 * GAUSS_REACH)
 
 
 @njit(inline="always")
-def _touch(
-    tiles: NDArray[np.int64], version: int, upper: int, lower: int, left: int, right: int
+def _share_left(place: float) -> float:
+    """Return the share of a cut Gaussian left of a place in the table."""
+    at = min(max(np.float32(place), np.float32(0.0)), np.float32(_STEPS))
+    # Unsigned: numba would look for negative indices at each access.
+    k = np.uint32(at)
+    low = _SHARE_LEFT[k]
+    return low + (at - np.float32(k)) * (_SHARE_LEFT[k + np.uint32(1)] - low)
+
+
+@njit(inline="always")
+def _gauss_weights(
+    centre: float, std: float, ends: Ends, field: Ends, weights: F32
 ) -> None:
-    """Mark the tiles of four corners; a splat is narrower than a tile and meets no others."""
-    tiles[upper >> TILE_BITS, left >> TILE_BITS] = version
-    tiles[upper >> TILE_BITS, right >> TILE_BITS] = version
-    tiles[lower >> TILE_BITS, left >> TILE_BITS] = version
-    tiles[lower >> TILE_BITS, right >> TILE_BITS] = version
+    """Fill `weights` with the shares of the pixels from `ends[0]` to `ends[1]`."""
+    step = np.float32(_PER_SIGMA / std)
+    place = np.float32((ends[0] - centre + GAUSS_REACH * std) * step)
+    before = _share_left(place) if ends[0] > field[0] else np.float32(0.0)
+    last = ends[1] - ends[0]
+    for k in range(last):
+        place += step
+        after = _share_left(place)
+        weights[k] = after - before
+        before = after
+    after = _share_left(place + step) if ends[1] < field[1] else np.float32(1.0)
+    weights[last] = after - before
 
 
 @njit(inline="always")
-def _profile(centre: float, std: float, first: int, last: int, weights: F32) -> None:
-    """Fill `weights` with a Gaussian of sum 1 over the pixels `first` to `last`."""
-    # g(d + 1) = g(d) * step, step *= ratio: three exponentials instead of one per pixel.
-    scale = 1.0 / (2.0 * std * std)
-    distance = first + 0.5 - centre
-    value = math.exp(-distance * distance * scale)
-    step = math.exp(-(2.0 * distance + 1.0) * scale)
-    ratio = math.exp(-2.0 * scale)
-    total = 0.0
-    for k in range(last - first + 1):
-        weights[k] = value
-        total += value
-        value *= step
-        step *= ratio
-    for k in range(last - first + 1):
-        weights[k] /= total
+def _linear_weights(
+    centre: float, ends: Ends, field: Ends, weights: F32
+) -> None:
+    """Fill `weights` with the shares of the two pixel centres beside a point."""
+    lower = math.floor(centre - 0.5)
+    share = centre - 0.5 - lower
+    for k in range(ends[1] - ends[0] + 1):
+        pixel = ends[0] + k
+        weight = 0.0
+        if pixel == lower or (pixel == field[0] and lower < pixel):
+            weight += 1.0 - share
+        if pixel == lower + 1 or (pixel == field[1] and lower >= pixel):
+            weight += share
+        weights[k] = np.float32(weight)
 
 
-@njit(cache=True, nogil=True)
-def add_bilinear(
-    image: F32,
-    tiles: NDArray[np.int64],
-    version: int,
-    x_nm: F32,
-    y_nm: F32,
-    pixel_nm: float,
-    corner_nm: float,
-) -> int:
-    """Share each localization among the four nearest pixel centres; return how many lay inside."""
-    height, width = image.shape
-    per_nm = 1.0 / pixel_nm
-    inside = 0
-    for k in range(len(x_nm)):
-        u = (x_nm[k] - corner_nm) * per_nm
-        v = (y_nm[k] - corner_nm) * per_nm
-        # Written so that NaN counts as outside.
-        if not (u >= 0.0 and u < width and v >= 0.0 and v < height):
+@njit(inline="always")
+def _std_nm(stated_nm: float) -> float:
+    if not stated_nm > 0.0:
+        return UNKNOWN_STD_NM
+    return min(max(stated_nm, LEAST_STD_NM), MOST_STD_NM)
+
+
+@njit(inline="always")
+def _ends(centre: float, half: float, low: int, high: int) -> Ends:
+    """Return the first and the last pixel that something reaches, within limits of 0 or more."""
+    if centre + half < low:
+        return low, low - 1
+    return int(max(centre - half, float(low))), min(int(centre + half), high)
+
+
+@njit(inline="always")
+def _passes(table: F32, k: int, bounded: NDArray[np.int64], bounds: F32) -> bool:
+    for j in range(len(bounded)):
+        value = table[bounded[j], k]
+        # Written so that NaN does not pass.
+        if not (value >= bounds[j, 0] and value <= bounds[j, 1]):
+            return False
+    return True
+
+
+@njit(inline="always")
+def _set_factors(factors: F32, table: F32, k: int, source: int, palette: F32) -> None:
+    """Set what the weight is multiplied by in each plane."""
+    if len(factors) == 2:
+        factors[1] = table[source, k]
+    elif len(factors) > 2:
+        channel = int(table[source, k]) % len(palette)
+        for plane in range(3):
+            factors[plane + 1] = palette[channel, plane]
+
+
+@njit(inline="always")
+def _stamp_tile(
+    flat: F32, size: Size, corner: Size, rows: Ends,
+    columns: Ends, row_weights: F32, column_weights: F32, factors: F32,
+) -> None:  # fmt: skip
+    """Add weights to a slot, given with its first row and column."""
+    planes, height, width = size
+    first_row, last_row = max(rows[0], corner[1]), min(rows[1], corner[1] + height - 1)
+    first, last = max(columns[0], corner[2]), min(columns[1], corner[2] + width - 1)
+    if last < first:
+        return
+    n = np.uint64(last - first + 1)
+    skipped, skipped_rows = np.uint64(first - columns[0]), np.uint64(first_row - rows[0])
+    n_rows = np.uint64(last_row - first_row + 1)
+    for plane in range(planes):
+        place = ((corner[0] * planes + plane) * height + first_row - corner[1]) * width
+        start = np.uint64(place + first - corner[2])
+        for row in range(n_rows):
+            factor = factors[np.uint64(plane)] * row_weights[skipped_rows + row]
+            for c in range(n):
+                flat[start + c] += factor * column_weights[skipped + c]
+            start += np.uint64(width)
+
+
+@njit(inline="always")
+def _stamp_narrow(
+    flat: F32, start: int, width: int, n_rows: int, row_weights: F32, weights: F32, factor: float
+) -> None:
+    """Add up to LANES columns, always as many: no branch that a processor guesses wrong."""
+    # In variables: the compiler cannot know that adding to the image leaves the weights alone.
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
+    at = np.uint64(start)
+    for row in range(np.uint64(n_rows)):
+        share = factor * row_weights[row]
+        flat[at] += share * w0
+        flat[at + np.uint64(1)] += share * w1
+        flat[at + np.uint64(2)] += share * w2
+        flat[at + np.uint64(3)] += share * w3
+        flat[at + np.uint64(4)] += share * w4
+        flat[at + np.uint64(5)] += share * w5
+        flat[at + np.uint64(6)] += share * w6
+        flat[at + np.uint64(7)] += share * w7
+        at += np.uint64(width)
+
+
+@njit(inline="always")
+def _stamp(
+    flat: F32, size: Size, slots: NDArray[np.int64], window: Size,
+    rows: Ends, columns: Ends, row_weights: F32, column_weights: F32,
+    factors: F32,
+) -> None:  # fmt: skip
+    """Add weights to all planes of the tiles that a splat meets."""
+    bits = window[0]
+    single = rows[0] >> bits == rows[1] >> bits and columns[0] >> bits == columns[1] >> bits
+    for tile_row in range(rows[0] >> bits, (rows[1] >> bits) + 1):
+        for tile_column in range(columns[0] >> bits, (columns[1] >> bits) + 1):
+            slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
+            if slot < 0:
+                continue
+            left = columns[0] - (tile_column << bits)
+            if single and columns[1] - columns[0] < LANES and left + LANES <= size[2]:
+                top = rows[0] - (tile_row << bits)
+                for k in range(columns[1] - columns[0] + 1, LANES):
+                    column_weights[np.uint64(k)] = 0.0
+                for plane in range(size[0]):
+                    start = ((slot * size[0] + plane) * size[1] + top) * size[2] + left
+                    _stamp_narrow(
+                        flat, start, size[2], rows[1] - rows[0] + 1,
+                        row_weights, column_weights, factors[np.uint64(plane)],
+                    )  # fmt: skip
+            else:
+                _stamp_tile(
+                    flat, size, (slot, tile_row << bits, tile_column << bits), rows, columns,
+                    row_weights, column_weights, factors,
+                )  # fmt: skip
+
+
+@njit(inline="always")
+def _in_field(table: F32, k: int, grid: NDArray[np.float64], field: NDArray[np.int64]) -> Point:
+    """Return the place of a row in pixels; on the field's edge it may be rounded out of it."""
+    u, v = (table[X, k] - grid[0]) * grid[2], (table[Y, k] - grid[1]) * grid[2]
+    u = min(max(u, float(field[2])), field[3] + 0.999)
+    return u, min(max(v, float(field[0])), field[1] + 0.999)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw_points(
+    flat: F32, size: Size, slots: NDArray[np.int64], window: Size, limits: Limits,
+    grid: NDArray[np.float64], field: NDArray[np.int64], table: F32, run: Ends,
+    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, factors: F32,
+) -> None:  # fmt: skip
+    """Count each row of a run in the pixel where it is."""
+    planes, height, width = size
+    bits = window[0]
+    for k in range(run[0], run[1]):
+        u, v = _in_field(table, k, grid, field)
+        if u < limits[2] or v < limits[0]:
             continue
-        inside += 1
-        # + 0.5, since the pixel left of the first one would be truncated towards zero.
-        left = int(u + 0.5) - 1
-        upper = int(v + 0.5) - 1
-        right_share = u - 0.5 - left
-        lower_share = v - 0.5 - upper
-        c0, c1 = max(left, 0), min(left + 1, width - 1)
-        r0, r1 = max(upper, 0), min(upper + 1, height - 1)
-        image[r0, c0] += np.float32((1.0 - lower_share) * (1.0 - right_share))
-        image[r0, c1] += np.float32((1.0 - lower_share) * right_share)
-        image[r1, c0] += np.float32(lower_share * (1.0 - right_share))
-        image[r1, c1] += np.float32(lower_share * right_share)
-        _touch(tiles, version, r0, r1, c0, c1)
-    return inside
-
-
-@njit(cache=True, nogil=True)
-def add_gaussians(
-    image: F32,
-    tiles: NDArray[np.int64],
-    version: int,
-    x_nm: F32,
-    y_nm: F32,
-    std_x_nm: F32,
-    std_y_nm: F32,
-    pixel_nm: float,
-    corner_nm: float,
-    least_std_px: float,
-    most_std_px: float,
-    unknown_std_px: float,
-) -> int:
-    """Add a normalised Gaussian of its own width for each; return how many lay inside."""
-    height, width = image.shape
-    per_nm = 1.0 / pixel_nm
-    inside = 0
-    columns = np.empty(_BUFFER, np.float32)
-    rows = np.empty(_BUFFER, np.float32)
-    for k in range(len(x_nm)):
-        u = (x_nm[k] - corner_nm) * per_nm
-        v = (y_nm[k] - corner_nm) * per_nm
-        if not (u >= 0.0 and u < width and v >= 0.0 and v < height):
+        row, column = int(v), int(u)
+        if row > limits[1] or column > limits[3]:
             continue
-        inside += 1
-        std_u, std_v = std_x_nm[k] * per_nm, std_y_nm[k] * per_nm
-        std_u = min(max(std_u, least_std_px), most_std_px) if std_u > 0.0 else unknown_std_px
-        std_v = min(max(std_v, least_std_px), most_std_px) if std_v > 0.0 else unknown_std_px
-        left = int(max(u - GAUSS_REACH * std_u, 0.0))
-        right = min(int(u + GAUSS_REACH * std_u), width - 1)
-        upper = int(max(v - GAUSS_REACH * std_v, 0.0))
-        lower = min(int(v + GAUSS_REACH * std_v), height - 1)
-        _profile(u, std_u, left, right, columns)
-        _profile(v, std_v, upper, lower, rows)
-        for j in range(lower - upper + 1):
-            line = image[upper + j, left : right + 1]
-            for i in range(len(line)):
-                line[i] += rows[j] * columns[i]
-        _touch(tiles, version, upper, lower, left, right)
-    return inside
+        tile_row, tile_column = row >> bits, column >> bits
+        slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
+        if slot < 0 or (len(bounded) and not _passes(table, k, bounded, bounds)):
+            continue
+        _set_factors(factors, table, k, source, palette)
+        row, column = row - (tile_row << bits), column - (tile_column << bits)
+        for plane in range(planes):
+            place = ((slot * planes + plane) * height + row) * width + column
+            flat[np.uint64(place)] += factors[np.uint64(plane)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw_spread(
+    flat: F32, size: Size, slots: NDArray[np.int64], window: Size, limits: Limits,
+    grid: NDArray[np.float64], field: NDArray[np.int64], table: F32, run: Ends,
+    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, factors: F32,
+    row_weights: F32, column_weights: F32, is_gaussian: bool,
+) -> None:  # fmt: skip
+    """Share each row of a run among the pixels around it."""
+    std_u = std_v = 0.0
+    half_u = half_v = 0.5
+    for k in range(run[0], run[1]):
+        u, v = _in_field(table, k, grid, field)
+        if is_gaussian:
+            std_u = _std_nm(table[STD_X, k]) * grid[2]
+            std_v = _std_nm(table[STD_Y, k]) * grid[2]
+            half_u, half_v = GAUSS_REACH * std_u, GAUSS_REACH * std_v
+        columns = _ends(u, half_u, limits[2], limits[3])
+        rows = _ends(v, half_v, limits[0], limits[1])
+        if columns[0] > columns[1] or rows[0] > rows[1]:
+            continue
+        if len(bounded) and not _passes(table, k, bounded, bounds):
+            continue
+        _set_factors(factors, table, k, source, palette)
+        if is_gaussian:
+            _gauss_weights(u, std_u, columns, (field[2], field[3]), column_weights)
+            _gauss_weights(v, std_v, rows, (field[0], field[1]), row_weights)
+        else:
+            _linear_weights(u, columns, (field[2], field[3]), column_weights)
+            _linear_weights(v, rows, (field[0], field[1]), row_weights)
+        _stamp(flat, size, slots, window, rows, columns, row_weights, column_weights, factors)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def draw(
+    tiles: F32, slots: NDArray[np.int64], window: NDArray[np.int64], grid: NDArray[np.float64],
+    field: NDArray[np.int64], tables: F32, starts: NDArray[np.int64], cells: NDArray[np.int64],
+    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, mode: int,
+) -> None:  # fmt: skip
+    """Add rows of tables to the tiles they fall into.
+
+    Parameters
+    ----------
+    tiles
+        Shape (n, planes, height, width): plane 0 gets the weight; 1 gets weight times value, or
+        1 to 3 get weight times colour.
+    slots
+        Shape (rows, columns) of a part of the tile grid: where each tile is in `tiles`; below 0
+        it is not drawn.
+    window
+        Binary logarithm of the tile grid's step in pixels; row and column of `slots[0, 0]` in it.
+    grid
+        x and y of the outer corner of pixel (0, 0) in nm, and pixels per nm.
+    field
+        First row, last row, first and last column inside the field.
+    tables
+        Shape (m, COLUMNS, n); all positions are finite and inside the field.
+    starts
+        Shape (m, cells + 1): first row of each cell in each table.
+    cells
+        First and last row, first and last column of cells that are drawn, and cells in a row.
+    bounded, bounds
+        Columns that are filtered, and the least and greatest value of each, (n, 2).
+    source
+        Column that gives the value, where there is more than one plane.
+    palette
+        Colour of each channel, (n, 3), where there are four planes.
+    mode
+        Place in `MODES`.
+    """
+    # What is neither in the field nor in the window need not be weighed.
+    bits = window[0]
+    bottom = ((window[1] + slots.shape[0] - 1) << bits) + tiles.shape[2] - 1
+    right = ((window[2] + slots.shape[1] - 1) << bits) + tiles.shape[3] - 1
+    top, left = max(field[0], window[1] << bits), max(field[2], window[2] << bits)
+    limits = top, min(field[1], bottom), left, min(field[3], right)
+    most = 2 * int(GAUSS_REACH * MOST_STD_NM * grid[2]) + 4
+    row_weights = np.ones(max(min(most, limits[1] - limits[0] + 1), 1), np.float32)
+    column_weights = np.zeros(max(min(most, limits[3] - limits[2] + 1), LANES), np.float32)
+    factors = np.ones(tiles.shape[1], np.float32)
+    # Made once: numba counts references to every array made on the way.
+    flat, size, place = tiles.reshape(-1), tiles.shape[1:], (bits, window[1], window[2])
+    for m in range(len(tables)):
+        table = tables[m]
+        for row in range(cells[0], cells[1] + 1):
+            first = row * cells[4]
+            run = starts[m, first + cells[2]], starts[m, first + cells[3] + 1]
+            if mode == HISTOGRAM:
+                _draw_points(
+                    flat, size, slots, place, limits, grid, field, table, run, bounded, bounds,
+                    source, palette, factors,
+                )  # fmt: skip
+            else:
+                _draw_spread(
+                    flat, size, slots, place, limits, grid, field, table, run, bounded, bounds,
+                    source, palette, factors, row_weights, column_weights, mode == GAUSSIAN,
+                )  # fmt: skip

@@ -1,0 +1,143 @@
+"""The tiles of all levels of a pyramid: built when seen, and kept up to date after that."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.render.crew import Crew
+from rtsmlm.render.painter import Level, Painter
+from rtsmlm.render.resample import enlarge, halve
+from rtsmlm.render.tile_pool import TILE_BITS, Tile, TileName, TilePool
+
+
+class TileRange(NamedTuple):
+    """A rectangle of tiles of one level."""
+
+    level: int
+    row: int
+    column: int
+    n_rows: int
+    n_columns: int
+
+    def names(self) -> list[TileName]:
+        """Return the tiles, those nearest to the centre first."""
+        rows = range(self.row, self.row + self.n_rows)
+        columns = range(self.column, self.column + self.n_columns)
+        names = [TileName(self.level, row, column) for row in rows for column in columns]
+        middle = 2 * self.row + self.n_rows - 1, 2 * self.column + self.n_columns - 1
+        return sorted(
+            names, key=lambda n: (2 * n.row - middle[0]) ** 2 + (2 * n.column - middle[1]) ** 2
+        )
+
+
+class Levels:
+    """Tiles of all levels.
+
+    Parameters
+    ----------
+    levels
+        From fine to coarse, each pixel twice as large as the one before.
+    pool
+        Memory of the tiles.
+    crew
+        Who draws.
+    """
+
+    def __init__(self, levels: list[Level], pool: TilePool, crew: Crew) -> None:
+        self.levels = levels
+        self.pool = pool
+        self._crew = crew
+
+    def add_newest(self, painter: Painter, n_new: int) -> None:
+        """Draw the newest rows into every complete tile, of all levels, that they fall into."""
+        complete = self.pool.complete_by_level()
+        self._crew.work(
+            sorted(complete),
+            lambda k: painter.paint_newest(self.pool.tiles, complete[k], self.levels[k], n_new),
+        )
+
+    def seen(
+        self, painter: Painter, tiles: TileRange, deadline_s: float
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """Return the slots of tiles, after drawing what is missing.
+
+        Parameters
+        ----------
+        painter
+            Who draws.
+        tiles
+            What is seen.
+        deadline_s
+            Of `time.perf_counter`; what is not complete by then is a coarser tile enlarged.
+
+        Returns
+        -------
+        :
+            Slots, shape (n_rows, n_columns), below 0 where there is no memory; and those of them
+            that the caller has to give back to the pool.
+        """
+        names = tiles.names()
+        pinned = set(names)
+        held: dict[TileName, Tile] = {}
+        for name in names:
+            tile = self.pool.get(name) or self.pool.make(name, pinned)
+            if tile is not None:
+                self.pool.see(name)
+                held[name] = tile
+        missing = [name for name, tile in held.items() if not tile.complete]
+
+        def finish(name: TileName) -> None:
+            if not self._add_up(painter, name, held[name]):
+                level = self.levels[name.level]
+                painter.paint_tile(self.pool.tiles, name, held[name], level, deadline_s)
+
+        self._crew.work(missing, finish, deadline_s)
+        slots = np.full((tiles.n_rows, tiles.n_columns), -1)
+        borrowed: list[int] = []
+        for name, tile in held.items():
+            slot = tile.slot
+            if not tile.complete:
+                substitute = self._enlarged(name, pinned)
+                if substitute is not None:
+                    slot = substitute
+                    borrowed.append(slot)
+            slots[name.row - tiles.row, name.column - tiles.column] = slot
+        return slots, borrowed
+
+    def _add_up(self, painter: Painter, name: TileName, tile: Tile) -> bool:
+        """Make a tile of the four finer ones, if they are complete; tell whether they were."""
+        if name.level == 0 or not painter.sums or tile.n_chunks:
+            return False
+        sources = np.full((2, 2), -1)
+        for row in range(2):
+            for column in range(2):
+                at = TileName(name.level - 1, 2 * name.row + row, 2 * name.column + column)
+                n_rows, n_columns = self.levels[at.level].shape_tiles
+                if at.row >= n_rows or at.column >= n_columns:
+                    continue
+                fine = self.pool.get(at)
+                if fine is None or not fine.complete:
+                    return False
+                sources[row, column] = fine.slot
+        halve(self.pool.tiles, sources, tile.slot)
+        tile.complete = True
+        return True
+
+    def _enlarged(self, name: TileName, pinned: set[TileName]) -> int | None:
+        """Return a borrowed slot with the finest complete tile that covers another."""
+        for up in range(1, min(TILE_BITS, len(self.levels) - name.level - 1) + 1):
+            coarse = TileName(name.level + up, name.row >> up, name.column >> up)
+            tile = self.pool.get(coarse)
+            if tile is None or not tile.complete:
+                continue
+            slot = self.pool.take(pinned | {coarse})
+            if slot is not None:
+                part = TILE_BITS - up
+                inside = (1 << up) - 1
+                corner = (name.row & inside) << part, (name.column & inside) << part
+                enlarge(self.pool.tiles, tile.slot, corner, up, slot)
+            return slot
+        return None
