@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from pymmcore_plus import CMMCorePlus, DeviceType
 
+from rtsmlm.drivers.device_facts import facts_of, hub_of
 from rtsmlm.drivers.laser_presets import preset_of
-from rtsmlm.drivers.laser_properties import LaserProperties, facts_of, hub_of, lines_of, resolve
+from rtsmlm.drivers.laser_properties import LaserProperties, lines_of, resolve
 from rtsmlm.drivers.mm_power import SteadyPower
 from rtsmlm.drivers.mm_property import get_text
 from rtsmlm.errors import DeviceError, RtsmlmError

@@ -7,23 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rtsmlm.drivers.device_facts import DeviceFacts
 from rtsmlm.drivers.laser_presets import LINE, PRESETS, LaserPreset, preset_named, preset_of
 from rtsmlm.errors import ConfigError
 from rtsmlm.laser_settings import LaserSettings
 
 _LINE_PATTERN = r"(\d+(?:_\d+)?)"
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceFacts:
-    """What a core tells of a device without asking the device."""
-
-    label: str
-    library: str
-    device: str
-    """Name of the device in its adapter."""
-    properties: Mapping[str, tuple[str, ...]]
-    """The values that each property allows; empty where any will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +49,6 @@ class LaserProperties:
     note: str = ""
 
 
-def facts_of(core: Any, label: str) -> DeviceFacts:
-    """Return what the core knows of a device.
-
-    Raises
-    ------
-    ConfigError
-        If no device of this label is loaded.
-    """
-    loaded = [str(other) for other in core.getLoadedDevices()]
-    if label not in loaded:
-        raise ConfigError(
-            f"no device {label!r} is loaded; the configuration has {', '.join(loaded) or 'none'} "
-            "(see rtsmlm devices)"
-        )
-    return DeviceFacts(
-        label,
-        str(core.getDeviceLibrary(label)),
-        str(core.getDeviceName(label)),
-        {
-            str(name): tuple(str(v) for v in core.getAllowedPropertyValues(label, name))
-            for name in core.getDevicePropertyNames(label)
-        },
-    )
-
-
-def hub_of(core: Any, label: str) -> DeviceFacts | None:
-    """Return what the core knows of the hub of a device; None if it has none."""
-    try:
-        hub = str(core.getParentLabel(label))
-        return facts_of(core, hub) if hub else None
-    except Exception:  # some cores know no hubs, and some devices name one that is not there
-        return None
-
-
 def resolve(
     device: DeviceFacts,
     settings: LaserSettings,
@@ -122,25 +77,14 @@ def resolve(
     """
     preset = _preset(device, settings)
     power, line = _power(device, settings, preset)
-    unit = settings.power_unit or (preset.unit if preset else None)
-    if unit is None:
-        raise ConfigError(f"laser {device.label}: state power_unit, no preset tells it")
-    if settings.power_unit is None and power.endswith("%]"):
-        unit = "%"
+    unit = _unit(device, settings, preset, power)
     on, on_value, off_value = _switch(device, settings, preset, line)
     pulses = pulse_device or device
     if settings.pulse_property is not None:
-        if unit == "us":
-            raise ConfigError(
-                f"laser {device.label}: {power} is a pulse length itself, leave pulse_property out"
-            )
         _demand(pulses, settings.pulse_property, "pulse_property")
-    found = _presets_own(device, preset, line)
-    readback = settings.readback_property
-    if readback is not None:
-        _demand(device, readback, "readback_property")
-    elif unit == (preset.unit if preset else unit):
-        readback = found.get("readback")
+    found = _presets_own(device, preset, line, unit)
+    if settings.readback_property is not None:
+        _demand(device, settings.readback_property, "readback_property")
     return LaserProperties(
         device=device.label,
         preset=preset.name if preset else "none",
@@ -149,11 +93,10 @@ def resolve(
         on=on,
         on_value=on_value,
         off_value=off_value,
-        readback=readback,
+        readback=settings.readback_property or found.get("readback"),
         faults=_faults(device, hub, settings, preset),
         least=found.get("least"),
-        # A percentage has no use for what is stated in mW.
-        most=found.get("most") if unit != "%" else None,
+        most=found.get("most"),
         limits_factor=preset.limits_factor if preset else 1.0,
         pulse_device=pulses.label,
         pulse=settings.pulse_property,
@@ -228,6 +171,21 @@ def _power(
     )
 
 
+def _unit(
+    device: DeviceFacts, settings: LaserSettings, preset: LaserPreset | None, power: str
+) -> str:
+    unit: str | None = settings.power_unit or (preset.unit if preset else None)
+    if unit is None:
+        raise ConfigError(f"laser {device.label}: state power_unit, no preset tells it")
+    if settings.power_unit is None and power.endswith("[%]"):
+        unit = "%"
+    if unit == "us" and settings.pulse_property is not None:
+        raise ConfigError(
+            f"laser {device.label}: {power} is a pulse length itself, leave pulse_property out"
+        )
+    return unit
+
+
 def _switch(
     device: DeviceFacts, settings: LaserSettings, preset: LaserPreset | None, line: str
 ) -> tuple[str | None, str, str]:
@@ -295,8 +253,11 @@ def _faults(
     return tuple(faults)
 
 
-def _presets_own(device: DeviceFacts, preset: LaserPreset | None, line: str) -> dict[str, str]:
-    if preset is None:
+def _presets_own(
+    device: DeviceFacts, preset: LaserPreset | None, line: str, unit: str
+) -> dict[str, str]:
+    # What is stated in mW is of no use to a power that is set in %.
+    if preset is None or preset.unit != unit:
         return {}
     names = {"readback": preset.readback, "least": preset.least, "most": preset.most}
     found = {key: _filled(several, line, device) for key, several in names.items()}

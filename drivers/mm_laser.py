@@ -10,14 +10,8 @@ from contextlib import contextmanager
 
 from pymmcore_plus import CMMCorePlus
 
-from rtsmlm.drivers.laser_properties import (
-    Fault,
-    LaserProperties,
-    facts_of,
-    hub_of,
-    resolve,
-    same_value,
-)
+from rtsmlm.drivers.device_facts import facts_of, hub_of
+from rtsmlm.drivers.laser_properties import Fault, LaserProperties, resolve, same_value
 from rtsmlm.drivers.mm_power import Power, PulsedPower, SteadyPower
 from rtsmlm.drivers.mm_property import NumberProperty, get_text, one_line, put_text
 from rtsmlm.drivers.mm_shutter import Shutter, take_from_auto_shutter

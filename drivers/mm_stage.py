@@ -6,7 +6,7 @@ import math
 
 from pymmcore_plus import CMMCorePlus, DeviceType
 
-from rtsmlm.drivers.laser_properties import facts_of
+from rtsmlm.drivers.device_facts import facts_of
 from rtsmlm.drivers.mm_property import one_line
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.laser_settings import StageSettings

@@ -327,6 +327,23 @@ def load(
     return from_mapping(data, ", ".join(map(str, files)) or "the defaults")
 
 
+def load_over(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
+    """Return settings with some of them changed, as `load` does with `overrides`.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown or out of its limits.
+    """
+    texts = tuple(overrides)
+    if not texts:
+        return settings
+    data = settings.model_dump(mode="python", exclude_none=True)
+    for text in texts:
+        _merge(data, _parse_override(text))
+    return from_mapping(data, ", ".join(texts))
+
+
 def from_mapping(data: Mapping[str, Any], source: str = "the settings") -> RunSettings:
     """Validate plain data into settings; `source` names it in the error."""
     try:

@@ -281,6 +281,11 @@ class Session:
         if self._steering is not None:
             self._steering.trip(reason)
 
+    @property
+    def tripped(self) -> bool:
+        """True if a guard of laser or stage is latched."""
+        return self._steering is not None and self._steering.tripped
+
     def _go_dark(self, reason: str) -> None:
         if self._steering is not None:
             self._steering.leave(reason)

@@ -190,6 +190,11 @@ class Steering:
             self._localizations = localizations
             self._news.notify()
 
+    @property
+    def tripped(self) -> bool:
+        """True if a guard is latched."""
+        return any(guard.tripped is not None for guard in self._guards)
+
     def trip(self, reason: str) -> None:
         """Turn all lasers dark and latch them."""
         for guard in self.lasers.values():

@@ -16,6 +16,7 @@ from rtsmlm.cli.doctor import doctor
 from rtsmlm.cli.engine import app as engine_app
 from rtsmlm.cli.evaluate import evaluate
 from rtsmlm.cli.live import live
+from rtsmlm.cli.positions import positions
 from rtsmlm.cli.reconstruct import reconstruct
 from rtsmlm.cli.train import export, train
 from rtsmlm.errors import RtsmlmError
@@ -47,6 +48,7 @@ def _root(
 
 app.command()(live)
 app.command()(reconstruct)
+app.command()(positions)
 app.command()(evaluate)
 app.command()(doctor)
 app.command()(devices)

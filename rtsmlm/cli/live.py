@@ -79,7 +79,7 @@ def live(
             )
             log_to(session.folder.log)
             _introduce(session, camera.name)
-            _say_arming(settings, arm)
+            say_arming(settings, arm)
             try:
                 session.start(request.event)
                 _watch(session, request.event)
@@ -125,7 +125,7 @@ def _introduce(session: Session, camera: str) -> None:
         warn("nobody stated, so assumed: " + "; ".join(session.assumed))
 
 
-def _say_arming(settings: RunSettings, arm: bool) -> None:
+def say_arming(settings: RunSettings, arm: bool) -> None:
     """Say whether the lasers will be touched, and why not."""
     if not settings.lasers and not arm:
         return

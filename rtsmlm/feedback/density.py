@@ -34,7 +34,7 @@ MOST_CELLS = 256
 FIDUCIAL_TICKS = 5
 """What stays on for longer counts, but adds nothing to the scatter and to the crowded part."""
 TILE_MEMORY = 0.2
-"""Weight of the newest tick in the running mean that tells which tiles are occupied."""
+"""Weight of the newest tick in running means: which tiles are occupied, how uneven they are."""
 OCCUPIED = 0.2
 """Part of the mean of all tiles with emitters in them; less is a few false ones."""
 
@@ -78,6 +78,10 @@ class Tracks(NamedTuple):
     """Number of a track by cell, -1 for none."""
     following: I64
     """Number of the next track in the cell."""
+    row: I64
+    """Row of this frame that is nearest to it and has no nearer track, -1 for none."""
+    square_px2: F64
+    """Square of its distance."""
 
 
 class Field(NamedTuple):
@@ -126,24 +130,41 @@ def _sort_tracks(frame: int, tracks: Tracks, field: Field, tiles: F64, sums: F64
         row = int((tracks.y_px[kept] - field.top) / field.cell_px)
         cell = row * MOST_CELLS + int((tracks.x_px[kept] - field.left) / field.cell_px)
         tracks.following[kept], tracks.first[cell] = tracks.first[cell], kept
+        tracks.row[kept] = -1
         kept += 1
     tracks.n[0] = kept
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _nearest(x: float, y: float, frame: int, tracks: Tracks, field: Field) -> int:
-    """Return the nearest track that has no row in this frame yet, or -1."""
-    best, best_square = -1, field.radius_px**2
+def _nearest(x: float, y: float, k: int, tracks: Tracks, field: Field) -> tuple[int, float]:
+    """Return the nearest track that is row k's or nobody's, or -1, and its squared distance.
+
+    Old ones count as nearer, so that a fiducial is not lost to an emitter that comes beside it.
+    """
+    best, least = -1, math.inf
     row, column = int((y - field.top) / field.cell_px), int((x - field.left) / field.cell_px)
     for r in range(max(row - 1, 0), min(row + 2, MOST_CELLS)):
         for c in range(max(column - 1, 0), min(column + 2, MOST_CELLS)):
             i = tracks.first[r * MOST_CELLS + c]
             while i >= 0:
                 square = (tracks.x_px[i] - x) ** 2 + (tracks.y_px[i] - y) ** 2
-                if square < best_square and tracks.last_frame[i] < frame:
-                    best, best_square = i, square
+                near = square < field.radius_px**2 and square / (1 + tracks.ticks[i]) < least
+                if near and (k < 0 or tracks.row[i] == k or tracks.row[i] < 0):
+                    best, least = i, square / (1 + tracks.ticks[i])
                 i = tracks.following[i]
-    return best
+    return best, least
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _claim(x_px: F32, y_px: F32, tracks: Tracks, field: Field) -> None:
+    """Give every track the nearest of the rows that it is nearest to."""
+    for k in range(len(x_px)):
+        x, y = float(x_px[k]), float(y_px[k])
+        if not (field.left <= x < field.right and field.top <= y < field.bottom):
+            continue
+        i, square = _nearest(x, y, -1, tracks, field)
+        if i >= 0 and (tracks.row[i] < 0 or square < tracks.square_px2[i]):
+            tracks.row[i], tracks.square_px2[i] = k, square
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -164,6 +185,7 @@ def _count_frame(
     shape (2, tiles).
     """
     _sort_tracks(frame, tracks, field, tiles, sums)
+    _claim(x_px, y_px, tracks, field)
     sums[NEW_FRAMES] += follows
     for k in range(len(x_px)):
         x, y, p = float(x_px[k]), float(y_px[k]), float(probability[k])
@@ -174,7 +196,7 @@ def _count_frame(
         p = min(max(p, 0.0), 1.0)
         sums[COUNT] += p
         sums[DOUBTFUL] += p < 1.0
-        i = _nearest(x, y, frame, tracks, field)
+        i, _ = _nearest(x, y, k, tracks, field)
         if i < 0:
             sums[NEW] += p * follows
             i = tracks.n[0]
@@ -183,7 +205,7 @@ def _count_frame(
                 continue
             tracks.n[0] += 1
             tracks.ticks[i], tracks.weight[i] = 0, 0.0
-        tracks.x_px[i], tracks.y_px[i], tracks.last_frame[i] = x, y, frame
+        tracks.x_px[i], tracks.y_px[i], tracks.last_frame[i], tracks.row[i] = x, y, frame, k
         tracks.weight[i] += p
         if tracks.ticks[i] < FIDUCIAL_TICKS:
             tiles[0, _tile(x, y, field)] += p
@@ -237,12 +259,12 @@ class DensityMeter:
         self._area_um2 = height * width * px_um**2
         n_tiles = self._field.tile_rows * self._field.tile_columns
         self._tile_um2 = self._area_um2 / n_tiles
-        x, y, weight = np.zeros((3, MOST_TRACKS))
-        last, ticks, following = np.zeros((3, MOST_TRACKS), dtype=np.int64)
+        x, y, weight, square = np.zeros((4, MOST_TRACKS))
+        last, ticks, following, row = np.zeros((4, MOST_TRACKS), dtype=np.int64)
         first, n = np.zeros(MOST_CELLS**2, dtype=np.int64), np.zeros(1, dtype=np.int64)
-        self._tracks = Tracks(n, x, y, last, weight, ticks, first, following)
+        self._tracks = Tracks(n, x, y, last, weight, ticks, first, following, row, square)
         self._tiles, self._sums = np.zeros((2, n_tiles)), np.zeros(N_SUMS)
-        self._usual = np.full(n_tiles, np.nan)
+        self._usual, self._uneven = np.full(n_tiles, np.nan), math.nan
         self._start_ns: int | None = None
         self._due_ns = 0
         self._n_frames, self._first_frame = 0, 0
@@ -350,10 +372,16 @@ class DensityMeter:
         occupied = self._usual >= OCCUPIED * float(self._usual[lit].mean())
         count, variance = count[occupied], variance[occupied]
         mean, scatter = float(count.mean()), float(count.var())
-        high = float(np.percentile(count, self._percentile))
-        # Scatter of the truth is what is seen less that of counting; the percentile follows it.
-        part = math.sqrt(max(1.0 - float(variance.mean()) / scatter, 0.0)) if scatter > 0 else 0.0
-        return mean + (high - mean) * part
+        if not mean > 0 or not scatter > 0:
+            return mean
+        # Scatter of the truth is what is seen less that of counting, with its standard error; the
+        # percentile follows it.
+        counting = float(variance.mean()) * (1.0 + math.sqrt(2.0 / len(count)))
+        now = (scatter - counting) / mean**2
+        before = self._uneven
+        self._uneven = now if math.isnan(before) else before + TILE_MEMORY * (now - before)
+        part = math.sqrt(min(max(self._uneven * mean**2 / scatter, 0.0), 1.0))
+        return mean + (float(np.percentile(count, self._percentile)) - mean) * part
 
 
 def _make_field(shape: tuple[int, int], sigma_px: float, tile_px: float) -> Field:

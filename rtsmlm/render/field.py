@@ -23,7 +23,7 @@ class Field:
 
     @property
     def corner_nm(self) -> float:
-        """x and y of the outer corner."""
+        """X and y of the outer corner."""
         return -self.pixel_nm / 2
 
     @property

@@ -29,9 +29,7 @@ BRIGHTNESS_STEPS = 4096
 def hue_table() -> F32:
     """Return 256 colours of one lightness and evenly spaced hue, 0 to 1, shape (256, 3)."""
     angle = np.radians(np.linspace(FIRST_HUE_DEG, LAST_HUE_DEG, 256))
-    lab = np.column_stack(
-        (np.full(256, LIGHTNESS), CHROMA * np.cos(angle), CHROMA * np.sin(angle))
-    )
+    lab = np.column_stack((np.full(256, LIGHTNESS), CHROMA * np.cos(angle), CHROMA * np.sin(angle)))
     linear = np.clip((lab @ _TO_CONES.T) ** 3 @ _TO_RGB.T, 0, 1)
     # The transfer function of sRGB, IEC 61966-2-1.
     shown = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -222,7 +222,9 @@ class Pyramid:
         deadline_s: float,
     ) -> tuple[F32, bool]:
         levels, pool = self._tiles.levels, self._tiles.pool
-        k = max(min(math.floor(math.log2(nm_per_px / levels[0].pixel_nm) + 1e-9), len(levels) - 1), 0)
+        k = max(
+            min(math.floor(math.log2(nm_per_px / levels[0].pixel_nm) + 1e-9), len(levels) - 1), 0
+        )
         seen = self._in_window(k, corner_nm, nm_per_px, shape)
         while seen.n_rows * seen.n_columns > pool.capacity and k < len(levels) - 1:
             k += 1

@@ -41,9 +41,6 @@ MOST_STD_NM = 100.0
 UNKNOWN_STD_NM = 15.0
 """Width of a Gaussian where the method states none: a typical precision."""
 
-LANES = 8
-"""Columns of a narrow splat, those behind the last pixel with a weight of 0."""
-
 GAUSS_REACH = 3.0
 """Half width of a splat in standard deviations."""
 
@@ -66,9 +63,7 @@ def _share_left(place: float) -> float:
 
 
 @njit(inline="always")
-def _gauss_weights(
-    centre: float, std: float, ends: Ends, field: Ends, weights: F32
-) -> None:
+def _gauss_weights(centre: float, std: float, ends: Ends, field: Ends, weights: F32) -> None:
     """Fill `weights` with the shares of the pixels from `ends[0]` to `ends[1]`."""
     step = np.float32(_PER_SIGMA / std)
     place = np.float32((ends[0] - centre + GAUSS_REACH * std) * step)
@@ -84,9 +79,7 @@ def _gauss_weights(
 
 
 @njit(inline="always")
-def _linear_weights(
-    centre: float, ends: Ends, field: Ends, weights: F32
-) -> None:
+def _linear_weights(centre: float, ends: Ends, field: Ends, weights: F32) -> None:
     """Fill `weights` with the shares of the two pixel centres beside a point."""
     lower = math.floor(centre - 0.5)
     share = centre - 0.5 - lower
@@ -115,7 +108,7 @@ def _ends(centre: float, half: float, low: int, high: int) -> Ends:
     return int(max(centre - half, float(low))), min(int(centre + half), high)
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _passes(table: F32, k: int, bounded: NDArray[np.int64], bounds: F32) -> bool:
     for j in range(len(bounded)):
         value = table[bounded[j], k]
@@ -125,7 +118,7 @@ def _passes(table: F32, k: int, bounded: NDArray[np.int64], bounds: F32) -> bool
     return True
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _set_factors(factors: F32, table: F32, k: int, source: int, palette: F32) -> None:
     """Set what the weight is multiplied by in each plane."""
     if len(factors) == 2:
@@ -160,29 +153,7 @@ def _stamp_tile(
             start += np.uint64(width)
 
 
-@njit(inline="always")
-def _stamp_narrow(
-    flat: F32, start: int, width: int, n_rows: int, row_weights: F32, weights: F32, factor: float
-) -> None:
-    """Add up to LANES columns, always as many: no branch that a processor guesses wrong."""
-    # In variables: the compiler cannot know that adding to the image leaves the weights alone.
-    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
-    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
-    at = np.uint64(start)
-    for row in range(np.uint64(n_rows)):
-        share = factor * row_weights[row]
-        flat[at] += share * w0
-        flat[at + np.uint64(1)] += share * w1
-        flat[at + np.uint64(2)] += share * w2
-        flat[at + np.uint64(3)] += share * w3
-        flat[at + np.uint64(4)] += share * w4
-        flat[at + np.uint64(5)] += share * w5
-        flat[at + np.uint64(6)] += share * w6
-        flat[at + np.uint64(7)] += share * w7
-        at += np.uint64(width)
-
-
-@njit(inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _stamp(
     flat: F32, size: Size, slots: NDArray[np.int64], window: Size,
     rows: Ends, columns: Ends, row_weights: F32, column_weights: F32,
@@ -190,24 +161,10 @@ def _stamp(
 ) -> None:  # fmt: skip
     """Add weights to all planes of the tiles that a splat meets."""
     bits = window[0]
-    single = rows[0] >> bits == rows[1] >> bits and columns[0] >> bits == columns[1] >> bits
     for tile_row in range(rows[0] >> bits, (rows[1] >> bits) + 1):
         for tile_column in range(columns[0] >> bits, (columns[1] >> bits) + 1):
             slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
-            if slot < 0:
-                continue
-            left = columns[0] - (tile_column << bits)
-            if single and columns[1] - columns[0] < LANES and left + LANES <= size[2]:
-                top = rows[0] - (tile_row << bits)
-                for k in range(columns[1] - columns[0] + 1, LANES):
-                    column_weights[np.uint64(k)] = 0.0
-                for plane in range(size[0]):
-                    start = ((slot * size[0] + plane) * size[1] + top) * size[2] + left
-                    _stamp_narrow(
-                        flat, start, size[2], rows[1] - rows[0] + 1,
-                        row_weights, column_weights, factors[np.uint64(plane)],
-                    )  # fmt: skip
-            else:
+            if slot >= 0:
                 _stamp_tile(
                     flat, size, (slot, tile_row << bits, tile_column << bits), rows, columns,
                     row_weights, column_weights, factors,
@@ -215,11 +172,8 @@ def _stamp(
 
 
 @njit(inline="always")
-def _in_field(table: F32, k: int, grid: NDArray[np.float64], field: NDArray[np.int64]) -> Point:
-    """Return the place of a row in pixels; on the field's edge it may be rounded out of it."""
-    u, v = (table[X, k] - grid[0]) * grid[2], (table[Y, k] - grid[1]) * grid[2]
-    u = min(max(u, float(field[2])), field[3] + 0.999)
-    return u, min(max(v, float(field[0])), field[1] + 0.999)
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -231,8 +185,14 @@ def _draw_points(
     """Count each row of a run in the pixel where it is."""
     planes, height, width = size
     bits = window[0]
-    for k in range(run[0], run[1]):
-        u, v = _in_field(table, k, grid, field)
+    # In variables: the compiler cannot know that adding to the image leaves arrays alone.
+    x0_nm, y0_nm, per_nm = grid[0], grid[1], grid[2]
+    # On the field's edge a row may be rounded out of it.
+    least_v, most_v = float(field[0]), field[1] + 0.999
+    least_u, most_u = float(field[2]), field[3] + 0.999
+    for k in range(np.uint64(run[0]), np.uint64(run[1])):
+        u = _within((table[X, k] - x0_nm) * per_nm, least_u, most_u)
+        v = _within((table[Y, k] - y0_nm) * per_nm, least_v, most_v)
         if u < limits[2] or v < limits[0]:
             continue
         row, column = int(v), int(u)
@@ -242,7 +202,8 @@ def _draw_points(
         slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
         if slot < 0 or (len(bounded) and not _passes(table, k, bounded, bounds)):
             continue
-        _set_factors(factors, table, k, source, palette)
+        if planes > 1:
+            _set_factors(factors, table, k, source, palette)
         row, column = row - (tile_row << bits), column - (tile_column << bits)
         for plane in range(planes):
             place = ((slot * planes + plane) * height + row) * width + column
@@ -257,13 +218,18 @@ def _draw_spread(
     row_weights: F32, column_weights: F32, is_gaussian: bool,
 ) -> None:  # fmt: skip
     """Share each row of a run among the pixels around it."""
+    x0_nm, y0_nm, per_nm = grid[0], grid[1], grid[2]
+    field_rows, field_columns = (field[0], field[1]), (field[2], field[3])
+    least_v, most_v = float(field[0]), field[1] + 0.999
+    least_u, most_u = float(field[2]), field[3] + 0.999
     std_u = std_v = 0.0
     half_u = half_v = 0.5
-    for k in range(run[0], run[1]):
-        u, v = _in_field(table, k, grid, field)
+    for k in range(np.uint64(run[0]), np.uint64(run[1])):
+        u = _within((table[X, k] - x0_nm) * per_nm, least_u, most_u)
+        v = _within((table[Y, k] - y0_nm) * per_nm, least_v, most_v)
         if is_gaussian:
-            std_u = _std_nm(table[STD_X, k]) * grid[2]
-            std_v = _std_nm(table[STD_Y, k]) * grid[2]
+            std_u = _std_nm(table[STD_X, k]) * per_nm
+            std_v = _std_nm(table[STD_Y, k]) * per_nm
             half_u, half_v = GAUSS_REACH * std_u, GAUSS_REACH * std_v
         columns = _ends(u, half_u, limits[2], limits[3])
         rows = _ends(v, half_v, limits[0], limits[1])
@@ -271,14 +237,34 @@ def _draw_spread(
             continue
         if len(bounded) and not _passes(table, k, bounded, bounds):
             continue
-        _set_factors(factors, table, k, source, palette)
+        if size[0] > 1:
+            _set_factors(factors, table, k, source, palette)
         if is_gaussian:
-            _gauss_weights(u, std_u, columns, (field[2], field[3]), column_weights)
-            _gauss_weights(v, std_v, rows, (field[0], field[1]), row_weights)
+            _gauss_weights(u, std_u, columns, field_columns, column_weights)
+            _gauss_weights(v, std_v, rows, field_rows, row_weights)
         else:
-            _linear_weights(u, columns, (field[2], field[3]), column_weights)
-            _linear_weights(v, rows, (field[0], field[1]), row_weights)
-        _stamp(flat, size, slots, window, rows, columns, row_weights, column_weights, factors)
+            _linear_weights(u, columns, field_columns, column_weights)
+            _linear_weights(v, rows, field_rows, row_weights)
+        tile_row, tile_column = rows[0] >> window[0], columns[0] >> window[0]
+        if (
+            size[0] > 1
+            or tile_row != rows[1] >> window[0]
+            or tile_column != columns[1] >> window[0]
+        ):
+            _stamp(flat, size, slots, window, rows, columns, row_weights, column_weights, factors)
+            continue
+        # What nearly all come to, without the pains of the others.
+        slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
+        if slot < 0:
+            continue
+        start = (slot * size[1] + rows[0] - (tile_row << window[0])) * size[2]
+        at = np.uint64(start + columns[0] - (tile_column << window[0]))
+        n_columns = np.uint64(columns[1] - columns[0] + 1)
+        for row in range(np.uint64(rows[1] - rows[0] + 1)):
+            share = row_weights[row]
+            for column in range(n_columns):
+                flat[at + column] += share * column_weights[column]
+            at += np.uint64(size[2])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -326,7 +312,7 @@ def draw(
     limits = top, min(field[1], bottom), left, min(field[3], right)
     most = 2 * int(GAUSS_REACH * MOST_STD_NM * grid[2]) + 4
     row_weights = np.ones(max(min(most, limits[1] - limits[0] + 1), 1), np.float32)
-    column_weights = np.zeros(max(min(most, limits[3] - limits[2] + 1), LANES), np.float32)
+    column_weights = np.ones(max(min(most, limits[3] - limits[2] + 1), 1), np.float32)
     factors = np.ones(tiles.shape[1], np.float32)
     # Made once: numba counts references to every array made on the way.
     flat, size, place = tiles.reshape(-1), tiles.shape[1:], (bits, window[1], window[2])

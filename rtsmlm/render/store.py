@@ -85,7 +85,14 @@ class LocalizationStore:
             self.slabs.append(Slab(tables, np.zeros((SLAB, n_starts), np.int64)))
         slab = self.slabs[-1]
         corner_nm = float(self.field.corner_nm)
-        _order(self.open, corner_nm, self.cell_nm, self._shape, slab.tables[slab.n], slab.starts[slab.n])
+        _order(
+            self.open,
+            corner_nm,
+            self.cell_nm,
+            self._shape,
+            slab.tables[slab.n],
+            slab.starts[slab.n],
+        )
         slab.n += 1
         self.n_chunks += 1
         self.n_open = 0

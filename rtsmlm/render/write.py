@@ -1,17 +1,20 @@
-"""`image.tif` to measure in, `image.png` to look at."""
+"""Images as files: a TIFF to measure in, a PNG to look at."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 
 from rtsmlm.errors import SinkError
 from rtsmlm.localizations import F32
-from rtsmlm.render.png import write_png
-from rtsmlm.render.rgb import Colormap, color_table, to_index8
+from rtsmlm.render.png import write_png, write_rgb_png
+from rtsmlm.render.rgb import RGB8, Colormap, color_table, to_index8
 from rtsmlm.render.scale_bar import draw_scale_bar
+from rtsmlm.render.view import View
 
 PNG_SIDE = 4096
 """A picture is not larger; the TIFF has every pixel."""
@@ -67,6 +70,73 @@ def write_image(
     draw_scale_bar(index, picture_pixel_nm)
     write_png(png, index, color_table(colormap), picture_pixel_nm)
     return tif, png
+
+
+def write_view(
+    tif: Path, png: Path, view: View, rgb: RGB8, title: str = "localizations"
+) -> dict[str, Any]:
+    """Write a view as a TIFF of 16 bits to measure in and as a PNG with a scale bar.
+
+    Parameters
+    ----------
+    tif, png
+        Where to; replaced if there.
+    view
+        What is seen; its density becomes the TIFF, scaled to its maximum.
+    rgb
+        The same in the colours shown, uint8, (height, width, 3).
+    title
+        Of the picture.
+
+    Returns
+    -------
+    :
+        What is written into both as JSON: pixel size, corner, mode, colour and filter, and the
+        localizations that one step of the TIFF's grey values stands for.
+
+    Raises
+    ------
+    SinkError
+        If a file cannot be written, or the view is not complete.
+    """
+    if not view.complete:
+        raise SinkError(f"the view for {tif} is not complete yet; ask for it without a time limit")
+    most = float(view.density.max(initial=0))
+    per_step = most / 65535 if most > 0 else 1.0
+    said = {
+        "title": title,
+        "pixel_nm": view.pixel_nm,
+        "x0_nm": view.corner_nm[0],
+        "y0_nm": view.corner_nm[1],
+        "mode": view.style.mode,
+        "color": view.style.color,
+        "filter": view.style.filter.describe(),
+        "localizations_per_step": per_step,
+    }
+    per_cm = 1e7 / view.pixel_nm
+    try:
+        tifffile.imwrite(
+            tif,
+            np.round(view.density / np.float32(per_step)).clip(0, 65535).astype(np.uint16),
+            resolution=(per_cm, per_cm),
+            resolutionunit="CENTIMETER",
+            description=json.dumps(said),
+            metadata=None,
+        )
+    except OSError as error:
+        raise SinkError(f"cannot write {tif}: {error.strerror or error}; free space") from error
+    write_rgb_png(png, _with_bar(rgb, view.pixel_nm), view.pixel_nm, {"Comment": json.dumps(said)})
+    return said
+
+
+def _with_bar(rgb: RGB8, pixel_nm: float) -> RGB8:
+    """Return a copy with a scale bar, the same in all three colours."""
+    picture = rgb.copy()
+    for channel in range(3):
+        plane = np.ascontiguousarray(picture[..., channel])
+        draw_scale_bar(plane, pixel_nm)
+        picture[..., channel] = plane
+    return picture
 
 
 def _reduced(image: F32, pixel_nm: float) -> tuple[F32, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,6 +130,6 @@ class FakeCore:
 
 
 @pytest.fixture
-def bench() -> Iterator[tuple[type[FakeCore], type[FakeDevice], type[FakeProperty]]]:
+def bench() -> tuple[type[FakeCore], type[FakeDevice], type[FakeProperty]]:
     """The three classes that a bench is built of."""
-    yield FakeCore, FakeDevice, FakeProperty
+    return FakeCore, FakeDevice, FakeProperty

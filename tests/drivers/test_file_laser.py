@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.drivers.file_laser import light_mw
+from rtsmlm.drivers.file_laser import FileLaser, light_mw
 from rtsmlm.drivers.mm_core import release_core
 from rtsmlm.drivers.mm_laser import MicroManagerLaser, open_laser
 from rtsmlm.errors import DeviceError
@@ -91,7 +91,7 @@ def test_a_power_beyond_the_head_is_refused(tmp_path: Path) -> None:
 
 def test_without_a_file_it_is_dark_and_takes_no_command() -> None:
     core = UniMMCore()
-    core.loadPyDevice("UV", _file_laser())
+    core.loadPyDevice("UV", FileLaser())
     core.initializeDevice("UV")
 
     assert core.getProperty("UV", "State") == 0
@@ -106,9 +106,3 @@ def test_a_file_of_something_else_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(DeviceError, match="is no state file of a laser"):
         light_mw(other)
-
-
-def _file_laser() -> object:
-    from rtsmlm.drivers.file_laser import FileLaser
-
-    return FileLaser()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pymmcore_plus import PropertyType
 
+from rtsmlm.drivers.device_facts import DeviceFacts
 from rtsmlm.drivers.laser_presets import PRESETS, preset_named, preset_of
-from rtsmlm.drivers.laser_properties import DeviceFacts, lines_of, resolve, same_value
+from rtsmlm.drivers.laser_properties import lines_of, resolve, same_value
 from rtsmlm.drivers.mm_laser import open_laser
 from rtsmlm.errors import ConfigError
 from rtsmlm.laser_settings import LaserSettings
@@ -436,6 +437,15 @@ def test_older_microfpga_firmware_counts_its_modes(build: Any) -> None:
     assert core.values("L") == {"Duration3": "1500", "Mode3": "2"}
     assert laser.rest() == []
     assert core.values("L") == {"Duration3": "0", "Mode3": "0"}
+
+
+def test_an_omicron_in_percent_is_not_compared_with_milliwatts(build: Any) -> None:
+    core = build(ADAPTERS["omicron"])
+    laser = open_laser(core, "a", settings(power_property="Laser Power Set-point Select [%]"))
+
+    assert laser.unit == "%"
+    assert laser.limits() == (0.0, 100.0)
+    assert laser.measured() is None
 
 
 FACTS = DeviceFacts(

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ def test_whatever_fails_every_step_to_dark_is_tried_and_told(
     assert [(d, p) for d, p, _ in core.commands] == [POWER, PULSE, STATE, SHUTTER]
     for device, name in broken:
         assert sum(f"{device}.{name} refused" in f or "does not close" in f for f in failures) >= 1
-    is_dark = STATE not in broken or SHUTTER not in broken
+    is_dark = not {STATE, SHUTTER, PULSE} <= broken  # a pulse of no length is dark as well
     if is_dark and not mute:
         assert len(failures) == len(broken)
     if not is_dark:
@@ -262,8 +263,21 @@ def test_pulses_go_below_the_least_power(obis: Callable[[], Any]) -> None:
     assert float(core.values("T")["Duration0"]) == pytest.approx(100.0)
     assert laser.value() == pytest.approx(0.01)
     assert laser.measured() is None
-    with pytest.raises(DeviceError, match="asked for 95 mW; it gives 0.0001 to 90 mW"):
+    with pytest.raises(DeviceError, match=r"asked for 95 mW; it gives 0\.0001 to 90 mW"):
         laser.put(95.0)
+
+
+def test_a_pulsed_laser_goes_dark_without_a_camera(obis: Callable[[], Any]) -> None:
+    core = obis()
+    laser = laser_of(core, **PULSED)
+    laser.put(5.0)
+    core.getExposure = lambda: 1 / 0
+
+    assert laser.rest() == []
+
+    assert laser.value() == 0.0
+    with pytest.raises(DeviceError, match="the camera does not tell its exposure"):
+        laser.put(5.0)
 
 
 @many
@@ -280,7 +294,7 @@ def test_no_frame_gets_more_than_the_larger_of_two_powers(
         shone.append(float(power) * float(length) / 10_000)
 
     core.before = note
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in pairwise(values):
         laser.put(before)
         shone.clear()
         laser.put(after)
@@ -349,7 +363,7 @@ def test_rest_does_not_wait_for_a_command_that_hangs_and_wins(obis: Callable[[],
 
 def test_missing_devices_are_named(obis: Callable[[], Any]) -> None:
     for stated in ({"shutter": "X"}, {"pulse_property": "P", "pulse_device": "X"}):
-        with pytest.raises(ConfigError, match="no device 'X' is loaded; .* L, S, T"):
+        with pytest.raises(ConfigError, match=r"no device 'X' is loaded; .* L, S, T"):
             laser_of(obis(), **stated)
 
 
@@ -452,4 +466,34 @@ def test_an_analogue_output_of_the_real_demo_adapter_is_steered(
     assert float(core.getProperty("Activation", "Voltage")) == 0.0
     assert not core.getShutterOpen("Shutter")
     assert laser.value() == 0.0
+    release_core(core)
+
+
+@pytest.mark.parametrize(
+    ("combined", "property_name", "member"),
+    [
+        ("Multi Shutter", "Physical Shutter 1", "Shutter"),
+        ("DA Shutter", "DA Device", "Activation"),
+        ("Property Shutter", "Target Device", "Activation"),
+    ],
+)
+def test_auto_shutter_of_a_combined_shutter_is_taken_away(
+    combined: str, property_name: str, member: str
+) -> None:
+    adapters = pytest.importorskip("mm_test_adapters").device_adapter_path()
+    core = CMMCorePlus(adapter_paths=[adapters])
+    core.loadSystemConfiguration(packaged("hil_mm_demo.cfg"))
+    core.loadDevice("All", "Utilities", combined)
+    core.initializeDevice("All")
+    core.setShutterDevice("All")
+    core.setAutoShutter(True)
+    stated = LaserSettings(device="Activation", shutter="Shutter", max_power=5.0)
+
+    open_laser(core, "a", stated)
+    assert core.getAutoShutter()  # it does not hold the laser yet
+
+    core.setProperty("All", property_name, member)
+    open_laser(core, "a", stated)
+
+    assert not core.getAutoShutter()
     release_core(core)

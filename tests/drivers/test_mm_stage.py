@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 import pytest
-from pymmcore_plus import CMMCorePlus
+from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.config import packaged
@@ -96,9 +96,7 @@ class StuckCore:
     def getDevicePropertyNames(self, label: str) -> tuple[str, ...]:
         return ()
 
-    def getDeviceType(self, label: str) -> object:
-        from pymmcore_plus import DeviceType
-
+    def getDeviceType(self, label: str) -> DeviceType:
         return DeviceType.StageDevice
 
     def getPosition(self, label: str) -> float:
@@ -119,7 +117,7 @@ def test_failures_are_told_in_one_line_and_rest_never_raises() -> None:
     core = StuckCore()
     stage = open_stage(core, "focus", StageSettings(device="Z"))  # type: ignore[arg-type]
 
-    with pytest.raises(DeviceError, match="Z did not move to 1.5 um: motor stalled$"):
+    with pytest.raises(DeviceError, match=r"Z did not move to 1\.5 um: motor stalled$"):
         stage.put(1.5)
 
     assert stage.rest() == ["stage focus could not be stopped: not supported"]

@@ -144,11 +144,11 @@ def test_fiducials_are_no_crowd(name: str, density_um2: float) -> None:
 
 
 def test_a_background_that_rises_is_no_crowd() -> None:
-    (batch, calibration), y = movie(0.0), np.arange(SIDE_PX)
+    y = np.arange(SIDE_PX)
     ramp = np.arange(N_FRAMES)[:, None, None] * (1.0 + np.sin(y / 30.0))[:, None] * np.ones(SIDE_PX)
     noisy = np.random.default_rng(3).poisson(20.0 + 5.0 * ramp) + 100
     lit = FrameBatch.from_pixels(noisy.astype(np.uint16))
-    plain = CameraCalibration(pixel_nm=calibration.pixel_nm)
+    plain = CameraCalibration(pixel_nm=100.0)
 
     assert not judged((lit, plain), Localizations.empty())[1]
 

@@ -61,9 +61,14 @@ def dark(index: np.ndarray, shape: tuple[int, int]) -> FrameBatch:
 
 
 def estimates(
-    locs: Localizations, batch: FrameBatch, step: int = 8, meter: DensityMeter | None = None, **set_
+    locs: Localizations,
+    batch: FrameBatch,
+    step: int = 8,
+    meter: DensityMeter | None = None,
+    tick_s: float = 1.0,
 ) -> list[DensityEstimate]:
-    meter = meter or DensityMeter(CALIBRATION, batch.shape, SIGMA_NM, FeedbackSettings(**set_))
+    settings = FeedbackSettings(tick_s=tick_s)
+    meter = meter or DensityMeter(CALIBRATION, batch.shape, SIGMA_NM, settings)
     found = []
     for start in range(0, len(batch), step):
         part = batch.part(start, min(start + step, len(batch)))
@@ -204,18 +209,18 @@ def test_fiducials_are_not_new_not_scatter_and_no_crowded_part() -> None:
     found = estimates(both.sorted_by_frame(), batch, tick_s=1.0)[6:]
 
     assert np.all(column(found, "mean_per_um2") > column(without, "mean_per_um2") + 0.08)
-    for name, limit in (("new_per_um2", 0.03), ("std_per_um2", 0.1), ("local_per_um2", 0.1)):
+    for name, limit in (("new_per_um2", 0.08), ("std_per_um2", 0.1), ("local_per_um2", 0.1)):
         assert column(found, name).mean() == pytest.approx(column(without, name).mean(), rel=limit)
 
 
 def test_of_an_even_field_the_crowded_part_is_the_mean() -> None:
-    """With some nine emitters per tile and tick, the 90th percentile of the counts is 40 % up."""
+    """Some seven emitters per tile and tick: the 90th percentile of bare counts is 60 % up."""
     locs, _ = blinking(np.random.default_rng(7), 1000, 0.1, 3.0, 256)
 
     found = estimates(locs, dark(np.arange(1000), (256, 256)), tick_s=0.5)
 
     ratio = column(found, "local_per_um2") / column(found, "mean_per_um2")
-    assert ratio.mean() == pytest.approx(1.0, abs=0.12)
+    assert ratio.mean() == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_crowded_part_of_an_uneven_field_is_that_of_its_dense_part() -> None:

@@ -1,0 +1,132 @@
+"""The sentinel: lasers go dark when the program is gone without a word."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rtsmlm.config import MicroManagerSettings
+from rtsmlm.files.laser_log import read_laser_log
+from rtsmlm.laser_settings import LaserSettings
+from rtsmlm.sentinel import Sentinel, SentinelJob, lasers_alone
+from rtsmlm.stats import now_ns
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from rtsmlm.sentinel import Sentinel, SentinelJob
+from rtsmlm.drivers.mm_core import load_core
+job = SentinelJob.from_json(Path(sys.argv[1]).read_text())
+sentinel = Sentinel(job)
+sentinel.wait_ready()
+core = load_core(job.micromanager)
+core.setProperty("Laser", "PowerSetpoint", 20)
+core.setProperty("Laser", "State", 1)
+print("shining", flush=True)
+time.sleep(60)
+"""
+
+
+def _is_on(state: Path) -> bool:
+    return bool(json.loads(state.read_text())["on"])
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> SentinelJob:
+    config = tmp_path / "rig.cfg"
+    config.write_text(
+        "\n".join(
+            [
+                "#py Property,Core,Initialize,0",
+                "#py pyDevice,Laser,rtsmlm.drivers.file_laser,FileLaser",
+                "#py pyDevice,Camera,rtsmlm.drivers.sim_camera,SimCamera",
+                f"#py Property,Laser,StateFile,{tmp_path / 'laser.json'}",
+                "#py Property,Core,Initialize,1",
+                "#py Property,Laser,State,1",
+            ]
+        )
+    )
+    return SentinelJob(
+        micromanager=MicroManagerSettings(config=str(config)),
+        lasers={"activation": LaserSettings(device="Laser", max_power=50)},
+        log=tmp_path / "lasers.csv",
+        start_ns=now_ns(),
+    )
+
+
+def test_a_killed_program_leaves_no_light(job: SentinelJob, tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(job.to_json())
+    owner = subprocess.Popen(
+        [sys.executable, "-P", "-c", OWNER, str(tmp_path / "job.json")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "shining\n"
+    assert _is_on(tmp_path / "laser.json")
+
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+
+    deadline = time.monotonic() + 20
+    while _is_on(tmp_path / "laser.json"):
+        assert time.monotonic() < deadline, "the laser stayed on"
+        time.sleep(0.02)
+    while not (tmp_path / "lasers.csv").exists() or not list(read_laser_log(job.log)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    [row] = read_laser_log(job.log)
+    assert row["actuator"] == "activation"
+    assert row["kind"] == "trip"
+    assert "the program is gone; dark by the sentinel" in row["reason"]
+
+
+def test_a_word_of_farewell_leaves_the_laser_alone(job: SentinelJob, tmp_path: Path) -> None:
+    sentinel = Sentinel(job)
+    sentinel.wait_ready()
+    assert sentinel.alive
+
+    sentinel.dismiss()
+
+    assert not sentinel.alive
+    assert not (tmp_path / "lasers.csv").exists()
+
+
+def test_only_lasers_and_what_they_hang_on_are_loaded_and_nothing_is_switched() -> None:
+    alone = lasers_alone(
+        """
+        # a rig
+        Device,COM5,SerialManager,COM5
+        Device,COM6,SerialManager,COM6
+        Device,OBIS,CoherentOBIS,CoherentObis
+        Device,Camera,HamamatsuHam,HamamatsuHam_DCAM
+        Device,Hub,DemoCamera,DHub
+        Device,Gate,DemoCamera,DShutter
+        Property,OBIS,Port,COM5
+        Property,COM5,BaudRate,115200
+        Property,COM6,BaudRate,9600
+        Parent,Gate,Hub
+        Property,Core,Initialize,1
+        Property,OBIS,State,1
+        Property,COM5,Verbose,0
+        ConfigGroup,Laser,On,OBIS,State,1
+        """,
+        ["OBIS", "Gate"],
+    )
+
+    assert alone.splitlines() == [
+        "Device,COM5,SerialManager,COM5",
+        "Device,OBIS,CoherentOBIS,CoherentObis",
+        "Device,Hub,DemoCamera,DHub",
+        "Device,Gate,DemoCamera,DShutter",
+        "Property,OBIS,Port,COM5",
+        "Property,COM5,BaudRate,115200",
+        "Parent,Gate,Hub",
+        "Property,Core,Initialize,1",
+    ]
