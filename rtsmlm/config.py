@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.hil_settings import HilSettings
 from rtsmlm.laser_settings import FeedbackSettings, LaserSettings, StageSettings
 from rtsmlm.settings import Settings
 from rtsmlm.width_curves import WidthCurve, WidthCurves
@@ -263,6 +264,7 @@ class RunSettings(Settings):
     stages: dict[str, StageSettings] = Field(default_factory=dict)
     """Stages that may be moved, by a name of your own."""
     feedback: FeedbackSettings = FeedbackSettings()
+    hil: HilSettings = HilSettings()
     run: dict[str, Any] = Field(default_factory=dict, exclude=True)
     """What a finished run noted in its run.toml (versions, machine); not read."""
 

@@ -14,13 +14,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from rtsmlm.arrow import schema as arrow_schema
-from rtsmlm.arrow import to_batch
+from rtsmlm.broadcast import Broadcast
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.config import RunSettings, from_mapping
 from rtsmlm.errors import AnalysisError, LocalizerError, RtsmlmError
@@ -43,7 +43,6 @@ from rtsmlm.prepare import (
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.ring import FrameRing
 from rtsmlm.stats import LatencyStages, now_ns
-from rtsmlm.stream import Publisher
 from rtsmlm.watch import ValidityWatch
 
 Emit: TypeAlias = Callable[[dict[str, Any]], None]
@@ -120,7 +119,7 @@ class Analysis:
         self._n_frames = 0
         self._n_rows = 0
         self._last_status_ns = 0
-        self._publisher: Publisher | None = None
+        self._broadcast: Broadcast | None = None
         self._file: ArrowStreamFile | None = None
         self._schema = arrow_schema(self._metadata(None))
 
@@ -149,18 +148,20 @@ class Analysis:
                 self._prepare(sigma_nm)
             self._emit({"kind": "ready"})
             self._loop(stop)
-            if self._publisher is not None:
-                self._publisher.end(self._summary())
+            if self._broadcast is not None:
+                self._broadcast.end(self._summary())
             self._report(now_ns())
         finally:
             if self._file is not None:
                 self._file.close()
-            if self._publisher is not None:
-                self._publisher.close()
+            if self._broadcast is not None:
+                self._broadcast.close()
 
     def _loop(self, stop: threading.Event) -> None:
         while True:
             self._ring.beat()
+            if self._broadcast is not None:
+                self._broadcast.refresh()
             closing = self._ring.input_closed or stop.is_set()  # before peek: nothing is missed
             if self._localizer is None or self._file is None:
                 if closing and not self._ring.backlog:
@@ -184,24 +185,26 @@ class Analysis:
         return None if batch is None else (batch, ALL)
 
     def _open_stream(self) -> None:
-        if not self._settings.stream.enabled:
-            return
-        try:
-            self._publisher = Publisher(
-                self._settings.stream.address,
-                schema=self._schema,
-                settings={
-                    "run": self._job.folder.name,
-                    "shape": list(self._ring.shape),
-                    "pixel_nm": self._calibration.pixel_nm,
-                    "settings": self._settings.model_dump(mode="json"),
-                },
-                curve_keys=self._settings.stream.curve_keys,
-            )
-        except RtsmlmError as error:
-            self._emit({"kind": "warning", "text": f"no live stream: {error}"})
-        else:
-            self._emit({"kind": "stream", "address": self._publisher.address})
+        self._broadcast = Broadcast(
+            self._settings.stream,
+            RunFolder(self._job.folder),
+            schema=self._schema,
+            about={
+                "run": self._job.folder.name,
+                "shape": list(self._ring.shape),
+                "pixel_nm": self._calibration.pixel_nm,
+                "settings": self._settings.model_dump(mode="json"),
+            },
+            generation=self._job.resume_before or 0,
+            warn=self._say,
+        )
+        if self._broadcast.address is not None:
+            self._emit({"kind": "stream", "address": self._broadcast.address})
+
+    def hear(self, status: Mapping[str, Any]) -> None:
+        """Take what the owner wants to be told to whoever listens; from any thread."""
+        if self._broadcast is not None:
+            self._broadcast.hand_over(status)
 
     def _measure_psf(self, stop: threading.Event, *, closing: bool) -> None:
         """Wait for the first frames, measure the PSF width on them, and get ready."""
@@ -252,18 +255,8 @@ class Analysis:
         t_localized = now_ns()
         batch = batch.part(*targets.indices(len(batch))[:2])
         file.put(localizations)
-        if self._publisher is not None:
-            try:
-                self._publisher.publish(
-                    to_batch(localizations, self._schema),
-                    first_frame=int(batch.index[0]),
-                    last_frame=int(batch.index[-1]),
-                    n_frames=len(batch),
-                )
-            except RtsmlmError as error:
-                self._emit({"kind": "warning", "text": str(error)})
-                self._publisher.close()
-                self._publisher = None
+        if self._broadcast is not None:
+            self._broadcast.rows(localizations, batch)
         t_published = now_ns()
         self._latency.add(
             batch.t_exposure_end_ns, batch.t_ring_ns, t_taken, t_localized, t_published
@@ -271,6 +264,8 @@ class Analysis:
         self._n_frames += len(batch)
         self._n_rows += len(localizations)
         self._tell_density(localizations, batch)
+        if self._broadcast is not None:
+            self._broadcast.frame(batch, t_published)
         # Before the frames are given back, and only where no others wait for it.
         if self._watch is not None and self._ring.backlog <= len(batch) + localizer.context_frames:
             self._watch.glance(localizations, batch, t_published)
@@ -289,6 +284,8 @@ class Analysis:
                     "localizations": self._n_rows,
                 }
             )
+            if self._broadcast is not None:
+                self._broadcast.density(estimate.as_dict())
 
     def _summary(self) -> dict[str, Any]:
         validity = {} if self._watch is None else self._watch.judge()
@@ -327,10 +324,13 @@ def _read_job(stdin: int) -> AnalysisJob:
     return AnalysisJob.from_json(line.decode())
 
 
-def _watch_owner(stdin: int, stop: threading.Event) -> None:
-    """End with the owner: its death closes our standard input."""
-    while os.read(stdin, 4096):
-        pass
+def _watch_owner(stdin: int, stop: threading.Event, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Hear the owner out, and end with it: its death closes our standard input."""
+    rest = b""
+    while part := os.read(stdin, 65536):
+        *lines, rest = (rest + part).split(b"\n")
+        if lines:
+            hear(json.loads(lines[-1]))  # only the newest status counts
     stop.set()
 
 
@@ -352,9 +352,11 @@ def main() -> int:
     stdin = sys.stdin.fileno()
     try:
         job = _read_job(stdin)
-        threading.Thread(target=_watch_owner, args=(stdin, stop), daemon=True).start()
         with FrameRing.attach(job.ring) as ring:
-            Analysis(job, ring, emit).run(stop)
+            analysis = Analysis(job, ring, emit)
+            arguments = (stdin, stop, analysis.hear)
+            threading.Thread(target=_watch_owner, args=arguments, daemon=True).start()
+            analysis.run(stop)
     except RtsmlmError as error:
         emit({"kind": "died", "text": str(error)})
         return 1

@@ -12,7 +12,7 @@ from typing import Any
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import RunSettings
-from rtsmlm.drivers.mm_stage import MicroManagerStage
+from rtsmlm.drivers.mm_stage import open_stage
 from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.engines.selection import choose
 from rtsmlm.errors import ConfigError, LocalizerError
@@ -58,8 +58,10 @@ def open_actuators(
     RtsmlmError
         If a device is not there or does not have the properties that are named.
     """
+    if not settings.lasers and not settings.stages:
+        return {}, {}
     core = getattr(camera, "core", None)
-    if core is None and (settings.lasers or settings.stages):
+    if core is None:
         raise ConfigError(
             f"the camera {camera.name} has no Micro-Manager core, so that the lasers and stages of "
             "the configuration cannot be reached; leave [lasers] and [stages] out"
@@ -68,7 +70,7 @@ def open_actuators(
     for name, laser in settings.lasers.items():
         lasers[name] = plugins.find("rtsmlm.laser", laser.driver)(core, name, laser)
     stages: dict[str, Actuator] = {
-        name: MicroManagerStage(core, name, stage) for name, stage in settings.stages.items()
+        name: open_stage(core, name, stage) for name, stage in settings.stages.items()
     }
     return lasers, stages
 

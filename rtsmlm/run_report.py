@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,37 @@ class RunStatus:
     """What the validity meter says, in two or three words; nothing where it is off."""
     loop: LoopStatus | None = None
     """Laser and density; None where no laser is steered."""
+
+
+def status_message(status: RunStatus, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a status as plain JSON data for the stream; NaN becomes None.
+
+    Parameters
+    ----------
+    status
+        The run at this moment.
+    more
+        Further entries: latency per stage, validity, disk, warnings.
+    """
+    loop = status.loop
+    data = asdict(status) | {"loop": None, **more}
+    if loop is not None:
+        estimate = None if loop.estimate is None else loop.estimate.as_dict()
+        powers = dict(loop.powers)
+        plain = {f.name: getattr(loop, f.name) for f in fields(loop)}
+        data["loop"] = plain | {"estimate": estimate, "powers": powers}
+    plain_data: dict[str, Any] = _without_nan(data)
+    return plain_data
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return value
 
 
 @dataclass(slots=True)

@@ -16,12 +16,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import IO, Any
+
+from pymmcore_plus import CMMCorePlus
 
 from rtsmlm import plugins
 from rtsmlm.config import MicroManagerSettings, packaged
@@ -186,8 +188,9 @@ def lasers_alone(text: str, labels: Iterable[str]) -> str:
     return "\n".join(kept) + "\n"
 
 
-def turn_dark(job: SentinelJob) -> dict[str, list[str]]:
-    """Load the lasers alone and bring them to rest; return what failed, by laser.
+@contextmanager
+def core_of_lasers(job: SentinelJob) -> Iterator[CMMCorePlus]:
+    """Load the lasers, and nothing else of the configuration, and release them in the end.
 
     Raises
     ------
@@ -207,13 +210,25 @@ def turn_dark(job: SentinelJob) -> dict[str, list[str]]:
         path.write_text(lasers_alone(text, labels), encoding="utf-8")
         core = load_core(job.micromanager.model_copy(update={"config": str(path)}))
     try:
-        failed: dict[str, list[str]] = {}
+        yield core
+    finally:
+        release_core(core)
+
+
+def turn_dark(job: SentinelJob) -> dict[str, list[str]]:
+    """Load the lasers alone and bring them to rest; return what failed, by laser.
+
+    Raises
+    ------
+    RtsmlmError
+        If they cannot be loaded.
+    """
+    failed: dict[str, list[str]] = {}
+    with core_of_lasers(job) as core:
         for name, settings in job.lasers.items():
             open_laser = plugins.find("rtsmlm.laser", settings.driver)
             failed[name] = open_laser(core, name, settings).rest()
-        return failed
-    finally:
-        release_core(core)
+    return failed
 
 
 def _stand_in(job: SentinelJob) -> bool:

@@ -1,7 +1,7 @@
 """Session: one run from open to close; the only place that knows all parts.
 
-Order of leaving, whatever the reason: the lasers go dark, the camera stops, the ring drains into the localizer, the
-recorder writes what it holds, the files close, skipped frames are caught up.
+Order of leaving, whatever the reason: the lasers go dark, the camera stops, the ring drains into
+the localizer, the recorder writes what it holds, the files close, skipped frames are caught up.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ from rtsmlm.prepare import (
 )
 from rtsmlm.protocols import Actuator, Camera, Localizer
 from rtsmlm.ring import FrameRing, frames_that_fit
-from rtsmlm.run_report import RunReport, RunStatus
+from rtsmlm.run_report import RunReport, RunStatus, status_message
 from rtsmlm.stats import RateMeter, now_ns
 from rtsmlm.steering import Steering
 from rtsmlm.supervisor import AnalysisSupervisor
+from rtsmlm.workers import Worker
 
 _CAMERA_STOP_S = 30.0
 _DRAIN_S = 120.0
+_TELL_S = 0.25
+_TELLER_END_S = 15.0
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +112,7 @@ class Session:
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
         self._lock = threading.Lock()
         self._closed = False
+        self._teller = Worker("tell", self._tell)
         self._summary = TableSummary()
 
     # -- starting ------------------------------------------------------------------------
@@ -183,6 +187,7 @@ class Session:
             power=None if self._steering is None else self._steering.power,
         )
         self._acquisition.analysis_is_gone = self._supervisor.gave_up
+        self._teller.start()
         self._on_step("running")
         self._acquisition.worker.start()
         if settings.acquisition.seconds is not None:
@@ -257,6 +262,36 @@ class Session:
         )
 
     @property
+    def analysis_pid(self) -> int | None:
+        """Number of the analysis process; None while there is none, or where it is a thread."""
+        return self._supervisor.pid if self._supervisor else None
+
+    def message(self) -> dict[str, Any]:
+        """Return the state of the run as plain data, as the stream tells it."""
+        news = self._supervisor.news if self._supervisor else None
+        free = free_mb(self.folder.path)
+        shape = self._camera.shape
+        status = self.status()
+        return status_message(
+            status,
+            {
+                "latency_ms": news.latency_ms if news else {},
+                "validity": news.validity if news else {},
+                "restarts": news.restarts if news else 0,
+                "recording": self._recorder is not None,
+                "disk_free_mb": free,
+                "disk_mb_per_s": status.frames_per_s * shape[0] * shape[1] * 2 / 2**20,
+                "exposure_ms": self._camera.exposure_ms,
+                "warnings": self.news(),
+            },
+        )
+
+    def _tell(self, stop: threading.Event) -> None:
+        while not stop.wait(_TELL_S):
+            if self._supervisor is not None:
+                self._supervisor.tell(self.message())
+
+    @property
     def stream_address(self) -> str | None:
         """Where results are published; None while nobody publishes."""
         return self._supervisor.news.stream_address if self._supervisor else None
@@ -325,6 +360,7 @@ class Session:
     def _take_down(self) -> None:
         self._closed = True
         self._go_dark("the run ends")
+        self._teller.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join(5.0)
@@ -339,6 +375,7 @@ class Session:
             self._guarded(self._steering.close)
         if self._ring is not None:
             self._ring.close()
+        self._guarded(lambda: self._teller.join(_TELLER_END_S))
 
     def _drain(self) -> None:
         supervisor = self._supervisor

@@ -6,12 +6,13 @@ The recording never waits for any of this. The analysis runs as ``python -m rtsm
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
@@ -88,6 +89,12 @@ class AnalysisSupervisor:
         self.news = AnalysisNews()
         self._worker = Worker("supervise", self._supervise, on_death=self._die)
 
+    @property
+    def pid(self) -> int | None:
+        """Number of the analysis process; None while there is none, or where it is a thread."""
+        child = self._child
+        return child.pid if isinstance(child, _ChildProcess) else None
+
     def start(self) -> None:
         """Start the analysis; returns at once."""
         self._launch(self._job)
@@ -111,6 +118,12 @@ class AnalysisSupervisor:
                     f"{self._job.settings.analysis.start_timeout_s:g} s "
                     "(analysis.start_timeout_s); see analysis.log in the run folder"
                 )
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Hand a status to the analysis, for the stream; may block while that is frozen."""
+        child = self._child
+        if child is not None and self._ready.is_set():
+            child.tell(status)
 
     def finish(self, timeout_s: float) -> None:
         """Wait until the ring is drained and the analysis has closed its files.
@@ -276,6 +289,19 @@ class _ChildProcess:
             else:
                 self._hear(event)
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Write a line; where nobody reads it any more it is lost."""
+        stdin = self._process.stdin
+        if stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stdin.write(json.dumps(dict(status)) + "\n")
+                stdin.flush()
+
     def exit_code(self) -> int | None:
         """Return the exit code, None while it runs."""
         return self._process.poll()
@@ -300,7 +326,8 @@ class _ChildThread:
         self, job: AnalysisJob, ring: FrameRing, hear: Callable[[dict[str, Any]], None]
     ) -> None:
         self._hear = hear
-        self._worker = Worker("analyse", lambda stop: Analysis(job, ring, hear).run(stop))
+        self._analysis = Analysis(job, ring, hear)
+        self._worker = Worker("analyse", self._analysis.run)
         self._worker.start()
 
     def exit_code(self) -> int | None:
@@ -308,6 +335,10 @@ class _ChildThread:
         if self._worker.alive:
             return None
         return 0 if self._worker.error is None else 1
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Hand a status over."""
+        self._analysis.hear(status)
 
     def kill(self) -> None:
         """Ask it to end; a thread cannot be killed."""

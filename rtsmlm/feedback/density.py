@@ -326,14 +326,17 @@ class DensityMeter:
         whole = n * self._area_um2
         found = float(sums[COUNT]) / whole
         table = NETWORK if sums[DOUBTFUL] else FIT
-        mean, slope = self._true(found, table)
+        # This brings the running mean of the tiles up to date.
+        local = self._crowded_part(n)
+        local, _ = self._true(local, table, np.array([local]))
+        tiles = self._usual * float(self._tiles[0].sum()) / max(float(self._usual.sum()), 1e-9)
+        mean, slope = self._true(found, table, tiles / (n * self._tile_um2))
         # Where nothing was seen there may well have been one.
         std = math.sqrt(max(float(sums[SQUARES]), 1.0)) / whole * slope
         new = math.nan
         if sums[NEW_FRAMES]:
             new = float(sums[NEW] / sums[NEW_FRAMES]) / self._area_um2
             new *= mean / found if found else 1.0
-        local = self._true(self._crowded_part(n), table)[0]
         unexplained, crowded = self._monitor.judge()
         estimate = DensityEstimate(
             first_frame=self._first_frame,
@@ -353,11 +356,16 @@ class DensityMeter:
         self._sums.fill(0.0)
         return estimate
 
-    def _true(self, found_per_um2: float, table: F64) -> tuple[float, float]:
-        """Return the density that looks like this, and its slope by what was found."""
-        some = np.array([1.0, 0.98, 1.02]) * (found_per_um2 + 1e-6)
-        here, below, above = some * np.interp(some * self._sigma_um**2, *table)
-        return float(here), float((above - below) / (some[2] - some[1]))
+    def _true(self, found_per_um2: float, table: F64, tiles_per_um2: F64) -> tuple[float, float]:
+        """Return the density that looks like this, and its slope by what was found.
+
+        `tiles_per_um2` tells where it was found: where it is dense, more of it was missed.
+        """
+        part = (tiles_per_um2 + 1e-9) / (tiles_per_um2 + 1e-9).sum()
+        change = np.array([1.0, 0.98, 1.02])
+        in_psf = change[:, None] * tiles_per_um2 * self._sigma_um**2
+        here, below, above = change * (np.interp(in_psf, table[0], table[1]) @ part)
+        return found_per_um2 * float(here), float((above - below) / 0.04)
 
     def _crowded_part(self, n_frames: int) -> float:
         """Return the percentile of occupied tiles, without what the noise of counting adds."""

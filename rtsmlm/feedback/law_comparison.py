@@ -11,9 +11,10 @@ from rtsmlm.feedback.law_scenarios import LAWS, SCENARIOS, Figures, Maker
 ABOUT = """Simulated AF647 under 1 kW/cm² at 640 nm, 50-ms frames, 30 detected emitters per frame on
 300 um2. Median and, in brackets, the worst of {seeds} seeds. Times are until the 2-s mean of
 emitters that shine is within 20 % of the target for good, unless it says otherwise; a dash is
-never. Peers are written anew
-with their published defaults; htSMLM gets emitters that vanish between two frames, AutoLase the
-longest on-time of a pixel, ALICA spots per 100 um2 after its self-tuning from the dark.
+never. Peers are written anew with their published defaults. htSMLM gets emitters that vanish
+between two frames; AutoLase the longest on-time of a pixel, to be kept where it is at the target
+(DNA-PAINT: where it is without any light at 405 nm, so that it has no reason to move); ALICA spots
+per 100 um2, after its self-tuning from the dark.
 """
 
 ROWS: dict[str, tuple[str, str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +67,8 @@ class Field:
         x_nm, y_nm = localizations.x_nm - self.corner_nm, localizations.y_nm - self.corner_nm
         # Written so that NaN counts as outside.
         inside = (x_nm >= 0) & (x_nm < width_nm) & (y_nm >= 0) & (y_nm < height_nm)
-        rows = slice(None) if inside.all() else np.flatnonzero(inside)
-        columns = (
+        rows: Any = slice(None) if inside.all() else np.flatnonzero(inside)
+        columns: tuple[NDArray[Any], ...] = (
             localizations.x_nm,
             localizations.y_nm,
             localizations.std_x_nm,
@@ -78,7 +79,7 @@ class Field:
             localizations.frame,
             localizations.channel,
         )
-        n = len(inside) if isinstance(rows, slice) else len(rows)
+        n = np.count_nonzero(inside)
         table = np.empty((COLUMNS, n), np.float32)
         for place, column in enumerate(columns):
             table[place] = column[rows]

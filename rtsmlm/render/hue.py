@@ -110,7 +110,7 @@ def paint_hue(
             if len(planes) == 2:
                 at = (planes[1, row, column] / density - limits[0]) * per_value
                 # Written so that NaN, a value not known, gets the first hue.
-                k = int(min(at, len(hues) - 1.0)) if at > 0 else 0
+                k = int(min(at + 0.5, len(hues) - 1.0)) if at > 0 else 0
                 for c in range(3):
                     out[row, column, c] = np.uint8(full * hues[k, c] + np.float32(0.5))
                 continue

@@ -33,6 +33,9 @@ COLOR_COLUMNS: dict[Color, int] = {
     "none": -1, "z_nm": Z, "frame": FRAME, "photons": PHOTONS, "channel": CHANNEL,
 }  # fmt: skip
 
+Part: TypeAlias = tuple[F32, NDArray[np.int64], NDArray[np.int64]]
+"""Tables, first row of each cell in each, and the cells to draw; see `splat.draw`."""
+
 ONE_TILE_BITS = 30
 """For an image that is not tiled: a step of the tile grid larger than any image."""
 
@@ -88,12 +91,22 @@ class Painter:
     def __init__(self, store: LocalizationStore, style: Style) -> None:
         self.store = store
         self.style = style
-        self._how = (
-            *style.filter.bounds(),
-            COLOR_COLUMNS[style.color],
-            CHANNEL_COLORS,
-            MODES.index(style.mode),
-        )
+        self._bounded, self._bounds = style.filter.bounds()
+
+    def _draw(
+        self,
+        tiles: F32,
+        slots: NDArray[np.int64],
+        window: NDArray[np.int64],
+        grid: NDArray[np.float64],
+        limits_px: NDArray[np.int64],
+        part: Part,
+    ) -> None:
+        draw(
+            tiles, slots, window, grid, limits_px, part[0], part[1], part[2], self._bounded,
+            self._bounds, COLOR_COLUMNS[self.style.color], CHANNEL_COLORS,
+            MODES.index(self.style.mode),
+        )  # fmt: skip
 
     @property
     def sums(self) -> bool:
@@ -114,8 +127,8 @@ class Painter:
             slab = self.store.slabs[tile.n_chunks // SLAB]
             part = slice(tile.n_chunks % SLAB, slab.n)
             if cells is not None:
-                how = slab.tables[part], slab.starts[part], cells, *self._how
-                draw(tiles, slots, window, level.grid, level.limits_px, *how)
+                rows = slab.tables[part], slab.starts[part], cells
+                self._draw(tiles, slots, window, level.grid, level.limits_px, rows)
             tile.n_chunks += part.stop - part.start
             if time.perf_counter() > deadline_s:
                 return
@@ -142,7 +155,7 @@ class Painter:
         first: int,
     ) -> None:
         newest = self.store.open[None], np.array([[first, self.store.n_open]]), ALL_CELLS
-        draw(tiles, slots, window, level.grid, level.limits_px, *newest, *self._how)
+        self._draw(tiles, slots, window, level.grid, level.limits_px, newest)
 
     def paint_screen(
         self, corner_nm: tuple[float, float], nm_per_px: float, shape: tuple[int, int], crew: Crew
@@ -185,7 +198,7 @@ class Painter:
             ]
             newest = self.store.open[None], np.array([[0, self.store.n_open]]), ALL_CELLS
             for part in (*parts, newest):
-                draw(bands[band : band + 1], _NO_SLOTS, window, grid, limits, *part, *self._how)
+                self._draw(bands[band : band + 1], _NO_SLOTS, window, grid, limits, part)
 
         crew.work(range(n_bands), paint)
         planes = bands.transpose(1, 0, 2, 3).reshape(self.style.n_planes, -1, width)

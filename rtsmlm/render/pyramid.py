@@ -88,7 +88,7 @@ class Pyramid:
     def nbytes(self) -> int:
         """Bytes of memory for localizations and tiles."""
         pool = self._tiles.pool
-        return self._store.nbytes + len(pool) * pool.tiles[0].nbytes
+        return self._store.nbytes + len(pool) * int(pool.tiles[0].nbytes)
 
     @property
     def coarsest_nm(self) -> float:

@@ -103,4 +103,5 @@ class Renderer:
     def image(self) -> F32:
         """Return a copy of the image: localizations per image pixel, (height, width)."""
         with self._lock:
-            return self._image[0, 0].copy()
+            image: F32 = self._image[0, 0].copy()
+            return image

@@ -53,13 +53,14 @@ _PER_SIGMA = _STEPS / (2.0 * GAUSS_REACH)
 
 
 @njit(inline="always")
-def _share_left(place: float) -> float:
+def _share_left(place: float | np.float32) -> np.float32:
     """Return the share of a cut Gaussian left of a place in the table."""
     at = min(max(np.float32(place), np.float32(0.0)), np.float32(_STEPS))
     # Unsigned: numba would look for negative indices at each access.
     k = np.uint32(at)
     low = _SHARE_LEFT[k]
-    return low + (at - np.float32(k)) * (_SHARE_LEFT[k + np.uint32(1)] - low)
+    share: np.float32 = low + (at - np.float32(k)) * (_SHARE_LEFT[k + np.uint32(1)] - low)
+    return share
 
 
 @njit(inline="always")
@@ -67,14 +68,18 @@ def _gauss_weights(centre: float, std: float, ends: Ends, field: Ends, weights: 
     """Fill `weights` with the shares of the pixels from `ends[0]` to `ends[1]`."""
     step = np.float32(_PER_SIGMA / std)
     place = np.float32((ends[0] - centre + GAUSS_REACH * std) * step)
-    before = _share_left(place) if ends[0] > field[0] else np.float32(0.0)
+    # Where nothing is cut, the first edge has nothing to its left and the last one everything.
+    before, after = np.float32(0.0), np.float32(1.0)
+    if place > 0.0 and ends[0] > field[0]:
+        before = _share_left(place)
     last = ends[1] - ends[0]
-    for k in range(last):
+    for k in range(np.uint64(last)):
         place += step
-        after = _share_left(place)
-        weights[k] = after - before
-        before = after
-    after = _share_left(place + step) if ends[1] < field[1] else np.float32(1.0)
+        share = _share_left(place)
+        weights[k] = share - before
+        before = share
+    if place + step < _STEPS and ends[1] < field[1]:
+        after = _share_left(place + step)
     weights[last] = after - before
 
 

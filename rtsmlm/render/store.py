@@ -66,7 +66,7 @@ class LocalizationStore:
     def nbytes(self) -> int:
         """Bytes of memory in use."""
         chunk = self.open.nbytes + 8 * (self._shape[0] * self._shape[1] + 1)
-        return self.n_chunks * chunk + self.open.nbytes
+        return int(self.n_chunks * chunk + self.open.nbytes)
 
     def put(self, table: F32, start: int) -> int:
         """Take rows from `start` on, as many as the open chunk has room for; return how many."""

@@ -33,14 +33,15 @@ class View:
     @property
     def density(self) -> F32:
         """Localizations per pixel, (height, width)."""
-        return self.planes[0]
+        density: F32 = self.planes[0]
+        return density
 
     @property
     def value(self) -> F32 | None:
         """Mean value of the localizations in each pixel, NaN where none is; None without one."""
         if len(self.planes) != 2:
             return None
-        mean = np.full_like(self.planes[0], np.nan)
+        mean: F32 = np.full_like(self.planes[0], np.nan)
         np.divide(self.planes[1], self.planes[0], out=mean, where=self.planes[0] > 0)
         return mean
 

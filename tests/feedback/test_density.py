@@ -209,7 +209,8 @@ def test_fiducials_are_not_new_not_scatter_and_no_crowded_part() -> None:
     found = estimates(both.sorted_by_frame(), batch, tick_s=1.0)[6:]
 
     assert np.all(column(found, "mean_per_um2") > column(without, "mean_per_um2") + 0.08)
-    for name, limit in (("new_per_um2", 0.08), ("std_per_um2", 0.1), ("local_per_um2", 0.1)):
+    # What is seen more than doubles, of which a little more is taken to be missed.
+    for name, limit in (("new_per_um2", 0.1), ("std_per_um2", 0.25), ("local_per_um2", 0.1)):
         assert column(found, name).mean() == pytest.approx(column(without, name).mean(), rel=limit)
 
 
@@ -234,20 +235,25 @@ def test_the_crowded_part_of_an_uneven_field_is_that_of_its_dense_part() -> None
 
     true = 0.4 * np.interp(0.4 * 0.0169, *FIT)
     assert column(found, "local_per_um2").mean() == pytest.approx(true, rel=0.15)
-    assert column(found, "mean_per_um2").mean() < 0.5 * true
+    recall = [true / 0.4, np.interp(0.05 * 0.0169, *FIT)]
+    share = (8000.0 / 25_600.0, 1.0)
+    even = 0.35 * share[0] + 0.05
+    expected = 0.05 * (1 - share[0]) * recall[1] + 0.4 * share[0] * recall[0]
+    assert expected > 1.04 * even * np.interp(even * 0.0169, *FIT), "or it would be no test"
+    assert column(found, "mean_per_um2").mean() == pytest.approx(expected, rel=0.03)
 
 
 def test_probabilities_are_what_is_summed_and_one_stands_for_none() -> None:
     frame = np.repeat(np.arange(100), 8)
-    spread = {"frame": frame, "x_nm": np.tile(500.0 * np.arange(1, 9), 100)}
-    rows = Localizations.from_columns(spread | {"y_nm": np.full(800, 3000.0)})
+    spread = {"frame": frame, "x_nm": np.tile(1400.0 * np.arange(1, 9), 100)}
+    rows = Localizations.from_columns(spread | {"y_nm": np.tile([1500.0, 5000.0], 400)})
     half = replace(rows, probability=np.full(800, 0.5, np.float32))
     none = replace(rows, probability=np.full(800, np.nan, np.float32))
-    batch = dark(np.arange(100), (64, 64))
+    batch = dark(np.arange(100), (128, 128))
 
     sure, likely, unknown = (estimates(r, batch, tick_s=0.5)[0] for r in (rows, half, none))
 
-    assert likely.mean_per_um2 == pytest.approx(0.5 * sure.mean_per_um2, rel=0.08)
+    assert likely.mean_per_um2 == pytest.approx(0.5 * sure.mean_per_um2, rel=0.1)
     assert unknown.as_dict() == sure.as_dict()
 
 

@@ -293,6 +293,19 @@ def test_a_test_pulse_that_brings_a_crowd_is_cut_short() -> None:
     assert decision.power < 5.0
 
 
+@pytest.mark.parametrize("tune", ["step", "relay"])
+def test_an_experiment_that_meets_a_crowd_is_broken_off_downwards(tune: str) -> None:
+    steering = law(tune=tune)
+    during = feed(steering, TARGET * 1.02, 8)
+    assert during[-1].state == "tune"
+    assert during[-1].power < 1.0
+
+    decision = steering.decide(estimate(TARGET * 1.02, crowded=True), 8.0)
+
+    assert decision.state == "steer"
+    assert decision.power < during[-1].power
+
+
 def test_a_power_that_somebody_else_sets_is_taken_over() -> None:
     steering = law(start_power=1.0)
     steering.follow(3.0)

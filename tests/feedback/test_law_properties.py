@@ -15,7 +15,10 @@ from rtsmlm.laser_settings import FeedbackSettings, StopSettings
 LEAST, HIGHEST = 0.02, 5.0
 
 numbers = st.one_of(
-    st.floats(0.0, 1.0), st.floats(), st.sampled_from([0.0, math.nan, math.inf, -1.0, 1e308])
+    st.floats(0.0, 1.0),
+    st.floats(0.095, 0.105),
+    st.floats(),
+    st.sampled_from([0.0, math.nan, math.inf, -1.0, 1e308]),
 )
 
 

@@ -73,17 +73,17 @@ def test_a_localization_is_drawn_where_it_is(
 ) -> None:
     pyramid = open_pyramid(style=Style(mode=mode))
     pyramid.add(one(3333.3, 1234.5))
-    x0_nm, y0_nm = 3333.3 - 41.7 * nm, 1234.5 - 57.1 * nm
+    x0_nm, y0_nm = 3333.3 - 71.7 * nm, 1234.5 - 67.1 * nm
 
-    image = pyramid.view(x0_nm, y0_nm, nm, (120, 130)).density
+    image = pyramid.view(x0_nm, y0_nm, nm, (140, 150)).density
 
     assert image.sum() == pytest.approx(1, rel=1e-5)
     y_px, x_px = (np.indices(image.shape) * image).sum(axis=(1, 2)) + 0.5
     if mode != "histogram":
         # Between levels, pixels are cut: what is cut is not spread evenly in truth.
         within_px *= 0.2
-    assert x_px == pytest.approx(41.7, abs=within_px)
-    assert y_px == pytest.approx(57.1, abs=within_px)
+    assert x_px == pytest.approx(71.7, abs=within_px)
+    assert y_px == pytest.approx(67.1, abs=within_px)
 
 
 def test_tiles_and_the_image_of_a_run_agree(open_pyramid: Open, table: Make) -> None:

@@ -1,0 +1,1 @@
+"""Hardware in the loop: a rig is rehearsed, and every fault that can be provoked is provoked."""

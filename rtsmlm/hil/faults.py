@@ -1,0 +1,198 @@
+"""Faults that can be switched on: a camera and a laser that are real until told to fail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from threading import Event, Lock
+
+from rtsmlm.calibration import StatedCalibration
+from rtsmlm.errors import DeviceError
+from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.frames import CameraFrame
+from rtsmlm.protocols import Actuator, Camera
+from rtsmlm.stats import now_ns
+
+
+class FaultClock:
+    """When the fault struck; what strikes later does not count."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.struck = Event()
+        self.t_ns = 0
+
+    def strike(self) -> None:
+        """Note the time, once."""
+        with self._lock:
+            if not self.struck.is_set():
+                self.t_ns = now_ns()
+                self.struck.set()
+
+
+class FreezableCamera:
+    """A camera that yields no more frames from `freeze` on, and does not say so.
+
+    The camera behind it runs on, so that its buffer does not fill up.
+
+    Parameters
+    ----------
+    camera
+        The real one.
+    clock
+        Told when it freezes.
+    """
+
+    def __init__(self, camera: Camera, clock: FaultClock) -> None:
+        self._camera = camera
+        self._clock = clock
+        self._frozen = Event()
+
+    def freeze(self) -> None:
+        """Yield nothing from now on."""
+        self._frozen.set()
+        self._clock.strike()
+
+    @property
+    def name(self) -> str:
+        """Name of the camera behind it."""
+        return self._camera.name
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of its frames in pixels."""
+        return self._camera.shape
+
+    @property
+    def exposure_ms(self) -> float:
+        """Exposure time per frame."""
+        return self._camera.exposure_ms
+
+    @property
+    def stated(self) -> StatedCalibration:
+        """What the camera states of its calibration."""
+        return self._camera.stated
+
+    def describe(self) -> Mapping[str, str]:
+        """Return what the camera says of itself."""
+        return self._camera.describe()
+
+    def stream(self, stop: Event, n_frames: int | None = None) -> Iterator[CameraFrame]:
+        """Yield the frames of the camera until it is frozen; see `protocols.Camera`."""
+        for frame in self._camera.stream(stop, n_frames):
+            if not self._frozen.is_set():
+                yield frame
+
+    def close(self) -> None:
+        """Do nothing: the camera belongs to the rig."""
+
+
+class FaultyLaser:
+    """A laser that obeys until told to fail. What is on the bench is asked of `real`.
+
+    Parameters
+    ----------
+    laser
+        The real one.
+    clock
+        Told when it fails.
+    """
+
+    def __init__(self, laser: Actuator, clock: FaultClock) -> None:
+        self.real = laser
+        self._clock = clock
+        self.complaint: str | None = None
+        """What `fault` reports where the device has nothing to complain of."""
+        self.lies = False
+        """The measured power is twice the set one."""
+        self.refuse_next_put = False
+        self.rest_fails_s = 0.0
+        """From the refused command on, bringing it to rest fails for so long."""
+
+    @property
+    def name(self) -> str:
+        """Name of the laser."""
+        return self.real.name
+
+    @property
+    def unit(self) -> str:
+        """Unit of its values."""
+        return self.real.unit
+
+    def limits(self) -> tuple[float, float]:
+        """Return the limits of the device."""
+        return self.real.limits()
+
+    def put(self, value: float) -> None:
+        """Set the power, or fail like a serial line that does not answer.
+
+        Raises
+        ------
+        DeviceError
+            If it is to fail, or the device refuses.
+        """
+        if self.refuse_next_put:
+            self.refuse_next_put = False
+            self._clock.strike()
+            raise DeviceError("serial error: no answer (drill)")
+        self.real.put(value)
+
+    def rest(self) -> list[str]:
+        """Bring the laser to rest, unless that fails as well."""
+        since_s = (now_ns() - self._clock.t_ns) / 1e9
+        if self._clock.struck.is_set() and since_s < self.rest_fails_s:
+            return ["serial error: no answer (drill)"]
+        return self.real.rest()
+
+    def value(self) -> float:
+        """Return the power that is set on the device."""
+        return self.real.value()
+
+    def measured(self) -> float | None:
+        """Return the measured power, or a lie."""
+        if self.lies:
+            return 2 * self.real.value()
+        return self.real.measured()
+
+    def fault(self) -> str | None:
+        """Return what the device complains of, or what the drill has it complain of."""
+        return self.complaint or self.real.fault()
+
+
+class Spoiler:
+    """What lies between estimate and law: nothing, until the drill puts something there.
+
+    Parameters
+    ----------
+    clock
+        Told when an estimate is spoilt.
+    """
+
+    def __init__(self, clock: FaultClock) -> None:
+        self._clock = clock
+        self.spoil: Callable[[DensityEstimate], DensityEstimate] | None = None
+
+    def __call__(self, estimate: DensityEstimate) -> DensityEstimate:
+        """Return the estimate, spoilt where that is wanted."""
+        if self.spoil is None:
+            return estimate
+        self._clock.strike()
+        return self.spoil(estimate)
+
+
+def not_a_number(estimate: DensityEstimate) -> DensityEstimate:
+    """Return an estimate that says nothing."""
+    nan = math.nan
+    return replace(estimate, mean_per_um2=nan, std_per_um2=nan, local_per_um2=nan, new_per_um2=nan)
+
+
+def raising(estimate: DensityEstimate) -> DensityEstimate:
+    """Fail as a fault of the controller would.
+
+    Raises
+    ------
+    ZeroDivisionError
+        Always.
+    """
+    raise ZeroDivisionError("a fault in the controller (drill)")

@@ -1,0 +1,300 @@
+"""HilRig: one open microscope on which all drills run, and the settings that they run with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from rtsmlm.config import RunSettings
+from rtsmlm.drivers.microscope import SimMicroscope
+from rtsmlm.drivers.sim_hub import microscope_of_core
+from rtsmlm.engines.runtimes import AUTO
+from rtsmlm.errors import ConfigError, DeviceError, RtsmlmError
+from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.hil.result import NotForThisRig
+from rtsmlm.prepare import ASSUMED_SIGMA_PX, open_actuators, open_camera
+from rtsmlm.protocols import Actuator, Camera
+from rtsmlm.session import Session
+
+TICK_S = 0.5
+HEARTBEAT_S = 4.0
+_NO_TARGET_PER_UM2 = 50.0
+"""So high that the law wants all the light that a drill allows, whatever it sees."""
+_NO_LOCAL_LIMIT_PER_UM2 = 1e6
+_OF_CAP = 1e-3
+_IMAGE_PIXEL_NM = 100.0
+
+
+class HilRig:
+    """A rig: camera and lasers, opened once and used by one run after the other.
+
+    Parameters
+    ----------
+    settings
+        Those of the rig.
+    folder
+        Where the runs of the drills are written.
+    arm
+        Let light through; `feedback.arm` must be set as well.
+    stop
+        Breaks off whatever is waited for.
+    """
+
+    def __init__(
+        self, settings: RunSettings, folder: Path, *, arm: bool, stop: Event | None = None
+    ) -> None:
+        if arm and not settings.feedback.arm:
+            raise ConfigError(
+                "--arm alone lets no light through: set feedback.arm = true in the configuration "
+                "as well, or leave --arm out"
+            )
+        self.folder = folder
+        self.arm = arm
+        self.settings = settings
+        self.limits = settings.hil
+        self._stop = stop or Event()
+        self._camera: Camera | None = None
+        self._lasers: dict[str, Actuator] = {}
+        self._stages: dict[str, Actuator] = {}
+        self._libraries: dict[str, str] = {}
+        self._light_files: dict[str, Path] = {}
+        self.last_run: RunFolder | None = None
+        self.kept: dict[str, Any] = {}
+        """What one drill has found and another one shows as well, by a name of its own."""
+
+    # -- devices -----------------------------------------------------------------------------
+
+    @property
+    def camera(self) -> Camera:
+        """The camera, opened on first use."""
+        if self._camera is None:
+            self._camera = open_camera(self.settings)
+            self._lasers, self._stages = open_actuators(self.settings, self._camera)
+            self._note_devices()
+        return self._camera
+
+    @property
+    def lasers(self) -> Mapping[str, Actuator]:
+        """The lasers by their names in the settings."""
+        return self._lasers if self.camera else {}
+
+    @property
+    def microscope(self) -> SimMicroscope:
+        """The simulated microscope behind the devices.
+
+        Raises
+        ------
+        DeviceError
+            If the rig is a real one.
+        """
+        return microscope_of_core(getattr(self.camera, "core", None))
+
+    @property
+    def core(self) -> Any:
+        """The Micro-Manager core of camera and lasers, None where there is none."""
+        return getattr(self.camera, "core", None)
+
+    def library_of(self, laser: str) -> str:
+        """Return the adapter, or the Python module, of a laser."""
+        return self._libraries.get(laser, "") if self.camera else ""
+
+    def known_library(self, laser: str) -> str:
+        """Return the same without opening the rig, while another process has it."""
+        return self._libraries.get(laser, "")
+
+    def light_file(self, laser: str) -> Path | None:
+        """Return the file in which the light of a `FileLaser` can be seen; None for others."""
+        return self._light_files.get(laser)
+
+    def close(self) -> None:
+        """Turn dark what may be lit, and release camera and lasers; twice is fine."""
+        camera, self._camera = self._camera, None
+        if camera is None:
+            return
+        if self.arm:
+            for laser in self._lasers.values():
+                laser.rest()
+        self._lasers, self._stages = {}, {}
+        camera.close()
+
+    def _note_devices(self) -> None:
+        core = getattr(self._camera, "core", None)
+        if core is None:
+            return
+        for name, laser in self.settings.lasers.items():
+            self._libraries[name] = str(core.getDeviceLibrary(laser.device))
+            if self._libraries[name] == "rtsmlm.drivers.file_laser":
+                self._light_files[name] = Path(str(core.getProperty(laser.device, "StateFile")))
+
+    # -- settings of drills -------------------------------------------------------------------
+
+    @property
+    def steered(self) -> str:
+        """Name of the laser that the loop steers.
+
+        Raises
+        ------
+        NotForThisRig
+            If there is none.
+        """
+        name = self.settings.feedback.laser
+        if name is None:
+            raise NotForThisRig("no laser is steered (feedback.laser)")
+        return name
+
+    def drill_power(self, name: str) -> float:
+        """Return the power of a laser in drills: little, and never above its cap.
+
+        Raises
+        ------
+        ConfigError
+            If it has no cap, or `hil.drill_power` lies below what the laser can do.
+        """
+        laser = self.settings.lasers[name]
+        low, high = self.lasers[name].limits()
+        if laser.max_power is None:
+            raise ConfigError(
+                f"{name} has no cap and is not armed; set lasers.{name}.max_power, at most {high:g}"
+            )
+        cap = min(laser.max_power, high)
+        least = max(low, _OF_CAP * cap if laser.min_power is None else laser.min_power)
+        wanted = self.limits.drill_power if name == self.settings.feedback.laser else None
+        power = min(2 * least if wanted is None else wanted, cap)
+        if power <= least:
+            raise ConfigError(
+                f"the drills would run {name} at {power:g} {self.lasers[name].unit}, but it gives "
+                f"{least:g} at least; raise hil.drill_power, or its cap"
+            )
+        return power
+
+    def run_settings(self, **sections: Mapping[str, Any]) -> RunSettings:
+        """Return the settings of the rig without an end of its own, and with some changes.
+
+        Parameters
+        ----------
+        sections
+            Keys to change, by section.
+        """
+        settings = self.settings
+        shape_nm = settings.camera.pixel_nm or self.camera.stated.pixel_nm or 100.0
+        changes: dict[str, dict[str, Any]] = {
+            "acquisition": {"frames": None, "seconds": None},
+            "stream": {"address": "tcp://127.0.0.1:*"},
+            "results": {"export": (), "image_pixel_nm": _IMAGE_PIXEL_NM},
+        }
+        if settings.localizer.name == AUTO:
+            changes["localizer"] = {"name": "gaussian-mle"}
+        if settings.psf.known_sigma_nm is None:
+            changes["psf"] = {"sigma_nm": ASSUMED_SIGMA_PX * shape_nm}
+        for section, keys in sections.items():
+            changes.setdefault(section, {}).update(keys)
+        return settings.model_copy(
+            update={
+                section: getattr(settings, section).model_copy(update=keys)
+                for section, keys in changes.items()
+            }
+        )
+
+    def drill_settings(self) -> RunSettings:
+        """Return the settings of a dark-on-fault drill: little light, steady, and quick ticks."""
+        stop = self.settings.feedback.stop.model_copy(
+            update={
+                "localizations": None,
+                "exhausted_s": None,
+                "resolution_change": None,
+                "seconds": None,
+                "dose": None,
+            }
+        )
+        settings = self.run_settings(
+            analysis={"heartbeat_timeout_s": HEARTBEAT_S, "process": True},
+            feedback={
+                "tick_s": TICK_S,
+                "feed_forward": False,
+                "tune": "none",
+                "target_per_um2": _NO_TARGET_PER_UM2,
+                "max_local_per_um2": _NO_LOCAL_LIMIT_PER_UM2,
+                "stop": stop,
+            },
+        )
+        lasers = {}
+        for name, laser in self.settings.lasers.items():
+            power = self.drill_power(name)
+            light = {"max_power": power, "start_power": power, "schedule": ()}
+            lasers[name] = laser.model_copy(update=light)
+        return settings.model_copy(update={"lasers": lasers})
+
+    # -- runs ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def run(
+        self,
+        name: str,
+        settings: RunSettings,
+        *,
+        camera: Camera | None = None,
+        lasers: Mapping[str, Actuator] | None = None,
+        arm: bool = False,
+        spoil: Callable[[DensityEstimate], DensityEstimate] | None = None,
+    ) -> Iterator[Session]:
+        """Run a session; it is closed at the end of the block, whatever happens there.
+
+        Parameters
+        ----------
+        name
+            Name of its folder.
+        settings
+            Of the run.
+        camera, lasers
+            In place of those of the rig.
+        arm, spoil
+            As for `Session`.
+        """
+        folder = RunFolder.create_free(self.folder / "runs", name)
+        session = Session(
+            camera or self.camera,
+            settings,
+            folder=folder,
+            lasers=self.lasers if lasers is None else lasers,
+            arm=arm,
+            spoil=spoil,
+        )
+        self.last_run = folder
+        session.start(self._stop)
+        try:
+            yield session
+        finally:
+            session.stop()
+            session.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless somebody has asked to stop.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If somebody has; the runs that are open are closed in order on the way.
+        """
+        if self._stop.wait(seconds):
+            raise KeyboardInterrupt
+
+
+def power_now(laser: Actuator) -> float:
+    """Return the power of a laser as the device knows it; NaN where it does not answer."""
+    try:
+        return laser.value()
+    except RtsmlmError:
+        return math.nan
+
+
+def check_dark(lasers: Mapping[str, Actuator]) -> None:
+    """Raise `DeviceError` if a laser is not dark, as the device knows it."""
+    for name, laser in lasers.items():
+        power = power_now(laser)
+        if power != 0.0:
+            raise DeviceError(f"{name} is at {power:g} {laser.unit} where it should be dark")
