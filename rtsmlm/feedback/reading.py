@@ -11,6 +11,9 @@ from rtsmlm.laser_settings import FeedbackSettings
 _HALF_A_COUNT = 0.5
 """Stands in target and estimate alike: bounds the error at zero, and leaves no bias at none."""
 
+_NOT_ZERO = 1e-100
+"""Others divide by the standard deviation, which an absurd area would make 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -50,7 +53,7 @@ def read(
     if not all(good) or density < 0 or estimate.mean_per_um2 < 0 or exposure_um2 <= 0:
         return None
     # Counting noise alone, should the estimate not know its own.
-    least = math.sqrt((density + _HALF_A_COUNT / exposure_um2) / exposure_um2)
+    least = math.sqrt((density + _HALF_A_COUNT / exposure_um2) / exposure_um2) + _NOT_ZERO
     std = estimate.std_per_um2
     return Reading(
         density=density,

@@ -26,6 +26,7 @@ from rtsmlm.stats import now_ns
 
 _START_S = 120.0
 _END_S = 60.0
+_NOTE_S = 3.0
 _POLL_S = 0.02
 _IN_PROCESS = {
     "rtsmlm.drivers.sim_laser": "the laser is simulated and ends with its process",
@@ -41,8 +42,7 @@ def ctrl_c(rig: HilRig) -> DrillResult:
         _press_ctrl_c(process)
         dark_s = _seen_dark(rig, folder, t_ns, t_utc, limit_s + 2.0)
         code = process.wait(_END_S)
-    rows = _rows(folder, rig.steered)
-    reason = next((row["reason"] for row in rows if row["kind"] == "dark"), "")
+    reason = _reason(rig, folder, lambda row: row["kind"] == "dark")
     left_on = _still_on(rig, folder)
     faults = [
         f"dark {dark_s:.2f} s after Ctrl-C" if not dark_s <= limit_s else "",
@@ -63,8 +63,7 @@ def killed(rig: HilRig) -> DrillResult:
         process.kill()
         process.wait(_END_S)
         dark_s = _seen_dark(rig, folder, t_ns, t_utc, limit_s + 5.0, by="sentinel")
-    rows = _rows(folder, rig.steered)
-    reason = next((row["reason"] for row in rows if "sentinel" in row["reason"]), "")
+    reason = _reason(rig, folder, lambda row: "sentinel" in row["reason"])
     left_on = _still_on(rig, folder)
     faults = [
         f"dark {dark_s:.2f} s after the death" if not dark_s <= limit_s else "",
@@ -186,6 +185,18 @@ def _still_on(rig: HilRig, folder: RunFolder) -> str:
             if power != 0.0:
                 return f"{name} is still at {power:g} when it is asked afterwards"
     return ""
+
+
+def _reason(rig: HilRig, folder: RunFolder, is_it: Callable[[dict[str, str]], bool]) -> str:
+    """Return what the log says of the end; the sentinel writes after it has acted."""
+    until_ns = now_ns() + round(_NOTE_S * 1e9)
+    while True:
+        for row in _rows(folder, rig.steered):
+            if is_it(row):
+                return row["reason"]
+        if now_ns() > until_ns:
+            return ""
+        rig.pause(_POLL_S)
 
 
 def _rows(folder: RunFolder, laser: str) -> list[dict[str, str]]:

@@ -17,9 +17,8 @@ from rtsmlm.render.rgb import CHANNEL_COLORS
 from rtsmlm.render.splat import (
     CHANNEL,
     FRAME,
-    GAUSS_REACH,
     MODES,
-    MOST_STD_NM,
+    ONE_TILE_BITS,
     PHOTONS,
     Mode,
     Z,
@@ -27,6 +26,7 @@ from rtsmlm.render.splat import (
 )
 from rtsmlm.render.store import ALL_CELLS, SLAB, LocalizationStore
 from rtsmlm.render.tile_pool import TILE_BITS, TILE_PX, Tile, TileName
+from rtsmlm.render.weights import GAUSS_REACH, MOST_STD_NM
 
 Color: TypeAlias = Literal["none", "z_nm", "frame", "photons", "channel"]
 COLOR_COLUMNS: dict[Color, int] = {
@@ -35,9 +35,6 @@ COLOR_COLUMNS: dict[Color, int] = {
 
 Part: TypeAlias = tuple[F32, NDArray[np.int64], NDArray[np.int64]]
 """Tables, first row of each cell in each, and the cells to draw; see `splat.draw`."""
-
-ONE_TILE_BITS = 30
-"""For an image that is not tiled: a step of the tile grid larger than any image."""
 
 _NO_SLOTS = np.zeros((1, 1), np.int64)
 _BANDS_PER_THREAD = 3

@@ -10,14 +10,13 @@ import numpy as np
 
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.render.field import Field
-from rtsmlm.render.splat import MODES, Mode, draw
+from rtsmlm.render.splat import MODES, ONE_TILE_BITS, Mode, draw
 from rtsmlm.render.store import ALL_CELLS
 
 MOST_PIXELS = 8192**2
 """256 MB of float32; a larger image gets coarser pixels."""
 
-# One tile holds the whole image: the step of the tile grid is larger than any image.
-_ONE_TILE = np.array([30, 0, 0])
+_ONE_TILE = np.array([ONE_TILE_BITS, 0, 0])
 _SLOTS = np.zeros((1, 1), np.int64)
 _NO_COLUMNS, _NO_BOUNDS = np.empty(0, np.int64), np.empty((0, 2), np.float32)
 _NO_PALETTE = np.empty((0, 3), np.float32)

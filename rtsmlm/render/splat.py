@@ -8,15 +8,20 @@ loops once more for those that are not.
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from rtsmlm.localizations import F32
+from rtsmlm.render.weights import (
+    GAUSS_REACH,
+    MOST_STD_NM,
+    drawn_std_nm,
+    gauss_weights,
+    linear_weights,
+)
 
 Mode: TypeAlias = Literal["histogram", "gaussian", "shifted-histogram"]
 MODES: tuple[Mode, ...] = ("histogram", "gaussian", "shifted-histogram")
@@ -28,81 +33,11 @@ COLUMNS = 9
 
 Ends: TypeAlias = tuple[int, int]
 """First and last of something."""
-Point: TypeAlias = tuple[float, float]
 Size: TypeAlias = tuple[int, int, int]
 Limits: TypeAlias = tuple[int, int, int, int]
 
-LEAST_STD_NM = 2.0
-"""No localization is drawn sharper: claims below are optimism."""
-
-MOST_STD_NM = 100.0
-"""Wider ones are mist, at the cost of thousands of sharp ones."""
-
-UNKNOWN_STD_NM = 15.0
-"""Width of a Gaussian where the method states none: a typical precision."""
-
-GAUSS_REACH = 3.0
-"""Half width of a splat in standard deviations."""
-
-_STEPS = 1024
-# The share of a Gaussian, cut off at its reach, that lies left of a point; linear between entries
-# it is right to 1e-6. A table is several times as fast as the error function.
-_CUT = ndtr(np.linspace(-GAUSS_REACH, GAUSS_REACH, _STEPS + 1))
-_SHARE_LEFT = np.append((_CUT - _CUT[0]) / (_CUT[-1] - _CUT[0]), 1.0).astype(np.float32)
-_PER_SIGMA = _STEPS / (2.0 * GAUSS_REACH)
-
-
-@njit(inline="always")
-def _share_left(place: float | np.float32) -> np.float32:
-    """Return the share of a cut Gaussian left of a place in the table."""
-    at = min(max(np.float32(place), np.float32(0.0)), np.float32(_STEPS))
-    # Unsigned: numba would look for negative indices at each access.
-    k = np.uint32(at)
-    low = _SHARE_LEFT[k]
-    share: np.float32 = low + (at - np.float32(k)) * (_SHARE_LEFT[k + np.uint32(1)] - low)
-    return share
-
-
-@njit(inline="always")
-def _gauss_weights(centre: float, std: float, ends: Ends, field: Ends, weights: F32) -> None:
-    """Fill `weights` with the shares of the pixels from `ends[0]` to `ends[1]`."""
-    step = np.float32(_PER_SIGMA / std)
-    place = np.float32((ends[0] - centre + GAUSS_REACH * std) * step)
-    # Where nothing is cut, the first edge has nothing to its left and the last one everything.
-    before, after = np.float32(0.0), np.float32(1.0)
-    if place > 0.0 and ends[0] > field[0]:
-        before = _share_left(place)
-    last = ends[1] - ends[0]
-    for k in range(np.uint64(last)):
-        place += step
-        share = _share_left(place)
-        weights[k] = share - before
-        before = share
-    if place + step < _STEPS and ends[1] < field[1]:
-        after = _share_left(place + step)
-    weights[last] = after - before
-
-
-@njit(inline="always")
-def _linear_weights(centre: float, ends: Ends, field: Ends, weights: F32) -> None:
-    """Fill `weights` with the shares of the two pixel centres beside a point."""
-    lower = math.floor(centre - 0.5)
-    share = centre - 0.5 - lower
-    for k in range(ends[1] - ends[0] + 1):
-        pixel = ends[0] + k
-        weight = 0.0
-        if pixel == lower or (pixel == field[0] and lower < pixel):
-            weight += 1.0 - share
-        if pixel == lower + 1 or (pixel == field[1] and lower >= pixel):
-            weight += share
-        weights[k] = np.float32(weight)
-
-
-@njit(inline="always")
-def _std_nm(stated_nm: float) -> float:
-    if not stated_nm > 0.0:
-        return UNKNOWN_STD_NM
-    return min(max(stated_nm, LEAST_STD_NM), MOST_STD_NM)
+ONE_TILE_BITS = 30
+"""For an image that is not tiled: a step of the tile grid larger than any image."""
 
 
 @njit(inline="always")
@@ -233,8 +168,8 @@ def _draw_spread(
         u = _within((table[X, k] - x0_nm) * per_nm, least_u, most_u)
         v = _within((table[Y, k] - y0_nm) * per_nm, least_v, most_v)
         if is_gaussian:
-            std_u = _std_nm(table[STD_X, k]) * per_nm
-            std_v = _std_nm(table[STD_Y, k]) * per_nm
+            std_u = drawn_std_nm(table[STD_X, k]) * per_nm
+            std_v = drawn_std_nm(table[STD_Y, k]) * per_nm
             half_u, half_v = GAUSS_REACH * std_u, GAUSS_REACH * std_v
         columns = _ends(u, half_u, limits[2], limits[3])
         rows = _ends(v, half_v, limits[0], limits[1])
@@ -245,11 +180,11 @@ def _draw_spread(
         if size[0] > 1:
             _set_factors(factors, table, k, source, palette)
         if is_gaussian:
-            _gauss_weights(u, std_u, columns, field_columns, column_weights)
-            _gauss_weights(v, std_v, rows, field_rows, row_weights)
+            gauss_weights(u, std_u, columns, field_columns, column_weights)
+            gauss_weights(v, std_v, rows, field_rows, row_weights)
         else:
-            _linear_weights(u, columns, field_columns, column_weights)
-            _linear_weights(v, rows, field_rows, row_weights)
+            linear_weights(u, columns, field_columns, column_weights)
+            linear_weights(v, rows, field_rows, row_weights)
         tile_row, tile_column = rows[0] >> window[0], columns[0] >> window[0]
         if (
             size[0] > 1

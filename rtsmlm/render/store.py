@@ -70,7 +70,7 @@ class LocalizationStore:
 
     def put(self, table: F32, start: int) -> int:
         """Take rows from `start` on, as many as the open chunk has room for; return how many."""
-        n = min(table.shape[1] - start, CHUNK - self.n_open)
+        n: int = min(table.shape[1] - start, CHUNK - self.n_open)
         self.open[:, self.n_open : self.n_open + n] = table[:, start : start + n]
         self.n_open += n
         return n

@@ -51,7 +51,7 @@ def estimates(draw: st.DrawFn) -> DensityEstimate | None:
     start=st.sampled_from([0.0, 0.001, 0.3, 5.0]),
     max_rise=st.floats(0.01, 2.0),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_power_stays_within_limits_and_never_rises_too_fast_or_in_a_crowd(
     sequence: list[DensityEstimate | None],
     repeats: int,

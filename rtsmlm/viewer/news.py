@@ -1,0 +1,93 @@
+"""What a window is told, and what it may ask for; no Qt here.
+
+The window never touches the run: it asks a `Source` for what is new when it has time, so that its
+stall holds nobody up, and hands what a person clicks to `Control`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.localizations import Localizations
+
+Connection = Literal["waiting", "live", "silent", "lost", "ended"]
+"""waiting: nobody has answered yet; live: news within the last seconds; silent: none for longer;
+lost: the connection broke, rows that came are kept, and it is tried again; ended: the run is over
+and all its rows are here."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraImage:
+    """The newest camera frame."""
+
+    index: int
+    pixels: NDArray[np.uint16]
+    """ADU, shape (height, width), after binning."""
+    binning: int
+    """Camera pixels a side that went into one."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is new since the last poll."""
+
+    connection: Connection
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What the run tells of itself: run, shape [height, width], pixel_nm, settings."""
+    restarted: bool = False
+    """Forget all rows: they come again, from the first."""
+    rows: Sequence[Localizations] = ()
+    status: Mapping[str, Any] | None = None
+    """The newest status, as `run_report.status_message` makes it; None if none is new."""
+    densities: Sequence[Mapping[str, Any]] = ()
+    """Estimates, oldest first, as `feedback.records.DensityEstimate.as_dict`."""
+    frame: CameraImage | None = None
+    behind_bytes: int = 0
+    """Bytes of the table that are known to be there and are not here yet."""
+
+
+class Source(Protocol):
+    """Where news come from: a stream, a run folder, a session of this process."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in the title of a window."""
+        ...
+
+    def poll(self, most_rows: int = 100_000) -> News:
+        """Return what is new, at once; at most about so many rows, the rest comes next time.
+
+        Never raises: what goes wrong shows in `News.connection`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Twice is fine."""
+        ...
+
+
+Command = Literal[
+    "lasers off", "reset trip", "stop", "start", "snap", "target", "gain", "record", "quit"
+]
+
+
+class Control(Protocol):
+    """What a person may ask for; only the program that started the run offers it."""
+
+    def ask(self, command: Command, **values: Any) -> None:
+        """Ask; returns at once.
+
+        Parameters
+        ----------
+        command
+            "lasers off": dark and latched now. "reset trip": lift the latch. "stop": end the run in
+            order. "start": a new run, with `settings`, a list of "section.key=value". "snap": one
+            frame while no run goes on. "target": `per_um2`. "gain": `value`. "record": `on`, for the
+            next run. "quit": the window is closed.
+        """
+        ...
