@@ -316,6 +316,22 @@ class Session:
         if self._steering is not None:
             self._steering.trip(reason)
 
+    def aim(self, per_um2: float) -> None:
+        """Hold another density from now on."""
+        if self._steering is not None:
+            self._steering.aim(per_um2)
+
+    def reset_trip(self, reason: str) -> None:
+        """Lift the latches after a trip, by the hand of a person; the lasers stay dark.
+
+        Raises
+        ------
+        RtsmlmError
+            If what made a guard trip is still there.
+        """
+        if self._steering is not None:
+            self._steering.reset(reason)
+
     @property
     def tripped(self) -> bool:
         """True if a guard of laser or stage is latched."""

@@ -83,6 +83,7 @@ class Steering:
         self.stages = {name: self._stage_guard(name, stages[name]) for name in settings.stages}
         self._steered = None if self._feedback.laser is None else self.lasers[self._feedback.laser]
         self._law: DensityLaw | None = None
+        self._target = self._feedback.target_per_um2
         self._criteria = StopCriteria(self._feedback.stop)
         self._watchdog = Watchdog(self._guards)
         # It takes a while to come up, and has to be there before the first light.
@@ -190,6 +191,23 @@ class Steering:
             self._localizations = localizations
             self._news.notify()
 
+    def aim(self, per_um2: float) -> None:
+        """Hold another density from now on."""
+        self._target = per_um2
+        if self._law is not None:
+            self._law.aim(per_um2)
+
+    def reset(self, reason: str) -> None:
+        """Lift the latches of all guards, by the hand of a person; nothing is armed by that.
+
+        Raises
+        ------
+        RtsmlmError
+            If what made one trip is still there.
+        """
+        for guard in self._guards:
+            guard.reset(reason)
+
     @property
     def tripped(self) -> bool:
         """True if a guard is latched."""
@@ -234,7 +252,7 @@ class Steering:
         if estimate is not None and math.isfinite(estimate.mean_per_um2):
             guard.beat()
         if not guard.armed and guard.tripped is None:
-            pass
+            law.follow(self._power_now(guard))
         decision = self._decision = law.decide(estimate, t_s)
         if decision.state == "test":  # a pulse has told what more light will do
             guard.allow_jump()
@@ -268,7 +286,7 @@ class Steering:
             self._finish(reason)
 
     def _why(self, decision: Decision, estimate: DensityEstimate | None, t_s: float) -> Why:
-        target = at_time(self._feedback.target_per_um2, t_s)
+        target = at_time(self._target, t_s)
         if estimate is None:
             return Why(reason=decision.reason, state=decision.state, target_per_um2=target)
         return Why(
@@ -345,7 +363,7 @@ class Steering:
             tripped=guard.tripped,
             state=self._decision.state,
             dose=guard.dose if guard.armed else 0.0,
-            target_per_um2=at_time(self._feedback.target_per_um2, self._t_s()),
+            target_per_um2=at_time(self._target, self._t_s()),
             estimate=self._estimate,
             powers={name: g.sent for name, g in self.lasers.items()},
         )

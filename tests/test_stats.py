@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsmlm.cli.live import status_line
+from rtsmlm.cli.status import status_line
 from rtsmlm.ledger import LedgerTotals
 from rtsmlm.run_report import RunStatus
 from rtsmlm.stats import LatencyHistogram, LatencyStages, RateMeter

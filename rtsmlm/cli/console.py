@@ -40,6 +40,12 @@ def log_to(path: Path) -> logging.Handler:
     return handler
 
 
+def stop_log(handler: logging.Handler) -> None:
+    """Close the log of a run."""
+    logging.getLogger("rtsmlm").removeHandler(handler)
+    handler.close()
+
+
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
     """Turn Ctrl-C, SIGTERM and the closing of the console into a request to leave in order.

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from rtsmlm.cli.console import console, fail, stop_on_signal
-from rtsmlm.cli.live import overrides, say_arming
+from rtsmlm.cli.desk import say_arming
+from rtsmlm.cli.live import overrides
 from rtsmlm.config import load
 from rtsmlm.drivers.mm_core import load_core, release_core, set_properties
 from rtsmlm.files.run_folder import RunFolder

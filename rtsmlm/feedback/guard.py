@@ -164,8 +164,10 @@ class Guard:
         if self.tripped is not None:  # a trip came while the command hung in the driver
             self._rest()
             return
+        # A new value takes a moment to be measured; the same one again excuses nothing.
+        if abs(value - self._sent) > self._tolerance():
+            self._bad_polls = 0
         self._sent = value
-        self._bad_polls = 0
         self._audit("command", why, wanted)
 
     # -- leaving ---------------------------------------------------------------------------

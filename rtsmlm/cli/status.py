@@ -1,0 +1,37 @@
+"""The state of a run in one line."""
+
+from __future__ import annotations
+
+import math
+
+from rtsmlm.feedback.records import LoopStatus
+from rtsmlm.run_report import RunStatus
+
+
+def status_line(status: RunStatus) -> str:
+    """Return the state of a run in one line, which fits a terminal of 80 columns."""
+    totals = status.totals
+    latency = f"p50 {number(status.p50_ms)} p99 {number(status.p99_ms)} ms"
+    skipped = f" skipped {totals.skipped}" if totals.skipped else ""
+    # What does not fit is told in a line of its own; here only that it fits, or not.
+    light = {"model ok": " model ok", "": "", "model: no verdict yet": ""}
+    model = light.get(status.model, " model !")
+    return (
+        f"{totals.received} frames {status.frames_per_s:.0f}/s, "
+        f"{status.emitters_per_frame:.1f}/frame, {latency}, "
+        f"backlog {status.backlog} lost {totals.lost}{skipped}{model}{_loop(status.loop)}"
+    )
+
+
+def _loop(loop: LoopStatus | None) -> str:
+    if loop is None:
+        return ""
+    if loop.tripped is not None:
+        return " LASER TRIPPED"
+    sign = "" if loop.armed else "?"  # what would be sent
+    return f", {loop.power if loop.armed else loop.wanted:.3g} {loop.unit}{sign}"
+
+
+def number(value_ms: float) -> str:
+    """Return a time in ms as text."""
+    return "-" if math.isnan(value_ms) else f"{value_ms:.1f}"
