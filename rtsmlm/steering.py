@@ -33,6 +33,10 @@ from rtsmlm.stats import LatencyHistogram, now_ns
 from rtsmlm.workers import Worker
 
 _SCHEDULE_S = 0.5
+_JUMPS = ("test", "tune")
+"""States in which the law has to change the power by more than a step: it measures what it does."""
+_CLIPPED = 0.03
+"""Smaller differences are those that are not worth a command; the law adds them up."""
 _LATE_TICKS = 1.5
 _END_S = 15.0
 
@@ -254,9 +258,11 @@ class Steering:
         if not guard.armed and guard.tripped is None:
             law.follow(self._power_now(guard))
         decision = self._decision = law.decide(estimate, t_s)
-        if decision.state == "test":  # a pulse has told what more light will do
+        if decision.state in _JUMPS:
             guard.allow_jump()
-        guard.command(decision.power, self._why(decision, estimate, t_s))
+        sent = guard.command(decision.power, self._why(decision, estimate, t_s))
+        if guard.armed and abs(sent - decision.power) > _CLIPPED * max(sent, decision.power):
+            law.follow(sent)  # the guard let less through: the law has to start from there
         if estimate is not None:
             late_ns = now_ns() - estimate.t_exposure_end_ns
             self._latency.add(np.array([late_ns], dtype=np.int64))
