@@ -6,16 +6,44 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from rtsmlm.analysis.validity import ValidityMeter
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import RunSettings
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.physics.psf import GaussianPsf
 
 _log = logging.getLogger(__name__)
 _PAUSE_NS = 150_000_000
 _BATCHES = 2
 """Successive batches that are looked at between two pauses: emitters that stay on tell most."""
+
+
+_PLAIN = CameraCalibration(offset_adu=0.0, e_per_adu=1.0, read_noise_e=1.0, pixel_nm=100.0)
+_SIDE_PX = 64
+
+
+def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
+    """Judge one spot of no meaning, so that the first real one does not wait for a compiler."""
+    sigma_px = np.array([sigma_nm / _PLAIN.pixel_nm])
+    centre_px = np.array([_SIDE_PX / 2.0])
+    image = np.full((_SIDE_PX, _SIDE_PX), 20.0, dtype=np.float32)
+    photons = np.array([5000.0])
+    GaussianPsf(float(sigma_px[0])).render(image, centre_px, centre_px, np.zeros(1), photons)
+    spot = Localizations.from_columns(
+        {
+            "frame": np.zeros(1, dtype=np.int64),
+            "x_nm": centre_px * _PLAIN.pixel_nm,
+            "y_nm": centre_px * _PLAIN.pixel_nm,
+            "photons": photons,
+            "background": np.array([20.0]),
+            "std_x_nm": np.ones(1),
+            "std_y_nm": np.ones(1),
+        }
+    )
+    meter.look(spot, FrameBatch.from_pixels(np.rint(image)[None].astype(np.uint16)))
 
 
 class ValidityWatch:
@@ -49,6 +77,7 @@ class ValidityWatch:
             astigmatism = settings.psf.astigmatism
             curves = None if astigmatism is None else astigmatism.curves()
             self._meter = ValidityMeter(calibration, sigma_nm, curves)
+            _compile(ValidityMeter(_PLAIN, sigma_nm, curves), sigma_nm)
 
     def look(self, locs: Localizations, batch: FrameBatch) -> None:
         """Take a sample of a batch and its localizations."""
