@@ -13,7 +13,7 @@ from typing import Any
 from pymmcore_plus import CMMCorePlus
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import AcquisitionSettings, MicroManagerSettings, RunSettings
+from rtsmlm.config import RunSettings
 from rtsmlm.drivers.mm_core import (
     choose_camera,
     describe_camera,
@@ -30,6 +30,7 @@ from rtsmlm.errors import (
     DeviceError,
 )
 from rtsmlm.frames import CameraFrame
+from rtsmlm.microscope_settings import AcquisitionSettings, MicroManagerSettings
 from rtsmlm.protocols import Camera
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from pymmcore_plus import CMMCorePlus, DeviceType, find_micromanager
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import MicroManagerSettings, packaged
+from rtsmlm.config import packaged
 from rtsmlm.errors import DeviceError
+from rtsmlm.microscope_settings import MicroManagerSettings
 
 logger = logging.getLogger(__name__)
 

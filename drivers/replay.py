@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import MovieSettings, RunSettings
+from rtsmlm.config import RunSettings
 from rtsmlm.errors import ConfigError, DeviceError, FrameMismatchError, RtsmlmError
 from rtsmlm.frames import CameraFrame, FrameBatch
+from rtsmlm.microscope_settings import MovieSettings
 from rtsmlm.protocols import Camera
 from rtsmlm.stats import now_ns
 

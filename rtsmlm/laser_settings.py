@@ -134,6 +134,7 @@ class FeedbackSettings(Settings):
     watchdog_s: Annotated[float, Field(gt=0)] | None = None
     """Dark when no estimate has come for so long. Not given: three ticks, at least 3 s."""
     stop: StopSettings = StopSettings()
+    """When it is done."""
 
     @model_validator(mode="after")
     def _target(self) -> FeedbackSettings:

@@ -26,11 +26,12 @@ from typing import IO, Any
 from pymmcore_plus import CMMCorePlus
 
 from rtsmlm import plugins
-from rtsmlm.config import MicroManagerSettings, packaged
+from rtsmlm.config import packaged
 from rtsmlm.drivers.mm_core import load_core, release_core
 from rtsmlm.errors import RtsmlmError, WorkerError
 from rtsmlm.files.laser_log import LaserLog
 from rtsmlm.laser_settings import LaserSettings
+from rtsmlm.microscope_settings import MicroManagerSettings
 from rtsmlm.stats import now_ns
 
 _TRIES = 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +33,7 @@ from rtsmlm.prepare import (
     with_sigma,
 )
 from rtsmlm.protocols import Actuator, Camera, Localizer
+from rtsmlm.resolution_watch import ResolutionWatch
 from rtsmlm.ring import FrameRing, frames_that_fit
 from rtsmlm.run_report import RunReport, RunStatus, status_message
 from rtsmlm.stats import RateMeter, now_ns
@@ -107,6 +108,7 @@ class Session:
         self._supervisor: AnalysisSupervisor | None = None
         self._acquisition: Acquisition | None = None
         self._steering: Steering | None = None
+        self._resolution: ResolutionWatch | None = None
         self._timer: threading.Timer | None = None
         self._rate = RateMeter()
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
@@ -196,6 +198,11 @@ class Session:
             self._timer.start()
 
     def _make_steering(self) -> Steering:
+        if self.settings.feedback.stop.resolution_change is not None:
+            self._resolution = ResolutionWatch(
+                self.folder.localizations, self._camera.shape, self.calibration.pixel_nm
+            )
+            self._resolution.start()
         return Steering(
             with_local_limit(self.settings),
             self._lasers,
@@ -204,8 +211,12 @@ class Session:
             armed=self._arm,
             warn=self._warn,
             finish=self._finish,
+            resolution=self._resolution_so_far,
             spoil=self._spoil,
         )
+
+    def _resolution_so_far(self) -> Sequence[tuple[int, float]]:
+        return () if self._resolution is None else self._resolution.history
 
     def _hear_density(self, estimate: DensityEstimate, localizations: int) -> None:
         if self._steering is not None:
@@ -389,6 +400,8 @@ class Session:
             self._guarded(self._recorder.close)
         if self._steering is not None:
             self._guarded(self._steering.close)
+        if self._resolution is not None:
+            self._guarded(self._resolution.close)
         if self._ring is not None:
             self._ring.close()
         self._guarded(lambda: self._teller.join(_TELLER_END_S))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,8 @@ class Steering:
         Called with one sentence for whatever a person should know.
     finish
         Called with the reason when the acquisition is done.
+    resolution
+        Asked for frame and resolution in nm, oldest first, for the stop criterion.
     spoil
         What happens to an estimate on its way to the law: nothing, but in a drill.
     """
@@ -74,12 +76,14 @@ class Steering:
         armed: bool,
         warn: Callable[[str], None],
         finish: Callable[[str], None],
+        resolution: Callable[[], Sequence[tuple[int, float]]] = tuple,
         spoil: Callable[[DensityEstimate], DensityEstimate] | None = None,
     ) -> None:
         self._settings = settings
         self._feedback = settings.feedback
         self._armed = armed
         self._warn, self._finish, self._spoil = warn, finish, spoil
+        self._resolution = resolution
         self._folder = folder
         self._log = LaserLog(folder.lasers)
         self._start_ns = now_ns()
@@ -284,6 +288,7 @@ class Steering:
             reason = self._criteria.check(
                 n_localizations=self._localizations,
                 elapsed_s=t_s,
+                resolution=self._resolution(),
                 dose=guard.dose if guard.armed else 0.0,
             )
         # Who only watches does not end what others steer.

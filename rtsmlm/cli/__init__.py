@@ -15,6 +15,7 @@ from rtsmlm.cli.devices import devices
 from rtsmlm.cli.doctor import doctor
 from rtsmlm.cli.engine import app as engine_app
 from rtsmlm.cli.evaluate import evaluate
+from rtsmlm.cli.hil import hil
 from rtsmlm.cli.live import live
 from rtsmlm.cli.positions import positions
 from rtsmlm.cli.reconstruct import reconstruct
@@ -52,6 +53,7 @@ app.command()(positions)
 app.command()(evaluate)
 app.command()(doctor)
 app.command()(devices)
+app.command()(hil)
 app.add_typer(calibrate_app, name="calibrate")
 app.add_typer(bench_app, name="bench")
 app.add_typer(engine_app, name="engine")

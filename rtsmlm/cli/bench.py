@@ -1,4 +1,4 @@
-"""`rtsmlm bench` measures speed; `rtsmlm bench accuracy` measures docs/accuracy.md anew."""
+"""`rtsmlm bench` measures speed, its sub-commands accuracy, control and the live image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from rtsmlm.analysis.accuracy import Check, Contender, Outcome, Row, as_json, me
 from rtsmlm.analysis.accuracy_checks import simulated_checks
 from rtsmlm.analysis.accuracy_page import bar_text, limit_text, page, value_text
 from rtsmlm.cli.bench_contenders import our_localizers, running_peers
+from rtsmlm.cli.bench_control import control
 from rtsmlm.cli.bench_data import VARIABLE, data_checks, find_data
+from rtsmlm.cli.bench_render import render
 from rtsmlm.cli.bench_speed import speed
 from rtsmlm.cli.console import console, warn
 from rtsmlm.errors import RtsmlmError
@@ -25,6 +27,8 @@ from rtsmlm.files.run_folder import machine, write_text
 
 app = typer.Typer()
 app.callback(invoke_without_command=True)(speed)
+app.command()(control)
+app.command()(render)
 
 FRAMES, QUICK_FRAMES = 12, 2
 DEEP_FRAMES, QUICK_DEEP_FRAMES = 1000, 100

@@ -58,7 +58,7 @@ def speed(
     kind = MovieKind(size_px=size, density_um2=density)
     task = Task(kind=kind, n_frames=frames, camera_per_s=rate, engine=engine, sweep=sweep)
     task.check(names)
-    _make_folders(markdown, json_path)
+    make_folders(markdown, json_path)
     pythons = {"picasso": picasso_python, "smappy": smappy_python} if peers else {}
     columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
@@ -82,7 +82,7 @@ def speed(
         console.print(f"figures  {escape(str(json_path))}")
 
 
-def _make_folders(*files: Path | None) -> None:
+def make_folders(*files: Path | None) -> None:
     """Make the folders of files that are written at the end, so that nothing is measured in vain.
 
     Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rtsmlm.feedback.law_scenarios import LAWS, SCENARIOS, Figures, Maker
@@ -36,6 +36,8 @@ ROWS: dict[str, tuple[str, str]] = {
     "stopped_s": ("pool used up: stopped, s", "s"),
 }
 """What each figure is called, and how it is written."""
+NO_BETTER_WHEN_LESS = frozenset({"inverted_power"})
+"""Of all others the one nearest to 0 is the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,11 @@ class LawTable:
         return max(self.all(law, figure), key=abs)
 
 
-def compare_laws(seeds: Sequence[int], laws: Mapping[str, Maker] | None = None) -> LawTable:
+def compare_laws(
+    seeds: Sequence[int],
+    laws: Mapping[str, Maker] | None = None,
+    on_run: Callable[[str], None] = lambda _: None,
+) -> LawTable:
     """Rehearse laws in all scenarios.
 
     Parameters
@@ -69,12 +75,19 @@ def compare_laws(seeds: Sequence[int], laws: Mapping[str, Maker] | None = None) 
         Each gives every law the same emitters and the same places.
     laws
         By name; ours and those of the peers where none are given.
+    on_run
+        Told which law has been through which scenario on which seed.
     """
     chosen = LAWS if laws is None else laws
-    return LawTable(
-        tuple(seeds),
-        {name: [_figures(make, seed) for seed in seeds] for name, make in chosen.items()},
-    )
+
+    def figures(name: str, seed: int) -> Figures:
+        found: Figures = {}
+        for scenario in SCENARIOS:
+            found |= scenario(chosen[name], seed)
+            on_run(f"{name}, seed {seed}: {scenario.__name__.replace('_', ' ')}")
+        return found
+
+    return LawTable(tuple(seeds), {name: [figures(name, s) for s in seeds] for name in chosen})
 
 
 def markdown(table: LawTable) -> str:
@@ -88,11 +101,25 @@ def markdown(table: LawTable) -> str:
     return ABOUT.format(seeds=len(table.seeds)) + "\n" + body
 
 
-def _figures(make: Maker, seed: int) -> Figures:
-    figures: Figures = {}
-    for scenario in SCENARIOS:
-        figures |= scenario(make, seed)
-    return figures
+def behind(table: LawTable, law: str = "rtsmlm") -> list[str]:
+    """Return the figures in which another law has the better median, as lines of Markdown."""
+    lines = []
+    for figure, (title, unit) in ROWS.items():
+        own = abs(table.median(law, figure))
+        better = [o for o in table.figures if abs(table.median(o, figure)) < own]
+        if better and figure not in NO_BETTER_WHEN_LESS:
+            cells = [f"{name} {_cell(table, name, figure, unit)}" for name in [law, *better]]
+            lines.append(f"- {_full(title)}: {', '.join(cells)}\n")
+    return lines
+
+
+def _full(title: str) -> str:
+    """Return a title that stands alone: "same" is what the last row without it has named."""
+    if not title.startswith("same"):
+        return title
+    titles = [other for other, _ in ROWS.values()]
+    named = [t for t in titles[: titles.index(title)] if not t.startswith("same")]
+    return named[-1].partition(":")[0] + title.removeprefix("same")
 
 
 def _cell(table: LawTable, law: str, figure: str, unit: str) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsmlm.config import MovieSettings
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movie import MovieFacts
 from rtsmlm.files.movie_checks import check_frame_shape, complete_frames, one_line
 from rtsmlm.files.movie_flat import FlatMovie, likely_byte_order, stored_dtype
 from rtsmlm.files.movie_metadata import as_int
+from rtsmlm.microscope_settings import MovieSettings
 
 SENSOR_SIDES_PX = (2304, 2048, 1536, 1200, 1024, 512, 256, 128, 64, 32, 16)
 """Square frames that are tried on a movie without any description, largest first."""

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.config import MovieSettings
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movie import MovieFacts
 from rtsmlm.files.movie_checks import check_frame_shape, complete_frames, one_line
@@ -22,6 +21,7 @@ from rtsmlm.files.movie_metadata import (
     as_int,
     flat_yaml,
 )
+from rtsmlm.microscope_settings import MovieSettings
 
 # The first frame's metadata lie in the first few 10 kB; the rest may be a gigabyte.
 _METADATA_HEAD = 4 << 20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rtsmlm.config import MovieSettings
 from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.movie import Movie
 from rtsmlm.files.movie_checks import one_line
@@ -18,6 +17,7 @@ from rtsmlm.files.movie_tiff import open_tiff
 from rtsmlm.files.movie_tiff_folder import is_numbered, open_tiff_folder
 from rtsmlm.files.movie_zarr import open_zarr
 from rtsmlm.files.raw_zarr import RAW_NAME
+from rtsmlm.microscope_settings import MovieSettings
 
 MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".npy")
 """Files that `open_movie` takes for movies in a folder."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,35 +14,35 @@ from rtsmlm.stats import now_ns
 
 _BEGIN_S = 10.0
 _POLL_S = 0.05
+_KEPT = "camera run"
 _PERCENTILES = ("p50", "p95", "p99", "max")
 
 
 def camera_rate(rig: HilRig) -> DrillResult:
     """Check frames per second against the exposure time."""
     found = _camera_run(rig)
-    expected = 1000.0 / found["exposure_ms"]
-    rate, least = found["frames_per_s"], expected * (1 - rig.limits.rate_tolerance)
+    expected = 1000.0 / found.exposure_ms
+    rate, least = found.frames_per_s, expected * (1 - rig.limits.rate_tolerance)
     return DrillResult(
         "camera-rate",
         rate >= least,
-        f"{rate:.1f} frames/s at an exposure of {found['exposure_ms']:g} ms "
-        f"(at least {least:.1f})",
-        {"frames_per_s": rate, "exposure_ms": found["exposure_ms"]},
+        f"{rate:.1f} frames/s at an exposure of {found.exposure_ms:g} ms (at least {least:.1f})",
+        {"frames_per_s": rate, "exposure_ms": found.exposure_ms},
     )
 
 
 def no_frame_lost(rig: HilRig) -> DrillResult:
     """Check that every frame is accounted for, and that their numbers have no gap."""
     found = _camera_run(rig)
-    report: RunReport = found["report"]
+    report = found.report
     totals = report.totals
     if totals is None or report.failures:
         return DrillResult("no-frame-lost", False, "; ".join(report.failures) or "no frames came")
-    passed = totals.balances and totals.lost == 0 and found["gaps"] == 0
+    passed = totals.balances and totals.lost == 0 and found.gaps == 0
     return DrillResult(
         "no-frame-lost",
         passed,
-        f"{totals.received} frames, {totals.lost} lost, {found['gaps']} gaps in their numbers "
+        f"{totals.received} frames, {totals.lost} lost, {found.gaps} gaps in their numbers "
         f"(0 allowed), the ledger {'balances' if totals.balances else 'does not balance'}",
         {"received": totals.received, "lost": totals.lost, "skipped": totals.skipped},
     )
@@ -51,7 +50,7 @@ def no_frame_lost(rig: HilRig) -> DrillResult:
 
 def latency(rig: HilRig) -> DrillResult:
     """Check the 99th percentile of every stage, and of the way from a frame to the laser."""
-    stages: dict[str, dict[str, float]] = _camera_run(rig)["report"].latency_ms
+    stages: dict[str, dict[str, float]] = _camera_run(rig).report.latency_ms
     table = {name: {p: float(s[p]) for p in _PERCENTILES} for name, s in stages.items()}
     if not table:
         return DrillResult("latency", False, "no latency was measured: no frame was localized")
@@ -66,26 +65,31 @@ def latency(rig: HilRig) -> DrillResult:
     )
 
 
-def _camera_run(rig: HilRig) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _CameraRun:
+    exposure_ms: float
+    frames_per_s: float
+    gaps: int
+    report: RunReport
+
+
+def _camera_run(rig: HilRig) -> _CameraRun:
     """Run the camera once for all three; the lasers are watched and not touched."""
-    if "camera run" in rig.kept:
-        found: dict[str, Any] = rig.kept["camera run"]
-        return found
+    before = rig.kept.get(_KEPT)
+    if isinstance(before, _CameraRun):
+        return before
     settings = rig.run_settings(feedback={"tick_s": TICK_S}, record={"raw": True})
     with rig.run("camera", settings) as session:
-        received: Callable[[], int] = lambda: session.ledger.totals().received  # noqa: E731
         deadline_ns = now_ns() + round(_BEGIN_S * 1e9)
-        while not received() and now_ns() < deadline_ns and not session.ended.is_set():
+        while not (first := session.ledger.totals().received) and now_ns() < deadline_ns:
             rig.pause(_POLL_S)
-        first, begin_ns = received(), now_ns()
+        begin_ns = now_ns()
         rig.pause(rig.limits.camera_s)
-        n, passed_s = received() - first, (now_ns() - begin_ns) / 1e9
+        n = session.ledger.totals().received - first
+        passed_s = (now_ns() - begin_ns) / 1e9
     with open_movie(session.folder.raw, settings.movie) as movie:
         index = np.arange(0) if movie.frame_index is None else movie.frame_index
-    rig.kept["camera run"] = {
-        "exposure_ms": rig.camera.exposure_ms,
-        "frames_per_s": n / passed_s,
-        "gaps": int(np.count_nonzero(np.diff(index) != 1)),
-        "report": session.report,
-    }
-    return rig.kept["camera run"]
+    gaps = int(np.count_nonzero(np.diff(index) != 1))
+    run = _CameraRun(rig.camera.exposure_ms, n / passed_s, gaps, session.report)
+    rig.kept[_KEPT] = run
+    return run

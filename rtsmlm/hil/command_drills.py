@@ -73,9 +73,7 @@ def killed(rig: HilRig) -> DrillResult:
     return _judge("program-killed", [f for f in faults if f], dark_s, limit_s, reason)
 
 
-def _judge(
-    name: str, faults: list[str], dark_s: float, limit_s: float, reason: str
-) -> DrillResult:
+def _judge(name: str, faults: list[str], dark_s: float, limit_s: float, reason: str) -> DrillResult:
     good = f"dark {dark_s:.2f} s later (limit {limit_s:g} s): {reason}"
     bad = f"{'; '.join(faults)} (limit {limit_s:g} s)"
     details = {"dark_s": dark_s, "limit_s": limit_s, "reason": reason}

@@ -21,8 +21,8 @@ from rtsmlm.run_report import RunReport
 from rtsmlm.stats import now_ns
 
 _STRIKE_S = 5.0
-_LATER_S = 0.7
-"""A laser that went dark has to stay so; longer than a tick of the drill."""
+_LATER_S = 1.2
+"""A laser that went dark has to stay so; two ticks of the drill, and more."""
 _MARGIN_S = 1.0
 _LATCH_S = 3.0
 _POLL_S = 0.01
@@ -67,8 +67,10 @@ def dark_on_fault(fault: Fault, rig: HilRig) -> DrillResult:
                 if fault.all_lasers or name == scene.steered
             }
             dark_s = max(watch_dark(rig, told, scene.clock.t_ns, limit_s + 2.0).values())
-            latched = _latched(rig, scene) if fault.latches else scene.tripped
+            if fault.latches:
+                _wait_latched(rig, scene)
             again = most_light(rig, told, _LATER_S)
+            latched = scene.tripped
             more = scene.session.ledger.totals().received - received
     finally:
         restore_interlocks(rig)
@@ -106,12 +108,11 @@ def _failed(fault: Fault, why: str) -> DrillResult:
     return DrillResult(fault.name, False, why)
 
 
-def _latched(rig: HilRig, scene: Scene) -> str | None:
-    """Return why it is latched; where the law was quicker than the trip, wait for that."""
+def _wait_latched(rig: HilRig, scene: Scene) -> None:
+    """Wait for the trip, where the law was quicker to turn the laser dark."""
     until_ns = now_ns() + round(_LATCH_S * 1e9)
     while scene.tripped is None and now_ns() < until_ns:
         rig.pause(_POLL_S)
-    return scene.tripped
 
 
 def _recording(report: RunReport, more: int, *, goes_on: bool) -> list[str]:

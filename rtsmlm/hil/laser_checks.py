@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from rtsmlm.errors import ConfigError
 from rtsmlm.feedback.laser_guard import LaserGuard
 from rtsmlm.feedback.records import AuditRow, Why
-from rtsmlm.hil.faults import FaultClock, FaultyLaser
 from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HilRig, check_dark, power_now
 from rtsmlm.protocols import Actuator

@@ -42,5 +42,5 @@ class DrillResult:
         }
 
 
-class NotForThisRig(Exception):  # noqa: N818 - no error: the drill has nothing to show here
+class NotForThisRig(Exception):
     """Raised by a drill that does not apply; its text tells why."""

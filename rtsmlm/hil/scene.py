@@ -57,9 +57,7 @@ def lit_scene(rig: HilRig, name: str) -> Iterator[Scene]:
     lasers = {key: FaultyLaser(laser, clock) for key, laser in rig.lasers.items()}
     spoiler = Spoiler(clock)
     settings = rig.drill_settings()
-    with rig.run(
-        name, settings, camera=camera, lasers=lasers, arm=True, spoil=spoiler
-    ) as session:
+    with rig.run(name, settings, camera=camera, lasers=lasers, arm=True, spoil=spoiler) as session:
         scene = Scene(rig, session, clock, camera, lasers, spoiler, steered)
         _wait_lit(scene)
         yield scene

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.render.splat import COLUMNS
+from rtsmlm.render.columns import COLUMNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
-from rtsmlm.render.splat import FRAME, PHOTONS, PROBABILITY, STD_X, STD_Y, Z
+from rtsmlm.render.columns import FRAME, PHOTONS, PROBABILITY, STD_X, STD_Y, Z
 
 Range: TypeAlias = tuple[float, float] | None
 """Least and greatest value, both included; None lets all pass, also what is not known."""

@@ -10,20 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
+from rtsmlm.render.columns import CHANNEL, FRAME, PHOTONS, Z
 from rtsmlm.render.crew import Crew
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.rgb import CHANNEL_COLORS
-from rtsmlm.render.splat import (
-    CHANNEL,
-    FRAME,
-    MODES,
-    ONE_TILE_BITS,
-    PHOTONS,
-    Mode,
-    Z,
-    draw,
-)
+from rtsmlm.render.splat import MODES, ONE_TILE_BITS, Mode, draw
 from rtsmlm.render.store import ALL_CELLS, SLAB, LocalizationStore
 from rtsmlm.render.tile_pool import TILE_BITS, TILE_PX, Tile, TileName
 from rtsmlm.render.weights import GAUSS_REACH, MOST_STD_NM

@@ -15,6 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
+from rtsmlm.render.block import SIDES, draw_blocks
+from rtsmlm.render.columns import STD_X, STD_Y, X, Y, passes, set_factors
+from rtsmlm.render.stamp import Ends, Limits, Size, stamp
 from rtsmlm.render.weights import (
     GAUSS_REACH,
     MOST_STD_NM,
@@ -27,15 +30,6 @@ Mode: TypeAlias = Literal["histogram", "gaussian", "shifted-histogram"]
 MODES: tuple[Mode, ...] = ("histogram", "gaussian", "shifted-histogram")
 HISTOGRAM, GAUSSIAN, SHIFTED = range(3)
 
-X, Y, STD_X, STD_Y, Z, PHOTONS, PROBABILITY, FRAME, CHANNEL = range(9)
-COLUMNS = 9
-"""Of the tables that are drawn: float32, shape (COLUMNS, n); lengths in nm."""
-
-Ends: TypeAlias = tuple[int, int]
-"""First and last of something."""
-Size: TypeAlias = tuple[int, int, int]
-Limits: TypeAlias = tuple[int, int, int, int]
-
 ONE_TILE_BITS = 30
 """For an image that is not tiled: a step of the tile grid larger than any image."""
 
@@ -46,69 +40,6 @@ def _ends(centre: float, half: float, low: int, high: int) -> Ends:
     if centre + half < low:
         return low, low - 1
     return int(max(centre - half, float(low))), min(int(centre + half), high)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _passes(table: F32, k: int, bounded: NDArray[np.int64], bounds: F32) -> bool:
-    for j in range(len(bounded)):
-        value = table[bounded[j], k]
-        # Written so that NaN does not pass.
-        if not (value >= bounds[j, 0] and value <= bounds[j, 1]):
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _set_factors(factors: F32, table: F32, k: int, source: int, palette: F32) -> None:
-    """Set what the weight is multiplied by in each plane."""
-    if len(factors) == 2:
-        factors[1] = table[source, k]
-    elif len(factors) > 2:
-        channel = int(table[source, k]) % len(palette)
-        for plane in range(3):
-            factors[plane + 1] = palette[channel, plane]
-
-
-@njit(inline="always")
-def _stamp_tile(
-    flat: F32, size: Size, corner: Size, rows: Ends,
-    columns: Ends, row_weights: F32, column_weights: F32, factors: F32,
-) -> None:  # fmt: skip
-    """Add weights to a slot, given with its first row and column."""
-    planes, height, width = size
-    first_row, last_row = max(rows[0], corner[1]), min(rows[1], corner[1] + height - 1)
-    first, last = max(columns[0], corner[2]), min(columns[1], corner[2] + width - 1)
-    if last < first:
-        return
-    n = np.uint64(last - first + 1)
-    skipped, skipped_rows = np.uint64(first - columns[0]), np.uint64(first_row - rows[0])
-    n_rows = np.uint64(last_row - first_row + 1)
-    for plane in range(planes):
-        place = ((corner[0] * planes + plane) * height + first_row - corner[1]) * width
-        start = np.uint64(place + first - corner[2])
-        for row in range(n_rows):
-            factor = factors[np.uint64(plane)] * row_weights[skipped_rows + row]
-            for c in range(n):
-                flat[start + c] += factor * column_weights[skipped + c]
-            start += np.uint64(width)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _stamp(
-    flat: F32, size: Size, slots: NDArray[np.int64], window: Size,
-    rows: Ends, columns: Ends, row_weights: F32, column_weights: F32,
-    factors: F32,
-) -> None:  # fmt: skip
-    """Add weights to all planes of the tiles that a splat meets."""
-    bits = window[0]
-    for tile_row in range(rows[0] >> bits, (rows[1] >> bits) + 1):
-        for tile_column in range(columns[0] >> bits, (columns[1] >> bits) + 1):
-            slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
-            if slot >= 0:
-                _stamp_tile(
-                    flat, size, (slot, tile_row << bits, tile_column << bits), rows, columns,
-                    row_weights, column_weights, factors,
-                )  # fmt: skip
 
 
 @njit(inline="always")
@@ -140,10 +71,10 @@ def _draw_points(
             continue
         tile_row, tile_column = row >> bits, column >> bits
         slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
-        if slot < 0 or (len(bounded) and not _passes(table, k, bounded, bounds)):
+        if slot < 0 or (len(bounded) and not passes(table, k, bounded, bounds)):
             continue
         if planes > 1:
-            _set_factors(factors, table, k, source, palette)
+            set_factors(factors, table, k, source, palette)
         row, column = row - (tile_row << bits), column - (tile_column << bits)
         for plane in range(planes):
             place = ((slot * planes + plane) * height + row) * width + column
@@ -154,17 +85,18 @@ def _draw_points(
 def _draw_spread(
     flat: F32, size: Size, slots: NDArray[np.int64], window: Size, limits: Limits,
     grid: NDArray[np.float64], field: NDArray[np.int64], table: F32, run: Ends,
-    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, factors: F32,
-    row_weights: F32, column_weights: F32, is_gaussian: bool,
+    chosen: NDArray[np.int32], bounded: NDArray[np.int64], bounds: F32, source: int,
+    palette: F32, factors: F32, row_weights: F32, column_weights: F32, is_gaussian: bool,
 ) -> None:  # fmt: skip
-    """Share each row of a run among the pixels around it."""
+    """Share each row of a run among the pixels around it; of Gaussians, the chosen rows."""
     x0_nm, y0_nm, per_nm = grid[0], grid[1], grid[2]
     field_rows, field_columns = (field[0], field[1]), (field[2], field[3])
     least_v, most_v = float(field[0]), field[1] + 0.999
     least_u, most_u = float(field[2]), field[3] + 0.999
     std_u = std_v = 0.0
     half_u = half_v = 0.5
-    for k in range(np.uint64(run[0]), np.uint64(run[1])):
+    for j in range(np.uint64(run[0]), np.uint64(run[1])):
+        k = np.uint64(chosen[j]) if is_gaussian else j
         u = _within((table[X, k] - x0_nm) * per_nm, least_u, most_u)
         v = _within((table[Y, k] - y0_nm) * per_nm, least_v, most_v)
         if is_gaussian:
@@ -175,10 +107,10 @@ def _draw_spread(
         rows = _ends(v, half_v, limits[0], limits[1])
         if columns[0] > columns[1] or rows[0] > rows[1]:
             continue
-        if len(bounded) and not _passes(table, k, bounded, bounds):
+        if len(bounded) and not passes(table, k, bounded, bounds):
             continue
         if size[0] > 1:
-            _set_factors(factors, table, k, source, palette)
+            set_factors(factors, table, k, source, palette)
         if is_gaussian:
             gauss_weights(u, std_u, columns, field_columns, column_weights)
             gauss_weights(v, std_v, rows, field_rows, row_weights)
@@ -191,7 +123,7 @@ def _draw_spread(
             or tile_row != rows[1] >> window[0]
             or tile_column != columns[1] >> window[0]
         ):
-            _stamp(flat, size, slots, window, rows, columns, row_weights, column_weights, factors)
+            stamp(flat, size, slots, window, rows, columns, row_weights, column_weights, factors)
             continue
         # What nearly all come to, without the pains of the others.
         slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
@@ -248,26 +180,35 @@ def draw(
     bits = window[0]
     bottom = ((window[1] + slots.shape[0] - 1) << bits) + tiles.shape[2] - 1
     right = ((window[2] + slots.shape[1] - 1) << bits) + tiles.shape[3] - 1
-    top, left = max(field[0], window[1] << bits), max(field[2], window[2] << bits)
-    limits = top, min(field[1], bottom), left, min(field[3], right)
+    limits = (
+        max(field[0], window[1] << bits), min(field[1], bottom),
+        max(field[2], window[2] << bits), min(field[3], right),
+    )  # fmt: skip
     most = 2 * int(GAUSS_REACH * MOST_STD_NM * grid[2]) + 4
     row_weights = np.ones(max(min(most, limits[1] - limits[0] + 1), 1), np.float32)
     column_weights = np.ones(max(min(most, limits[3] - limits[2] + 1), 1), np.float32)
-    factors = np.ones(tiles.shape[1], np.float32)
+    factors, block = np.ones(tiles.shape[1], np.float32), np.zeros(2 * SIDES[-1], np.float32)
+    left = np.empty(tables.shape[2] if mode == GAUSSIAN else 0, np.int32)
     # Made once: numba counts references to every array made on the way.
     flat, size, place = tiles.reshape(-1), tiles.shape[1:], (bits, window[1], window[2])
     for m in range(len(tables)):
         table = tables[m]
         for row in range(cells[0], cells[1] + 1):
             first = row * cells[4]
-            run = starts[m, first + cells[2]], starts[m, first + cells[3] + 1]
+            run = int(starts[m, first + cells[2]]), int(starts[m, first + cells[3] + 1])
             if mode == HISTOGRAM:
                 _draw_points(
                     flat, size, slots, place, limits, grid, field, table, run, bounded, bounds,
                     source, palette, factors,
                 )  # fmt: skip
-            else:
-                _draw_spread(
+                continue
+            if mode == GAUSSIAN:
+                n_left = draw_blocks(
                     flat, size, slots, place, limits, grid, field, table, run, bounded, bounds,
-                    source, palette, factors, row_weights, column_weights, mode == GAUSSIAN,
+                    source, palette, factors, block, left,
                 )  # fmt: skip
+                run = 0, n_left
+            _draw_spread(
+                flat, size, slots, place, limits, grid, field, table, run, left, bounded, bounds,
+                source, palette, factors, row_weights, column_weights, mode == GAUSSIAN,
+            )  # fmt: skip

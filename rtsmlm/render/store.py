@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.render.field import Field
-from rtsmlm.render.splat import COLUMNS, X, Y
+from rtsmlm.render.columns import COLUMNS, X, Y
 
 CHUNK = 1 << 18
 """Rows of a chunk; it is ordered once, when it is full, in some milliseconds."""

@@ -13,7 +13,7 @@ import pytest
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.config import AcquisitionSettings, MicroManagerSettings, from_mapping, load
+from rtsmlm.config import from_mapping, load
 from rtsmlm.drivers.micromanager import MicroManagerCamera, open_camera
 from rtsmlm.drivers.mm_core import release_core
 from rtsmlm.errors import (
@@ -23,6 +23,7 @@ from rtsmlm.errors import (
     RtsmlmError,
 )
 from rtsmlm.frames import CameraFrame
+from rtsmlm.microscope_settings import AcquisitionSettings, MicroManagerSettings
 from rtsmlm.stats import now_ns
 
 

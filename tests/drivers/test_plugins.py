@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from threading import Event
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -151,7 +152,10 @@ def sections(model: type[BaseModel], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for name, field in model.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        of_each = [a for a in get_args(inner) if isinstance(a, type) and issubclass(a, BaseModel)]
+        if get_origin(inner) is dict and of_each:
+            keys += sections(of_each[0], f"{prefix}{name}.*.")
+        elif isinstance(inner, type) and issubclass(inner, BaseModel):
             keys += sections(inner, f"{prefix}{name}.")
         elif not field.exclude:
             keys.append(f"{prefix}{name}")
@@ -164,7 +168,7 @@ def keys_in(text: str) -> set[str]:
     for line in text.splitlines():
         bare = line.strip()
         if bare.startswith("[") and bare.endswith("]"):
-            section = bare.strip("[]")
+            section = re.sub(r"^(lasers|stages)\.\w+", r"\1.*", bare.strip("[]"))
             found.add(section)
         elif "=" in bare:
             found.add(f"{section}.{bare.lstrip('# ').split('=')[0].strip()}")

@@ -10,8 +10,10 @@ import pytest
 from rtsmlm.analysis.accuracy_scenes import Emitters, expose
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.config import load
-from rtsmlm.feedback.density import FIT, MOST_TRACKS, DensityMeter
+from rtsmlm.feedback.density import DensityMeter
+from rtsmlm.feedback.recall import FIT
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.feedback.tracks import MOST_TRACKS
 from rtsmlm.frames import FrameBatch
 from rtsmlm.laser_settings import FeedbackSettings
 from rtsmlm.localizations import Localizations

@@ -461,3 +461,20 @@ def _happen(bench: Any, guard: LaserGuard, event: str, value: Any) -> None:
         acts[event]()
     except (ConfigError, DeviceError):
         assert event in {"arm", "reset"}
+
+
+def test_the_same_power_sent_again_excuses_no_meter_that_differs(
+    bench: Any, make_guard: Callable[..., LaserGuard]
+) -> None:
+    guard = make_guard(start_power=50.0)
+    guard.arm()
+    guard.command(50.0, WHY)
+    bench.meter = lambda power: 2 * power
+
+    for _ in range(2):  # at the cap, with ticks as short as two polls
+        guard.poll()
+        guard.poll()
+        guard.command(50.0, WHY)
+
+    assert guard.tripped is not None
+    assert bench.shining == 0.0

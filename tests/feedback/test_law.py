@@ -271,41 +271,6 @@ def test_a_pool_that_runs_dry_after_long_service_is_not_mistaken_for_no_response
     assert "no response" not in events
 
 
-def test_the_first_pulses_work_out_the_power_that_is_needed() -> None:
-    steering = law(start_power=0.05, feed_forward=True)
-    power, powers = 0.05, []
-    for tick in range(8):
-        power = steering.decide(estimate(TARGET * power), float(tick)).power
-        powers.append(power)
-
-    assert powers[0] == 0.05
-    assert powers[-1] == pytest.approx(1.0, rel=0.2)
-    assert max(powers) < 1.05, "it falls short rather than beyond"
-
-
-def test_a_test_pulse_that_brings_a_crowd_is_cut_short() -> None:
-    steering = law(start_power=0.5, feed_forward=True)
-    feed(steering, TARGET / 10, 2)
-
-    decision = steering.decide(estimate(TARGET / 10, crowded=True), 2.0)
-
-    assert decision.state == "steer"
-    assert decision.power < 5.0
-
-
-@pytest.mark.parametrize("tune", ["step", "relay"])
-def test_an_experiment_that_meets_a_crowd_is_broken_off_downwards(tune: str) -> None:
-    steering = law(tune=tune)
-    during = feed(steering, TARGET * 1.02, 8)
-    assert during[-1].state == "tune"
-    assert during[-1].power < 1.0
-
-    decision = steering.decide(estimate(TARGET * 1.02, crowded=True), 8.0)
-
-    assert decision.state == "steer"
-    assert decision.power < during[-1].power
-
-
 def test_a_power_that_somebody_else_sets_is_taken_over() -> None:
     steering = law(start_power=1.0)
     steering.follow(3.0)

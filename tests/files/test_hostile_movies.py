@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rtsmlm.config import MovieSettings
 from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.files.movies import open_movie
+from rtsmlm.microscope_settings import MovieSettings
 
 Frames = NDArray[np.uint16]
 Write = Callable[[Path, Frames], Path]

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsmlm.config import MovieSettings
 from rtsmlm.errors import RecordingError
 from rtsmlm.files.movies import open_movie
 from rtsmlm.files.raw_recorder import RawRecorder
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.frames import CameraFrame
 from rtsmlm.ledger import FrameRanges
+from rtsmlm.microscope_settings import MovieSettings
 
 SHAPE = (20, 30)
 NEVER = threading.Event()

@@ -15,7 +15,7 @@ from rtsmlm.analysis.calibrate_astigmatic import calibrate_astigmatic
 from rtsmlm.analysis.calibrate_beads import measure_beads
 from rtsmlm.analysis.metrics import Field, Protocol, evaluate
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import AstigmatismSettings, LocalizerSettings, PsfSettings, RunSettings
+from rtsmlm.config import LocalizerSettings, RunSettings
 from rtsmlm.errors import LocalizerError
 from rtsmlm.files.tables import read_table
 from rtsmlm.fitting.astigmatic_localizer import AstigmaticMleLocalizer, open_astigmatic_mle
@@ -24,6 +24,7 @@ from rtsmlm.fitting.boxes import astigmatic_box_px
 from rtsmlm.fitting.localizer import GaussianMleLocalizer
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
+from rtsmlm.microscope_settings import AstigmatismSettings, PsfSettings
 from rtsmlm.physics.fisher import astigmatic_crlb
 from rtsmlm.physics.psf import AstigmaticPsf
 from rtsmlm.plugins import find

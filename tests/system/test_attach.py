@@ -10,9 +10,10 @@ import pytest
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 import rtsmlm
-from rtsmlm.config import MovieSettings, packaged
+from rtsmlm.config import packaged
 from rtsmlm.drivers.frame_code import decode_index
 from rtsmlm.files.movies import open_movie
+from rtsmlm.microscope_settings import MovieSettings
 
 
 @pytest.fixture

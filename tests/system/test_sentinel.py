@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rtsmlm.config import MicroManagerSettings
 from rtsmlm.files.laser_log import read_laser_log
 from rtsmlm.laser_settings import LaserSettings
+from rtsmlm.microscope_settings import MicroManagerSettings
 from rtsmlm.sentinel import Sentinel, SentinelJob, lasers_alone
 from rtsmlm.stats import now_ns
 

@@ -1,0 +1,101 @@
+"""Charts and tables of a page that stands alone: plain SVG, no script, nothing fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WIDTH, _HEIGHT, _MARGIN = 520, 150, 34
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1120px;padding:0 1rem;
+color:#222;background:#fff}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
+.good{color:#126b2f}.bad{color:#a11}.note{color:#7a5600}
+table{border-collapse:collapse}td,th{padding:.15rem .9rem .15rem 0;text-align:right}
+td:first-child,th:first-child{text-align:left}
+.charts{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}figcaption{font-size:.85rem}
+img{width:100%;max-width:720px;background:#000}
+svg{background:#fafafa}polyline{fill:none;stroke:#1f5fa8;stroke-width:1.5}
+polygon{fill:#1f5fa8;opacity:.18}rect{fill:#1f5fa8}text{font:11px system-ui,sans-serif;fill:#555}
+pre{background:#f5f5f5;padding:.8rem;overflow:auto;max-height:24rem;font-size:.8rem}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}svg,pre{background:#222}
+text{fill:#aaa}polyline{stroke:#7fb2ee}polygon,rect{fill:#7fb2ee}.good{color:#6fce8b}.bad{color:#f88}
+.note{color:#e5b95c}}
+"""
+
+
+def line_chart(
+    title: str,
+    unit: str,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    band: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> str:
+    """Return a line as a figure; the vertical axis begins at 0.
+
+    Parameters
+    ----------
+    title
+        What is shown, above the figure.
+    unit
+        Unit of `x`.
+    x, y
+        Points in order, at least one.
+    band
+        Lower and upper edge of a shaded band behind the line, at the same `x`.
+    """
+    top = max(float(y.max(initial=0)), 0.0 if band is None else float(band[1].max()), 1e-9)
+    left, right = float(x[0]), max(float(x[-1]), float(x[0]) + 1)
+
+    def points(at: NDArray[np.float64], values: NDArray[np.float64]) -> str:
+        px = _MARGIN + (at - left) / (right - left) * (_WIDTH - 2 * _MARGIN)
+        py = _HEIGHT - _MARGIN - values / top * (_HEIGHT - 2 * _MARGIN)
+        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True))
+
+    marks = f"<polyline points='{points(x, y)}'/>"
+    if band is not None:
+        low, high = band
+        marks = f"<polygon points='{points(x, low)} {points(x[::-1], high[::-1])}'/>" + marks
+    return _figure(title, unit, marks, (left, right), top)
+
+
+def bar_chart(title: str, unit: str, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> str:
+    """Return counts as bars, between edges in `unit`."""
+    top = max(int(counts.max(initial=0)), 1)
+    step = (_WIDTH - 2 * _MARGIN) / len(counts)
+    bars = []
+    for k, count in enumerate(counts.tolist()):
+        height = count / top * (_HEIGHT - 2 * _MARGIN)
+        x, y = _MARGIN + k * step, _HEIGHT - _MARGIN - height
+        size = f"width='{step - 1:.1f}' height='{height:.1f}'"
+        bars.append(f"<rect x='{x:.1f}' y='{y:.1f}' {size}/>")
+    return _figure(title, unit, "".join(bars), (edges[0], edges[-1]), top)
+
+
+def _figure(title: str, unit: str, marks: str, ends: tuple[float, float], top: float) -> str:
+    base = _HEIGHT - _MARGIN + 16
+    labels = (
+        f"<text x='{_MARGIN}' y='{base}'>{ends[0]:g}</text>"
+        f"<text x='{_WIDTH - _MARGIN}' y='{base}' text-anchor='end'>{ends[1]:g} {unit}</text>"
+        f"<text x='{_MARGIN}' y='{_MARGIN - 8}'>{top:.3g}</text>"
+    )
+    size = f"width='{_WIDTH}' height='{_HEIGHT}' viewBox='0 0 {_WIDTH} {_HEIGHT}'"
+    drawing = f"<svg {size}>{marks}{labels}</svg>"
+    return f"<figure><figcaption>{escape(title)}</figcaption>{drawing}</figure>"
+
+
+def table_of(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows of values as a table; floats with two digits."""
+
+    def text(value: Any) -> str:
+        return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+
+    head = "".join(f"<th>{escape(name)}</th>" for name in heading)
+    body = "".join("<tr>" + "".join(f"<td>{text(v)}</td>" for v in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"

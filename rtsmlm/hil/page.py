@@ -1,0 +1,105 @@
+"""hil.json and hil.html: what the drills found, to read and to keep."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtsmlm.files.charts import STYLE, line_chart, table_of
+from rtsmlm.files.run_folder import machine, versions, write_text
+from rtsmlm.hil.result import DrillResult
+
+_BAND = 0.2
+_PERCENTILES = ("p50", "p95", "p99", "max")
+_CLASSES = {"passed": "good", "failed": "bad", "not run": "note"}
+
+
+def write_page(folder: Path, title: str, results: Sequence[DrillResult]) -> None:
+    """Write hil.json and hil.html into a folder.
+
+    Parameters
+    ----------
+    folder
+        Where; it is there already.
+    title
+        Which rig, for the heading.
+    results
+        In the order in which they were found.
+
+    Raises
+    ------
+    SinkError
+        If they cannot be written.
+    """
+    data = {
+        "rig": title,
+        "passed": not any(result.failed for result in results),
+        "results": [result.as_dict() for result in results],
+        "machine": machine(),
+        "versions": versions(),
+    }
+    write_text(folder / "hil.json", json.dumps(_plain(data), indent=1, allow_nan=False) + "\n")
+    write_text(folder / "hil.html", _page(title, results))
+
+
+def _plain(value: Any) -> Any:
+    """Return the same with None for what JSON does not know: NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _page(title: str, results: Sequence[DrillResult]) -> str:
+    failed = [result.name for result in results if result.failed]
+    verdict = f"failed: {', '.join(failed)}" if failed else "nothing failed"
+    parts = [
+        f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>",
+        f"<style>{STYLE}td{{text-align:left;vertical-align:top}}</style>",
+        f"<h1>{escape(title)}</h1>",
+        f"<p class='{'bad' if failed else 'good'}'>{escape(verdict)}</p>",
+        _table(results),
+    ]
+    for result in results:
+        if "course" in result.details:
+            parts += [f"<h2>{escape(result.name)}</h2>", _charts(result.details)]
+        if "latency_ms" in result.details:
+            stages = (
+                (name, *(stage[p] for p in _PERCENTILES))
+                for name, stage in result.details["latency_ms"].items()
+            )
+            parts += ["<h2>Latency in ms</h2>", table_of(("stage", *_PERCENTILES), stages)]
+    return "\n".join(parts) + "\n"
+
+
+def _table(results: Sequence[DrillResult]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(result.name)}</td>"
+        f"<td class='{_CLASSES[result.word]}'>{result.word}</td>"
+        f"<td>{escape(result.what)}</td><td>{result.seconds:.1f}</td></tr>"
+        for result in results
+    )
+    return f"<table><tr><th>drill</th><th></th><th>what was found</th><th>s</th></tr>{rows}</table>"
+
+
+def _charts(details: Mapping[str, Any]) -> str:
+    course = {name: np.array(column) for name, column in details["course"].items()}
+    t_s, target = course["t_s"], course["target_per_um2"]
+    if not len(t_s):
+        return "<p class='note'>no estimate came</p>"
+    density = line_chart(
+        "emitters per frame and um2, target within 20 %",
+        "s",
+        t_s,
+        course["per_um2"],
+        band=((1 - _BAND) * target, (1 + _BAND) * target),
+    )
+    power = line_chart(f"{details['laser']} in {details['unit']}", "s", t_s, course["power"])
+    return f"<div class='charts'>{density}{power}</div>"

@@ -1,0 +1,46 @@
+"""`python -m rtsmlm.viewer ADDRESS_OR_FOLDER [--control]`: the live window."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from rtsmlm.errors import RtsmlmError
+from rtsmlm.viewer.app import application, show
+from rtsmlm.viewer.news import Source
+from rtsmlm.viewer.open_source import open_source
+from rtsmlm.viewer.pipe_control import PipeControl
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Show the window; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m rtsmlm.viewer", description=__doc__)
+    parser.add_argument("where", help="tcp://host:port of a run, or a run folder")
+    parser.add_argument("--keys", type=Path, help="folder with CURVE keys, for a remote run")
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="write what is clicked to standard output, one JSON object per line",
+    )
+    parser.add_argument("--settings", type=Path, help="ini file with the preferences")
+    given = parser.parse_args(arguments)
+    try:
+        source: Source = open_source(given.where, given.keys)
+    except RtsmlmError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    control = None
+    if given.control:
+        control = PipeControl(sys.stdout)
+        control.watch(sys.stdin)
+    app = application()
+    signal.signal(signal.SIGINT, lambda *_: app.quit())
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, lambda *_: app.quit())
+    return show(source, control, settings_file=given.settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The live window as a program of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtsmlm.viewer.live_widget import LiveWidget
+from rtsmlm.viewer.news import Control, Source
+from rtsmlm.viewer.pipe_control import GONE, PipeControl
+from rtsmlm.viewer.qt import QtCore, QtWidgets
+
+_SIZE = (1280, 800)
+_SHARE = 0.9
+_SIGNALS_MS = 200
+
+
+def application() -> QtWidgets.QApplication:
+    """Return the application, made if there is none."""
+    found = QtWidgets.QApplication.instance()
+    if isinstance(found, QtWidgets.QApplication):
+        return found
+    made = QtWidgets.QApplication(["rtsmlm"])
+    made.setApplicationName("rtsmlm")
+    made.setStyle("Fusion")  # the one that looks alike everywhere and takes all colours
+    return made
+
+
+def open_window(
+    source: Source, control: Control | None = None, *, settings_file: Path | None = None
+) -> LiveWidget:
+    """Return a window that is shown, as large as it was last time."""
+    window = LiveWidget(source, control, settings_file=settings_file)
+    window.setWindowTitle(f"rtsmlm: {source.name}")
+    geometry = window.preferences.bytes("geometry")
+    if geometry is None or not window.restoreGeometry(geometry):
+        screen = window.screen()
+        if screen is None:
+            window.resize(*_SIZE)
+        else:
+            free = screen.availableGeometry()
+            wanted = (max(_SIZE[0], round(_SHARE * free.width())),
+                      max(_SIZE[1], round(_SHARE * free.height())))  # fmt: skip
+            window.resize(*wanted)
+    window.show()
+    return window
+
+
+def show(
+    source: Source, control: Control | None = None, *, settings_file: Path | None = None
+) -> int:
+    """Run the window until it is closed.
+
+    Parameters
+    ----------
+    source
+        Where news come from; closed at the end.
+    control
+        What a person's clicks are handed to; None only looks on.
+    settings_file
+        Ini file with the preferences; None takes the place that the system has for it.
+
+    Returns
+    -------
+    :
+        Exit code.
+    """
+    app = application()
+    window = open_window(source, control, settings_file=settings_file)
+    # Python sees Ctrl-C only while it runs, and not in the toolkit's loop.
+    pulse = QtCore.QTimer()
+    pulse.timeout.connect(lambda: _look_after(window, control))
+    pulse.start(_SIGNALS_MS)
+    code = int(app.exec())
+    window.preferences.set_bytes("geometry", window.saveGeometry())
+    window.shut_down()
+    if control is not None:
+        control.ask("quit")
+    return code
+
+
+def _look_after(window: LiveWidget, control: Control | None) -> None:
+    if isinstance(control, PipeControl) and control.is_gone and window.control is not None:
+        window.lose_control(GONE)

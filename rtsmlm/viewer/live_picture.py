@@ -1,0 +1,210 @@
+"""The super-resolution picture of a run while it grows; no Qt here."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtsmlm.localizations import Localizations
+from rtsmlm.render.autocontrast import Autocontrast
+from rtsmlm.render.filter import Filter
+from rtsmlm.render.painter import Color, Style
+from rtsmlm.render.pyramid import Pyramid
+from rtsmlm.render.rgb import RGB8
+from rtsmlm.render.splat import MODES, Mode
+from rtsmlm.render.view import View
+from rtsmlm.viewer.lut import colored
+from rtsmlm.viewer.viewport import Viewport
+
+CONTRAST_S = 0.3
+BUDGET_MS = 25.0
+"""Drawing may take so long in one go; what is missing comes with the next."""
+LIMITS_BAND = 0.1
+"""Part of the span by which the limits of a colour may be off without being followed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How the picture is shown; none of this draws localizations anew."""
+
+    lut: str = "ember"
+    gamma: float = 0.6
+    brightness: float = 1.0
+    """Above 1 it is brighter than the automatic contrast."""
+    autocontrast: bool = True
+    """False keeps the level as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that was drawn."""
+
+    rgb: RGB8
+    """Shape (height, width, 3)."""
+    viewport: Viewport
+    view: View
+    limits: tuple[float, float] | None
+    """Values with the first and the last hue; None where no value gives the hue."""
+
+
+def threads_to_draw() -> int:
+    """Return the threads that the window draws with: the run needs the cores more."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
+class LivePicture:
+    """Rows in, pictures out.
+
+    Parameters
+    ----------
+    style
+        What is drawn of each localization.
+    """
+
+    def __init__(self, style: Style | None = None) -> None:
+        self.style = style or Style()
+        self.pyramid: Pyramid | None = None
+        self._autocontrast = Autocontrast()
+        self._limits: tuple[float, float] | None = None
+        self._judged_s = -1.0
+        self._judged_version = -1
+
+    @property
+    def version(self) -> int:
+        """Rises with every change of what is to be seen."""
+        return -1 if self.pyramid is None else self.pyramid.version
+
+    @property
+    def white_per_um2(self) -> float:
+        """Density that the automatic contrast shows as white."""
+        return self._autocontrast.white_per_um2
+
+    @property
+    def is_settled(self) -> bool:
+        """False while the contrast has not yet judged the newest rows."""
+        return self.pyramid is None or self._judged_version == self.pyramid.version
+
+    def begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
+        """Begin a new field without rows."""
+        self.close()
+        self.pyramid = Pyramid(
+            shape_px, pixel_nm, style=self.style, n_threads=threads_to_draw()
+        )
+        self._forget_levels()
+
+    def add(self, batches: Sequence[Localizations]) -> None:
+        """Add rows; before `begin` they are dropped."""
+        rows = [batch for batch in batches if len(batch)]
+        if self.pyramid is not None and rows:
+            self.pyramid.add(rows[0] if len(rows) == 1 else Localizations.concatenate(rows))
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        if self.pyramid is not None:
+            self.pyramid.clear()
+        self._forget_levels()
+
+    def restyle(
+        self,
+        mode: Mode | None = None,
+        color: Color | None = None,
+        shown: Filter | None = None,
+    ) -> None:
+        """Change mode, colour or filter; None leaves it as it is."""
+        old = self.style
+        self.style = Style(
+            mode=mode or old.mode, color=color or old.color, filter=shown or old.filter
+        )
+        if self.pyramid is not None and self.style != old:
+            self.pyramid.restyle(mode=mode, color=color, filter=shown)
+            self._forget_levels()
+
+    def render(
+        self,
+        viewport: Viewport,
+        canvas_px: tuple[int, int],
+        look: Look,
+        budget_ms: float | None = BUDGET_MS,
+    ) -> Picture | None:
+        """Draw what a canvas shows; None before `begin`.
+
+        Parameters
+        ----------
+        viewport
+            Part of the sample plane.
+        canvas_px
+            Width and height.
+        look
+            How it is shown.
+        budget_ms
+            None draws all, however long it takes.
+        """
+        if self.pyramid is None:
+            return None
+        if look.autocontrast or self._judged_version < 0:
+            self._judge(budget_ms)
+        width, height = canvas_px
+        x0_nm, y0_nm = viewport.corner_nm(canvas_px)
+        view = self.pyramid.view(
+            x0_nm, y0_nm, viewport.nm_per_px, (height, width), budget_ms=budget_ms
+        )
+        limits = None
+        if self.style.color in ("z_nm", "frame", "photons"):
+            limits = self._limits or (0.0, 1.0)
+        white = max(self.white_per_um2 / look.brightness, 1e-9)
+        rgb = colored(view, white, lut=look.lut, gamma=look.gamma, limits=limits)
+        return Picture(rgb, viewport, view, limits)
+
+    def _judge(self, budget_ms: float | None) -> None:
+        now_s = time.monotonic()
+        if self.pyramid is None or self._judged_version == self.pyramid.version:
+            return
+        if self._judged_version >= 0 and now_s - self._judged_s < CONTRAST_S:
+            return
+        view = self.pyramid.overview(budget_ms=budget_ms)
+        self._autocontrast.update(view)
+        self._judged_s = now_s
+        if view.complete and view.density.any():
+            self._judged_version = view.version
+            self._follow_limits(view)
+
+    def _follow_limits(self, view: View) -> None:
+        if view.value is None:
+            return
+        wanted = view.value_limits()
+        if self._limits is not None:
+            span = max(self._limits[1] - self._limits[0], 1e-9)
+            off = max(abs(a - b) for a, b in zip(wanted, self._limits, strict=True))
+            if off < LIMITS_BAND * span:
+                return
+        self._limits = wanted
+
+    def _forget_levels(self) -> None:
+        self._autocontrast.reset()
+        self._limits = None
+        self._judged_version = -1
+
+    def close(self) -> None:
+        """End the threads that draw. Twice is fine."""
+        if self.pyramid is not None:
+            self.pyramid.close()
+            self.pyramid = None
+
+
+def warm_up() -> None:
+    """Compile what draws, which takes some seconds on the very first start of a computer."""
+    one = Localizations.from_columns(
+        {"frame": np.zeros(1), "x_nm": np.full(1, 500.0), "y_nm": np.full(1, 500.0)}
+    )
+    with Pyramid((16, 16), 100.0, tile_bytes=1 << 22, n_threads=1) as pyramid:
+        for mode in MODES:
+            for color in ("none", "frame"):
+                pyramid.restyle(mode=mode, color=color)
+                pyramid.add(one)
+                for nm_per_px in (1.0, 20.0):
+                    view = pyramid.view(0.0, 0.0, nm_per_px, (32, 32))
+                colored(view, 1.0, lut="ember", gamma=0.6, limits=(0.0, 1.0))

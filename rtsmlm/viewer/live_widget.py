@@ -1,0 +1,300 @@
+"""LiveWidget: a run as it goes on, or as it was; asks its source, and is never waited for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rtsmlm.errors import RtsmlmError
+from rtsmlm.viewer.acquisition_panel import AcquisitionPanel
+from rtsmlm.viewer.camera_panel import CameraPanel
+from rtsmlm.viewer.elided_label import ElidedLabel
+from rtsmlm.viewer.export import export_view
+from rtsmlm.viewer.header import Header
+from rtsmlm.viewer.help_dialog import HelpDialog
+from rtsmlm.viewer.histogram_panel import HistogramPanel
+from rtsmlm.viewer.laser_key import LaserKey
+from rtsmlm.viewer.laser_panel import LaserPanel
+from rtsmlm.viewer.ledger_lights import LedgerLights
+from rtsmlm.viewer.messages import Messages
+from rtsmlm.viewer.news import Control, Source
+from rtsmlm.viewer.news_reader import NewsReader
+from rtsmlm.viewer.preferences import Preferences
+from rtsmlm.viewer.qt import QtCore, QtGui, QtWidgets
+from rtsmlm.viewer.series import RunSeries
+from rtsmlm.viewer.super_res_panel import SuperResPanel
+from rtsmlm.viewer.theme import THEMES, palette, scale_for, style_sheet, theme_of
+from rtsmlm.viewer.trends_panel import TrendsPanel
+from rtsmlm.viewer.walk_through import WalkThrough
+
+TICK_MS = 50
+PLOTS_S = 0.5
+LOOKS_ON = "this window only looks on; the program that started the run has the controls"
+_COLUMNS = (24, 46, 30)
+_STEP = 1.1
+_LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
+
+
+class LiveWidget(QtWidgets.QWidget):
+    """The live window.
+
+    Parameters
+    ----------
+    source
+        Where news come from; closed with the widget.
+    control
+        What a person's clicks are handed to; None only looks on.
+    parent
+        Owner.
+    settings_file
+        Ini file with the preferences; None takes the place that the system has for it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        control: Control | None = None,
+        parent: QtWidgets.QWidget | None = None,
+        *,
+        settings_file: Path | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("live")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
+        self.source, self.control = source, control
+        self.preferences = Preferences(settings_file)
+        self._why_not = None if control is not None else LOOKS_ON
+        self._is_closed = False
+        self._plots_at_s = 0.0
+        self.series = RunSeries()
+        self._make_parts()
+        self.reader = NewsReader(self)
+        self._lay_out()
+        self._connect()
+        self._read_preferences()
+        self._set_why_not()
+        self.laser_key = LaserKey(self.lasers_off, self)
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self.tick)
+        self._timer.start()
+
+    # -- making --------------------------------------------------------------------------
+
+    def _make_parts(self) -> None:
+        self.acquisition = AcquisitionPanel(self.ask)
+        self.header = Header(self.ask, self.acquisition.overrides)
+        self.camera = CameraPanel()
+        self.laser = LaserPanel(self.ask)
+        self.super_res = SuperResPanel(self.preferences)
+        self.trends = TrendsPanel(self.series)
+        self.histograms = HistogramPanel(self.series)
+        self.messages = Messages()
+        self.trends.addTab(self.messages, "Messages")
+        self.lights = LedgerLights()
+        self.newest = ElidedLabel("Newest message; all are in the tab Messages.")
+        self.help = HelpDialog(self)
+        self.walk_through = WalkThrough(self)
+
+    def _lay_out(self) -> None:
+        left = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self.camera, 1)
+        column.addWidget(self.acquisition)
+        column.addWidget(self.laser)
+        self.left = QtWidgets.QScrollArea()
+        self.left.setWidget(left)
+        self.left.setWidgetResizable(True)
+        self.left.setHorizontalScrollBarPolicy(
+            QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        )
+        self.right = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
+        self.right.addWidget(self.trends)
+        self.right.addWidget(self.histograms)
+        self.columns = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+        for part in (self.left, self.super_res, self.right):
+            self.columns.addWidget(part)
+        for splitter in (self.right, self.columns):
+            splitter.setChildrenCollapsible(False)
+            splitter.setHandleWidth(6)
+        self.columns.setSizes([1000 * share for share in _COLUMNS])
+        self.columns.setStretchFactor(1, 1)
+        self.right.setSizes([480, 520])
+        bottom = QtWidgets.QHBoxLayout()
+        bottom.setSpacing(16)
+        bottom.addWidget(self.lights)
+        bottom.addWidget(self.newest, 1)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.header)
+        layout.addWidget(self.columns, 1)
+        layout.addLayout(bottom)
+
+    def _connect(self) -> None:
+        self.acquisition.draw_asked.connect(self._draw_roi)
+        self.camera.roi_drawn.connect(self._take_roi)
+        self.super_res.export_asked.connect(self.ask_where_to_export)
+        self.histograms.filter_changed.connect(self._filter)
+        self.camera.detections.toggled.connect(lambda on: self.preferences.set("detections", on))
+        self.trends.currentChanged.connect(lambda tab: self.preferences.set("tab", tab))
+        self.header.theme.clicked.connect(self.next_theme)
+        self.header.help.clicked.connect(self.help.show)
+        self.help.walk_through_asked.connect(self.walk_through.begin)
+        keys = {
+            "F1": self.help.show,
+            "F5": self.header.start.click,
+            "Shift+F5": self.header.stop.click,
+            "F6": self.header.snap.click,
+            "Ctrl+E": self.super_res.export.click,
+            "Ctrl+T": self.next_theme,
+            "Ctrl++": lambda: self.scale_text(_STEP),
+            "Ctrl+=": lambda: self.scale_text(_STEP),
+            "Ctrl+-": lambda: self.scale_text(1 / _STEP),
+        }
+        for key, act in keys.items():
+            shortcut = QtGui.QShortcut(QtGui.QKeySequence(key), self)
+            shortcut.setContext(QtCore.Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(act)
+        hints = QtGui.QGuiApplication.styleHints()
+        if hints is not None and hasattr(hints, "colorSchemeChanged"):
+            hints.colorSchemeChanged.connect(self.apply_theme)
+
+    def _read_preferences(self) -> None:
+        get = self.preferences.get
+        self.camera.detections.setChecked(get("detections"))
+        self.trends.setCurrentIndex(get("tab"))
+        self.histograms.set_ranges(get("filters"))
+        for name, splitter in (("columns", self.columns), ("right", self.right)):
+            state = self.preferences.bytes(name)
+            if state is not None:
+                splitter.restoreState(state)
+        self.apply_theme()
+
+    # -- look ----------------------------------------------------------------------------
+
+    def apply_theme(self, *_: Any) -> None:
+        """Take the theme and the size of text that are chosen."""
+        scale = self.preferences.get("text_scale") or scale_for(self)
+        theme = self.theme = theme_of(self.preferences.get("theme"), scale)
+        self.setPalette(palette(theme))
+        self.setStyleSheet(style_sheet(theme))
+        for part in (self.header, self.camera, self.trends, self.histograms, self.lights):
+            part.set_theme(theme)
+
+    def next_theme(self) -> None:
+        """Go on to the next theme: system, dark, light."""
+        now = THEMES.index(self.preferences.get("theme"))
+        self.set_theme(THEMES[(now + 1) % len(THEMES)])
+
+    def set_theme(self, name: str) -> None:
+        """Choose a theme."""
+        self.preferences.set("theme", name)
+        self.apply_theme()
+        self.say(f"Theme: {name}")
+
+    def scale_text(self, factor: float) -> None:
+        """Make all text larger or smaller."""
+        scale = min(max(self.theme.scale * factor, _LEAST_SCALE), _MOST_SCALE)
+        self.preferences.set("text_scale", float(scale))
+        self.apply_theme()
+
+    def say(self, text: str, color: str | None = None) -> None:
+        """Show a line at the bottom."""
+        self.newest.set_text(text, color)
+
+    # -- what a person asks for ----------------------------------------------------------
+
+    def ask(self, command: Any, **values: Any) -> None:
+        """Hand a command to the control, and say so; say why not where there is none."""
+        if self.control is None or self._why_not is not None:
+            self.say(f"{command}: {self._why_not}", self.theme.amber)
+            return
+        self.control.ask(command, **values)
+        self.say(f"Asked: {command}")
+
+    def lasers_off(self) -> None:
+        """All lasers dark, and latched."""
+        self.ask("lasers off")
+
+    def lose_control(self, why: str) -> None:
+        """Only look on from now on, and say why."""
+        self.control, self._why_not = None, why
+        self._set_why_not()
+        self.say(why, self.theme.amber)
+
+    def _set_why_not(self) -> None:
+        for part in (self.header, self.acquisition, self.laser):
+            part.set_why_not(self._why_not)
+
+    def _draw_roi(self, on: bool) -> None:
+        self.camera.draw_roi(self.acquisition.roi_px() if on else None)
+
+    def _take_roi(self, x: int, y: int, width: int, height: int) -> None:
+        self.acquisition.take_roi(x, y, width, height)
+
+    def _filter(self) -> None:
+        self.super_res.filter_by(self.histograms.filter())
+        self.preferences.set("filters", self.histograms.ranges())
+
+    def ask_where_to_export(self) -> None:
+        """Show a dialog for the file; not the system's own, which the laser keys do not reach."""
+        dialog = QtWidgets.QFileDialog(self, "Export the image", "localizations.tif")
+        dialog.setOption(QtWidgets.QFileDialog.Option.DontUseNativeDialog)
+        dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilter("16-bit TIFF, and a PNG beside it (*.tif)")
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self.export(Path(path)))
+        dialog.open()
+
+    def export(self, path: Path) -> None:
+        """Write what is on screen as .tif and .png."""
+        try:
+            tif, png = export_view(self.super_res, path, self.source.name)
+        except RtsmlmError as error:
+            self.say(str(error), self.theme.red)
+            return
+        self.say(f"Saved {tif} and {png.name}")
+
+    # -- life ----------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Take what is new and draw what has changed; a bounded piece of work."""
+        self.reader.read(self.source)
+        self.camera.refresh()
+        self.super_res.refresh()
+        now_s = time.monotonic()
+        if now_s >= self._plots_at_s:
+            self._plots_at_s = now_s + PLOTS_S
+            self.trends.refresh()
+            self.histograms.refresh()
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        """Show the walk-through to whoever has never seen it."""
+        super().showEvent(event)
+        if not self.preferences.get("walk_through_seen"):
+            self.preferences.set("walk_through_seen", True)
+            self.walk_through.begin()
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:
+        """Let go of everything."""
+        self.shut_down()
+        super().closeEvent(event)
+
+    def shut_down(self) -> None:
+        """Remember the layout and let go of source, threads and keys. Twice is fine."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._timer.stop()
+        self.laser_key.release()
+        self.help.close()
+        self.preferences.set_bytes("columns", self.columns.saveState())
+        self.preferences.set_bytes("right", self.right.saveState())
+        self.preferences.save()
+        self.reader.close()
+        self.source.close()
+        self.super_res.close_picture()

@@ -1,0 +1,306 @@
+"""Series: curves and histograms of a run in bounded memory, however long it takes.
+
+All curves run over frame numbers: they are what rows, estimates and status have in common, whoever
+joins when, and what stays right when the camera pauses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.localizations import Localizations
+from rtsmlm.viewer.news import News
+
+F64 = NDArray[np.float64]
+
+MOST_POINTS = 2048
+BLOCK_FRAMES = 100
+"""Medians are of so many frames."""
+_BLOCK_ROWS = 20_000
+"""Or of so many rows, if there are more in fewer frames."""
+
+
+class Series:
+    """A curve that keeps its shape: of neighbours, lowest and highest stay.
+
+    Parameters
+    ----------
+    most_points
+        So many points at most; beyond, twice as many values share a lowest and a highest.
+    """
+
+    def __init__(self, most_points: int = MOST_POINTS) -> None:
+        self._most = max(2, most_points // 4 * 2)
+        self._low = np.empty((self._most, 2))
+        self._high = np.empty((self._most, 2))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all points."""
+        self._n = 0
+        self._share = 1  # values in one low and high
+        self._filled = 0  # of them in the last
+        self.last = math.nan
+        """The newest value."""
+
+    def append(self, at: float, value: float | None) -> None:
+        """Add a value at a frame or time; None and NaN are no value."""
+        if value is None or not math.isfinite(value):
+            return
+        self.last = value
+        if self._filled == 0:
+            if self._n == self._most:
+                self._merge()
+            self._low[self._n] = self._high[self._n] = at, value
+            self._n += 1
+        else:
+            k = self._n - 1
+            if value < self._low[k, 1]:
+                self._low[k] = at, value
+            if value > self._high[k, 1]:
+                self._high[k] = at, value
+        self._filled = (self._filled + 1) % self._share
+
+    def _merge(self) -> None:
+        first, second = slice(0, None, 2), slice(1, None, 2)
+        low, high, half = self._low, self._high, self._most // 2
+        lower = low[second, 1:] < low[first, 1:]
+        higher = high[second, 1:] > high[first, 1:]
+        self._low[:half] = np.where(lower, low[second], low[first])
+        self._high[:half] = np.where(higher, high[second], high[first])
+        self._n = half
+        self._share *= 2
+
+    def points(self) -> tuple[F64, F64]:
+        """Return where and what the points are, in their order; both of shape (n,)."""
+        low, high = self._low[: self._n], self._high[: self._n]
+        swapped = (high[:, :1] < low[:, :1])[:, None]
+        pairs = np.stack([low, high], axis=1)
+        pairs = np.where(swapped, pairs[:, ::-1], pairs)
+        is_one = pairs[:, 0, 0] == pairs[:, 1, 0]
+        kept = np.column_stack([np.ones_like(is_one), ~is_one]).ravel()
+        at, value = pairs.reshape(-1, 2)[kept].T
+        return at, value
+
+
+class RunSeries:
+    """The curves of a run, out of its news.
+
+    `curves` holds, by name: density, density_low, density_high (mean, and a standard deviation
+    below and above it), local_density, target, all per um²; photons, background (per pixel),
+    precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms,
+    backlog (frames), frames_per_s; resolution_nm (see `note_resolution`); drift_x_nm, drift_y_nm,
+    drift_z_nm where the status tells them. `powers` holds one curve per laser, in its own unit.
+    """
+
+    def __init__(self, most_points: int = MOST_POINTS) -> None:
+        self._most_points = most_points
+        self.curves = {name: Series(most_points) for name in (*_TOLD, *_OF_ROWS)}
+        self.powers: dict[str, Series] = {}
+        self.frame_s = math.nan
+        """Seconds from frame to frame as estimates or status tell them, to label an axis in
+        seconds; NaN while that is not known."""
+        self._run: Any = None
+        self._estimate: tuple[int, int] | None = None
+        self._block = _Block()
+        self._frame = 0
+
+    def add(self, news: News) -> None:
+        """Take news."""
+        run = news.about.get("run", self._run)
+        if news.restarted or run != self._run:
+            for name in _OF_ROWS:
+                self.curves[name].clear()
+            self._block = _Block()
+        if run != self._run and self._run is not None:
+            self._forget()
+        self._run = run
+        for estimate in news.densities:
+            self._add_estimate(estimate)
+        if news.status is not None:
+            self._add_status(news.status)
+        for rows in news.rows:
+            self._add_rows(rows)
+
+    def note_resolution(self, resolution_nm: float, frame: float | None = None) -> None:
+        """Take a resolution that was worked out elsewhere; by default as of the last frame."""
+        at = self._frame if frame is None else frame
+        self.curves["resolution_nm"].append(at, resolution_nm)
+
+    def _forget(self) -> None:
+        for series in self.curves.values():
+            series.clear()
+        self.powers.clear()
+        self.frame_s, self._estimate, self._frame = math.nan, None, 0
+
+    def _add_estimate(self, estimate: Mapping[str, Any]) -> None:
+        frame = estimate.get("last_frame")
+        if frame is None:
+            return
+        self._frame = max(self._frame, frame)
+        mean, std = estimate.get("mean_per_um2"), estimate.get("std_per_um2") or 0.0
+        self.curves["density"].append(frame, mean)
+        if mean is not None:
+            self.curves["density_low"].append(frame, max(0.0, mean - std))
+            self.curves["density_high"].append(frame, mean + std)
+        self.curves["local_density"].append(frame, estimate.get("local_per_um2"))
+        self.curves["target"].append(frame, estimate.get("target_per_um2"))
+        self._add_powers(frame, estimate.get("powers") or {})
+        end_ns = estimate.get("t_exposure_end_ns")
+        if end_ns is None:
+            return
+        if self._estimate is not None and frame > self._estimate[0]:
+            self.frame_s = (end_ns - self._estimate[1]) / (frame - self._estimate[0]) / 1e9
+        self._estimate = frame, end_ns
+
+    def _add_status(self, status: Mapping[str, Any]) -> None:
+        frame = (status.get("totals") or {}).get("camera", self._frame)
+        self._frame = max(self._frame, frame)
+        for name in ("p50_ms", "p99_ms", "backlog", "frames_per_s"):
+            self.curves[name].append(frame, status.get(name))
+        loop = status.get("loop") or {}
+        self.curves["target"].append(frame, loop.get("target_per_um2"))
+        self._add_powers(frame, loop.get("powers") or {})
+        for axis, value in (status.get("drift") or {}).items():
+            if (name := f"drift_{axis}") in self.curves:
+                self.curves[name].append(frame, value)
+        if math.isnan(self.frame_s) and (rate := status.get("frames_per_s")):
+            self.frame_s = 1 / rate
+
+    def _add_powers(self, frame: float, powers: Mapping[str, Any]) -> None:
+        for name, power in powers.items():
+            self.powers.setdefault(name, Series(self._most_points)).append(frame, power)
+
+    def _add_rows(self, rows: Localizations) -> None:
+        if not len(rows):
+            return
+        self._frame = max(self._frame, int(rows.frame.max()))
+        cuts = np.flatnonzero(np.diff(rows.frame // BLOCK_FRAMES)) + 1
+        for start, stop in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+            part = rows.take(slice(start, stop))
+            block = int(part.frame[0]) // BLOCK_FRAMES
+            if self._block.n_rows and (block != self._block.block or self._block.is_full):
+                for name, value in self._block.medians().items():
+                    self.curves[name].append(self._block.middle, value)
+                self._block = _Block()
+            self._block.add(block, part)
+
+
+_TOLD = (
+    "density", "density_low", "density_high", "local_density", "target", "p50_ms", "p99_ms",
+    "backlog", "frames_per_s", "resolution_nm", "drift_x_nm", "drift_y_nm", "drift_z_nm",
+)  # fmt: skip
+_OF_ROWS = ("photons", "background", "precision_nm", "emitters")
+
+
+class _Block:
+    """Rows of one block of frames, until their medians are taken."""
+
+    def __init__(self) -> None:
+        self.block, self.n_rows = 0, 0
+        self._parts: list[Localizations] = []
+
+    def add(self, block: int, rows: Localizations) -> None:
+        self.block = block
+        self.n_rows += len(rows)
+        self._parts.append(rows)
+
+    @property
+    def is_full(self) -> bool:
+        return self.n_rows >= _BLOCK_ROWS
+
+    @property
+    def middle(self) -> float:
+        """The middle frame."""
+        first, last = self._parts[0].frame[0], self._parts[-1].frame[-1]
+        return (int(first) + int(last)) / 2
+
+    def medians(self) -> dict[str, float]:
+        rows = Localizations.concatenate(self._parts)
+        frames = len(np.unique(rows.frame)) if self.is_full else BLOCK_FRAMES
+        return {
+            "photons": _median(rows.photons),
+            "background": _median(rows.background),
+            "precision_nm": _median(rows.std_x_nm),
+            "emitters": len(rows) / frames,
+        }
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """Evenly spaced bins of a value, or of its logarithm."""
+
+    low: float
+    high: float
+    n: int
+    logarithmic: bool = False
+
+    def edges(self) -> F64:
+        make = np.geomspace if self.logarithmic else np.linspace
+        return np.asarray(make(self.low, self.high, self.n + 1))
+
+    def count(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
+        known = values[(values >= self.low) & (values < self.high)].astype(np.float64)
+        low, high = self.low, self.high
+        if self.logarithmic:
+            known, low, high = np.log(known), math.log(low), math.log(high)
+        place = np.minimum((known - low) * (self.n / (high - low)), self.n - 1)
+        return np.bincount(place.astype(np.int64), minlength=self.n)
+
+
+_BINS = {
+    "photons": _Bins(1.0, 1e6, 120, logarithmic=True),
+    "std_x_nm": _Bins(0.1, 1000.0, 120, logarithmic=True),
+    "background": _Bins(0.01, 1e5, 140, logarithmic=True),
+    "z_nm": _Bins(-2000.0, 2000.0, 200),
+    "probability": _Bins(0.0, 1.0 + 1e-6, 50),
+}
+
+
+class RowStatistics:
+    """Histograms of photons, precision, background, z and probability of all rows so far.
+
+    By the name of the column: photons, std_x_nm, background, z_nm, probability. Rows without z
+    do not count for z.
+    """
+
+    names: Sequence[str] = tuple(_BINS)
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.n_rows = 0
+        self._counts = {name: np.zeros(bins.n, np.int64) for name, bins in _BINS.items()}
+
+    def add(self, rows: Localizations) -> None:
+        """Count rows."""
+        self.n_rows += len(rows)
+        columns = {name: getattr(rows, name) for name in _BINS}
+        columns["z_nm"] = rows.z_nm[np.isfinite(rows.std_z_nm)]
+        for name, bins in _BINS.items():
+            self._counts[name] += bins.count(columns[name])
+
+    def histogram(self, name: str) -> tuple[NDArray[np.int64], F64]:
+        """Return counts, shape (n,), and edges of the bins, shape (n + 1,), in the column's unit.
+
+        Values beyond the first and the last edge are not counted.
+
+        Raises
+        ------
+        KeyError
+            If there is no histogram of that name.
+        """
+        return self._counts[name].copy(), _BINS[name].edges()

@@ -1,0 +1,462 @@
+"""A run that is heard over its stream: all rows once, whoever joins late, is cut off or is slow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zmq
+import zmq.auth
+
+from rtsmlm.arrow import schema
+from rtsmlm.errors import ConfigError
+from rtsmlm.files.arrow_table import ArrowStreamFile
+from rtsmlm.history import CHUNK_BYTES, HistoryServer
+from rtsmlm.localizations import Localizations
+from rtsmlm.stream import DENSITY, STATUS, Publisher
+from rtsmlm.viewer import stream_source
+from rtsmlm.viewer.news import News
+from rtsmlm.viewer.stream_inbox import AHEAD_ROWS
+from rtsmlm.viewer.stream_source import StreamSource
+
+PATIENCE_S = 20.0
+LIVE: list[Run] = []
+
+
+def _rows(first: int, n: int) -> Localizations:
+    frame = np.arange(first, first + n, dtype=np.int64)
+    return Localizations.from_columns({"frame": frame, "x_nm": frame * 1.5, "y_nm": frame * 2.0})
+
+
+class Run:
+    """The part of a run that tells: stream and history."""
+
+    def __init__(
+        self,
+        path: Path,
+        address: str = "tcp://127.0.0.1:*",
+        *,
+        name: str = "one",
+        generation: int = 0,
+        keys: Path | None = None,
+    ) -> None:
+        about = {"run": name, "shape": [64, 48], "pixel_nm": 100.0, "settings": {"a": 1}}
+        self.publisher = Publisher(address, schema=schema({}), settings=about, curve_keys=keys)
+        self.history = HistoryServer(
+            path,
+            "tcp://127.0.0.1",
+            generation=generation,
+            context=self.publisher.context,
+            curve_keys=keys,
+        )
+        self.publisher.welcome(history_port=self.history.port)
+        self.address = self.publisher.address
+        LIVE.append(self)
+
+    def tick(self) -> None:
+        """ZeroMQ welcomes whoever has come only while the publisher does something."""
+        assert isinstance(self.publisher.frame_is_wanted, bool)
+
+    def close(self) -> None:
+        if self in LIVE:
+            LIVE.remove(self)
+        self.history.close()
+        self.publisher.close()
+
+
+def _wait(seconds: float, done: Callable[[], bool] = lambda: False) -> bool:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        for run in LIVE:
+            run.tick()
+        time.sleep(0.01)
+    return True
+
+
+class Window:
+    """Polls, and keeps what it is told."""
+
+    def __init__(self, address: str, keys: Path | None = None) -> None:
+        self.source = StreamSource(address, keys)
+        self.frames: list[int] = []
+        self.restarts = 0
+        self.last = News("waiting")
+        self.all: list[News] = []
+
+    def poll(self) -> News:
+        news = self.source.poll()
+        if news.restarted:
+            self.restarts += 1
+            self.frames.clear()
+        for rows in news.rows:
+            self.frames += rows.frame.tolist()
+        self.all.append(news)
+        self.last = news
+        return news
+
+    def until(self, done: Callable[[], bool]) -> News:
+        if not _wait(PATIENCE_S, lambda: self.poll() is not None and done()):
+            pytest.fail(f"in vain: {self.last.connection}, {len(self.frames)} rows")
+        return self.last
+
+    def until_it_is(self, connection: str) -> News:
+        return self.until(lambda: self.last.connection == connection)
+
+    def until_rows(self, n: int) -> News:
+        return self.until(lambda: len(self.frames) >= n)
+
+
+@pytest.fixture
+def window() -> Iterator[Callable[..., Window]]:
+    opened: list[Window] = []
+
+    def open_window(*arguments: Any) -> Window:
+        opened.append(Window(*arguments))
+        return opened[-1]
+
+    yield open_window
+    for each in opened:
+        each.source.close()
+        each.source.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def start(*arguments: Any, **options: Any) -> Run:
+        runs.append(Run(*arguments, **options))
+        return runs[-1]
+
+    yield start
+    for each in runs:
+        each.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "localizations.arrows"
+
+
+def test_who_joins_late_gets_all_rows_once_and_hears_the_end(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    file = ArrowStreamFile(path, {})
+    for k in range(60):
+        file.put(_rows(1000 * k, 1000))
+    assert path.stat().st_size > 2 * CHUNK_BYTES
+    one = run(path)
+    late = window(one.address)
+    late.until_rows(60_000)
+    assert late.last.about == {
+        "run": "one",
+        "shape": [64, 48],
+        "pixel_nm": 100.0,
+        "settings": {"a": 1},
+    }
+    assert late.source.name == f"one at {one.address}"
+    assert any(news.behind_bytes > 0 for news in late.all)
+
+    file.put(_rows(60_000, 5))
+    late.until_rows(60_005)
+    assert late.last.connection == "live"
+    file.close()
+    late.until_it_is("ended")
+    assert late.frames == list(range(60_005))
+    assert late.last.behind_bytes == 0
+    assert late.restarts == 0
+
+
+def test_nobody_there_is_waited_for(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    first = Run(path)
+    first.close()
+    early = window(first.address)
+    _wait(0.3)
+    assert early.poll().connection == "waiting"
+    run(path, first.address)
+    assert early.until_it_is("live").rows == []
+
+
+def test_a_cut_connection_is_said_and_rows_go_on_where_they_were(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    file = ArrowStreamFile(path, {})
+    file.put(_rows(0, 500))
+    first = Run(path)
+    one = window(first.address)
+    one.until_rows(500)
+    first.close()
+    one.until_it_is("lost")
+    file.put(_rows(500, 700))
+
+    run(path, first.address)
+    one.until_rows(1200)
+    one.until_it_is("live")
+    assert one.frames == list(range(1200))
+    assert one.restarts == 0
+    file.close()
+
+
+def test_a_table_that_was_cut_comes_again_from_its_first_row(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    file = ArrowStreamFile(path, {})
+    file.put(_rows(0, 500))
+    file.put(_rows(500, 500))
+    first = Run(path)
+    one = window(first.address)
+    one.until_rows(1000)
+    first.close()
+    file._file.close()
+    with ArrowStreamFile.resume(path, 500) as file:
+        file.put(_rows(500, 10))
+        run(path, first.address, generation=500)
+        one.until(lambda: one.restarts == 1 and len(one.frames) == 510)
+    assert one.frames == list(range(510))
+    one.until_it_is("ended")
+    assert one.restarts == 1
+
+
+def test_a_table_with_other_bytes_comes_again_even_if_nobody_says_so(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    with ArrowStreamFile(path, {}) as file:
+        for k in range(10):
+            file.put(_rows(30 * k, 30))
+    length = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-8])
+    first = Run(path)
+    one = window(first.address)
+    one.until_rows(300)
+    first.close()
+    with ArrowStreamFile(path, {}) as file:
+        for k in range(10):
+            file.put(_rows(7000 + 30 * k, 30))
+    assert path.stat().st_size == length
+    run(path, first.address)
+    one.until_it_is("ended")
+    assert one.restarts == 1
+    assert one.frames == list(range(7000, 7300))
+
+
+def test_another_run_at_the_same_address_begins_anew(
+    tmp_path: Path, path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    with ArrowStreamFile(path, {}) as file:
+        file.put(_rows(0, 300))
+    first = Run(path)
+    one = window(first.address)
+    one.until_it_is("ended")
+    first.publisher.tell(STATUS, {"backlog": 1})
+    first.close()
+    other = tmp_path / "other.arrows"
+    with ArrowStreamFile(other, {}) as file:
+        file.put(_rows(9000, 50))
+        run(other, first.address, name="two")
+        one.until(lambda: one.restarts == 1 and len(one.frames) == 50)
+        assert one.last.about["run"] == "two"
+        assert one.last.connection == "live"
+        assert one.source.name.startswith("two at ")
+
+
+def test_of_frames_and_status_only_the_newest_is_kept_and_of_densities_all(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    one = run(path)
+    seer = window(one.address)
+    seer.until_it_is("live")
+    seer.until(lambda: one.publisher.frame_is_wanted)
+    for k in range(30):
+        one.publisher.show(np.full((8, 6), k, np.uint16), 10 * k, 2)
+        one.publisher.tell(STATUS, {"backlog": k})
+        one.publisher.tell(DENSITY, {"last_frame": k})
+    _wait(0.5)
+    news = seer.poll()
+    assert news.frame is not None
+    assert (news.frame.index, news.frame.binning) == (290, 2)
+    assert np.array_equal(news.frame.pixels, np.full((8, 6), 29))
+    assert news.status == {"backlog": 29}
+    assert [entry["last_frame"] for entry in news.densities] == list(range(30))
+    empty = seer.poll()
+    assert (empty.frame, empty.status, empty.densities) == (None, None, ())
+
+
+def test_a_window_that_never_looks_costs_bounded_memory_and_loses_no_row(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    n = 20 * (CHUNK_BYTES // 1000)
+    file = ArrowStreamFile(path, {})
+    for k in range(n // 50):
+        file.put(_rows(20 * 50 * k, 1000))
+    total = n // 50 * 1000
+    assert total > 3 * AHEAD_ROWS
+    one = run(path)
+    slow = window(one.address)
+    assert _wait(PATIENCE_S, lambda: slow.source._inbox._n_rows >= AHEAD_ROWS)
+    for k in range(3000):
+        one.publisher.tell(DENSITY, {"last_frame": k})
+        if k % 50 == 0:
+            _wait(0.01)
+    waiting = slow.source._inbox._n_rows
+    assert AHEAD_ROWS <= waiting <= AHEAD_ROWS + CHUNK_BYTES // 40
+    assert len(slow.source._inbox._densities) <= 1000
+
+    first = slow.source.poll(most_rows=1000)
+    taken = sum(map(len, first.rows))
+    assert 1000 <= taken <= CHUNK_BYTES // 40
+    slow.until_rows(total - taken)
+    file.close()
+    slow.until_it_is("ended")
+    assert len(slow.frames) == total - taken
+    assert slow.restarts == 0
+
+
+def test_silence_is_said_and_ends(
+    path: Path,
+    window: Callable[..., Window],
+    run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream_source, "SILENT_S", 0.3)
+    one = run(path)
+    quiet = window(one.address)
+    quiet.until_it_is("live")
+    quiet.until_it_is("silent")  # though the history answers all the time
+    one.publisher.tell(STATUS, {"backlog": 0})
+    quiet.until_it_is("live")
+
+
+def test_the_end_is_reached_where_the_stream_says_so_and_no_row_is_missing(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    file = ArrowStreamFile(path, {})
+    file.put(_rows(0, 100))
+    one = run(path)
+    heard = window(one.address)
+    heard.until_rows(100)
+    file.put(_rows(100, 11))
+    one.publisher.end({"localizations": 111})
+    heard.until_it_is("ended")
+    assert heard.frames == list(range(111))
+    file.close()
+
+
+def test_who_could_not_read_to_the_end_is_not_told_that_it_is_all(
+    path: Path, window: Callable[..., Window]
+) -> None:
+    file = ArrowStreamFile(path, {})
+    for k in range(300):
+        file.put(_rows(1000 * k, 1000))
+    file.close()
+    one = Run(path)
+    slow = window(one.address)
+    assert _wait(PATIENCE_S, lambda: slow.source._inbox._n_rows >= AHEAD_ROWS)
+    one.publisher.end({})
+    one.close()
+    _wait(0.3)
+    slow.until_it_is("lost")
+    assert slow.last.behind_bytes > 0
+    assert AHEAD_ROWS <= len(slow.frames) < 300_000
+
+
+def test_a_history_that_does_not_answer_is_lost(
+    path: Path, window: Callable[..., Window], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_source, "_ANSWER_S", 0.2)
+    one = Run(path)
+    one.history.close()
+    try:
+        window(one.address).until_it_is("lost")
+    finally:
+        one.close()
+
+
+def test_a_history_that_is_told_of_too_late_is_found(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    with ArrowStreamFile(path, {}) as file:
+        file.put(_rows(0, 7))
+    one = run(path)
+    del one.publisher._settings["history_port"]
+    one.publisher.welcome()
+    hasty = window(one.address)
+    hasty.until_it_is("live")
+    one.publisher.welcome(history_port=one.history.port)
+    hasty.until_rows(7)
+
+
+def test_bytes_that_are_no_table_are_lost_and_nothing_dies(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    path.write_bytes(b"no table at all, but long enough to look at" * 4)
+    one = run(path)
+    puzzled = window(one.address)
+    puzzled.until_it_is("lost")
+    assert puzzled.source._worker.alive
+    assert puzzled.frames == []
+
+
+def test_messages_that_are_not_understood_are_left_out(
+    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    one = run(path)
+    calm = window(one.address)
+    calm.until_it_is("live")
+    for parts in (
+        [b"status", b"{"],
+        [b"density"],
+        [b"frame", json.dumps({"index": 1, "shape": [9, 9], "binning": 1}).encode(), b"xy"],
+        [b"settings[]"],
+        [b"end"],
+        [b"status", b'{"backlog": 5}'],
+    ):
+        one.publisher._send(parts)
+    calm.until(lambda: calm.last.status == {"backlog": 5})
+    assert calm.source._worker.alive
+
+
+def test_keys_open_both_sockets(
+    tmp_path: Path, path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for who in ("server", "client"):
+        zmq.auth.create_certificates(keys, who)
+    with ArrowStreamFile(path, {}) as file:
+        file.put(_rows(0, 40))
+    one = run(path, keys=keys)
+    known, unknown = window(one.address, keys), window(one.address)
+    known.until_it_is("ended")
+    assert known.frames == list(range(40))
+    assert unknown.poll().connection == "waiting"
+    with pytest.raises(ConfigError, match="cannot listen"):
+        StreamSource(one.address, tmp_path / "no keys")
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(ConfigError, match="cannot listen to nowhere"):
+        StreamSource("nowhere")
+
+
+def test_importing_it_loads_no_qt() -> None:
+    code = (
+        "import sys, rtsmlm.viewer.stream_source, rtsmlm.viewer.folder_source, "
+        "rtsmlm.viewer.series; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('PySide6', 'PyQt6', 'PyQt5', 'qtpy', 'pyqtgraph')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
