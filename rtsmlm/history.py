@@ -19,11 +19,16 @@ import zmq
 import zmq.auth
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.stats import now_ns
 from rtsmlm.workers import Worker
 
 CHUNK_BYTES = 1 << 20
 _POLL_MS = 100
-_END_S = 5.0
+_LAST_NS, _GIVEN_UP_NS = 3_000_000_000, 1_000_000_000
+"""After the end: how long the last rows may be fetched, and when a silent reader counts as gone."""
+_LAST_POLL_MS = 20
+_LINGER_MS = 500
+_END_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +66,7 @@ class HistoryServer:
     ) -> None:
         self._path, self._generation = path, generation
         self._socket = context.socket(zmq.ROUTER)
-        self._socket.linger = 0
+        self._socket.linger = _LINGER_MS
         self._socket.set_hwm(16)
         try:
             if curve_keys is not None:
@@ -74,25 +79,41 @@ class HistoryServer:
             raise ConfigError(
                 f"the history of the run cannot be served on {host}: {error}"
             ) from error
+        self._behind: dict[bytes, int] = {}
+        """When each reader asked last, until it has read to the end."""
         self._worker = Worker("history", self._serve)
         self._worker.start()
 
     def close(self) -> None:
-        """Stop answering. Twice is fine."""
+        """Stop answering, once those who still read have the rest or give up. Twice is fine."""
         self._worker.stop()
         self._worker.join(_END_S)
 
     def _serve(self, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
-                if self._socket.poll(_POLL_MS):
-                    parts = self._socket.recv_multipart()
-                    with suppress(zmq.Again):  # who does not read his answers gets no more
-                        self._socket.send_multipart(
-                            [parts[0], *self._answer(parts[-1])], flags=zmq.NOBLOCK
-                        )
+                self._serve_one(_POLL_MS)
+            deadline_ns = now_ns() + _LAST_NS
+            while now_ns() < deadline_ns and self._somebody_reads():
+                self._serve_one(_LAST_POLL_MS)
         finally:
-            self._socket.close()
+            self._socket.close(linger=_LINGER_MS)
+
+    def _somebody_reads(self) -> bool:
+        """Return whether a reader is on his way to the end of the table."""
+        since_ns = now_ns() - _GIVEN_UP_NS
+        return any(asked_ns > since_ns for asked_ns in self._behind.values())
+
+    def _serve_one(self, wait_ms: int) -> None:
+        if not self._socket.poll(wait_ms):
+            return
+        parts = self._socket.recv_multipart()
+        header, data = self._answer(parts[-1])
+        self._behind[parts[0]] = now_ns()
+        if not data:
+            del self._behind[parts[0]]
+        with suppress(zmq.Again):  # who does not read his answers gets no more
+            self._socket.send_multipart([parts[0], header, data], flags=zmq.NOBLOCK)
 
     def _answer(self, request: bytes) -> list[bytes]:
         try:

@@ -148,6 +148,8 @@ class Analysis:
                 self._prepare(sigma_nm)
             self._emit({"kind": "ready"})
             self._loop(stop)
+            if self._file is not None:
+                self._file.close()  # whole, before anybody hears that it is
             if self._broadcast is not None:
                 self._broadcast.end(self._summary())
             self._report(now_ns())

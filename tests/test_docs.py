@@ -18,7 +18,7 @@ def settings_named(text: str) -> set[tuple[str, str]]:
     known = {name: field.default for name, field in RunSettings.model_fields.items()}
     # Of lasers and stages the names are anybody's, and `lasers.csv` is a file.
     sections = "|".join(name for name, default in known.items() if isinstance(default, Settings))
-    return set(re.findall(rf"`({sections})\.([a-z_]+)", text))
+    return set(re.findall(rf"`({sections})\.([a-z0-9_]+)", text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rtsmlm.errors import FileFormatError
 from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.history import CHUNK_BYTES, HistoryServer
 from rtsmlm.localizations import Localizations
+from rtsmlm.stats import now_ns
 
 
 def _rows(first: int, n: int) -> Localizations:
@@ -136,3 +138,30 @@ def test_nothing_else_is_understood(context: Any, tmp_path: Path, request_: byte
     assert "error" in header
     assert data == b""
     assert (after["generation"], rows) == (3, b"rows")
+
+
+def test_who_is_still_reading_when_the_run_ends_gets_the_rest(context: Any, tmp_path: Path) -> None:
+    path = tmp_path / "t.arrows"
+    rows = _table(path, [5000] * 20)  # several chunks
+    server = HistoryServer(path, "tcp://127.0.0.1", generation=0, context=context)
+    feed, got = ArrowFeed(), []
+    with context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        socket.rcvtimeo = 5000
+        socket.connect(f"tcp://127.0.0.1:{server.port}")
+        closing = threading.Thread(target=server.close)
+        while not feed.ended:
+            socket.send(json.dumps({"offset": feed.n_bytes}).encode())
+            got += feed.feed(socket.recv_multipart()[1])
+            if closing.ident is None:
+                closing.start()  # after the first chunk
+        socket.send(json.dumps({"offset": feed.n_bytes}).encode())
+        closing.join()
+    assert sum(len(part) for part in got) == len(rows)
+
+
+def test_a_run_nobody_reads_ends_at_once(context: Any, tmp_path: Path) -> None:
+    server = HistoryServer(tmp_path / "t.arrows", "tcp://127.0.0.1", generation=0, context=context)
+    started_ns = now_ns()
+    server.close()
+    assert now_ns() - started_ns < 2_000_000_000

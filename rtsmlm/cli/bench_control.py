@@ -38,10 +38,10 @@ camera, localizer and a real laser add is measured by `rtsmlm hil`, not here.
 
 {table}
 "Count inverted" is a field on which ten times too many emitters look like too few, so that a law
-that trusts the count asks for more light. Ours has the crowding alarm beside the count; how well
-that works on frames is not part of this. Bias and standard deviation are those of emitters that
-shine, from 20 s until the power reaches its cap. The hyperbola is the power that theory asks for
-while the pool shrinks.
+that trusts the count asks for more light. Ours has the crowding alarm beside the count, which is a
+model here, too: how well it works on frames is not part of this. Bias and standard deviation are
+those of emitters that shine, from 20 s until the power reaches its cap. The hyperbola is the power
+that theory asks for while the pool shrinks.
 
 ## What rtsmlm is worse at
 

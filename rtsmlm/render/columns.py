@@ -16,23 +16,28 @@ COLUMNS = 9
 """Of the tables that are drawn: float32, shape (COLUMNS, n); lengths in nm."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always")
 def passes(table: F32, k: int, bounded: NDArray[np.int64], bounds: F32) -> bool:
     """Return whether a row lies within all bounds."""
+    inside = True
     for j in range(len(bounded)):
-        value = table[bounded[j], k]
+        value = table[np.uint64(bounded[j]), k]
         # Written so that NaN does not pass.
-        if not (value >= bounds[j, 0] and value <= bounds[j, 1]):
-            return False
-    return True
+        inside = inside and value >= bounds[j, 0] and value <= bounds[j, 1]
+    return inside
+
+
+@njit(inline="always")
+def factor_of(table: F32, k: int, plane: int, planes: int, source: int, palette: F32) -> np.float32:
+    """Return what the weight of a row is multiplied by in a plane other than the first."""
+    factor = table[source, k]
+    if planes > 2:
+        factor = palette[int(factor) % len(palette), plane - 1]
+    return factor
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def set_factors(factors: F32, table: F32, k: int, source: int, palette: F32) -> None:
     """Set what the weight is multiplied by in each plane."""
-    if len(factors) == 2:
-        factors[1] = table[source, k]
-    elif len(factors) > 2:
-        channel = int(table[source, k]) % len(palette)
-        for plane in range(3):
-            factors[plane + 1] = palette[channel, plane]
+    for plane in range(1, len(factors)):
+        factors[plane] = factor_of(table, k, plane, len(factors), source, palette)

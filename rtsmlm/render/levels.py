@@ -33,6 +33,15 @@ class TileRange(NamedTuple):
         )
 
 
+class _Part(NamedTuple):
+    """A tile that a coarser one stands in for."""
+
+    name: TileName
+    coarse: TileName
+    slot: int
+    """Where it is put."""
+
+
 class Levels:
     """Tiles of all levels.
 
@@ -97,14 +106,21 @@ class Levels:
         self._crew.work(missing, finish, deadline_s)
         slots = np.full((tiles.n_rows, tiles.n_columns), -1)
         borrowed: list[int] = []
+        parts: list[_Part] = []
         for name, tile in held.items():
-            slot = tile.slot
-            if not tile.complete:
-                substitute = self._enlarged(name, pinned)
-                if substitute is not None:
-                    slot = substitute
-                    borrowed.append(slot)
+            slot = tile.slot if tile.complete or tile.n_chunks else -1
+            coarse = None if tile.complete else self._coarser(name)
+            if coarse is not None:
+                target: int | None = tile.slot
+                if tile.n_chunks:
+                    # What is drawn so far has to stay.
+                    target = self.pool.take(pinned | {coarse})
+                    borrowed += [] if target is None else [target]
+                if target is not None:
+                    slot = target
+                    parts.append(_Part(name, coarse, target))
             slots[name.row - tiles.row, name.column - tiles.column] = slot
+        self._crew.work(parts, self._enlarge)
         return slots, borrowed
 
     def _add_up(self, painter: Painter, name: TileName, tile: Tile) -> bool:
@@ -126,18 +142,22 @@ class Levels:
         tile.complete = True
         return True
 
-    def _enlarged(self, name: TileName, pinned: set[TileName]) -> int | None:
-        """Return a borrowed slot with the finest complete tile that covers another."""
+    def _coarser(self, name: TileName) -> TileName | None:
+        """Return the finest complete tile that covers another."""
         for up in range(1, min(TILE_BITS, len(self.levels) - name.level - 1) + 1):
             coarse = TileName(name.level + up, name.row >> up, name.column >> up)
             tile = self.pool.get(coarse)
-            if tile is None or not tile.complete:
-                continue
-            slot = self.pool.take(pinned | {coarse})
-            if slot is not None:
-                part = TILE_BITS - up
-                inside = (1 << up) - 1
-                corner = (name.row & inside) << part, (name.column & inside) << part
-                enlarge(self.pool.tiles, tile.slot, corner, up, slot)
-            return slot
+            if tile is not None and tile.complete:
+                return coarse
         return None
+
+    def _enlarge(self, part: _Part) -> None:
+        """Fill a slot with a part of a coarser tile."""
+        source = self.pool.get(part.coarse)
+        if source is None:
+            # Its place was given to another part in the meantime.
+            return
+        up = part.coarse.level - part.name.level
+        inside = (1 << up) - 1
+        corner = (part.name.row & inside) << TILE_BITS - up, (part.name.column & inside) << TILE_BITS - up
+        enlarge(self.pool.tiles, source.slot, corner, up, part.slot)

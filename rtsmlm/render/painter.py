@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
+from rtsmlm.render.block import MARGIN_PX
 from rtsmlm.render.columns import CHANNEL, FRAME, PHOTONS, Z
 from rtsmlm.render.crew import Crew
 from rtsmlm.render.field import Field
@@ -18,7 +20,7 @@ from rtsmlm.render.rgb import CHANNEL_COLORS
 from rtsmlm.render.splat import MODES, ONE_TILE_BITS, Mode, draw
 from rtsmlm.render.store import ALL_CELLS, SLAB, LocalizationStore
 from rtsmlm.render.tile_pool import TILE_BITS, TILE_PX, Tile, TileName
-from rtsmlm.render.weights import GAUSS_REACH, MOST_STD_NM
+from rtsmlm.render.weights import GAUSS_REACH
 
 Color: TypeAlias = Literal["none", "z_nm", "frame", "photons", "channel"]
 COLOR_COLUMNS: dict[Color, int] = {
@@ -30,6 +32,8 @@ Part: TypeAlias = tuple[F32, NDArray[np.int64], NDArray[np.int64]]
 
 _NO_SLOTS = np.zeros((1, 1), np.int64)
 _BANDS_PER_THREAD = 3
+_CHUNKS_OF_A_STEP = 8
+"""So many are drawn into a tile between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +94,12 @@ class Painter:
         grid: NDArray[np.float64],
         limits_px: NDArray[np.int64],
         part: Part,
+        margin: int = 0,
     ) -> None:
         draw(
             tiles, slots, window, grid, limits_px, part[0], part[1], part[2], self._bounded,
             self._bounds, COLOR_COLUMNS[self.style.color], CHANNEL_COLORS,
-            MODES.index(self.style.mode),
+            MODES.index(self.style.mode), margin,
         )  # fmt: skip
 
     @property
@@ -106,23 +111,38 @@ class Painter:
         self, tiles: F32, name: TileName, tile: Tile, level: Level, deadline_s: float
     ) -> None:
         """Draw chunk after chunk into a tile until it is complete or the time is over."""
-        slots = np.full((1, 1), tile.slot)
-        window = np.array([TILE_BITS, name.row, name.column])
         side_nm = TILE_PX * level.pixel_nm
         left_nm, top_nm = level.grid[0] + name.column * side_nm, level.grid[1] + name.row * side_nm
-        box_nm = self._around(left_nm, top_nm, side_nm, side_nm, level.pixel_nm)
-        cells = self.store.cells(box_nm)
-        while tile.n_chunks < self.store.n_chunks:
-            slab = self.store.slabs[tile.n_chunks // SLAB]
-            part = slice(tile.n_chunks % SLAB, slab.n)
+        cells = self.store.cells(self._around(left_nm, top_nm, side_nm, side_nm, level.pixel_nm))
+        margin = MARGIN_PX if self.style.mode == "gaussian" else 0
+        sheet = np.zeros((1, self.style.n_planes, *[TILE_PX + 2 * margin] * 2), np.float32)
+        shift_px = name.row * TILE_PX - margin, name.column * TILE_PX - margin
+        window = np.array([ONE_TILE_BITS, 0, 0])
+        limits_px = level.limits_px - np.repeat(shift_px, 2)
+        shift_nm = level.pixel_nm * np.array([shift_px[1], shift_px[0]])
+        grid = level.grid + np.array([*shift_nm, 0.0])
+        n_chunks = tile.n_chunks
+        while n_chunks < self.store.n_chunks:
+            slab = self.store.slabs[n_chunks // SLAB]
+            first = n_chunks % SLAB
+            step = SLAB if deadline_s == math.inf else _CHUNKS_OF_A_STEP
+            part = slice(first, min(first + step, slab.n))
             if cells is not None:
                 rows = slab.tables[part], slab.starts[part], cells
-                self._draw(tiles, slots, window, level.grid, level.limits_px, rows)
-            tile.n_chunks += part.stop - part.start
+                self._draw(sheet, _NO_SLOTS, window, grid, limits_px, rows, margin)
+            n_chunks += part.stop - part.start
             if time.perf_counter() > deadline_s:
-                return
-        self._paint_open(tiles, slots, window, level, 0)
-        tile.complete = True
+                break
+        else:
+            newest = self.store.open[None], np.array([[0, self.store.n_open]]), ALL_CELLS
+            self._draw(sheet, _NO_SLOTS, window, grid, limits_px, newest, margin)
+            tile.complete = True
+        inside = slice(margin, margin + TILE_PX)
+        if tile.n_chunks:
+            tiles[tile.slot] += sheet[0, :, inside, inside]
+        else:
+            tiles[tile.slot] = sheet[0, :, inside, inside]
+        tile.n_chunks = n_chunks
 
     def paint_newest(
         self, tiles: F32, complete: list[tuple[TileName, Tile]], level: Level, n_new: int
@@ -197,7 +217,7 @@ class Painter:
         self, left_nm: float, top_nm: float, width_nm: float, height_nm: float, pixel_nm: float
     ) -> tuple[float, float, float, float]:
         """Return the box of all localizations that can reach a rectangle."""
-        reach_nm = GAUSS_REACH * MOST_STD_NM if self.style.mode == "gaussian" else pixel_nm
+        reach_nm = GAUSS_REACH * self.store.most_std_nm if self.style.mode == "gaussian" else pixel_nm
         return (
             left_nm - reach_nm,
             top_nm - reach_nm,

@@ -31,6 +31,7 @@ COARSEST_PX = 1024
 MOST_DIRECT = 400_000
 """More localizations on a screen are not drawn straight; the finest tiles are enlarged."""
 MOST_SCREEN_PX = 16384
+_MANY = 1 << 18
 _ROWS_OF_A_JOB = 50
 
 
@@ -97,21 +98,21 @@ class Pyramid:
 
     def add(self, localizations: Localizations) -> None:
         """Add a batch; rows outside the field or without a finite position are left out."""
-        table = self._store.pack(localizations)
-        n_rows = table.shape[1]
-        if not n_rows:
-            return
         with self._lock:
-            if n_rows > max(CHUNK, len(self._store) // 2):
+            if len(localizations) > max(_MANY, len(self._store) // 2):
                 # So many are drawn sooner where they are looked at than in every tile.
                 self._tiles.pool.clear()
-            at = 0
-            while at < n_rows:
-                n_new = self._store.put(table, at)
-                at += n_new
-                self._tiles.add_newest(self._painter, n_new)
-                self._store.seal_if_full()
-            self.version += 1
+            n_before = len(self._store)
+            # By pieces, which stay in the cache from one step to the next.
+            for start in range(0, len(localizations), CHUNK):
+                table = self._store.pack(localizations.take(slice(start, start + CHUNK)))
+                at = 0
+                while at < table.shape[1]:
+                    n_new = self._store.put(table, at)
+                    at += n_new
+                    self._tiles.add_newest(self._painter, n_new)
+                    self._store.seal_if_full()
+            self.version += len(self._store) > n_before
 
     def clear(self) -> None:
         """Start anew, for instance after the drift correction has moved all localizations."""

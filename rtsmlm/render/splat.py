@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
-from rtsmlm.render.block import SIDES, draw_blocks
+from rtsmlm.render.block import SIDES, draw_across, draw_blocks
 from rtsmlm.render.columns import STD_X, STD_Y, X, Y, passes, set_factors
 from rtsmlm.render.stamp import Ends, Limits, Size, stamp
 from rtsmlm.render.weights import (
@@ -143,7 +143,7 @@ def _draw_spread(
 def draw(
     tiles: F32, slots: NDArray[np.int64], window: NDArray[np.int64], grid: NDArray[np.float64],
     field: NDArray[np.int64], tables: F32, starts: NDArray[np.int64], cells: NDArray[np.int64],
-    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, mode: int,
+    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, mode: int, margin: int = 0,
 ) -> None:  # fmt: skip
     """Add rows of tables to the tiles they fall into.
 
@@ -175,14 +175,17 @@ def draw(
         Colour of each channel, (n, 3), where there are four planes.
     mode
         Place in `MODES`.
+    margin
+        Pixels around the window that only catch what is drawn across its edge: what lies in them
+        alone is not drawn, and they are not right.
     """
     # What is neither in the field nor in the window need not be weighed.
     bits = window[0]
     bottom = ((window[1] + slots.shape[0] - 1) << bits) + tiles.shape[2] - 1
     right = ((window[2] + slots.shape[1] - 1) << bits) + tiles.shape[3] - 1
     limits = (
-        max(field[0], window[1] << bits), min(field[1], bottom),
-        max(field[2], window[2] << bits), min(field[3], right),
+        max(field[0], (window[1] << bits) + margin), min(field[1], bottom - margin),
+        max(field[2], (window[2] << bits) + margin), min(field[3], right - margin),
     )  # fmt: skip
     most = 2 * int(GAUSS_REACH * MOST_STD_NM * grid[2]) + 4
     row_weights = np.ones(max(min(most, limits[1] - limits[0] + 1), 1), np.float32)
@@ -203,9 +206,13 @@ def draw(
                 )  # fmt: skip
                 continue
             if mode == GAUSSIAN:
-                n_left = draw_blocks(
+                n_left, n_across = draw_blocks(
                     flat, size, slots, place, limits, grid, field, table, run, bounded, bounds,
-                    source, palette, factors, block, left,
+                    source, palette, block, left,
+                )  # fmt: skip
+                draw_across(
+                    flat, size, slots, place, grid, table, left[len(left) - n_across :], source,
+                    palette, factors, block,
                 )  # fmt: skip
                 run = 0, n_left
             _draw_spread(

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.render.field import Field
-from rtsmlm.render.columns import COLUMNS, X, Y
+from rtsmlm.render.columns import COLUMNS, STD_X, STD_Y, X, Y
+from rtsmlm.render.weights import MOST_STD_NM, UNKNOWN_STD_NM
 
-CHUNK = 1 << 18
-"""Rows of a chunk; it is ordered once, when it is full, in some milliseconds."""
+CHUNK = 1 << 16
+"""Rows of a chunk; it is ordered once, when it is full, in a few milliseconds."""
 
-SLAB = 8
+SLAB = 32
 """Chunks in one piece of memory, which are drawn in one go."""
 
 CELLS = 64
@@ -55,6 +56,8 @@ class LocalizationStore:
         self.n_open = 0
         self.n_chunks = 0
         """Chunks in all slabs."""
+        self.most_std_nm = UNKNOWN_STD_NM
+        """No row is drawn wider."""
         height_nm, width_nm = field.size_nm
         self.cell_nm = max(height_nm, width_nm) / CELLS
         self._shape = field.image_shape(self.cell_nm)
@@ -71,7 +74,12 @@ class LocalizationStore:
     def put(self, table: F32, start: int) -> int:
         """Take rows from `start` on, as many as the open chunk has room for; return how many."""
         n: int = min(table.shape[1] - start, CHUNK - self.n_open)
-        self.open[:, self.n_open : self.n_open + n] = table[:, start : start + n]
+        new = table[:, start : start + n]
+        self.open[:, self.n_open : self.n_open + n] = new
+        if n:
+            # Of NaN the maximum is the other one.
+            widest_nm = float(np.fmax.reduce(new[STD_X : STD_Y + 1], axis=None))
+            self.most_std_nm = max(self.most_std_nm, min(widest_nm, MOST_STD_NM))
         self.n_open += n
         return n
 
@@ -105,6 +113,7 @@ class LocalizationStore:
         """Forget all."""
         self.slabs.clear()
         self.n_open = self.n_chunks = 0
+        self.most_std_nm = UNKNOWN_STD_NM
 
     def cells(self, box_nm: tuple[float, float, float, float]) -> NDArray[np.int64] | None:
         """Return the cells that a box meets.
@@ -151,19 +160,22 @@ def _order(
 ) -> None:
     """Write the rows ordered by cell, those of one cell in their order, and the cells' starts."""
     n_columns, n = table.shape
+    per_nm = 1.0 / cell_nm
     cell = np.empty(n, np.int32)
     count = np.zeros(shape[0] * shape[1] + 1, np.int64)
     for k in range(n):
-        column = min(max(int((table[X, k] - corner_nm) / cell_nm), 0), shape[1] - 1)
-        row = min(max(int((table[Y, k] - corner_nm) / cell_nm), 0), shape[0] - 1)
+        column = min(max(int((table[X, k] - corner_nm) * per_nm), 0), shape[1] - 1)
+        row = min(max(int((table[Y, k] - corner_nm) * per_nm), 0), shape[0] - 1)
         cell[k] = row * shape[1] + column
         count[cell[k] + 1] += 1
     starts[:] = np.cumsum(count)
-    place, free = cell, starts.copy()
+    source, free = np.empty(n, np.int32), starts.copy()
     for k in range(n):
         at = free[cell[k]]
         free[cell[k]] += 1
-        place[k] = at
+        source[at] = k
+    # Column after column from anywhere in the cache to memory in line: the other way round, each
+    # write would be a miss.
     for c in range(n_columns):
         for k in range(n):
-            ordered[c, place[k]] = table[c, k]
+            ordered[c, k] = table[c, source[k]]

@@ -30,7 +30,7 @@ class Tile:
     slot: int
     """Its place in `TilePool.tiles`."""
     n_chunks: int = 0
-    """Chunks of localizations that are drawn in it."""
+    """Chunks of localizations that are drawn in it; at 0 there may be anything in its place."""
     complete: bool = False
     """True if it shows every localization that there is, and is kept so."""
 
@@ -73,12 +73,11 @@ class TilePool:
         return levels
 
     def make(self, name: TileName, pinned: Collection[TileName]) -> Tile | None:
-        """Return a new empty tile; None if all others are pinned."""
+        """Return a new tile, nothing being drawn in it; None if all others are pinned."""
         slot = self.take(pinned)
         if slot is None:
             return None
         tile = self._known[name] = Tile(slot)
-        self.tiles[slot] = 0
         return tile
 
     def take(self, pinned: Collection[TileName]) -> int | None:

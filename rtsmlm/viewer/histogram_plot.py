@@ -59,7 +59,7 @@ class HistogramPlot(QtWidgets.QWidget):
         super().__init__(parent)
         self.column = column
         self._bounds = (0.0, 1.0)  # of the axis
-        self._open = [True, True]
+        self._open, self._is_empty = [True, True], True
         what = column.title.lower()
         self.on = tick(column.title, f"Show only a range of {what}, in {column.unit}; drag its "
                        "sides.")  # fmt: skip
@@ -98,7 +98,6 @@ class HistogramPlot(QtWidgets.QWidget):
         self.region.setVisible(False)
         self.plot.addItem(self.region, ignoreBounds=True)
         self.region.sigRegionChanged.connect(self._dragged)
-        self.region.sigRegionChangeFinished.connect(self.changed)
 
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme."""
@@ -118,7 +117,9 @@ class HistogramPlot(QtWidgets.QWidget):
         """Show a histogram, from its first to its last bin that holds more than stragglers."""
         total = counts.sum()
         if not total:
+            self._say()
             return
+        self._is_empty = False
         share = np.cumsum(counts) / total
         first = max(int(np.searchsorted(share, 0.002)) - 1, 0)
         last = min(int(np.searchsorted(share, 0.998)) + 2, len(counts))
@@ -129,11 +130,13 @@ class HistogramPlot(QtWidgets.QWidget):
     def show_curve(self, at: NDArray[np.float64], values: NDArray[np.float64]) -> None:
         """Show a curve instead, of what is there at each value."""
         if len(at) > 1:
+            self._is_empty = False
             self._line.setData(at, values)
             self._look_at(float(at[0]), float(at[-1]))
 
     def _look_at(self, low: float, high: float) -> None:
         self._bounds = low, high
+        self._say()
         if self.on.isChecked():
             sides = self.region.getRegion()
             if not self._open[0]:
@@ -170,11 +173,12 @@ class HistogramPlot(QtWidgets.QWidget):
         if abs(high - self._bounds[1]) > close or not self._open[1]:
             self._open[1] = self.column.one_sided
         self._say()
+        self.changed.emit()
 
     def _say(self) -> None:
         sides = self.sides()
         if sides is None:
-            self.said.setText("")
+            self.said.setText("none so far" if self._is_empty else "")
             return
         low, high = ("" if side is None else f"{side:.3g}" for side in sides)
         words = {(True, True): f"{low} – {high}", (True, False): f"≥ {low}",

@@ -122,7 +122,7 @@ class LaserPanel(QtWidgets.QFrame):
         self.tripped = loop.get("tripped")
         self.title.setText(f"Laser {loop['laser']}" if "laser" in loop else "Laser")
         self.badge.setText("" if not loop else ("ARMED" if armed else "monitor"))
-        self.badge.setObjectName("alarm" if armed else "dim")
+        self.badge.setObjectName("armed" if armed else "dim")
         _restyled(self.badge)
         power, cap = float(loop.get("power") or 0), float(loop.get("cap") or 0)
         text = f"{power:.3g} {unit}" if loop else "not steered"

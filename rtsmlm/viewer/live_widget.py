@@ -23,6 +23,7 @@ from rtsmlm.viewer.news_reader import NewsReader
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.qt import QtCore, QtGui, QtWidgets
 from rtsmlm.viewer.series import RunSeries
+from rtsmlm.viewer.side_column import SideColumn
 from rtsmlm.viewer.super_res_panel import SuperResPanel
 from rtsmlm.viewer.theme import THEMES, palette, scale_for, style_sheet, theme_of
 from rtsmlm.viewer.trends_panel import TrendsPanel
@@ -31,7 +32,8 @@ from rtsmlm.viewer.walk_through import WalkThrough
 TICK_MS = 50
 PLOTS_S = 0.5
 LOOKS_ON = "this window only looks on; the program that started the run has the controls"
-_COLUMNS = (24, 46, 30)
+_COLUMNS, _ROWS = (24, 46, 30), (50, 50)
+"""Shares of the width and, on the right, of the height, in percent."""
 _STEP = 1.1
 _LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
 
@@ -65,7 +67,7 @@ class LiveWidget(QtWidgets.QWidget):
         self.source, self.control = source, control
         self.preferences = Preferences(settings_file)
         self._why_not = None if control is not None else LOOKS_ON
-        self._is_closed = False
+        self._is_closed = self._has_layout = False
         self._plots_at_s = 0.0
         self.series = RunSeries()
         self._make_parts()
@@ -98,19 +100,7 @@ class LiveWidget(QtWidgets.QWidget):
         self.walk_through = WalkThrough(self)
 
     def _lay_out(self) -> None:
-        left = QtWidgets.QWidget()
-        column = QtWidgets.QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        column.addWidget(self.camera, 1)
-        column.addWidget(self.acquisition)
-        column.addWidget(self.laser)
-        self.left = QtWidgets.QScrollArea()
-        self.left.setWidget(left)
-        self.left.setWidgetResizable(True)
-        self.left.setHorizontalScrollBarPolicy(
-            QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-        )
+        self.left = SideColumn([self.camera, self.acquisition, self.laser])
         self.right = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
         self.right.addWidget(self.trends)
         self.right.addWidget(self.histograms)
@@ -120,9 +110,7 @@ class LiveWidget(QtWidgets.QWidget):
         for splitter in (self.right, self.columns):
             splitter.setChildrenCollapsible(False)
             splitter.setHandleWidth(6)
-        self.columns.setSizes([1000 * share for share in _COLUMNS])
         self.columns.setStretchFactor(1, 1)
-        self.right.setSizes([480, 520])
         bottom = QtWidgets.QHBoxLayout()
         bottom.setSpacing(16)
         bottom.addWidget(self.lights)
@@ -171,7 +159,7 @@ class LiveWidget(QtWidgets.QWidget):
         for name, splitter in (("columns", self.columns), ("right", self.right)):
             state = self.preferences.bytes(name)
             if state is not None:
-                splitter.restoreState(state)
+                self._has_layout = splitter.restoreState(state)
         self.apply_theme()
 
     # -- look ----------------------------------------------------------------------------
@@ -272,9 +260,18 @@ class LiveWidget(QtWidgets.QWidget):
             self.trends.refresh()
             self.histograms.refresh()
 
+    def _share_out(self) -> None:
+        """Give each column its share, once the window has its size."""
+        self._has_layout = True
+        width, height = self.columns.width(), self.columns.height()
+        self.columns.setSizes([width * share // 100 for share in _COLUMNS])
+        self.right.setSizes([height * share // 100 for share in _ROWS])
+
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Show the walk-through to whoever has never seen it."""
         super().showEvent(event)
+        if not self._has_layout:
+            self._share_out()
         if not self.preferences.get("walk_through_seen"):
             self.preferences.set("walk_through_seen", True)
             self.walk_through.begin()

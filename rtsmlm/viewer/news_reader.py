@@ -118,6 +118,7 @@ class NewsReader:
     def _show_status(self, status: Mapping[str, Any]) -> None:
         window = self._window
         loop: Mapping[str, Any] | None = status.get("loop")
+        window.trends.laser = str((loop or {}).get("laser") or "")
         window.trends.power_unit = str((loop or {}).get("unit") or "")
         window.lights.show_status(status)
         window.laser.show_loop(loop)

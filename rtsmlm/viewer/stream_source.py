@@ -39,6 +39,8 @@ _HEARTBEAT_MS = 1000
 _MOST_MESSAGES = 64
 _LEAVE_S = 5.0
 _AGAIN_S, _TRIES = 1.0, 3
+_STRANGE = (ValueError, KeyError, TypeError, IndexError, AttributeError)
+"""What reading a message of another make brings about."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,9 +77,11 @@ class StreamSource:
         self._news_s: float | None = None  # when something new came last
         self._again_at_s = math.inf  # when the stream is asked for its first message once more
         self._tries = 0
-        self._cut = self._mute = self._damaged = False
-        self._over = False  # the stream has said so
-        self._read_on = False  # and the table was read since
+        self._cut_s: float | None = None  # when the connection broke
+        self._mute = self._damaged = False
+        self._over_s: float | None = None  # when the stream said that the run is over
+        self._n_rows, self._told_rows = 0, 0  # that came, and that the stream said there are
+        self._read_on = False  # the table was read to its end after the stream's
         self._whole = False
         try:
             if curve_keys is not None:
@@ -111,11 +115,6 @@ class StreamSource:
         """Name of the run and its address."""
         return f"{self._run} at {self._address}" if self._run else self._address
 
-    @property
-    def address(self) -> str:
-        """Where the run publishes."""
-        return self._address
-
     def poll(self, most_rows: int = 100_000) -> News:
         """Return what is new, at once; at most about so many rows, the rest comes next time."""
         return self._inbox.take(self._connection(), self._behind_bytes, most_rows)
@@ -137,7 +136,7 @@ class StreamSource:
             return "waiting"
         if self._whole:
             return "ended"
-        if self._cut or self._mute or self._damaged:
+        if self._cut_s is not None or self._mute or self._damaged:
             return "lost"
         return "live" if time.monotonic() - self._news_s < SILENT_S else "silent"
 
@@ -168,9 +167,10 @@ class StreamSource:
     def _all_is_here(self) -> bool:
         if self._tail.ended:
             return True
-        gone = self._cut or self._mute
-        heard_out = self._read_on or (gone and self._generation is not None)
-        return self._over and not self._behind_bytes and (heard_out or self._port is None)
+        if self._over_s is None or self._behind_bytes:
+            return False
+        gone = self._cut_s is not None or self._mute or self._port is None
+        return self._read_on or (gone and self._n_rows >= self._told_rows)
 
     def _die(self, error: BaseException) -> None:
         self._damaged = True
@@ -182,16 +182,22 @@ class StreamSource:
                 topic, *parts = self._stream.recv_multipart(flags=zmq.NOBLOCK)
                 try:
                     self._hear(topic, parts)
-                except (ValueError, KeyError, TypeError, IndexError) as error:
+                except _STRANGE as error:
                     _log.debug("a message of %s was not understood: %s", topic[:16], error)
 
     def _hear(self, topic: bytes, parts: list[bytes]) -> None:
-        self._cut = False
-        self._news_s = time.monotonic()
-        if topic.startswith(_SETTINGS):
+        now_s = self._news_s = time.monotonic()
+        is_first = topic.startswith(_SETTINGS)
+        # What was on its way when the connection broke still comes, and means nothing.
+        if is_first or (self._cut_s is not None and now_s - self._cut_s > _AGAIN_S):
+            self._cut_s = None
+        if is_first:
             self._begin(json.loads(topic[len(_SETTINGS) :]))
         elif topic == STATUS:
             self._inbox.tell(status=json.loads(parts[0]))
+        elif topic == _END:
+            self._over_s = now_s
+            self._told_rows = int(json.loads(parts[0]).get("localizations", 0))
         elif topic == DENSITY:
             self._inbox.tell(density=json.loads(parts[0]))
         elif topic == FRAME:
@@ -199,10 +205,6 @@ class StreamSource:
             pixels = np.frombuffer(parts[1], "<u2").reshape(head["shape"]).astype(np.uint16)
             image = CameraImage(int(head["index"]), pixels, int(head["binning"]))
             self._inbox.tell(frame=image)
-        elif topic == _END:
-            self._over = True
-            if self._history is not None:
-                self._connect_history()  # and ask at once: it closes soon after
 
     def _begin(self, settings: dict[str, Any]) -> None:
         """Hear the first message, of this run or of another one at the same address."""
@@ -212,7 +214,7 @@ class StreamSource:
         if is_new or self._tail.ended:
             self._restart(new_run=is_new)
         self._run = settings.get("run")
-        self._over = self._read_on = False
+        self._over_s, self._told_rows, self._read_on = None, 0, False
         self._inbox.tell(about=settings)
         self._port = None if port is None else int(port)
         self._connect_history()
@@ -240,6 +242,7 @@ class StreamSource:
 
     def _restart(self, *, new_run: bool) -> None:
         self._tail, self._generation, self._size = TableTail(), None, 0
+        self._n_rows = 0
         self._damaged = self._whole = self._read_on = False
         self._ask_at_s = 0.0
         self._inbox.restart(new_run=new_run)
@@ -248,7 +251,7 @@ class StreamSource:
         with contextlib.suppress(zmq.Again):
             while True:
                 recv_monitor_message(self._monitor, flags=zmq.NOBLOCK)
-                self._cut = True
+                self._cut_s = time.monotonic()
 
     # -- the table -------------------------------------------------------------------------
 
@@ -261,7 +264,9 @@ class StreamSource:
                 self._mute = True
                 self._connect_history()
             return
-        if now_s < self._ask_at_s or self._inbox.is_full:
+        # After the end at once: the history closes soon.
+        is_time = now_s >= self._ask_at_s or (self._over_s is not None and not self._read_on)
+        if not is_time or self._inbox.is_full:
             return
         with contextlib.suppress(zmq.Again):
             request = json.dumps({"offset": self._tail.offset}).encode()
@@ -273,14 +278,17 @@ class StreamSource:
             return
         with contextlib.suppress(zmq.Again):
             parts = self._history.recv_multipart(flags=zmq.NOBLOCK)
+            # Rows are written before the end is said.
+            after_end = self._over_s is not None and self._asked_s >= self._over_s
             self._asked_s, self._mute = None, False
             try:
                 head = json.loads(parts[0])
                 self._take(int(head["size"]), head["generation"], parts[1])
+                self._read_on = after_end and not self._behind_bytes
             except FileFormatError as error:
                 self._damaged = True
                 _log.warning("the rows of %s cannot be read: %s", self.name, error)
-            except (ValueError, KeyError, TypeError, IndexError) as error:
+            except _STRANGE as error:
                 _log.debug("an answer of the history was not understood: %s", error)
                 self._ask_at_s = time.monotonic() + _ASK_S
 
@@ -294,9 +302,8 @@ class StreamSource:
             return
         self._generation, self._size = generation, size
         self._inbox.put(rows)
+        self._n_rows += len(rows)
         now_s = time.monotonic()
         if self._tail.n_bytes > before:
             self._news_s = now_s
         self._ask_at_s = now_s if self._behind_bytes else now_s + _ASK_S
-        # Rows are written before the end is said, and a new line to the history was opened then.
-        self._read_on = self._over

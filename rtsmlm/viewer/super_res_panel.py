@@ -30,8 +30,8 @@ COLORS = (
     ("Channel", "channel"),
 )
 _UNITS = {"z_nm": "nm", "frame": "", "photons": "photons"}
-_LEAST_S = 0.05
-_SHARE = 0.3
+_LEAST_S = 0.03
+_SHARE = 0.4
 """Most part of the time that may go into drawing."""
 _OCTAVES = 4.0
 

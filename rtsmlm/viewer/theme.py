@@ -68,6 +68,8 @@ QLabel {{ background: transparent; }}
 QLabel#title {{ font-weight: 600; }}
 QLabel#dim {{ color: {dim}; }}
 QLabel#big {{ font-size: {big}px; font-weight: 600; }}
+QLabel#armed {{ background: {amber}; color: {window}; border-radius: 4px; padding: 2px 7px;
+    font-weight: 700; }}
 QLabel#alarm {{ background: {red}; color: white; border-radius: 4px; padding: 4px 6px; }}
 QToolTip {{ background: {raised}; color: {text}; border: 1px solid {line}; padding: 4px; }}
 QPushButton {{ background: {raised}; border: 1px solid {line}; border-radius: 5px;
@@ -86,7 +88,18 @@ QComboBox, QAbstractSpinBox {{ background: {raised}; border: 1px solid {line};
     selection-color: {window}; }}
 QComboBox:disabled, QAbstractSpinBox:disabled, QCheckBox:disabled {{ color: {gray}; }}
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0px; border: none; }}
+QComboBox {{ padding-right: 18px; }}
 QComboBox::drop-down {{ border: none; width: 16px; }}
+QComboBox::down-arrow {{ image: none; width: 0px; height: 0px; margin-right: 6px;
+    border-left: 4px solid {raised}; border-right: 4px solid {raised};
+    border-top: 5px solid {dim}; }}
+QCheckBox {{ background: transparent; spacing: 6px; }}
+QCheckBox::indicator {{ width: {box}px; height: {box}px; border: 1px solid {dim};
+    border-radius: 3px; background: {raised}; }}
+QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent}; }}
+QCheckBox::indicator:disabled {{ border-color: {line}; }}
+QCheckBox::indicator:checked:disabled {{ background: {gray}; }}
+QCheckBox:focus {{ color: {accent}; }}
 QComboBox QAbstractItemView {{ background: {panel}; color: {text};
     selection-background-color: {accent}; selection-color: {window}; }}
 QTabWidget::pane {{ border: 1px solid {line}; border-radius: 6px; background: {panel}; top: -1px; }}
@@ -132,7 +145,7 @@ def style_sheet(theme: Theme) -> str:
     """Return the style sheet of a window and everything in it."""
     px = theme.px
     colors = {name: getattr(theme, name) for name in Theme.__slots__}
-    return _SHEET.format(px=px, big=round(1.35 * px), large=round(1.15 * px), **colors)
+    return _SHEET.format(px=px, box=round(0.8 * px), big=round(1.35 * px), large=round(1.15 * px), **colors)
 
 
 def palette(theme: Theme) -> QtGui.QPalette:

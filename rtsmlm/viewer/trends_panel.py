@@ -19,7 +19,7 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str, bool], ...]] = {
     "Loop": (
         ("density", "Density", "/µm²", f"Emitters per frame and µm². {_X}\nGreen: the target. "
          "Dashed red: where the localizer can no longer tell them apart.", False),
-        ("power", "Laser power", "", f"Power of each laser, in its own unit. {_X}", False),
+        ("power", "Laser power", "", f"Power of the laser that is steered, in its own unit. {_X}", False),
     ),
     "Signal": (
         ("photons", "Photons", "photons", f"Median photons of a localization. {_X}", False),
@@ -64,7 +64,8 @@ class TrendsPanel(QtWidgets.QTabWidget):
         self.series = series
         self.limit_per_um2: float | None = None
         """Density above which the localizer cannot tell emitters apart."""
-        self.power_unit = ""
+        self.laser, self.power_unit = "", ""
+        """The one that is steered; others would press its curve flat."""
         self.plots: dict[str, TrendPlot] = {}
         self.setUsesScrollButtons(False)
         for tab, plots in _PLOTS.items():
@@ -106,7 +107,9 @@ class TrendsPanel(QtWidgets.QTabWidget):
 
     def _powers(self) -> list[Curve]:
         self.plots["power"].unit = self.power_unit
-        return [(name, *series.points()) for name, series in self.series.powers.items()]
+        powers = self.series.powers
+        shown = [self.laser] if self.laser in powers else list(powers)
+        return [(name, *powers[name].points()) for name in shown]
 
     def _mark_density(self) -> None:
         density = self.plots["density"]

@@ -352,6 +352,24 @@ def test_the_end_is_reached_where_the_stream_says_so_and_no_row_is_missing(
     file.close()
 
 
+def test_rows_that_the_stream_tells_of_and_nobody_gives_are_missed(
+    path: Path, window: Callable[..., Window]
+) -> None:
+    file = ArrowStreamFile(path, {})
+    file.put(_rows(0, 100))
+    one = Run(path)
+    heard = window(one.address)
+    heard.until_rows(100)
+    one.history.close()
+    file.put(_rows(100, 11))
+    file.close()
+    one.publisher.end({"localizations": 111})
+    one.close()
+    _wait(0.3)
+    heard.until_it_is("lost")
+    assert heard.frames == list(range(100))
+
+
 def test_who_could_not_read_to_the_end_is_not_told_that_it_is_all(
     path: Path, window: Callable[..., Window]
 ) -> None:
@@ -418,7 +436,9 @@ def test_messages_that_are_not_understood_are_left_out(
         [b"density"],
         [b"frame", json.dumps({"index": 1, "shape": [9, 9], "binning": 1}).encode(), b"xy"],
         [b"settings[]"],
+        [b'settings"run"'],
         [b"end"],
+        [b"end", b"[]"],
         [b"status", b'{"backlog": 5}'],
     ):
         one.publisher._send(parts)

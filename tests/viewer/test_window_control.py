@@ -1,0 +1,200 @@
+"""What is clicked reaches the control; Laser off does so from everywhere."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+def test_the_button_switches_the_lasers_off(open_window: Callable[..., Any], control: Any) -> None:
+    from qtpy.QtTest import QTest
+
+    from rtsmlm.viewer.qt import QtCore
+
+    window = open_window(control)
+
+    QTest.mouseClick(window.header.off, QtCore.Qt.MouseButton.LeftButton)
+
+    assert control.commands == ["lasers off"]
+
+
+@pytest.mark.parametrize("stroke", ["F12", "Ctrl+L"])
+def test_the_keys_switch_the_lasers_off_from_every_focus(
+    open_window: Callable[..., Any], control: Any, stroke: str
+) -> None:
+    from qtpy.QtTest import QTest
+
+    from rtsmlm.viewer.qt import QtCore, QtWidgets
+
+    window = open_window(control)
+    keys, modifiers = QtCore.Qt.Key, QtCore.Qt.KeyboardModifier
+    key, modifier = {
+        "F12": (keys.Key_F12, modifiers.NoModifier),
+        "Ctrl+L": (keys.Key_L, modifiers.ControlModifier),
+    }[stroke]
+    window.help.show()
+    widgets = [w for w in window.findChildren(QtWidgets.QWidget)
+               if w.focusPolicy() != QtCore.Qt.FocusPolicy.NoFocus]  # fmt: skip
+    assert any(isinstance(w, QtWidgets.QLineEdit) for w in widgets)
+
+    for k, widget in enumerate(widgets):
+        widget.setFocus()
+        QTest.keyClick(widget, key, modifier)
+        assert control.commands == ["lasers off"] * (k + 1), widget
+
+
+def test_the_keys_reach_past_a_dialog(
+    open_window: Callable[..., Any], control: Any, app: Any
+) -> None:
+    from qtpy.QtTest import QTest
+
+    from rtsmlm.viewer.qt import QtCore, QtWidgets
+
+    window = open_window(control)
+    window.ask_where_to_export()
+    app.processEvents()
+    dialog = window.findChild(QtWidgets.QFileDialog)
+
+    QTest.keyClick(dialog.findChild(QtWidgets.QLineEdit), QtCore.Qt.Key.Key_F12)
+    dialog.close()
+
+    assert control.commands == ["lasers off"]
+
+
+def test_a_closed_window_takes_no_keys(
+    open_window: Callable[..., Any], control: Any, app: Any
+) -> None:
+    from qtpy.QtTest import QTest
+
+    from rtsmlm.viewer.qt import QtCore, QtWidgets
+
+    window = open_window(control)
+    window.close()
+    other = QtWidgets.QLineEdit()
+    QTest.keyClick(other, QtCore.Qt.Key.Key_F12)
+
+    assert control.commands == []
+
+
+def test_without_control_everything_says_why_not(open_window: Callable[..., Any]) -> None:
+    from rtsmlm.viewer.live_widget import LOOKS_ON
+
+    window = open_window(None)
+    header, laser, acquisition = window.header, window.laser, window.acquisition
+
+    for widget in (header.off, header.start, header.stop, header.snap, laser.target, laser.gain,
+                   acquisition.exposure, acquisition.record, acquisition.draw):  # fmt: skip
+        assert not widget.isEnabled()
+        assert LOOKS_ON in widget.toolTip()
+    window.lasers_off()
+    assert LOOKS_ON in window.newest.text()
+
+
+def test_stop_while_a_run_goes_on_and_start_after_it(
+    open_window: Callable[..., Any], control: Any, source: Any, run_on: Any
+) -> None:
+    window = open_window(control)
+    assert not window.header.start.isEnabled()
+    window.header.stop.click()
+
+    source.connection = "ended"
+    run_on(window)
+    assert not window.header.stop.isEnabled()
+    window.acquisition.exposure.setValue(20)
+    window.acquisition.roi["x"].setValue(16)
+    window.acquisition.roi["width"].setValue(32)
+    window.header.start.click()
+    window.header.snap.click()
+
+    assert control.commands == ["stop", "start", "snap"]
+    assert control.asked[1][1]["settings"] == [
+        "acquisition.exposure_ms=20", "micromanager.roi=[16, 0, 32, 64]", "record.raw=true",
+    ]  # fmt: skip
+
+
+def test_target_gain_and_recording(
+    open_window: Callable[..., Any], control: Any, source: Any, status: Any, run_on: Any
+) -> None:
+    window = open_window(control)
+    source.next = {"status": status()}
+    run_on(window)
+    assert control.asked == []  # showing what is does not ask for it
+
+    window.laser.target.setValue(0.08)
+    window.laser.gain.setValue(0.5)
+    window.acquisition.record.click()
+    source.next = {"status": status()}  # still the old target, was on its way
+    run_on(window)
+
+    assert control.asked == [
+        ("target", {"per_um2": 0.08}), ("gain", {"value": 0.5}), ("record", {"on": False}),
+    ]  # fmt: skip
+    assert window.laser.target.value() == 0.08
+
+
+def test_a_trip_shows_its_reason_and_is_reset(
+    open_window: Callable[..., Any], control: Any, source: Any, status: Any, run_on: Any
+) -> None:
+    window = open_window(control)
+    assert not window.laser.reset.isVisible()
+    told = status()
+    told["loop"] |= {"tripped": "no estimate for 3 s", "power": 0.0}
+    source.next = {"status": told}
+    run_on(window)
+
+    assert window.laser.alarm.isVisible()
+    assert "no estimate for 3 s" in window.laser.alarm.text()
+    window.laser.reset.click()
+    assert control.commands == ["reset trip"]
+
+
+def test_a_region_that_is_drawn_is_read_out(
+    open_window: Callable[..., Any], control: Any, source: Any, camera_image: Any, run_on: Any
+) -> None:
+    window = open_window(control)
+    source.next = {"frame": camera_image(3)}
+    run_on(window)
+
+    window.acquisition.draw.click()
+    region = window.camera._roi
+    region.setPos((7.5, 11.5))
+    region.setSize((40, 24))
+    region.sigRegionChangeFinished.emit(region)
+
+    assert window.acquisition.roi_px() == (8, 12, 40, 24)
+    assert "micromanager.roi=[8, 12, 40, 24]" in window.acquisition.overrides()
+
+
+def test_clicks_become_lines_and_a_gone_parent_is_noted() -> None:
+    pytest.importorskip("qtpy.QtWidgets", exc_type=ImportError)
+    from rtsmlm.viewer.pipe_control import PipeControl
+
+    out = io.StringIO()
+    control = PipeControl(out)
+
+    control.ask("target", per_um2=0.1)
+    control.ask("lasers off")
+
+    assert [json.loads(line) for line in out.getvalue().splitlines()] == [
+        {"do": "target", "per_um2": 0.1}, {"do": "lasers off"},
+    ]  # fmt: skip
+    assert not control.is_gone
+    out.close()
+    control.ask("stop")
+    assert control.is_gone
+
+
+def test_without_its_parent_the_window_stays_and_says_so(
+    open_window: Callable[..., Any], control: Any
+) -> None:
+    window = open_window(control)
+
+    window.lose_control("the program is gone")
+
+    assert window.isVisible()
+    assert not window.header.off.isEnabled()
+    assert "the program is gone" in window.header.off.toolTip()
