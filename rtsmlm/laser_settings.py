@@ -96,6 +96,11 @@ class StopSettings(Settings):
     dose: Annotated[float, Field(gt=0)] | None = None
     """So much power times seconds of the steered laser: an orderly end, unlike max_dose."""
 
+    @property
+    def ends_by_itself(self) -> bool:
+        """True if there is a criterion that needs no steered laser."""
+        return any((self.localizations, self.seconds, self.resolution_change))
+
 
 class FeedbackSettings(Settings):
     """The loop from emitter density to laser power. It only watches until it is armed."""

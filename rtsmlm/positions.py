@@ -305,8 +305,8 @@ def _channel_settings(sequence: useq.MDASequence) -> dict[str, tuple[str, ...]]:
 
 def _check_end(settings: RunSettings, channel: str) -> None:
     stop, acquisition = settings.feedback.stop, settings.acquisition
-    ends = (stop.localizations, stop.seconds, stop.dose, acquisition.frames, acquisition.seconds)
-    if all(end is None for end in ends):
+    ends = stop.ends_by_itself or acquisition.frames or acquisition.seconds
+    if not ends:
         where = f"channel {channel}" if channel else "the sequence"
         raise ConfigError(
             f"{where} would never leave its first position: set feedback.stop.seconds, "

@@ -150,7 +150,7 @@ class Session:
         self._ring = FrameRing.create(shape, capacity, shared=settings.analysis.process)
         ring_name = self._ring.name if settings.analysis.process else ""
         job = AnalysisJob(ring_name, self.folder.path, settings)
-        if self._lasers or self._stages:
+        if self._lasers or self._stages or self.settings.feedback.stop.ends_by_itself:
             self._steering = self._make_steering()
         self._supervisor = AnalysisSupervisor(
             job,

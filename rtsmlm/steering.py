@@ -235,28 +235,33 @@ class Steering:
 
     def _steer(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            with self._news:
-                if not self._is_new:
-                    self._news.wait(_SCHEDULE_S)
-                estimate = self._estimate if self._is_new else None
-                self._is_new = False
+            estimate = self._wait_for_estimate()
             if stop.is_set():
                 return
             self._follow_schedules()
-            if self._law is None or self._steered is None:
-                continue
             late_s = (now_ns() - self._last_heard_ns) / 1e9
             if estimate is not None:
                 self._last_heard_ns = now_ns()
-                self._decide(self._law, self._steered, estimate)
             elif late_s > _LATE_TICKS * self._feedback.tick_s + _SCHEDULE_S:
                 self._last_heard_ns += round(self._feedback.tick_s * 1e9)
-                self._decide(self._law, self._steered, None)
+            else:
+                continue
+            if self._law is not None and self._steered is not None:
+                self._decide(self._law, self._steered, estimate)
+            self._judge()
+
+    def _wait_for_estimate(self) -> DensityEstimate | None:
+        with self._news:
+            if not self._is_new:
+                self._news.wait(_SCHEDULE_S)
+            estimate = self._estimate if self._is_new else None
+            self._is_new = False
+        if estimate is not None and self._spoil is not None:
+            estimate = self._spoil(estimate)
+        return estimate
 
     def _decide(self, law: DensityLaw, guard: LaserGuard, estimate: DensityEstimate | None) -> None:
         t_s = self._t_s()
-        if estimate is not None and self._spoil is not None:
-            estimate = self._spoil(estimate)
         if estimate is not None and math.isfinite(estimate.mean_per_um2):
             guard.beat()
         if not guard.armed and guard.tripped is None:
@@ -273,7 +278,23 @@ class Steering:
         if decision.event is not None and decision.event not in self._said:
             self._said.add(decision.event)
             self._warn(f"{guard.actuator.name}: {decision.event}: {decision.reason}")
-        self._judge(decision, guard, t_s)
+
+    def _judge(self) -> None:
+        """End the acquisition where it is done."""
+        guard = self._steered
+        armed = guard is not None and guard.armed
+        reason = self._criteria.check(
+            n_localizations=self._localizations,
+            elapsed_s=self._t_s(),
+            resolution=self._resolution(),
+            dose=guard.dose if armed and guard is not None else 0.0,
+        )
+        # A law that only watches does not know what the laser does, and ends nothing.
+        if reason is None and armed and self._decision.stop:
+            reason = self._decision.reason
+        if reason is not None and not self._left:
+            self.leave(f"the acquisition is done: {reason}")
+            self._finish(reason)
 
     def _power_now(self, guard: LaserGuard) -> float:
         """Return the power that somebody else has set, while we only watch."""
@@ -281,20 +302,6 @@ class Steering:
             return guard.actuator.value()
         except RtsmlmError:
             return 0.0
-
-    def _judge(self, decision: Decision, guard: LaserGuard, t_s: float) -> None:
-        reason = decision.reason if decision.stop else None
-        if reason is None:
-            reason = self._criteria.check(
-                n_localizations=self._localizations,
-                elapsed_s=t_s,
-                resolution=self._resolution(),
-                dose=guard.dose if guard.armed else 0.0,
-            )
-        # Who only watches does not end what others steer.
-        if reason is not None and guard.armed and not self._left:
-            self.leave(f"the acquisition is done: {reason}")
-            self._finish(reason)
 
     def _why(self, decision: Decision, estimate: DensityEstimate | None, t_s: float) -> Why:
         target = at_time(self._target, t_s)

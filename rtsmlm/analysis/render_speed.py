@@ -24,6 +24,8 @@ N_LOCALIZATIONS, N_NEW = 5_000_000, 10_000
 BUDGET_MS = 8.0
 """Of a redraw: the window asks anew 60 times a second."""
 REPEATS = 9
+LOADS = 3
+WHITE_PER_UM2 = 1000.0
 ZOOM_STEPS = 60
 _PEER_TIMEOUT_S = 300
 
@@ -54,13 +56,17 @@ class RenderTimes:
     mode: Mode
     n_localizations: int
     load_ms: float
-    """Taking the table in, ordered by place; once, not a median."""
+    """Taking the table in, ordered by place."""
     first_ms: float
     """The whole field on a screen, from the kept localizations, with no tile there."""
+    from_columns_ms: float
+    """Taking the table in and the first image after it: what a renderer without memory does."""
     increment_ms: float
     """Adding new ones with every tile of that picture kept up to date."""
+    slowest_increment_ms: float
+    """Of some in which a chunk is ordered."""
     redraw_ms: float
-    """Pictures while zooming in and panning, the tiles being built on the way."""
+    """Pictures in colours while zooming in and panning, the tiles being built on the way."""
     slowest_redraw_ms: float
     complete_share: float
     """Of these pictures, how many were as fine as they can be at once."""
@@ -114,7 +120,7 @@ def measure_render(table: Localizations, style: Style | None = None) -> RenderTi
     new = filaments(N_NEW, seed=1)
     with Pyramid((FIELD_PX, FIELD_PX), PIXEL_NM, style=style) as pyramid:
         _compile(pyramid, new)
-        load_ms = _ms(lambda: pyramid.add(table))
+        load_ms, from_columns_ms = _load(pyramid, table)
         first_ms: list[float] = []
         for _ in range(REPEATS + 1):
             # A change of the mode and back gives up all tiles.
@@ -128,7 +134,9 @@ def measure_render(table: Localizations, style: Style | None = None) -> RenderTi
         n_localizations=len(table),
         load_ms=load_ms,
         first_ms=float(np.median(first_ms[1:])),
+        from_columns_ms=from_columns_ms,
         increment_ms=float(np.median(increment_ms[1:])),
+        slowest_increment_ms=max(increment_ms[1:]),
         redraw_ms=float(np.median(redraw_ms)),
         slowest_redraw_ms=max(redraw_ms),
         complete_share=float(np.mean(complete)),
@@ -188,6 +196,16 @@ def _compile(pyramid: Pyramid, rows: Localizations) -> None:
     pyramid.clear()
 
 
+def _load(pyramid: Pyramid, table: Localizations) -> tuple[float, float]:
+    """Return how long it takes to take a table in, and that with the first image after it."""
+    load_ms, both_ms = [], []
+    for _ in range(LOADS + 1):
+        pyramid.clear()
+        load_ms.append(_ms(lambda: pyramid.add(table)))
+        both_ms.append(load_ms[-1] + _ms(lambda: _whole(pyramid)))
+    return float(np.median(load_ms[1:])), float(np.median(both_ms[1:]))
+
+
 def _ms(do: Callable[[], object]) -> float:
     start = time.perf_counter()
     do()
@@ -218,6 +236,7 @@ def _zoom_and_pan(pyramid: Pyramid) -> tuple[list[float], list[bool]]:
         y0_nm = centre_nm - SCREEN[0] / 2 * nm_per_px
         start = time.perf_counter()
         view = pyramid.view(x0_nm, y0_nm, float(nm_per_px), SCREEN, budget_ms=BUDGET_MS)
+        view.rgb(WHITE_PER_UM2)
         took_ms.append(1000 * (time.perf_counter() - start))
         complete.append(view.complete)
     return took_ms, complete

@@ -33,16 +33,16 @@ from rtsmlm.render import Style
 from rtsmlm.render.splat import MODES
 
 TARGETS_MS = {
-    "first_ms": 500.0,
-    "increment_ms": 50.0,
-    "redraw_ms": 16.7,
+    "first_ms": 150.0,
+    "increment_ms": 16.0,
+    "redraw_ms": 16.0,
     "slowest_redraw_ms": 33.3,
 }
 """No wait that is felt, new localizations 20 times a second, and pictures 60 times a second, of
 which one may come a picture late."""
 STEPS = {
     "first_ms": "first image",
-    "increment_ms": f"{N_NEW:,} more",
+    "increment_ms": f"{N_NEW // 1000}k more",
     "redraw_ms": "redraw",
     "slowest_redraw_ms": "slowest",
 }
@@ -131,7 +131,7 @@ def _table(times: list[RenderTimes], smappy: Smappy) -> Table:
         "once, or finer tiles follow. A peer is timed for the first image.",
     )
     peer = [smappy.version] if smappy.first_ms else []
-    for heading in ("mode", "loading", *STEPS.values(), "at once", *peer):
+    for heading in ("mode", "load", *STEPS.values(), "at once", *peer):
         table.add_column(heading, overflow="fold", no_wrap=heading == "mode")
     for measured in times:
         judged = [_judged(getattr(measured, step), TARGETS_MS[step]) for step in STEPS]

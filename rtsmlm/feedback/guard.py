@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 _LOCK_WAIT_S = 0.3
 """A command that hangs in a driver keeps the lock no longer than this from a trip."""
 _BAD_POLLS = 3
+_BAD_IN_ALL = 12
+"""Also while the value changes all the time, and each change excuses a moment."""
 
 Audit = Callable[[AuditRow], None]
 
@@ -62,7 +64,7 @@ class Guard:
         self._sent = 0.0
         self._dark = True
         self._must_rest = False  # the device did not go to rest when told: it is told again
-        self._bad_polls = 0
+        self._bad_polls = self._bad_in_all = 0
         self._measured = math.nan
 
     @property
@@ -248,14 +250,16 @@ class Guard:
 
     def _compare(self, measured: float) -> None:
         if abs(measured - self._sent) <= self._tolerance():
-            self._bad_polls = 0
+            self._bad_polls = self._bad_in_all = 0
             return
         self._bad_polls += 1
-        if self._bad_polls < _BAD_POLLS and math.isfinite(measured):
+        self._bad_in_all += 1
+        patient = self._bad_polls < _BAD_POLLS and self._bad_in_all < _BAD_IN_ALL
+        if patient and math.isfinite(measured):
             return
         found = f"{measured:g} {self.actuator.unit} measured where {self._sent:g} were set"
         if self.tripped is None:
-            self.trip(f"{found}, {self._bad_polls} times in a row")
+            self.trip(f"{found}, {self._bad_in_all} times in a row")
         else:
             self._rest_again(found)
 

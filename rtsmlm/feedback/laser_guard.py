@@ -64,6 +64,7 @@ class LaserGuard(Guard):
         self._rise_left = 0.0
         self._jumps_left = 0
         self._dose_so_far = 0.0
+        self._lit_unseen = False
         self._counted_ns = self._beat_ns = self._clock_ns()
 
     @property
@@ -79,6 +80,7 @@ class LaserGuard(Guard):
     def beat(self) -> None:
         """Say that what the laser does is being watched."""
         self._beat_ns = self._clock_ns()
+        self._lit_unseen = self._sent > 0.0
 
     def allow_jump(self) -> None:
         """Let the next rise be as high as the cap: after a test pulse has told what it does."""
@@ -122,6 +124,7 @@ class LaserGuard(Guard):
     def _begin(self) -> None:
         self._dose_so_far, self._jumps_left = 0.0, 0
         self._rise_left = self._max_rise
+        self._lit_unseen = False
         self._counted_ns = self._beat_ns = self._clock_ns()
 
     def _terms(self) -> str:
@@ -175,14 +178,17 @@ class LaserGuard(Guard):
 
     def _put(self, value: float, why: Why, wanted: float) -> None:
         self._count()
+        self._lit_unseen = True
         super()._put(value, why, wanted)
 
     def poll(self) -> None:
         """Look at heartbeat, dose and device."""
         self._count()
-        if self.armed and self.tripped is None and self._sent > 0.0:
+        if self.armed and self.tripped is None:
             silent_s = (self._clock_ns() - self._beat_ns) / 1e9
-            if self._silence_s is not None and silent_s > self._silence_s:
+            # Also where the law has turned it dark by then: what it did unseen is not known.
+            silent = self._silence_s is not None and silent_s > self._silence_s
+            if silent and self._lit_unseen:
                 self.trip(f"nothing was seen for {silent_s:.1f} s (limit {self._silence_s:g} s)")
             else:
                 self._dose_is_used_up()

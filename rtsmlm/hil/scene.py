@@ -14,7 +14,8 @@ from rtsmlm.session import Session
 from rtsmlm.stats import now_ns
 
 _LIT_S = 20.0
-_POLL_S = 0.005
+_POLL_S = 0.02
+"""A laser on a serial line has to hear the guard as well."""
 
 
 @dataclass(frozen=True, slots=True)

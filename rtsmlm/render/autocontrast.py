@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtsmlm.render.rgb import white_level
+from rtsmlm.render.rgb import LIVE_SAMPLES, white_level
 from rtsmlm.render.view import View
 
 DEAD_BAND = 0.15
@@ -42,7 +42,8 @@ class Autocontrast:
         """
         if not view.complete or not view.density.any():
             return self.white_per_um2
-        wanted = white_level(view.density, self.percentile) / (view.pixel_nm / 1000) ** 2
+        level = white_level(view.density, self.percentile, LIVE_SAMPLES)
+        wanted = level / (view.pixel_nm / 1000) ** 2
         if self._white_per_um2 is None:
             self._white_per_um2 = wanted
             return wanted

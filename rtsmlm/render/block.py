@@ -23,7 +23,7 @@ from rtsmlm.render.weights import GAUSS_REACH, drawn_std_nm
 
 SIDES = (8, 16, 32)
 """Of blocks, in pixels."""
-MOST_HALF_PX = 15.49
+MOST_HALF_PX = np.float32(15.49)
 """Half width of the widest Gaussian that has a block: of 2 h + 1 pixels at most."""
 
 MARGIN_PX = SIDES[-1]
@@ -87,7 +87,8 @@ def _weigh(
 @njit(inline="always")
 def _kind(half_px: np.float32) -> int:
     """Return the place in `SIDES` of the least block for a half width."""
-    return (half_px >= np.float32(3.49)) + (half_px >= np.float32(7.49))
+    # In pixels, 2 h + 1 at most have to fit.
+    return int(half_px >= np.float32(3.49)) + int(half_px >= np.float32(7.49))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)

@@ -30,7 +30,7 @@ def passes(table: F32, k: int, bounded: NDArray[np.int64], bounds: F32) -> bool:
 @njit(inline="always")
 def factor_of(table: F32, k: int, plane: int, planes: int, source: int, palette: F32) -> np.float32:
     """Return what the weight of a row is multiplied by in a plane other than the first."""
-    factor = table[source, k]
+    factor: np.float32 = table[source, k]
     if planes > 2:
         factor = palette[int(factor) % len(palette), plane - 1]
     return factor

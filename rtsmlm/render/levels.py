@@ -38,6 +38,8 @@ class _Part(NamedTuple):
 
     name: TileName
     coarse: TileName
+    source: int
+    """Where the coarser one is."""
     slot: int
     """Where it is put."""
 
@@ -105,23 +107,30 @@ class Levels:
 
         self._crew.work(missing, finish, deadline_s)
         slots = np.full((tiles.n_rows, tiles.n_columns), -1)
-        borrowed: list[int] = []
-        parts: list[_Part] = []
         for name, tile in held.items():
-            slot = tile.slot if tile.complete or tile.n_chunks else -1
-            coarse = None if tile.complete else self._coarser(name)
-            if coarse is not None:
-                target: int | None = tile.slot
-                if tile.n_chunks:
-                    # What is drawn so far has to stay.
-                    target = self.pool.take(pinned | {coarse})
-                    borrowed += [] if target is None else [target]
-                if target is not None:
-                    slot = target
-                    parts.append(_Part(name, coarse, target))
-            slots[name.row - tiles.row, name.column - tiles.column] = slot
+            if tile.complete or tile.n_chunks:
+                slots[name.row - tiles.row, name.column - tiles.column] = tile.slot
+        parts, borrowed = self._substitutes(held)
+        for part in parts:
+            slots[part.name.row - tiles.row, part.name.column - tiles.column] = part.slot
         self._crew.work(parts, self._enlarge)
         return slots, borrowed
+
+    def _substitutes(self, held: dict[TileName, Tile]) -> tuple[list[_Part], list[int]]:
+        """Return what stands in for the tiles that are not complete, and which slots it borrows."""
+        coarse = {name: self._coarser(name) for name, tile in held.items() if not tile.complete}
+        known = {name: found for name, found in coarse.items() if found is not None}
+        pinned = held.keys() | {at for at, _ in known.values()}
+        parts: list[_Part] = []
+        borrowed: list[int] = []
+        for name, (at, tile) in known.items():
+            if not held[name].n_chunks:
+                parts.append(_Part(name, at, tile.slot, held[name].slot))
+            # What is drawn so far has to stay.
+            elif (slot := self.pool.take(pinned)) is not None:
+                parts.append(_Part(name, at, tile.slot, slot))
+                borrowed.append(slot)
+        return parts, borrowed
 
     def _add_up(self, painter: Painter, name: TileName, tile: Tile) -> bool:
         """Make a tile of the four finer ones, if they are complete; tell whether they were."""
@@ -142,22 +151,18 @@ class Levels:
         tile.complete = True
         return True
 
-    def _coarser(self, name: TileName) -> TileName | None:
+    def _coarser(self, name: TileName) -> tuple[TileName, Tile] | None:
         """Return the finest complete tile that covers another."""
         for up in range(1, min(TILE_BITS, len(self.levels) - name.level - 1) + 1):
             coarse = TileName(name.level + up, name.row >> up, name.column >> up)
             tile = self.pool.get(coarse)
             if tile is not None and tile.complete:
-                return coarse
+                return coarse, tile
         return None
 
     def _enlarge(self, part: _Part) -> None:
         """Fill a slot with a part of a coarser tile."""
-        source = self.pool.get(part.coarse)
-        if source is None:
-            # Its place was given to another part in the meantime.
-            return
         up = part.coarse.level - part.name.level
-        inside = (1 << up) - 1
-        corner = (part.name.row & inside) << TILE_BITS - up, (part.name.column & inside) << TILE_BITS - up
-        enlarge(self.pool.tiles, source.slot, corner, up, part.slot)
+        inside, bits = (1 << up) - 1, TILE_BITS - up
+        corner = (part.name.row & inside) << bits, (part.name.column & inside) << bits
+        enlarge(self.pool.tiles, part.source, corner, up, part.slot)

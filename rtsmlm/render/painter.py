@@ -217,7 +217,9 @@ class Painter:
         self, left_nm: float, top_nm: float, width_nm: float, height_nm: float, pixel_nm: float
     ) -> tuple[float, float, float, float]:
         """Return the box of all localizations that can reach a rectangle."""
-        reach_nm = GAUSS_REACH * self.store.most_std_nm if self.style.mode == "gaussian" else pixel_nm
+        reach_nm = (
+            GAUSS_REACH * self.store.most_std_nm if self.style.mode == "gaussian" else pixel_nm
+        )
         return (
             left_nm - reach_nm,
             top_nm - reach_nm,

@@ -22,6 +22,7 @@ from rtsmlm.render.splat import Mode
 from rtsmlm.render.store import CHUNK, LocalizationStore
 from rtsmlm.render.tile_pool import TILE_BITS, TILE_PX, TilePool
 from rtsmlm.render.view import View
+from rtsmlm.render.weights import GAUSS_REACH, UNKNOWN_STD_NM
 
 TILE_BYTES = 256 << 20
 FINEST_NM = 2.5
@@ -30,6 +31,8 @@ COARSEST_PX = 1024
 """Longer side of the coarsest level, or up to half of it."""
 MOST_DIRECT = 400_000
 """More localizations on a screen are not drawn straight; the finest tiles are enlarged."""
+DIRECT_PX_PER_MS = 4e6
+"""Pixels of Gaussians that are drawn straight in a millisecond: fewer localizations in a hurry."""
 MOST_SCREEN_PX = 16384
 _MANY = 1 << 18
 _ROWS_OF_A_JOB = 50
@@ -192,7 +195,7 @@ class Pyramid:
         deadline_s = math.inf if budget_ms is None else time.perf_counter() + budget_ms / 1000
         corner_nm = (x0_nm, y0_nm)
         with self._lock:
-            if self._is_drawn_straight(corner_nm, nm_per_screen_px, shape):
+            if self._is_drawn_straight(corner_nm, nm_per_screen_px, shape, budget_ms):
                 painter, crew = self._painter, self._crew
                 planes = painter.paint_screen(corner_nm, nm_per_screen_px, shape, crew)
                 complete = True
@@ -207,13 +210,22 @@ class Pyramid:
         return self.view(corner_nm, corner_nm, pixel_nm, shape, budget_ms=budget_ms)
 
     def _is_drawn_straight(
-        self, corner_nm: tuple[float, float], nm_per_px: float, shape: tuple[int, int]
+        self,
+        corner_nm: tuple[float, float],
+        nm_per_px: float,
+        shape: tuple[int, int],
+        budget_ms: float | None,
     ) -> bool:
         if nm_per_px >= self._tiles.levels[0].pixel_nm:
             return False
+        most = float(MOST_DIRECT)
+        if budget_ms is not None:
+            # Drawn in one go, which cannot be cut short.
+            side_px = 2 * GAUSS_REACH * UNKNOWN_STD_NM / nm_per_px
+            most = min(most, budget_ms * DIRECT_PX_PER_MS / side_px**2)
         (x_nm, y_nm), (height, width) = corner_nm, shape
         box_nm = x_nm, y_nm, x_nm + width * nm_per_px, y_nm + height * nm_per_px
-        return self._store.count(box_nm) <= MOST_DIRECT
+        return self._store.count(box_nm) <= most
 
     def _from_tiles(
         self,

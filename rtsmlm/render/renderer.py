@@ -97,6 +97,7 @@ class Renderer:
                 -1,
                 _NO_PALETTE,
                 MODES.index(self.mode),
+                0,
             )
 
     def image(self) -> F32:

@@ -131,7 +131,10 @@ def enlarge(tiles: F32, source: int, corner: tuple[int, int], bits: int, target:
     """
     share = np.float32(1.0 / (1 << (2 * bits)))
     for plane in range(tiles.shape[1]):
-        for r in range(tiles.shape[2]):
-            for c in range(tiles.shape[3]):
-                coarse = tiles[source, plane, corner[0] + (r >> bits), corner[1] + (c >> bits)]
-                tiles[target, plane, r, c] = share * coarse
+        for row in range(tiles.shape[2] >> bits):
+            coarse = tiles[source, plane, corner[0] + row, corner[1] :]
+            first = tiles[target, plane, row << bits]
+            for c in range(np.uint64(len(first))):
+                first[c] = share * coarse[c >> np.uint64(bits)]
+            for r in range((row << bits) + 1, (row + 1) << bits):
+                tiles[target, plane, r] = first

@@ -33,6 +33,9 @@ CHANNEL_COLORS: F32 = np.array(
 SAMPLES = 1 << 22
 """Pixels that the contrast is judged by; a larger image is sampled."""
 
+LIVE_SAMPLES = 1 << 18
+"""For an image that changes many times a second."""
+
 
 def color_table(colormap: Colormap = "ember") -> RGB8:
     """Return 256 colours from dark to bright, uint8, shape (256, 3)."""
@@ -43,12 +46,13 @@ def color_table(colormap: Colormap = "ember") -> RGB8:
     return np.round(np.column_stack(channels)).astype(np.uint8)
 
 
-def white_level(image: F32, percentile: float = 99.5) -> float:
+def white_level(image: F32, percentile: float = 99.5, samples: int = SAMPLES) -> float:
     """Return the value shown as white: a percentile of the occupied pixels, 1 where there are none.
 
     Of the occupied ones, since most of an image is empty and would otherwise set the contrast.
     """
-    stride = max(1, image.size // SAMPLES)
+    # Odd, so that it does not meet the same few columns in every row.
+    stride = (image.size // samples) | 1
     values = image.ravel()[::stride]
     occupied = values[values > 0]
     if occupied.size:

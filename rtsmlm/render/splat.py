@@ -96,7 +96,8 @@ def _draw_spread(
     std_u = std_v = 0.0
     half_u = half_v = 0.5
     for j in range(np.uint64(run[0]), np.uint64(run[1])):
-        k = np.uint64(chosen[j]) if is_gaussian else j
+        # Unsigned, as numba would look for negative indices.
+        k: int = np.uint64(chosen[j] if is_gaussian else j)  # type: ignore[assignment]
         u = _within((table[X, k] - x0_nm) * per_nm, least_u, most_u)
         v = _within((table[Y, k] - y0_nm) * per_nm, least_v, most_v)
         if is_gaussian:
@@ -143,7 +144,7 @@ def _draw_spread(
 def draw(
     tiles: F32, slots: NDArray[np.int64], window: NDArray[np.int64], grid: NDArray[np.float64],
     field: NDArray[np.int64], tables: F32, starts: NDArray[np.int64], cells: NDArray[np.int64],
-    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, mode: int, margin: int = 0,
+    bounded: NDArray[np.int64], bounds: F32, source: int, palette: F32, mode: int, margin: int,
 ) -> None:  # fmt: skip
     """Add rows of tables to the tiles they fall into.
 

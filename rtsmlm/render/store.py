@@ -10,8 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.render.field import Field
 from rtsmlm.render.columns import COLUMNS, STD_X, STD_Y, X, Y
+from rtsmlm.render.field import Field
 from rtsmlm.render.weights import MOST_STD_NM, UNKNOWN_STD_NM
 
 CHUNK = 1 << 16

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtsmlm.localizations import F32
 from rtsmlm.render.hue import brightness_table, hue_table, paint_hue, paint_index
-from rtsmlm.render.rgb import RGB8, Colormap, color_table, white_level
+from rtsmlm.render.rgb import LIVE_SAMPLES, RGB8, Colormap, color_table, white_level
 
 if TYPE_CHECKING:
     from rtsmlm.render.painter import Style
@@ -70,7 +70,7 @@ class View:
         if gamma <= 0 or (white_per_um2 is not None and white_per_um2 <= 0):
             raise ValueError(f"gamma {gamma} and white level {white_per_um2} must be positive")
         if white_per_um2 is None:
-            white = white_level(self.density)
+            white = white_level(self.density, samples=LIVE_SAMPLES)
         else:
             white = white_per_um2 * self.pixel_nm**2 / 1e6
         height, width = self.density.shape

@@ -30,7 +30,7 @@ class AcquisitionPanel(QtWidgets.QFrame):
         super().__init__(parent)
         self.setObjectName("panel")
         self._ask = ask
-        self._touched = False
+        self._touched = self._knows_exposure = False
         self._make()
         self._lay_out()
 
@@ -50,7 +50,9 @@ class AcquisitionPanel(QtWidgets.QFrame):
         self.draw = button(
             "Draw", "Drag the region on the camera image, in camera pixels.", checkable=True
         )
-        self.whole = button("Whole chip", "Read out the whole chip in the next run (camera pixels).")
+        self.whole = button(
+            "Whole chip", "Read out the whole chip in the next run (camera pixels)."
+        )
         self.record = tick(
             "Record raw", "Write raw frames to disk in the next run (MB/s: see beside)."
         )
@@ -59,6 +61,7 @@ class AcquisitionPanel(QtWidgets.QFrame):
         self.draw.toggled.connect(self.draw_asked)
         self.whole.clicked.connect(self._take_whole)
         self.record.toggled.connect(lambda on: self._ask("record", on=on))
+        self.exposure.valueChanged.connect(self._learn_exposure)
         for box in self.roi.values():
             box.valueChanged.connect(self._touch)
 
@@ -90,6 +93,9 @@ class AcquisitionPanel(QtWidgets.QFrame):
     def _touch(self) -> None:
         self._touched, self._full = True, False
 
+    def _learn_exposure(self) -> None:
+        self._knows_exposure = True
+
     def _take_whole(self) -> None:
         self._full, self._touched = True, True
         self.draw.setChecked(False)
@@ -104,6 +110,7 @@ class AcquisitionPanel(QtWidgets.QFrame):
         roi = (settings.get("micromanager") or {}).get("roi")
         height, width = shape
         self._set([(self.exposure, exposure)])
+        self._knows_exposure |= exposure is not None
         if not self._touched:
             self._set(list(zip(self.roi.values(), roi or (0, 0, width, height), strict=True)))
             self._full = roi is None
@@ -132,11 +139,15 @@ class AcquisitionPanel(QtWidgets.QFrame):
         return x, y, width, height
 
     def overrides(self) -> list[str]:
-        """Return the settings of the next run as `section.key=value` texts."""
-        texts = [f"acquisition.exposure_ms={self.exposure.value():g}"]
-        if self._full:
+        """Return the settings of the next run as `section.key=value` texts; what nobody has chosen
+        stays as it is.
+        """
+        texts = []
+        if self._knows_exposure:
+            texts.append(f"acquisition.exposure_ms={self.exposure.value():g}")
+        if self._full and self._touched:
             texts.append("micromanager.roi=none")
-        else:
+        elif not self._full:
             x, y, width, height = self.roi_px()
             texts.append(f"micromanager.roi=[{x}, {y}, {width}, {height}]")
         texts.append(f"record.raw={'true' if self.record.isChecked() else 'false'}")

@@ -33,14 +33,9 @@ def open_window(
     window.setWindowTitle(f"rtsmlm: {source.name}")
     geometry = window.preferences.bytes("geometry")
     if geometry is None or not window.restoreGeometry(geometry):
-        screen = window.screen()
-        if screen is None:
-            window.resize(*_SIZE)
-        else:
-            free = screen.availableGeometry()
-            wanted = (max(_SIZE[0], round(_SHARE * free.width())),
-                      max(_SIZE[1], round(_SHARE * free.height())))  # fmt: skip
-            window.resize(*wanted)
+        free = window.screen().availableGeometry()
+        width, height = (round(_SHARE * side) for side in (free.width(), free.height()))
+        window.resize(max(_SIZE[0], width), max(_SIZE[1], height))
     window.show()
     return window
 

@@ -101,16 +101,12 @@ class CameraPanel(QtWidgets.QFrame):
         self.image = image
         self._is_new = True
         height, width = image.pixels.shape
-        self.item.setImage(
-            image.pixels, levels=self.levels.update(image.pixels), autoLevels=False
-        )
+        self.item.setImage(image.pixels, levels=self.levels.update(image.pixels), autoLevels=False)
         n = image.binning
         self.item.setRect(QtCore.QRectF(-0.5, -0.5, width * n, height * n))
         if self._shape != (height * n, width * n):
             self._shape = height * n, width * n
-            self._view.setRange(
-                QtCore.QRectF(-0.5, -0.5, width * n, height * n), padding=0.0
-            )
+            self._view.setRange(QtCore.QRectF(-0.5, -0.5, width * n, height * n), padding=0.0)
 
     def refresh(self) -> None:
         """Bring the overlay up to date."""
@@ -129,8 +125,8 @@ class CameraPanel(QtWidgets.QFrame):
                 found.append(np.stack([rows.x_nm[here], rows.y_nm[here]]))
         if not found:
             return np.zeros((2, 0), np.float32)
-        places: F32 = np.concatenate(found, axis=1) / np.float32(self.pixel_nm)
-        return places
+        places_nm: F32 = np.concatenate(found, axis=1)
+        return (places_nm / self.pixel_nm).astype(np.float32)
 
     def _overlay(self) -> None:
         if self.image is None:
@@ -139,9 +135,7 @@ class CameraPanel(QtWidgets.QFrame):
         shown = places if self.detections.isChecked() else places[:, :0]
         self.rings.setData(x=shown[0], y=shown[1])
         n = places.shape[1]
-        self.caption.setText(
-            f"frame {self.image.index}   ·   {n} detection{'' if n == 1 else 's'}"
-        )
+        self.caption.setText(f"frame {self.image.index}   ·   {n} detection{'' if n == 1 else 's'}")
 
     # -- the region ----------------------------------------------------------------------
 
@@ -153,7 +147,9 @@ class CameraPanel(QtWidgets.QFrame):
         if roi is None:
             return
         x, y, width, height = roi
-        self._roi = pg.RectROI((x - 0.5, y - 0.5), (width, height), pen=pg.mkPen("#6bb3ff", width=2))
+        self._roi = pg.RectROI(
+            (x - 0.5, y - 0.5), (width, height), pen=pg.mkPen("#6bb3ff", width=2)
+        )
         self._roi.addScaleHandle((0, 0), (1, 1))
         self.plot.addItem(self._roi)
         self._roi.sigRegionChangeFinished.connect(self._tell_roi)

@@ -116,13 +116,11 @@ class Canvas(QtWidgets.QWidget):
             self._draw_hues(painter)
         if self.message:
             painter.setPen(QtGui.QColor("#aab2c0"))
-            flags = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
+            flags = Qt.AlignmentFlag.AlignCenter.value | Qt.TextFlag.TextWordWrap.value
             painter.drawText(self.rect().adjusted(20, 20, -20, -20), flags, self.message)
         painter.end()
 
-    def _target(
-        self, image: QtGui.QImage, was: Viewport, now: Viewport
-    ) -> QtCore.QRectF:
+    def _target(self, image: QtGui.QImage, was: Viewport, now: Viewport) -> QtCore.QRectF:
         """Return where a picture that was drawn for another viewport lies in the widget."""
         ratio = self.devicePixelRatioF()
         x_nm, y_nm = was.corner_nm((image.width(), image.height()))
@@ -211,7 +209,7 @@ class Canvas(QtWidgets.QWidget):
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         """Pan with the arrows, zoom with plus and minus, Home shows all."""
         key, keys = event.key(), Qt.Key
-        steps = {
+        steps: dict[int, tuple[int, int]] = {
             keys.Key_Left: (_PAN_PX, 0), keys.Key_Right: (-_PAN_PX, 0),
             keys.Key_Up: (0, _PAN_PX), keys.Key_Down: (0, -_PAN_PX),
         }  # fmt: skip

@@ -61,6 +61,6 @@ class ElidedLabel(QtWidgets.QWidget):
             painter.setPen(QtGui.QColor(self.color))
         mode = QtCore.Qt.TextElideMode.ElideRight
         shown = painter.fontMetrics().elidedText(self._text, mode, self.width() - 2)
-        flags = QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft
-        painter.drawText(self.rect(), int(flags.value), shown)
+        sides = QtCore.Qt.AlignmentFlag
+        painter.drawText(self.rect(), sides.AlignVCenter.value | sides.AlignLeft.value, shown)
         painter.end()

@@ -84,7 +84,8 @@ class Header(QtWidgets.QWidget):
         self._why_not = why_not
         runs = self._connection in _RUNS
         allow([self.off], why_not)
-        allow([self.start, self.snap], why_not or ("a run goes on; stop it first" if runs else None))
+        goes_on = "a run goes on; stop it first" if runs else None
+        allow([self.start, self.snap], why_not or goes_on)
         allow([self.stop], why_not or (None if runs else "no run goes on"))
 
     def show_connection(self, connection: Connection, behind_bytes: int) -> None:

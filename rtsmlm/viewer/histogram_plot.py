@@ -88,6 +88,7 @@ class HistogramPlot(QtWidgets.QWidget):
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setMinimumHeight(46)
         self.plot.hideAxis("left")
+        self.plot.hideAxis("bottom")
         self._bars = pg.PlotDataItem(stepMode="center", fillLevel=0)
         self._line = pg.PlotDataItem(fillLevel=0)
         self.plot.addItem(self._bars)
@@ -119,7 +120,7 @@ class HistogramPlot(QtWidgets.QWidget):
         if not total:
             self._say()
             return
-        self._is_empty = False
+        self._fill()
         share = np.cumsum(counts) / total
         first = max(int(np.searchsorted(share, 0.002)) - 1, 0)
         last = min(int(np.searchsorted(share, 0.998)) + 2, len(counts))
@@ -130,9 +131,14 @@ class HistogramPlot(QtWidgets.QWidget):
     def show_curve(self, at: NDArray[np.float64], values: NDArray[np.float64]) -> None:
         """Show a curve instead, of what is there at each value."""
         if len(at) > 1:
-            self._is_empty = False
+            self._fill()
             self._line.setData(at, values)
             self._look_at(float(at[0]), float(at[-1]))
+
+    def _fill(self) -> None:
+        if self._is_empty:
+            self._is_empty = False
+            self.plot.showAxis("bottom")
 
     def _look_at(self, low: float, high: float) -> None:
         self._bounds = low, high
@@ -222,7 +228,9 @@ class HistogramPlot(QtWidgets.QWidget):
 
 def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
     """Return ticks at 1, 2 and 5 times powers of ten, few enough to be read."""
-    steps: tuple[int, ...] = (1, 2, 5) if high - low < 1.5 else (1,)
+    steps: tuple[int, ...] = (1, 2, 5) if high - low < 1.2 else (1, 3)
+    if high - low > 3:
+        steps = (1,)
     if high - low < 0.35:
         steps = tuple(range(1, 10))
     powers = range(math.floor(low), math.ceil(high) + 1)

@@ -91,9 +91,7 @@ class LivePicture:
     def begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         """Begin a new field without rows."""
         self.close()
-        self.pyramid = Pyramid(
-            shape_px, pixel_nm, style=self.style, n_threads=threads_to_draw()
-        )
+        self.pyramid = Pyramid(shape_px, pixel_nm, style=self.style, n_threads=threads_to_draw())
         self._forget_levels()
 
     def add(self, batches: Sequence[Localizations]) -> None:

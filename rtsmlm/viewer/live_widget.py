@@ -129,6 +129,7 @@ class LiveWidget(QtWidgets.QWidget):
         self.histograms.filter_changed.connect(self._filter)
         self.camera.detections.toggled.connect(lambda on: self.preferences.set("detections", on))
         self.trends.currentChanged.connect(lambda tab: self.preferences.set("tab", tab))
+        self.header.off.pressed.connect(self.lasers_off)  # and not only when let go
         self.header.theme.clicked.connect(self.next_theme)
         self.header.help.clicked.connect(self.help.show)
         self.help.walk_through_asked.connect(self.walk_through.begin)
@@ -272,6 +273,7 @@ class LiveWidget(QtWidgets.QWidget):
         super().showEvent(event)
         if not self._has_layout:
             self._share_out()
+            self.super_res.canvas.setFocus()
         if not self.preferences.get("walk_through_seen"):
             self.preferences.set("walk_through_seen", True)
             self.walk_through.begin()

@@ -13,7 +13,7 @@ from rtsmlm.errors import ConfigError
 # Left to itself, pyqtgraph would take the first binding that it finds installed.
 os.environ.setdefault("PYQTGRAPH_QT_LIB", qtpy.API_NAME)
 
-import pyqtgraph as pg  # noqa: E402  # after its binding is settled
+import pyqtgraph as pg  # after its binding is settled
 
 __all__ = ["QtCore", "QtGui", "QtWidgets", "pg"]
 

@@ -47,9 +47,7 @@ class SuperResPanel(QtWidgets.QFrame):
 
     export_asked = QtCore.Signal()
 
-    def __init__(
-        self, preferences: Preferences, parent: QtWidgets.QWidget | None = None
-    ) -> None:
+    def __init__(self, preferences: Preferences, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
         self.picture = LivePicture()
@@ -208,9 +206,7 @@ class SuperResPanel(QtWidgets.QFrame):
         count = f"{n:,}".replace(",", "\u202f")
         self.info.setText(f"{count} localizations   ·   {nm:.3g} nm per pixel of the screen")
 
-    def _hues(
-        self, limits: tuple[float, float] | None
-    ) -> tuple[QtGui.QImage, str, str] | None:
+    def _hues(self, limits: tuple[float, float] | None) -> tuple[QtGui.QImage, str, str] | None:
         if limits is None:
             return None
         table = np.round(hue_table()[None] * 255).astype(np.uint8)

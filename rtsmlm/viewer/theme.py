@@ -144,8 +144,9 @@ def _of_system() -> Theme:
 def style_sheet(theme: Theme) -> str:
     """Return the style sheet of a window and everything in it."""
     px = theme.px
+    sizes = {"px": px, "box": round(0.8 * px), "big": round(1.35 * px), "large": round(1.15 * px)}
     colors = {name: getattr(theme, name) for name in Theme.__slots__}
-    return _SHEET.format(px=px, box=round(0.8 * px), big=round(1.35 * px), large=round(1.15 * px), **colors)
+    return _SHEET.format(**sizes, **colors)
 
 
 def palette(theme: Theme) -> QtGui.QPalette:

@@ -15,6 +15,7 @@ Curve = tuple[str, NDArray[Any], NDArray[Any]]
 """Name, frames and values."""
 
 _SHARE_OF_LIMIT = 3.0
+_HEADROOM = 1.08
 
 
 def style_plot(plot: pg.PlotWidget, theme: Theme) -> None:
@@ -44,6 +45,8 @@ class TrendPlot(QtWidgets.QWidget):
         Tooltip; names the unit.
     log
         Show powers of ten.
+    from_zero
+        Begin the axis at 0, so that small changes do not look large.
     """
 
     def __init__(
@@ -53,10 +56,12 @@ class TrendPlot(QtWidgets.QWidget):
         tip: str,
         *,
         log: bool = False,
+        from_zero: bool = True,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.unit, self._theme, self._log = unit, DARK, log
+        self._from_zero = from_zero and not log
         self.title, self.value = label(title, "title"), label("", "", tip)
         self.value.setTextFormat(QtCore.Qt.TextFormat.RichText)
         self.plot = pg.PlotWidget()
@@ -105,8 +110,18 @@ class TrendPlot(QtWidgets.QWidget):
             color = self._theme.curve(k)
             prefix = f"{name} " if name else ""
             texts.append(f'<span style="color:{color}">{prefix}<b>{newest}</b></span>')
+        if self._from_zero:
+            self._show_from_zero([y for _, _, y in curves])
         said = f"{'&nbsp; '.join(texts)} {self.unit}" if texts else self._nothing
         self.value.setText(said)
+
+    def _show_from_zero(self, values: list[NDArray[np.float64]]) -> None:
+        tops = [float(np.nanmax(y)) for y in values if np.isfinite(y).any()]
+        if self._band is not None:
+            tops.append(float(self._band.getRegion()[1]))
+        top = max(tops, default=0.0)
+        if top > 0:
+            self.plot.setYRange(0.0, top * _HEADROOM, padding=0.0)
 
     def say_nothing(self, why: str) -> None:
         """Say why there is no curve."""

@@ -19,7 +19,8 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str, bool], ...]] = {
     "Loop": (
         ("density", "Density", "/µm²", f"Emitters per frame and µm². {_X}\nGreen: the target. "
          "Dashed red: where the localizer can no longer tell them apart.", False),
-        ("power", "Laser power", "", f"Power of the laser that is steered, in its own unit. {_X}", False),
+        ("power", "Laser power", "", f"Power of the laser that is steered, in its own unit. {_X}",
+         False),
     ),
     "Signal": (
         ("photons", "Photons", "photons", f"Median photons of a localization. {_X}", False),
@@ -74,7 +75,7 @@ class TrendsPanel(QtWidgets.QTabWidget):
             layout.setContentsMargins(8, 4, 8, 6)
             layout.setSpacing(4)
             for name, title, unit, tip, log in plots:
-                self.plots[name] = TrendPlot(title, unit, tip, log=log)
+                self.plots[name] = TrendPlot(title, unit, tip, log=log, from_zero=name != "drift")
                 layout.addWidget(self.plots[name], 1)
             self.addTab(page, tab)
             self.setTabToolTip(self.count() - 1, "\n".join(tip for *_, tip, _log in plots))

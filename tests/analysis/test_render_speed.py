@@ -27,6 +27,8 @@ def test_every_step_of_a_live_image_is_measured() -> None:
     assert N_NEW < 20_000
     steps = (times.load_ms, times.first_ms, times.increment_ms, times.redraw_ms)
     assert min(steps) > 0
+    assert times.from_columns_ms > times.load_ms
+    assert times.slowest_increment_ms >= times.increment_ms
     assert times.slowest_redraw_ms >= times.redraw_ms
     assert 0 < times.complete_share <= 1
 

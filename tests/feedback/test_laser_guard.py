@@ -423,10 +423,13 @@ def test_in_any_order_of_events_it_is_within_its_limits_or_dark(
     try:
         for event, value in events:
             was_tripped, before = guard.tripped, bench.shining
+            was_allowed = guard.armed and was_tripped is None
             _happen(bench, guard, event, value)
 
-            if guard.tripped is not None or not guard.armed:
-                assert bench.shining <= before  # nothing gets brighter any more
+            if not was_allowed:
+                assert bench.shining <= before  # nothing gets brighter
+            if guard.tripped is not None and guard.at_rest and event != "hand":
+                assert bench.shining == 0.0
             if was_tripped is not None and event != "reset":
                 assert guard.tripped == was_tripped
             if event != "hand" and bench.shining > before:

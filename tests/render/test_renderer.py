@@ -107,7 +107,9 @@ def test_batches_and_one_table_give_the_same_image(mode: Mode, rng: np.random.Ge
     for k in range(0, len(table), 700):
         in_batches.add(table.take(slice(k, k + 700)))
 
-    np.testing.assert_array_equal(at_once.image(), in_batches.image())
+    # Gaussians are not added in the order of the rows, and rounding tells.
+    rtol = 1e-5 if mode == "gaussian" else 0
+    np.testing.assert_allclose(at_once.image(), in_batches.image(), rtol=rtol, atol=rtol)
     assert at_once.n_inside == in_batches.n_inside > 3000
 
 

@@ -91,7 +91,7 @@ def test_channels_have_settings_of_their_own(
     run = PositionsRun(core, sequence, settings, out=tmp_path, arm=True)
 
     assert run.settings_for("dim").feedback.target_per_um2 == 0.02
-    assert run.settings_for("bright").feedback.target_per_um2 == 0.1
+    assert run.settings_for("bright").feedback.target_per_um2 == settings.feedback.target_per_um2
     results = run.run()
 
     assert (results[0].name, results[0].ended_by) == ("p000_dim", "")
