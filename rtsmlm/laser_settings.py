@@ -91,6 +91,8 @@ class StopSettings(Settings):
     """So long at the power cap with less than half of the target: the pool is used up."""
     resolution_change: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The resolution (FRC) changed by less than this over the last tenth of the frames."""
+    resolution_nm: Annotated[float, Field(gt=0)] | None = None
+    """This resolution (FRC) is reached."""
     seconds: Annotated[float, Field(gt=0)] | None = None
     """So long; as acquisition.seconds, for each position."""
     dose: Annotated[float, Field(gt=0)] | None = None
@@ -99,7 +101,12 @@ class StopSettings(Settings):
     @property
     def ends_by_itself(self) -> bool:
         """True if there is a criterion that needs no steered laser."""
-        return any((self.localizations, self.seconds, self.resolution_change))
+        return any((self.localizations, self.seconds, self.resolution_nm, self.resolution_change))
+
+    @property
+    def needs_resolution(self) -> bool:
+        """True if the resolution has to be measured."""
+        return self.resolution_nm is not None or self.resolution_change is not None
 
 
 class FeedbackSettings(Settings):

@@ -198,7 +198,7 @@ class Session:
             self._timer.start()
 
     def _make_steering(self) -> Steering:
-        if self.settings.feedback.stop.resolution_change is not None:
+        if self.settings.feedback.stop.needs_resolution:
             self._resolution = ResolutionWatch(
                 self.folder.localizations, self._camera.shape, self.calibration.pixel_nm
             )

@@ -20,6 +20,7 @@ from rtsmlm.cli.live import live
 from rtsmlm.cli.positions import positions
 from rtsmlm.cli.reconstruct import reconstruct
 from rtsmlm.cli.train import export, train
+from rtsmlm.cli.view import view
 from rtsmlm.errors import RtsmlmError
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ def _root(
 app.command()(live)
 app.command()(reconstruct)
 app.command()(positions)
+app.command()(view)
 app.command()(evaluate)
 app.command()(doctor)
 app.command()(devices)

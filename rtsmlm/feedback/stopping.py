@@ -75,6 +75,10 @@ class StopCriteria:
             return f"{elapsed_s:.0f} s have passed, {s.seconds:g} s were asked for"
         if s.dose is not None and dose >= s.dose:
             return f"the dose is {dose:.4g}, the limit is {s.dose:g} (power times seconds)"
+        if s.resolution_nm is not None and resolution:
+            reached_nm = resolution[-1][1]
+            if reached_nm <= s.resolution_nm:
+                return f"a resolution of {reached_nm:.1f} nm, {s.resolution_nm:g} were asked for"
         if s.resolution_change is not None:
             return self._plateau(resolution, s.resolution_change)
         return None

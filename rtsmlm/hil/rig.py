@@ -206,6 +206,7 @@ class HilRig:
             update={
                 "localizations": None,
                 "exhausted_s": None,
+                "resolution_nm": None,
                 "resolution_change": None,
                 "seconds": None,
                 "dose": None,

@@ -113,7 +113,9 @@ def _finds_no_response(rig: HilRig, laser: str) -> DrillResult:
 
 def _loop_settings(rig: HilRig, target: Any) -> RunSettings:
     stop = rig.settings.feedback.stop.model_copy(
-        update={"localizations": None, "resolution_change": None, "seconds": None, "dose": None}
+        update=dict.fromkeys(
+            ("localizations", "resolution_nm", "resolution_change", "seconds", "dose")
+        )
     )
     feedback: dict[str, Any] = {"target_per_um2": target, "stop": stop, "tune": "none"}
     if not rig.limits.responds:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
-from rtsmlm.errors import RtsmlmError, WorkerError
+from rtsmlm.errors import RtsmlmError
 from rtsmlm.session import Session
 from rtsmlm.viewer.news import Command
 from rtsmlm.workers import Worker
@@ -112,16 +112,7 @@ class EmbeddedSession:
     def close(self) -> None:
         """End what goes on, in order, and wait for it. Twice is fine."""
         for _ in range(2):  # what starts must have started before it can end
-            if self._worker is not None:
-                try:
-                    self._worker.join(LEAVE_S)
-                except WorkerError as error:
-                    _log.warning("%s", error)
+            if self._worker is not None and not self._worker.ended(LEAVE_S):
+                _log.warning("the embedded session did not end within %g s", LEAVE_S)
             self.look()
             self.stop()
-        if self._worker is not None:
-            try:
-                self._worker.join(LEAVE_S)
-            except WorkerError as error:
-                _log.warning("%s", error)
-            self.look()

@@ -250,6 +250,11 @@ class LiveWidget(QtWidgets.QWidget):
 
     # -- life ----------------------------------------------------------------------------
 
+    def watch(self, source: Source) -> None:
+        """Let go of the source and take another."""
+        self.source.close()
+        self.source = source
+
     def tick(self) -> None:
         """Take what is new and draw what has changed; a bounded piece of work."""
         self.reader.read(self.source)

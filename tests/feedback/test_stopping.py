@@ -68,6 +68,13 @@ def test_too_few_points_tell_nothing(points: list[tuple[int, float]]) -> None:
     assert check({"resolution": points}, resolution_change=0.02) is None
 
 
+def test_a_resolution_that_is_reached_ends_it_and_the_one_before_does_not() -> None:
+    assert check({"resolution": [(500, 31.0), (1000, 25.1)]}, resolution_nm=25.0) is None
+    reason = check({"resolution": [(500, 31.0), (1000, 24.9)]}, resolution_nm=25.0)
+
+    assert reason == "a resolution of 24.9 nm, 25 were asked for"
+
+
 def test_unknown_resolutions_are_left_out() -> None:
     points = [*curve(2000), (20_500, math.nan)]
 

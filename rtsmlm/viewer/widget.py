@@ -1,0 +1,135 @@
+"""RtsmlmWidget: localize on the core of the program that embeds it, as pymmcore-widgets do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pymmcore_plus import CMMCorePlus
+
+from rtsmlm.host import attach
+from rtsmlm.viewer.controls import allow, button, explained, label
+from rtsmlm.viewer.embedded_session import EmbeddedSession
+from rtsmlm.viewer.live_widget import LiveWidget
+from rtsmlm.viewer.news import News
+from rtsmlm.viewer.qt import QtCore, QtGui, QtWidgets
+from rtsmlm.viewer.stream_source import StreamSource
+
+if TYPE_CHECKING:
+    from rtsmlm.session import Session
+
+_LOOK_MS = 200
+_ANY_PORT = "stream.address=tcp://127.0.0.1:*"
+
+
+class NoRun:
+    """A source without news, until there is a run."""
+
+    name = "no run yet"
+
+    def poll(self, most_rows: int = 100_000) -> News:
+        """Return nothing new."""
+        del most_rows
+        return News(connection="waiting")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class RtsmlmWidget(QtWidgets.QWidget):
+    """Start and stop localizing on a core, and look on.
+
+    Parameters
+    ----------
+    parent
+        Owner.
+    mmcore
+        A `CMMCorePlus` with a camera; None takes `CMMCorePlus.instance()`.
+    settings_file
+        Ini file with the preferences; None takes the place that the system has for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        parent: QtWidgets.QWidget | None = None,
+        mmcore: CMMCorePlus | None = None,
+        settings_file: Path | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("rtsmlm")
+        self._core = mmcore or CMMCorePlus.instance()
+        self.session = EmbeddedSession(self._attach)
+        self.live = LiveWidget(NoRun(), self.session, settings_file=settings_file)
+        self.overrides: tuple[str, ...] = ()
+        """Further `section.key=value` texts for every run."""
+        self._watched: str | None = None
+        self._is_closed = False
+        self._make_row()
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(_LOOK_MS)
+        self._timer.timeout.connect(self.look)
+        self._timer.start()
+        application = QtWidgets.QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.shut_down)
+
+    def _make_row(self) -> None:
+        self.config = QtWidgets.QLineEdit()
+        self.config.setPlaceholderText("defaults")
+        explained(self.config, "Run configuration (TOML file); empty takes all defaults (no unit).")
+        self.browse = button("Choose …", "Choose a run configuration (TOML file; no unit).")
+        self.browse.clicked.connect(self._choose)
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(label("Configuration"))
+        row.addWidget(self.config, 1)
+        row.addWidget(self.browse)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(row)
+        layout.addWidget(self.live, 1)
+
+    def _choose(self) -> None:
+        dialog = QtWidgets.QFileDialog(self, "Run configuration", "", "TOML (*.toml)")
+        dialog.setOption(QtWidgets.QFileDialog.Option.DontUseNativeDialog)
+        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.config.setText)
+        dialog.open()
+
+    def _attach(self, settings: Sequence[str]) -> Session:
+        text = self.config.text().strip()
+        config = Path(text) if text else None
+        # Any free port, so that two programs do not meet; who writes a file may have chosen one.
+        address = () if config else (_ANY_PORT,)
+        return attach(self._core, config, (*address, *settings, *self.overrides))
+
+    def look(self) -> None:
+        """Follow the session: listen to it once it publishes, and say what it says."""
+        was = self.session.state
+        self.session.look()
+        address = self.session.address if self.session.state == "running" else None
+        if address is not None and address != self._watched:
+            self._watched = address
+            self.live.watch(StreamSource(address))
+        if self.session.state == "idle":
+            self._watched = None
+        busy = None if self.session.state == "idle" else "a run goes on"
+        allow([self.config, self.browse], busy)
+        if self.session.state != was or self.session.said:
+            said, self.session.said = self.session.said, []
+            self.live.say("  ".join(said) or self.session.state)
+
+    def shut_down(self, *_: Any) -> None:
+        """End the session in order, and let go of everything. Twice is fine."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._timer.stop()
+        self.session.close()
+        self.live.shut_down()
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:
+        """End the session in order."""
+        self.shut_down()
+        super().closeEvent(event)
