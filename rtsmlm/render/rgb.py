@@ -33,7 +33,7 @@ CHANNEL_COLORS: F32 = np.array(
 SAMPLES = 1 << 22
 """Pixels that the contrast is judged by; a larger image is sampled."""
 
-LIVE_SAMPLES = 1 << 18
+LIVE_SAMPLES = 1 << 16
 """For an image that changes many times a second."""
 
 

@@ -86,9 +86,13 @@ class View:
 
     def value_limits(self) -> tuple[float, float]:
         """Return the range of the values but for 2 % at either end; 0 and 1 without any."""
-        value = self.value
-        known = np.empty(0) if value is None else value[np.isfinite(value)]
+        if len(self.planes) != 2:
+            return 0.0, 1.0
+        stride = (self.density.size // (4 * LIVE_SAMPLES)) | 1
+        weight, times_value = (plane.ravel()[::stride] for plane in self.planes)
+        value = times_value[weight > 0] / weight[weight > 0]
+        known = value[np.isfinite(value)]
         if not known.size:
             return 0.0, 1.0
-        low, high = np.percentile(known[:: max(1, known.size // 100_000)], (2, 98))
+        low, high = np.percentile(known[:: max(1, known.size // LIVE_SAMPLES)], (2, 98))
         return float(low), float(high)

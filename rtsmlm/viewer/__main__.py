@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     control = None
     if given.control:
         control = PipeControl(sys.stdout)
-        control.watch(sys.stdin)
+        control.watch(sys.stdin.fileno())
     app = application()
     signal.signal(signal.SIGINT, lambda *_: app.quit())
     if hasattr(signal, "SIGTERM"):

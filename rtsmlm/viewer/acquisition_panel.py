@@ -139,9 +139,7 @@ class AcquisitionPanel(QtWidgets.QFrame):
         return x, y, width, height
 
     def overrides(self) -> list[str]:
-        """Return the settings of the next run as `section.key=value` texts; what nobody has chosen
-        stays as it is.
-        """
+        """Return what somebody has chosen for the next run, as `section.key=value` texts."""
         texts = []
         if self._knows_exposure:
             texts.append(f"acquisition.exposure_ms={self.exposure.value():g}")

@@ -108,6 +108,11 @@ class CameraPanel(QtWidgets.QFrame):
             self._shape = height * n, width * n
             self._view.setRange(QtCore.QRectF(-0.5, -0.5, width * n, height * n), padding=0.0)
 
+    def say_over(self) -> None:
+        """Say why there is no frame of a run that is over."""
+        if self.image is None:
+            self.caption.setText("frames are shown while a run goes on")
+
     def refresh(self) -> None:
         """Bring the overlay up to date."""
         if self._is_new:

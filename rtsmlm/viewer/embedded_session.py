@@ -1,4 +1,4 @@
-"""EmbeddedSession: runs in a program that has its own loop, begun and ended without holding it up."""
+"""EmbeddedSession: runs in a program with a loop of its own, which is never held up."""
 
 from __future__ import annotations
 

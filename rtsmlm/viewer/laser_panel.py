@@ -27,7 +27,8 @@ class LaserPanel(QtWidgets.QFrame):
         self.setObjectName("panel")
         self._ask = ask
         self._why_not: str | None = None
-        self._has_loop = False
+        self._has_loop = self._is_over = False
+        self._armed: bool | None = None
         self._asked_target: float | None = None
         self.tripped: str | None = None
         self._make()
@@ -121,9 +122,8 @@ class LaserPanel(QtWidgets.QFrame):
         armed = bool(loop.get("armed"))
         self.tripped = loop.get("tripped")
         self.title.setText(f"Laser {loop['laser']}" if "laser" in loop else "Laser")
-        self.badge.setText("" if not loop else ("ARMED" if armed else "monitor"))
-        self.badge.setObjectName("armed" if armed else "dim")
-        _restyled(self.badge)
+        self._armed = armed if loop else None
+        self._show_badge()
         power, cap = float(loop.get("power") or 0), float(loop.get("cap") or 0)
         text = f"{power:.3g} {unit}" if loop else "not steered"
         self.power.setText(text)
@@ -138,6 +138,18 @@ class LaserPanel(QtWidgets.QFrame):
         self.alarm.setText(f"Tripped: {self.tripped}" if self.tripped is not None else "")
         self.reset.setVisible(self.tripped is not None)
         self._show_target(loop.get("target_per_um2"))
+
+    def set_over(self, over: bool) -> None:
+        """Tell whether the run is over, and nothing armed any more."""
+        if over != self._is_over:
+            self._is_over = over
+            self._show_badge()
+
+    def _show_badge(self) -> None:
+        words = {None: "", True: "ARMED", False: "monitor"}[self._armed]
+        self.badge.setText("run over" if self._is_over and words else words)
+        self.badge.setObjectName("armed" if self._armed and not self._is_over else "dim")
+        _restyled(self.badge)
 
     def _show_target(self, per_um2: float | None) -> None:
         if per_um2 is None or self.target.hasFocus():

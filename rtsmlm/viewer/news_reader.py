@@ -57,8 +57,11 @@ class NewsReader:
         window = self._window
         window.header.title.set_text(source.name)
         window.header.show_connection(news.connection, news.behind_bytes)
+        window.laser.set_over(news.connection == "ended")
         self._begin(news.about)
         self._say_why_empty(news)
+        if news.connection == "ended":
+            window.camera.say_over()
         if news.restarted:
             self._forget_rows()
         window.series.add(news)
@@ -72,6 +75,7 @@ class NewsReader:
             window.series.note_resolution(found)
         if news.status is not None:
             self._show_status(news.status)
+            self._show_rate(news)
         if news.frame is not None:
             window.camera.show_frame(news.frame)
 
@@ -123,16 +127,20 @@ class NewsReader:
         window.lights.show_status(status)
         window.laser.show_loop(loop)
         window.acquisition.show_status(status)
-        rate, emitters = status.get("frames_per_s"), status.get("emitters_per_frame")
-        texts = [] if rate is None else [f"{rate:.0f} frames/s"]
-        texts += [] if emitters is None else [f"{emitters:.1f} per frame"]
-        window.header.rate.setText("  ·  ".join(texts))
         warnings = [str(text) for text in status.get("warnings") or []]
         if window.messages.show_texts(warnings):
             at = window.trends.indexOf(window.messages)
             window.trends.setTabText(at, f"Messages {len(warnings)}" if warnings else "Messages")
             if warnings:
                 window.say(warnings[-1], window.theme.amber)
+
+    def _show_rate(self, news: News) -> None:
+        status: Mapping[str, Any] = news.status or {}
+        rate, emitters = status.get("frames_per_s"), status.get("emitters_per_frame")
+        texts = [] if rate is None else [f"{rate:.0f} frames/s"]
+        texts += [] if emitters is None else [f"{emitters:.1f} per frame"]
+        over = news.connection == "ended"
+        self._window.header.rate.setText("" if over else "  ·  ".join(texts))
 
     def close(self) -> None:
         """End all threads. Twice is fine."""

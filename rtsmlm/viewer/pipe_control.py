@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+from contextlib import suppress
 from typing import Any, TextIO
 
 from rtsmlm.viewer.news import Command
 
 GONE = "the program that started this window is gone; it only looks on now"
+_MOST_BYTES = 4096
 
 
 class PipeControl:
@@ -40,16 +43,20 @@ class PipeControl:
         except (OSError, ValueError):
             self._is_gone.set()
 
-    def watch(self, lines: TextIO) -> None:
-        """Read lines until the parent's end; the thread ends with the process at the latest."""
+    def watch(self, descriptor: int) -> None:
+        """Read until the parent's end, which is all that is looked for.
+
+        Parameters
+        ----------
+        descriptor
+            Of standard input. Not the file object: at the end of the process its lock would be held
+            by a thread that nobody can wake, and Python would abort.
+        """
 
         def read() -> None:
-            try:
-                for _ in lines:
+            with suppress(OSError):
+                while os.read(descriptor, _MOST_BYTES):
                     continue
-            except (OSError, ValueError):
-                pass
             self._is_gone.set()
 
-        # A worker would be waited for, and nobody can wake one that reads.
         threading.Thread(target=read, name="parent-watch", daemon=True).start()

@@ -57,7 +57,7 @@ def _start_run(folder: Path, seconds: float) -> subprocess.Popen[bytes]:
 def _take(
     out: Path, folder: Path, seconds: float, size: tuple[int, int], run: subprocess.Popen[bytes]
 ) -> bool:
-    """Look at the run for most of its time, then save the pictures; tell whether there were rows."""
+    """Look at the run, then save the pictures while it goes on; tell whether there were rows."""
     from rtsmlm.viewer.app import application, open_window
     from rtsmlm.viewer.open_source import open_source
 

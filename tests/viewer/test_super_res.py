@@ -12,16 +12,11 @@ import tifffile
 
 def pixels(window: Any) -> np.ndarray:
     """Return what the canvas shows, (height, width, 3)."""
-    image = window.super_res.canvas.grab().toImage().convertToFormat(_rgb())
-    height, width = image.height(), image.width()
-    data = np.frombuffer(image.constBits(), np.uint8).reshape(height, image.bytesPerLine())
-    return data[:, : 3 * width].reshape(height, width, 3).copy()
+    from rtsmlm.viewer.qt import QtGui, pg
 
-
-def _rgb() -> Any:
-    from rtsmlm.viewer.qt import QtGui
-
-    return QtGui.QImage.Format.Format_RGB888
+    image = window.super_res.canvas.grab().toImage()
+    image = image.convertToFormat(QtGui.QImage.Format.Format_RGB32)
+    return np.array(pg.functions.ndarray_from_qimage(image))[..., :3]
 
 
 def around(window: Any, x_nm: float, y_nm: float, reach_px: int = 12) -> np.ndarray:

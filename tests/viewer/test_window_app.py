@@ -1,0 +1,125 @@
+"""The window as a program: its own process, its pipe, its command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtsmlm.errors import ConfigError
+
+
+def start(*arguments: str, errors: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "rtsmlm.viewer", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+        env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("parent_stays", [True, False])
+def test_the_window_outlives_its_parents_end_and_says_goodbye(
+    app: Any, tmp_path: Path, parent_stays: bool
+) -> None:
+    ini = str(tmp_path / "window.ini")
+    process = start("tcp://127.0.0.1:5799", "--control", "--settings", ini)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    if not parent_stays:
+        process.stdin.close()
+        process.stdin = None
+    end_s = time.monotonic() + 60
+    while not Path(ini).exists() and process.poll() is None and time.monotonic() < end_s:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    assert process.poll() is None, "the window went with the end of its parent"
+
+    if sys.platform == "win32":
+        process.kill()
+        process.communicate(timeout=30)
+        return
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(90) == 0
+    out = process.stdout.read()
+    if process.stdin is not None:
+        process.stdin.close()
+    process.stdout.close()
+    assert [json.loads(line) for line in out.splitlines()] == [{"do": "quit"}]
+
+
+def test_what_is_neither_an_address_nor_a_folder_is_refused(app: Any, tmp_path: Path) -> None:
+    process = start(str(tmp_path / "nowhere"), errors=subprocess.PIPE)
+    out, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert out == ""
+    assert "neither an address" in errors
+
+
+def test_rtsmlm_view_opens_what_it_is_told(
+    app: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from rtsmlm.cli.view import view
+    from rtsmlm.viewer import app as window_app
+
+    shown: list[Any] = []
+    monkeypatch.setattr(window_app, "show", lambda source: shown.append(source) or 0)
+
+    view(str(tmp_path))
+    assert shown[0].path == tmp_path
+    with pytest.raises(ConfigError, match="neither an address"):
+        view(str(tmp_path / "nowhere"))
+
+
+def test_a_shown_window_ends_with_its_close_and_tells_it(
+    app: Any, source: Any, control: Any, tmp_path: Path
+) -> None:
+    from rtsmlm.viewer.app import show
+    from rtsmlm.viewer.live_widget import LiveWidget
+    from rtsmlm.viewer.qt import QtCore
+
+    def close() -> None:
+        for window in app.topLevelWidgets():
+            if isinstance(window, LiveWidget):
+                window.close()
+
+    QtCore.QTimer.singleShot(500, close)
+    code = show(source, control, settings_file=tmp_path / "window.ini")
+
+    assert code == 0
+    assert control.commands == ["quit"]
+    assert source.closed == 1
+
+
+def test_a_stalled_window_takes_the_backlog_in_bites(
+    open_window: Callable[..., Any], source: Any, rows: Callable[..., Any], run_on: Any
+) -> None:
+    from rtsmlm.viewer.news_reader import LEAST_ROWS, MOST_ROWS
+
+    window = open_window()
+    asked: list[int] = []
+    poll = source.poll
+
+    def spy(most_rows: int = 0) -> Any:
+        asked.append(most_rows)
+        source.next = {"rows": [rows(most_rows)]}
+        return poll(most_rows)
+
+    source.poll = spy
+    for _ in range(12):
+        begin_s = time.perf_counter()
+        window.tick()
+        spent_s = time.perf_counter() - begin_s
+
+    assert min(asked) >= LEAST_ROWS
+    assert max(asked) <= MOST_ROWS
+    assert len(asked) == 12, "one question per tick, so that nothing piles up"
+    assert spent_s < 1.0
