@@ -101,7 +101,9 @@ class ChildProcess:
         self._listener.join(5.0)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                # What was told to a dead process waits in the buffer, and cannot be written now.
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
 class ChildThread:

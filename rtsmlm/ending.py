@@ -124,9 +124,7 @@ class Ending:
         if not skipped:
             return
         if self.news.failed_frames or (self.recording and self.settings.results.catch_up):
-            self.troubles.fail(
-                f"{skipped} frames could not be localized; ledger.json tells which"
-            )
+            self.troubles.fail(f"{skipped} frames could not be localized; ledger.json tells which")
         elif not self.recording:
             self.troubles.warn(
                 f"{skipped} frames were skipped and, not being recorded, could not be caught up; "

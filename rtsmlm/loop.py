@@ -1,4 +1,4 @@
-"""Loop: the laser side of a session; where a run has no lasers and no criterion, it does nothing."""
+"""Loop: the laser side of a session; does nothing where there is no laser and no criterion."""
 
 from __future__ import annotations
 

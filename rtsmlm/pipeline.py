@@ -1,29 +1,20 @@
-"""The analysis process: ring in, localizations out to file and stream.
+"""The analysis: ring in, localizations out to file and stream.
 
-Run as ``python -m rtsmlm.pipeline``; the job comes as one line of JSON on standard input, events
-go out as lines of JSON on standard output. A batch leaves the ring only after its rows are in the
-file, so that whoever restarts the process after a crash loses nothing. When standard input ends,
-the owner is gone: what is in the ring is still localized, then the files are closed.
+A batch leaves the ring only after its rows are in the file, so that whoever restarts the analysis
+after a crash loses nothing.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
+from rtsmlm.analysis_job import AnalysisJob
 from rtsmlm.arrow import schema as arrow_schema
 from rtsmlm.broadcast import Broadcast
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import RunSettings, from_mapping
-from rtsmlm.errors import AnalysisError, LocalizerError, RtsmlmError
+from rtsmlm.errors import LocalizerError
 from rtsmlm.feedback.density import DensityMeter
 from rtsmlm.files.arrow_table import ArrowStreamFile
 from rtsmlm.files.camera_maps import resolve_calibration
@@ -53,42 +44,6 @@ _PROMPT_FRAMES = 4
 _BACKLOG_BATCHES = 4
 """A short stall is worked off frame by frame; behind by so many batches, throughput matters."""
 _STATUS_NS = 250_000_000
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisJob:
-    """What the analysis needs to know; plain data, so that it crosses to another process."""
-
-    ring: str
-    """Name of the shared memory, empty where the ring is handed over in person."""
-    folder: Path
-    settings: RunSettings
-    resume_before: int | None = None
-    """After a crash: rows of this frame and later are dropped from the file and made again."""
-
-    def to_json(self) -> str:
-        """Return the job as one line of JSON."""
-        return json.dumps(
-            {
-                "ring": self.ring,
-                "folder": str(self.folder),
-                "settings": self.settings.model_dump(mode="json"),
-                "resume_before": self.resume_before,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> AnalysisJob:
-        """Read a job back."""
-        data = json.loads(text)
-        return cls(
-            ring=data["ring"],
-            folder=Path(data["folder"]),
-            settings=from_mapping(data["settings"]),
-            resume_before=data["resume_before"],
-        )
 
 
 class Analysis:
@@ -312,62 +267,3 @@ class Analysis:
                 "validity": {} if self._watch is None else self._watch.judge(),
             }
         )
-
-
-def _read_job(stdin: int) -> AnalysisJob:
-    # Straight from the descriptor: a daemon thread that waits inside the buffered `sys.stdin`
-    # makes the interpreter abort at its end.
-    line = b""
-    while not line.endswith(b"\n"):
-        part = os.read(stdin, 65536)
-        if not part:
-            raise AnalysisError("the owner ended before it had said what to do")
-        line += part
-    return AnalysisJob.from_json(line.decode())
-
-
-def _watch_owner(stdin: int, stop: threading.Event, hear: Callable[[dict[str, Any]], None]) -> None:
-    """Hear the owner out, and end with it: its death closes our standard input."""
-    rest = b""
-    while part := os.read(stdin, 65536):
-        *lines, rest = (rest + part).split(b"\n")
-        if lines:
-            hear(json.loads(lines[-1]))  # only the newest status counts
-    stop.set()
-
-
-def main() -> int:
-    """Run the analysis process."""
-    # Ctrl-C goes to the whole console group; the owner alone decides about the order of leaving.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s %(message)s")
-    out = sys.stdout
-
-    def emit(event: dict[str, Any]) -> None:
-        try:
-            out.write(json.dumps(event) + "\n")
-            out.flush()
-        except OSError:  # the owner is gone; what is in the ring is still worth finishing
-            _log.debug("no owner listens to %s", event.get("kind"))
-
-    stop = threading.Event()
-    stdin = sys.stdin.fileno()
-    try:
-        job = _read_job(stdin)
-        with FrameRing.attach(job.ring) as ring:
-            analysis = Analysis(job, ring, emit)
-            arguments = (stdin, stop, analysis.hear)
-            threading.Thread(target=_watch_owner, args=arguments, daemon=True).start()
-            analysis.run(stop)
-    except RtsmlmError as error:
-        emit({"kind": "died", "text": str(error)})
-        return 1
-    except Exception as error:
-        _log.exception("the analysis process died")
-        emit({"kind": "died", "text": f"{type(error).__name__}: {error}"})
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

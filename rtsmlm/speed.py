@@ -18,11 +18,11 @@ from rtsmlm.acquisition import Acquisition
 from rtsmlm.analysis.accuracy_scenes import Scene
 from rtsmlm.analysis.speed_figures import Latency, RingSamples, SpeedRun
 from rtsmlm.analysis.speed_scene import MovieCamera
+from rtsmlm.analysis_job import AnalysisJob
 from rtsmlm.config import RunSettings
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.ledger import Ledger
-from rtsmlm.pipeline import AnalysisJob
 from rtsmlm.ring import FrameRing, frames_that_fit
 from rtsmlm.supervisor import AnalysisSupervisor
 

@@ -1,8 +1,6 @@
 """Steering: from estimates to laser commands, in a thread of its own beside the acquisition.
 
-It owns the guards. Whatever ends it, its lasers are dark first: by its order of leaving, by the
-guards' trips, by the watchdog thread, at the exit of the program, and by the sentinel process where
-there is no program left to do it.
+It owns the guards, and nothing else commands them: whatever ends it, its lasers are dark first.
 """
 
 from __future__ import annotations
@@ -13,30 +11,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from rtsmlm.config import RunSettings
-from rtsmlm.errors import RtsmlmError
-from rtsmlm.feedback.guard import Guard
-from rtsmlm.feedback.laser_guard import LaserGuard
-from rtsmlm.feedback.law import DensityLaw
-from rtsmlm.feedback.records import AuditRow, Decision, DensityEstimate, LoopStatus, Why
-from rtsmlm.feedback.stage_guard import StageGuard
+from rtsmlm.feedback.records import DensityEstimate, LoopStatus, Why
 from rtsmlm.feedback.stopping import StopCriteria
-from rtsmlm.feedback.watchdog import Watchdog
-from rtsmlm.files.laser_log import LaserLog
 from rtsmlm.files.run_folder import RunFolder
-from rtsmlm.laser_settings import LaserSettings, at_time
+from rtsmlm.guards import Guards
+from rtsmlm.laser_settings import at_time
 from rtsmlm.protocols import Actuator
-from rtsmlm.sentinel import Sentinel, SentinelJob
-from rtsmlm.stats import LatencyHistogram, now_ns
+from rtsmlm.stats import now_ns
+from rtsmlm.steered_laser import SteeredLaser
 from rtsmlm.workers import Worker
 
 _SCHEDULE_S = 0.5
-_JUMPS = ("test", "tune")
-"""States in which the law has to change the power by more than a step: it measures what it does."""
-_CLIPPED = 0.03
-"""Smaller differences are those that are not worth a command; the law adds them up."""
 _LATE_TICKS = 1.5
 _END_S = 15.0
 
@@ -82,52 +68,31 @@ class Steering:
         self._settings = settings
         self._feedback = settings.feedback
         self._armed = armed
-        self._warn, self._finish, self._spoil = warn, finish, spoil
+        self._finish, self._spoil = finish, spoil
         self._resolution = resolution
-        self._folder = folder
-        self._log = LaserLog(folder.lasers)
         self._start_ns = now_ns()
-        self.lasers = {name: self._laser_guard(name, lasers[name]) for name in settings.lasers}
-        self.stages = {name: self._stage_guard(name, stages[name]) for name in settings.stages}
-        self._steered = None if self._feedback.laser is None else self.lasers[self._feedback.laser]
-        self._law: DensityLaw | None = None
-        self._target = self._feedback.target_per_um2
+        self._guards = Guards(
+            settings,
+            lasers,
+            stages,
+            folder=folder,
+            start_ns=self._start_ns,
+            armed=armed,
+            warn=warn,
+        )
+        name = self._feedback.laser
+        self._steered: SteeredLaser | None = None
+        if name is not None:
+            guard, laser = self._guards.lasers[name], settings.lasers[name]
+            self._steered = SteeredLaser(guard, laser, self._feedback, warn)
         self._criteria = StopCriteria(self._feedback.stop)
-        self._watchdog = Watchdog(self._guards)
-        # It takes a while to come up, and has to be there before the first light.
-        self._sentinel = Sentinel(self._sentinel_job()) if armed else None
         self._worker = Worker("steer", self._steer, on_death=self._die)
         self._news = threading.Condition()
         self._estimate: DensityEstimate | None = None
         self._is_new = False
         self._last_heard_ns = self._start_ns
-        self._decision = Decision(power=0.0, state="off", reason="not begun")
-        self._latency = LatencyHistogram()
         self._localizations = 0
         self._left = False
-        self._said: set[str] = set()
-
-    @property
-    def _guards(self) -> list[Guard]:
-        return [*self.lasers.values(), *self.stages.values()]
-
-    def _laser_guard(self, name: str, laser: Actuator) -> LaserGuard:
-        feedback = self._feedback
-        steered = name == feedback.laser
-        return LaserGuard(
-            laser,
-            self._settings.lasers[name],
-            max_rise=feedback.max_rise if steered else math.inf,
-            tick_s=feedback.tick_s,
-            silence_s=feedback.silence_s if steered else None,
-            audit=self._note,
-            on_trip=self._tripped,
-        )
-
-    def _stage_guard(self, name: str, stage: Actuator) -> StageGuard:
-        return StageGuard(
-            stage, self._settings.stages[name], audit=self._note, on_trip=self._tripped
-        )
 
     # -- starting --------------------------------------------------------------------------
 
@@ -141,46 +106,16 @@ class Steering:
         """
         try:
             if self._armed:
-                self._arm()
+                self._guards.arm()
             if self._steered is not None:
-                self._law = DensityLaw(
-                    self._feedback, self._steered_limits(self._steered), self._start_power()
-                )
+                self._steered.begin()
         except BaseException:
             self.leave("it could not be armed")
             self.close()
             raise
         self._last_heard_ns = now_ns()
-        self._watchdog.start()
+        self._guards.watch()
         self._worker.start()
-
-    def _sentinel_job(self) -> SentinelJob:
-        return SentinelJob(
-            self._settings.micromanager,
-            self._settings.lasers,
-            self._folder.lasers.resolve(),
-            self._start_ns,
-        )
-
-    def _arm(self) -> None:
-        if self._sentinel is not None:
-            self._sentinel.wait_ready()
-        for guard in self._guards:
-            guard.arm()
-
-    def _steered_limits(self, guard: LaserGuard) -> tuple[float, float]:
-        if guard.armed:
-            return guard.limits
-        low, high = guard.actuator.limits()
-        cap = self._steered_settings().max_power
-        high = high if cap is None else min(cap, high)
-        return max(low, high * 1e-3), high
-
-    def _steered_settings(self) -> LaserSettings:
-        return self._settings.lasers[self._feedback.laser or ""]
-
-    def _start_power(self) -> float:
-        return self._steered_settings().start_power
 
     # -- what comes in ---------------------------------------------------------------------
 
@@ -201,9 +136,8 @@ class Steering:
 
     def aim(self, per_um2: float) -> None:
         """Hold another density from now on."""
-        self._target = per_um2
-        if self._law is not None:
-            self._law.aim(per_um2)
+        if self._steered is not None:
+            self._steered.aim(per_um2)
 
     def reset(self, reason: str) -> None:
         """Lift the latches of all guards, by the hand of a person; nothing is armed by that.
@@ -213,23 +147,22 @@ class Steering:
         RtsmlmError
             If what made one trip is still there.
         """
-        for guard in self._guards:
-            guard.reset(reason)
+        self._guards.reset(reason)
 
     @property
     def tripped(self) -> bool:
         """True if a guard is latched."""
-        return any(guard.tripped is not None for guard in self._guards)
+        return self._guards.tripped
 
     def trip(self, reason: str) -> None:
         """Turn all lasers dark and latch them."""
-        for guard in self.lasers.values():
-            guard.trip(reason)
+        self._guards.trip(reason)
 
     def lost(self, reason: str) -> None:
         """Nobody sees any more what the steered laser does: it goes dark at once."""
-        if self._steered is not None and self._steered.armed and not self._left:
-            self._steered.trip(reason)
+        guard = None if self._steered is None else self._steered.guard
+        if guard is not None and guard.armed and not self._left:
+            guard.trip(reason)
 
     # -- the loop --------------------------------------------------------------------------
 
@@ -246,8 +179,8 @@ class Steering:
                 self._last_heard_ns += round(self._feedback.tick_s * 1e9)
             else:
                 continue
-            if self._law is not None and self._steered is not None:
-                self._decide(self._law, self._steered, estimate)
+            if self._steered is not None:
+                self._steered.decide(estimate, self._t_s())
             self._judge()
 
     def _wait_for_estimate(self) -> DensityEstimate | None:
@@ -260,68 +193,26 @@ class Steering:
             estimate = self._spoil(estimate)
         return estimate
 
-    def _decide(self, law: DensityLaw, guard: LaserGuard, estimate: DensityEstimate | None) -> None:
-        t_s = self._t_s()
-        if estimate is not None and math.isfinite(estimate.mean_per_um2):
-            guard.beat()
-        if not guard.armed and guard.tripped is None:
-            law.follow(self._power_now(guard))
-        decision = self._decision = law.decide(estimate, t_s)
-        if decision.state in _JUMPS:
-            guard.allow_jump()
-        sent = guard.command(decision.power, self._why(decision, estimate, t_s))
-        if guard.armed and abs(sent - decision.power) > _CLIPPED * max(sent, decision.power):
-            law.follow(sent)  # the guard let less through: the law has to start from there
-        if estimate is not None:
-            late_ns = now_ns() - estimate.t_exposure_end_ns
-            self._latency.add(np.array([late_ns], dtype=np.int64))
-        if decision.event is not None and decision.event not in self._said:
-            self._said.add(decision.event)
-            self._warn(f"{guard.actuator.name}: {decision.event}: {decision.reason}")
-
     def _judge(self) -> None:
         """End the acquisition where it is done."""
-        guard = self._steered
-        armed = guard is not None and guard.armed
+        steered = self._steered
         reason = self._criteria.check(
             n_localizations=self._localizations,
             elapsed_s=self._t_s(),
             resolution=self._resolution(),
-            dose=guard.dose if armed and guard is not None else 0.0,
+            dose=0.0 if steered is None else steered.dose,
         )
-        # A law that only watches does not know what the laser does, and ends nothing.
-        if reason is None and armed and self._decision.stop:
-            reason = self._decision.reason
+        if reason is None and steered is not None:
+            reason = steered.done
         if reason is not None and not self._left:
             self.leave(f"the acquisition is done: {reason}")
             self._finish(reason)
 
-    def _power_now(self, guard: LaserGuard) -> float:
-        """Return the power that somebody else has set, while we only watch."""
-        try:
-            return guard.actuator.value()
-        except RtsmlmError:
-            return 0.0
-
-    def _why(self, decision: Decision, estimate: DensityEstimate | None, t_s: float) -> Why:
-        target = at_time(self._target, t_s)
-        if estimate is None:
-            return Why(reason=decision.reason, state=decision.state, target_per_um2=target)
-        return Why(
-            reason=decision.reason,
-            state=decision.state,
-            frame=estimate.last_frame,
-            t_exposure_end_ns=estimate.t_exposure_end_ns,
-            estimate_per_um2=estimate.mean_per_um2,
-            std_per_um2=estimate.std_per_um2,
-            target_per_um2=target,
-        )
-
     def _follow_schedules(self) -> None:
         t_s = self._t_s()
-        for name, guard in self.lasers.items():
+        for name, guard in self._guards.lasers.items():
             settings = self._settings.lasers[name]
-            if guard is self._steered or not guard.armed or guard.tripped is not None:
+            if name == self._feedback.laser or not guard.armed or guard.tripped is not None:
                 continue
             power = at_time(settings.schedule, t_s) if settings.schedule else settings.start_power
             if abs(power - guard.sent) > 1e-9:
@@ -332,9 +223,7 @@ class Steering:
     def leave(self, reason: str) -> None:
         """Turn everything dark: the first step of leaving, whatever the reason."""
         self._left = True
-        for guard in self._guards:
-            for text in guard.dark(reason):
-                self._warn(f"{guard.actuator.name} did not go dark: {text}")
+        self._guards.leave(reason)
 
     def close(self) -> None:
         """Dark, and end the threads and the sentinel. Twice is fine.
@@ -350,75 +239,31 @@ class Steering:
             self._news.notify()
         try:
             self._worker.join(_END_S)
-            self._watchdog.close()
+            self._guards.end_watch()
         finally:
-            sentinel, self._sentinel = self._sentinel, None
-            if sentinel is not None and all(guard.at_rest for guard in self.lasers.values()):
-                sentinel.dismiss()
-            self._log.close()
+            self._guards.close()
 
     def _die(self, error: BaseException) -> None:
         reason = f"the steering failed: {type(error).__name__}: {error}"
         _log.error("the steering thread died", exc_info=error)
-        for guard in self.lasers.values():
-            guard.trip(reason)
+        self._guards.trip(reason)
 
     # -- what goes out ---------------------------------------------------------------------
 
     def status(self) -> LoopStatus | None:
         """Return the state of the loop; None where no laser is steered."""
-        guard = self._steered
-        if guard is None:
+        if self._steered is None:
             return None
-        cap = self._steered_settings().max_power
-        return LoopStatus(
-            laser=guard.actuator.name,
-            unit=guard.actuator.unit,
-            power=guard.sent if guard.armed or guard.tripped else self._power_now(guard),
-            cap=math.nan if cap is None else cap,
-            wanted=self._decision.power,
-            armed=guard.armed,
-            tripped=guard.tripped,
-            state=self._decision.state,
-            dose=guard.dose if guard.armed else 0.0,
-            target_per_um2=at_time(self._target, self._t_s()),
-            estimate=self._estimate,
-            powers={name: g.sent for name, g in self.lasers.items()},
-        )
+        powers = {name: guard.sent for name, guard in self._guards.lasers.items()}
+        return self._steered.status(self._estimate, self._t_s(), powers)
 
     def power(self) -> float:
         """Return the power of the steered laser that is in force now, for the frame; or NaN."""
-        return math.nan if self._steered is None else self._steered.sent
+        return math.nan if self._steered is None else self._steered.power
 
     def latency_ms(self) -> dict[str, Any]:
-        """Return percentiles from the end of the newest exposure to the command."""
-        return self._latency.summary()
+        """Return percentiles from the end of the newest exposure to the command; empty without."""
+        return {} if self._steered is None else self._steered.latency_ms()
 
     def _t_s(self) -> float:
         return (now_ns() - self._start_ns) / 1e9
-
-    def _tripped(self, text: str) -> None:
-        self._warn(text)
-
-    def _note(self, row: AuditRow) -> None:
-        why = row.why
-        end_ns = why.t_exposure_end_ns
-        self._log.write(
-            {
-                "t_s": (row.t_ns - self._start_ns) / 1e9,
-                "actuator": row.actuator,
-                "kind": row.kind,
-                "wanted": row.wanted,
-                "sent": row.sent,
-                "unit": row.unit,
-                "measured": row.measured,
-                "dose": row.dose,
-                "frame": why.frame,
-                "latency_ms": None if end_ns is None else (row.t_ns - end_ns) / 1e6,
-                "estimate_per_um2": why.estimate_per_um2,
-                "std_per_um2": why.std_per_um2,
-                "target_per_um2": why.target_per_um2,
-                "state": why.state,
-                "reason": why.reason,
-            }
-        )

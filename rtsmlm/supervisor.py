@@ -1,32 +1,25 @@
 """AnalysisSupervisor: starts the analysis, hears from it, restarts it, and gives up in the end.
 
-The recording never waits for any of this. The analysis runs as ``python -m rtsmlm.pipeline``
-(never by fork, so that a host program needs no guard), or in a thread of this process.
+The recording never waits for any of this.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import IO, Any
+from typing import Any
 
+from rtsmlm.analysis_child import AnalysisChild, ChildProcess, ChildThread
+from rtsmlm.analysis_job import AnalysisJob
 from rtsmlm.errors import AnalysisError
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.files.run_folder import RunFolder
 from rtsmlm.ledger import Ledger
-from rtsmlm.pipeline import Analysis, AnalysisJob
 from rtsmlm.ring import FrameRing
 from rtsmlm.stats import now_ns
 from rtsmlm.workers import Worker
 
 _POLL_S = 0.05
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -81,7 +74,7 @@ class AnalysisSupervisor:
         self._on_density, self._on_lost = on_density, on_lost
         self._booked = 0
         self._earlier_rows = 0
-        self._child: _ChildProcess | _ChildThread | None = None
+        self._child: AnalysisChild | None = None
         self._ready = threading.Event()
         self._localizing = threading.Event()
         self._tick = threading.Event()  # never set: paces the loop
@@ -93,7 +86,7 @@ class AnalysisSupervisor:
     def pid(self) -> int | None:
         """Number of the analysis process; None while there is none, or where it is a thread."""
         child = self._child
-        return child.pid if isinstance(child, _ChildProcess) else None
+        return child.pid if isinstance(child, ChildProcess) else None
 
     def start(self) -> None:
         """Start the analysis; returns at once."""
@@ -202,9 +195,9 @@ class AnalysisSupervisor:
         if known_nm is not None:
             self.news.sigma_nm = known_nm
         if job.settings.analysis.process:
-            self._child = _ChildProcess(job, self._hear)
+            self._child = ChildProcess(job, self._hear)
         else:
-            self._child = _ChildThread(job, self._ring, self._hear)
+            self._child = ChildThread(job, self._ring, self._hear)
 
     def _book(self) -> None:
         released = self._ring.released
@@ -246,106 +239,3 @@ class AnalysisSupervisor:
         if self._child is not None:
             self._child.kill()
         self._warn(self.news.death)
-
-
-class _ChildProcess:
-    """The analysis as a process of its own."""
-
-    def __init__(self, job: AnalysisJob, hear: Callable[[dict[str, Any]], None]) -> None:
-        flags: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows only
-        with RunFolder(job.folder).analysis_log.open("ab") as log:
-            # -P: the folder that we happen to be in must not shadow the installed package.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rtsmlm.pipeline"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
-                creationflags=flags,
-            )
-        self._hear = hear
-        self._listener = Worker("listen", self._listen)
-        self._listener.start()
-        stdin = self._pipe(self._process.stdin)
-        try:
-            stdin.write(job.to_json() + "\n")
-            stdin.flush()
-        except OSError as error:
-            _log.debug("the analysis process ended at once", exc_info=error)
-
-    @staticmethod
-    def _pipe(pipe: IO[str] | None) -> IO[str]:
-        if pipe is None:
-            raise AnalysisError("the analysis process was started without its pipes")
-        return pipe
-
-    def _listen(self, stop: threading.Event) -> None:
-        for line in self._pipe(self._process.stdout):
-            try:
-                event = json.loads(line)
-            except ValueError:
-                _log.warning("the analysis process said: %s", line.rstrip())
-            else:
-                self._hear(event)
-
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._process.pid
-
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Write a line; where nobody reads it any more it is lost."""
-        stdin = self._process.stdin
-        if stdin is not None:
-            with contextlib.suppress(OSError, ValueError):
-                stdin.write(json.dumps(dict(status)) + "\n")
-                stdin.flush()
-
-    def exit_code(self) -> int | None:
-        """Return the exit code, None while it runs."""
-        return self._process.poll()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
-
-    def join(self) -> None:
-        """Hear it out and release the pipes."""
-        self._process.wait()
-        self._listener.join(5.0)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-
-class _ChildThread:
-    """The analysis as a thread of this process, for tests and small machines."""
-
-    def __init__(
-        self, job: AnalysisJob, ring: FrameRing, hear: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._hear = hear
-        self._analysis = Analysis(job, ring, hear)
-        self._worker = Worker("analyse", self._analysis.run)
-        self._worker.start()
-
-    def exit_code(self) -> int | None:
-        """Return 0 or 1 once it has ended, None while it runs."""
-        if self._worker.alive:
-            return None
-        return 0 if self._worker.error is None else 1
-
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Hand a status over."""
-        self._analysis.hear(status)
-
-    def kill(self) -> None:
-        """Ask it to end; a thread cannot be killed."""
-        self._worker.stop()
-
-    def join(self) -> None:
-        """Wait for it, and pass on what it died of."""
-        self._worker.join(10.0)
-        if self._worker.error is not None:
-            self._hear({"kind": "died", "text": str(self._worker.error)})

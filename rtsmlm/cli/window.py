@@ -60,6 +60,7 @@ class Window:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            errors="replace",  # a library may print whatever it likes; it must not end the listener
         )
         self._listener = Worker("window", self._listen)
         self._listener.start()
@@ -82,7 +83,7 @@ class Window:
         for line in self._process.stdout:
             try:
                 command = json.loads(line)
-                name = command["do"]
+                name = str(command["do"])
             except (ValueError, TypeError, KeyError):
                 _log.info("the window said: %s", line.rstrip())
                 continue

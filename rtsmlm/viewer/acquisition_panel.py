@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from rtsmlm.viewer.controls import allow, button, label, number, tick
+from rtsmlm.viewer.controls import Ask, allow, button, label, number, show_as, tick
 from rtsmlm.viewer.qt import QtCore, QtWidgets
 
-Ask = Callable[..., None]
 _SIDES = (("x", 0), ("y", 0), ("width", 8), ("height", 8))
 _LOW_DISK_S = 120.0
 
@@ -31,6 +30,8 @@ class AcquisitionPanel(QtWidgets.QFrame):
         self.setObjectName("panel")
         self._ask = ask
         self._touched = self._knows_exposure = False
+        self._corner = (0, 0)
+        """Of the image that is shown, on the chip."""
         self._make()
         self._lay_out()
 
@@ -109,6 +110,7 @@ class AcquisitionPanel(QtWidgets.QFrame):
         exposure = (settings.get("acquisition") or {}).get("exposure_ms")
         roi = (settings.get("micromanager") or {}).get("roi")
         height, width = shape
+        self._corner = (roi[0], roi[1]) if roi else (0, 0)
         self._set([(self.exposure, exposure)])
         self._knows_exposure |= exposure is not None
         if not self._touched:
@@ -117,8 +119,9 @@ class AcquisitionPanel(QtWidgets.QFrame):
         self._set_record(bool((settings.get("record") or {}).get("raw", True)))
 
     def take_roi(self, x: int, y: int, width: int, height: int) -> None:
-        """Take a region that was drawn."""
-        self._set(list(zip(self.roi.values(), (x, y, width, height), strict=True)))
+        """Take a region that was drawn on the image of the run that goes on."""
+        on_chip = (x + self._corner[0], y + self._corner[1], width, height)
+        self._set(list(zip(self.roi.values(), on_chip, strict=True)))
         self._touch()
 
     def _set(self, values: list[tuple[QtWidgets.QDoubleSpinBox, float | None]]) -> None:
@@ -137,6 +140,11 @@ class AcquisitionPanel(QtWidgets.QFrame):
         """Return x, y, width and height."""
         x, y, width, height = (round(box.value()) for box in self.roi.values())
         return x, y, width, height
+
+    def roi_on_image(self) -> tuple[int, int, int, int]:
+        """Return the region as it lies on the image of the run that goes on."""
+        x, y, width, height = self.roi_px()
+        return x - self._corner[0], y - self._corner[1], width, height
 
     def overrides(self) -> list[str]:
         """Return what somebody has chosen for the next run, as `section.key=value` texts."""
@@ -159,17 +167,14 @@ class AcquisitionPanel(QtWidgets.QFrame):
             return
         recording = bool(status.get("recording"))
         text = f"{free / 1024:.3g} GB free"
+        name = "dim"
         if recording and rate:
             left_s = free / rate
             text += f", {_duration(left_s)} left"
-            self.disk.setObjectName("alarm" if left_s < _LOW_DISK_S else "dim")
+            name = "alarm" if left_s < _LOW_DISK_S else "dim"
         elif not recording:
             text += ", not recording"
-        if self.disk.text() != text:
-            self.disk.setText(text)
-            style = self.disk.style()
-            style.unpolish(self.disk)
-            style.polish(self.disk)
+        show_as(self.disk, name, text)
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -17,12 +18,16 @@ from rtsmlm.viewer.theme import Theme
 _MOST_ROWS = 50_000
 """Newest rows that are kept for the overlay."""
 
+_MOST_WAITING = 16
+PATIENCE_S = 0.6
+"""After that a frame is shown without detections: rows are late, or there are none."""
+
 Roi = tuple[int, int, int, int]
 """x, y, width, height in camera pixels."""
 
 
 class CameraPanel(QtWidgets.QFrame):
-    """Newest frame only; an older one is never waited for."""
+    """The newest frame whose detections are here: rows come some tenths of a second after it."""
 
     roi_drawn = QtCore.Signal(int, int, int, int)
 
@@ -33,7 +38,8 @@ class CameraPanel(QtWidgets.QFrame):
         self.image: CameraImage | None = None
         self.pixel_nm = 1.0
         self._recent: deque[Localizations] = deque()
-        self._n_recent = 0
+        self._n_recent, self._newest_row = 0, -1
+        self._waiting: deque[tuple[float, CameraImage]] = deque(maxlen=_MOST_WAITING)
         self._is_new = False
         self._roi: pg.RectROI | None = None
         self._shape: tuple[int, int] | None = None
@@ -57,6 +63,8 @@ class CameraPanel(QtWidgets.QFrame):
         self.plot = pg.PlotWidget()
         self.plot.setToolTip("Raw camera frame; brightness in ADU, places in camera pixels.")
         self.plot.setMinimumSize(180, 160)
+        ignored = QtWidgets.QSizePolicy.Policy.Ignored  # takes what is left, however little
+        self.plot.setSizePolicy(ignored, ignored)
         self.plot.hideAxis("left")
         self.plot.hideAxis("bottom")
         self.plot.setMenuEnabled(False)
@@ -86,6 +94,7 @@ class CameraPanel(QtWidgets.QFrame):
                 continue
             self._recent.append(rows)
             self._n_recent += len(rows)
+            self._newest_row = max(self._newest_row, int(rows.frame.max()))
             self._is_new = True
         while self._n_recent > _MOST_ROWS and len(self._recent) > 1:
             self._n_recent -= len(self._recent.popleft())
@@ -93,11 +102,26 @@ class CameraPanel(QtWidgets.QFrame):
     def clear(self) -> None:
         """Forget rows."""
         self._recent.clear()
-        self._n_recent = 0
+        self._waiting.clear()
+        self._n_recent, self._newest_row = 0, -1
         self._is_new = True
 
-    def show_frame(self, image: CameraImage) -> None:
-        """Show a frame."""
+    def take_frame(self, image: CameraImage) -> None:
+        """Take a frame; it is shown as soon as its detections can be here."""
+        self._waiting.append((time.monotonic(), image))
+
+    def _choose_frame(self) -> None:
+        """Show the newest frame whose rows are here, or for which they do not come."""
+        too_late_s = time.monotonic() - PATIENCE_S
+        for k in reversed(range(len(self._waiting))):
+            came_s, image = self._waiting[k]
+            if image.index <= self._newest_row or came_s < too_late_s or not self._n_recent:
+                for _ in range(k + 1):
+                    self._waiting.popleft()
+                self._show(image)
+                return
+
+    def _show(self, image: CameraImage) -> None:
         self.image = image
         self._is_new = True
         height, width = image.pixels.shape
@@ -114,7 +138,8 @@ class CameraPanel(QtWidgets.QFrame):
             self.caption.setText("frames are shown while a run goes on")
 
     def refresh(self) -> None:
-        """Bring the overlay up to date."""
+        """Bring frame and overlay up to date."""
+        self._choose_frame()
         if self._is_new:
             self._is_new = False
             self._overlay()

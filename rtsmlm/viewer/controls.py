@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from rtsmlm.viewer.qt import QtWidgets
+from rtsmlm.viewer.qt import QtCore, QtWidgets
+
+Ask = Callable[..., object]
+"""What is called as `Control.ask`."""
 
 _TIP = "rtsmlm-tip"
 
@@ -102,3 +105,17 @@ def panel() -> tuple[QtWidgets.QFrame, QtWidgets.QVBoxLayout]:
     layout.setContentsMargins(8, 6, 8, 8)
     layout.setSpacing(5)
     return frame, layout
+
+
+def show_as(made: QtWidgets.QLabel, name: str, text: str) -> None:
+    """Show a text in another look, and let the label take the size that it needs then."""
+    if made.objectName() != name:
+        made.setObjectName(name)
+        made.style().unpolish(made)
+        made.style().polish(made)
+        # Only then does a label learn of its new margins.
+        change = QtCore.QEvent(QtCore.QEvent.Type.StyleChange)
+        QtWidgets.QApplication.sendEvent(made, change)
+        made.setText("")
+    if made.text() != text:
+        made.setText(text)

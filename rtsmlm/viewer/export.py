@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.render.write import write_view
+from rtsmlm.viewer.qt import QtCore, QtWidgets
 from rtsmlm.viewer.super_res_panel import SuperResPanel
 
 
@@ -42,3 +44,17 @@ def export_view(panel: SuperResPanel, path: Path, title: str) -> tuple[Path, Pat
     tif, png = path.with_suffix(".tif"), path.with_suffix(".png")
     write_view(tif, png, drawn.view, drawn.rgb, title)
     return tif, png
+
+
+def ask_for_path(parent: QtWidgets.QWidget, then: Callable[[Path], None]) -> None:
+    """Show a dialog for the file, and call `then` with what is chosen.
+
+    It is not the system's own dialog, which the keys that switch the lasers off do not reach.
+    """
+    dialog = QtWidgets.QFileDialog(parent, "Export the image", "localizations.tif")
+    dialog.setOption(QtWidgets.QFileDialog.Option.DontUseNativeDialog)
+    dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
+    dialog.setNameFilter("16-bit TIFF, and a PNG beside it (*.tif)")
+    dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(lambda path: then(Path(path)))
+    dialog.open()

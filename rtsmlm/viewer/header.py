@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtsmlm.viewer.controls import allow, button, label
+from rtsmlm.viewer.controls import Ask, allow, button, label
 from rtsmlm.viewer.elided_label import ElidedLabel
 from rtsmlm.viewer.laser_key import KEYS
 from rtsmlm.viewer.news import Connection
 from rtsmlm.viewer.qt import QtWidgets
 from rtsmlm.viewer.theme import DARK, Theme
-
-Ask = Callable[..., None]
 
 _WORDS: dict[Connection, tuple[str, str, str]] = {
     "waiting": ("○", "waiting for a run", "grey"),
@@ -72,7 +70,7 @@ class Header(QtWidgets.QWidget):
             layout.addWidget(widget)
         self.start.clicked.connect(lambda: ask("start", settings=overrides()))
         self.stop.clicked.connect(lambda: ask("stop"))
-        self.snap.clicked.connect(lambda: ask("snap"))
+        self.snap.clicked.connect(lambda: ask("snap", settings=overrides()))
 
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme."""

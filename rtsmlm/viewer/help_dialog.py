@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtsmlm.viewer.controls import button
 from rtsmlm.viewer.laser_key import KEYS
-from rtsmlm.viewer.qt import QtCore, QtWidgets
+from rtsmlm.viewer.qt import QtCore, QtGui, QtWidgets
 
 SHORTCUTS: tuple[tuple[str, str], ...] = (
     (KEYS, "Laser off, wherever the focus is"),
@@ -63,8 +63,13 @@ class HelpDialog(QtWidgets.QDialog):
         walk.clicked.connect(self.close)
         close.clicked.connect(self.close)
 
-    def sizeHint(self) -> QtCore.QSize:
-        """Return a size that shows all keys."""
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        """Take a size that shows all keys, now that the size of text is known."""
+        super().showEvent(event)
+        self.table.resizeRowsToContents()
+        self.table.resizeColumnToContents(0)
         rows = self.table.verticalHeader().length() + self.table.horizontalHeader().height()
-        columns = self.table.columnWidth(0) + self.fontMetrics().averageCharWidth() * 44
-        return QtCore.QSize(columns, rows + 150)
+        self.table.setMinimumHeight(rows + 6)
+        letters = self.fontMetrics().averageCharWidth()
+        self.table.setMinimumWidth(self.table.columnWidth(0) + 52 * letters)
+        self.adjustSize()

@@ -186,7 +186,7 @@ class HistogramPlot(QtWidgets.QWidget):
         if sides is None:
             self.said.setText("none so far" if self._is_empty else "")
             return
-        low, high = ("" if side is None else f"{side:.3g}" for side in sides)
+        low, high = ("" if side is None else _number(side) for side in sides)
         words = {(True, True): f"{low} – {high}", (True, False): f"≥ {low}",
                  (False, True): f"≤ {high}"}  # fmt: skip
         self.said.setText(words.get((bool(low), bool(high)), "all"))
@@ -236,3 +236,7 @@ def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
     powers = range(math.floor(low), math.ceil(high) + 1)
     values: list[Any] = [step * 10.0**power for power in powers for step in steps]
     return [(math.log10(v), f"{v:g}") for v in values if low <= math.log10(v) <= high]
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

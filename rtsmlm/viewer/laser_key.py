@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from rtsmlm.viewer.qt import QtCore, QtGui, QtWidgets
 
@@ -19,30 +20,37 @@ class LaserKey(QtCore.QObject):
     Parameters
     ----------
     act
-        Called once per stroke.
+        Called once per stroke; returns False if it cannot do anything, and if nobody can, the
+        program gets the key.
     parent
         Owner.
     """
 
-    def __init__(self, act: Callable[[], None], parent: QtCore.QObject) -> None:
+    _acts: ClassVar[list[Callable[[], bool]]] = []
+
+    def __init__(self, act: Callable[[], bool], parent: QtCore.QObject) -> None:
         super().__init__(parent)
         self._act = act
         self._application = QtWidgets.QApplication.instance()
         if self._application is not None:
+            self._acts.append(act)
             self._application.installEventFilter(self)
 
     def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        """Act on the keys, and let nobody else see them."""
+        """Act on the keys; whoever sees one first acts for all windows."""
         if event.type() != QtCore.QEvent.Type.KeyPress or not isinstance(event, QtGui.QKeyEvent):
             return False
         key, keys = event.key(), QtCore.Qt.Key
-        is_ours = key == keys.Key_F12 or (key == keys.Key_L and event.modifiers() == _CTRL)
-        if is_ours and not event.isAutoRepeat():
-            self._act()
-        return is_ours
+        if key != keys.Key_F12 and not (key == keys.Key_L and event.modifiers() == _CTRL):
+            return False
+        if event.isAutoRepeat():
+            return bool(self._acts)
+        done = [act() for act in self._acts]
+        return any(done)
 
     def release(self) -> None:
         """See no more keys. Twice is fine."""
         if self._application is not None:
+            self._acts.remove(self._act)
             self._application.removeEventFilter(self)
             self._application = None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from rtsmlm.viewer.controls import allow, button, label, number
+from rtsmlm.viewer.controls import Ask, allow, button, label, number, show_as
 from rtsmlm.viewer.qt import QtWidgets
-
-Ask = Callable[..., None]
 
 NO_LOOP = "no laser is steered in this run; see [feedback] in the configuration"
 
@@ -30,13 +28,18 @@ class LaserPanel(QtWidgets.QFrame):
         self._has_loop = self._is_over = False
         self._armed: bool | None = None
         self._asked_target: float | None = None
+        self._chosen: dict[str, float] = {}
         self.tripped: str | None = None
         self._make()
         self._lay_out()
         self.show_loop(None)
 
     def _make(self) -> None:
-        self.badge = label("", "", "Armed: commands are sent to the laser. Monitor: none are.")
+        self.badge = label(
+            "",
+            "",
+            "Armed: commands are sent to the laser. Monitor: none are. Tripped: dark, and latched.",
+        )
         self.power = label("–", "big", "Power that the laser was last told, in its own unit.")
         self.bar = QtWidgets.QProgressBar()
         self.bar.setTextVisible(False)
@@ -55,8 +58,9 @@ class LaserPanel(QtWidgets.QFrame):
             decimals=4, suffix=" /µm²", step=0.01,
         )  # fmt: skip
         self.gain = number(
-            (0.01, 1.0), "Gain: part of the logarithmic error that is corrected per tick "
-            "(no unit).", decimals=2, step=0.05,
+            (0.01, 1.0), "Gain of the law: part of the logarithmic error that is corrected per "
+            "tick (no unit).\nA run that goes on may keep its own; the next one takes this.",
+            decimals=2, step=0.05,
         )  # fmt: skip
         self.gain.setValue(0.3)
         self.alarm = label("", "alarm", "Why the laser was switched off.")
@@ -64,7 +68,7 @@ class LaserPanel(QtWidgets.QFrame):
         self.reset = button("Reset trip", "Lift the latch; the laser stays dark until the law "
                             "or a person raises it (no unit).")  # fmt: skip
         self.target.valueChanged.connect(self._aim)
-        self.gain.valueChanged.connect(lambda value: self._ask("gain", value=value))
+        self.gain.valueChanged.connect(self._tune)
         self.reset.clicked.connect(lambda: self._ask("reset trip"))
 
     def _lay_out(self) -> None:
@@ -92,13 +96,22 @@ class LaserPanel(QtWidgets.QFrame):
         grid.addWidget(label("gain", "dim"), 3, 2)
         grid.addWidget(self.gain, 3, 3)
         layout.addLayout(head)
+        layout.addWidget(self.alarm)
+        layout.addWidget(self.reset)
         layout.addWidget(self.power)
         layout.addWidget(self.bar)
         layout.addLayout(grid)
-        layout.addWidget(self.alarm)
-        layout.addWidget(self.reset)
+
+    def overrides(self) -> list[str]:
+        """Return what somebody has chosen for the next run, as `section.key=value` texts."""
+        return [f"feedback.{name}={value:g}" for name, value in self._chosen.items()]
+
+    def _tune(self, gain: float) -> None:
+        self._chosen["gain"] = gain
+        self._ask("gain", value=gain)
 
     def _aim(self, per_um2: float) -> None:
+        self._chosen["target_per_um2"] = per_um2
         self._asked_target = per_um2
         self._ask("target", per_um2=per_um2)
 
@@ -146,10 +159,14 @@ class LaserPanel(QtWidgets.QFrame):
             self._show_badge()
 
     def _show_badge(self) -> None:
-        words = {None: "", True: "ARMED", False: "monitor"}[self._armed]
-        self.badge.setText("run over" if self._is_over and words else words)
-        self.badge.setObjectName("armed" if self._armed and not self._is_over else "dim")
-        _restyled(self.badge)
+        if self._armed is None:
+            show_as(self.badge, "dim", "")
+        elif self._is_over:
+            show_as(self.badge, "dim", "run over")
+        elif self.tripped is not None:
+            show_as(self.badge, "alarm", "TRIPPED")
+        else:
+            show_as(self.badge, *(("armed", "ARMED") if self._armed else ("dim", "monitor")))
 
     def _show_target(self, per_um2: float | None) -> None:
         if per_um2 is None or self.target.hasFocus():
@@ -171,10 +188,3 @@ def _show(box: QtWidgets.QDoubleSpinBox, value: float) -> None:
 
 def _number(value: float | None, unit: str) -> str:
     return "–" if value is None else f"{value:.3g} {unit}".strip()
-
-
-def _restyled(widget: QtWidgets.QWidget) -> None:
-    """Let the style sheet see that the name has changed."""
-    style = widget.style()
-    style.unpolish(widget)
-    style.polish(widget)

@@ -10,7 +10,7 @@ from rtsmlm.errors import RtsmlmError
 from rtsmlm.viewer.acquisition_panel import AcquisitionPanel
 from rtsmlm.viewer.camera_panel import CameraPanel
 from rtsmlm.viewer.elided_label import ElidedLabel
-from rtsmlm.viewer.export import export_view
+from rtsmlm.viewer.export import ask_for_path, export_view
 from rtsmlm.viewer.header import Header
 from rtsmlm.viewer.help_dialog import HelpDialog
 from rtsmlm.viewer.histogram_panel import HistogramPanel
@@ -86,7 +86,7 @@ class LiveWidget(QtWidgets.QWidget):
 
     def _make_parts(self) -> None:
         self.acquisition = AcquisitionPanel(self.ask)
-        self.header = Header(self.ask, self.acquisition.overrides)
+        self.header = Header(self.ask, self._overrides)
         self.camera = CameraPanel()
         self.laser = LaserPanel(self.ask)
         self.super_res = SuperResPanel(self.preferences)
@@ -124,7 +124,7 @@ class LiveWidget(QtWidgets.QWidget):
 
     def _connect(self) -> None:
         self.acquisition.draw_asked.connect(self._draw_roi)
-        self.camera.roi_drawn.connect(self._take_roi)
+        self.camera.roi_drawn.connect(self.acquisition.take_roi)
         self.super_res.export_asked.connect(self.ask_where_to_export)
         self.histograms.filter_changed.connect(self._filter)
         self.camera.detections.toggled.connect(lambda on: self.preferences.set("detections", on))
@@ -197,17 +197,21 @@ class LiveWidget(QtWidgets.QWidget):
 
     # -- what a person asks for ----------------------------------------------------------
 
-    def ask(self, command: Any, **values: Any) -> None:
-        """Hand a command to the control, and say so; say why not where there is none."""
+    def ask(self, command: Any, **values: Any) -> bool:
+        """Hand a command to the control and say so; without one say why not, and return False."""
         if self.control is None or self._why_not is not None:
             self.say(f"{command}: {self._why_not}", self.theme.amber)
-            return
+            return False
         self.control.ask(command, **values)
         self.say(f"Asked: {command}")
+        return True
 
-    def lasers_off(self) -> None:
-        """All lasers dark, and latched."""
-        self.ask("lasers off")
+    def lasers_off(self) -> bool:
+        """All lasers dark, and latched; return False if there is no control."""
+        return self.ask("lasers off")
+
+    def _overrides(self) -> list[str]:
+        return [*self.acquisition.overrides(), *self.laser.overrides()]
 
     def lose_control(self, why: str) -> None:
         """Only look on from now on, and say why."""
@@ -220,24 +224,15 @@ class LiveWidget(QtWidgets.QWidget):
             part.set_why_not(self._why_not)
 
     def _draw_roi(self, on: bool) -> None:
-        self.camera.draw_roi(self.acquisition.roi_px() if on else None)
-
-    def _take_roi(self, x: int, y: int, width: int, height: int) -> None:
-        self.acquisition.take_roi(x, y, width, height)
+        self.camera.draw_roi(self.acquisition.roi_on_image() if on else None)
 
     def _filter(self) -> None:
         self.super_res.filter_by(self.histograms.filter())
         self.preferences.set("filters", self.histograms.ranges())
 
     def ask_where_to_export(self) -> None:
-        """Show a dialog for the file; not the system's own, which the laser keys do not reach."""
-        dialog = QtWidgets.QFileDialog(self, "Export the image", "localizations.tif")
-        dialog.setOption(QtWidgets.QFileDialog.Option.DontUseNativeDialog)
-        dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilter("16-bit TIFF, and a PNG beside it (*.tif)")
-        dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda path: self.export(Path(path)))
-        dialog.open()
+        """Show a dialog for the file."""
+        ask_for_path(self, self.export)
 
     def export(self, path: Path) -> None:
         """Write what is on screen as .tif and .png."""

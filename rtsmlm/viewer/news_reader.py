@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rtsmlm.viewer.live_resolution import LiveResolution
 from rtsmlm.viewer.news import News, Source
-from rtsmlm.viewer.resolution_watch import ResolutionWatch
 from rtsmlm.viewer.warm_up import WarmUp
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class NewsReader:
         self._window = window
         self._warm_up = WarmUp()
         self._field: tuple[Any, ...] | None = None
-        self._resolution: ResolutionWatch | None = None
+        self._resolution: LiveResolution | None = None
         self._most_rows = LEAST_ROWS
         self.polls = 0
         """How often the source was asked."""
@@ -77,7 +77,7 @@ class NewsReader:
             self._show_status(news.status)
             self._show_rate(news)
         if news.frame is not None:
-            window.camera.show_frame(news.frame)
+            window.camera.take_frame(news.frame)
 
     def _begin(self, about: Mapping[str, Any]) -> None:
         if "shape" not in about or "pixel_nm" not in about:
@@ -89,7 +89,7 @@ class NewsReader:
         window, shape = self._window, (int(about["shape"][0]), int(about["shape"][1]))
         if self._resolution is not None:
             self._resolution.close()
-        self._resolution = ResolutionWatch(shape, field[2])
+        self._resolution = LiveResolution(shape, field[2])
         window.camera.pixel_nm = field[2]
         window.camera.clear()
         window.histograms.clear()
@@ -108,7 +108,7 @@ class NewsReader:
         window.histograms.clear()
         if self._resolution is not None and self._field is not None:
             self._resolution.close()
-            self._resolution = ResolutionWatch(self._field[1], self._field[2])
+            self._resolution = LiveResolution(self._field[1], self._field[2])
 
     def _say_why_empty(self, news: News) -> None:
         canvas = self._window.super_res.canvas

@@ -11,7 +11,7 @@ from rtsmlm.localizations import Localizations
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.hue import hue_table
 from rtsmlm.viewer.canvas import Canvas, to_qimage
-from rtsmlm.viewer.controls import button, choice, choose, explained, label, tick
+from rtsmlm.viewer.controls import allow, button, choice, choose, explained, label, tick
 from rtsmlm.viewer.live_picture import LivePicture, Look
 from rtsmlm.viewer.lut import LUTS
 from rtsmlm.viewer.preferences import Preferences
@@ -153,7 +153,7 @@ class SuperResPanel(QtWidgets.QFrame):
     def _restyle(self) -> None:
         look = self.look
         mode, color = self.mode.currentData(), self.color.currentData()
-        self.lut.setEnabled(color == "none")
+        allow([self.lut], None if color == "none" else "the colours show something else now")
         self.picture.restyle(mode=mode, color=color)
         for name, value in {
             "mode": mode, "color": color, "lut": look.lut, "gamma": look.gamma,
@@ -211,7 +211,7 @@ class SuperResPanel(QtWidgets.QFrame):
             return None
         table = np.round(hue_table()[None] * 255).astype(np.uint8)
         unit = _UNITS[self.color.currentData()]
-        low, high = (f"{value:.4g}" for value in limits)
+        low, high = (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in limits)
         prefix = "frame " if not unit else ""
         return to_qimage(table), prefix + low, f"{high} {unit}".strip()
 

@@ -69,8 +69,8 @@ def test_a_killed_analysis_leaves_no_trace_in_the_rows(
         session.start()
         while session.status().totals.localized < 40:
             assert not session.wait(0.02)
-        child: Any = session._supervisor._child  # type: ignore[union-attr]
-        os.kill(child._process.pid, signal.SIGKILL)
+        assert session.analysis_pid is not None
+        os.kill(session.analysis_pid, signal.SIGKILL)
         assert session.wait(60)
     finally:
         report = session.close()

@@ -363,8 +363,8 @@ def test_the_psf_width_measured_live_is_the_one_in_force(
 
 
 def child_of(session: Session) -> int:
-    child: Any = session._supervisor._child  # type: ignore[union-attr]
-    return int(child._process.pid)
+    assert session.analysis_pid is not None
+    return session.analysis_pid
 
 
 def wrap(

@@ -123,3 +123,16 @@ def test_a_stalled_window_takes_the_backlog_in_bites(
     assert max(asked) <= MOST_ROWS
     assert len(asked) == 12, "one question per tick, so that nothing piles up"
     assert spent_s < 1.0
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="None is immortal there")
+def test_a_binding_that_forgets_to_count_is_refused(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtsmlm.viewer import qt
+
+    left = iter((50_000, 49_900))
+    monkeypatch.setattr(sys, "getrefcount", lambda _: next(left))
+
+    with pytest.raises(ConfigError, match="would crash Python"):
+        qt._refuse_if_deadly()

@@ -134,6 +134,7 @@ def test_target_gain_and_recording(
         ("target", {"per_um2": 0.08}), ("gain", {"value": 0.5}), ("record", {"on": False}),
     ]  # fmt: skip
     assert window.laser.target.value() == 0.08
+    assert window.laser.overrides() == ["feedback.target_per_um2=0.08", "feedback.gain=0.5"]
 
 
 def test_a_trip_shows_its_reason_and_is_reset(
@@ -167,6 +168,51 @@ def test_a_region_that_is_drawn_is_read_out(
 
     assert window.acquisition.roi_px() == (8, 12, 40, 24)
     assert "micromanager.roi=[8, 12, 40, 24]" in window.acquisition.overrides()
+
+
+def test_a_region_of_a_region_lies_right_on_the_chip(
+    open_window: Callable[..., Any], control: Any, source: Any, camera_image: Any, run_on: Any
+) -> None:
+    settings = source.about["settings"] | {"micromanager": {"roi": [100, 200, 64, 64]}}
+    source.about = source.about | {"settings": settings}
+    window = open_window(control)
+    source.next = {"frame": camera_image(3)}
+    run_on(window)
+
+    window.acquisition.draw.click()
+    assert window.camera.roi() == (0, 0, 64, 64)
+    region = window.camera._roi
+    region.setSize((40, 24))
+    region.setPos((7.5, 11.5))
+    region.sigRegionChangeFinished.emit(region)
+
+    assert window.acquisition.roi_px() == (108, 212, 40, 24)
+
+
+def test_two_windows_both_hear_the_key_and_one_without_control_leaves_it(
+    open_window: Callable[..., Any], control: Any
+) -> None:
+    from qtpy.QtTest import QTest
+
+    from rtsmlm.viewer.qt import QtCore, QtWidgets
+
+    class Heard(QtWidgets.QLineEdit):
+        keys = 0
+
+        def keyPressEvent(self, event: Any) -> None:
+            self.keys += 1
+            super().keyPressEvent(event)
+
+    field = Heard()
+    looks_on = open_window(None)
+    QTest.keyClick(field, QtCore.Qt.Key.Key_F12)
+    assert field.keys == 1, "the embedding program may use the key where nobody here can"
+    first, second = open_window(control), open_window(control)
+    QTest.keyClick(field, QtCore.Qt.Key.Key_F12)
+
+    assert control.commands == ["lasers off", "lasers off"]
+    assert field.keys == 1
+    assert len({looks_on, first, second}) == 3
 
 
 def test_clicks_become_lines_and_a_gone_parent_is_noted() -> None:

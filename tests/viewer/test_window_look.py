@@ -106,6 +106,32 @@ def test_the_detections_of_the_frame_are_ringed(
     assert len(window.camera.rings.getData()[0]) == 0
 
 
+def test_a_frame_waits_for_its_rows_but_not_for_ever(
+    open_window: Callable[..., Any], source: Any, rows: Any, camera_image: Any, run_on: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from rtsmlm.viewer import camera_panel
+
+    window = open_window()
+    source.next = {"rows": [rows(10)], "frame": camera_image(9)}
+    run_on(window)
+    source.next = {"frame": camera_image(30)}
+    run_on(window)
+    assert window.camera.image.index == 9
+
+    source.next = {"rows": [rows(3, frame=np.full(3, 30))]}
+    run_on(window)
+    assert window.camera.image.index == 30
+    assert window.camera.places_px().shape == (2, 3)
+
+    source.next = {"frame": camera_image(60)}
+    run_on(window)
+    assert window.camera.image.index == 30
+    monkeypatch.setattr(camera_panel, "PATIENCE_S", 0.0)
+    run_on(window)
+    assert window.camera.image.index == 60
+
+
 def test_lights_tell_what_became_of_the_frames(
     open_window: Callable[..., Any], source: Any, status: Any, run_on: Any
 ) -> None:

@@ -18,7 +18,7 @@ _LEAVE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class ResolutionWatch:
+class LiveResolution:
     """Resolution by Fourier ring correlation, in a thread of its own.
 
     Parameters
