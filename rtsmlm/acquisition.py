@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 
 from rtsmlm.errors import DeviceError
 from rtsmlm.files.raw_recorder import RawRecorder
-from rtsmlm.frames import CameraFrame
 from rtsmlm.ledger import Ledger
 from rtsmlm.protocols import Camera
 from rtsmlm.ring import FrameRing
@@ -93,18 +91,16 @@ class Acquisition:
                 # Booked before it is visible: the analysis may be done with it at once.
                 queued = self._has_room()
                 self._ledger.receive(frame.index, queued=queued)
+                if self._power is not None:
+                    frame = replace(frame, power_mw=self._power())
                 if queued:
-                    self._ring.push(frame if self._power is None else self._with_power(frame))
+                    self._ring.push(frame)
                 if self._recorder is not None:
                     self._recorder.push(frame, self.recorder_is_stuck)
         finally:
             close = getattr(frames, "close", None)
             if close is not None:
                 close()
-
-    def _with_power(self, frame: CameraFrame) -> CameraFrame:
-        power = math.nan if self._power is None else self._power()
-        return replace(frame, power_mw=power)
 
     def _has_room(self) -> bool:
         while self._ring.full:

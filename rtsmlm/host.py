@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtsmlm.config import load
 from rtsmlm.drivers.micromanager import MicroManagerCamera
+from rtsmlm.prepare import open_actuators
 from rtsmlm.session import Session
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def attach(
-    core: CMMCorePlus, config: Path | None = None, overrides: tuple[str, ...] = ()
+    core: CMMCorePlus,
+    config: Path | None = None,
+    overrides: tuple[str, ...] = (),
+    *,
+    arm: bool = False,
 ) -> Session:
     """Localize what the camera of somebody else's Micro-Manager core records.
 
@@ -29,6 +34,8 @@ def attach(
         Run configuration (TOML); None takes all defaults.
     overrides
         `section.key=value` texts, as with `rtsmlm live --set`.
+    arm
+        Steer the lasers that the configuration names; `feedback.arm` must be set as well.
 
     Raises
     ------
@@ -39,6 +46,7 @@ def attach(
     camera = MicroManagerCamera(
         core, settings=settings.micromanager, acquisition=settings.acquisition
     )
-    session = Session(camera, settings)
+    lasers, stages = open_actuators(settings, camera)
+    session = Session(camera, settings, lasers=lasers, stages=stages, arm=arm)
     session.start()
     return session

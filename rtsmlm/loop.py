@@ -62,7 +62,7 @@ class Loop:
         if not (lasers or stages or stop.ends_by_itself):
             return cls()
         resolution = None
-        if stop.resolution_change is not None:
+        if stop.needs_resolution:
             resolution = ResolutionWatch(folder.localizations, shape, pixel_nm)
         steering = Steering(
             with_local_limit(settings),
@@ -124,6 +124,11 @@ class Loop:
         """
         if self._steering is not None:
             self._steering.reset(reason)
+
+    def set_gain(self, gain: float) -> None:
+        """Correct another part of the logarithmic error per tick from now on."""
+        if self._steering is not None:
+            self._steering.set_gain(gain)
 
     def aim(self, per_um2: float) -> None:
         """Hold another density from now on."""

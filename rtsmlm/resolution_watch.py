@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.arrow_feed import ArrowFeed
+from rtsmlm.errors import FileFormatError
 from rtsmlm.workers import Worker
 
 _PAUSE_S = 5.0
@@ -71,6 +72,8 @@ class ResolutionWatch:
         while not stop.wait(self._pause_s):
             try:
                 self.look()
+            except FileFormatError:  # cut after a crash, and longer again by now
+                self._start()
             except Exception:  # a figure that cannot be had ends no run
                 _log.exception("the resolution could not be measured")
 

@@ -140,7 +140,8 @@ class Sentinel:
         finally:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(OSError):  # of one that was killed
+                        pipe.close()
 
     def _say(self, line: str) -> None:
         stdin = self._process.stdin

@@ -15,7 +15,7 @@ from typing import Any
 from rtsmlm import plugins
 from rtsmlm.config import RunSettings
 from rtsmlm.ending import Ending
-from rtsmlm.errors import RtsmlmError
+from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.run_folder import RunFolder
@@ -95,6 +95,8 @@ class Session:
         self._rate = RateMeter()
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
         self._closed = False
+        self._asked_to_end = threading.Event()
+        self._off: str | None = None
         self._teller = Teller(self.message, self._path.tell)
 
     # -- starting ------------------------------------------------------------------------
@@ -125,6 +127,8 @@ class Session:
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
         plugins.find("rtsmlm.localizer", settings.localizer.name)  # a misspelling shows here
         self._loop = self._make_loop()
+        if self._off is not None:
+            self._loop.trip(self._off)
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(stop, on_density=self._loop.hear, on_lost=self._loop.lost)
         if settings.record.raw:
@@ -137,6 +141,8 @@ class Session:
         self._path.start_camera(
             power=self._loop.power if self._loop.exists else None, on_end=self._camera_ended
         )
+        if self._asked_to_end.is_set():  # while it was being started
+            self.stop()
         if settings.acquisition.seconds is not None:
             self._timer = threading.Timer(settings.acquisition.seconds, self.stop)
             self._timer.name = "rtsmlm-timer"
@@ -210,12 +216,26 @@ class Session:
 
     def stop(self) -> None:
         """Turn the lasers dark and ask the camera to end; does not wait for it."""
+        self._asked_to_end.set()
         self._loop.leave("the run was asked to end")
         self._path.stop()
 
     def lasers_off(self, reason: str = "somebody switched the lasers off") -> None:
         """Turn all lasers dark and latch them; the recording goes on."""
+        self._off = reason  # also where it is said while the run is still being started
         self._loop.trip(reason)
+
+    def set_gain(self, gain: float) -> None:
+        """Correct another part of the logarithmic error per tick from now on.
+
+        Raises
+        ------
+        ConfigError
+            If it is not above 0 and at most 1.
+        """
+        if not 0 < gain <= 1:
+            raise ConfigError(f"a gain of {gain:g} is not above 0 and at most 1 (feedback.gain)")
+        self._loop.set_gain(gain)
 
     def aim(self, per_um2: float) -> None:
         """Hold another density from now on."""

@@ -24,6 +24,7 @@ from rtsmlm.workers import Worker
 
 _SCHEDULE_S = 0.5
 _LATE_TICKS = 1.5
+_WORTH_SENDING = 0.02
 _END_S = 15.0
 
 _log = logging.getLogger(__name__)
@@ -70,13 +71,13 @@ class Steering:
         self._armed = armed
         self._finish, self._spoil = finish, spoil
         self._resolution = resolution
-        self._start_ns = now_ns()
+        self._begun_ns = now_ns()
         self._guards = Guards(
             settings,
             lasers,
             stages,
             folder=folder,
-            start_ns=self._start_ns,
+            start_ns=self._begun_ns,
             armed=armed,
             warn=warn,
         )
@@ -90,9 +91,11 @@ class Steering:
         self._news = threading.Condition()
         self._estimate: DensityEstimate | None = None
         self._is_new = False
-        self._last_heard_ns = self._start_ns
+        self._last_heard_ns = self._begun_ns
         self._localizations = 0
         self._left = False
+        self._planned: dict[str, float] = {}
+        """Power that each laser with a schedule was last asked for."""
 
     # -- starting --------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class Steering:
             self.leave("it could not be armed")
             self.close()
             raise
-        self._last_heard_ns = now_ns()
+        self._begun_ns = self._last_heard_ns = now_ns()
         self._guards.watch()
         self._worker.start()
 
@@ -133,6 +136,11 @@ class Steering:
             self._estimate, self._is_new = estimate, True
             self._localizations = localizations
             self._news.notify()
+
+    def set_gain(self, gain: float) -> None:
+        """Correct another part of the logarithmic error per tick from now on."""
+        if self._steered is not None:
+            self._steered.set_gain(gain)
 
     def aim(self, per_um2: float) -> None:
         """Hold another density from now on."""
@@ -215,7 +223,9 @@ class Steering:
             if name == self._feedback.laser or not guard.armed or guard.tripped is not None:
                 continue
             power = at_time(settings.schedule, t_s) if settings.schedule else settings.start_power
-            if abs(power - guard.sent) > 1e-9:
+            # What the guard leaves of it is not what was asked for: compare with that.
+            if abs(power - self._planned.get(name, 0.0)) > _WORTH_SENDING * power:
+                self._planned[name] = power
                 guard.command(power, Why(reason="as planned", state="schedule"))
 
     # -- leaving ---------------------------------------------------------------------------
@@ -266,4 +276,5 @@ class Steering:
         return {} if self._steered is None else self._steered.latency_ms()
 
     def _t_s(self) -> float:
-        return (now_ns() - self._start_ns) / 1e9
+        """Return how long it has been going on; loading and arming do not count."""
+        return (now_ns() - self._begun_ns) / 1e9

@@ -98,6 +98,9 @@ class Desk:
             "reset trip": lambda command: self._with_session(
                 lambda session: session.reset_trip("reset at the window")
             ),
+            "gain": lambda command: self._with_session(
+                lambda session: session.set_gain(float(command["value"]))
+            ),
             "target": lambda command: self._with_session(
                 lambda session: session.aim(float(command["per_um2"]))
             ),

@@ -163,7 +163,9 @@ class Guard:
     def _put(self, value: float, why: Why, wanted: float) -> None:
         self._dark = False  # before it is sent: should sending fail half-way, it has to rest
         self.actuator.put(value)
-        if self.tripped is not None:  # a trip came while the command hung in the driver
+        if (
+            self.tripped is not None or not self.armed
+        ):  # it came while the command hung in the driver
             self._rest()
             return
         # A new value takes a moment to be measured; the same one again excuses nothing.

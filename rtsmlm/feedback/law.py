@@ -75,6 +75,10 @@ class DensityLaw:
         """Part of the logarithmic error that is corrected per tick, as set or as tuned."""
         return self._state.gain
 
+    @gain.setter
+    def gain(self, gain: float) -> None:
+        self._state.gain = gain
+
     def aim(self, target_per_um2: float | tuple[Point, ...]) -> None:
         """Change the target: emitters per frame and um2, or (seconds, density) points."""
         self._target = target_per_um2

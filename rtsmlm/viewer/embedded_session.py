@@ -52,6 +52,8 @@ class EmbeddedSession:
                 self.stop()
             elif command == "target":
                 session.aim(values["per_um2"])
+            elif command == "gain":
+                session.set_gain(values["value"])
             elif command == "reset trip":
                 session.reset_trip("reset in the window")
             else:

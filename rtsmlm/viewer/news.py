@@ -87,7 +87,7 @@ class Control(Protocol):
         command
             "lasers off": dark and latched now. "reset trip": lift the latch. "stop": end the run in
             order. "start": a new run, with `settings`, a list of "section.key=value". "snap": one
-            frame while no run goes on. "target": `per_um2`. "gain": `value`. "record": `on`, for the
-            next run. "quit": the window is closed.
+            frame while no run goes on. "target": `per_um2`. "gain": `value`. "record": `on`, for
+            the next run. "quit": the window is closed.
         """
         ...
