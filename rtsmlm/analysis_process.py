@@ -24,21 +24,24 @@ from rtsmlm.ring import FrameRing
 _log = logging.getLogger(__name__)
 
 
-def _read_job(stdin: int) -> AnalysisJob:
+def _read_job(stdin: int) -> tuple[AnalysisJob, bytes]:
+    """Return the job, and what the owner has said after it."""
     # Straight from the descriptor: a daemon thread that waits inside the buffered `sys.stdin`
     # makes the interpreter abort at its end.
-    line = b""
-    while not line.endswith(b"\n"):
+    said = b""
+    while b"\n" not in said:
         part = os.read(stdin, 65536)
         if not part:
             raise AnalysisError("the owner ended before it had said what to do")
-        line += part
-    return AnalysisJob.from_json(line.decode())
+        said += part
+    line, _, rest = said.partition(b"\n")
+    return AnalysisJob.from_json(line.decode()), rest
 
 
-def _watch_owner(stdin: int, stop: threading.Event, hear: Callable[[dict[str, Any]], None]) -> None:
+def _watch_owner(
+    stdin: int, rest: bytes, stop: threading.Event, hear: Callable[[dict[str, Any]], None]
+) -> None:
     """Hear the owner out, and end with it: its death closes our standard input."""
-    rest = b""
     while part := os.read(stdin, 65536):
         *lines, rest = (rest + part).split(b"\n")
         if lines:
@@ -63,10 +66,10 @@ def main() -> int:
     stop = threading.Event()
     stdin = sys.stdin.fileno()
     try:
-        job = _read_job(stdin)
+        job, rest = _read_job(stdin)
         with FrameRing.attach(job.ring) as ring:
             analysis = Analysis(job, ring, emit)
-            arguments = (stdin, stop, analysis.hear)
+            arguments = (stdin, rest, stop, analysis.hear)
             threading.Thread(target=_watch_owner, args=arguments, daemon=True).start()
             analysis.run(stop)
     except RtsmlmError as error:

@@ -72,7 +72,8 @@ class ResolutionWatch:
         while not stop.wait(self._pause_s):
             try:
                 self.look()
-            except FileFormatError:  # cut after a crash, and longer again by now
+            except FileFormatError as error:  # cut after a crash, and longer again by now
+                _log.warning("the resolution could not be measured, and is begun anew: %s", error)
                 self._start()
             except Exception:  # a figure that cannot be had ends no run
                 _log.exception("the resolution could not be measured")

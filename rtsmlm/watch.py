@@ -77,7 +77,10 @@ class ValidityWatch:
             astigmatism = settings.psf.astigmatism
             curves = None if astigmatism is None else astigmatism.curves()
             self._meter = ValidityMeter(calibration, sigma_nm, curves)
-            _compile(ValidityMeter(_PLAIN, sigma_nm, curves), sigma_nm)
+            try:
+                _compile(ValidityMeter(_PLAIN, sigma_nm, curves), sigma_nm)
+            except Exception as error:  # whatever it is, the run goes on
+                self._give_up(error)
 
     def look(self, locs: Localizations, batch: FrameBatch) -> None:
         """Take a sample of a batch and its localizations."""

@@ -54,6 +54,8 @@ class Window:
     def __init__(self, address: str, acts: Mapping[str, Act]) -> None:
         self._acts = acts
         self._commands: queue.Queue[Mapping[str, Any]] = queue.Queue(maxsize=16)
+        # Below the run: where cores are short, pictures come less often and frames do not wait.
+        flags: int = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)  # Windows only
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "rtsmlm.viewer", address, "--control"],
             stdin=subprocess.PIPE,
@@ -61,6 +63,7 @@ class Window:
             text=True,
             encoding="utf-8",
             errors="replace",  # a library may print whatever it likes; it must not end the listener
+            creationflags=flags,
         )
         self._listener = Worker("window", self._listen)
         self._listener.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from rtsmlm.viewer.app import application, show
 from rtsmlm.viewer.news import Source
 from rtsmlm.viewer.open_source import open_source
 from rtsmlm.viewer.pipe_control import PipeControl
+
+_NICE = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     control = None
     if given.control:
+        _stand_back()
         control = PipeControl(sys.stdout)
         control.watch(sys.stdin.fileno())
     app = application()
@@ -40,6 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: app.quit())
     return show(source, control, settings_file=given.settings)
+
+
+def _stand_back() -> None:
+    """Leave the cores to the run beside us; Windows is told so by whoever starts the window."""
+    nice = getattr(os, "nice", None)
+    if nice is not None:
+        nice(_NICE)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
 from rtsmlm.analysis_child import ChildProcess
 from rtsmlm.analysis_job import AnalysisJob
+from rtsmlm.analysis_process import _read_job, _watch_owner
 from rtsmlm.config import RunSettings
 from rtsmlm.files.run_folder import RunFolder
 
@@ -32,3 +35,21 @@ def test_what_is_told_to_a_dead_process_is_lost_and_harms_nothing(tmp_path: Path
     child.join()
 
     assert child.exit_code() not in {None, 0}
+
+
+def test_a_status_right_behind_the_job_is_heard_and_does_no_harm(tmp_path: Path) -> None:
+    job = AnalysisJob("ring", tmp_path, RunSettings())
+    reader, writer = os.pipe()
+    heard: list[dict[str, Any]] = []
+    stop = threading.Event()
+    os.write(writer, f'{job.to_json()}\n{{"k": 1}}\n{{"k": '.encode())
+
+    read, rest = _read_job(reader)
+    os.write(writer, b"2}\n")
+    os.close(writer)
+    _watch_owner(reader, rest, stop, heard.append)
+    os.close(reader)
+
+    assert read.folder == tmp_path
+    assert heard == [{"k": 2}]  # only the newest counts
+    assert stop.is_set()

@@ -151,12 +151,12 @@ def test_who_joins_late_gets_all_rows_once_and_hears_the_end(
     path: Path, window: Callable[..., Window], run: Callable[..., Run]
 ) -> None:
     file = ArrowStreamFile(path, {})
-    for k in range(60):
+    for k in range(300):  # more than is fetched ahead of what the window takes
         file.put(_rows(1000 * k, 1000))
-    assert path.stat().st_size > 2 * CHUNK_BYTES
+    assert path.stat().st_size > 10 * CHUNK_BYTES
     one = run(path)
     late = window(one.address)
-    late.until_rows(60_000)
+    late.until_rows(300_000)
     assert late.last.about == {
         "run": "one",
         "shape": [64, 48],
@@ -166,12 +166,12 @@ def test_who_joins_late_gets_all_rows_once_and_hears_the_end(
     assert late.source.name == f"one at {one.address}"
     assert any(news.behind_bytes > 0 for news in late.all)
 
-    file.put(_rows(60_000, 5))
-    late.until_rows(60_005)
+    file.put(_rows(300_000, 5))
+    late.until_rows(300_005)
     assert late.last.connection == "live"
     file.close()
     late.until_it_is("ended")
-    assert late.frames == list(range(60_005))
+    assert late.frames == list(range(300_005))
     assert late.last.behind_bytes == 0
     assert late.restarts == 0
 
