@@ -27,6 +27,8 @@ from rtsmlm.stats import now_ns
 
 _STATUS_S = 0.25
 _PLAIN_LINE_S = 5.0
+_WINDOW_NS = 30_000_000_000
+"""A window that needs longer is not waited for."""
 
 
 class Desk:
@@ -74,8 +76,10 @@ class Desk:
             _introduce(session, camera.name)
             say_arming(settings, self._arm)
             try:
+                # Before the camera starts: loading and compiling a window takes all cores.
+                self._open_window(settings.stream.address)
                 session.start(self._request.event)
-                self._open_window(session)
+                self._open_window(session.stream_address)
                 _watch(session, self._request.event)
             finally:
                 report = session.close()
@@ -86,10 +90,17 @@ class Desk:
         _conclude(report)
         return report
 
-    def _open_window(self, session: Session) -> None:
-        address = session.stream_address
-        if self._with_window and self._window is None and address is not None:
-            self._window = Window(address, self._acts())
+    def _open_window(self, address: str | None) -> None:
+        if not self._with_window or self._window is not None:
+            return
+        if address is None or "*" in address or not self._settings.stream.enabled:
+            return  # not known yet, or nothing to be seen
+        _say_step("opening the window")
+        window = self._window = Window(address, self._acts())
+        deadline_ns = now_ns() + _WINDOW_NS
+        while window.is_open and not window.ready.wait(_STATUS_S):
+            if self._request.event.is_set() or now_ns() > deadline_ns:
+                return
 
     def _acts(self) -> dict[str, Act]:
         return {

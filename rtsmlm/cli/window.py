@@ -53,6 +53,8 @@ class Window:
 
     def __init__(self, address: str, acts: Mapping[str, Act]) -> None:
         self._acts = acts
+        self.ready = threading.Event()
+        """Set once the window is drawn and has nothing left to compile."""
         self._commands: queue.Queue[Mapping[str, Any]] = queue.Queue(maxsize=16)
         # Below the run: where cores are short, pictures come less often and frames do not wait.
         flags: int = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)  # Windows only
@@ -90,6 +92,8 @@ class Window:
             except (ValueError, TypeError, KeyError):
                 _log.info("the window said: %s", line.rstrip())
                 continue
+            if name == "ready":
+                self.ready.set()
             act = self._acts.get(name)
             if act is None:
                 with suppress(queue.Full):

@@ -61,6 +61,8 @@ def show(
     """
     app = application()
     window = open_window(source, control, settings_file=settings_file)
+    if isinstance(control, PipeControl):
+        window.on_ready = control.say_ready
     # Python sees Ctrl-C only while it runs, and not in the toolkit's loop.
     pulse = QtCore.QTimer()
     pulse.timeout.connect(lambda: _look_after(window, control))

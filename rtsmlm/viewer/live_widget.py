@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ from rtsmlm.viewer.theme import THEMES, palette, scale_for, style_sheet, theme_o
 from rtsmlm.viewer.trends_panel import TrendsPanel
 from rtsmlm.viewer.walk_through import WalkThrough
 
-TICK_MS = 50
+TICK_MS, PATIENT_TICK_MS = 50, 400
+"""From one picture to the next; and while the run is behind and needs the cores itself."""
+BEHIND_FRAMES = 12
 PLOTS_S = 0.5
 LOOKS_ON = "this window only looks on; the program that started the run has the controls"
 _COLUMNS, _ROWS = (24, 46, 30), (50, 50)
@@ -65,6 +68,8 @@ class LiveWidget(QtWidgets.QWidget):
         self.setObjectName("live")
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
         self.source, self.control = source, control
+        self.on_ready: Callable[[], None] | None = None
+        """Called once, when nothing is left to compile."""
         self.preferences = Preferences(settings_file)
         self._why_not = None if control is not None else LOOKS_ON
         self._is_closed = self._has_layout = False
@@ -253,6 +258,11 @@ class LiveWidget(QtWidgets.QWidget):
     def tick(self) -> None:
         """Take what is new and draw what has changed; a bounded piece of work."""
         self.reader.read(self.source)
+        if self.on_ready is not None and self.reader.is_ready:
+            on_ready, self.on_ready = self.on_ready, None
+            on_ready()
+        behind = self.reader.backlog > BEHIND_FRAMES
+        self._timer.setInterval(PATIENT_TICK_MS if behind else TICK_MS)
         self.camera.refresh()
         self.super_res.refresh()
         now_s = time.monotonic()

@@ -35,6 +35,13 @@ class NewsReader:
         self._most_rows = LEAST_ROWS
         self.polls = 0
         """How often the source was asked."""
+        self.backlog = 0
+        """Frames that wait for the localizer, as last told."""
+
+    @property
+    def is_ready(self) -> bool:
+        """True once nothing is left to compile."""
+        return self._warm_up.is_done
 
     def read(self, source: Source) -> None:
         """Take what is new."""
@@ -73,7 +80,10 @@ class NewsReader:
                 self._resolution.add(news.rows)
         if self._resolution is not None and (found := self._resolution.take()) is not None:
             window.series.note_resolution(found)
+        if news.connection != "live":
+            self.backlog = 0
         if news.status is not None:
+            self.backlog = int(news.status.get("backlog") or 0)
             self._show_status(news.status)
             self._show_rate(news)
         if news.frame is not None:

@@ -33,12 +33,18 @@ class PipeControl:
         """True once nobody listens any more."""
         return self._is_gone.is_set()
 
+    def say_ready(self) -> None:
+        """Tell the parent that the window is there."""
+        self._write({"do": "ready"})
+
     def ask(self, command: Command, **values: Any) -> None:
         """Ask; a parent that is gone is noted, and nothing else happens."""
-        line = json.dumps({"do": command, **values})
+        self._write({"do": command, **values})
+
+    def _write(self, message: dict[str, Any]) -> None:
         try:
             with self._lock:
-                self._out.write(line + "\n")
+                self._out.write(json.dumps(message) + "\n")
                 self._out.flush()
         except (OSError, ValueError):
             self._is_gone.set()

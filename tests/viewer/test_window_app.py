@@ -52,7 +52,9 @@ def test_the_window_outlives_its_parents_end_and_says_goodbye(
     if process.stdin is not None:
         process.stdin.close()
     process.stdout.close()
-    assert [json.loads(line) for line in out.splitlines()] == [{"do": "quit"}]
+    # Whether it had compiled all it needs by then is a matter of the machine.
+    said = [json.loads(line) for line in out.splitlines()]
+    assert [word for word in said if word != {"do": "ready"}] == [{"do": "quit"}]
 
 
 def test_what_is_neither_an_address_nor_a_folder_is_refused(app: Any, tmp_path: Path) -> None:
