@@ -19,6 +19,7 @@ from rich.table import Table
 
 from rtsmlm import plugins
 from rtsmlm.cli.console import console
+from rtsmlm.cli.window import why_no_window
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run_folder import free_mb, machine, versions
 from rtsmlm.frames import CameraFrame
@@ -72,6 +73,7 @@ def examine(out: Path) -> Iterator[Finding]:
         _simulator,
         _localizers,
         _networks,
+        _window,
         _shared_memory,
         _ring_speed,
         lambda: _disk(out),
@@ -161,6 +163,15 @@ def _faster_engines() -> Iterator[Finding]:
         if not (reason := why_not(engine)):
             return
         yield Finding(f"engine {engine}", f"not used: {reason}", True)
+
+
+def _window() -> Finding:
+    why_not = why_no_window()
+    if why_not is None:
+        return Finding("window", "rtsmlm live opens it", True)
+    return Finding(
+        "window", f"none, {why_not}", True, "runs need none; elsewhere rtsmlm view opens it on them"
+    )
 
 
 def _shared_memory() -> Finding:
