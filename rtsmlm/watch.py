@@ -22,25 +22,28 @@ _BATCHES = 2
 
 
 _PLAIN = CameraCalibration(offset_adu=0.0, e_per_adu=1.0, read_noise_e=1.0, pixel_nm=100.0)
-_SIDE_PX = 64
+_SIDE_PX = 96
 
 
 def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
-    """Judge one spot of no meaning, so that the first real one does not wait for a compiler."""
-    sigma_px = np.array([sigma_nm / _PLAIN.pixel_nm])
-    centre_px = np.array([_SIDE_PX / 2.0])
+    """Judge spots of no meaning, so that the first real ones do not wait for a compiler.
+
+    Two of them: arrays of a single row lie in memory in another way, and would compile anew.
+    """
+    place_px = np.array([0.25, 0.75]) * _SIDE_PX
     image = np.full((_SIDE_PX, _SIDE_PX), 20.0, dtype=np.float32)
-    photons = np.array([5000.0])
-    GaussianPsf(float(sigma_px[0])).render(image, centre_px, centre_px, np.zeros(1), photons)
+    photons = np.full(2, 5000.0)
+    psf = GaussianPsf(sigma_nm / _PLAIN.pixel_nm)
+    psf.render(image, place_px, place_px, np.zeros(2), photons)
     spot = Localizations.from_columns(
         {
-            "frame": np.zeros(1, dtype=np.int64),
-            "x_nm": centre_px * _PLAIN.pixel_nm,
-            "y_nm": centre_px * _PLAIN.pixel_nm,
+            "frame": np.zeros(2, dtype=np.int64),
+            "x_nm": place_px * _PLAIN.pixel_nm,
+            "y_nm": place_px * _PLAIN.pixel_nm,
             "photons": photons,
-            "background": np.array([20.0]),
-            "std_x_nm": np.ones(1),
-            "std_y_nm": np.ones(1),
+            "background": np.full(2, 20.0),
+            "std_x_nm": np.ones(2),
+            "std_y_nm": np.ones(2),
         }
     )
     meter.look(spot, FrameBatch.from_pixels(np.rint(image)[None].astype(np.uint16)))
