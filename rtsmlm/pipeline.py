@@ -234,15 +234,10 @@ class Analysis:
         estimate = None if self._density is None else self._density.add(localizations, batch)
         if estimate is not None:
             # Whoever steers by it waits: it goes out before anything else is looked at.
-            self._emit(
-                {
-                    "kind": "density",
-                    "estimate": estimate.as_dict(),
-                    "localizations": self._n_rows,
-                }
-            )
+            told = estimate.as_dict()
+            self._emit({"kind": "density", "estimate": told, "localizations": self._n_rows})
             if self._broadcast is not None:
-                self._broadcast.density(estimate.as_dict())
+                self._broadcast.density(told)
 
     def _summary(self) -> dict[str, Any]:
         validity = {} if self._watch is None else self._watch.judge()
