@@ -7,7 +7,7 @@ other, this is all there is to write, here for an imagined SDK::
     from rtsmlm.calibration import StatedCalibration
     from rtsmlm.errors import CameraStalledError, DeviceError
     from rtsmlm.frames import CameraFrame
-    from rtsmlm.stats import now_ns
+    from rtsmlm.realtime.clock import now_ns
 
     class MyCamera:
         def __init__(self, handle, stall_timeout_s):

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import RunSettings
 from rtsmlm.errors import ConfigError, DeviceError, FrameMismatchError, RtsmlmError
 from rtsmlm.frames import CameraFrame, FrameBatch
-from rtsmlm.microscope_settings import MovieSettings
 from rtsmlm.protocols import Camera
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.settings.camera import MovieSettings
+from rtsmlm.settings.run import RunSettings
 
 logger = logging.getLogger(__name__)
 

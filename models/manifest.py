@@ -17,11 +17,11 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.decode import CROWD_KNOTS, DecodeSettings
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
-from rtsmlm.models.inputs import PsfInput, astigmatic_psf, round_psf
-from rtsmlm.settings import Settings
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.models.flagship.decode import CROWD_KNOTS, DecodeSettings
+from rtsmlm.models.psf_condition import PsfInput, astigmatic_psf, round_psf
+from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.settings.base import Settings
 
 MANIFEST_NAME = "manifest.toml"
 ONNX_NAME = "model.onnx"
@@ -66,7 +66,7 @@ class ValidRanges(Settings):
 
 
 class DecodeEntry(Settings):
-    """What was calibrated on simulations, for `rtsmlm.decode`."""
+    """What was calibrated on simulations, for `rtsmlm.models.flagship.decode`."""
 
     min_probability: float = 0.5
     vague_snr: float = 5.5

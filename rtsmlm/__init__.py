@@ -10,8 +10,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rtsmlm.host import attach
-    from rtsmlm.session import Session
+    from rtsmlm.session.attach import attach
+    from rtsmlm.session.session import Session
 
 __all__ = ["Session", "__version__", "attach"]
 
@@ -21,8 +21,8 @@ __version__ = metadata.version("rtsmlm")
 def __getattr__(name: str) -> Any:
     # On first use: a program that only asks for the version need not load numba.
     if name in {"Session", "attach"}:
-        from rtsmlm.host import attach
-        from rtsmlm.session import Session
+        from rtsmlm.session.attach import attach
+        from rtsmlm.session.session import Session
 
         return {"Session": Session, "attach": attach}[name]
     raise AttributeError(f"module 'rtsmlm' has no attribute {name!r}")

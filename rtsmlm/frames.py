@@ -26,7 +26,7 @@ class CameraFrame:
     index: int
     """Camera frame number from 0; a gap means that the camera or its driver lost frames."""
     t_exposure_end_ns: int
-    """When the exposure ended, as near as the driver knows, on the clock of `stats.now_ns`."""
+    """When the exposure ended, as near as the driver knows, on the clock of `realtime.clock.now_ns`."""
     power_mw: float = float("nan")
     """Activation laser power in force during the exposure; NaN where unknown."""
 
@@ -40,7 +40,7 @@ class FrameBatch:
     index: NDArray[np.int64]
     """Camera frame number, (n,); strictly increasing, a gap means lost or skipped frames."""
     t_exposure_end_ns: NDArray[np.int64]
-    """Host time at the end of the exposure, (n,), on the clock of `stats.now_ns`."""
+    """Host time at the end of the exposure, (n,), on the clock of `realtime.clock.now_ns`."""
     t_ring_ns: NDArray[np.int64]
     """Host time at which the frame entered the ring, (n,)."""
     power_mw: NDArray[np.float64]

@@ -113,7 +113,7 @@ class Localizer(Protocol):
 class Actuator(Protocol):
     """Something that can be set: a laser's power, a pulse length, a stage.
 
-    Only a guard (`rtsmlm.feedback.guard`) may call it during a run.
+    Only a guard (`rtsmlm.safety.guard`) may call it during a run.
     """
 
     @property

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import RunSettings, load
 from rtsmlm.frames import CameraFrame
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rtsmlm.config import RunSettings, load, packaged
-from rtsmlm.settings import Settings
+from rtsmlm.settings.base import Settings
+from rtsmlm.settings.load import load, packaged
+from rtsmlm.settings.run import RunSettings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -21,7 +21,7 @@ from rtsmlm.analysis.validity_sample import CHI2_FREE, WIDTH, SpotSampler
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurves
 
 SPOTS_PER_LOOK = 16
 """A fit with the width free takes some 30 microseconds: half a millisecond per look."""

@@ -13,7 +13,7 @@ from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurves
 
 # Columns of what a refit tells of one spot: fitted width over the width in force; chi² per degree
 # of freedom of the fit with that width, and of the free fit; squared residuals of the free fit and

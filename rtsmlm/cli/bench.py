@@ -13,17 +13,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rtsmlm import __version__
-from rtsmlm.analysis.accuracy import Check, Contender, Outcome, Row, as_json, measure, takes_part
-from rtsmlm.analysis.accuracy_checks import simulated_checks
-from rtsmlm.analysis.accuracy_page import bar_text, limit_text, page, value_text
-from rtsmlm.cli.bench_contenders import our_localizers, running_peers
+from rtsmlm.bench.accuracy.checks import simulated_checks
+from rtsmlm.bench.accuracy.contenders import our_localizers, running_peers
+from rtsmlm.bench.accuracy.measure import (
+    Check,
+    Contender,
+    Outcome,
+    Row,
+    as_json,
+    measure,
+    takes_part,
+)
+from rtsmlm.bench.accuracy.page import bar_text, limit_text, page, value_text
+from rtsmlm.bench.accuracy.reference_data import VARIABLE, data_checks, find_data
 from rtsmlm.cli.bench_control import control
-from rtsmlm.cli.bench_data import VARIABLE, data_checks, find_data
 from rtsmlm.cli.bench_render import render
 from rtsmlm.cli.bench_speed import speed
 from rtsmlm.cli.console import console, warn
 from rtsmlm.errors import RtsmlmError
-from rtsmlm.files.run_folder import machine, write_text
+from rtsmlm.files.run.folder import machine, write_text
 
 app = typer.Typer()
 app.callback(invoke_without_command=True)(speed)

@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rtsmlm import __version__
+from rtsmlm.bench.control.comparison import LawTable, behind, compare_laws, markdown
+from rtsmlm.bench.control.scenarios import LAWS, SCENARIOS
 from rtsmlm.cli.bench_speed import make_folders
 from rtsmlm.cli.console import console
-from rtsmlm.feedback.law_comparison import LawTable, behind, compare_laws, markdown
-from rtsmlm.feedback.law_scenarios import LAWS, SCENARIOS
-from rtsmlm.files.run_folder import write_text
+from rtsmlm.files.run.folder import write_text
 
 SEEDS = 5
 
@@ -24,10 +24,10 @@ PAGE = """
 Made by `rtsmlm bench control --seeds {seeds} --out docs/control.md` with rtsmlm {version}: the laws
 that decide on the power of the activation laser, all on the same simulated fields.
 
-**Compared** are the laws alone: `rtsmlm.feedback.law` with its default settings, and those of
+**Compared** are the laws alone: `rtsmlm.feedback.law.law` with its default settings, and those of
 htSMLM, AutoLase and ALICA. No program but ours was run; their laws were written anew after their
-source and papers (`rtsmlm.feedback.peer_laws`), keep their published defaults, and get the signal
-that they would get from their own detection.
+source and papers (`rtsmlm.bench.control.peer_laws`), keep their published defaults, and get the
+signal that they would get from their own detection.
 
 **The plant** is a field of blinking emitters whose kinetics are exact
 (`rtsmlm.physics.photophysics`). No frame is drawn: an emitter that shines is found with a

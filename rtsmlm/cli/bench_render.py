@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rtsmlm import __version__
-from rtsmlm.analysis.peers import start_peer
-from rtsmlm.analysis.render_speed import (
+from rtsmlm.bench.peers.peers import start_peer
+from rtsmlm.bench.speed.rendering import (
     N_LOCALIZATIONS,
     N_NEW,
     SCREEN,
@@ -27,7 +27,7 @@ from rtsmlm.analysis.render_speed import (
 from rtsmlm.cli.bench_speed import make_folders
 from rtsmlm.cli.console import console, warn
 from rtsmlm.errors import ConfigError, LocalizerError
-from rtsmlm.files.run_folder import machine, write_text
+from rtsmlm.files.run.folder import machine, write_text
 from rtsmlm.localizations import Localizations
 from rtsmlm.render import Style
 from rtsmlm.render.splat import MODES

@@ -14,14 +14,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rtsmlm import __version__
-from rtsmlm.analysis import speed_page
-from rtsmlm.analysis.speed_figures import SpeedResult
-from rtsmlm.analysis.speed_scene import MovieKind
-from rtsmlm.cli.bench_contenders import ASTIGMATIC, plain_name
+from rtsmlm.bench.accuracy.contenders import ASTIGMATIC, plain_name
+from rtsmlm.bench.speed import page as speed_page
+from rtsmlm.bench.speed.figures import SpeedResult
+from rtsmlm.bench.speed.scene import MovieKind
 from rtsmlm.cli.bench_speed_steps import Task, Watched, measure, measure_peers
 from rtsmlm.cli.console import console, warn
 from rtsmlm.errors import ConfigError, SinkError
-from rtsmlm.files.run_folder import machine, versions, write_text
+from rtsmlm.files.run.folder import machine, versions, write_text
 
 
 def speed(

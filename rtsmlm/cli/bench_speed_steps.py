@@ -11,15 +11,16 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from rtsmlm import plugins
-from rtsmlm.analysis.accuracy_scenes import Scene
-from rtsmlm.analysis.peers import SPEED_PEERS, Peer, PeerMethod, start_peer
-from rtsmlm.analysis.speed_figures import PeerSpeed, SpeedResult, SpeedRun, Sweep, SweepPoint
-from rtsmlm.analysis.speed_scene import MovieKind, speed_scene
-from rtsmlm.cli.bench_contenders import ASTIGMATIC, overrides_of, plain_name, with_curves
-from rtsmlm.config import RunSettings, load
+from rtsmlm.bench.accuracy.contenders import ASTIGMATIC, overrides_of, plain_name, with_curves
+from rtsmlm.bench.accuracy.scenes import Scene
+from rtsmlm.bench.peers.peers import SPEED_PEERS, Peer, PeerMethod, start_peer
+from rtsmlm.bench.speed.figures import PeerSpeed, SpeedResult, SpeedRun, Sweep, SweepPoint
+from rtsmlm.bench.speed.measure import OnFrames, check_frames, check_rate, flood, paced, sustained
+from rtsmlm.bench.speed.scene import MovieKind, speed_scene
 from rtsmlm.errors import ConfigError, LocalizerError
-from rtsmlm.prepare import with_calibration
-from rtsmlm.speed import OnFrames, check_frames, check_rate, flood, paced, sustained
+from rtsmlm.settings.load import load
+from rtsmlm.settings.resolve import with_calibration
+from rtsmlm.settings.run import RunSettings
 
 SWEEP_SIZES_PX = (128, 256, 512, 1024)
 SWEEP_DENSITIES_UM2 = (0.02, 0.1, 0.5, 1.0, 2.0, 4.0)

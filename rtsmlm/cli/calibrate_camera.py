@@ -11,14 +11,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from rtsmlm.analysis.calibrate_statistics import PixelStatistics
-from rtsmlm.analysis.camera_calibration import MeasuredCamera, calibrate_camera
+from rtsmlm.calibrate.camera import MeasuredCamera, calibrate_camera
+from rtsmlm.calibrate.pixel_statistics import PixelStatistics
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import overrides
-from rtsmlm.config import load
 from rtsmlm.errors import SinkError
-from rtsmlm.files.movies import open_movie
+from rtsmlm.files.movies.open import open_movie
 from rtsmlm.localizations import F32
+from rtsmlm.settings.load import load
 
 BATCH_BYTES = 16_000_000
 

@@ -12,20 +12,20 @@ import typer
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from rtsmlm.analysis.calibrate_astigmatic import Astigmatism, calibrate_astigmatic
-from rtsmlm.analysis.calibrate_beads import BeadWidths, Planes, measure_beads
-from rtsmlm.analysis.calibrate_picture import Series, width_plot
-from rtsmlm.analysis.psf_calibration import FocusWidth, calibrate_focus, calibrate_in_focus
+from rtsmlm.calibrate.astigmatic import Astigmatism, calibrate_astigmatic
+from rtsmlm.calibrate.beads import BeadWidths, Planes, measure_beads
+from rtsmlm.calibrate.plot import Series, width_plot
+from rtsmlm.calibrate.psf import FocusWidth, calibrate_focus, calibrate_in_focus
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import overrides
-from rtsmlm.config import load
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
-from rtsmlm.files.movie import Movie
-from rtsmlm.files.movies import open_movie
+from rtsmlm.files.movies.movie import Movie
+from rtsmlm.files.movies.open import open_movie
 from rtsmlm.localizations import F32
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.settings.load import load
 
 BATCH_BYTES = 16_000_000
 MAX_FRAMES = 50

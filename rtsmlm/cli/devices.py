@@ -13,14 +13,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from rtsmlm.cli.console import console, fail, warn
-from rtsmlm.config import RunSettings, from_mapping, load
 from rtsmlm.errors import RtsmlmError
+from rtsmlm.settings.load import from_mapping, load
+from rtsmlm.settings.run import RunSettings
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
-    from rtsmlm.drivers.device_survey import FoundLaser, LoadedDevice
-    from rtsmlm.drivers.laser_properties import LaserProperties
+    from rtsmlm.drivers.micromanager.device_survey import FoundLaser, LoadedDevice
+    from rtsmlm.drivers.micromanager.laser_properties import LaserProperties
 
 
 def devices(
@@ -37,8 +38,8 @@ def devices(
 
     Loads the configuration; sets no property and opens no shutter beyond what that does.
     """
-    from rtsmlm.drivers.device_survey import devices_of, lasers_of
-    from rtsmlm.drivers.mm_core import load_core, release_core
+    from rtsmlm.drivers.micromanager.core import load_core, release_core
+    from rtsmlm.drivers.micromanager.device_survey import devices_of, lasers_of
 
     settings = _settings(config)
     core = load_core(settings.micromanager)
@@ -66,7 +67,7 @@ def _stated(
     core: CMMCorePlus, settings: RunSettings
 ) -> Iterator[tuple[str, LaserProperties | str]]:
     """Yield what the sections [lasers] mean: properties, or the sentence that says why none."""
-    from rtsmlm.drivers.mm_laser import properties_of
+    from rtsmlm.drivers.micromanager.laser import properties_of
 
     for name, laser in settings.lasers.items():
         if laser.driver != "micromanager":

@@ -21,10 +21,10 @@ from rtsmlm import plugins
 from rtsmlm.cli.console import console
 from rtsmlm.cli.window import why_no_window
 from rtsmlm.errors import RtsmlmError
-from rtsmlm.files.run_folder import free_mb, machine, versions
+from rtsmlm.files.run.folder import free_mb, machine, versions
 from rtsmlm.frames import CameraFrame
-from rtsmlm.ring import FrameRing
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.ring import FrameRing
 
 _DISK_TEST_MB = 256
 _ENOUGH_DISK_MB_S = 60  # 512x512 at 100 frames/s is 52 MB/s
@@ -116,8 +116,8 @@ def _micro_manager() -> Finding:
 
 
 def _simulator() -> Finding:
-    from rtsmlm.config import load
-    from rtsmlm.prepare import open_camera
+    from rtsmlm.session.devices import open_camera
+    from rtsmlm.settings.load import load
 
     try:
         camera = open_camera(load(Path("demo.toml")))

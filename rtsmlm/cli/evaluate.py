@@ -14,7 +14,7 @@ from rtsmlm.analysis import metrics
 from rtsmlm.analysis.matching import Method
 from rtsmlm.cli.console import console
 from rtsmlm.errors import SinkError
-from rtsmlm.files.tables import Table, read_table
+from rtsmlm.files.tables.read import Table, read_table
 from rtsmlm.localizations import Localizations
 
 DEFAULT = metrics.Protocol()

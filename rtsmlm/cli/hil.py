@@ -10,13 +10,14 @@ import typer
 from rich.markup import escape
 
 from rtsmlm.cli.console import console, fail, log_to, stop_on_signal, warn
-from rtsmlm.config import RunSettings, load
 from rtsmlm.errors import ConfigError
-from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.hil.drills import named, run_all
 from rtsmlm.hil.page import write_page
 from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import HilRig
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
 
 _COLOURS = {"passed": "green", "failed": "bold red", "not run": "dim"}
 

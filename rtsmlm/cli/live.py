@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from rtsmlm.cli.console import console, stop_on_signal
-from rtsmlm.cli.desk import Desk
+from rtsmlm.cli.run_loop import Desk
 from rtsmlm.cli.window import why_no_window
-from rtsmlm.config import RunSettings, load
-from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
 
 
 def live(

@@ -12,12 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from rtsmlm.cli.console import console, fail, stop_on_signal
-from rtsmlm.cli.desk import say_arming
 from rtsmlm.cli.live import overrides
-from rtsmlm.config import load
-from rtsmlm.drivers.mm_core import load_core, release_core, set_properties
-from rtsmlm.files.run_folder import RunFolder
-from rtsmlm.positions import PositionResult, PositionsRun, load_sequence
+from rtsmlm.cli.run_loop import say_arming
+from rtsmlm.drivers.micromanager.core import load_core, release_core, set_properties
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.session.positions import PositionResult, PositionsRun, load_sequence
+from rtsmlm.settings.load import load
 
 
 def positions(

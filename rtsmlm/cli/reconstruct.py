@@ -17,9 +17,10 @@ from rich.progress import (
 
 from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
-from rtsmlm.config import RunSettings, load
-from rtsmlm.files.run_folder import RunFolder
-from rtsmlm.reconstruct import Reconstruction
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.offline.reconstruct import Reconstruction
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
 
 
 def reconstruct(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rtsmlm.feedback.records import LoopStatus
-from rtsmlm.run_report import RunStatus
+from rtsmlm.session.status import RunStatus
 
 
 def status_line(status: RunStatus) -> str:

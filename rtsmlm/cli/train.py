@@ -24,8 +24,8 @@ def train(
 ) -> None:
     """Train a network on simulated frames; Ctrl-C saves, `--resume` goes on another day."""
     _check_extra()
-    from rtsmlm.models.recipe import load_recipe
-    from rtsmlm.models.training import Report, Trainer, join_processes
+    from rtsmlm.models.training.recipe import load_recipe
+    from rtsmlm.models.training.trainer import Report, Trainer, join_processes
 
     out.mkdir(parents=True, exist_ok=True)
     device = join_processes(device)
@@ -61,7 +61,7 @@ def export(
 ) -> None:
     """Write a model folder from a checkpoint: weights, ONNX and manifest."""
     _check_extra()
-    from rtsmlm.models.packaging import export_model
+    from rtsmlm.models.flagship.packaging import export_model
 
     manifest = export_model(checkpoint, out, version=version)
     console.print(

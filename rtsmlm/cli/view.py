@@ -23,7 +23,7 @@ def view(
     """
     # Not with the command line: the toolkit takes a second to load.
     from rtsmlm.viewer.app import show
-    from rtsmlm.viewer.open_source import open_source
+    from rtsmlm.viewer.sources.open_source import open_source
 
     code = show(open_source(where, keys))
     if code:

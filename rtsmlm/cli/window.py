@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from rtsmlm.workers import Worker
+from rtsmlm.realtime.worker import Worker
 
 _END_S = 5.0
 

@@ -10,7 +10,7 @@ from scipy.special import erf
 
 from rtsmlm.engines.runtime import NetworkModel
 from rtsmlm.frames import FrameBatch
-from rtsmlm.models.inputs import KNOTS, REFERENCE_SIGMA_PX
+from rtsmlm.models.psf_condition import KNOTS, REFERENCE_SIGMA_PX
 
 OFFSET_ADU = 100
 DENSITY_PX = 0.004

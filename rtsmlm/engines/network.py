@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.decode import localizations_of
+from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import NetworkModel, Runtime
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
+from rtsmlm.models.flagship.decode import localizations_of
 from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
-from rtsmlm.models.refine import Refiner
 from rtsmlm.protocols import ALL
 
 _log = logging.getLogger(__name__)

@@ -15,14 +15,14 @@ import numpy as np
 import openvino
 from llvmlite.binding import get_host_cpu_features
 
-from rtsmlm.decode import rows_of
 from rtsmlm.engines.openvino_trunk import activation_ranges, quantized, trunk
 from rtsmlm.engines.runtime import Maps, NetworkModel
 from rtsmlm.engines.tiles import Tile, tiles_of
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.planes import PlaneMaker
+from rtsmlm.models.flagship.decode import rows_of
+from rtsmlm.models.flagship.planes import PlaneMaker
 
 PRECISIONS = ("bf16", "f32", "int8")
 _BATCH_FRAMES = 16

@@ -1,7 +1,7 @@
 """The convolutions of a model for OpenVINO: fed with planes, told the PSF, in eight bits if asked.
 
-The ONNX model holds everything from raw frames on. On a CPU, `rtsmlm.models.planes` does the first
-part faster, so the graph is cut where the planes are; the PSF is a constant here.
+The ONNX model holds everything from raw frames on. On a CPU, `rtsmlm.models.flagship.planes`
+does the first part faster, so the graph is cut where the planes are; the PSF is a constant here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from openvino import opset13 as ops
 
 from rtsmlm.engines.example_frames import OFFSET_ADU, example_frames
 from rtsmlm.engines.runtime import NetworkModel
+from rtsmlm.models.flagship.planes import PLANES, PlaneMaker
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import ONNX_NAME
-from rtsmlm.models.planes import PLANES, PlaneMaker
 
 _LEVELS, _WEIGHT_LEVELS = 256, 255
 _EXAMPLE_FRAMES, _EXAMPLE_SIDE_PX = 24, 128

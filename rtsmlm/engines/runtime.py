@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.decode import DecodeSettings
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.inputs import PsfInput
+from rtsmlm.models.flagship.decode import DecodeSettings
 from rtsmlm.models.manifest import Manifest, load_manifest
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.models.psf_condition import PsfInput
+from rtsmlm.physics.astigmatism import WidthCurves
 
 Maps = tuple[F32, F32, F32]
 """Offset in ADU, photons per ADU, read variance in photons², each of a padded frame."""
@@ -105,7 +105,7 @@ class Runtime(Protocol):
         ...
 
     def rows(self, frames: Pixels, context: F32, *, alone: bool) -> list[F32]:
-        """Return the emitters of each frame as `rtsmlm.decode.rows_of` does.
+        """Return the emitters of each frame as `rtsmlm.models.flagship.decode.rows_of` does.
 
         Parameters
         ----------

@@ -7,14 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import RunSettings
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.openvino import OpenVinoRuntime
+from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import NetworkModel, Runtime, open_model
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.manifest import weights_folder
-from rtsmlm.models.refine import Refiner
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.settings.run import RunSettings
 
 AUTO = "auto"
 ORDER = ("tensorrt", "torch", "openvino")

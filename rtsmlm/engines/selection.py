@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import RunSettings
 from rtsmlm.engines.runtimes import open_network
 from rtsmlm.errors import CalibrationError
 from rtsmlm.fitting.astigmatic_localizer import open_astigmatic_mle
 from rtsmlm.fitting.localizer import open_gaussian_mle
 from rtsmlm.models.manifest import load_manifest, weights_folder
 from rtsmlm.protocols import Localizer
+from rtsmlm.settings.run import RunSettings
 
 Opener = Callable[[RunSettings, CameraCalibration, float], Localizer]
 

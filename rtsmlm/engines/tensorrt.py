@@ -188,7 +188,7 @@ def onnx_of(folder: Path, shape: Shape, precision: str) -> bytes:
     check_precision(precision)
     from safetensors.numpy import load_file
 
-    from rtsmlm.models.export import build_onnx
+    from rtsmlm.models.flagship.export import build_onnx
 
     model = build_onnx(
         load_file(folder / WEIGHTS_NAME),

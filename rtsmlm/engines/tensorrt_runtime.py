@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtsmlm.decode import background_channel_of
-from rtsmlm.engines.device_decode import DeviceDecoder
 from rtsmlm.engines.runtime import Maps, NetworkModel
 from rtsmlm.engines.tensorrt import load_or_build, missing, open_engine, title
 from rtsmlm.engines.tensorrt_parts import Shape, check_precision, tensors_of
@@ -23,6 +21,8 @@ from rtsmlm.engines.torch import rows_capacity, rows_to_host
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
+from rtsmlm.models.flagship.decode import background_channel_of
+from rtsmlm.models.flagship.decode_on_device import DeviceDecoder
 
 _log = logging.getLogger(__name__)
 # TensorRT chooses and compiles kernels as it runs first: a graph must not hold that.

@@ -9,15 +9,15 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from rtsmlm.decode import background_channel_of, rows_of
-from rtsmlm.engines.device_decode import DeviceDecoder
 from rtsmlm.engines.runtime import Maps, NetworkModel
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.layers import folded
+from rtsmlm.models.flagship.decode import background_channel_of, rows_of
+from rtsmlm.models.flagship.decode_on_device import DeviceDecoder
+from rtsmlm.models.flagship.layers import folded
+from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork, stabilize
 from rtsmlm.models.manifest import WEIGHTS_NAME
-from rtsmlm.models.network import SIZES, FlagshipNetwork, stabilize
 
 TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 CPU_PRECISIONS, GPU_PRECISIONS = ("f32", "bf16"), ("f16", "f32")

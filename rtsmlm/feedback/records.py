@@ -31,7 +31,7 @@ class DensityEstimate:
     n_frames: int
     """Frames that were looked at; fewer than the range where some were skipped."""
     t_exposure_end_ns: int
-    """When the exposure of the last frame ended, on the clock of `stats.now_ns`."""
+    """When the exposure of the last frame ended, on the clock of `realtime.clock.now_ns`."""
     mean_per_um2: float
     """Emitters per frame and field area: the calibrated sum of probabilities."""
     std_per_um2: float
@@ -79,47 +79,6 @@ class Decision:
     """What happened in this tick that a person, or the run, has to know."""
     stop: bool = False
     """The acquisition is done."""
-
-
-AuditKind = Literal["arm", "command", "kept", "monitor", "refused", "trip", "dark", "reset", "dose"]
-"""arm: commands are allowed; command: sent to the device; kept: too small a change to be sent;
-monitor: what would have been sent, were it armed; refused: not sent, and why; trip: dark, and
-latched; dark: dark in the order of leaving; reset: a latch was lifted; dose: the sum so far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
-    """What a command rests on."""
-
-    reason: str
-    frame: int | None = None
-    """Newest frame that was looked at."""
-    t_exposure_end_ns: int | None = None
-    """When its exposure ended."""
-    estimate_per_um2: float = math.nan
-    std_per_um2: float = math.nan
-    target_per_um2: float = math.nan
-    state: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
-    """One row of `lasers.csv`."""
-
-    t_ns: int
-    """On the clock of `stats.now_ns`."""
-    actuator: str
-    kind: AuditKind
-    wanted: float
-    """What was asked for, in `unit`; NaN where nothing was."""
-    sent: float
-    """What the device was last told; 0 is dark."""
-    unit: str
-    measured: float = math.nan
-    """What the device measures, where it does."""
-    dose: float = math.nan
-    """Power times seconds so far."""
-    why: Why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

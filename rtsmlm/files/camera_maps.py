@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration, Map, StatedCalibration, map_or_number
 from rtsmlm.errors import CalibrationError, FileFormatError
-from rtsmlm.files.movie_checks import MAX_SIDE_PX, one_line
-from rtsmlm.files.movie_flat import npy_layout
+from rtsmlm.files.movies.checks import MAX_SIDE_PX, one_line
+from rtsmlm.files.movies.flat import npy_layout
 from rtsmlm.localizations import F32
-from rtsmlm.microscope_settings import CameraMaps, CameraSettings
+from rtsmlm.settings.camera import CameraMaps, CameraSettings
 
 DEFAULTS = {
     "pixel_nm": 100.0,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import LocalizerSettings, RunSettings
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
 from rtsmlm.fitting.localizer import SpotLocalizer
 from rtsmlm.localizations import F32
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.settings.run import LocalizerSettings, RunSettings
 
 # Detection looks for spots somewhat narrower than the typical one, near the narrowest: pairs stay
 # apart more often (at 0.4 emitters per µm² Jaccard 0.656 for 0.649), and lone spots out of focus

@@ -1,6 +1,6 @@
 """Maximum likelihood fit of an astigmatic Gaussian: x, y, z, photons and background.
 
-The widths along x and y follow z by the two curves of `rtsmlm.width_curves`, so that z is a
+The widths along x and y follow z by the two curves of `rtsmlm.physics.astigmatism`, so that z is a
 parameter of the fit like the others and its stated precision is a CRLB, too. Noise and steps are
 those of `rtsmlm.fitting.gaussian_mle`. The likelihood can have a second maximum at the other side
 of focus: the fit begins at the z of the least squares of a coarse search.
@@ -46,8 +46,8 @@ from rtsmlm.fitting.likelihood import (
     least_background,
 )
 from rtsmlm.localizations import F32
+from rtsmlm.physics.astigmatism import LEAST_SQUARE, WidthCurves
 from rtsmlm.physics.gaussian import pixel_integrals
-from rtsmlm.width_curves import LEAST_SQUARE, WidthCurves
 
 # z may leave the curves by so much: emitters at their ends scatter to both sides.
 MARGIN_NM = 100.0

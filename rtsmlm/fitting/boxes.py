@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurves
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]

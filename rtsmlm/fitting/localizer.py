@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration, Map
-from rtsmlm.config import LocalizerSettings, RunSettings
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
@@ -21,6 +20,7 @@ from rtsmlm.fitting.selection import reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.protocols import ALL
+from rtsmlm.settings.run import LocalizerSettings, RunSettings
 
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtsmlm.files.movies import open_movie
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run.report import RunReport
 from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import TICK_S, HilRig
-from rtsmlm.run_report import RunReport
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
 
 _BEGIN_S = 10.0
 _POLL_S = 0.05

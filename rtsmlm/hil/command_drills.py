@@ -14,22 +14,22 @@ from pathlib import Path
 import tomli_w
 
 from rtsmlm import plugins
-from rtsmlm.config import RunSettings
-from rtsmlm.drivers.file_laser import light_mw
+from rtsmlm.drivers.micromanager.lasers_only import core_of_lasers
+from rtsmlm.drivers.simulated.file_laser import light_mw
 from rtsmlm.errors import DeviceError, FileFormatError
-from rtsmlm.files.laser_log import read_laser_log
-from rtsmlm.files.run_folder import RunFolder, write_text
+from rtsmlm.files.run.folder import RunFolder, write_text
+from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HilRig
-from rtsmlm.sentinel import SentinelJob, core_of_lasers
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.settings.run import RunSettings
 
 _START_S = 120.0
 _END_S = 60.0
 _NOTE_S = 3.0
 _POLL_S = 0.02
 _IN_PROCESS = {
-    "rtsmlm.drivers.sim_laser": "the laser is simulated and ends with its process",
+    "rtsmlm.drivers.simulated.laser": "the laser is simulated and ends with its process",
     "DemoCamera": "the stand-in for a laser ends with its process",
 }
 
@@ -176,8 +176,7 @@ def _still_on(rig: HilRig, folder: RunFolder) -> str:
     }
     if not outlive:
         return ""
-    job = SentinelJob(settings.micromanager, outlive, folder.lasers, 0)
-    with core_of_lasers(job) as core:
+    with core_of_lasers(settings.micromanager, outlive.values()) as core:
         for name, laser in outlive.items():
             power = plugins.find("rtsmlm.laser", laser.driver)(core, name, laser).value()
             if power != 0.0:

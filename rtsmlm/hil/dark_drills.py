@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rtsmlm.files.laser_log import read_laser_log
+from rtsmlm.files.run.laser_log import read_laser_log
+from rtsmlm.files.run.report import RunReport
 from rtsmlm.hil.faults import not_a_number, raising
 from rtsmlm.hil.interlock import restore_interlocks, trip_interlock
 from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HEARTBEAT_S, HilRig
 from rtsmlm.hil.scene import Scene, lit_scene, most_light, watch_dark
-from rtsmlm.ledger import LedgerTotals
-from rtsmlm.run_report import RunReport
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.ledger import LedgerTotals
 
 _STRIKE_S = 5.0
 _LATER_S = 1.2
@@ -173,8 +173,8 @@ def _freeze_camera(scene: Scene) -> None:
     scene.camera.freeze()
 
 
-def _spoil(scene: Scene, how: Callable[..., Any]) -> None:
-    scene.spoiler.spoil = how
+def _perturb(scene: Scene, how: Callable[..., Any]) -> None:
+    scene.perturbation.perturb = how
 
 
 def _lie(scene: Scene) -> None:
@@ -212,11 +212,11 @@ FAULTS = (
     Fault("analysis-killed", _kill, _at_once),
     Fault("analysis-frozen", _freeze, _by_heartbeat),
     Fault("camera-frozen", _freeze_camera, _by_watchdog, latches=False, frames_go_on=False),
-    Fault("estimate-nan", partial(_spoil, how=not_a_number), _by_watchdog, latches=False),
+    Fault("estimate-nan", partial(_perturb, how=not_a_number), _by_watchdog, latches=False),
     Fault("read-back-lies", _lie, _at_once),
     Fault("serial-error", partial(_break_line, rest_fails_s=0.0), _at_once),
     Fault("serial-error-at-rest", partial(_break_line, rest_fails_s=1.0), _after_line),
-    Fault("controller-fails", partial(_spoil, how=raising), _at_once, all_lasers=True),
+    Fault("controller-fails", partial(_perturb, how=raising), _at_once, all_lasers=True),
     Fault("interlock", trip_interlock, _at_once),
     Fault("lasers-off", _switch_off, _at_once, all_lasers=True),
 )

@@ -15,7 +15,7 @@ from rtsmlm.hil.laser_checks import cap_refused, laser_limits, read_back
 from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HilRig
 from rtsmlm.hil.step_response import step_response
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
 
 Run: TypeAlias = Callable[[HilRig], DrillResult]
 

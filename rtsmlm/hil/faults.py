@@ -12,7 +12,7 @@ from rtsmlm.errors import DeviceError
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.frames import CameraFrame
 from rtsmlm.protocols import Actuator, Camera
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
 
 
 class FaultClock:
@@ -160,25 +160,25 @@ class FaultyLaser:
         return self.complaint or self.real.fault()
 
 
-class Spoiler:
+class Perturbation:
     """What lies between estimate and law: nothing, until the drill puts something there.
 
     Parameters
     ----------
     clock
-        Told when an estimate is spoilt.
+        Told when an estimate is perturbed.
     """
 
     def __init__(self, clock: FaultClock) -> None:
         self._clock = clock
-        self.spoil: Callable[[DensityEstimate], DensityEstimate] | None = None
+        self.perturb: Callable[[DensityEstimate], DensityEstimate] | None = None
 
     def __call__(self, estimate: DensityEstimate) -> DensityEstimate:
-        """Return the estimate, spoilt where that is wanted."""
-        if self.spoil is None:
+        """Return the estimate, perturbed where that is wanted."""
+        if self.perturb is None:
             return estimate
         self._clock.strike()
-        return self.spoil(estimate)
+        return self.perturb(estimate)
 
 
 def not_a_number(estimate: DensityEstimate) -> DensityEstimate:

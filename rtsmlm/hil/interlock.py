@@ -9,7 +9,7 @@ from __future__ import annotations
 from rtsmlm.hil.rig import HilRig
 from rtsmlm.hil.scene import Scene
 
-_SIMULATED = "rtsmlm.drivers.sim_laser"
+_SIMULATED = "rtsmlm.drivers.simulated.laser"
 _PROPERTY = "Interlock"
 
 

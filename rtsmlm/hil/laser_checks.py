@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 
 from rtsmlm.errors import ConfigError
-from rtsmlm.feedback.laser_guard import LaserGuard
-from rtsmlm.feedback.records import AuditRow, Why
 from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HilRig, check_dark, power_now
 from rtsmlm.protocols import Actuator
+from rtsmlm.safety.laser_guard import LaserGuard
+from rtsmlm.safety.records import AuditRow, Why
 
 _SETTLE_S = 0.5
 _STEPS = (0.6, 1.0, 0.8)

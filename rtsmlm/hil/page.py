@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rtsmlm.files.charts import STYLE, line_chart, table_of
-from rtsmlm.files.run_folder import machine, versions, write_text
+from rtsmlm.files.run.charts import STYLE, line_chart, table_of
+from rtsmlm.files.run.folder import machine, versions, write_text
 from rtsmlm.hil.result import DrillResult
 
 _BAND = 0.2

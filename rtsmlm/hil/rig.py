@@ -9,17 +9,18 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from rtsmlm.config import RunSettings
-from rtsmlm.drivers.microscope import SimMicroscope
-from rtsmlm.drivers.sim_hub import microscope_of_core
+from rtsmlm.drivers.simulated.hub import microscope_of_core
+from rtsmlm.drivers.simulated.microscope import SimMicroscope
 from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.errors import ConfigError, DeviceError, RtsmlmError
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.fitting.psf_width import ASSUMED_SIGMA_PX
 from rtsmlm.hil.result import NotForThisRig
-from rtsmlm.prepare import ASSUMED_SIGMA_PX, open_actuators, open_camera
 from rtsmlm.protocols import Actuator, Camera
-from rtsmlm.session import Session
+from rtsmlm.session.devices import open_actuators, open_camera
+from rtsmlm.session.session import Session
+from rtsmlm.settings.run import RunSettings
 
 TICK_S = 0.5
 HEARTBEAT_S = 4.0
@@ -128,7 +129,7 @@ class HilRig:
             return
         for name, laser in self.settings.lasers.items():
             self._libraries[name] = str(core.getDeviceLibrary(laser.device))
-            if self._libraries[name] == "rtsmlm.drivers.file_laser":
+            if self._libraries[name] == "rtsmlm.drivers.simulated.file_laser":
                 self._light_files[name] = Path(str(core.getProperty(laser.device, "StateFile")))
 
     # -- settings of drills -------------------------------------------------------------------
@@ -241,7 +242,7 @@ class HilRig:
         camera: Camera | None = None,
         lasers: Mapping[str, Actuator] | None = None,
         arm: bool = False,
-        spoil: Callable[[DensityEstimate], DensityEstimate] | None = None,
+        perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
     ) -> Iterator[Session]:
         """Run a session; it is closed at the end of the block, whatever happens there.
 
@@ -253,7 +254,7 @@ class HilRig:
             Of the run.
         camera, lasers
             In place of those of the rig.
-        arm, spoil
+        arm, perturb
             As for `Session`.
         """
         folder = RunFolder.create_free(self.folder / "runs", name)
@@ -263,7 +264,7 @@ class HilRig:
             folder=folder,
             lasers=self.lasers if lasers is None else lasers,
             arm=arm,
-            spoil=spoil,
+            perturb=perturb,
         )
         self.last_run = folder
         session.start(self._stop)

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rtsmlm.errors import DeviceError
-from rtsmlm.hil.faults import FaultClock, FaultyLaser, FreezableCamera, Spoiler
+from rtsmlm.hil.faults import FaultClock, FaultyLaser, FreezableCamera, Perturbation
 from rtsmlm.hil.rig import HilRig, power_now
 from rtsmlm.protocols import Actuator
-from rtsmlm.session import Session
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.session.session import Session
 
 _LIT_S = 20.0
 _POLL_S = 0.02
@@ -27,7 +27,7 @@ class Scene:
     clock: FaultClock
     camera: FreezableCamera
     lasers: Mapping[str, FaultyLaser]
-    spoiler: Spoiler
+    perturbation: Perturbation
     steered: str
 
     @property
@@ -56,10 +56,12 @@ def lit_scene(rig: HilRig, name: str) -> Iterator[Scene]:
     steered, clock = rig.steered, FaultClock()
     camera = FreezableCamera(rig.camera, clock)
     lasers = {key: FaultyLaser(laser, clock) for key, laser in rig.lasers.items()}
-    spoiler = Spoiler(clock)
+    perturbation = Perturbation(clock)
     settings = rig.drill_settings()
-    with rig.run(name, settings, camera=camera, lasers=lasers, arm=True, spoil=spoiler) as session:
-        scene = Scene(rig, session, clock, camera, lasers, spoiler, steered)
+    with rig.run(
+        name, settings, camera=camera, lasers=lasers, arm=True, perturb=perturbation
+    ) as session:
+        scene = Scene(rig, session, clock, camera, lasers, perturbation, steered)
         _wait_lit(scene)
         yield scene
 

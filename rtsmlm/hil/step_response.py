@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rtsmlm.config import RunSettings
-from rtsmlm.files.laser_log import read_laser_log
+from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import TICK_S, HilRig
 from rtsmlm.hil.step_figures import Course, bias, course_of, overshoot, settle_s
-from rtsmlm.laser_settings import at_time
-from rtsmlm.session import Session
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.session.session import Session
+from rtsmlm.settings.lasers import at_time
+from rtsmlm.settings.run import RunSettings
 
 _NAME = "step-response"
 _POLL_S = 0.1

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 from rtsmlm.errors import LocalizerError
-from rtsmlm.width_curves import WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurves
 
 F64 = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.render.crew import Crew
+from rtsmlm.render.draw_threads import Crew
 from rtsmlm.render.painter import Level, Painter
 from rtsmlm.render.resample import enlarge, halve
 from rtsmlm.render.tile_pool import TILE_BITS, Tile, TileName, TilePool

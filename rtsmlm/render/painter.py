@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rtsmlm.localizations import F32
 from rtsmlm.render.block import MARGIN_PX
 from rtsmlm.render.columns import CHANNEL, FRAME, PHOTONS, Z
-from rtsmlm.render.crew import Crew
+from rtsmlm.render.draw_threads import Crew
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.rgb import CHANNEL_COLORS

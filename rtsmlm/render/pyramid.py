@@ -12,7 +12,7 @@ import numpy as np
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.render.crew import Crew
+from rtsmlm.render.draw_threads import Crew
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.levels import Levels, TileRange

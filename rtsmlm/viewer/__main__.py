@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.viewer.app import application, show
-from rtsmlm.viewer.news import Source
-from rtsmlm.viewer.open_source import open_source
 from rtsmlm.viewer.pipe_control import PipeControl
+from rtsmlm.viewer.sources.open_source import open_source
+from rtsmlm.viewer.sources.updates import Source
 
 _NICE = 10
 

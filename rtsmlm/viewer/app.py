@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rtsmlm.viewer.live_widget import LiveWidget
-from rtsmlm.viewer.news import Control, Source
 from rtsmlm.viewer.pipe_control import GONE, PipeControl
-from rtsmlm.viewer.qt import QtCore, QtWidgets
+from rtsmlm.viewer.sources.updates import Control, Source
+from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _SIZE = (1280, 800)
 _SHARE = 0.9

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 from rtsmlm.errors import RtsmlmError
-from rtsmlm.session import Session
-from rtsmlm.viewer.news import Command
-from rtsmlm.workers import Worker
+from rtsmlm.realtime.worker import Worker
+from rtsmlm.session.session import Session
+from rtsmlm.viewer.sources.updates import Command
 
 State: TypeAlias = Literal["idle", "starting", "running", "ending"]
 LEAVE_S = 300.0

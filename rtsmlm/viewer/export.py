@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.render.write import write_view
-from rtsmlm.viewer.qt import QtCore, QtWidgets
-from rtsmlm.viewer.super_res_panel import SuperResPanel
+from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
+from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 
 def export_view(panel: SuperResPanel, path: Path, title: str) -> tuple[Path, Path]:

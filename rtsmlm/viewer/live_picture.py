@@ -17,8 +17,8 @@ from rtsmlm.render.pyramid import Pyramid
 from rtsmlm.render.rgb import RGB8
 from rtsmlm.render.splat import MODES, Mode
 from rtsmlm.render.view import View
-from rtsmlm.viewer.lut import colored
-from rtsmlm.viewer.viewport import Viewport
+from rtsmlm.viewer.widgets.lut import colored
+from rtsmlm.viewer.widgets.viewport import Viewport
 
 CONTRAST_S = 0.3
 BUDGET_MS = 25.0

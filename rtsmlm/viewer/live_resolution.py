@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.errors import WorkerError
 from rtsmlm.localizations import Localizations
-from rtsmlm.workers import Worker
+from rtsmlm.realtime.worker import Worker
 
 EVERY_S = 4.0
 _LEAVE_S = 5.0

@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from rtsmlm.errors import RtsmlmError
-from rtsmlm.viewer.acquisition_panel import AcquisitionPanel
-from rtsmlm.viewer.camera_panel import CameraPanel
-from rtsmlm.viewer.elided_label import ElidedLabel
 from rtsmlm.viewer.export import ask_for_path, export_view
-from rtsmlm.viewer.header import Header
-from rtsmlm.viewer.help_dialog import HelpDialog
-from rtsmlm.viewer.histogram_panel import HistogramPanel
-from rtsmlm.viewer.laser_key import LaserKey
-from rtsmlm.viewer.laser_panel import LaserPanel
-from rtsmlm.viewer.ledger_lights import LedgerLights
-from rtsmlm.viewer.messages import Messages
-from rtsmlm.viewer.news import Control, Source
-from rtsmlm.viewer.news_reader import NewsReader
+from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
+from rtsmlm.viewer.panels.camera_panel import CameraPanel
+from rtsmlm.viewer.panels.header import Header
+from rtsmlm.viewer.panels.help_dialog import HelpDialog
+from rtsmlm.viewer.panels.histogram_panel import HistogramPanel
+from rtsmlm.viewer.panels.laser_panel import LaserPanel
+from rtsmlm.viewer.panels.ledger_lights import LedgerLights
+from rtsmlm.viewer.panels.messages import Messages
+from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
+from rtsmlm.viewer.panels.trends_panel import TrendsPanel
+from rtsmlm.viewer.panels.walk_through import WalkThrough
 from rtsmlm.viewer.preferences import Preferences
-from rtsmlm.viewer.qt import QtCore, QtGui, QtWidgets
 from rtsmlm.viewer.series import RunSeries
-from rtsmlm.viewer.side_column import SideColumn
-from rtsmlm.viewer.super_res_panel import SuperResPanel
-from rtsmlm.viewer.theme import THEMES, palette, scale_for, style_sheet, theme_of
-from rtsmlm.viewer.trends_panel import TrendsPanel
-from rtsmlm.viewer.walk_through import WalkThrough
+from rtsmlm.viewer.sources.updates import Control, Source
+from rtsmlm.viewer.update_reader import NewsReader
+from rtsmlm.viewer.widgets.elided_label import ElidedLabel
+from rtsmlm.viewer.widgets.laser_key import LaserKey
+from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
+from rtsmlm.viewer.widgets.side_column import SideColumn
+from rtsmlm.viewer.widgets.theme import THEMES, palette, scale_for, style_sheet, theme_of
 
 TICK_MS, PATIENT_TICK_MS = 50, 400
 """From one picture to the next; and while the run is behind and needs the cores itself."""

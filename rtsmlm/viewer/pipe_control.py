@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import Any, TextIO
 
-from rtsmlm.viewer.news import Command
+from rtsmlm.viewer.sources.updates import Command
 
 GONE = "the program that started this window is gone; it only looks on now"
 _MOST_BYTES = 4096

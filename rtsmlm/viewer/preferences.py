@@ -8,7 +8,7 @@ from typing import Any
 
 from platformdirs import user_config_path
 
-from rtsmlm.viewer.qt import QtCore
+from rtsmlm.viewer.widgets.qt import QtCore
 
 DEFAULTS: dict[str, Any] = {
     "theme": "system",

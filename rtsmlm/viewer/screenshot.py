@@ -59,7 +59,7 @@ def _take(
 ) -> bool:
     """Look at the run, then save the pictures while it goes on; tell whether there were rows."""
     from rtsmlm.viewer.app import application, open_window
-    from rtsmlm.viewer.open_source import open_source
+    from rtsmlm.viewer.sources.open_source import open_source
 
     class Clicks:
         """Nobody clicks."""

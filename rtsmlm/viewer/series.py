@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer.news import News
+from rtsmlm.viewer.sources.updates import News
 
 F64 = NDArray[np.float64]
 

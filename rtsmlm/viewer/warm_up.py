@@ -6,8 +6,8 @@ import logging
 import threading
 
 from rtsmlm.errors import WorkerError
+from rtsmlm.realtime.worker import Worker
 from rtsmlm.viewer.live_picture import warm_up
-from rtsmlm.workers import Worker
 
 _LEAVE_S = 60.0
 

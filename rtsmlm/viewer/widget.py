@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from pymmcore_plus import CMMCorePlus
 
-from rtsmlm.host import attach
-from rtsmlm.viewer.controls import allow, button, explained, label
+from rtsmlm.session.attach import attach
 from rtsmlm.viewer.embedded_session import EmbeddedSession
 from rtsmlm.viewer.live_widget import LiveWidget
-from rtsmlm.viewer.news import News
-from rtsmlm.viewer.qt import QtCore, QtGui, QtWidgets
-from rtsmlm.viewer.stream_source import StreamSource
+from rtsmlm.viewer.sources.stream_source import StreamSource
+from rtsmlm.viewer.sources.updates import News
+from rtsmlm.viewer.widgets.controls import allow, button, explained, label
+from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 
 if TYPE_CHECKING:
-    from rtsmlm.session import Session
+    from rtsmlm.session.session import Session
 
 _LOOK_MS = 200
 _ANY_PORT = "stream.address=tcp://127.0.0.1:*"

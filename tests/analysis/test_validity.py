@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rtsmlm.analysis.validity import WINDOW, ValidityMeter, Verdict
+from rtsmlm.analysis.validity_monitor import ValidityWatch
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import load
 from rtsmlm.fitting.localizer import open_gaussian_mle
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -18,7 +18,7 @@ from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
 from rtsmlm.physics.pupil import Optics, pupil_psf
 from rtsmlm.physics.sampling import new_state
-from rtsmlm.watch import ValidityWatch
+from rtsmlm.settings.load import load
 
 SIDE_PX = 128
 N_FRAMES = 240

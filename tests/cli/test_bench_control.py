@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import rtsmlm.cli.bench_control as bench_control
+from rtsmlm.bench.control.comparison import ROWS, LawTable, behind
+from rtsmlm.bench.control.scenarios import LAWS
 from rtsmlm.cli.bench import app
-from rtsmlm.feedback.law_comparison import ROWS, LawTable, behind
-from rtsmlm.feedback.law_scenarios import LAWS
 
 
 def made_up(**of_the_peer: float) -> LawTable:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import rtsmlm.analysis.render_speed as render_speed
+import rtsmlm.bench.speed.rendering as render_speed
 from rtsmlm.cli.bench import app
 from rtsmlm.render.splat import MODES
 

@@ -14,8 +14,8 @@ from pymmcore_plus.experimental.unicore import UniMMCore
 from typer.testing import CliRunner, Result
 
 from rtsmlm.cli.devices import devices
-from rtsmlm.config import from_mapping, packaged
-from rtsmlm.drivers import mm_core
+from rtsmlm.drivers.micromanager import core as mm_core
+from rtsmlm.settings.load import from_mapping, packaged
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.drivers.file_laser import FileLaser, light_mw
-from rtsmlm.drivers.mm_core import release_core
-from rtsmlm.drivers.mm_laser import MicroManagerLaser, open_laser
+from rtsmlm.drivers.micromanager.core import release_core
+from rtsmlm.drivers.micromanager.laser import MicroManagerLaser, open_laser
+from rtsmlm.drivers.simulated.file_laser import FileLaser, light_mw
 from rtsmlm.errors import DeviceError
-from rtsmlm.laser_settings import LaserSettings
+from rtsmlm.settings.lasers import LaserSettings
 
 
 def config(folder: Path) -> Path:
     path = folder / "bench.cfg"
     path.write_text(
         "#py Property,Core,Initialize,0\n"
-        "#py pyDevice,UV,rtsmlm.drivers.file_laser,FileLaser\n"
+        "#py pyDevice,UV,rtsmlm.drivers.simulated.file_laser,FileLaser\n"
         "#py Property,Core,Initialize,1\n"
         f"#py Property,UV,StateFile,{folder / 'light.json'}\n",
         encoding="utf-8",
@@ -60,8 +60,8 @@ def test_a_killed_process_leaves_the_light_on(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from pymmcore_plus.experimental.unicore import UniMMCore\n"
-        "from rtsmlm.drivers.mm_laser import open_laser\n"
-        "from rtsmlm.laser_settings import LaserSettings\n"
+        "from rtsmlm.drivers.micromanager.laser import open_laser\n"
+        "from rtsmlm.settings.lasers import LaserSettings\n"
         "core = UniMMCore()\n"
         "core.loadSystemConfiguration(sys.argv[1])\n"
         "open_laser(core, 'uv', LaserSettings(device='UV')).put(33.0)\n"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pymmcore_plus import PropertyType
 
-from rtsmlm.drivers.device_facts import DeviceFacts
-from rtsmlm.drivers.laser_presets import PRESETS, preset_named, preset_of
-from rtsmlm.drivers.laser_properties import lines_of, resolve, same_value
-from rtsmlm.drivers.mm_laser import open_laser
+from rtsmlm.drivers.micromanager.device_facts import DeviceFacts
+from rtsmlm.drivers.micromanager.laser import open_laser
+from rtsmlm.drivers.micromanager.laser_presets import PRESETS, preset_named, preset_of
+from rtsmlm.drivers.micromanager.laser_properties import lines_of, resolve, same_value
 from rtsmlm.errors import ConfigError
-from rtsmlm.laser_settings import LaserSettings
+from rtsmlm.settings.lasers import LaserSettings
 
 ON_OFF = ("Off", "On")
 
@@ -271,7 +271,7 @@ ADAPTERS = {
         turns_off=False,
     ),
     "sim-laser": dataclasses.replace(
-        coherent("rtsmlm.drivers.sim_laser", "SimLaser405"),
+        coherent("rtsmlm.drivers.simulated.laser", "SimLaser405"),
         properties=coherent("", "").properties
         | {"PowerMeasured_mW": ("3.25",), "Interlock": ("OK",)},
         measured="PowerMeasured_mW",
@@ -279,7 +279,7 @@ ADAPTERS = {
         turns_off=False,
     ),
     "file-laser": dataclasses.replace(
-        coherent("rtsmlm.drivers.file_laser", "FileLaser"), turns_off=False
+        coherent("rtsmlm.drivers.simulated.file_laser", "FileLaser"), turns_off=False
     ),
 }
 

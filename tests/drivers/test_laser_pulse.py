@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsmlm.drivers.laser_pulse import LEAST_DUTY, MOST_DUTY, Pulse, PulseSplit
+from rtsmlm.drivers.micromanager.laser_pulse import LEAST_DUTY, MOST_DUTY, Pulse, PulseSplit
 
 FRAME_US = 10_000.0
 BOTH = PulseSplit((1.0, 100.0), (0.0, 1e6), FRAME_US)

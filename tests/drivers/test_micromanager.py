@@ -13,9 +13,8 @@ import pytest
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.config import from_mapping, load
-from rtsmlm.drivers.micromanager import MicroManagerCamera, open_camera
-from rtsmlm.drivers.mm_core import release_core
+from rtsmlm.drivers.micromanager.camera import MicroManagerCamera, open_camera
+from rtsmlm.drivers.micromanager.core import release_core
 from rtsmlm.errors import (
     CameraOverflowError,
     ConfigError,
@@ -23,8 +22,9 @@ from rtsmlm.errors import (
     RtsmlmError,
 )
 from rtsmlm.frames import CameraFrame
-from rtsmlm.microscope_settings import AcquisitionSettings, MicroManagerSettings
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.settings.camera import AcquisitionSettings, MicroManagerSettings
+from rtsmlm.settings.load import from_mapping, load
 
 
 @pytest.fixture(params=[CMMCorePlus, UniMMCore])

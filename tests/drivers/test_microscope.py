@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from rtsmlm.drivers.microscope import SimMicroscope
-from rtsmlm.drivers.sim_settings import MicroscopeSettings
+from rtsmlm.drivers.simulated.microscope import SimMicroscope
+from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import Localizations

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pymmcore_plus.experimental.unicore import CameraDevice, UniMMCore
 
-from rtsmlm.drivers.micromanager import MicroManagerCamera
-from rtsmlm.drivers.mm_core import release_core
-from rtsmlm.drivers.mm_frames import CoreFrames, ExposureClock, FrameNumbers
+from rtsmlm.drivers.micromanager.camera import MicroManagerCamera
+from rtsmlm.drivers.micromanager.core import release_core
+from rtsmlm.drivers.micromanager.frames import CoreFrames, ExposureClock, FrameNumbers
 from rtsmlm.errors import CameraOverflowError, DeviceError
-from rtsmlm.microscope_settings import MicroManagerSettings
+from rtsmlm.settings.camera import MicroManagerSettings
 
 SHAPE = (97, 101)
 FRAME_BYTES = 97 * 101 * 2

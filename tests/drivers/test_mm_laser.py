@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.config import packaged
-from rtsmlm.drivers.mm_core import release_core
-from rtsmlm.drivers.mm_laser import MicroManagerLaser, open_laser
-from rtsmlm.drivers.sim_hub import microscope_of_core
+from rtsmlm.drivers.micromanager.core import release_core
+from rtsmlm.drivers.micromanager.laser import MicroManagerLaser, open_laser
+from rtsmlm.drivers.simulated.hub import microscope_of_core
 from rtsmlm.errors import ConfigError, DeviceError
-from rtsmlm.laser_settings import LaserSettings
 from rtsmlm.protocols import Actuator
+from rtsmlm.settings.lasers import LaserSettings
+from rtsmlm.settings.load import packaged
 
 POWER, STATE, PULSE, SHUTTER = (
     ("L", "PowerSetpoint"), ("L", "State"), ("T", "Duration0"), ("S", "")
@@ -309,7 +309,7 @@ def test_auto_shutter_is_taken_away_from_the_laser(
     core = obis()
     core.auto_shutter, core.shutter = True, current
 
-    with caplog.at_level(logging.WARNING, logger="rtsmlm.drivers.mm_shutter"):
+    with caplog.at_level(logging.WARNING, logger="rtsmlm.drivers.micromanager.shutter"):
         laser = laser_of(core, shutter="S")
 
     assert not core.auto_shutter

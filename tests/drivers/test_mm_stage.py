@@ -9,12 +9,12 @@ import pytest
 from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.config import packaged
-from rtsmlm.drivers.mm_core import release_core
-from rtsmlm.drivers.mm_stage import MicroManagerStage, open_stage
+from rtsmlm.drivers.micromanager.core import release_core
+from rtsmlm.drivers.micromanager.stage import MicroManagerStage, open_stage
 from rtsmlm.errors import ConfigError, DeviceError
-from rtsmlm.laser_settings import StageSettings
 from rtsmlm.protocols import Actuator
+from rtsmlm.settings.lasers import StageSettings
+from rtsmlm.settings.load import packaged
 
 LABELS = {"hil_sim.cfg": ("ZStage", "XYStage"), "hil_mm_demo.cfg": ("Z", "XY")}
 

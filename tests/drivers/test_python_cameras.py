@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from pymmcore_plus.experimental.unicore import CameraDevice, UniMMCore
 
-from rtsmlm.drivers.micromanager import MicroManagerCamera
-from rtsmlm.drivers.mm_core import release_core
+from rtsmlm.drivers.micromanager.camera import MicroManagerCamera
+from rtsmlm.drivers.micromanager.core import release_core
 from rtsmlm.errors import CameraStalledError, DeviceError, FrameMismatchError, RtsmlmError
 from rtsmlm.frames import CameraFrame
-from rtsmlm.microscope_settings import AcquisitionSettings, MicroManagerSettings
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.settings.camera import AcquisitionSettings, MicroManagerSettings
 
 GetBuffer = Callable[[Sequence[int], Any], np.ndarray]
 

@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.config import from_mapping
 from rtsmlm.drivers.replay import DEFAULT_EXPOSURE_MS, ReplayCamera, open_camera
 from rtsmlm.errors import ConfigError, DeviceError, FrameMismatchError
 from rtsmlm.frames import FrameBatch
-from rtsmlm.microscope_settings import MovieSettings
-from rtsmlm.stats import now_ns
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.settings.camera import MovieSettings
+from rtsmlm.settings.load import from_mapping
 
 
 class Recording:

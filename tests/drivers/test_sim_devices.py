@@ -11,15 +11,15 @@ import pymmcore
 import pytest
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.config import packaged
-from rtsmlm.drivers.frame_code import decode_index, encode_index
-from rtsmlm.drivers.microscope import SimMicroscope
-from rtsmlm.drivers.sim_camera import SimCamera
-from rtsmlm.drivers.sim_hub import microscope_of_core
-from rtsmlm.drivers.sim_laser import SimLaser405
-from rtsmlm.drivers.sim_settings import MicroscopeSettings
+from rtsmlm.drivers.simulated.camera import SimCamera
+from rtsmlm.drivers.simulated.frame_code import decode_index, encode_index
+from rtsmlm.drivers.simulated.hub import microscope_of_core
+from rtsmlm.drivers.simulated.laser import SimLaser405
+from rtsmlm.drivers.simulated.microscope import SimMicroscope
+from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
+from rtsmlm.settings.load import packaged
 
 SMALL = {"Width": "64", "Height": "48"}
 
@@ -129,12 +129,12 @@ def test_fast_pacing_does_not_wait(core: UniMMCore) -> None:
 def test_a_computer_that_is_too_slow_gets_all_frames_and_is_told(
     core: UniMMCore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtsmlm.drivers.sim_camera.WARN_BEHIND_NS", 1)
+    monkeypatch.setattr("rtsmlm.drivers.simulated.camera.WARN_BEHIND_NS", 1)
     core.setProperty("Camera", "Width", 512)
     core.setProperty("Camera", "Height", 512)
     core.setExposure(0.1)
 
-    with caplog.at_level(logging.WARNING, logger="rtsmlm.drivers.sim_camera"):
+    with caplog.at_level(logging.WARNING, logger="rtsmlm.drivers.simulated.camera"):
         frames = _take(core, 100)
 
     assert _numbers(frames) == list(range(100))

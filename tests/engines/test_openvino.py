@@ -10,7 +10,6 @@ import pytest
 
 from rtsmlm.analysis import metrics
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import load
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.runtimes import localizer_of, open_network
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError, LocalizerError
@@ -18,6 +17,7 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.manifest import ONNX_NAME, weights_folder
 from rtsmlm.physics.gaussian import render_spots
+from rtsmlm.settings.load import load
 
 PIXEL_NM = 100.0
 IDEAL = CameraCalibration(pixel_nm=PIXEL_NM, offset_adu=100.0, e_per_adu=1.0)

@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from rtsmlm.analysis.accuracy_scenes import (
-    Scene,
-    astigmatic_scene,
-    crowded_scene,
-    isolated_scene,
-)
+from rtsmlm.bench.accuracy.scenes import Scene, astigmatic_scene, crowded_scene, isolated_scene
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.runtimes import localizer_of, why_not
 from rtsmlm.localizations import Localizations

@@ -29,11 +29,11 @@ from rtsmlm.engines.tensorrt_parts import (
     tensors_of,
 )
 from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.models.flagship.slots import PHOTONS, X, Y
 from rtsmlm.models.inputs import padded_maps
 from rtsmlm.models.manifest import load_manifest, weights_folder
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.gaussian import render_spots
-from rtsmlm.slots import PHOTONS, X, Y
-from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 SHAPE = (1, 64, 64)
 SM = 89

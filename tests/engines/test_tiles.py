@@ -10,8 +10,8 @@ from rtsmlm.engines.runtime import open_model
 from rtsmlm.engines.tiles import MARGIN_CELLS, Tile, tiles_of
 from rtsmlm.models.inputs import padded_maps
 from rtsmlm.models.manifest import weights_folder
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.gaussian import render_spots
-from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 IDEAL = CameraCalibration(pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0, read_noise_e=1.5)
 CONTEXT = np.ones((1, 2), dtype=np.float32)

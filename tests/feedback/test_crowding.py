@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rtsmlm.analysis.accuracy_scenes import Emitters, expose
+from rtsmlm.bench.accuracy.scenes import Emitters, expose
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import load
-from rtsmlm.feedback.crowding import WINDOW_PX, CrowdingMonitor
+from rtsmlm.feedback.density.crowding import WINDOW_PX, CrowdingMonitor
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.camera import SensorType
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
-from rtsmlm.prepare import open_localizer
+from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.settings.load import load
 
 SIDE_PX, N_FRAMES, SIGMA_NM = 96, 10, 130.0
 ROUND = GaussianPsf(1.3)

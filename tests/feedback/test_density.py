@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rtsmlm.analysis.accuracy_scenes import Emitters, expose
+from rtsmlm.bench.accuracy.scenes import Emitters, expose
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import load
-from rtsmlm.feedback.density import DensityMeter
-from rtsmlm.feedback.recall import FIT
+from rtsmlm.feedback.density.meter import DensityMeter
+from rtsmlm.feedback.density.recall import FIT
+from rtsmlm.feedback.density.tracks import MOST_TRACKS
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.feedback.tracks import MOST_TRACKS
 from rtsmlm.frames import FrameBatch
-from rtsmlm.laser_settings import FeedbackSettings
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.psf import GaussianPsf
-from rtsmlm.prepare import open_localizer
+from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.settings.feedback import FeedbackSettings
+from rtsmlm.settings.load import load
 
 SIGMA_NM, FRAMES_PER_S = 130.0, 100
 CALIBRATION = CameraCalibration(pixel_nm=100.0, read_noise_e=1.0)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rtsmlm.errors import ConfigError
-from rtsmlm.feedback.law import DensityLaw
+from rtsmlm.feedback.law.law import DensityLaw
 from rtsmlm.feedback.records import Decision, DensityEstimate
-from rtsmlm.laser_settings import FeedbackSettings, StopSettings
+from rtsmlm.settings.feedback import FeedbackSettings, StopSettings
 
 LEAST, HIGHEST = 0.01, 10.0
 TARGET = 0.1

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsmlm.feedback.law import DensityLaw
+from rtsmlm.feedback.law.law import DensityLaw
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.laser_settings import FeedbackSettings, StopSettings
+from rtsmlm.settings.feedback import FeedbackSettings, StopSettings
 
 LEAST, HIGHEST = 0.02, 5.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rtsmlm.feedback.law import DensityLaw
+from rtsmlm.feedback.law.law import DensityLaw
 from rtsmlm.feedback.records import Decision, DensityEstimate
-from rtsmlm.laser_settings import FeedbackSettings
+from rtsmlm.settings.feedback import FeedbackSettings
 
 TARGET = 0.1
 

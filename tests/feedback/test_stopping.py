@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rtsmlm.feedback.stopping import Exhaustion, StopCriteria
-from rtsmlm.laser_settings import StopSettings
+from rtsmlm.feedback.law.stopping import Exhaustion, StopCriteria
+from rtsmlm.settings.feedback import StopSettings
 
 
 def check(progress: dict[str, Any], **settings: Any) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm.feedback.tuning import Plant, RelayTest, StepTest, law_gain
+from rtsmlm.feedback.law.tuning import Plant, RelayTest, StepTest, law_gain
 
 
 def experiment(

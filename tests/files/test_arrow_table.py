@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rtsmlm.arrow import from_batch, metadata_of, schema, to_batch
 from rtsmlm.errors import FileFormatError, SinkError
-from rtsmlm.files.arrow_table import ArrowStreamFile, iter_arrow_batches, read_arrow_table
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches, read_arrow_table
+from rtsmlm.files.tables.arrow_schema import from_batch, metadata_of, schema, to_batch
 from rtsmlm.localizations import UNITS, Localizations
 
 ROWS = 50
@@ -132,7 +132,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from rtsmlm.files.arrow_table import ArrowStreamFile
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
 file = ArrowStreamFile(Path(sys.argv[1]))
 for frame in range(10**9):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import CalibrationError
 from rtsmlm.files.camera_maps import load_camera_maps, resolve_calibration, what_was_assumed
-from rtsmlm.files.movies import open_movie
-from rtsmlm.microscope_settings import CameraMaps, CameraSettings
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.settings.camera import CameraMaps, CameraSettings
 
 NOTHING = StatedCalibration()
 

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from rtsmlm.errors import ConfigError, SinkError
-from rtsmlm.files.arrow_table import ArrowStreamFile
-from rtsmlm.files.export import FILE_NAMES, export
-from rtsmlm.files.rows import ROWS_PER_BLOCK
-from rtsmlm.files.tables import Table, read_table
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile
+from rtsmlm.files.tables.columns import ROWS_PER_BLOCK
+from rtsmlm.files.tables.export import FILE_NAMES, export
+from rtsmlm.files.tables.read import Table, read_table
 from rtsmlm.localizations import Localizations
 
 PIXEL_NM = 108.3

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from rtsmlm.errors import ConfigError, FileFormatError
-from rtsmlm.files.movies import open_movie
-from rtsmlm.microscope_settings import MovieSettings
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.settings.camera import MovieSettings
 
 Frames = NDArray[np.uint16]
 Write = Callable[[Path, Frames], Path]

@@ -10,7 +10,7 @@ import pytest
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.movies import open_movie
+from rtsmlm.files.movies.open import open_movie
 
 # Shape, frames, and the mean in ADU as numpy.fromfile or tifffile.imread give it.
 FACTS = [

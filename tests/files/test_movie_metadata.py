@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm.files.movie_flat import likely_byte_order
-from rtsmlm.files.movie_metadata import (
+from rtsmlm.files.movies.flat import likely_byte_order
+from rtsmlm.files.movies.metadata import (
     Statements,
     add_micromanager,
     add_ome_xml,

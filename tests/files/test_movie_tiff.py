@@ -13,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.movies import open_movie
+from rtsmlm.files.movies.open import open_movie
 
 Frames = NDArray[np.uint16]
 Write = Callable[[Path, Frames], Path]

@@ -13,8 +13,9 @@ import zarr
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files import raw_recorder, raw_zarr
-from rtsmlm.files.movies import open_movie
+from rtsmlm.files.movies import raw_layout as raw_zarr
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run import raw_recorder
 
 Frames = NDArray[np.uint16]
 Write = Callable[[Path, Frames], Path]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsmlm.files.export import export
-from rtsmlm.files.tables import Table, read_table
+from rtsmlm.files.tables.export import export
+from rtsmlm.files.tables.read import Table, read_table
 from rtsmlm.localizations import Localizations
 
 io = pytest.importorskip("picasso.io", reason="needs picassosr, Picasso's Python package")

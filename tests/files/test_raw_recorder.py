@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rtsmlm.errors import RecordingError
-from rtsmlm.files.movies import open_movie
-from rtsmlm.files.raw_recorder import RawRecorder
-from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.frames import CameraFrame
-from rtsmlm.ledger import FrameRanges
-from rtsmlm.microscope_settings import MovieSettings
+from rtsmlm.realtime.ledger import FrameRanges
+from rtsmlm.settings.camera import MovieSettings
 
 SHAPE = (20, 30)
 NEVER = threading.Event()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsmlm.files.report import TableSummary, write_report
+from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.localizations import Localizations
 
 

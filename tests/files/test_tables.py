@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.arrow_table import ArrowStreamFile
-from rtsmlm.files.export import export
-from rtsmlm.files.tables import Table, read_table
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile
+from rtsmlm.files.tables.export import export
+from rtsmlm.files.tables.read import Table, read_table
 from rtsmlm.localizations import Localizations
 
 CHALLENGE = "Ground-truth,frame,xnano,ynano,znano,intensity \n7, 3, 250.0, 350.0, -20.5, 1234.5\n"

@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 import tifffile
 
-from rtsmlm.analysis.calibrate_astigmatic import calibrate_astigmatic
-from rtsmlm.analysis.calibrate_beads import measure_beads
 from rtsmlm.analysis.metrics import Field, Protocol, evaluate
+from rtsmlm.calibrate.astigmatic import calibrate_astigmatic
+from rtsmlm.calibrate.beads import measure_beads
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import LocalizerSettings, RunSettings
 from rtsmlm.errors import LocalizerError
-from rtsmlm.files.tables import read_table
+from rtsmlm.files.tables.read import read_table
 from rtsmlm.fitting.astigmatic_localizer import AstigmaticMleLocalizer, open_astigmatic_mle
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle
 from rtsmlm.fitting.boxes import astigmatic_box_px
 from rtsmlm.fitting.localizer import GaussianMleLocalizer
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.microscope_settings import AstigmatismSettings, PsfSettings
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.fisher import astigmatic_crlb
 from rtsmlm.physics.psf import AstigmaticPsf
 from rtsmlm.plugins import find
 from rtsmlm.protocols import Localizer
-from rtsmlm.width_curves import WidthCurve, WidthCurves
+from rtsmlm.settings.psf import AstigmatismSettings, PsfSettings
+from rtsmlm.settings.run import LocalizerSettings, RunSettings
 
 PIXEL_NM = 100.0
 SIDE_PX = 96

@@ -27,8 +27,8 @@ from rtsmlm.fitting.boxes import (
     astigmatic_box_px,
     fit_table,
 )
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.fisher import AstigmaticCrlb, astigmatic_crlb
-from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 PIXEL_NM = 100.0
 CURVES = WidthCurves(

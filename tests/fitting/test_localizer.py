@@ -13,7 +13,6 @@ import pytest
 import tifffile
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.config import LocalizerSettings, RunSettings
 from rtsmlm.errors import CalibrationError, LocalizerError
 from rtsmlm.fitting.boxes import cut_boxes
 from rtsmlm.fitting.detection import detect_in_batch
@@ -30,6 +29,7 @@ from rtsmlm.localizations import Localizations
 from rtsmlm.physics.fisher import gaussian_crlb
 from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.protocols import Localizer
+from rtsmlm.settings.run import LocalizerSettings, RunSettings
 
 BOTH = pytest.mark.parametrize("kind", [GaussianMleLocalizer, EllipticalLsqLocalizer])
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from rtsmlm.config import load
 from rtsmlm.errors import ConfigError, DeviceError
-from rtsmlm.feedback.laser_guard import LaserGuard
-from rtsmlm.feedback.records import Why
-from rtsmlm.feedback.watchdog import Watchdog
-from rtsmlm.files.laser_log import read_laser_log
+from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.hil.drills import DRILLS, named, run_drill
 from rtsmlm.hil.faults import FaultClock, FaultyLaser
 from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import HilRig, check_dark
+from rtsmlm.safety.laser_guard import LaserGuard
+from rtsmlm.safety.records import Why
+from rtsmlm.safety.watchdog import Watchdog
+from rtsmlm.settings.load import load
 
 BUSY = "hil.dark_s=2"  # the machine that runs these tests has other things to do
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 STUCK = """
-from rtsmlm.drivers.sim_laser import SimLaser405
+from rtsmlm.drivers.simulated.laser import SimLaser405
 
 class StuckLaser(SimLaser405):
     def set_open(self, open):
@@ -42,7 +42,7 @@ def bench(folder: Path, device: str, library: str, *lines: str, preset: str = "a
         "\n".join(
             [
                 "#py Property,Core,Initialize,0",
-                "#py pyDevice,Camera,rtsmlm.drivers.sim_camera,SimCamera",
+                "#py pyDevice,Camera,rtsmlm.drivers.simulated.camera,SimCamera",
                 f"#py pyDevice,UV,{library},{device}",
                 *lines,
                 "#py Property,Core,Initialize,1",
@@ -67,7 +67,7 @@ def bench(folder: Path, device: str, library: str, *lines: str, preset: str = "a
 @pytest.mark.slow
 def test_a_killed_program_leaves_no_light_and_ctrl_c_neither(tmp_path: Path) -> None:
     state = f"#py Property,UV,StateFile,{tmp_path / 'light.json'}"
-    rig = bench(tmp_path, "FileLaser", "rtsmlm.drivers.file_laser", state)
+    rig = bench(tmp_path, "FileLaser", "rtsmlm.drivers.simulated.file_laser", state)
 
     done = rtsmlm_hil(
         rig, "--arm", "--report", tmp_path / "report", "--only", "program-killed", "--only",

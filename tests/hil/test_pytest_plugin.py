@@ -57,7 +57,7 @@ def test_with_a_configuration_what_needs_light_waits_for_arm(tmp_path: Path) -> 
 
 def test_the_plugin_loads_nothing_heavy() -> None:
     code = (
-        "import sys, rtsmlm.pytest_plugin; "
+        "import sys, rtsmlm.hil.pytest_plugin; "
         "print(sorted({'numpy', 'pydantic', 'numba', 'pymmcore', 'zmq'} & set(sys.modules)))"
     )
 

@@ -7,7 +7,6 @@ import pytest
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
-from rtsmlm.models.inputs import round_psf
 from rtsmlm.models.manifest import (
     ChannelEntry,
     Manifest,
@@ -19,7 +18,8 @@ from rtsmlm.models.manifest import (
     save_manifest,
     weights_folder,
 )
-from rtsmlm.width_curves import WidthCurve, WidthCurves
+from rtsmlm.models.psf_condition import round_psf
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
-from rtsmlm.models.emitters import Emitters  # noqa: E402
-from rtsmlm.models.psf_bank import (  # noqa: E402
+from rtsmlm.models.simulation.emitters import Emitters  # noqa: E402
+from rtsmlm.models.simulation.psf_bank import (  # noqa: E402
     DEPTH_OF_FOCUS_NM,
     FINE_PER_PX,
     Z_RANGE_NM,
@@ -15,8 +15,8 @@ from rtsmlm.models.psf_bank import (  # noqa: E402
     make_bank,
     render_from_bank,
 )
-from rtsmlm.models.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
-from rtsmlm.models.simulation import simulate  # noqa: E402
+from rtsmlm.models.simulation.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
+from rtsmlm.models.simulation.training_windows import simulate  # noqa: E402
 from rtsmlm.physics.psf import TablePsf  # noqa: E402
 
 

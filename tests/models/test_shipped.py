@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rtsmlm.analysis import accuracy_figures as figures
-from rtsmlm.analysis.accuracy_scenes import (
+from rtsmlm.bench.accuracy import figures as figures
+from rtsmlm.bench.accuracy.scenes import (
     Scene,
     astigmatic_scene,
     crowded_scene,

@@ -7,24 +7,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
-from rtsmlm.models.curves import draw_curves  # noqa: E402
-from rtsmlm.models.draw import Draw  # noqa: E402
-from rtsmlm.models.emitters import Emitters, draw_emitters  # noqa: E402
-from rtsmlm.models.inputs import astigmatic_psf  # noqa: E402
-from rtsmlm.models.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
-from rtsmlm.models.scenes import (  # noqa: E402
-    measure,
-    multiply,
-    poisson,
-    render,
-    render_wandering,
-)
-from rtsmlm.models.simulation import simulate  # noqa: E402
+from rtsmlm.models.psf_condition import astigmatic_psf  # noqa: E402
+from rtsmlm.models.simulation.curves import draw_curves  # noqa: E402
+from rtsmlm.models.simulation.draw import Draw  # noqa: E402
+from rtsmlm.models.simulation.emitters import Emitters, draw_emitters  # noqa: E402
+from rtsmlm.models.simulation.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
+from rtsmlm.models.simulation.scenes import measure, multiply, poisson, render, render_wandering  # noqa: E402
+from rtsmlm.models.simulation.training_windows import simulate  # noqa: E402
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves  # noqa: E402
 from rtsmlm.physics.camera import SensorType, make_sensor  # noqa: E402
 from rtsmlm.physics.gaussian import render_spots  # noqa: E402
 from rtsmlm.physics.psf import AstigmaticPsf  # noqa: E402
 from rtsmlm.physics.sampling import new_state  # noqa: E402
-from rtsmlm.width_curves import WidthCurve, WidthCurves  # noqa: E402
 
 RANGES = SimulationRanges()
 

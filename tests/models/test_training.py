@@ -9,11 +9,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 from rtsmlm.errors import ConfigError, FileFormatError  # noqa: E402
-from rtsmlm.models.checkpoint import FILE_NAME, mean_weights, read_progress  # noqa: E402
-from rtsmlm.models.network import SIZES  # noqa: E402
-from rtsmlm.models.ranges import SimulationRanges  # noqa: E402
-from rtsmlm.models.recipe import NetworkSection, Recipe, TrainingSection, load_recipe  # noqa: E402
-from rtsmlm.models.training import LOG_NAME, Report, Trainer, rate_factor  # noqa: E402
+from rtsmlm.models.flagship.network import SIZES  # noqa: E402
+from rtsmlm.models.simulation.ranges import SimulationRanges  # noqa: E402
+from rtsmlm.models.training.checkpoint import FILE_NAME, mean_weights, read_progress  # noqa: E402
+from rtsmlm.models.training.recipe import NetworkSection, Recipe, TrainingSection, load_recipe  # noqa: E402
+from rtsmlm.models.training.trainer import LOG_NAME, Report, Trainer, rate_factor  # noqa: E402
 
 
 def small_recipe(steps: int, batch: int = 4) -> Recipe:

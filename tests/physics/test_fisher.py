@@ -8,6 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from rtsmlm.errors import LocalizerError
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.fisher import (
     astigmatic_crlb,
     crlb,
@@ -16,7 +17,6 @@ from rtsmlm.physics.fisher import (
     mortensen_std_px,
 )
 from rtsmlm.physics.gaussian import render_spots
-from rtsmlm.width_curves import WidthCurve, WidthCurves
 
 PIXEL_NM = 100.0
 BOX_PX = 31

@@ -10,10 +10,10 @@ import pytest
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 import rtsmlm
-from rtsmlm.config import packaged
-from rtsmlm.drivers.frame_code import decode_index
-from rtsmlm.files.movies import open_movie
-from rtsmlm.microscope_settings import MovieSettings
+from rtsmlm.drivers.simulated.frame_code import decode_index
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.settings.camera import MovieSettings
+from rtsmlm.settings.load import packaged
 
 
 @pytest.fixture

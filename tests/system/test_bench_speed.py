@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import rtsmlm.analysis.speed_scene as speed_scene_module
-from rtsmlm.analysis.peers import PeerMethod, start_peer
-from rtsmlm.analysis.speed_figures import RingSamples, SpeedResult, SpeedRun
-from rtsmlm.analysis.speed_page import page, peer_table
-from rtsmlm.analysis.speed_scene import MovieCamera, MovieKind, speed_scene
+import rtsmlm.bench.speed.scene as speed_scene_module
+from rtsmlm.bench.peers.peers import PeerMethod, start_peer
+from rtsmlm.bench.speed.figures import RingSamples, SpeedResult, SpeedRun
+from rtsmlm.bench.speed.measure import flood, paced
+from rtsmlm.bench.speed.page import page, peer_table
+from rtsmlm.bench.speed.scene import MovieCamera, MovieKind, speed_scene
 from rtsmlm.cli.bench import app
 from rtsmlm.cli.bench_speed_steps import time_peer
-from rtsmlm.config import load
 from rtsmlm.errors import ConfigError, LocalizerError
-from rtsmlm.prepare import with_calibration
-from rtsmlm.speed import flood, paced
-from rtsmlm.stats import STAGES
+from rtsmlm.realtime.latency import STAGES
+from rtsmlm.settings.load import load
+from rtsmlm.settings.resolve import with_calibration
 
 RTSMLM = [sys.executable, "-P", "-m", "rtsmlm.cli"]
 KEYS = {

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsmlm.files.arrow_table import read_arrow_table
-from rtsmlm.files.movies import open_movie
-from rtsmlm.microscope_settings import MovieSettings
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.tables.arrow_file import read_arrow_table
+from rtsmlm.settings.camera import MovieSettings
 
 RTSMLM = [sys.executable, "-P", "-m", "rtsmlm.cli"]
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")

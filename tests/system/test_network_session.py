@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm.config import RunSettings
-from rtsmlm.files.arrow_table import read_arrow_table
-from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.report import RunReport
+from rtsmlm.files.tables.arrow_file import read_arrow_table
 from rtsmlm.localizations import Localizations
-from rtsmlm.reconstruct import Reconstruction
-from rtsmlm.run_report import RunReport
-from rtsmlm.session import Session
+from rtsmlm.offline.reconstruct import Reconstruction
+from rtsmlm.session.session import Session
+from rtsmlm.settings.run import RunSettings
 
 Make = Callable[..., RunSettings]
 FLAGSHIP = "localizer.name=flagship-2d"

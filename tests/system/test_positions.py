@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import useq
 
-from rtsmlm.config import RunSettings, load
-from rtsmlm.drivers.mm_core import load_core, release_core
+from rtsmlm.drivers.micromanager.core import load_core, release_core
 from rtsmlm.errors import ConfigError, DeviceError
-from rtsmlm.files.laser_log import read_laser_log
-from rtsmlm.positions import PositionsRun, load_sequence
+from rtsmlm.files.run.laser_log import read_laser_log
+from rtsmlm.session.positions import PositionsRun, load_sequence
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
 
 FAST = [
     "localizer.name=gaussian-mle",

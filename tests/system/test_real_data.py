@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsmlm.files.arrow_table import read_arrow_table
+from rtsmlm.files.tables.arrow_file import read_arrow_table
 from rtsmlm.localizations import Localizations
 
 Data = Callable[[str], Path]

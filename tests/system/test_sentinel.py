@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from rtsmlm.files.laser_log import read_laser_log
-from rtsmlm.laser_settings import LaserSettings
-from rtsmlm.microscope_settings import MicroManagerSettings
-from rtsmlm.sentinel import Sentinel, SentinelJob, lasers_alone
-from rtsmlm.stats import now_ns
+from rtsmlm.drivers.micromanager.lasers_only import lasers_alone
+from rtsmlm.files.run.laser_log import read_laser_log
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.safety.sentinel import Sentinel, SentinelJob
+from rtsmlm.settings.camera import MicroManagerSettings
+from rtsmlm.settings.lasers import LaserSettings
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from rtsmlm.sentinel import Sentinel, SentinelJob
-from rtsmlm.drivers.mm_core import load_core
+from rtsmlm.safety.sentinel import Sentinel, SentinelJob
+from rtsmlm.drivers.micromanager.core import load_core
 job = SentinelJob.from_json(Path(sys.argv[1]).read_text())
 sentinel = Sentinel(job)
 sentinel.wait_ready()
@@ -43,8 +44,8 @@ def job(tmp_path: Path) -> SentinelJob:
         "\n".join(
             [
                 "#py Property,Core,Initialize,0",
-                "#py pyDevice,Laser,rtsmlm.drivers.file_laser,FileLaser",
-                "#py pyDevice,Camera,rtsmlm.drivers.sim_camera,SimCamera",
+                "#py pyDevice,Laser,rtsmlm.drivers.simulated.file_laser,FileLaser",
+                "#py pyDevice,Camera,rtsmlm.drivers.simulated.camera,SimCamera",
                 f"#py Property,Laser,StateFile,{tmp_path / 'laser.json'}",
                 "#py Property,Core,Initialize,1",
                 "#py Property,Laser,State,1",

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm import pipeline
-from rtsmlm.config import RunSettings
 from rtsmlm.errors import CameraStalledError, ConfigError, LocalizerError, RecordingError, SinkError
-from rtsmlm.files.arrow_table import read_arrow_table
-from rtsmlm.files.movies import open_movie
-from rtsmlm.files.raw_recorder import RawRecorder
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run.raw_recorder import RawRecorder
+from rtsmlm.files.run.report import RunReport
+from rtsmlm.files.tables.arrow_file import read_arrow_table
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.pipeline import pipeline
 from rtsmlm.protocols import ALL
-from rtsmlm.run_report import RunReport
-from rtsmlm.session import Session
-from rtsmlm.stream import Subscriber
+from rtsmlm.session.session import Session
+from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream.subscriber import Subscriber
 
 Make = Callable[..., RunSettings]
 Spots = Callable[..., Any]

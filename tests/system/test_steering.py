@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm.config import RunSettings, load
-from rtsmlm.files.laser_log import read_laser_log
-from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.laser_log import read_laser_log
+from rtsmlm.files.run.report import RunReport
 from rtsmlm.frames import CameraFrame
-from rtsmlm.laser_settings import at_time
-from rtsmlm.pipeline import Analysis
-from rtsmlm.prepare import open_actuators, open_camera
+from rtsmlm.pipeline.pipeline import Analysis
 from rtsmlm.protocols import Camera
-from rtsmlm.run_report import RunReport
-from rtsmlm.session import Session
+from rtsmlm.session.devices import open_actuators, open_camera
+from rtsmlm.session.session import Session
+from rtsmlm.settings.lasers import at_time
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
 
 FAST = (
     "localizer.name=gaussian-mle",

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from rtsmlm.config import RunSettings
-from rtsmlm.files.run_folder import RunFolder
-from rtsmlm.reconstruct import Reconstruction
-from rtsmlm.session import Session
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.offline.reconstruct import Reconstruction
+from rtsmlm.session.session import Session
+from rtsmlm.settings.run import RunSettings
 
 
 def run(camera: Any, settings: RunSettings) -> Any:

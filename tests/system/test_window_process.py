@@ -16,7 +16,7 @@ import pytest
 
 from rtsmlm.cli import window as window_module
 from rtsmlm.cli.window import Act, Window
-from rtsmlm.session import Session
+from rtsmlm.session.session import Session
 
 Open = Callable[..., Window]
 

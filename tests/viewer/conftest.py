@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer.news import CameraImage, News
+from rtsmlm.viewer.sources.updates import CameraImage, News
 
 # Before anything imports Qt.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

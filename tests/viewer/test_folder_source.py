@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.files.arrow_table import ArrowStreamFile
-from rtsmlm.files.laser_log import LaserLog
-from rtsmlm.files.run_folder import RunFolder
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.laser_log import LaserLog
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer import folder_source
-from rtsmlm.viewer.folder_source import FolderSource
-from rtsmlm.viewer.news import News
 from rtsmlm.viewer.series import RunSeries
+from rtsmlm.viewer.sources import folder_source
+from rtsmlm.viewer.sources.folder_source import FolderSource
+from rtsmlm.viewer.sources.updates import News
 
 METADATA = {"run": "one", "shape": [64, 48], "pixel_nm": 100.0}
 

@@ -21,7 +21,7 @@ def host_core() -> Iterator[Any]:
     """The core of a host program: the simulated microscope."""
     from pymmcore_plus.experimental.unicore import UniMMCore
 
-    from rtsmlm.config import packaged
+    from rtsmlm.settings.load import packaged
 
     core = UniMMCore()
     core.loadSystemConfiguration(str(packaged("sim_microscope.cfg")))
@@ -111,7 +111,7 @@ def test_importing_the_data_side_loads_no_toolkit() -> None:
     import sys
 
     code = (
-        "import sys, rtsmlm.cli, rtsmlm.viewer.news, rtsmlm.cli.view; "
+        "import sys, rtsmlm.cli, rtsmlm.viewer.sources.updates, rtsmlm.cli.view; "
         "print(sorted({'PySide6', 'PyQt6', 'qtpy', 'pyqtgraph'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer.news import News
 from rtsmlm.viewer.series import RowStatistics, RunSeries, Series
+from rtsmlm.viewer.sources.updates import News
 
 
 def test_few_values_stay_as_they_are() -> None:

@@ -15,16 +15,17 @@ import pytest
 import zmq
 import zmq.auth
 
-from rtsmlm.arrow import schema
 from rtsmlm.errors import ConfigError
-from rtsmlm.files.arrow_table import ArrowStreamFile
-from rtsmlm.history import CHUNK_BYTES, HistoryServer
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile
+from rtsmlm.files.tables.arrow_schema import schema
 from rtsmlm.localizations import Localizations
-from rtsmlm.stream import DENSITY, STATUS, Publisher
-from rtsmlm.viewer import stream_source
-from rtsmlm.viewer.news import News
-from rtsmlm.viewer.stream_inbox import AHEAD_ROWS
-from rtsmlm.viewer.stream_source import StreamSource
+from rtsmlm.stream.history import CHUNK_BYTES, HistoryServer
+from rtsmlm.stream.publisher import Publisher
+from rtsmlm.stream.wire import DENSITY, STATUS
+from rtsmlm.viewer.sources import stream_source
+from rtsmlm.viewer.sources.stream_inbox import AHEAD_ROWS
+from rtsmlm.viewer.sources.stream_source import StreamSource
+from rtsmlm.viewer.sources.updates import News
 
 PATIENCE_S = 20.0
 LIVE: list[Run] = []
@@ -471,7 +472,7 @@ def test_an_address_that_is_none_is_named() -> None:
 
 def test_importing_it_loads_no_qt() -> None:
     code = (
-        "import sys, rtsmlm.viewer.stream_source, rtsmlm.viewer.folder_source, "
+        "import sys, rtsmlm.viewer.sources.stream_source, rtsmlm.viewer.sources.folder_source, "
         "rtsmlm.viewer.series; "
         "print([m for m in sys.modules if m.split('.')[0] in "
         "('PySide6', 'PyQt6', 'PyQt5', 'qtpy', 'pyqtgraph')])"

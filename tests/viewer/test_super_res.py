@@ -12,7 +12,7 @@ import tifffile
 
 def pixels(window: Any) -> np.ndarray:
     """Return what the canvas shows, (height, width, 3)."""
-    from rtsmlm.viewer.qt import QtGui, pg
+    from rtsmlm.viewer.widgets.qt import QtGui, pg
 
     image = window.super_res.canvas.grab().toImage()
     image = image.convertToFormat(QtGui.QImage.Format.Format_RGB32)
@@ -130,7 +130,7 @@ def test_the_camera_image_does_not_flicker(
 def test_zoom_pan_and_double_click(open_window: Callable[..., Any], run_on: Any) -> None:
     from qtpy.QtTest import QTest
 
-    from rtsmlm.viewer.qt import QtCore
+    from rtsmlm.viewer.widgets.qt import QtCore
 
     window = open_window()
     canvas = window.super_res.canvas

@@ -86,7 +86,7 @@ def test_a_shown_window_ends_with_its_close_and_tells_it(
 ) -> None:
     from rtsmlm.viewer.app import show
     from rtsmlm.viewer.live_widget import LiveWidget
-    from rtsmlm.viewer.qt import QtCore
+    from rtsmlm.viewer.widgets.qt import QtCore
 
     def close() -> None:
         for window in app.topLevelWidgets():
@@ -104,7 +104,7 @@ def test_a_shown_window_ends_with_its_close_and_tells_it(
 def test_a_stalled_window_takes_the_backlog_in_bites(
     open_window: Callable[..., Any], source: Any, rows: Callable[..., Any], run_on: Any
 ) -> None:
-    from rtsmlm.viewer.news_reader import LEAST_ROWS, MOST_ROWS
+    from rtsmlm.viewer.update_reader import LEAST_ROWS, MOST_ROWS
 
     window = open_window()
     asked: list[int] = []
@@ -131,7 +131,7 @@ def test_a_stalled_window_takes_the_backlog_in_bites(
 def test_a_binding_that_forgets_to_count_is_refused(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rtsmlm.viewer import qt
+    from rtsmlm.viewer.widgets import qt
 
     left = iter((50_000, 49_900))
     monkeypatch.setattr(sys, "getrefcount", lambda _: next(left))

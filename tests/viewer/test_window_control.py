@@ -13,7 +13,7 @@ import pytest
 def test_the_button_switches_the_lasers_off(open_window: Callable[..., Any], control: Any) -> None:
     from qtpy.QtTest import QTest
 
-    from rtsmlm.viewer.qt import QtCore
+    from rtsmlm.viewer.widgets.qt import QtCore
 
     window = open_window(control)
 
@@ -28,7 +28,7 @@ def test_the_keys_switch_the_lasers_off_from_every_focus(
 ) -> None:
     from qtpy.QtTest import QTest
 
-    from rtsmlm.viewer.qt import QtCore, QtWidgets
+    from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
     window = open_window(control)
     keys, modifiers = QtCore.Qt.Key, QtCore.Qt.KeyboardModifier
@@ -52,7 +52,7 @@ def test_the_keys_reach_past_a_dialog(
 ) -> None:
     from qtpy.QtTest import QTest
 
-    from rtsmlm.viewer.qt import QtCore, QtWidgets
+    from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
     window = open_window(control)
     window.ask_where_to_export()
@@ -70,7 +70,7 @@ def test_a_closed_window_takes_no_keys(
 ) -> None:
     from qtpy.QtTest import QTest
 
-    from rtsmlm.viewer.qt import QtCore, QtWidgets
+    from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
     window = open_window(control)
     window.close()
@@ -194,7 +194,7 @@ def test_two_windows_both_hear_the_key_and_one_without_control_leaves_it(
 ) -> None:
     from qtpy.QtTest import QTest
 
-    from rtsmlm.viewer.qt import QtCore, QtWidgets
+    from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
     class Heard(QtWidgets.QLineEdit):
         keys = 0

@@ -17,7 +17,7 @@ UNITS = re.compile(
 
 def controls(window: Any) -> list[Any]:
     """Return everything that can be used or read."""
-    from rtsmlm.viewer.qt import QtWidgets, pg
+    from rtsmlm.viewer.widgets.qt import QtWidgets, pg
 
     kinds = (
         QtWidgets.QAbstractButton, QtWidgets.QAbstractSpinBox, QtWidgets.QComboBox,
@@ -31,7 +31,7 @@ def controls(window: Any) -> list[Any]:
 
 def _is_inside(widget: Any) -> bool:
     """Return True for the parts that Qt makes for itself."""
-    from rtsmlm.viewer.qt import QtWidgets
+    from rtsmlm.viewer.widgets.qt import QtWidgets
 
     parent = widget.parentWidget()
     kinds = (QtWidgets.QComboBox, QtWidgets.QTabBar, QtWidgets.QTableView, QtWidgets.QFileDialog)
@@ -58,7 +58,7 @@ def test_no_text_is_cut_off(
     open_window: Callable[..., Any], control: Any, source: Any, status: Any, rows: Any,
     run_on: Any, size: tuple[int, int], theme: str,
 ) -> None:  # fmt: skip
-    from rtsmlm.viewer.qt import QtWidgets
+    from rtsmlm.viewer.widgets.qt import QtWidgets
 
     window = open_window(control, size=size)
     window.preferences.set("text_scale", 1.6 if size[0] > 2000 else 1.0)
@@ -110,7 +110,7 @@ def test_a_frame_waits_for_its_rows_but_not_for_ever(
     open_window: Callable[..., Any], source: Any, rows: Any, camera_image: Any, run_on: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from rtsmlm.viewer import camera_panel
+    from rtsmlm.viewer.panels import camera_panel
 
     window = open_window()
     source.next = {"rows": [rows(10)], "frame": camera_image(9)}

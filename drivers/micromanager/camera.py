@@ -1,0 +1,307 @@
+"""MicroManagerCamera: any camera of a Micro-Manager core, C++ or Python, frame by frame."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from pymmcore_plus import CMMCorePlus
+
+from rtsmlm.calibration import StatedCalibration
+from rtsmlm.drivers.micromanager.core import (
+    choose_camera,
+    describe_camera,
+    load_core,
+    release_core,
+    set_properties,
+    stated_calibration,
+)
+from rtsmlm.drivers.micromanager.frames import FrameSource, frame_source
+from rtsmlm.drivers.micromanager.reader import FrameReader, Silence
+from rtsmlm.errors import (
+    CameraOverflowError,
+    CameraStalledError,
+    DeviceError,
+)
+from rtsmlm.frames import CameraFrame
+from rtsmlm.protocols import Camera
+from rtsmlm.settings.camera import AcquisitionSettings, MicroManagerSettings
+from rtsmlm.settings.run import RunSettings
+
+logger = logging.getLogger(__name__)
+
+_ENDLESS = 2**31 - 1  # the largest number of frames that fits a C long on Windows
+_BUFFER_S = 3.0
+_MOST_GROWTH = 2
+_SHORTEST_MS = 0.1  # no camera reads frames out faster than this
+_MIB = 2**20
+_MIN_FRAMES = 4
+
+
+class MicroManagerCamera:
+    """A camera of a Micro-Manager core, drained from its sequence buffer.
+
+    Fails fast: a full buffer ends the stream with an error that has the frame number, since
+    a silent gap would look like blinking. If the host program already runs a sequence, it
+    is drained, and neither started, stopped nor changed; gaps in the frame numbers then
+    tell what the host let be overwritten.
+
+    Parameters
+    ----------
+    core
+        A core with its devices loaded. A `UniMMCore` has Python cameras too.
+    settings
+        Camera, properties, region of interest and buffer, applied unless a sequence runs.
+    acquisition
+        Exposure and stall time-out.
+    owns_core
+        Unload all devices when the camera is closed.
+
+    Raises
+    ------
+    DeviceError
+        If the camera refuses a setting or gives anything but 8 or 16 bit gray values.
+    """
+
+    def __init__(
+        self,
+        core: CMMCorePlus,
+        *,
+        settings: MicroManagerSettings | None = None,
+        acquisition: AcquisitionSettings | None = None,
+        owns_core: bool = False,
+    ) -> None:
+        self._core = core
+        self._settings = settings or MicroManagerSettings()
+        self._acquisition = acquisition or AcquisitionSettings()
+        self._owns_core = owns_core
+        self._started = False
+        self._label = choose_camera(core, self._settings.camera)
+        is_python = getattr(core, "isPyDevice", None)
+        self._python_camera = bool(is_python and is_python(self._label))
+        if self._running():
+            logger.info("camera %s is already running: draining it as it is", self._label)
+        else:
+            self._set_up()
+        self._check_pixels()
+
+    @property
+    def name(self) -> str:
+        return f"Micro-Manager {self._label}"
+
+    @property
+    def core(self) -> CMMCorePlus:
+        """The core, for the lasers and stages beside the camera."""
+        return self._core
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._core.getImageHeight(), self._core.getImageWidth()
+
+    @property
+    def exposure_ms(self) -> float:
+        return float(self._core.getExposure(self._label))
+
+    @property
+    def stated(self) -> StatedCalibration:
+        return stated_calibration(self._core, self._label)
+
+    def describe(self) -> Mapping[str, str]:
+        return describe_camera(self._core, self._label)
+
+    def stream(self, stop: Event, n_frames: int | None = None) -> Iterator[CameraFrame]:
+        """Yield frames; see `Camera.stream`.
+
+        A sequence that the host runs is not stopped: the frames waiting when `stop` is set
+        are yielded, and where the host ends its sequence, the iterator ends too.
+        """
+        hosted = self._running()
+        if not hosted:
+            self._size_buffer()
+        source = frame_source(self._core, python_camera=self._python_camera)
+        reader = FrameReader(self._label, source, self.shape, self._settings.frame_number_tag)
+        if not hosted:
+            self._start()
+        try:
+            yield from self._drain(source, reader, stop, n_frames, hosted)
+        finally:
+            if not hosted:
+                self._stop()
+
+    def close(self) -> None:
+        self._stop()
+        if self._owns_core:
+            self._owns_core = False
+            release_core(self._core)
+
+    def _drain(
+        self,
+        source: FrameSource,
+        reader: FrameReader,
+        stop: Event,
+        n_frames: int | None,
+        hosted: bool,
+    ) -> Iterator[CameraFrame]:
+        silence = Silence(self._acquisition.stall_timeout_s, self.exposure_ms)
+        left: int | None = None
+        while n_frames is None or reader.taken < n_frames:
+            if left is None and stop.is_set():
+                if not hosted:
+                    self._stop()
+                left = source.waiting()
+            # A host's camera runs on after `stop`: only what waited then is still ours.
+            frame = None if left == 0 else reader.take()
+            if frame is not None:
+                silence.broken()
+                yield frame
+                left = None if left is None else left - 1
+            elif source.overflowed() and not source.waiting():
+                raise self._overflow(reader.numbers.last)
+            elif left is not None or self._ended(source, reader, hosted):
+                return
+            elif silence.too_long():
+                raise CameraStalledError(
+                    f"camera {self._label} gave no frame for {silence.limit_s:g} s after "
+                    f"frame {reader.numbers.last}; check trigger, cable and exposure "
+                    "(acquisition.stall_timeout_s)"
+                )
+            else:
+                # Not a wait on `stop`: on Windows that lasts 16 ms, and a sleep 1 ms.
+                time.sleep(silence.poll_s)
+
+    def _ended(self, source: FrameSource, reader: FrameReader, hosted: bool) -> bool:
+        """Return whether the host ended the sequence; raise if the camera did."""
+        if self._running() or source.waiting():
+            return False
+        if source.overflowed():  # it may have ended so since we looked
+            raise self._overflow(reader.numbers.last)
+        if hosted:
+            logger.info("the host ended the sequence of %s", self._label)
+            return True
+        raise CameraStalledError(
+            f"the sequence of camera {self._label} ended by itself after frame "
+            f"{reader.numbers.last}; the log of its adapter says why: mmcore logs"
+        )
+
+    def _overflow(self, last: int) -> CameraOverflowError:
+        return CameraOverflowError(
+            f"the buffer of camera {self._label} was full after frame {last}; the camera "
+            "was stopped, and nothing was overwritten. Raise its "
+            f"{self._core.getCircularBufferMemoryFootprint()} MB "
+            "(micromanager.circular_buffer_mb) or lower the frame rate or the region"
+        )
+
+    def _set_up(self) -> None:
+        set_properties(self._core, self._settings.properties)
+        if self._settings.roi is not None:
+            roi = self._settings.roi
+            self._ask("take the region of interest", lambda: self._core.setROI(*roi))
+            if tuple(self._core.getROI(self._label)) != roi:
+                logger.warning("camera %s did not take exactly region %s", self._label, roi)
+        if self._acquisition.exposure_ms is not None:
+            wanted_ms = self._acquisition.exposure_ms
+            self._ask(
+                f"take an exposure of {wanted_ms:g} ms",
+                lambda: self._core.setExposure(self._label, wanted_ms),
+            )
+            if not math.isclose(self.exposure_ms, wanted_ms, rel_tol=0.02):
+                logger.warning("%s exposes %g ms", self._label, self.exposure_ms)
+        if not self._python_camera:
+            self._size_buffer()
+
+    def _check_pixels(self) -> None:
+        core = self._core
+        channels, colours = core.getNumberOfCameraChannels(), core.getNumberOfComponents()
+        per_pixel = core.getBytesPerPixel()
+        if channels != 1 or colours != 1 or per_pixel not in (1, 2):
+            raise DeviceError(
+                f"camera {self._label} gives {channels} channel(s) of {colours} colour(s), "
+                f"{per_pixel} bytes per pixel; only one gray value of 8 or 16 bits can be "
+                "localized: choose such a pixel type (micromanager.properties)"
+            )
+
+    def _size_buffer(self) -> None:
+        """Make room for three seconds of frames, at most twice what the settings say."""
+        height, width = self.shape
+        frame_bytes = height * width * self._core.getBytesPerPixel()
+        rate_hz = 1000 / max(self.exposure_ms, _SHORTEST_MS)
+        allowed = self._settings.circular_buffer_mb * _MIB
+        wanted = max(math.ceil(_BUFFER_S * rate_hz) * frame_bytes, allowed)
+        size = min(wanted, _MOST_GROWTH * allowed)
+        megabytes: float = math.ceil(size / _MIB)
+        if self._python_camera:
+            # A pool of whole frames: at the end of any other the buffer of pymmcore-plus
+            # reports an overflow although there is room, or loses count of what it holds.
+            megabytes = max(size // frame_bytes, _MIN_FRAMES) * frame_bytes / _MIB
+        elif megabytes == self._core.getCircularBufferMemoryFootprint():
+            return  # the core takes a second to clear a gigabyte anew
+        if size < wanted:
+            logger.info("buffer: %.1f s of frames", size / frame_bytes / rate_hz)
+        self._ask(
+            f"have a buffer of {megabytes:.0f} MB",
+            lambda: self._core.setCircularBufferMemoryFootprint(megabytes),  # type: ignore[arg-type]
+        )
+
+    def _start(self) -> None:
+        # Not the continuous sequence: that one overwrites frames when its buffer is full.
+        self._ask(
+            "start",
+            lambda: self._core.startSequenceAcquisition(self._label, _ENDLESS, 0, True),
+        )
+        self._started = True
+
+    def _stop(self) -> None:
+        if self._started:
+            self._started = False
+            self._ask("stop", lambda: self._core.stopSequenceAcquisition(self._label))
+
+    def _running(self) -> bool:
+        return bool(self._core.isSequenceRunning(self._label))
+
+    def _ask(self, what: str, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:  # vendor code raises whatever it likes
+            raise DeviceError(f"camera {self._label} did not {what}: {error}") from error
+
+
+def open_camera(
+    settings: RunSettings,
+    open_movie: Callable[[Path, Any], Any] | None = None,
+) -> MicroManagerCamera:
+    """Load a Micro-Manager configuration into a new core and open its camera.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    open_movie
+        Not used: `rtsmlm.drivers.replay` needs it, and all cameras are opened alike.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such configuration file.
+    DeviceError
+        If a device cannot be loaded or refuses its settings.
+    """
+    core = load_core(settings.micromanager)
+    try:
+        return MicroManagerCamera(
+            core,
+            settings=settings.micromanager,
+            acquisition=settings.acquisition,
+            owns_core=True,
+        )
+    except BaseException:
+        release_core(core)
+        raise
+
+
+def _conforms(camera: MicroManagerCamera) -> Camera:
+    return camera

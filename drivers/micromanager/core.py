@@ -1,0 +1,228 @@
+"""Setting up a Micro-Manager core: adapters, configuration, properties, calibration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pymmcore
+from pymmcore_plus import CMMCorePlus, DeviceType, find_micromanager
+from pymmcore_plus.experimental.unicore import UniMMCore
+
+from rtsmlm.calibration import StatedCalibration
+from rtsmlm.errors import DeviceError
+from rtsmlm.settings.camera import MicroManagerSettings
+from rtsmlm.settings.load import packaged
+
+logger = logging.getLogger(__name__)
+
+_STATED_PROPERTIES = {
+    "pixel_nm": "PixelSize_nm",
+    "offset_adu": "Offset_ADU",
+    "e_per_adu": "ElectronsPerADU",
+    "em_gain": "EMGain",
+    "read_noise_e": "ReadNoise_e",
+}
+# The demo camera of Micro-Manager draws photons and read noise only in this mode.
+_DEMO_NOISE_PROPERTIES = {
+    "e_per_adu": "Photon Conversion Factor",
+    "read_noise_e": "ReadNoise (electrons)",
+}
+
+
+def load_core(settings: MicroManagerSettings) -> UniMMCore:
+    """Create a core and load a configuration with C++ or Python devices into it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such configuration file.
+    DeviceError
+        If an adapter or a device cannot be loaded.
+    """
+    for folder in settings.adapter_paths:
+        if not folder.is_dir():
+            raise DeviceError(
+                f"micromanager.adapter_paths names {folder}, which is no folder; name the "
+                "folder of Micro-Manager, or none to have it found"
+            )
+    path = Path(settings.config)
+    if not path.is_file():
+        path = packaged(settings.config)
+    core = UniMMCore(adapter_paths=[str(folder) for folder in settings.adapter_paths])
+    try:
+        core.loadSystemConfiguration(str(path.resolve()))
+    except Exception as error:  # adapters and Python devices raise whatever they like
+        release_core(core)
+        raise DeviceError(
+            f"Micro-Manager could not load {path}: {_one_line(error)}. {_adapter_advice(settings)}"
+        ) from error
+    return core
+
+
+def release_core(core: CMMCorePlus) -> None:
+    """Unload all devices of a core; a device that refuses is logged, not raised."""
+    try:
+        core.unloadAllDevices()
+        # The core tells its listeners from a thread of its own. If that still talks to
+        # Python while the interpreter ends, the process aborts.
+        pymmcore.CMMCore.registerCallback(core, None)
+    except Exception as error:  # the last act: nobody could do more about it
+        logger.warning("devices could not be unloaded: %s", _one_line(error))
+
+
+def choose_camera(core: CMMCorePlus, label: str | None) -> str:
+    """Make the camera of this label current, or return the label of the current one.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such camera, or none at all.
+    """
+    current = str(core.getCameraDevice())
+    if label is None and current:
+        return current
+    cameras = [str(c) for c in core.getLoadedDevicesOfType(DeviceType.Camera)]
+    if label is None or label not in cameras:
+        wanted = f"camera {label!r}" if label else "current camera"
+        raise DeviceError(
+            f"the Micro-Manager core has no {wanted}; its cameras: "
+            f"{', '.join(cameras) or 'none'} (micromanager.camera)"
+        )
+    if label != current:
+        try:
+            core.setCameraDevice(label)
+        except Exception as error:  # vendor code
+            raise DeviceError(
+                f"{label!r} cannot become the current camera: {_one_line(error)}"
+            ) from error
+    return label
+
+
+def set_properties(core: CMMCorePlus, properties: Mapping[str, str | float | int | bool]) -> None:
+    """Set device properties in their order.
+
+    Parameters
+    ----------
+    core
+        The core whose devices are meant.
+    properties
+        Values by "Device.Property"; labels and names may hold stops themselves.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such property or the device refuses the value; names what it allows.
+    """
+    for key, value in properties.items():
+        label, name = _split(core, key)
+        text = str(int(value)) if isinstance(value, bool) else str(value)
+        try:
+            # The core itself takes a value for either and does nothing with it.
+            if core.isPropertyReadOnly(label, name):
+                raise ValueError("it cannot be set")
+            if core.isPropertyPreInit(label, name):
+                raise ValueError("it must be set before the device starts, in the .cfg file")
+            before = core.getProperty(label, name)
+            core.setProperty(label, name, text)
+        except Exception as error:  # vendor code
+            raise DeviceError(
+                f"property {key} refused the value {text!r}{_allowed(core, label, name)}: "
+                f"{_one_line(error)}"
+            ) from error
+        logger.info("%s: %s -> %s", key, before, text)
+
+
+def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
+    """Return what the camera's own properties and the core's pixel size say."""
+    wanted = dict(_STATED_PROPERTIES)
+    there = set(core.getDevicePropertyNames(camera))
+    is_demo = _text(lambda: core.getDeviceLibrary(camera)) == "DemoCamera"
+    if is_demo and _text(lambda: core.getProperty(camera, "Mode")) == "Noise":
+        wanted |= _DEMO_NOISE_PROPERTIES
+    stated: dict[str, float] = {}
+    for field, name in wanted.items():
+        if name in there:
+            # A comma stands for the stop in adapters that print numbers in the local way.
+            with suppress(ValueError):
+                stated[field] = float(str(core.getProperty(camera, name)).replace(",", "."))
+    if "pixel_nm" not in stated:
+        with suppress(Exception):  # no pixel size is no fault
+            stated["pixel_nm"] = float(core.getPixelSizeUm()) * 1000
+    if stated.get("pixel_nm", 0.0) <= 0:
+        stated.pop("pixel_nm", None)
+    return StatedCalibration(**stated)
+
+
+def describe_camera(core: CMMCorePlus, camera: str) -> dict[str, str]:
+    """Return names, versions and all properties of a camera, as text."""
+    facts: dict[str, Callable[[], Any]] = {
+        "camera": lambda: camera,
+        "adapter": lambda: core.getDeviceLibrary(camera),
+        "device": lambda: core.getDeviceName(camera),
+        "description": lambda: core.getDeviceDescription(camera),
+        "core": core.getVersionInfo,
+        "device interface": core.getAPIVersionInfo,
+        "exposure_ms": lambda: core.getExposure(camera),
+        "binning": lambda: core.getProperty(camera, "Binning"),
+        "roi": lambda: ", ".join(str(v) for v in core.getROI(camera)),
+        "circular_buffer_mb": core.getCircularBufferMemoryFootprint,
+    }
+    text = {name: _text(fact) for name, fact in facts.items()}
+    for name in core.getDevicePropertyNames(camera):
+        text[f"{camera}.{name}"] = _text(partial(core.getProperty, camera, name))
+    return text
+
+
+def _split(core: CMMCorePlus, key: str) -> tuple[str, str]:
+    labels = sorted(core.getLoadedDevices(), key=len, reverse=True)
+    for label in labels:
+        if key.startswith(f"{label}."):
+            name = key[len(label) + 1 :]
+            if not core.hasProperty(label, name):
+                raise DeviceError(
+                    f"device {label} has no property {name!r}; it has "
+                    f"{', '.join(core.getDevicePropertyNames(label))}"
+                )
+            return str(label), name
+    raise DeviceError(
+        f"micromanager.properties names {key!r}, but no device of that label is loaded; "
+        f"loaded: {', '.join(sorted(labels))} (write it as Device.Property)"
+    )
+
+
+def _allowed(core: CMMCorePlus, label: str, name: str) -> str:
+    with suppress(Exception):  # only decoration of another error
+        if core.isPropertyReadOnly(label, name):
+            return " (it is read-only)"
+        if values := core.getAllowedPropertyValues(label, name):
+            return f" (allowed: {', '.join(values)})"
+        if core.hasPropertyLimits(label, name):
+            low = core.getPropertyLowerLimit(label, name)
+            high = core.getPropertyUpperLimit(label, name)
+            return f" (limits: {low:g} to {high:g})"
+    return ""
+
+
+def _adapter_advice(settings: MicroManagerSettings) -> str:
+    if settings.adapter_paths:
+        return "See which adapters fit this release of pymmcore with: mmcore list"
+    found = find_micromanager()
+    if found:
+        return f"Device adapters are taken from {found}; see others with: mmcore list"
+    return "No Micro-Manager was found; install its device adapters with: mmcore install"
+
+
+def _text(fact: Callable[[], Any]) -> str:
+    try:
+        return str(fact())
+    except Exception:  # Python devices lack some facts, adapters refuse some at times
+        return ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

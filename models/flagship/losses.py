@@ -1,0 +1,149 @@
+"""The loss: emitter count, mixture of positions, presence per pixel, background.
+
+Count and mixture after Speiser et al., Nat. Methods 18, 1082 (2021); the mixture is evaluated in a
+window around each emitter, as only pixels within reach of their offsets can explain it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rtsmlm.models.flagship.network import AXIAL_ATTRIBUTES, PLANAR_ATTRIBUTES
+from rtsmlm.models.simulation.training_windows import Targets
+
+REACH_PX = 2
+"""Half side of the mixture window: offsets reach one pixel beyond a pixel's centre."""
+LINEAR_FROM = 2.5
+"""Errors of more standard deviations cost in proportion: pairs of the wrong emitter in a crowd
+would otherwise drown what all others teach."""
+PHOTONS_UNIT = 1000.0
+STD_BIAS = 2.0
+"""Raw 0 means a standard deviation of exp(-2) pixels."""
+BACKGROUND_SCALE = 3.0
+LOGIT_LIMIT = 16.0
+Z_REACH = 1.25
+"""Half ranges of z that the network can state."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """Weights of the terms relative to the mixture."""
+
+    count: float = 1.0
+    presence: float = 1.0
+    background: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerms:
+    """The loss and its parts per labelled emitter, for the log."""
+
+    total: Tensor
+    count: Tensor
+    mixture: Tensor
+    presence: Tensor
+    background: Tensor
+
+
+def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossTerms:
+    """Return the loss of raw maps, in float32.
+
+    Parameters
+    ----------
+    maps
+        Output of the network, (n, channels, height / 2, width / 2).
+    targets
+        What is asked for; with depths, the network must state them.
+    weights
+        Weights of the terms.
+
+    Notes
+    -----
+    A window of m emitters is divided by (m + 3)^0.65, between one weight for every emitter, with
+    which crowds decide everything, and one for every window.
+    """
+    maps = maps.float()
+    attributes = PLANAR_ATTRIBUTES if targets.z is None else AXIAL_ATTRIBUTES
+    background_channel = 4 * len(attributes)
+    slots = functional.pixel_shuffle(maps[:, :background_channel], 2)
+    logits = slots[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+    n = len(maps)
+    m = torch.bincount(targets.window, minlength=n).float()
+    probability = torch.sigmoid(logits)
+    expected = probability.sum(dim=(1, 2))
+    variance = (probability * (1.0 - probability)).sum(dim=(1, 2)) + 0.05
+    count = (m - expected).square() / (2.0 * variance) + 0.5 * torch.log(variance)
+    per_emitter = _mixture(slots, logits, expected, targets)
+    mixture = torch.zeros_like(m).index_add(0, targets.window, per_emitter)
+    presence = _presence(logits, targets)
+    truth = torch.log(targets.background.clamp(min=0.3)) / BACKGROUND_SCALE
+    misfit = functional.smooth_l1_loss(
+        maps[:, background_channel], truth, beta=0.05, reduction="none"
+    ).sum(dim=(1, 2))
+    total = mixture + weights.count * count + weights.presence * presence
+    total = total + weights.background * misfit
+    share = (m + 3.0).pow(0.65)
+    emitters = m.sum().clamp(min=1.0)
+    return LossTerms(
+        total=(total / share).sum() / (m + 3.0).div(share).sum(),
+        count=count.sum() / emitters,
+        mixture=mixture.sum() / emitters,
+        presence=presence.sum() / emitters,
+        background=misfit.mean(),
+    )
+
+
+def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) -> Tensor:
+    """Return the negative log-likelihood of each emitter under the mixture, (m,)."""
+    height, width = logits.shape[1:]
+    reach = torch.arange(-REACH_PX, REACH_PX + 1, device=logits.device)
+    rows = targets.y_px.round().long()[:, None, None] + reach[:, None]
+    columns = targets.x_px.round().long()[:, None, None] + reach
+    outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
+    rows_in, columns_in = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    flat = (targets.window[:, None, None] * height + rows_in) * width + columns_in
+    table = slots.permute(0, 2, 3, 1).reshape(-1, slots.shape[1])
+    near = table.index_select(0, flat.reshape(-1)).view(*flat.shape, slots.shape[1])
+    logit, dx, dy, photons, std_x, std_y, std_photons, *axial = near.unbind(-1)
+    x = columns + torch.tanh(dx) - targets.x_px[:, None, None]
+    y = rows + torch.tanh(dy) - targets.y_px[:, None, None]
+    light = photons.clamp(-5, 5) - torch.log(targets.photons / PHOTONS_UNIT)[:, None, None]
+    log_density = functional.logsigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
+    pairs = [(x, std_x), (y, std_y), (light, std_photons)]
+    if targets.z is not None:
+        raw_z, std_z = axial
+        pairs.append((Z_REACH * torch.tanh(raw_z) - targets.z[:, None, None], std_z))
+    for error, raw_std in pairs:
+        log_std = log_std_of(raw_std)
+        z = error * torch.exp(-log_std)
+        log_density = (
+            log_density
+            - log_std
+            - functional.huber_loss(z, torch.zeros_like(z), delta=LINEAR_FROM, reduction="none")
+        )
+    log_density = log_density.masked_fill(outside, -1e4)
+    normal = 0.5 * len(pairs) * math.log(2.0 * math.pi)
+    total = torch.logsumexp(log_density.flatten(1), dim=1)
+    return torch.log(expected)[targets.window] + normal - total
+
+
+def log_std_of(raw: Tensor) -> Tensor:
+    """Return the logarithm of the standard deviation that a raw value states."""
+    return raw.clamp(-4.0, 3.0) - STD_BIAS
+
+
+def _presence(logits: Tensor, targets: Targets) -> Tensor:
+    """Return the cross entropy of emitters per pixel, summed per window, (n,)."""
+    height, width = logits.shape[1:]
+    truth = torch.zeros_like(logits)
+    row = targets.y_px.round().long().clamp(0, height - 1)
+    column = targets.x_px.round().long().clamp(0, width - 1)
+    truth[targets.window, row, column] = 1.0
+    weight = (~targets.ignored).float().maximum(truth)
+    cross = functional.binary_cross_entropy_with_logits(logits, truth, weight, reduction="none")
+    return cross.sum(dim=(1, 2))

@@ -1,0 +1,59 @@
+"""Starts a network from the weights of another one, such as a 3D network from the 2D one."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.localizations import F32
+from rtsmlm.models.flagship.layers import films_of, modulated_layers
+from rtsmlm.models.flagship.network import PLANAR_ATTRIBUTES, FlagshipNetwork
+from rtsmlm.models.psf_condition import round_psf
+
+TYPICAL_SIGMA_PX = 1.6
+"""The width for which a round PSF's network is closest to what an astigmatic one needs."""
+SLOTS = 4 * len(PLANAR_ATTRIBUTES)
+
+
+@torch.no_grad()
+def start_from(network: FlagshipNetwork, weights: dict[str, F32]) -> None:
+    """Copy what both networks have; the rest stays as it is.
+
+    Parameters
+    ----------
+    network
+        To be trained.
+    weights
+        Of a network for round PSFs, of the same channels. What its PSF width does at a typical
+        width is folded into its convolutions, so that the new network starts without it.
+
+    Raises
+    ------
+    ConfigError
+        If the networks differ in their channels.
+    """
+    folded = dict(weights)
+    films = films_of(weights, round_psf(TYPICAL_SIGMA_PX).condition)
+    for layer, (scale, shift) in zip(modulated_layers(weights), films, strict=True):
+        folded[f"{layer}.weight"] = weights[f"{layer}.weight"] * scale[:, None, None, None]
+        folded[f"{layer}.bias"] = weights[f"{layer}.bias"] * scale + shift
+    for name, value in network.state_dict().items():
+        if name.startswith("condition") or name not in folded:
+            continue
+        old = torch.from_numpy(np.ascontiguousarray(folded[name]))
+        if name.startswith("out."):
+            _copy_outputs(value, old, network.settings.background_channel)
+        elif value.shape == old.shape:
+            value.copy_(old)
+        else:
+            raise ConfigError(
+                f"cannot start from these weights: {name} is {tuple(old.shape)} there and "
+                f"{tuple(value.shape)} here; take a model of the same size"
+            )
+
+
+def _copy_outputs(value: Tensor, old: Tensor, background_channel: int) -> None:
+    value[:SLOTS].copy_(old[:SLOTS])
+    value[background_channel].copy_(old[SLOTS])

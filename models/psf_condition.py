@@ -1,0 +1,71 @@
+"""TODO models/psf_condition.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtsmlm.localizations import F32
+from rtsmlm.physics.astigmatism import WidthCurves
+
+REFERENCE_SIGMA_PX = 1.3
+"""PSF width at which the condition is zero."""
+
+WIDTH_CONDITION = 2
+"""Length of the condition of a two-dimensional PSF."""
+
+KNOTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""Where an astigmatic PSF is told, in halves of the range of z."""
+
+CURVE_CONDITION = 2 * len(KNOTS) + 1
+"""Length of the condition of an astigmatic PSF."""
+
+
+@dataclass(frozen=True, slots=True)
+class PsfInput:
+    """What a network is told of a PSF, and the range of z that its answer counts in."""
+
+    condition: F32
+    """(1, condition size)."""
+    depth: DepthRange | None = None
+
+
+def round_psf(sigma_px: float | None) -> PsfInput:
+    """Return what a network is told of a round PSF: log(sigma / 1.3 px) and 1.
+
+    Parameters
+    ----------
+    sigma_px
+        Standard deviation of the PSF in pixels; None where it is not known, which is told as 0, 0.
+    """
+    if sigma_px is None:
+        return PsfInput(np.zeros((1, WIDTH_CONDITION), dtype=np.float32))
+    told = [[math.log(sigma_px / REFERENCE_SIGMA_PX), 1.0]]
+    return PsfInput(np.array(told, dtype=np.float32))
+
+
+def astigmatic_psf(curves: WidthCurves, pixel_nm: float) -> PsfInput:
+    """Return what a network is told of an astigmatic PSF: log(width / 1.3 px) at `KNOTS`, and 1.
+
+    Parameters
+    ----------
+    curves
+        Widths against z.
+    pixel_nm
+        Camera pixel in the sample plane.
+    """
+    depth = DepthRange(middle_nm=curves.middle_nm, half_nm=curves.half_range_nm)
+    z_nm = depth.middle_nm + depth.half_nm * np.array(KNOTS)
+    widths = np.concatenate([curves.x.sigma_nm(z_nm), curves.y.sigma_nm(z_nm)])
+    logs = np.log(widths / (pixel_nm * REFERENCE_SIGMA_PX))
+    return PsfInput(np.append(logs, 1.0)[None].astype(np.float32), depth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthRange:
+    """Where a network that finds z looks for emitters."""
+
+    middle_nm: float
+    half_nm: float

@@ -1,0 +1,81 @@
+"""A training recipe: all that is needed to train a network again, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.models.simulation.ranges import SimulationRanges
+from rtsmlm.settings.base import Settings
+
+
+class NetworkSection(Settings):
+    """Which network is trained."""
+
+    size: Literal["XS", "S", "S+", "M", "M+", "S+ z", "M+ z"] = "S+"
+    """One of `rtsmlm.models.flagship.network.SIZES`."""
+
+
+class TrainingSection(Settings):
+    """How it is trained."""
+
+    start: str | None = None
+    """Name of a shipped model whose weights it starts from; not given starts at random."""
+
+    batch_windows: int = Field(default=16, ge=1)
+    """Windows per step and process."""
+    steps: int = Field(default=32000, gt=0)
+    """Length of the learning-rate schedule in steps."""
+    hours: float | None = Field(default=None, gt=0)
+    """Its length as time instead, for a try whose end is known; not to be repeated exactly."""
+    matrix_rate: float = Field(default=0.02, gt=0)
+    """Peak learning rate of the convolutions, which Muon steps."""
+    vector_rate: float = Field(default=2e-3, gt=0)
+    """Peak learning rate of everything else, which AdamW steps."""
+    warm_up: float = Field(default=0.02, ge=0, lt=1)
+    """Share of the schedule in which the rate rises."""
+    decay: float = Field(default=0.6, gt=0, le=1)
+    """Share of the schedule, at its end, in which the rate falls to zero."""
+    ramp: float = Field(default=0.25, ge=0, le=1)
+    """Share of the schedule in which the density range widens."""
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    """Weights that are kept are a running mean of those trained."""
+    clip: float = Field(default=2.0, gt=0)
+    """Largest norm of the gradient."""
+    count_weight: float = 1.0
+    presence_weight: float = 1.0
+    background_weight: float = 0.03
+    checkpoint_minutes: float = Field(default=3.0, gt=0)
+    held_out_windows: int = Field(default=128, ge=1)
+    seed: int = 1
+
+
+class Recipe(Settings):
+    """All sections of a recipe."""
+
+    name: str = Field(default="flagship-2d", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Name of the model."""
+    network: NetworkSection = NetworkSection()
+    simulation: SimulationRanges = SimulationRanges()
+    training: TrainingSection = TrainingSection()
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a key is unknown or out of its limits.
+    """
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the recipe {path}: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
+        raise ConfigError(f"wrong recipe {path}: " + "; ".join(lines)) from error

@@ -1,0 +1,125 @@
+"""Keeps the validity meter beside a run: never in its way, and never able to end it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rtsmlm.analysis.validity import ValidityMeter
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import Localizations
+from rtsmlm.physics.psf import GaussianPsf
+from rtsmlm.settings.run import RunSettings
+
+_log = logging.getLogger(__name__)
+_PAUSE_NS = 150_000_000
+_BATCHES = 2
+"""Successive batches that are looked at between two pauses: emitters that stay on tell most."""
+
+
+_PLAIN = CameraCalibration(offset_adu=0.0, e_per_adu=1.0, read_noise_e=1.0, pixel_nm=100.0)
+_SIDE_PX = 96
+
+
+def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
+    """Judge spots of no meaning, so that the first real ones do not wait for a compiler.
+
+    Two of them: arrays of a single row lie in memory in another way, and would compile anew.
+    """
+    place_px = np.array([0.25, 0.75]) * _SIDE_PX
+    image = np.full((_SIDE_PX, _SIDE_PX), 20.0, dtype=np.float32)
+    photons = np.full(2, 5000.0)
+    psf = GaussianPsf(sigma_nm / _PLAIN.pixel_nm)
+    psf.render(image, place_px, place_px, np.zeros(2), photons)
+    spot = Localizations.from_columns(
+        {
+            "frame": np.zeros(2, dtype=np.int64),
+            "x_nm": place_px * _PLAIN.pixel_nm,
+            "y_nm": place_px * _PLAIN.pixel_nm,
+            "photons": photons,
+            "background": np.full(2, 20.0),
+            "std_x_nm": np.ones(2),
+            "std_y_nm": np.ones(2),
+        }
+    )
+    meter.look(spot, FrameBatch.from_pixels(np.rint(image)[None].astype(np.uint16)))
+
+
+class ValidityWatch:
+    """The validity meter of a run, or nothing where `analysis.validity` is false.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    calibration
+        Camera calibration in force.
+    sigma_nm
+        Standard deviation of the PSF in force.
+    warn
+        Called once with each finding, one sentence.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        calibration: CameraCalibration,
+        sigma_nm: float,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._warn = warn
+        self._said: set[str] = set()
+        self._due = _BATCHES
+        self._last_ns = 0
+        self._meter: ValidityMeter | None = None
+        if settings.analysis.validity:
+            astigmatism = settings.psf.astigmatism
+            curves = None if astigmatism is None else astigmatism.curves()
+            self._meter = ValidityMeter(calibration, sigma_nm, curves)
+            try:
+                _compile(ValidityMeter(_PLAIN, sigma_nm, curves), sigma_nm)
+            except Exception as error:  # whatever it is, the run goes on
+                self._give_up(error)
+
+    def look(self, locs: Localizations, batch: FrameBatch) -> None:
+        """Take a sample of a batch and its localizations."""
+        if self._meter is None:
+            return
+        try:
+            self._meter.look(locs, batch)
+        except Exception as error:  # whatever it is, the run goes on
+            self._give_up(error)
+
+    def glance(self, locs: Localizations, batch: FrameBatch, t_ns: int) -> None:
+        """Look at two batches in a row every now and then, live; `t_ns` is the time now."""
+        if not self._due:
+            if t_ns - self._last_ns < _PAUSE_NS:
+                return
+            self._due = _BATCHES
+        self._due -= 1
+        self._last_ns = t_ns
+        self.look(locs, batch)
+
+    def judge(self) -> dict[str, Any]:
+        """Return the figures so far, and tell of what is found for the first time."""
+        if self._meter is None:
+            return {}
+        try:
+            verdict = self._meter.verdict()
+        except Exception as error:
+            self._give_up(error)
+            return {}
+        for finding in verdict.findings:
+            if finding.name not in self._said:
+                self._said.add(finding.name)
+                self._warn(finding.text)
+        return verdict.as_dict()
+
+    def _give_up(self, error: Exception) -> None:
+        _log.exception("the validity meter failed")
+        self._meter = None
+        self._warn(f"the validity meter failed and is off: {type(error).__name__}: {error}")

@@ -1,0 +1,160 @@
+"""Who takes part in `rtsmlm bench accuracy`: our localizers, and other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from rtsmlm import plugins
+from rtsmlm.bench.accuracy.measure import Contender, Psf
+from rtsmlm.bench.accuracy.scenes import Scene
+from rtsmlm.bench.peers.peers import PEERS, Peer, PeerMethod, start_peer
+from rtsmlm.errors import ConfigError
+from rtsmlm.localizations import Localizations
+from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.settings.load import from_mapping as settings_from
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
+
+SHIPPED: tuple[str, ...] = (
+    "gaussian-mle",
+    "flagship-2d",
+    "flagship-2d-fast",
+    "astigmatic-mle",
+    "flagship-astig",
+)
+ASTIGMATIC = frozenset({"astigmatic-mle", "flagship-astig"})
+NETWORKS = frozenset({"flagship-2d", "flagship-2d-fast", "flagship-astig"})
+ALONE = ", network alone"
+
+
+def plain_name(localizer: str) -> str:
+    """Return the entry point of a localizer that may carry a precision, such as `auto:int8`."""
+    return localizer.partition(":")[0]
+
+
+def overrides_of(localizer: str) -> list[str]:
+    """Return the settings that make a localizer of such a name."""
+    name, _, precision = localizer.partition(":")
+    chosen = [f"localizer.name={name}"]
+    return [*chosen, f"localizer.precision={precision}"] if precision else chosen
+
+
+class OurLocalizer:
+    """A localizer of ours, opened anew for each scene."""
+
+    is_peer = False
+
+    def __init__(self, localizer: str, *, refine: bool = True) -> None:
+        self.name = localizer if refine else localizer + ALONE
+        self.psf: Psf = "astigmatic" if plain_name(localizer) in ASTIGMATIC else "round"
+        self._settings = load(
+            None, [*overrides_of(localizer), f"localizer.refine={str(refine).lower()}"]
+        )
+
+    def __call__(self, scene: Scene) -> Iterator[tuple[str, Localizations]]:
+        """Localize with the default settings, and the curves where the scene has some."""
+        settings = self._settings
+        if scene.curves is not None and self.psf == "astigmatic":
+            settings = with_curves(settings, scene)
+        localizer = open_localizer(settings, scene.calibration, scene.sigma_nm)
+        yield "", localizer(scene.batch)
+
+
+class PeerLocalizer:
+    """Another program, with one of its methods."""
+
+    is_peer = True
+    psf: Psf = "round"
+
+    def __init__(self, peer: Peer, method: PeerMethod) -> None:
+        self.name = method.column
+        self._peer = peer
+        self._settings = method.settings
+
+    def __call__(self, scene: Scene) -> Iterator[tuple[str, Localizations]]:
+        """Localize with all settings that its script tries."""
+        return self._peer.localize(scene, self._settings)
+
+
+def with_curves(settings: RunSettings, scene: Scene) -> RunSettings:
+    """Return the settings with the curves of a scene."""
+    if scene.curves is None:
+        return settings
+    curves = scene.curves
+    axes: dict[str, Any] = {
+        name: {
+            "sigma0_nm": curve.sigma0_nm,
+            "focus_nm": curve.focus_nm,
+            "depth_nm": curve.depth_nm,
+            "cubic": curve.cubic,
+            "quartic": curve.quartic,
+        }
+        for name, curve in (("x", curves.x), ("y", curves.y))
+    }
+    astigmatism = {"z_min_nm": curves.z_min_nm, "z_max_nm": curves.z_max_nm, **axes}
+    told = settings_from({"psf": {"sigma_nm": scene.sigma_nm, "astigmatism": astigmatism}})
+    return settings.model_copy(update={"psf": told.psf})
+
+
+def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
+    """Return the localizers of these names, networks with and without the fit that follows.
+
+    Parameters
+    ----------
+    names
+        As in the settings; none takes those that ship.
+    notes
+        Appended to where one that ships is not installed.
+
+    Raises
+    ------
+    ConfigError
+        If one that was named is not installed.
+    """
+    installed = plugins.names("rtsmlm.localizer")
+    contenders: list[Contender] = []
+    for name in names or SHIPPED:
+        if plain_name(name) not in installed:
+            if names:
+                raise ConfigError(f"no localizer {name!r}; installed: {', '.join(installed)}")
+            notes.append(f"{name} is left out: it is not installed")
+            continue
+        contenders.append(OurLocalizer(name))
+        if plain_name(name) in NETWORKS:
+            contenders.append(OurLocalizer(name, refine=False))
+    return contenders
+
+
+@contextmanager
+def running_peers(
+    pythons: dict[str, Path | None], notes: list[str]
+) -> Iterator[tuple[list[Contender], list[str]]]:
+    """Run other programs; one that is missing is noted.
+
+    Parameters
+    ----------
+    pythons
+        Package by name with the interpreter in which it is installed, None for this one.
+    notes
+        Appended to.
+
+    Returns
+    -------
+    :
+        The contenders, and names with versions of the programs.
+    """
+    contenders: list[Contender] = []
+    versions: list[str] = []
+    with ExitStack() as stack:
+        for package, python in pythons.items():
+            try:
+                peer = stack.enter_context(start_peer(package, python))
+            except ConfigError as error:
+                notes.append(str(error))
+                continue
+            versions.append(peer.version)
+            contenders += [PeerLocalizer(peer, method) for method in PEERS[package]]
+        yield contenders, versions

@@ -1,0 +1,178 @@
+"""Reference data for `rtsmlm bench accuracy`: movies that others have made, with their truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from rtsmlm.bench.accuracy import figures as figures
+from rtsmlm.bench.accuracy.bead_psf import psf_from_beads
+from rtsmlm.bench.accuracy.checks import deep_check
+from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
+from rtsmlm.bench.accuracy.scenes import Scene
+from rtsmlm.calibrate.astigmatic import calibrate_astigmatic
+from rtsmlm.calibrate.beads import measure_beads
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.errors import ConfigError
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.tables.read import read_table
+from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import F32
+
+SECTION = "Reference data"
+VARIABLE = "RTSMLM_DATA"
+PIXEL_NM = 100.0
+BEADS = "challenge2016_beads"
+BEAD_STEP_NM = 10.0
+BEAD_FIRST_NM = -750.0
+"""Stacks of beads count z from their middle, as the truth of the challenge does."""
+CHALLENGE = CameraCalibration(
+    pixel_nm=PIXEL_NM, offset_adu=100.0, e_per_adu=45.0, em_gain=300.0, read_noise_e=74.4
+)
+NAIRR = CameraCalibration(pixel_nm=PIXEL_NM, offset_adu=500.0)
+"""Of the set nairr: photons, and an offset of 500."""
+NAIRR_SIGMA_NM = 109.0
+NAIRR_SETS: tuple[tuple[str, str, float], ...] = (
+    ("LD", "1.3 per um2", 0.92),
+    ("MD", "4 per um2", 0.75),
+    ("HD", "6 per um2", 0.62),
+)
+"""Name, density, and bar of the Jaccard index."""
+MICROTUBULES = CameraCalibration(
+    pixel_nm=PIXEL_NM, offset_adu=100.0, e_per_adu=1 / 0.9, read_noise_e=1.6
+)
+MICROTUBULES_SIGMA_NM = 95.0
+NEAR = figures.JACCARD + figures.NEAR
+FITTERS = ("gaussian-mle", "Picasso MLE", "Picasso LQ", "smappy")
+AXIAL_FITTERS = ("gaussian-mle", "astigmatic-mle")
+
+
+def find_data(folder: Path | None) -> Path | None:
+    """Return the folder of the reference data, as given or as `RTSMLM_DATA` says; None without.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such folder.
+    """
+    chosen = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    if chosen is not None and not chosen.is_dir():
+        raise ConfigError(
+            f"there is no folder {chosen}; name that of the reference data (--data or {VARIABLE})"
+        )
+    return chosen
+
+
+def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
+    """Return the checks that need the reference data: the deep scene, then movies of others.
+
+    Parameters
+    ----------
+    folder
+        Folder of the reference data.
+    n_deep_frames
+        Frames of the deep scene.
+    seed
+        Of the deep scene.
+    """
+    stack = _photons(folder / BEADS / "beads_2d.tif")
+    psf, sigma_px = psf_from_beads(stack, z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
+    return [
+        deep_check(psf, sigma_px, n_deep_frames, seed),
+        *(_nairr(folder / "nairr", *each) for each in NAIRR_SETS),
+        _microtubules(folder / "deepstorm_microtubules"),
+        _challenge(folder),
+    ]
+
+
+def _nairr(folder: Path, name: str, density: str, bar: float) -> Check:
+    movie, truth = (folder / f"2DGauss_{name}.{ext}" for ext in ("tif", "csv"))
+    return Check(
+        section=SECTION,
+        condition=f"nairr 2DGauss {name}, {density}",
+        scene=partial(_recorded, movie, truth, NAIRR, NAIRR_SIGMA_NM),
+        score=figures.tight,
+        goals=(
+            Goal(figure=figures.JACCARD, bar=Limit(low=bar)),
+            Goal(figure=figures.RMSE),
+            Goal(figure=NEAR, rank=NEAR),
+            Goal(figure=figures.RMSE + figures.NEAR, rank=NEAR),
+        ),
+    )
+
+
+def _microtubules(folder: Path) -> Check:
+    movie, truth = folder / "frames.tif", folder / "truth.csv"
+    return Check(
+        section=SECTION,
+        condition="DeepSTORM microtubules, 6 per um2",
+        scene=partial(_recorded, movie, truth, MICROTUBULES, MICROTUBULES_SIGMA_NM),
+        score=figures.tight,
+        goals=(
+            Goal(figure=figures.JACCARD, above=FITTERS),
+            Goal(figure=figures.RMSE),
+            Goal(figure=NEAR, above=FITTERS, rank=NEAR),
+            Goal(figure=figures.RMSE + figures.NEAR, rank=NEAR),
+        ),
+    )
+
+
+def _challenge(folder: Path) -> Check:
+    every = ("axial RMSE, nm", "efficiency, 3D", figures.RMSE, figures.JACCARD)
+    return Check(
+        section=SECTION,
+        condition="SMLM-2016 MT0.N1.LD, astigmatic, 24 frames, calibrated on its beads",
+        scene=partial(_astigmatic, folder),
+        score=figures.challenge,
+        goals=(
+            Goal(figure=figures.EFFICIENCY, above=AXIAL_FITTERS, aim=Limit(low=80)),
+            Goal(figure=figures.EFFICIENCY + figures.RANKED, above=AXIAL_FITTERS),
+            *(Goal(figure=name + tail) for tail in ("", figures.RANKED) for name in every),
+        ),
+        psfs=("round", "astigmatic"),
+        peers=False,
+    )
+
+
+def _recorded(movie: Path, truth: Path, calibration: CameraCalibration, sigma_nm: float) -> Scene:
+    return Scene(
+        batch=_frames(movie),
+        truth=read_table(truth, calibration.pixel_nm).localizations,
+        calibration=calibration,
+        sigma_nm=sigma_nm,
+    )
+
+
+def _astigmatic(folder: Path) -> Scene:
+    stack = _photons(folder / BEADS / "beads_as.tif")
+    widths = measure_beads([_planes(stack)], PIXEL_NM, defocus=True)
+    found = calibrate_astigmatic(widths, BEAD_STEP_NM)
+    curves = found.curves.moved(found.zero_nm + BEAD_FIRST_NM)
+    movie = folder / "challenge2016_mt0_n1_ld_as"
+    return Scene(
+        batch=_frames(movie / "frames.tif"),
+        truth=read_table(movie / "truth.csv", PIXEL_NM).localizations,
+        calibration=CHALLENGE,
+        sigma_nm=curves.mean_nm(),
+        curves=curves,
+    )
+
+
+def _frames(path: Path) -> FrameBatch:
+    with open_movie(path) as movie:
+        return FrameBatch.from_pixels(movie.read(np.arange(movie.n_frames)))
+
+
+def _photons(path: Path) -> F32:
+    return CHALLENGE.to_photons(_frames(path).pixels)
+
+
+def _planes(stack: F32) -> Callable[[], Iterator[F32]]:
+    def planes() -> Iterator[F32]:
+        yield stack
+
+    return planes

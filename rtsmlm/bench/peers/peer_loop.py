@@ -1,0 +1,80 @@
+"""Serves a peer's localizer to another process: jobs in, tables out. Stands alone.
+
+`rtsmlm.bench.peers.peers` copies this file and one of the `peer_*.py` into an empty folder and runs
+it there with the interpreter in which the peer is installed; nothing of rtsmlm is imported, as it
+is not installed in there. Standard output carries one JSON line for each one of standard input.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+REPEATS = 3
+
+
+def serve(module: str) -> None:
+    """Answer jobs until standard input ends.
+
+    Parameters
+    ----------
+    module
+        Name of a module with `version() -> str`,
+        `localize(movie, settings) -> list of (name, columns)`, and where speed is asked for
+        `fits(movie, settings) -> list of (name, function that returns a number of rows)`.
+    """
+    # Whatever the peer prints must not get between the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    peer = importlib.import_module(module)
+    _answer(answers, {"version": peer.version()})
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            answer = _time(peer, job) if job.get("kind") == "speed" else _run(peer, job)
+        except Exception as error:  # whatever a foreign program does: it is for the other side
+            _answer(answers, {"error": f"{type(error).__name__}: {error}"})
+        else:
+            _answer(answers, answer)
+
+
+def _run(peer: Any, job: dict[str, Any]) -> dict[str, Any]:
+    with np.load(job["movie"], allow_pickle=False) as movie:
+        tables = peer.localize(dict(movie), job["settings"])
+    arrays: dict[str, Any] = {"names": np.array([name for name, _ in tables])}
+    for number, (_, columns) in enumerate(tables):
+        for name, values in columns.items():
+            arrays[f"{number}.{name}"] = np.asarray(values, dtype=np.float64)
+    np.savez(job["out"], **arrays)
+    return {"done": job["out"]}
+
+
+def _time(peer: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Return the fastest call of all ways to fit; the first call of each does not count."""
+    with np.load(job["movie"], allow_pickle=False) as file:
+        movie = dict(file)
+    best: dict[str, Any] = {"seconds": float("inf")}
+    for how, fit in peer.fits(movie, job["settings"]):
+        fit()
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            n_localizations = fit()
+            seconds = time.perf_counter() - start
+            if seconds < best["seconds"]:
+                best = {"seconds": seconds, "n_localizations": n_localizations, "how": how}
+    return best
+
+
+def _answer(answers: Any, message: dict[str, Any]) -> None:
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

@@ -1,0 +1,263 @@
+"""Other programs as contenders, each in a process of its own: none is imported here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from rtsmlm.bench.accuracy.scenes import Scene
+from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.localizations import Localizations
+
+HERE = Path(__file__).parent
+LEAVE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerMethod:
+    """One way in which a peer can be asked."""
+
+    column: str
+    """Name in the tables."""
+    settings: dict[str, Any]
+
+
+PEERS: dict[str, tuple[PeerMethod, ...]] = {
+    "picasso": (
+        PeerMethod(column="Picasso MLE", settings={"method": "gaussmle"}),
+        PeerMethod(column="Picasso LQ", settings={"method": "gausslq"}),
+    ),
+    "smappy": (PeerMethod(column="smappy", settings={}),),
+}
+"""Package that must be importable, and what is asked of it."""
+
+SPEED_PEERS: dict[str, tuple[PeerMethod, ...]] = {
+    package: tuple(
+        PeerMethod(column=method.column + suffix, settings={**method.settings, "fastest": fastest})
+        for method in methods
+        for suffix, fastest in ((", defaults", False), (", fastest", True))
+    )
+    for package, methods in PEERS.items()
+}
+"""The same for speed: at default settings, and at the fastest that still find the emitters."""
+
+PIP_NAMES = {"picasso": "picassosr", "smappy": "smappy-smlm"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerTiming:
+    """How long a peer took for a movie."""
+
+    seconds: float
+    """Best of several calls after one that does not count."""
+    n_localizations: int
+    how: str
+    """Its settings that were fastest."""
+
+
+class Peer:
+    """A running peer; see `start_peer`."""
+
+    def __init__(
+        self, process: subprocess.Popen[str], folder: Path, errors: IO[str], version: str
+    ) -> None:
+        self._process = process
+        self._folder = folder
+        self._errors = errors
+        self.version = version
+
+    def localize(
+        self, scene: Scene, settings: dict[str, Any]
+    ) -> Iterator[tuple[str, Localizations]]:
+        """Yield a table for each of the peer's settings that were tried.
+
+        Parameters
+        ----------
+        scene
+            What is to be localized.
+        settings
+            Of the peer's script; the PSF width is added.
+
+        Raises
+        ------
+        LocalizerError
+            If the peer fails.
+        """
+        out = self._folder / "found.npz"
+        self._answered({**self._job(scene, settings), "out": str(out)})
+        with np.load(out, allow_pickle=False) as found:
+            for number, name in enumerate(found["names"]):
+                yield str(name), _table(found, number, scene)
+
+    def time(self, scene: Scene, settings: dict[str, Any]) -> PeerTiming:
+        """Return how long the peer takes, measured in its process around its fit alone.
+
+        Parameters
+        ----------
+        scene
+            What is to be localized.
+        settings
+            Of the peer's script; the PSF width and the number of emitters are added.
+
+        Raises
+        ------
+        LocalizerError
+            If the peer fails.
+        """
+        told = {**settings, "n_emitters": len(scene.truth)}
+        answer = self._answered({**self._job(scene, told), "kind": "speed"})
+        return PeerTiming(
+            seconds=float(answer["seconds"]),
+            n_localizations=int(answer["n_localizations"]),
+            how=str(answer["how"]),
+        )
+
+    def _job(self, scene: Scene, settings: dict[str, Any]) -> dict[str, Any]:
+        movie = self._folder / "movie.npz"
+        calibration = scene.calibration
+        np.savez(
+            movie,
+            pixels=scene.batch.pixels,
+            offset_adu=np.asarray(calibration.offset_adu),
+            e_per_adu=np.asarray(calibration.e_per_adu),
+            em_gain=np.asarray(calibration.em_gain),
+            read_noise_e=np.asarray(calibration.read_noise_e),
+        )
+        sigma_px = scene.sigma_nm / calibration.pixel_nm
+        return {"movie": str(movie), "settings": {**settings, "sigma_px": sigma_px}}
+
+    def _answered(self, job: dict[str, Any]) -> dict[str, Any]:
+        answer = self._ask(job)
+        if "error" in answer:
+            raise LocalizerError(f"{self.version} failed: {answer['error']}")
+        return answer
+
+    def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise LocalizerError(f"{self.version} has no pipes")
+        try:
+            stdin.write(json.dumps(job) + "\n")
+            stdin.flush()
+            line = stdout.readline()
+        except OSError as error:
+            raise LocalizerError(f"{self.version} has ended: {error}") from error
+        if not line:
+            raise LocalizerError(f"{self.version} has ended: {last_words(self._errors)}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def start_peer(
+    package: str, python: Path | None = None, script: Path | None = None
+) -> Iterator[Peer]:
+    """Start a peer and end it again.
+
+    Parameters
+    ----------
+    package
+        Name in `PEERS`.
+    python
+        Interpreter in which it is installed; not given takes this one.
+    script
+        File with what `peer_loop` asks for; not given takes the one that ships.
+
+    Raises
+    ------
+    ConfigError
+        If the peer is not installed there.
+    """
+    if python is None and script is None and find_spec(package) is None:
+        raise ConfigError(
+            f"{package} is not installed here; {_how_to_get(package)}name the interpreter of an "
+            "environment that has it"
+        )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        shutil.copy(script or HERE / f"peer_{package}.py", folder / "peer_script.py")
+        shutil.copy(HERE / "peer_loop.py", folder)
+        with (folder / "errors.txt").open("w+", encoding="utf-8", errors="replace") as errors:
+            process = _start(python or Path(sys.executable), folder, errors)
+            try:
+                yield Peer(process, folder, errors, _hello(package, process, errors))
+            finally:
+                _end(process)
+
+
+def last_words(errors: IO[str]) -> str:
+    """Return the last line that a process wrote about itself."""
+    errors.flush()
+    errors.seek(0)
+    lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
+
+
+def _start(python: Path, folder: Path, errors: IO[str]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            [str(python), "peer_loop.py", "peer_script"],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            # Nobody looks at a window of a peer.
+            env={**os.environ, "MPLBACKEND": "Agg", "QT_QPA_PLATFORM": "offscreen"},
+        )
+    except OSError as error:
+        raise ConfigError(f"cannot start {python}: {error.strerror or error}") from error
+
+
+def _hello(package: str, process: subprocess.Popen[str], errors: IO[str]) -> str:
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        process.wait(LEAVE_S)
+        hint = f"; {_how_to_get(package)}name another interpreter" if package in PIP_NAMES else ""
+        raise ConfigError(f"{package} cannot be used: {last_words(errors)}{hint}")
+    return str(json.loads(line)["version"])
+
+
+def _how_to_get(package: str) -> str:
+    return f"pip install {PIP_NAMES[package]}, or " if package in PIP_NAMES else ""
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:
+                # It is gone already, which is what is wanted.
+                continue
+    try:
+        process.wait(LEAVE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _table(found: Any, number: int, scene: Scene) -> Localizations:
+    """Return one table of an answer; the peer counts frames by position, we by number."""
+    prefix = f"{number}."
+    columns = {key[len(prefix) :]: found[key] for key in found.files if key.startswith(prefix)}
+    frame = scene.batch.index[columns.pop("frame").astype(np.int64)]
+    in_nm = {
+        name.replace("_px", "_nm"): columns.pop(name) * scene.calibration.pixel_nm
+        for name in ("x_px", "y_px", "std_x_px", "std_y_px")
+        if name in columns
+    }
+    return Localizations.from_columns({"frame": frame, **in_nm, **columns})

@@ -1,0 +1,302 @@
+"""FeedbackLoop: from density estimates to laser commands, in a thread beside the acquisition.
+
+It owns the guards, and nothing else commands them: whatever ends it, its lasers are dark first.
+A run without lasers, stages and stop criteria has the same object, without a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rtsmlm.feedback.law.stopping import StopCriteria
+from rtsmlm.feedback.records import DensityEstimate, LoopStatus
+from rtsmlm.feedback.resolution_monitor import ResolutionWatch
+from rtsmlm.feedback.steered_laser import SteeredLaser
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.protocols import Actuator
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.worker import Worker
+from rtsmlm.safety.guard_set import GuardSet
+from rtsmlm.safety.records import Why
+from rtsmlm.settings.lasers import at_time
+from rtsmlm.settings.run import RunSettings
+
+_SCHEDULE_S = 0.5
+_LATE_TICKS = 1.5
+_WORTH_SENDING = 0.02
+_END_S = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+class FeedbackLoop:
+    """Hold the density by one laser, run the schedules of the others, guard all of them.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    lasers, stages
+        What there is, by its name in the settings.
+    folder
+        The run folder, for the audit.
+    armed
+        Send commands; otherwise only note what would be sent.
+    warn
+        Called with one sentence for whatever a person should know.
+    finish
+        Called with the reason when the acquisition is done.
+    resolution
+        Measures the resolution for the stop criterion; None where no criterion needs it.
+    perturb
+        What happens to an estimate on its way to the law: nothing, but in a drill.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        lasers: Mapping[str, Actuator],
+        stages: Mapping[str, Actuator],
+        *,
+        folder: RunFolder,
+        armed: bool,
+        warn: Callable[[str], None],
+        finish: Callable[[str], None],
+        resolution: ResolutionWatch | None = None,
+        perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._feedback = settings.feedback
+        self._armed = armed
+        self._finish, self._perturb = finish, perturb
+        self._resolution = resolution
+        self._begun_ns = now_ns()
+        self._guards = GuardSet(
+            settings,
+            lasers,
+            stages,
+            folder=folder,
+            start_ns=self._begun_ns,
+            armed=armed,
+            warn=warn,
+        )
+        self.active = bool(lasers or stages or settings.feedback.stop.ends_by_itself)
+        """True if there is anything to steer, to guard or to end."""
+        name = self._feedback.laser
+        self._steered: SteeredLaser | None = None
+        if name is not None and name in self._guards.lasers:
+            guard, laser = self._guards.lasers[name], settings.lasers[name]
+            self._steered = SteeredLaser(guard, laser, self._feedback, warn)
+        self._criteria = StopCriteria(self._feedback.stop)
+        self._worker = Worker("feedback", self._run, on_death=self._die)
+        self._news = threading.Condition()
+        self._estimate: DensityEstimate | None = None
+        self._is_new = False
+        self._last_handled_ns = self._begun_ns
+        self._localizations = 0
+        self._left = False
+        self._planned: dict[str, float] = {}
+        """Power that each laser with a schedule was last asked for."""
+
+    # -- starting --------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Open the audit and start the sentinel, which takes a while to come up.
+
+        Raises
+        ------
+        SinkError
+            If the audit cannot be written.
+        """
+        self._guards.open()
+
+    def start(self) -> None:
+        """Arm, if that is wanted, and begin; the lasers are dark until the first estimate.
+
+        Raises
+        ------
+        RtsmlmError
+            If a laser cannot be armed; all are dark then.
+        """
+        if not self.active:
+            return
+        try:
+            if self._armed:
+                self._guards.arm()
+            if self._steered is not None:
+                self._steered.begin()
+        except BaseException:
+            self.shut_down("it could not be armed")
+            self.close()
+            raise
+        self._begun_ns = self._last_handled_ns = now_ns()
+        if self._resolution is not None:
+            self._resolution.start()
+        self._guards.start_watchdog()
+        self._worker.start()
+
+    # -- what comes in ---------------------------------------------------------------------
+
+    def handle_estimate(self, estimate: DensityEstimate, localizations: int) -> None:
+        """Take an estimate; only the newest counts.
+
+        Parameters
+        ----------
+        estimate
+            Density over the frames of one tick.
+        localizations
+            Rows so far.
+        """
+        with self._news:
+            self._estimate, self._is_new = estimate, True
+            self._localizations = localizations
+            self._news.notify()
+
+    def set_gain(self, gain: float) -> None:
+        """Correct another part of the logarithmic error per tick from now on."""
+        if self._steered is not None:
+            self._steered.set_gain(gain)
+
+    def set_target(self, per_um2: float) -> None:
+        """Hold another density from now on."""
+        if self._steered is not None:
+            self._steered.set_target(per_um2)
+
+    def reset(self, reason: str) -> None:
+        """Lift the latches of all guards manually; nothing is armed by that.
+
+        Raises
+        ------
+        RtsmlmError
+            If what made one trip is still there.
+        """
+        self._guards.reset(reason)
+
+    @property
+    def tripped(self) -> bool:
+        """True if a guard is latched."""
+        return self._guards.tripped
+
+    def trip(self, reason: str) -> None:
+        """Turn all lasers dark and latch them."""
+        self._guards.trip(reason)
+
+    def analysis_lost(self, reason: str) -> None:
+        """Trip the steered laser: without an analysis its effect cannot be seen."""
+        guard = None if self._steered is None else self._steered.guard
+        if guard is not None and guard.armed and not self._left:
+            guard.trip(reason)
+
+    # -- the loop --------------------------------------------------------------------------
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            estimate = self._wait_for_estimate()
+            if stop.is_set():
+                return
+            self._follow_schedules()
+            late_s = (now_ns() - self._last_handled_ns) / 1e9
+            if estimate is not None:
+                self._last_handled_ns = now_ns()
+            elif late_s > _LATE_TICKS * self._feedback.tick_s + _SCHEDULE_S:
+                self._last_handled_ns += round(self._feedback.tick_s * 1e9)
+            else:
+                continue
+            if self._steered is not None:
+                self._steered.decide(estimate, self._t_s())
+            self._judge()
+
+    def _wait_for_estimate(self) -> DensityEstimate | None:
+        with self._news:
+            if not self._is_new:
+                self._news.wait(_SCHEDULE_S)
+            estimate = self._estimate if self._is_new else None
+            self._is_new = False
+        if estimate is not None and self._perturb is not None:
+            estimate = self._perturb(estimate)
+        return estimate
+
+    def _judge(self) -> None:
+        """End the acquisition where it is done."""
+        steered = self._steered
+        reason = self._criteria.check(
+            n_localizations=self._localizations,
+            elapsed_s=self._t_s(),
+            resolution=() if self._resolution is None else self._resolution.history,
+            dose=0.0 if steered is None else steered.dose,
+        )
+        if reason is None and steered is not None:
+            reason = steered.done
+        if reason is not None and not self._left:
+            self.shut_down(f"the acquisition is done: {reason}")
+            self._finish(reason)
+
+    def _follow_schedules(self) -> None:
+        t_s = self._t_s()
+        for name, guard in self._guards.lasers.items():
+            settings = self._settings.lasers[name]
+            if name == self._feedback.laser or not guard.armed or guard.tripped is not None:
+                continue
+            power = at_time(settings.schedule, t_s) if settings.schedule else settings.start_power
+            # What the guard leaves of it is not what was asked for: compare with that.
+            if abs(power - self._planned.get(name, 0.0)) > _WORTH_SENDING * power:
+                self._planned[name] = power
+                guard.command(power, Why(reason="as planned", state="schedule"))
+
+    # -- leaving ---------------------------------------------------------------------------
+
+    def shut_down(self, reason: str) -> None:
+        """Turn everything dark: the first step of leaving, whatever the reason."""
+        self._left = True
+        self._guards.shut_down(reason)
+
+    def close(self) -> None:
+        """Dark, and end the threads and the sentinel. Safe to call more than once.
+
+        Raises
+        ------
+        WorkerError
+            If a thread hangs in a driver.
+        """
+        self.shut_down("the run ended")
+        self._worker.stop()
+        with self._news:
+            self._news.notify()
+        try:
+            self._worker.join(_END_S)
+            self._guards.stop_watchdog()
+        finally:
+            self._guards.close()
+            if self._resolution is not None:
+                self._resolution.close()
+
+    def _die(self, error: BaseException) -> None:
+        reason = f"the feedback loop failed: {type(error).__name__}: {error}"
+        _log.error("the feedback thread died", exc_info=error)
+        self._guards.trip(reason)
+
+    # -- what goes out ---------------------------------------------------------------------
+
+    def status(self) -> LoopStatus | None:
+        """Return the state of the loop; None where no laser is steered."""
+        if self._steered is None:
+            return None
+        powers = {name: guard.sent for name, guard in self._guards.lasers.items()}
+        return self._steered.status(self._estimate, self._t_s(), powers)
+
+    def power(self) -> float:
+        """Return the power of the steered laser that is in force now, for the frame; or NaN."""
+        return math.nan if self._steered is None else self._steered.power
+
+    def latency_ms(self) -> dict[str, Any]:
+        """Return percentiles from the end of the newest exposure to the command; empty without."""
+        found = {} if self._steered is None else self._steered.latency_ms()
+        return found if found.get("count") else {}
+
+    def _t_s(self) -> float:
+        """Return how long it has been going on; loading and arming do not count."""
+        return (now_ns() - self._begun_ns) / 1e9

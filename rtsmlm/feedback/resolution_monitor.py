@@ -1,0 +1,95 @@
+"""Keeps the resolution of a run for its stop criterion: reads the table as a viewer does."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from pathlib import Path
+
+from rtsmlm.analysis.resolution import ResolutionMeter
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files.tables.arrow_decoder import ArrowFeed
+from rtsmlm.realtime.worker import Worker
+
+_PAUSE_S = 5.0
+_CHUNK_BYTES = 1 << 22
+_END_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class ResolutionWatch:
+    """Measure the resolution every few seconds, in a thread of its own.
+
+    Parameters
+    ----------
+    table
+        `localizations.arrows` of the run; it need not be there yet.
+    shape_px
+        Height and width of a frame in camera pixels.
+    pixel_nm
+        Camera pixel in the sample plane.
+    pause_s
+        Time between two measurements.
+    """
+
+    def __init__(
+        self, table: Path, shape_px: tuple[int, int], pixel_nm: float, *, pause_s: float = _PAUSE_S
+    ) -> None:
+        self._table = table
+        self._shape_px, self._pixel_nm, self._pause_s = shape_px, pixel_nm, pause_s
+        self._history: list[tuple[int, float]] = []
+        self._worker = Worker("resolution", self._watch)
+        self._start()
+
+    def _start(self) -> None:
+        self._meter = ResolutionMeter(self._shape_px, self._pixel_nm)
+        self._feed = ArrowFeed()
+        self._frame = -1
+
+    @property
+    def history(self) -> list[tuple[int, float]]:
+        """Newest frame and resolution in nm of each measurement so far."""
+        return list(self._history)
+
+    def start(self) -> None:
+        """Start measuring."""
+        self._worker.start()
+
+    def close(self) -> None:
+        """Stop.
+
+        Raises
+        ------
+        WorkerError
+            If it does not end.
+        """
+        self._worker.stop()
+        self._worker.join(_END_S)
+
+    def _watch(self, stop: threading.Event) -> None:
+        while not stop.wait(self._pause_s):
+            try:
+                self.look()
+            except FileFormatError as error:  # cut after a crash, and longer again by now
+                _log.warning("the resolution could not be measured, and is begun anew: %s", error)
+                self._start()
+            except Exception:  # a figure that cannot be had ends no run
+                _log.exception("the resolution could not be measured")
+
+    def look(self) -> None:
+        """Take what is new in the table, and measure."""
+        if not self._table.exists():
+            return
+        if self._table.stat().st_size < self._feed.n_bytes:  # cut after a crash of the analysis
+            self._start()
+        with self._table.open("rb") as file:
+            file.seek(self._feed.n_bytes)
+            while data := file.read(_CHUNK_BYTES):
+                for rows in self._feed.feed(data):
+                    self._meter.add(rows)
+                    self._frame = max(self._frame, int(rows.frame.max()))
+        resolution_nm = self._meter.resolution_nm()
+        if math.isfinite(resolution_nm):
+            self._history.append((self._frame, resolution_nm))

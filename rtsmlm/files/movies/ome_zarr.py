@@ -1,0 +1,208 @@
+"""OME-Zarr metadata, 0.4 and 0.5: which array is the image, and what its axes mean.
+
+The metadata are read here, before zarr sees them, so that nothing in them is run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.checks import check_frame_shape, one_line
+from rtsmlm.files.movies.metadata import Statements
+
+_MAX_METADATA_BYTES = 64 << 20
+
+# Of 16 bytes: four of versions and flags, then sizes: plain, of a block, compressed.
+_BLOSC_HEADER = struct.Struct("<4x3I")
+
+# Decoding must not run anything: numcodecs also knows "pickle".
+_CODECS = {
+    "blosc", "bytes", "bz2", "crc32", "crc32c", "delta", "endian", "gzip", "lz4", "lzma",
+    "sharding_indexed", "shuffle", "transpose", "zlib", "zstd",
+}  # fmt: skip
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Return a metadata file as a mapping, empty where it does not exist."""
+    try:
+        if not path.is_file():
+            return {}
+        if path.stat().st_size > _MAX_METADATA_BYTES:
+            raise FileFormatError(f"{path} has {path.stat().st_size} bytes; that is no metadata")
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path} cannot be read: {one_line(error)}") from error
+    if not isinstance(data, dict):
+        raise FileFormatError(f"{path} holds no JSON object, as zarr metadata do")
+    return data
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    attributes = _json(path / "zarr.json").get("attributes") or _json(path / ".zattrs")
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def image_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the attributes, and the first image's description, empty for a bare array."""
+    attributes = _attributes(path)
+    ome = attributes.get("ome", attributes)
+    images = ome.get("multiscales") if isinstance(ome, dict) else None
+    if isinstance(images, list) and images and isinstance(images[0], dict):
+        return attributes, images[0]
+    if (path / ".zarray").is_file() or _json(path / "zarr.json").get("node_type") == "array":
+        return attributes, {}
+    inside = sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    raise FileFormatError(
+        f"{path} is a zarr group without an image (no multiscales attribute)"
+        + (f"; open one of {', '.join(inside[:10])} in it" if inside else "")
+    )
+
+
+def array_folder(path: Path, image: Mapping[str, Any]) -> Path:
+    """Return the folder of the full-resolution array; one outside of `path` is refused."""
+    if not image:
+        return path
+    datasets = image.get("datasets")
+    first = datasets[0] if isinstance(datasets, list) and datasets else None
+    name = first.get("path") if isinstance(first, dict) else None
+    if not isinstance(name, str) or not name:
+        raise FileFormatError(f"{path} names no array for its image (multiscales, datasets)")
+    folder = path / name
+    if not folder.resolve().is_relative_to(path.resolve()) or not folder.is_dir():
+        raise FileFormatError(f"{path} names the array {name!r}, which is not a folder in it")
+    return folder
+
+
+def open_array(folder: Path) -> zarr.Array[Any]:
+    """Return the array if it can be decoded without running anything and holds frames."""
+    description = _json(folder / "zarr.json") or _json(folder / ".zarray")
+    for codec in _codec_names(description):
+        if codec.removeprefix("numcodecs.") not in _CODECS:
+            raise FileFormatError(
+                f"{folder} is stored with the codec {codec!r}; rtsmlm reads "
+                f"{', '.join(sorted(_CODECS))}"
+            )
+    try:
+        array = zarr.open_array(store=str(folder), mode="r")
+        ndim, sides = array.ndim, array.shape[-2:]
+    # zarr raises errors of many kinds on damaged metadata.
+    except Exception as error:
+        raise FileFormatError(f"{folder} is no readable zarr array: {one_line(error)}") from error
+    if ndim < 2:
+        raise FileFormatError(
+            f"{folder} is an array of shape {array.shape}; frames have rows and columns"
+        )
+    check_frame_shape(folder, (int(sides[0]), int(sides[1])))
+    return array
+
+
+def _codec_names(description: Mapping[str, Any]) -> list[str]:
+    """Return the names of all codecs of an array, those within shards included."""
+    names: list[str] = []
+    waiting: list[Any] = [description.get(key) for key in ("codecs", "filters", "compressor")]
+    while waiting:
+        codec = waiting.pop()
+        if isinstance(codec, list):
+            waiting.extend(codec)
+        elif isinstance(codec, dict):
+            names.append(str(codec.get("name", codec.get("id"))))
+            inner = codec.get("configuration")
+            if isinstance(inner, dict):
+                waiting.extend([inner.get("codecs"), inner.get("index_codecs")])
+        elif isinstance(codec, str):
+            names.append(codec)
+    return names
+
+
+def check_blosc_chunk(
+    folder: Path, array: zarr.Array[Any], frame_axis: int | None, number: int
+) -> None:
+    """Raise if a chunk says that it is longer than its file.
+
+    Blosc believes its header and reads on behind the end of what it was given.
+
+    Parameters
+    ----------
+    folder
+        The array's folder.
+    array
+        The array.
+    frame_axis
+        Axis along which the frames lie.
+    number
+        Which chunk along that axis.
+    """
+    n_bytes = math.prod(array.chunks) * array.dtype.itemsize
+    counts = [-(-n // chunk) for n, chunk in zip(array.shape, array.chunks, strict=True)]
+    ranges = [range(n) for n in counts]
+    if frame_axis is not None:
+        ranges[frame_axis] = range(number, number + 1)
+    for place in itertools.product(*ranges):
+        file = folder / array.metadata.encode_chunk_key(place)
+        if not file.is_file():
+            continue
+        with file.open("rb") as stream:
+            head = stream.read(_BLOSC_HEADER.size)
+        plain, _, packed = _BLOSC_HEADER.unpack(head) if len(head) == 16 else (0, 0, 1 << 32)
+        if packed > file.stat().st_size or plain != n_bytes:
+            raise FileFormatError(f"the chunk {file} is damaged or cut short")
+
+
+def uses_blosc(array: zarr.Array[Any]) -> bool:
+    """Return whether chunk files are blosc containers."""
+    metadata = array.metadata
+    if metadata.zarr_format == 2:
+        return getattr(metadata.compressor, "codec_id", "") == "blosc"
+    return type(metadata.codecs[-1]).__name__ == "BloscCodec"
+
+
+def axes_of(path: Path, image: Mapping[str, Any], ndim: int) -> list[dict[str, Any]]:
+    """Return the descriptions of the axes, the last two being y and x."""
+    axes = image.get("axes")
+    if not isinstance(axes, list):
+        return [{"name": name} for name in "tczyx"[-ndim:]] if ndim <= 5 else [{}] * ndim
+    # OME-Zarr 0.3 named its axes by bare letters.
+    named = [axis if isinstance(axis, dict) else {"name": str(axis)} for axis in axes]
+    names = [str(axis.get("name")).lower() for axis in named]
+    if len(named) != ndim or names[-2:] != ["y", "x"]:
+        raise FileFormatError(
+            f"{path} names {len(named)} axes ({', '.join(names)}) for an array of {ndim} "
+            "dimensions; the last two must be y and x"
+        )
+    return named
+
+
+def frame_axis_of(path: Path, axes: list[dict[str, Any]], shape: tuple[int, ...]) -> int | None:
+    """Return the one axis along which there are several planes, else that of time."""
+    names = [str(axis.get("name", "?")) for axis in axes[:-2]]
+    several = [k for k, n in enumerate(shape[:-2]) if n != 1]
+    if len(several) > 1:
+        found = " x ".join(f"{shape[k]} {names[k]}" for k in several)
+        raise FileFormatError(
+            f"{path} holds {found} planes; rtsmlm reads one series of frames: export one "
+            "channel, slice and position as its own movie"
+        )
+    if several:
+        return several[0]
+    return names.index("t") if "t" in names else (0 if names else None)
+
+
+def state_pixel(told: Statements, image: Mapping[str, Any], axes: list[dict[str, Any]]) -> None:
+    """Take the pixel size from the scale of the image where its unit is given."""
+    datasets = image.get("datasets")
+    first = datasets[0] if isinstance(datasets, list) and datasets else {}
+    transforms = first.get("coordinateTransformations") if isinstance(first, dict) else None
+    for transform in transforms if isinstance(transforms, list) else ():
+        scale = transform.get("scale") if isinstance(transform, dict) else None
+        unit = axes[-1].get("unit")
+        if isinstance(scale, list) and len(scale) == len(axes) and isinstance(unit, str):
+            told.state_pixel(scale[-1], unit, "OME-Zarr")

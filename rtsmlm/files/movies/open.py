@@ -1,0 +1,169 @@
+"""open_movie: which reader fits a file or folder. The only place that knows all formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtsmlm.errors import FileFormatError, RtsmlmError
+from rtsmlm.files.movies.checks import one_line
+from rtsmlm.files.movies.dax import open_dax
+from rtsmlm.files.movies.flat import open_npy
+from rtsmlm.files.movies.movie import Movie
+from rtsmlm.files.movies.ndtiff import INDEX_NAME as NDTIFF_INDEX
+from rtsmlm.files.movies.ndtiff import open_ndtiff
+from rtsmlm.files.movies.raw import open_raw
+from rtsmlm.files.movies.raw_layout import RAW_NAME
+from rtsmlm.files.movies.spe import open_spe
+from rtsmlm.files.movies.tiff import open_tiff
+from rtsmlm.files.movies.tiff_folder import is_numbered, open_tiff_folder
+from rtsmlm.files.movies.zarr import open_zarr
+from rtsmlm.settings.camera import MovieSettings
+
+MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".npy")
+"""Files that `open_movie` takes for movies in a folder."""
+
+# Bare frames may be named so too, but so is much else.
+_RAW_SUFFIXES = (".raw", ".bin", ".dat")
+
+_TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_KNOWN = f"rtsmlm reads {', '.join(MOVIE_SUFFIXES)}, NDTiff and OME-Zarr"
+_RUN_SETTINGS = "run.toml"
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+
+# What people will try, and what to tell them; by the first bytes.
+_FOREIGN = {
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file (Imaris, Picasso localizations, ...)",
+    b"\xda\xce\xbe\x0a": "a Nikon .nd2 file",
+    b"ZISRAWFILE": "a Zeiss .czi file",
+    b"\x70\x00\x00\x00": "a Leica .lif file",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"RIFF": "an AVI movie",
+}
+
+
+def open_movie(
+    path: Path,
+    settings: MovieSettings | None = None,
+    *,
+    known_shape: tuple[int, int] | None = None,
+) -> Movie:
+    """Open a recording of any format rtsmlm reads.
+
+    TIFF, BigTIFF, OME-TIFF, ImageJ stacks, NDTiff, OME-Zarr, rtsmlm run folders, .dax,
+    .SPE, Picasso and Micro-Manager .raw, .npy.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder that holds one movie.
+    settings
+        Shape and type of files that do not tell them themselves.
+    known_shape
+        Height and width that the frames must have by other knowledge, such as camera maps;
+        used for headerless files.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged from its first frame on, of a format that is not
+        read, or holds several channels, slices or positions.
+    ConfigError
+        If the settings name no possible type.
+    """
+    settings = settings or MovieSettings()
+    try:
+        if path.is_dir():
+            return _open_folder(path, settings, known_shape)
+        # Pipes and devices would make reading wait for ever.
+        if not path.is_file():
+            missing = "is no regular file" if path.exists() else "does not exist"
+            raise FileFormatError(f"{path} {missing}; give a movie file or its folder")
+        return _open_file(path, settings, known_shape)
+    except RtsmlmError:
+        raise
+    # The last net: damaged files meet code that was written for sound ones.
+    except Exception as error:
+        raise FileFormatError(f"{path} cannot be read: {one_line(error)}") from error
+
+
+def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int] | None) -> Movie:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        raise FileFormatError(f"{path} is empty")
+    if path.name == NDTIFF_INDEX:
+        return open_ndtiff(path)
+    # The content decides where it can; names are often wrong, and bare frames have no mark.
+    if head.startswith(_TIFF_MAGIC):
+        return open_tiff(path)
+    if head.startswith(b"\x93NUMPY"):
+        return open_npy(path)
+    suffix = path.suffix.lower()
+    if suffix == ".spe":
+        return open_spe(path)
+    if suffix == ".dax":
+        return open_dax(path, settings, known_shape)
+    if suffix in _RAW_SUFFIXES:
+        return open_raw(path, settings, known_shape)
+    if path.name in _ZARR_FILES:
+        return open_zarr(path.parent)
+    for magic, name in _FOREIGN.items():
+        if head.startswith(magic):
+            raise FileFormatError(f"{path} is {name}, which rtsmlm does not read; save it as TIFF")
+    raise FileFormatError(
+        f"{path} is no movie that rtsmlm knows"
+        + (" (it is named TIFF but does not begin like one)" if suffix.startswith(".ti") else "")
+        + f"; {_KNOWN}"
+    )
+
+
+def _open_folder(path: Path, settings: MovieSettings, known_shape: tuple[int, int] | None) -> Movie:
+    if any((path / name).is_file() for name in _ZARR_FILES):
+        return open_zarr(path)
+    if (path / RAW_NAME).is_dir():
+        return open_zarr(path / RAW_NAME)
+    if (path / _RUN_SETTINGS).is_file():
+        raise FileFormatError(
+            f"{path} is a run folder without {RAW_NAME}; its raw frames were not recorded"
+        )
+    if (path / NDTIFF_INDEX).is_file():
+        return open_ndtiff(path)
+    inside = _movies_in(path)
+    if not inside:
+        # Micro-Manager nests: name/Pos0/..., and NDTiff: name/Full resolution/...
+        inside = [movie for folder in _folders_in(path) for movie in _movies_in(folder)]
+    if is_numbered(inside):
+        return open_tiff_folder(inside[0].parent, inside)
+    if len(inside) == 1:
+        return open_movie(inside[0], settings, known_shape=known_shape)
+    if not inside:
+        raise FileFormatError(f"{path} holds no movie; {_KNOWN}")
+    names = ", ".join(str(movie.relative_to(path)) for movie in inside[:10])
+    more = ", ..." if len(inside) > 10 else ""
+    raise FileFormatError(f"{path} holds {len(inside)} movies ({names}{more}); open one of them")
+
+
+def _folders_in(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _movies_in(path: Path) -> list[Path]:
+    """Return the movies in a folder; a stack that is split over files counts once."""
+    for name in (RAW_NAME, NDTIFF_INDEX):
+        if (path / name).exists():
+            return [path / name]
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in MOVIE_SUFFIXES and p.is_file())
+    names = {p.name for p in files}
+    movies = [p for p in files if _first_part(p.name) not in names - {p.name}]
+    movies += [p for p in _folders_in(path) if any((p / name).is_file() for name in _ZARR_FILES)]
+    return movies
+
+
+def _first_part(name: str) -> str:
+    """Return `stack.ome.tif` for `stack_2.ome.tif`: Micro-Manager splits at 4 GB."""
+    stem, dot, suffix = name.partition(".ome.")
+    base, underscore, number = stem.rpartition("_")
+    return f"{base}{dot}{suffix}" if underscore and number.isdigit() and dot else name

@@ -1,0 +1,99 @@
+"""A folder of single-frame TIFF files as one movie: Micro-Manager's "separate image files"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.metadata import Statements, add_micromanager, as_int
+from rtsmlm.files.movies.movie import Movie, MovieFacts
+from rtsmlm.files.movies.raw import micromanager_head
+from rtsmlm.files.movies.tiff import open_tiff
+
+
+def is_numbered(files: Sequence[Path]) -> bool:
+    """Return whether files are TIFFs that differ by their numbers alone."""
+    names = {re.sub(r"\d+", "#", file.name) for file in files}
+    return len(files) > 1 and len(names) == 1 and files[0].suffix.lower() in (".tif", ".tiff")
+
+
+def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
+    """Open numbered single-frame TIFF files as one movie, in the order of their numbers.
+
+    Parameters
+    ----------
+    folder
+        The folder, whose `metadata.txt` is read where there is one.
+    files
+        The files in it.
+
+    Raises
+    ------
+    FileFormatError
+        If a file holds several frames, or the metadata tell of channels, slices or positions.
+    """
+    ordered = sorted(files, key=_numbers)
+    told = Statements()
+    if (folder / "metadata.txt").is_file():
+        summary, tags = micromanager_head(folder / "metadata.txt")
+        for axis in ("Channels", "Slices", "Positions"):
+            if (as_int(summary.get(axis)) or 1) > 1:
+                raise FileFormatError(
+                    f"{folder} holds {summary[axis]} {axis.lower()} by its metadata; rtsmlm reads "
+                    "one time series: put one channel, slice and position into its own folder"
+                )
+        add_micromanager(told, tags)
+    with open_tiff(ordered[0]) as first, open_tiff(ordered[-1]) as last:
+        if (first.n_frames, last.n_frames) != (1, 1):
+            raise FileFormatError(
+                f"{folder} holds {len(files)} TIFF files of several frames; open one of them"
+            )
+        stated = told.stated if told.values else first.stated
+        facts = MovieFacts(
+            path=folder,
+            kind=f"{len(files)} single TIFF files",
+            shape=first.shape,
+            n_frames=len(ordered),
+            dtype=first.dtype,
+            stated=stated,
+            exposure_ms=told.exposure_ms or first.exposure_ms,
+            details=told.details,
+            notes=tuple(told.notes),
+        )
+    return TiffFolderMovie(facts, ordered)
+
+
+def _numbers(file: Path) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", file.name)]
+
+
+class TiffFolderMovie(Movie):
+    """One file per frame; files are opened when their frame is read."""
+
+    def __init__(self, facts: MovieFacts, files: Sequence[Path]) -> None:
+        super().__init__(facts)
+        self._paths: Sequence[Path] | None = files
+
+    def _stored(self, start: int, stop: int) -> NDArray[Any]:
+        if self._paths is None:
+            raise FileFormatError(f"{self.path} is closed")
+        frames = np.empty((stop - start, *self.shape), dtype=self.dtype)
+        for k, path in enumerate(self._paths[start:stop]):
+            with open_tiff(path) as movie:
+                if movie.shape != self.shape or movie.n_frames != 1 or movie.dtype != self.dtype:
+                    raise FileFormatError(
+                        f"{path} holds {movie.n_frames} frames of {movie.shape} ({movie.dtype}), "
+                        f"the files before it one of {self.shape} ({self.dtype})"
+                    )
+                frames[k] = movie.read([0])[0]
+        return frames
+
+    def close(self) -> None:
+        """Forget the files. Twice is fine."""
+        self._paths = None

@@ -1,0 +1,217 @@
+"""OME-Zarr 0.4 and 0.5 (zarr 2 and 3) as movies, our own recordings among them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.checks import cut_short
+from rtsmlm.files.movies.metadata import Statements
+from rtsmlm.files.movies.movie import Movie, MovieFacts
+from rtsmlm.files.movies.ome_zarr import (
+    array_folder,
+    axes_of,
+    check_blosc_chunk,
+    frame_axis_of,
+    image_of,
+    open_array,
+    state_pixel,
+    uses_blosc,
+)
+from rtsmlm.files.movies.raw_layout import chunks_on_disk, read_index, state_calibration
+
+MAX_CHUNK_BYTES = 1 << 30
+"""A chunk is decoded as a whole; a larger one is corrupt, or made for another purpose."""
+
+
+def open_zarr(path: Path) -> ZarrMovie:
+    """Open an OME-Zarr group, or a bare zarr array.
+
+    Parameters
+    ----------
+    path
+        The folder. For our own recordings the index beside it is used too.
+
+    Raises
+    ------
+    FileFormatError
+        If it holds no time series of frames.
+    """
+    attributes, image = image_of(path)
+    folder = array_folder(path, image)
+    array = open_array(folder)
+    axes = axes_of(path, image, array.ndim)
+    frame_axis = frame_axis_of(path, axes, array.shape)
+    told = Statements()
+    stated = state_calibration(told, attributes)
+    state_pixel(told, image, axes)
+    records, index_notes = read_index(path)
+    layout = _Layout.of(array, frame_axis)
+    length = int(array.shape[frame_axis]) if frame_axis is not None else 1
+    n_frames, notes = _count(path, folder, layout, length, stated, records)
+    facts = MovieFacts(
+        path=path,
+        kind=f"OME-Zarr (zarr {array.metadata.zarr_format})",
+        shape=(int(array.shape[-2]), int(array.shape[-1])),
+        n_frames=n_frames,
+        dtype=np.dtype(array.dtype),
+        stated=told.stated,
+        exposure_ms=told.exposure_ms,
+        frame_index=_column(records, "index", n_frames),
+        t_exposure_end_ns=_column(records, "t_exposure_end_ns", n_frames),
+        power_mw=_column(records, "power_mw", n_frames),
+        notes=(*told.notes, *index_notes, *notes),
+    )
+    return ZarrMovie(facts, folder, array, frame_axis=frame_axis, chunk_frames=layout.chunk_frames)
+
+
+def _column(records: NDArray[np.void] | None, name: str, n: int) -> NDArray[Any] | None:
+    return None if records is None else np.ascontiguousarray(records[name][:n])
+
+
+class ZarrMovie(Movie):
+    """Frames along one axis of a zarr array. Keeps the chunk that was read last."""
+
+    def __init__(
+        self,
+        facts: MovieFacts,
+        folder: Path,
+        array: zarr.Array[Any],
+        *,
+        frame_axis: int | None,
+        chunk_frames: int,
+    ) -> None:
+        super().__init__(facts)
+        self._array: zarr.Array[Any] | None = array
+        self._blosc_folder = folder if uses_blosc(array) else None
+        self._frame_axis = frame_axis
+        self._chunk_frames = chunk_frames
+        self._kept: tuple[int, NDArray[Any]] | None = None
+
+    def _stored(self, start: int, stop: int) -> NDArray[Any]:
+        frames = np.empty((stop - start, *self.shape), dtype=self.dtype)
+        at = start
+        while at < stop:
+            number = at // self._chunk_frames
+            first = number * self._chunk_frames
+            end = min(first + self._chunk_frames, stop)
+            frames[at - start : end - start] = self._chunk(number)[at - first : end - first]
+            at = end
+        return frames
+
+    def _chunk(self, number: int) -> NDArray[Any]:
+        """Return the frames of one chunk; zarr decodes whole chunks in any case."""
+        if self._kept is None or self._kept[0] != number:
+            if self._array is None:
+                raise FileFormatError(f"{self.path} is closed")
+            if self._blosc_folder is not None:
+                check_blosc_chunk(self._blosc_folder, self._array, self._frame_axis, number)
+            first = number * self._chunk_frames
+            last = min(first + self._chunk_frames, self.n_frames)
+            where: list[int | slice] = [0] * (self._array.ndim - 2)
+            if self._frame_axis is not None:
+                where[self._frame_axis] = slice(first, last)
+            block = np.asarray(self._array[(*where, slice(None), slice(None))])
+            self._kept = number, block.reshape(-1, *self.shape)
+        return self._kept[1]
+
+    def close(self) -> None:
+        """Let go of the array. Twice is fine."""
+        self._array = None
+        self._kept = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the frames are cut into files."""
+
+    chunk_frames: int
+    chunk_bytes: int | None
+    """Size of a complete chunk file; None where chunks are compressed."""
+    in_order: bool
+    """Frames lie along the first axis, one chunk file per number."""
+
+    @classmethod
+    def of(cls, array: zarr.Array[Any], frame_axis: int | None) -> _Layout:
+        shards = getattr(array, "shards", None)
+        chunk: tuple[int, ...] = shards or array.chunks
+        n_bytes = math.prod(chunk) * array.dtype.itemsize
+        if n_bytes > MAX_CHUNK_BYTES or math.prod(chunk) < 1:
+            raise FileFormatError(
+                f"{array.store_path} has chunks of {chunk}, {n_bytes} bytes; rtsmlm reads "
+                f"chunks of 1 to {MAX_CHUNK_BYTES} bytes"
+            )
+        whole_frames = chunk[-2:] == array.shape[-2:] and math.prod(chunk) == (
+            chunk[frame_axis or 0] * chunk[-2] * chunk[-1]
+        )
+        return cls(
+            chunk_frames=chunk[frame_axis] if frame_axis is not None else 1,
+            chunk_bytes=n_bytes if not shards and not _compressed(array) else None,
+            in_order=frame_axis == 0 and whole_frames,
+        )
+
+
+def _compressed(array: zarr.Array[Any]) -> bool:
+    metadata = array.metadata
+    if metadata.zarr_format == 2:
+        return bool(metadata.compressor or metadata.filters)
+    return len(metadata.codecs) > 1
+
+
+def _count(
+    path: Path,
+    folder: Path,
+    layout: _Layout,
+    length: int,
+    stated: int | None,
+    records: NDArray[np.void] | None,
+) -> tuple[int, list[str]]:
+    """Return how many frames are really there, and what to say about the others."""
+    notes: list[str] = []
+    expected = length if stated is None else min(stated, length)
+    there = expected
+    if layout.in_order:
+        last = _last_complete_chunk(folder, layout)
+        there = min(there, (last + 1) * layout.chunk_frames)
+        listed = chunks_on_disk(folder)
+        missing = last + 1 - sum(1 for number in listed if number <= last)
+        if missing:
+            notes.append(f"{missing} of {last + 1} chunks are missing; their frames read as 0")
+    if records is not None:
+        there = min(there, len(records))
+        # While it runs, a recording states as many frames as it might come to have.
+        expected = len(records) if stated is None else max(stated, len(records))
+    if there < 1:
+        raise FileFormatError(f"{path} holds no complete frame")
+    if there < expected:
+        notes.append(cut_short(there, expected))
+    return there, notes
+
+
+def _last_complete_chunk(folder: Path, layout: _Layout) -> int:
+    for number in reversed(chunks_on_disk(folder)):
+        files = _files_of(folder, number)
+        if files and all(
+            size == layout.chunk_bytes if layout.chunk_bytes else size > 0 for size in files
+        ):
+            return number
+    return -1
+
+
+def _files_of(folder: Path, number: int) -> list[int]:
+    """Return the sizes of the files of one chunk along the first axis."""
+    for base in (folder / "c", folder):
+        if (base / str(number)).is_dir():
+            return [p.stat().st_size for p in (base / str(number)).rglob("*") if p.is_file()]
+        if (base / str(number)).is_file():
+            return [(base / str(number)).stat().st_size]
+    return [p.stat().st_size for p in folder.glob(f"{number}.*")] + [
+        p.stat().st_size for p in folder.glob(f"c.{number}.*")
+    ]

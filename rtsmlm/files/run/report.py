@@ -1,0 +1,36 @@
+"""How a run is going, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rtsmlm.realtime.ledger import LedgerTotals
+
+
+@dataclass(slots=True)
+class RunReport:
+    """How a run ended."""
+
+    folder: Path
+    verdict: str = ""
+    """One line about the ledger."""
+    totals: LedgerTotals | None = None
+    localizations: int = 0
+    latency_ms: dict[str, Any] = field(default_factory=dict)
+    validity: dict[str, Any] = field(default_factory=dict)
+    """Figures of the validity meter; empty where it is off."""
+    stream_address: str | None = None
+    ended_by: str = ""
+    """Which stop criterion ended the acquisition, if one did."""
+    warnings: list[str] = field(default_factory=list)
+    """Sentences that a person should read."""
+    failures: list[str] = field(default_factory=list)
+    """Why the run counts as failed; empty if it does not."""
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing failed and every frame is accounted for."""
+        done = self.totals is not None and self.totals.balances and self.totals.in_ring == 0
+        return done and not self.failures

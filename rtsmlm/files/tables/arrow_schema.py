@@ -1,0 +1,111 @@
+"""Localizations as Arrow record batches: the same bytes are the file and the wire.
+
+Every field carries its unit in the field metadata; the schema metadata holds one JSON object under
+the key `rtsmlm` with what is needed to use the table later. Its well-known keys, all optional, are
+`pixel_nm` (camera pixel in the sample plane), `shape` ([height, width] of a frame in pixels),
+`n_frames` (frames analysed), `psf_sigma_nm`, `camera`, `run` and `version`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.localizations import COLUMN_DTYPES, UNITS, Localizations
+
+Metadata: TypeAlias = dict[str, Any]
+"""What is known of a table besides its rows, JSON-able."""
+
+KEY = b"rtsmlm"
+TABLE_VERSION = 1
+"""Rises when the meaning of a column changes; new columns do not raise it."""
+
+
+def schema(metadata: Mapping[str, Any] | None = None) -> pa.Schema:
+    """Return the schema of localizations, with `metadata` stored as JSON.
+
+    Raises
+    ------
+    TypeError
+        If a value of `metadata` has no JSON form.
+    """
+    stored = {"table_version": TABLE_VERSION, **(metadata or {})}
+    fields = [
+        pa.field(name, pa.from_numpy_dtype(dtype), nullable=False, metadata={"unit": UNITS[name]})
+        for name, dtype in COLUMN_DTYPES.items()
+    ]
+    return pa.schema(fields, metadata={KEY: json.dumps(stored)})
+
+
+def metadata_of(arrow_schema: pa.Schema) -> Metadata:
+    """Return what `schema` stored, or nothing for a table of another origin.
+
+    Raises
+    ------
+    FileFormatError
+        If the metadata is no JSON object or of a later table version.
+    """
+    try:
+        stored = json.loads((arrow_schema.metadata or {}).get(KEY, b"{}"))
+        version = stored.pop("table_version", TABLE_VERSION)
+        readable = int(version) <= TABLE_VERSION
+    except (ValueError, TypeError, AttributeError) as error:
+        raise FileFormatError(f"the rtsmlm metadata of the table is damaged: {error}") from error
+    if not readable:
+        raise FileFormatError(
+            f"the table is of version {version}; this rtsmlm reads up to {TABLE_VERSION}, update it"
+        )
+    return dict(stored)
+
+
+def to_batch(localizations: Localizations, arrow_schema: pa.Schema) -> pa.RecordBatch:
+    """Return the rows as a record batch that shares their memory."""
+    arrays = [pa.array(column) for column in localizations.columns().values()]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema)
+
+
+def from_batch(batch: pa.RecordBatch) -> Localizations:
+    """Return the rows of a record batch, sharing its memory and therefore read-only.
+
+    Columns that this version does not know are left out; those that the batch lacks get their
+    neutral value.
+
+    Raises
+    ------
+    FileFormatError
+        If a needed column is missing or has another type or nulls.
+    """
+    columns: dict[str, Any] = {}
+    for name, dtype in COLUMN_DTYPES.items():
+        if name not in batch.schema.names:
+            continue
+        column = batch.column(name)
+        if column.null_count or column.type != pa.from_numpy_dtype(dtype):
+            raise FileFormatError(
+                f"column {name} is {column.type} with {column.null_count} nulls; "
+                f"it must be {np.dtype(dtype)} without"
+            )
+        columns[name] = column.to_numpy(zero_copy_only=True)
+    try:
+        return Localizations.from_columns(columns)
+    except ValueError as error:
+        raise FileFormatError(f"not a table of localizations: {error}") from error
+
+
+def table_metadata(
+    run: str, shape: tuple[int, int], pixel_nm: float, sigma_nm: float | None
+) -> dict[str, Any]:
+    """Return what a table of localizations says of itself."""
+    metadata = {
+        "version": version("rtsmlm"),
+        "run": run,
+        "shape": list(shape),
+        "pixel_nm": pixel_nm,
+    }
+    return metadata if sigma_nm is None else {**metadata, "psf_sigma_nm": sigma_nm}

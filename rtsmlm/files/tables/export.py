@@ -1,0 +1,116 @@
+"""Write a table in the formats of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.files.tables.arrow_file import iter_arrow_batches, read_arrow_metadata, read_arrow_table
+from rtsmlm.files.tables.columns import ROWS_PER_BLOCK, checked_metadata, in_blocks, known_columns
+from rtsmlm.files.tables.parquet import write_parquet
+from rtsmlm.files.tables.picasso import write_picasso
+from rtsmlm.files.tables.read import RUN_TABLE, Table, frames_of_run
+from rtsmlm.files.tables.thunderstorm import write_csv
+from rtsmlm.localizations import Localizations
+
+FILE_NAMES: dict[str, str] = {
+    "csv": "localizations.csv",
+    "picasso": "localizations.hdf5",
+    "parquet": "localizations.parquet",
+}
+
+
+def export(
+    source: Path | Table,
+    formats: Iterable[str],
+    folder: Path,
+    pixel_nm: float | None = None,
+) -> list[Path]:
+    """Write a table in other formats, in order of frames.
+
+    A table on disk is passed batch by batch, so that its size does not matter; only where its
+    frames are out of order (rows caught up after the run) is it sorted in memory first.
+
+    Parameters
+    ----------
+    source
+        A run folder, its `localizations.arrows`, or a table in memory.
+    formats
+        csv (ThunderSTORM), picasso, parquet.
+    folder
+        Where the files `localizations.*` go; replaced if there.
+    pixel_nm
+        Camera pixel, where the table does not state it.
+
+    Returns
+    -------
+    :
+        The files written, one per format.
+
+    Raises
+    ------
+    FileFormatError
+        If the source cannot be read.
+    ConfigError
+        If a format is unknown, or needs a pixel size that nobody states.
+    SinkError
+        If a file cannot be written.
+    """
+    formats = list(dict.fromkeys(formats))
+    unknown = [name for name in formats if name not in FILE_NAMES]
+    if unknown:
+        raise ConfigError(f"no export format {unknown[0]!r}; there are {', '.join(FILE_NAMES)}")
+    batches, metadata = _opened(source)
+    if pixel_nm is not None:
+        metadata["pixel_nm"] = pixel_nm
+    known = known_columns(batches())
+    paths = []
+    for name in formats:
+        path = folder / FILE_NAMES[name]
+        if name == "csv":
+            write_csv(path, batches(), metadata, known)
+        elif name == "picasso":
+            write_picasso(path, batches(), metadata, known)
+        else:
+            write_parquet(path, batches(), metadata)
+        paths.append(path)
+    return paths
+
+
+def _opened(
+    source: Path | Table,
+) -> tuple[Callable[[], Iterator[Localizations]], dict[str, Any]]:
+    """Return a function that starts the ordered batches anew, and the metadata."""
+    if isinstance(source, Table):
+        return _in_memory(source.localizations), _plain(source.metadata)
+    path = source / RUN_TABLE if source.is_dir() else source
+    metadata = _plain(read_arrow_metadata(path))
+    if "n_frames" not in metadata and (n_frames := frames_of_run(path.parent)):
+        metadata["n_frames"] = n_frames
+    if _is_ordered(iter_arrow_batches(path)):
+        return lambda: in_blocks(iter_arrow_batches(path)), metadata
+    return _in_memory(read_arrow_table(path)[0]), metadata
+
+
+def _in_memory(localizations: Localizations) -> Callable[[], Iterator[Localizations]]:
+    if not _is_ordered([localizations]):
+        localizations = localizations.sorted_by_frame()
+    starts = range(0, len(localizations), ROWS_PER_BLOCK)
+    return lambda: (localizations.take(slice(k, k + ROWS_PER_BLOCK)) for k in starts)
+
+
+def _is_ordered(batches: Iterable[Localizations]) -> bool:
+    last = -1
+    for batch in batches:
+        if len(batch) and (batch.frame[0] < last or np.any(np.diff(batch.frame) < 0)):
+            return False
+        last = int(batch.frame[-1]) if len(batch) else last
+    return True
+
+
+def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in checked_metadata(metadata).items() if key != "format"}

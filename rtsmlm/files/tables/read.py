@@ -1,0 +1,91 @@
+"""One door for all localization tables: the format is told from the content, not from the name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files.tables.arrow_file import CONTINUATION, read_arrow_table
+from rtsmlm.files.tables.arrow_schema import Metadata
+from rtsmlm.files.tables.columns import checked_metadata
+from rtsmlm.files.tables.insight3 import MAGIC as INSIGHT3
+from rtsmlm.files.tables.insight3 import read_insight3
+from rtsmlm.files.tables.parquet import read_parquet
+from rtsmlm.files.tables.picasso import read_picasso
+from rtsmlm.files.tables.thunderstorm import read_csv
+from rtsmlm.localizations import Localizations
+
+RUN_TABLE = "localizations.arrows"
+"""Name of the table in a run folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Localizations with what their file says of them."""
+
+    localizations: Localizations
+    metadata: Metadata
+    """Keys as in `rtsmlm.files.tables.arrow_schema`, plus `format`, the name of the format."""
+
+
+def read_table(path: Path, pixel_nm: float | None = None) -> Table:
+    """Read localizations or a truth table of any known format, or those of a run folder.
+
+    Frames and origin become ours, whatever the format counts from.
+
+    Parameters
+    ----------
+    path
+        A file, or a run folder.
+    pixel_nm
+        Camera pixel, where the file does not state it; wins over what it states.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged or of an unknown format, or needs `pixel_nm`.
+    """
+    if path.is_dir():
+        path = path / RUN_TABLE
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
+    localizations, stated, name = _read(path, start, pixel_nm)
+    metadata = checked_metadata(stated)
+    if pixel_nm is not None:
+        metadata["pixel_nm"] = pixel_nm
+    if "n_frames" not in metadata and (n_frames := frames_of_run(path.parent)):
+        metadata["n_frames"] = n_frames
+    return Table(localizations, {**metadata, "format": name})
+
+
+def _read(path: Path, start: bytes, pixel_nm: float | None) -> tuple[Localizations, Metadata, str]:
+    if not start:
+        raise FileFormatError(f"{path} is empty")
+    if start.startswith(CONTINUATION):
+        return *read_arrow_table(path), "arrow"
+    if start.startswith(b"PAR1"):
+        return *read_parquet(path), "parquet"
+    if start.startswith(b"\x89HDF"):
+        return *read_picasso(path, pixel_nm), "picasso"
+    if start.startswith(INSIGHT3):
+        return *read_insight3(path, pixel_nm), "insight3"
+    if b"\0" in start:
+        raise FileFormatError(
+            f"{path} is no known table of localizations; there are localizations.arrows, Parquet, "
+            "Picasso .hdf5, Insight3 .bin and text tables in the manner of ThunderSTORM"
+        )
+    return *read_csv(path, pixel_nm), "csv"
+
+
+def frames_of_run(folder: Path) -> int | None:
+    """Return how many frames the camera gave, by the ledger in a run folder; None without one."""
+    try:
+        totals = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
+        return int(totals["received"]) + int(totals["lost"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

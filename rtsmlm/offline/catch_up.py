@@ -1,0 +1,132 @@
+"""TODO rtsmlm/offline/catch_up.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches, read_arrow_metadata
+from rtsmlm.frames import FrameBatch, Pixels
+from rtsmlm.localizations import Localizations
+from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames
+from rtsmlm.protocols import Localizer
+from rtsmlm.realtime.ledger import FrameRanges, Ledger
+
+
+class Movie(Protocol):
+    """What catch-up needs of a recording."""
+
+    @property
+    def n_frames(self) -> int: ...
+    @property
+    def frame_index(self) -> NDArray[np.int64] | None: ...
+    def read(self, indices: NDArray[np.int64]) -> Pixels: ...
+
+
+def catch_up(
+    movie: Movie,
+    ledger: Ledger,
+    table: Path,
+    make_localizer: Callable[[], Localizer],
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Localize the skipped frames of a run from its recording and merge them into the table.
+
+    Parameters
+    ----------
+    movie
+        The recording of the run.
+    ledger
+        Says which frames were skipped; those that are caught up are booked.
+    table
+        The `localizations.arrows` of the run, replaced in one step by the completed one.
+    make_localizer
+        Makes one localizer for each thread.
+    on_progress
+        Called with the number of frames done and the number to do.
+    """
+    skipped = ledger.skipped()
+    indices = movie.frame_index
+    if indices is None:
+        indices = np.arange(movie.n_frames, dtype=np.int64)
+    wanted = np.zeros(len(indices), dtype=bool)
+    for start, stop in skipped:
+        wanted |= (indices >= start) & (indices < stop)
+    positions = np.flatnonzero(wanted)
+    if not len(positions):
+        return
+
+    caught_up = FrameRanges()
+    for index in indices[positions].tolist():
+        caught_up.add(index, index + 1)
+    failed = FrameRanges()
+
+    localizers = OfflineLocalizers(make_localizer)
+
+    def late() -> Iterator[Localizations]:
+        done = 0
+        windows = _read_windows(movie, indices, positions, localizers.context_frames)
+        for batch, localizations in localizers.localize(
+            windows, lambda frame, _: failed.add(frame, frame + 1)
+        ):
+            done += len(batch)
+            on_progress(done, len(positions))
+            yield localizations
+
+    merged = table.with_name(table.name + ".partial")
+    merged.unlink(missing_ok=True)
+    # An analysis that died between writing rows and giving their frames back has left rows of
+    # frames that are done again here.
+    wanted_frames = indices[positions]
+    live = (p.take(~np.isin(p.frame, wanted_frames)) for p in iter_arrow_batches(table))
+    with ArrowStreamFile(merged, read_arrow_metadata(table)) as file:
+        for part in merge_by_frame(live, late()):
+            file.put(part)
+    merged.replace(table)
+    for start, stop in caught_up.without(failed):
+        ledger.catch_up(start, stop)
+
+
+def _read_windows(
+    movie: Movie, indices: NDArray[np.int64], positions: NDArray[np.int64], context: int
+) -> Iterator[tuple[FrameBatch, slice]]:
+    """Read runs of consecutive positions with the neighbours that lie beside them in the movie."""
+    shape = movie.read(positions[:1]).shape
+    size = batch_frames((shape[1], shape[2]))
+    starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
+    for run in np.split(positions, starts[1:]):
+        for k in range(0, len(run), size):
+            part = run[k : k + size]
+            first = max(int(part[0]) - context, 0)
+            chosen = np.arange(first, min(int(part[-1]) + context + 1, len(indices)))
+            batch = FrameBatch.from_pixels(movie.read(chosen), index=indices[chosen])
+            start = int(part[0]) - first
+            yield batch, slice(start, start + len(part))
+
+
+def merge_by_frame(
+    first: Iterable[Localizations], second: Iterable[Localizations]
+) -> Iterator[Localizations]:
+    """Merge two series of tables, each ordered by frame and sharing no frame, into one."""
+    late = iter(second)
+    held = next(late, None)
+    for part in first:
+        if not len(part):
+            continue
+        pieces = [part]
+        last_frame = int(part.frame[-1])
+        while held is not None and (not len(held) or int(held.frame[0]) <= last_frame):
+            early = held.frame <= last_frame
+            pieces.append(held.take(early))
+            if not early.all():
+                held = held.take(~early)
+                break
+            held = next(late, None)
+        yield Localizations.concatenate(pieces).sorted_by_frame()
+    if held is not None and len(held):
+        yield held
+    yield from (part for part in late if len(part))

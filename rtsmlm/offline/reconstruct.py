@@ -1,0 +1,230 @@
+"""Reconstruction: a recorded movie through the same localizer, file and image as a live run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rtsmlm.analysis.validity_monitor import ValidityWatch
+from rtsmlm.errors import FileFormatError, LocalizerError
+from rtsmlm.files.camera_maps import load_camera_maps, resolve_calibration, what_was_assumed
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.report_page import TableSummary, write_report
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile
+from rtsmlm.files.tables.arrow_schema import table_metadata
+from rtsmlm.fitting.noise_floor import measured_read_noise_e
+from rtsmlm.fitting.psf_width import PSF_FRAMES, assumed_sigma_nm, measure_sigma_nm
+from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
+from rtsmlm.offline.results import finish_table
+from rtsmlm.pipeline.localizer import localizer_note, open_localizer
+from rtsmlm.protocols import Localizer
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.settings.resolve import with_calibration, with_sigma
+from rtsmlm.settings.run import RunSettings
+
+
+class Reconstruction:
+    """One movie to be localized.
+
+    Parameters
+    ----------
+    path
+        The movie, of any format that `open_movie` knows.
+    settings
+        Settings of the run; what the movie states fills what they leave open.
+    folder
+        Where the results go.
+
+    Raises
+    ------
+    FileFormatError
+        If the movie cannot be read.
+    CalibrationError
+        If the camera calibration does not fit it.
+    """
+
+    def __init__(self, path: Path, settings: RunSettings, folder: RunFolder) -> None:
+        self.folder = folder
+        # A headerless file does not tell its shape; the maps of its camera do.
+        maps = [m for m in load_camera_maps(settings.camera.maps) if m is not None]
+        known_shape = (maps[0].shape[0], maps[0].shape[1]) if maps else None
+        self._movie = open_movie(path, settings.movie, known_shape=known_shape)
+        self.n_frames = self._movie.n_frames
+        self.calibration = resolve_calibration(settings.camera, self._movie.stated)
+        self.calibration.check_frame_shape(self._movie.shape)
+        described = dict(self._movie.describe())
+        self.notes = [described["note"]] if "note" in described else []
+        assumed = what_was_assumed(settings.camera, self._movie.stated)
+        if any("camera.read_noise_e" in phrase for phrase in assumed):
+            settings = self._with_measured_noise(settings)
+            assumed = what_was_assumed(settings.camera, self._movie.stated)
+        self.settings = with_calibration(settings, self.calibration)
+        if assumed:
+            self.notes.append("nobody stated, so assumed: " + "; ".join(assumed))
+        height, width = self._movie.shape
+        self.title = f"{path}: {self.n_frames} frames of {width}x{height}"
+
+    def _with_measured_noise(self, settings: RunSettings) -> RunSettings:
+        """Return the settings with the read noise of the first frames, where it is far from small.
+
+        A network that expects less noise than there is takes noise for emitters.
+        """
+        pixels = next(iter(self._movie.batches(min(PSF_FRAMES[0], self.n_frames)))).pixels
+        read_noise_e = round(measured_read_noise_e(self.calibration, pixels), 1)
+        if not read_noise_e:
+            return settings
+        self.notes.append(
+            f"the frames scatter more than their light explains: a read noise of {read_noise_e} "
+            "electrons (camera.read_noise_e) was measured on them; run rtsmlm calibrate camera"
+        )
+        camera = settings.camera.model_copy(update={"read_noise_e": read_noise_e})
+        self.calibration = resolve_calibration(camera, self._movie.stated)
+        return settings.model_copy(update={"camera": camera})
+
+    def run(self, on_progress: Callable[[int, int], None], on_step: Callable[[str], None]) -> str:
+        """Localize all frames, write table, image and exports; return the verdict in one line.
+
+        Parameters
+        ----------
+        on_progress
+            Called with the number of frames done and of localizations found.
+        on_step
+            Called with the name of what is being done.
+        """
+        movie, folder = self._movie, self.folder
+        sigma_nm = self._sigma_nm()
+        self.settings = with_sigma(self.settings, sigma_nm)
+        if note := localizer_note(self.settings, self.calibration, sigma_nm):
+            self.notes.append(note)
+        folder.write_settings(self.settings, {"movie": dict(movie.describe())})
+        ledger = Ledger()
+        watch = ValidityWatch(self.settings, self.calibration, sigma_nm, self.notes.append)
+        n_rows, failed = self._localize(sigma_nm, ledger, watch, on_progress)
+        validity = watch.judge()
+        if validity:
+            folder.write_json(folder.validity, validity)
+        for frame, _ in failed:
+            ledger.fail(frame, frame + 1)
+        summary = finish_table(
+            folder.localizations,
+            movie.shape,
+            pixel_nm=self.calibration.pixel_nm,
+            image_pixel_nm=self.settings.results.image_pixel_nm,
+            formats=self.settings.results.export,
+            on_step=on_step,
+        )
+        verdict = (
+            f"{n_rows} localizations in {ledger.totals().localized} of {self.n_frames} frames, "
+            f"PSF sigma {sigma_nm:.0f} nm"
+        )
+        self._write_accounts(ledger, summary, validity, verdict, good=not failed)
+        on_step("done")
+        self._check(ledger, failed)
+        return verdict
+
+    def _write_accounts(
+        self,
+        ledger: Ledger,
+        summary: TableSummary,
+        validity: dict[str, Any],
+        verdict: str,
+        *,
+        good: bool,
+    ) -> None:
+        self.folder.write_json(self.folder.ledger, ledger.as_dict())
+        write_report(
+            self.folder.path,
+            title=self.title,
+            verdict=verdict,
+            good=good,
+            notes=self.notes,
+            ledger=ledger.as_dict(),
+            latency_ms={},
+            validity=validity,
+            n_frames=ledger.totals().camera,
+            table=summary,
+        )
+
+    def _check(self, ledger: Ledger, failed: list[tuple[int, str]]) -> None:
+        """Raise if not every frame of the movie has been localized."""
+        if failed:
+            raise LocalizerError(
+                f"{len(failed)} of {self.n_frames} frames could not be localized, the first is "
+                f"{failed[0][0]}: {failed[0][1]}; all others are in {self.folder.path}"
+            )
+        n_localized = ledger.totals().localized
+        if n_localized != self.n_frames:
+            raise FileFormatError(
+                f"{self._movie.path} promised {self.n_frames} frames and gave {n_localized}; "
+                f"what there is lies in {self.folder.path}"
+            )
+
+    def _localize(
+        self,
+        sigma_nm: float,
+        ledger: Ledger,
+        watch: ValidityWatch,
+        on_progress: Callable[[int, int], None],
+    ) -> tuple[int, list[tuple[int, str]]]:
+        """Localize all frames into the table; return the number of rows and what failed."""
+        movie, folder = self._movie, self.folder
+        n_done = n_rows = 0
+        failed: list[tuple[int, str]] = []
+
+        def make_localizer() -> Localizer:
+            return open_localizer(self.settings, self.calibration, sigma_nm)
+
+        metadata = table_metadata(
+            folder.path.name, movie.shape, self.calibration.pixel_nm, sigma_nm
+        )
+        with ArrowStreamFile(folder.localizations, metadata) as table:
+            localizers = OfflineLocalizers(make_localizer)
+            batches = movie.batches(batch_frames(movie.shape))
+            windows = with_neighbours(batches, localizers.context_frames)
+            for batch, localizations in localizers.localize(
+                windows, lambda frame, why: failed.append((frame, why))
+            ):
+                for index in batch.index.tolist():
+                    ledger.receive(index, queued=True)
+                    ledger.record(index, index + 1)
+                ledger.release(len(batch))
+                table.put(localizations)
+                watch.look(localizations, batch)
+                n_done += len(batch)
+                n_rows += len(localizations)
+                on_progress(n_done, n_rows)
+        return n_rows, failed
+
+    def _sigma_nm(self) -> float:
+        """Return the PSF width: the one set, or measured on as many first frames as it takes."""
+        known_nm = self.settings.psf.known_sigma_nm
+        if known_nm is not None:
+            return known_nm
+        for n_frames in PSF_FRAMES:
+            pixels = next(iter(self._movie.batches(min(n_frames, self.n_frames)))).pixels
+            try:
+                return measure_sigma_nm(self.calibration, pixels)
+            except LocalizerError as error:
+                sigma_nm, text = assumed_sigma_nm(self.calibration, error)
+            if n_frames >= self.n_frames:
+                break
+        self.notes.append(text)
+        return sigma_nm
+
+    def close(self) -> None:
+        """Close the movie."""
+        self._movie.close()
+
+    def __enter__(self) -> Reconstruction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

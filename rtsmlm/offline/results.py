@@ -1,0 +1,128 @@
+"""What is left to do when all frames are in: the table's image and exports, and the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.report import RunReport
+from rtsmlm.files.run.report_page import TableSummary, write_report
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches
+from rtsmlm.files.tables.arrow_schema import table_metadata
+from rtsmlm.files.tables.export import export
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.render import Renderer, write_image
+from rtsmlm.settings.run import RunSettings
+
+
+def finish_table(
+    table: Path,
+    shape: tuple[int, int],
+    *,
+    pixel_nm: float,
+    image_pixel_nm: float,
+    formats: Sequence[str],
+    on_step: Callable[[str], None],
+) -> TableSummary:
+    """Write the image and the exports beside the table, and return its summary.
+
+    Parameters
+    ----------
+    table
+        A `localizations.arrows` file.
+    shape
+        Height and width of the frames in camera pixels.
+    pixel_nm
+        Camera pixel in the sample plane.
+    image_pixel_nm
+        Pixel of the image.
+    formats
+        What to export: csv, picasso, parquet.
+    on_step
+        Called with the name of what is being done.
+
+    Raises
+    ------
+    SinkError
+        If a file cannot be written.
+    """
+    on_step("image")
+    renderer = Renderer(shape, pixel_nm, image_pixel_nm, mode="gaussian")
+    summary = TableSummary()
+    for part in iter_arrow_batches(table):
+        renderer.add(part)
+        summary.add(part)
+    write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
+    if formats:
+        on_step("exports")
+        export(table, formats, table.parent)
+    return summary
+
+
+def keep_table(table: Path, shape: tuple[int, int], pixel_nm: float) -> None:
+    """Leave an empty table where the analysis did not come as far as making one."""
+    if not table.exists():
+        ArrowStreamFile(table, table_metadata(table.parent.name, shape, pixel_nm, None)).close()
+
+
+def write_accounts(
+    folder: RunFolder,
+    report: RunReport,
+    ledger: Ledger,
+    settings: RunSettings,
+    *,
+    camera: Mapping[str, str],
+    summary: TableSummary,
+    guarded: Callable[[Callable[[], object]], None],
+) -> None:
+    """Write ledger, latency, settings and the page of a run.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    report
+        How the run ended.
+    ledger
+        What became of every frame.
+    settings
+        Settings in force.
+    camera
+        What the camera says of itself, with its `name`.
+    summary
+        What the page shows of the localizations.
+    guarded
+        Calls one step and reports its failure, so that the next is still done.
+    """
+    totals = report.totals or ledger.totals()
+    run = {
+        "camera": dict(camera),
+        "totals": asdict(totals),
+        "verdict": report.verdict,
+        "warnings": report.warnings,
+        "failures": report.failures,
+    }
+
+    def page() -> None:
+        write_report(
+            folder.path,
+            title=f"{folder.path.name}: {camera['name']}",
+            verdict=report.verdict,
+            good=report.ok,
+            notes=[*report.failures, *report.warnings],
+            ledger=ledger.as_dict(),
+            latency_ms=report.latency_ms,
+            validity=report.validity,
+            n_frames=totals.camera,
+            table=summary,
+        )
+
+    guarded(lambda: folder.write_json(folder.ledger, ledger.as_dict()))
+    guarded(lambda: folder.write_json(folder.latency, report.latency_ms))
+    if report.validity:
+        guarded(lambda: folder.write_json(folder.validity, report.validity))
+    guarded(lambda: folder.write_settings(settings, run))
+    guarded(page)
+    folder.drop_empty_log()

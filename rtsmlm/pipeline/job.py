@@ -1,0 +1,44 @@
+"""AnalysisJob: what the analysis needs to know, as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtsmlm.settings.load import from_mapping
+from rtsmlm.settings.run import RunSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisJob:
+    """What the analysis needs to know; plain data, so that it crosses to another process."""
+
+    ring: str
+    """Name of the shared memory, empty where the ring is handed over in person."""
+    folder: Path
+    settings: RunSettings
+    resume_before: int | None = None
+    """After a crash: rows of this frame and later are dropped from the file and made again."""
+
+    def to_json(self) -> str:
+        """Return the job as one line of JSON."""
+        return json.dumps(
+            {
+                "ring": self.ring,
+                "folder": str(self.folder),
+                "settings": self.settings.model_dump(mode="json"),
+                "resume_before": self.resume_before,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> AnalysisJob:
+        """Read a job back."""
+        data = json.loads(text)
+        return cls(
+            ring=data["ring"],
+            folder=Path(data["folder"]),
+            settings=from_mapping(data["settings"]),
+            resume_before=data["resume_before"],
+        )

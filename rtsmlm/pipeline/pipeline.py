@@ -1,0 +1,263 @@
+"""The analysis: ring in, localizations out to file and stream.
+
+A batch leaves the ring only after its rows are in the file, so that whoever restarts the analysis
+after a crash loses nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from rtsmlm.analysis.validity_monitor import ValidityWatch
+from rtsmlm.calibration import StatedCalibration
+from rtsmlm.errors import LocalizerError
+from rtsmlm.feedback.density.meter import DensityMeter
+from rtsmlm.files.camera_maps import resolve_calibration
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile
+from rtsmlm.files.tables.arrow_schema import schema as arrow_schema
+from rtsmlm.files.tables.arrow_schema import table_metadata
+from rtsmlm.fitting.psf_width import (
+    ASSUMED_SIGMA_PX,
+    PSF_FRAMES,
+    assumed_sigma_nm,
+    measure_sigma_nm,
+)
+from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import Localizations
+from rtsmlm.pipeline.job import AnalysisJob
+from rtsmlm.pipeline.localizer import localize_each, localizer_note, open_localizer
+from rtsmlm.protocols import ALL, Localizer
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.latency import LatencyStages
+from rtsmlm.realtime.ring import FrameRing
+from rtsmlm.stream.broadcast import Broadcast
+
+Emit: TypeAlias = Callable[[dict[str, Any]], None]
+
+_IDLE_S = 0.001
+_PROMPT_FRAMES = 4
+"""Most frames at once while there is next to no backlog."""
+_BACKLOG_BATCHES = 4
+"""A short stall is worked off frame by frame; behind by so many batches, throughput matters."""
+_STATUS_NS = 250_000_000
+
+
+class Analysis:
+    """The loop from ring to sinks.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    ring
+        Where the frames come from.
+    emit
+        Called with every event, a plain dictionary with a `kind`.
+    """
+
+    def __init__(self, job: AnalysisJob, ring: FrameRing, emit: Emit) -> None:
+        self._job = job
+        self._ring = ring
+        self._emit = emit
+        self._settings = job.settings
+        self._calibration = resolve_calibration(job.settings.camera, StatedCalibration())
+        self._calibration.check_frame_shape(ring.shape)
+        self._localizer: Localizer | None = None
+        self._watch: ValidityWatch | None = None
+        self._density: DensityMeter | None = None
+        self._latency = LatencyStages()
+        self._psf_frames = PSF_FRAMES[0]
+        self._n_frames = 0
+        self._n_rows = 0
+        self._last_status_ns = 0
+        self._broadcast: Broadcast | None = None
+        self._file: ArrowStreamFile | None = None
+        self._schema = arrow_schema(self._metadata(None))
+
+    def _metadata(self, sigma_nm: float | None) -> dict[str, Any]:
+        folder, pixel_nm = self._job.folder, self._calibration.pixel_nm
+        return table_metadata(folder.name, self._ring.shape, pixel_nm, sigma_nm)
+
+    def run(self, stop: threading.Event) -> None:
+        """Localize until the ring is closed and empty, or `stop` is set and it is empty.
+
+        Raises
+        ------
+        SinkError
+            If the localizations cannot be written; their frames stay in the ring.
+        """
+        try:
+            self._open_stream()
+            sigma_nm = self._settings.psf.known_sigma_nm
+            if sigma_nm is None:
+                # Compile now, with any width, so that the first frames need not wait for it.
+                guess_nm = ASSUMED_SIGMA_PX * self._calibration.pixel_nm
+                open_localizer(self._settings, self._calibration, guess_nm).warm_up(
+                    self._ring.shape
+                )
+            else:
+                self._prepare(sigma_nm)
+            self._emit({"kind": "ready"})
+            self._loop(stop)
+            if self._file is not None:
+                self._file.close()  # whole, before anybody hears that it is
+            if self._broadcast is not None:
+                self._broadcast.end(self._summary())
+            self._report(now_ns())
+        finally:
+            if self._file is not None:
+                self._file.close()
+            if self._broadcast is not None:
+                self._broadcast.close()
+
+    def _loop(self, stop: threading.Event) -> None:
+        while True:
+            self._ring.beat()
+            if self._broadcast is not None:
+                self._broadcast.refresh()
+            closing = self._ring.input_closed or stop.is_set()  # before peek: nothing is missed
+            if self._localizer is None or self._file is None:
+                if closing and not self._ring.backlog:
+                    return
+                self._measure_psf(stop, closing=closing)
+            elif (taken := self._take(self._localizer, closing=closing)) is not None:
+                self._deliver(*taken, self._localizer, self._file)
+            elif closing:
+                return
+            else:
+                stop.wait(_IDLE_S)
+
+    def _take(self, localizer: Localizer, *, closing: bool) -> tuple[FrameBatch, slice] | None:
+        """Return the next frames and which of them are to be localized, or None."""
+        most = self._settings.analysis.batch_frames
+        # What waits for a batch waits for its slowest frame: a large one must be worth it.
+        n = most if self._ring.backlog >= _BACKLOG_BATCHES * most else min(most, _PROMPT_FRAMES)
+        if localizer.context_frames:
+            return self._ring.window(n, localizer.context_frames, final=closing)
+        batch = self._ring.peek(n)
+        return None if batch is None else (batch, ALL)
+
+    def _open_stream(self) -> None:
+        self._broadcast = Broadcast(
+            self._settings.stream,
+            RunFolder(self._job.folder),
+            schema=self._schema,
+            about={
+                "run": self._job.folder.name,
+                "shape": list(self._ring.shape),
+                "pixel_nm": self._calibration.pixel_nm,
+                "settings": self._settings.model_dump(mode="json"),
+            },
+            generation=self._job.resume_before or 0,
+            warn=self._say,
+        )
+        if self._broadcast.address is not None:
+            self._emit({"kind": "stream", "address": self._broadcast.address})
+
+    def hear(self, status: Mapping[str, Any]) -> None:
+        """Take what the owner wants to be told to whoever listens; from any thread."""
+        if self._broadcast is not None:
+            self._broadcast.hand_over(status)
+
+    def _measure_psf(self, stop: threading.Event, *, closing: bool) -> None:
+        """Wait for the first frames, measure the PSF width on them, and get ready."""
+        # One slot less than there are: a batch ends at the end of the ring's memory.
+        most = self._ring.capacity - 1
+        wanted = min(self._psf_frames, most)
+        if self._ring.backlog < wanted and not closing:
+            stop.wait(_IDLE_S)
+            return
+        frames = self._ring.peek(wanted)
+        if frames is None:
+            return
+        try:
+            sigma_nm = measure_sigma_nm(self._calibration, frames.pixels)
+        except LocalizerError as error:
+            self._psf_frames *= 2
+            if not closing and wanted < most and self._psf_frames <= PSF_FRAMES[-1]:
+                return
+            sigma_nm, text = assumed_sigma_nm(self._calibration, error)
+            self._emit({"kind": "warning", "text": text})
+        self._emit({"kind": "psf", "sigma_nm": sigma_nm})
+        self._prepare(sigma_nm)
+
+    def _prepare(self, sigma_nm: float) -> None:
+        path = RunFolder(self._job.folder).localizations
+        if self._job.resume_before is None or not path.exists():
+            self._file = ArrowStreamFile(path, self._metadata(sigma_nm))
+        else:
+            self._file = ArrowStreamFile.resume(path, self._job.resume_before)
+        if note := localizer_note(self._settings, self._calibration, sigma_nm):
+            self._say(note)
+        self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
+        self._localizer.warm_up(self._ring.shape)
+        self._watch = ValidityWatch(self._settings, self._calibration, sigma_nm, self._say)
+        self._density = DensityMeter(
+            self._calibration, self._ring.shape, sigma_nm, self._settings.feedback
+        )
+        self._emit({"kind": "localizing"})
+
+    def _say(self, text: str) -> None:
+        self._emit({"kind": "warning", "text": text})
+
+    def _deliver(
+        self, batch: FrameBatch, targets: slice, localizer: Localizer, file: ArrowStreamFile
+    ) -> None:
+        t_taken = now_ns()
+        localizations = localize_each(localizer, batch, self._failed, targets)
+        t_localized = now_ns()
+        batch = batch.part(*targets.indices(len(batch))[:2])
+        file.put(localizations)
+        if self._broadcast is not None:
+            self._broadcast.rows(localizations, batch)
+        t_published = now_ns()
+        self._latency.add(
+            batch.t_exposure_end_ns, batch.t_ring_ns, t_taken, t_localized, t_published
+        )
+        self._n_frames += len(batch)
+        self._n_rows += len(localizations)
+        self._tell_density(localizations, batch)
+        if self._broadcast is not None:
+            self._broadcast.frame(batch, t_published)
+        # Before the frames are given back, and only where no others wait for it.
+        if self._watch is not None and self._ring.backlog <= len(batch) + localizer.context_frames:
+            self._watch.glance(localizations, batch, t_published)
+        self._ring.release(len(batch))
+        if t_published - self._last_status_ns > _STATUS_NS:
+            self._report(t_published)
+
+    def _tell_density(self, localizations: Localizations, batch: FrameBatch) -> None:
+        estimate = None if self._density is None else self._density.add(localizations, batch)
+        if estimate is not None:
+            # Whoever steers by it waits: it goes out before anything else is looked at.
+            told = estimate.as_dict()
+            self._emit({"kind": "density", "estimate": told, "localizations": self._n_rows})
+            if self._broadcast is not None:
+                self._broadcast.density(told)
+
+    def _summary(self) -> dict[str, Any]:
+        validity = {} if self._watch is None else self._watch.judge()
+        return {
+            "frames": self._n_frames,
+            "localizations": self._n_rows,
+            "validity": validity,
+        }
+
+    def _failed(self, frame: int, why: str) -> None:
+        self._emit({"kind": "failed", "start": frame, "stop": frame + 1, "text": why})
+        self._ring.beat()
+
+    def _report(self, t_ns: int) -> None:
+        self._last_status_ns = t_ns
+        self._emit(
+            {
+                "kind": "status",
+                "frames": self._n_frames,
+                "localizations": self._n_rows,
+                "latency_ms": self._latency.summary(),
+                "validity": {} if self._watch is None else self._watch.judge(),
+            }
+        )

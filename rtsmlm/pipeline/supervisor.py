@@ -1,0 +1,241 @@
+"""AnalysisSupervisor: starts the analysis, hears from it, restarts it, and gives up in the end.
+
+The recording never waits for any of this.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rtsmlm.errors import AnalysisError
+from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.pipeline.child import AnalysisChild, ChildProcess, ChildThread
+from rtsmlm.pipeline.job import AnalysisJob
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.realtime.ring import FrameRing
+from rtsmlm.realtime.worker import Worker
+
+_POLL_S = 0.05
+
+
+@dataclass
+class AnalysisNews:
+    """What the analysis has told so far."""
+
+    localizations: int = 0
+    latency_ms: dict[str, Any] = field(default_factory=dict)
+    stream_address: str | None = None
+    sigma_nm: float | None = None
+    validity: dict[str, Any] = field(default_factory=dict)
+    """Figures of the validity meter."""
+    restarts: int = 0
+    failed_frames: int = 0
+    death: str | None = None
+    """Why the analysis ended last, if it died."""
+
+
+class AnalysisSupervisor:
+    """Keep the analysis alive for the length of a run.
+
+    Parameters
+    ----------
+    job
+        What the analysis is to do.
+    ring
+        The ring that it reads; this side stays its owner.
+    ledger
+        Where released and failed frames are booked.
+    warn
+        Called with one sentence for everything a person should know.
+    on_density
+        Called with every estimate of the density and the number of localizations so far.
+    on_lost
+        Called with the reason as soon as the analysis is dead or frozen.
+    """
+
+    def __init__(
+        self,
+        job: AnalysisJob,
+        ring: FrameRing,
+        ledger: Ledger,
+        warn: Callable[[str], None],
+        *,
+        on_density: Callable[[DensityEstimate, int], None] = lambda estimate, rows: None,
+        on_lost: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._job = job
+        self._ring = ring
+        self._ledger = ledger
+        self._warn = warn
+        self._on_density, self._on_lost = on_density, on_lost
+        self._booked = 0
+        self._earlier_rows = 0
+        self._child: AnalysisChild | None = None
+        self._ready = threading.Event()
+        self._localizing = threading.Event()
+        self._tick = threading.Event()  # never set: paces the loop
+        self.gave_up = threading.Event()
+        self.news = AnalysisNews()
+        self._worker = Worker("supervise", self._supervise, on_death=self._die)
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the analysis process; None while there is none, or where it is a thread."""
+        child = self._child
+        return child.pid if isinstance(child, ChildProcess) else None
+
+    def start(self) -> None:
+        """Start the analysis; returns at once."""
+        self._launch(self._job)
+        self._worker.start()
+
+    def wait_ready(self, stop: threading.Event) -> None:
+        """Wait until the analysis can take frames.
+
+        Raises
+        ------
+        AnalysisError
+            If it does not come up.
+        """
+        deadline_ns = now_ns() + int(self._job.settings.analysis.start_timeout_s * 1e9)
+        while not self._ready.wait(_POLL_S) and not stop.is_set():
+            if self.gave_up.is_set():
+                raise AnalysisError(f"the analysis does not start: {self.news.death}")
+            if now_ns() > deadline_ns:
+                raise AnalysisError(
+                    "the analysis was not ready after "
+                    f"{self._job.settings.analysis.start_timeout_s:g} s "
+                    "(analysis.start_timeout_s); see analysis.log in the run folder"
+                )
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Hand a status to the analysis, for the stream; may block while that is frozen."""
+        child = self._child
+        if child is not None and self._ready.is_set():
+            child.tell(status)
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait until the ring is drained and the analysis has closed its files.
+
+        The ring must have been closed by the producer. What is left after the time-out, or
+        after the last restart has failed, is booked as skipped.
+        """
+        if not self._worker.ended(timeout_s):
+            self._warn(
+                f"the analysis did not finish within {timeout_s:g} s and was ended; "
+                "its frames are caught up from the recording"
+            )
+            self.gave_up.set()
+            self._worker.join(10.0)
+        self._book()
+        self._ledger.give_up_queued()
+
+    # -- in the supervisor thread --------------------------------------------------------
+
+    def _supervise(self, stop: threading.Event) -> None:
+        while not self.gave_up.is_set() and (child := self._child) is not None:
+            self._book()
+            code = child.exit_code()
+            if code is None:
+                if self._is_frozen():
+                    self.news.death = (
+                        "no heartbeat for "
+                        f"{self._job.settings.analysis.heartbeat_timeout_s:g} s "
+                        "(analysis.heartbeat_timeout_s)"
+                    )
+                    self._on_lost(f"the analysis is frozen: {self.news.death}")
+                    child.kill()
+                self._tick.wait(_POLL_S)
+                continue
+            if code != 0:
+                self._on_lost(f"the analysis died with exit code {code}")
+            child.join()
+            self._book()
+            self._child = None
+            if code != 0 or not self._ring.input_closed:
+                self._restart(code)
+        if self._child is not None:
+            self._child.kill()
+            self._child.join()
+            self._child = None
+
+    def _is_frozen(self) -> bool:
+        if not self._localizing.is_set():
+            return False  # loading and compiling have their own, longer time-out
+        silent_ns = now_ns() - self._ring.heartbeat_ns
+        return silent_ns > self._job.settings.analysis.heartbeat_timeout_s * 1e9
+
+    def _restart(self, code: int) -> None:
+        why = self.news.death or f"it ended with exit code {code}"
+        self.news.death = why
+        if self.news.restarts >= self._job.settings.analysis.max_restarts:
+            self.gave_up.set()
+            self._warn(
+                f"the analysis died {self.news.restarts + 1} times and is given up: {why}; "
+                "the recording goes on, the rest is caught up afterwards"
+            )
+            return
+        self.news.restarts += 1
+        self._warn(f"the analysis died ({why}) and is restarted; the recording goes on")
+        settings = self._job.settings
+        if self.news.sigma_nm is not None:
+            psf = settings.psf.model_copy(update={"sigma_nm": self.news.sigma_nm})
+            settings = settings.model_copy(update={"psf": psf})
+        self._earlier_rows = self.news.localizations
+        self._localizing.clear()
+        resume_before = self._ledger.next_undelivered()
+        self._launch(replace(self._job, settings=settings, resume_before=resume_before))
+
+    def _launch(self, job: AnalysisJob) -> None:
+        known_nm = job.settings.psf.known_sigma_nm
+        if known_nm is not None:
+            self.news.sigma_nm = known_nm
+        if job.settings.analysis.process:
+            self._child = ChildProcess(job, self._hear)
+        else:
+            self._child = ChildThread(job, self._ring, self._hear)
+
+    def _book(self) -> None:
+        released = self._ring.released
+        self._ledger.release(released - self._booked)
+        self._booked = released
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        kind = event.get("kind")
+        if kind == "status":
+            self.news.localizations = self._earlier_rows + event["localizations"]
+            self.news.latency_ms = event["latency_ms"]
+            self.news.validity = event["validity"]
+        elif kind == "density":
+            estimate = DensityEstimate.from_dict(event["estimate"])
+            self._on_density(estimate, self._earlier_rows + event["localizations"])
+        elif kind == "ready":
+            self.news.death = None
+            self._ready.set()
+        elif kind == "localizing":
+            self._ring.beat()
+            self._localizing.set()
+        elif kind == "psf":
+            self.news.sigma_nm = event["sigma_nm"]
+        elif kind == "stream":
+            self.news.stream_address = event["address"]
+        elif kind == "failed":
+            self._ledger.fail(event["start"], event["stop"])
+            if self.news.failed_frames == 0:
+                self._warn(f"the localizer failed on frame {event['start']}: {event['text']}")
+            self.news.failed_frames += event["stop"] - event["start"]
+        elif kind == "died":
+            self.news.death = event["text"]
+        elif kind == "warning":
+            self._warn(event["text"])
+
+    def _die(self, error: BaseException) -> None:
+        self.news.death = f"the supervisor died: {error}"
+        self.gave_up.set()
+        if self._child is not None:
+            self._child.kill()
+        self._warn(self.news.death)

@@ -1,0 +1,321 @@
+"""Guard: the only way to an actuator during a run; it can say no, and only make things safer.
+
+Watching is the default: commands are noted and not sent until the guard is armed. A trip turns the
+actuator to rest, is latched until somebody resets it, and stands in the audit file with its reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rtsmlm.errors import ConfigError, RtsmlmError
+from rtsmlm.protocols import Actuator
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.safety.records import AuditKind, AuditRow, Why
+
+_log = logging.getLogger(__name__)
+
+_LOCK_WAIT_S = 0.3
+"""A command that hangs in a driver keeps the lock no longer than this from a trip."""
+_BAD_POLLS = 3
+_BAD_IN_ALL = 12
+"""Also while the value changes all the time, and each change excuses a moment."""
+
+Audit = Callable[[AuditRow], None]
+
+
+class Guard:
+    """What lasers and stages have in common: arming, latched trips, read-back, the audit.
+
+    Safe to use from several threads.
+
+    Parameters
+    ----------
+    actuator
+        What is guarded; nobody else may command it.
+    audit
+        Called with every row; what it raises is logged and stops nothing.
+    on_trip
+        Called once per trip with one sentence.
+    clock_ns
+        Clock; another one for simulated time.
+    """
+
+    def __init__(
+        self,
+        actuator: Actuator,
+        *,
+        audit: Audit,
+        on_trip: Callable[[str], None] = lambda text: None,
+        clock_ns: Callable[[], int] = now_ns,
+    ) -> None:
+        self.actuator = actuator
+        self.armed = False
+        self.tripped: str | None = None
+        """Why it is latched; None if it is not."""
+        self._audit_to = audit
+        self._on_trip = on_trip
+        self._clock_ns = clock_ns
+        self._lock = threading.RLock()
+        self._sent = 0.0
+        self._dark = True
+        self._must_rest = False  # the device did not go to rest when told: it is told again
+        self._bad_polls = self._bad_in_all = 0
+        self._measured = math.nan
+
+    @property
+    def sent(self) -> float:
+        """What the actuator was last told, in its unit; 0 for a dark laser."""
+        return self._sent
+
+    @property
+    def measured(self) -> float:
+        """What the device measured last; NaN where it cannot."""
+        return self._measured
+
+    @property
+    def at_rest(self) -> bool:
+        """True if the device has been brought to rest and has confirmed it."""
+        return self._dark and not self._must_rest
+
+    # -- arming ----------------------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Allow commands. The device is asked for its limits, and brought to rest first.
+
+        Raises
+        ------
+        ConfigError
+            If a limit of the settings does not fit the device; nothing is clipped silently.
+        DeviceError
+            If the device does not answer, complains, or does not go to rest.
+        """
+        try:
+            with self._locked():
+                if self.tripped is not None:
+                    raise ConfigError(
+                        f"{self.actuator.name} is latched after a trip ({self.tripped}); reset it "
+                        "before it is armed"
+                    )
+                self._check_limits(self.actuator.limits())
+                if (fault := self.actuator.fault()) is not None:
+                    raise ConfigError(f"{self.actuator.name} cannot be armed: {fault}")
+                if failed := self.actuator.rest():
+                    raise ConfigError(
+                        f"{self.actuator.name} cannot be armed, it does not go to rest: "
+                        + "; ".join(failed)
+                    )
+                self._sent, self._dark, self._must_rest = 0.0, True, False
+                self.armed = True
+                self._begin()
+        except Exception as error:
+            self._audit("refused", Why(reason=str(error)))
+            raise
+        self._audit("arm", Why(reason=self._terms()))
+
+    def _check_limits(self, device: tuple[float, float]) -> None:
+        """Raise `ConfigError` if the settings do not fit the limits of the device."""
+
+    def _begin(self) -> None:
+        """Set what counts from arming."""
+
+    def _terms(self) -> str:
+        """Return the limits in force as one clause."""
+        return "armed"
+
+    # -- commands --------------------------------------------------------------------------
+
+    def command(self, wanted: float, why: Why) -> float:
+        """Ask for a value; return what the actuator has been told.
+
+        Whatever goes wrong is a trip, never an exception.
+
+        Parameters
+        ----------
+        wanted
+            Value in the unit of the actuator; 0 is rest.
+        why
+            What it rests on, for the audit.
+        """
+        with self._locked():
+            if self.tripped is not None:
+                self._audit("refused", why, wanted)
+                return self._sent
+            if not self.armed:
+                self._audit("monitor", why, wanted)
+                return self._sent
+            if not math.isfinite(wanted):
+                self.trip(f"asked for {wanted}, which is no number")
+                return self._sent
+            try:
+                self._obey(wanted, why)
+            except Exception as error:  # a driver raises whatever it likes
+                self.trip(f"the device did not obey: {_one_line(error)}")
+        return self._sent
+
+    def _obey(self, wanted: float, why: Why) -> None:
+        raise NotImplementedError
+
+    def _put(self, value: float, why: Why, wanted: float) -> None:
+        self._dark = False  # before it is sent: should sending fail half-way, it has to rest
+        self.actuator.put(value)
+        if (
+            self.tripped is not None or not self.armed
+        ):  # it came while the command hung in the driver
+            self._rest()
+            return
+        # A new value takes a moment to be measured; the same one again excuses nothing.
+        if abs(value - self._sent) > self._tolerance():
+            self._bad_polls = 0
+        self._sent = value
+        self._audit("command", why, wanted)
+
+    # -- leaving ---------------------------------------------------------------------------
+
+    def trip(self, reason: str) -> None:
+        """Bring the actuator to rest now and latch; the first reason stays."""
+        first = self.tripped is None
+        if first:
+            self.tripped = reason  # before anything that could hang: no command passes any more
+        with self._locked():
+            failed = self._rest() if self.armed or not self._dark else []
+            if first:
+                self._audit("trip", Why(reason=_with(reason, failed)))
+        if first:
+            text = f"{self.actuator.name} was turned to rest and latched: {_with(reason, failed)}"
+            _log.error("%s", text)
+            self._tell(text)
+
+    def dark(self, reason: str) -> list[str]:
+        """Bring the actuator to rest in the order of leaving, and disarm; return what failed."""
+        with self._locked():
+            if not self.armed and self.at_rest:
+                return []
+            self.armed = False
+            failed = self._rest()
+            self._audit("dark", Why(reason=_with(reason, failed)))
+            return failed
+
+    def reset(self, reason: str) -> None:
+        """Lift the latch, by the hand of a person; it has to be armed anew.
+
+        Raises
+        ------
+        DeviceError
+            If the device does not answer.
+        ConfigError
+            If what the device complains of is still there, or it is not at rest.
+        """
+        with self._locked():
+            if self.tripped is None:
+                return
+            if (fault := self.actuator.fault()) is not None:
+                raise ConfigError(f"{self.actuator.name} stays latched: {fault}")
+            if self._must_rest and self._rest():
+                raise ConfigError(f"{self.actuator.name} stays latched: it does not go to rest")
+            self.tripped, self.armed = None, False
+            self._audit("reset", Why(reason=reason))
+
+    def _rest(self) -> list[str]:
+        try:
+            failed = self.actuator.rest()
+        except Exception as error:  # it must not raise, but this is no place for trust
+            failed = [_one_line(error)]
+        self._must_rest = bool(failed)
+        self._sent, self._dark = 0.0, True
+        return failed
+
+    # -- watching --------------------------------------------------------------------------
+
+    def poll(self) -> None:
+        """Look at the device: what it complains of, and whether it does what it was told."""
+        with self._locked():
+            if self._must_rest:
+                self._rest_again("told to rest once more")
+            if not self.armed:
+                return
+            try:
+                fault = self.actuator.fault()
+                measured = self.actuator.measured()
+            except Exception as error:
+                self.trip(f"the device does not answer: {_one_line(error)}")
+                return
+            self._measured = math.nan if measured is None else measured
+            if fault is not None:
+                self.trip(f"the device reports {fault}")
+            elif measured is not None:
+                self._compare(measured)
+
+    def _compare(self, measured: float) -> None:
+        if abs(measured - self._sent) <= self._tolerance():
+            self._bad_polls = self._bad_in_all = 0
+            return
+        self._bad_polls += 1
+        self._bad_in_all += 1
+        patient = self._bad_polls < _BAD_POLLS and self._bad_in_all < _BAD_IN_ALL
+        if patient and math.isfinite(measured):
+            return
+        found = f"{measured:g} {self.actuator.unit} measured where {self._sent:g} were set"
+        if self.tripped is None:
+            self.trip(f"{found}, {self._bad_in_all} times in a row")
+        else:
+            self._rest_again(found)
+
+    def _rest_again(self, reason: str) -> None:
+        failed = self._rest()
+        self._audit("dark", Why(reason=_with(reason, failed)))
+
+    def _tolerance(self) -> float:
+        """Return by how much the measured value may differ from the set one."""
+        raise NotImplementedError
+
+    # -- small things ----------------------------------------------------------------------
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock, or go on without it: a hanging driver must not keep the dark waiting."""
+        held = self._lock.acquire(timeout=_LOCK_WAIT_S)
+        try:
+            yield
+        finally:
+            if held:
+                self._lock.release()
+
+    def _audit(self, kind: AuditKind, why: Why, wanted: float = math.nan) -> None:
+        row = AuditRow(
+            t_ns=self._clock_ns(),
+            actuator=self.actuator.name,
+            kind=kind,
+            wanted=wanted,
+            sent=self._sent,
+            unit=self.actuator.unit,
+            measured=self._measured,
+            dose=self._dose(),
+            why=why,
+        )
+        try:
+            self._audit_to(row)
+        except Exception:  # a full disk must not keep a laser on, nor turn one on
+            _log.exception("the audit of %s could not be written: %s", self.actuator.name, row)
+
+    def _dose(self) -> float:
+        return math.nan
+
+    def _tell(self, text: str) -> None:
+        try:
+            self._on_trip(text)
+        except Exception:
+            _log.exception("nobody could be told")
+
+
+def _with(reason: str, failed: list[str]) -> str:
+    return reason if not failed else f"{reason}; NOT AT REST: {'; '.join(failed)}"
+
+
+def _one_line(error: Exception) -> str:
+    name = "" if isinstance(error, RtsmlmError) else f"{type(error).__name__}: "
+    return name + " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,47 @@
+"""TODO rtsmlm/safety/records.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+AuditKind = Literal["arm", "command", "kept", "monitor", "refused", "trip", "dark", "reset", "dose"]
+"""arm: commands are allowed; command: sent to the device; kept: too small a change to be sent;
+monitor: what would have been sent, were it armed; refused: not sent, and why; trip: dark, and
+latched; dark: dark in the order of leaving; reset: a latch was lifted; dose: the sum so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What a command rests on."""
+
+    reason: str
+    frame: int | None = None
+    """Newest frame that was looked at."""
+    t_exposure_end_ns: int | None = None
+    """When its exposure ended."""
+    estimate_per_um2: float = math.nan
+    std_per_um2: float = math.nan
+    target_per_um2: float = math.nan
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One row of `lasers.csv`."""
+
+    t_ns: int
+    """On the clock of `realtime.clock.now_ns`."""
+    actuator: str
+    kind: AuditKind
+    wanted: float
+    """What was asked for, in `unit`; NaN where nothing was."""
+    sent: float
+    """What the device was last told; 0 is dark."""
+    unit: str
+    measured: float = math.nan
+    """What the device measures, where it does."""
+    dose: float = math.nan
+    """Power times seconds so far."""
+    why: Why

@@ -1,0 +1,137 @@
+"""Ending: what a session does once its last frame is in: catches up, writes, accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.errors import AnalysisError
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.report import RunReport
+from rtsmlm.files.run.report_page import TableSummary
+from rtsmlm.offline.catch_up import catch_up
+from rtsmlm.offline.results import finish_table, keep_table, write_accounts
+from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.pipeline.supervisor import AnalysisNews
+from rtsmlm.protocols import Camera, Localizer
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.session.notices import Troubles
+from rtsmlm.settings.run import RunSettings
+
+
+@dataclass(kw_only=True)
+class Ending:
+    """Finish the files of a run, and account for its frames."""
+
+    camera: Camera
+    calibration: CameraCalibration
+    settings: RunSettings
+    """Settings in force."""
+    folder: RunFolder
+    ledger: Ledger
+    report: RunReport
+    troubles: Troubles
+    news: AnalysisNews
+    """What the analysis has told."""
+    recording: bool
+    """Whether raw frames were to be written."""
+    on_step: Callable[[str], None]
+    on_progress: Callable[[int, int], None]
+    _summary: TableSummary = field(default_factory=TableSummary, init=False)
+
+    def complete(self, *, n_recorded: int) -> None:
+        """Make the table whole, and of it image and exports.
+
+        Parameters
+        ----------
+        n_recorded
+            Frames on disk.
+
+        Raises
+        ------
+        SinkError
+            If a file cannot be written.
+        """
+        table, shape, pixel_nm = self.folder.localizations, self.camera.shape, self._pixel_nm
+        keep_table(table, shape, pixel_nm)
+        if n_recorded and self.settings.results.catch_up and len(self.ledger.skipped()):
+            self.troubles.guarded(self._catch_up)
+        self._summary = finish_table(
+            table,
+            shape,
+            pixel_nm=pixel_nm,
+            image_pixel_nm=self.settings.results.image_pixel_nm,
+            formats=self.settings.results.export,
+            on_step=self.on_step,
+        )
+
+    @property
+    def _pixel_nm(self) -> float:
+        return self.calibration.pixel_nm
+
+    def _catch_up(self) -> None:
+        skipped = len(self.ledger.skipped())
+        if not self.settings.localizer.name.endswith(("-mle", "-lsq")):
+            self.troubles.warn(
+                f"the network could not follow the camera: {skipped} frames were localized after "
+                "the run; to see all of them live take a smaller region of interest, or set "
+                "localizer.name=flagship-2d-fast, or gaussian-mle (astigmatic-mle with z)"
+            )
+        self.on_step(f"catching up on {skipped} skipped frames")
+        sigma_nm = self.news.sigma_nm
+        if sigma_nm is None:
+            raise AnalysisError("skipped frames cannot be caught up: the PSF width is not known")
+
+        def make_localizer() -> Localizer:
+            return open_localizer(self.settings, self.calibration, sigma_nm)
+
+        table = self.folder.localizations
+        with open_movie(self.folder.raw, self.settings.movie) as movie:
+            catch_up(movie, self.ledger, table, make_localizer, self.on_progress)
+
+    def account(self, laser_latency_ms: dict[str, Any]) -> None:
+        """Fill the report, and write ledger, latency, settings and the page.
+
+        Parameters
+        ----------
+        laser_latency_ms
+            From the end of the exposure to the command; empty where there was none.
+        """
+        report, news = self.report, self.news
+        report.totals = self.ledger.totals()
+        report.verdict = self.ledger.verdict(recording=self.recording)
+        report.latency_ms = dict(news.latency_ms)
+        report.validity = news.validity
+        report.stream_address = news.stream_address
+        report.localizations = news.localizations
+        if laser_latency_ms:
+            report.latency_ms["laser"] = laser_latency_ms
+        self._judge_skipped(report.totals.skipped)
+        write_accounts(
+            self.folder,
+            report,
+            self.ledger,
+            self.settings,
+            camera={"name": self.camera.name, **self.camera.describe()},
+            summary=self._summary,
+            guarded=self.troubles.guarded,
+        )
+
+    def _judge_skipped(self, skipped: int) -> None:
+        if not skipped:
+            return
+        if self.news.failed_frames or (self.recording and self.settings.results.catch_up):
+            self.troubles.fail(f"{skipped} frames could not be localized; ledger.json tells which")
+        elif not self.recording:
+            self.troubles.warn(
+                f"{skipped} frames were skipped and, not being recorded, could not be caught up; "
+                "set record.raw=true, or choose a smaller region or a longer exposure"
+            )
+        else:
+            self.troubles.warn(
+                f"{skipped} frames wait to be caught up (results.catch_up=false); rtsmlm "
+                f"reconstruct {self.folder.path} localizes all of them"
+            )

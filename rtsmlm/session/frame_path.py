@@ -1,0 +1,224 @@
+"""FramePath: the way of the frames from the camera through the ring to analysis and disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.raw_recorder import RawRecorder
+from rtsmlm.pipeline.job import AnalysisJob
+from rtsmlm.pipeline.supervisor import AnalysisNews, AnalysisSupervisor
+from rtsmlm.protocols import Camera
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.realtime.ring import FrameRing, frames_that_fit
+from rtsmlm.session.acquisition import Acquisition
+from rtsmlm.session.notices import Troubles
+from rtsmlm.session.recording import start_recording
+from rtsmlm.settings.run import RunSettings
+
+_CAMERA_STOP_S = 30.0
+_DRAIN_S = 120.0
+
+
+class FramePath:
+    """Started from its far end, analysis, disk, camera, and drained from the camera on.
+
+    Parameters
+    ----------
+    camera
+        Where the frames come from.
+    calibration
+        Calibration in force.
+    settings
+        Settings of the run.
+    folder
+        The run folder.
+    ledger
+        Where every frame is booked.
+    troubles
+        Where warnings and failures go.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        calibration: CameraCalibration,
+        settings: RunSettings,
+        folder: RunFolder,
+        ledger: Ledger,
+        troubles: Troubles,
+    ) -> None:
+        self._camera, self._calibration = camera, calibration
+        self._settings, self._folder = settings, folder
+        self._ledger, self._troubles = ledger, troubles
+        self._ring: FrameRing | None = None
+        self._supervisor: AnalysisSupervisor | None = None
+        self._recorder: RawRecorder | None = None
+        self._acquisition: Acquisition | None = None
+        self._closing = False
+
+    # -- starting ------------------------------------------------------------------------
+
+    def start_analysis(
+        self,
+        stop: threading.Event,
+        *,
+        on_density: Callable[[DensityEstimate, int], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """Make the ring, start the analysis, and wait until it can take frames.
+
+        Parameters
+        ----------
+        stop
+            Breaks off the wait.
+        on_density, on_lost
+            As for `AnalysisSupervisor`.
+
+        Raises
+        ------
+        AnalysisError
+            If it does not come up.
+        """
+        shape, settings = self._camera.shape, self._settings
+        shared = settings.analysis.process
+        capacity = frames_that_fit(shape, settings.analysis.ring_mb)
+        ring = self._ring = FrameRing.create(shape, capacity, shared=shared)
+        self._supervisor = AnalysisSupervisor(
+            AnalysisJob(ring.name if shared else "", self._folder.path, settings),
+            ring,
+            self._ledger,
+            self._troubles.warn,
+            on_density=on_density,
+            on_lost=on_lost,
+        )
+        self._supervisor.start()
+        self._supervisor.wait_ready(stop)
+
+    def start_recording(self) -> None:
+        """Record all frames to come.
+
+        Raises
+        ------
+        RecordingError
+            If the disk is too small, or the recording cannot be started.
+        """
+        self._recorder = start_recording(
+            self._camera,
+            self._calibration,
+            self._settings,
+            self._folder,
+            self._ledger,
+            fail=self._troubles.fail,
+        )
+
+    def start_camera(
+        self,
+        *,
+        power: Callable[[], float] | None,
+        on_end: Callable[[BaseException | None], None],
+    ) -> None:
+        """Let the frames come; the analysis must have been started.
+
+        Parameters
+        ----------
+        power, on_end
+            As for `Acquisition`.
+        """
+        ring, supervisor = self._ring, self._supervisor
+        if ring is None or supervisor is None:
+            raise RuntimeError("the camera was started before the analysis")
+        self._acquisition = Acquisition(
+            self._camera,
+            ring,
+            self._ledger,
+            recorder=self._recorder,
+            n_frames=self._settings.acquisition.frames,
+            wait_for_ring=self._settings.analysis.when_behind == "wait",
+            on_end=on_end,
+            power=power,
+        )
+        self._acquisition.analysis_is_gone = supervisor.gave_up
+        self._acquisition.worker.start()
+
+    # -- running -------------------------------------------------------------------------
+
+    @property
+    def news(self) -> AnalysisNews:
+        """What the analysis has told so far."""
+        return AnalysisNews() if self._supervisor is None else self._supervisor.news
+
+    @property
+    def analysis_pid(self) -> int | None:
+        """Number of the analysis process; None while there is none, or where it is a thread."""
+        return None if self._supervisor is None else self._supervisor.pid
+
+    @property
+    def recording(self) -> bool:
+        """True if frames are, or were, to be written to disk."""
+        return self._recorder is not None
+
+    @property
+    def n_recorded(self) -> int:
+        """Frames on disk."""
+        return 0 if self._recorder is None else self._recorder.n_written
+
+    @property
+    def backlog(self) -> int:
+        """Frames in the ring."""
+        return 0 if self._ring is None or self._closing else self._ring.backlog
+
+    @property
+    def recorder_backlog(self) -> int:
+        """Frames on their way to disk."""
+        return 0 if self._recorder is None or self._closing else self._recorder.backlog
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """Hand a status to the analysis, for the stream; may block while that is frozen."""
+        if self._supervisor is not None:
+            self._supervisor.tell(status)
+
+    # -- leaving -------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask the camera to end; does not wait for it."""
+        if self._acquisition is not None:
+            self._acquisition.worker.stop()
+
+    def drain(self) -> None:
+        """Wait for the camera, then for the frames on their way; what fails is noted."""
+        self._closing = True
+        guarded = self._troubles.guarded
+        if self._acquisition is not None:
+            guarded(self._stop_camera)
+        if self._supervisor is not None:
+            guarded(self._drain_ring)
+        if self._recorder is not None:
+            guarded(self._recorder.close)
+
+    def close(self) -> None:
+        """Release the ring; nobody may use it any more."""
+        if self._ring is not None:
+            self._ring.close()
+
+    def _stop_camera(self) -> None:
+        acquisition = self._acquisition
+        if acquisition is None:
+            return
+        acquisition.worker.stop()
+        if not acquisition.worker.ended(_CAMERA_STOP_S):
+            acquisition.recorder_is_stuck.set()
+            acquisition.worker.join(_CAMERA_STOP_S)
+
+    def _drain_ring(self) -> None:
+        ring, supervisor = self._ring, self._supervisor
+        if ring is None or supervisor is None:
+            return
+        ring.close_input()
+        supervisor.finish(_DRAIN_S)
+        if supervisor.gave_up.is_set():
+            self._troubles.fail(f"the analysis was given up: {supervisor.news.death}")

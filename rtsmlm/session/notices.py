@@ -1,0 +1,53 @@
+"""Troubles: what went wrong in a run, from all its threads, into its report."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from rtsmlm.errors import RtsmlmError
+from rtsmlm.files.run.report import RunReport
+
+_log = logging.getLogger(__name__)
+
+
+class Troubles:
+    """Collect warnings and failures. Safe to use from several threads.
+
+    Parameters
+    ----------
+    report
+        Where they are written.
+    """
+
+    def __init__(self, report: RunReport) -> None:
+        self._report = report
+        self._lock = threading.Lock()
+
+    def warn(self, text: str) -> None:
+        """Note what a person should know."""
+        _log.warning("%s", text)
+        with self._lock:
+            self._report.warnings.append(text)
+
+    def fail(self, text: str) -> None:
+        """Note why the run counts as failed."""
+        _log.error("%s", text)
+        with self._lock:
+            self._report.failures.append(text)
+
+    def so_far(self) -> list[str]:
+        """Return all failures and warnings so far."""
+        with self._lock:
+            return [*self._report.failures, *self._report.warnings]
+
+    def guarded(self, step: Callable[[], object]) -> None:
+        """Run one step of leaving; its failure is noted and does not stop the next."""
+        try:
+            step()
+        except RtsmlmError as error:
+            self.fail(str(error))
+        except Exception as error:
+            _log.exception("leaving the run")
+            self.fail(f"{type(error).__name__}: {error}")

@@ -1,0 +1,81 @@
+"""The recording of a run: whether the disk holds it, and what is written beside the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.errors import RecordingError
+from rtsmlm.files.run.folder import RunFolder, free_mb
+from rtsmlm.files.run.raw_recorder import RawRecorder
+from rtsmlm.protocols import Camera
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.settings.run import RunSettings
+
+
+def start_recording(
+    camera: Camera,
+    calibration: CameraCalibration,
+    settings: RunSettings,
+    folder: RunFolder,
+    ledger: Ledger,
+    *,
+    fail: Callable[[str], None],
+) -> RawRecorder:
+    """Return a recorder that takes frames.
+
+    Parameters
+    ----------
+    camera
+        Where the frames come from.
+    calibration
+        Calibration in force; it is stored with the frames.
+    settings
+        Settings of the run.
+    folder
+        The run folder.
+    ledger
+        Where written frames are booked.
+    fail
+        Called with one sentence if the recording ends early.
+
+    Raises
+    ------
+    RecordingError
+        If the disk is too small, or the recording cannot be started.
+    """
+    n_frames = settings.acquisition.frames
+    _check_disk(folder, camera.shape, n_frames)
+    return RawRecorder(
+        folder,
+        camera.shape,
+        n_frames=n_frames,
+        buffer_mb=settings.record.buffer_mb,
+        chunk_mb=settings.record.chunk_mb,
+        attributes=_attributes(calibration, camera.exposure_ms),
+        on_written=ledger.record,
+        on_failure=lambda error: fail(str(error)),
+    )
+
+
+def _attributes(calibration: CameraCalibration, exposure_ms: float | None) -> dict[str, Any]:
+    numbers = {
+        "pixel_nm": calibration.pixel_nm,
+        "offset_adu": calibration.offset_adu,
+        "e_per_adu": calibration.e_per_adu,
+        "em_gain": calibration.em_gain,
+        "read_noise_e": calibration.read_noise_e,
+        "exposure_ms": exposure_ms,
+    }
+    return {name: value for name, value in numbers.items() if isinstance(value, float)}
+
+
+def _check_disk(folder: RunFolder, shape: tuple[int, int], n_frames: int | None) -> None:
+    free = free_mb(folder.path)
+    needed = (n_frames or 0) * shape[0] * shape[1] * 2 / 2**20
+    if needed > free:
+        raise RecordingError(
+            f"{n_frames} frames need {needed:.0f} MB, the disk of {folder.path} has "
+            f"{free:.0f} MB free; choose another results.out, fewer frames, or record.raw=false"
+        )

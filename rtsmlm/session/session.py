@@ -1,0 +1,330 @@
+"""Session: one run from open to close; the only place that knows all parts.
+
+Order of leaving, whatever the reason: the lasers go dark, the camera stops, the ring drains into
+the localizer, the recorder writes what it holds, the files close, skipped frames are caught up.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from rtsmlm import plugins
+from rtsmlm.errors import ConfigError, RtsmlmError
+from rtsmlm.feedback.loop import FeedbackLoop
+from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.feedback.resolution_monitor import ResolutionWatch
+from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.report import RunReport
+from rtsmlm.protocols import Actuator, Camera
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.latency import RateMeter
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.session.finalize import Ending
+from rtsmlm.session.frame_path import FramePath
+from rtsmlm.session.notices import Troubles
+from rtsmlm.session.status import RunStatus, Teller, run_message
+from rtsmlm.settings.resolve import with_calibration, with_local_limit, with_sigma
+from rtsmlm.settings.run import RunSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """Record, localize and publish what a camera delivers.
+
+    Use as a context manager, or call `start`, `wait`, and always `close`.
+
+    Parameters
+    ----------
+    camera
+        Where the frames come from; the session does not close it.
+    settings
+        Settings of the run.
+    folder
+        Where the run is written; by default a new folder under `results.out`.
+    lasers, stages
+        What `settings.lasers` and `settings.stages` name, open; the session does not close them.
+    arm
+        Send commands to lasers and stages; `feedback.arm` must be set as well.
+    perturb
+        For drills: what happens to an estimate of the density before it counts.
+    on_step
+        Called with the name of what is being done while starting and leaving.
+    on_progress
+        Called with frames done and to do while skipped frames are caught up.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        settings: RunSettings,
+        *,
+        folder: RunFolder | None = None,
+        lasers: Mapping[str, Actuator] | None = None,
+        stages: Mapping[str, Actuator] | None = None,
+        arm: bool = False,
+        perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
+        on_step: Callable[[str], None] = lambda step: None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        self._camera = camera
+        self._on_step = on_step
+        self._on_progress = on_progress
+        self.calibration = resolve_calibration(settings.camera, camera.stated)
+        self.calibration.check_frame_shape(camera.shape)
+        self.settings = with_calibration(settings, self.calibration)
+        self.assumed = what_was_assumed(settings.camera, camera.stated)
+        results = settings.results
+        self.folder = folder or RunFolder.create(results.out, results.name)
+        self.report = RunReport(self.folder.path)
+        self._troubles = Troubles(self.report)
+        self.ledger = Ledger()
+        self._arm = arm and settings.feedback.arm
+        self.ended = threading.Event()
+        """Set when the camera has ended, for whatever reason."""
+        self._path = FramePath(
+            camera, self.calibration, self.settings, self.folder, self.ledger, self._troubles
+        )
+        self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
+        self._timer: threading.Timer | None = None
+        self._rate = RateMeter()
+        self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
+        self._closed = False
+        self._asked_to_end = threading.Event()
+        self._teller = Teller(self.message, self._path.tell)
+
+    # -- starting ------------------------------------------------------------------------
+
+    def start(self, stop: threading.Event | None = None) -> None:
+        """Start analysis, recorder and camera, in this order.
+
+        Parameters
+        ----------
+        stop
+            Breaks off the wait for the analysis.
+
+        Raises
+        ------
+        RtsmlmError
+            If a part cannot be started; what was started is stopped again.
+        """
+        try:
+            self._start(stop or threading.Event())
+        except BaseException:
+            self._take_down()
+            if not self.ledger.totals().received:
+                self.folder.discard()
+            raise
+
+    def _start(self, stop: threading.Event) -> None:
+        settings = self.settings
+        self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
+        plugins.find("rtsmlm.localizer", settings.localizer.name)  # a misspelling shows here
+        self._loop.prepare()
+        self._on_step("loading the localizer (compiled on the very first run)")
+        self._path.start_analysis(
+            stop, on_density=self._loop.handle_estimate, on_lost=self._loop.analysis_lost
+        )
+        if settings.record.raw:
+            self._path.start_recording()
+        if self._loop.active:
+            self._on_step("lasers")
+            self._loop.start()
+        self._teller.start()
+        self._on_step("running")
+        self._path.start_camera(
+            power=self._loop.power if self._loop.active else None, on_end=self._camera_ended
+        )
+        if self._asked_to_end.is_set():  # while it was being started
+            self.stop()
+        if settings.acquisition.seconds is not None:
+            self._timer = threading.Timer(settings.acquisition.seconds, self.stop)
+            self._timer.name = "rtsmlm-timer"
+            self._timer.start()
+
+    def _make_loop(
+        self,
+        lasers: Mapping[str, Actuator],
+        stages: Mapping[str, Actuator],
+        perturb: Callable[[DensityEstimate], DensityEstimate] | None,
+    ) -> FeedbackLoop:
+        resolution = None
+        if self.settings.feedback.stop.needs_resolution:
+            table, pixel_nm = self.folder.localizations, self.calibration.pixel_nm
+            resolution = ResolutionWatch(table, self._camera.shape, pixel_nm)
+        return FeedbackLoop(
+            with_local_limit(self.settings),
+            lasers,
+            stages,
+            folder=self.folder,
+            armed=self._arm,
+            warn=self._troubles.warn,
+            finish=self._finish,
+            resolution=resolution,
+            perturb=perturb,
+        )
+
+    def _finish(self, reason: str) -> None:
+        self.report.ended_by = reason
+        self.stop()
+
+    # -- running -------------------------------------------------------------------------
+
+    def status(self) -> RunStatus:
+        """Return the state of the run at this moment."""
+        totals, news = self.ledger.totals(), self._path.news
+        total = news.latency_ms.get("total", {})
+        return RunStatus(
+            totals=totals,
+            frames_per_s=self._rate.update(totals.received, now_ns()) * 1e9,
+            localizations=news.localizations,
+            emitters_per_frame=self._emitters.update(news.localizations, totals.localized),
+            p50_ms=total.get("p50", float("nan")),
+            p99_ms=total.get("p99", float("nan")),
+            backlog=self._path.backlog,
+            recorder_backlog=self._path.recorder_backlog,
+            model=news.validity.get("verdict", ""),
+            loop=self._loop.status(),
+        )
+
+    @property
+    def analysis_pid(self) -> int | None:
+        """Number of the analysis process; None while there is none, or where it is a thread."""
+        return self._path.analysis_pid
+
+    def message(self) -> dict[str, Any]:
+        """Return the state of the run as plain data, as the stream tells it."""
+        return run_message(
+            self.status(),
+            self._path.news,
+            camera=self._camera,
+            folder=self.folder,
+            recording=self._path.recording,
+            warnings=self.news(),
+        )
+
+    @property
+    def stream_address(self) -> str | None:
+        """Where results are published; None while nobody publishes."""
+        return self._path.news.stream_address
+
+    def news(self) -> list[str]:
+        """Return all warnings and failures so far."""
+        return self._troubles.so_far()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the camera has ended; False if it has not within the time-out."""
+        return self.ended.wait(timeout_s)
+
+    def stop(self) -> None:
+        """Turn the lasers dark and ask the camera to end; does not wait for it."""
+        self._asked_to_end.set()
+        self._loop.shut_down("the run was asked to end")
+        self._path.stop()
+
+    def lasers_off(self, reason: str = "lasers switched off by the user") -> None:
+        """Turn all lasers dark and latch them; the recording goes on."""
+        self._loop.trip(reason)
+
+    def set_gain(self, gain: float) -> None:
+        """Correct another part of the logarithmic error per tick from now on.
+
+        Raises
+        ------
+        ConfigError
+            If it is not above 0 and at most 1.
+        """
+        if not 0 < gain <= 1:
+            raise ConfigError(f"a gain of {gain:g} is not above 0 and at most 1 (feedback.gain)")
+        self._loop.set_gain(gain)
+
+    def aim(self, per_um2: float) -> None:
+        """Hold another density from now on."""
+        self._loop.set_target(per_um2)
+
+    def reset_trip(self, reason: str) -> None:
+        """Lift the latches after a trip, by the hand of a person; the lasers stay dark.
+
+        Raises
+        ------
+        RtsmlmError
+            If what made a guard trip is still there.
+        """
+        self._loop.reset(reason)
+
+    @property
+    def tripped(self) -> bool:
+        """True if a guard of laser or stage is latched."""
+        return self._loop.tripped
+
+    def _camera_ended(self, error: BaseException | None) -> None:
+        self._loop.shut_down("the camera ended" if error is None else f"the camera failed: {error}")
+        if error is not None:
+            text = str(error) if isinstance(error, RtsmlmError) else repr(error)
+            self._troubles.fail(text)
+            if not isinstance(error, RtsmlmError):
+                _log.error("the camera thread died", exc_info=error)
+        self.ended.set()
+
+    # -- leaving -------------------------------------------------------------------------
+
+    def close(self) -> RunReport:
+        """Leave in order, finish the files and report. Twice is fine."""
+        if self._closed:
+            return self.report
+        self._on_step("finishing the frames on their way")
+        self._take_down()
+        self._end()
+        return self.report
+
+    def _take_down(self) -> None:
+        self._closed = True
+        self._loop.shut_down("the run ends")
+        self._teller.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join(5.0)
+        self._path.drain()
+        self._troubles.guarded(self._loop.close)
+        self._path.close()
+        self._troubles.guarded(self._teller.join)
+
+    def _end(self) -> None:
+        """Finish the files of what came in, and account for it."""
+        news = self._path.news
+        ending = Ending(
+            camera=self._camera,
+            calibration=self.calibration,
+            settings=self.settings,
+            folder=self.folder,
+            ledger=self.ledger,
+            report=self.report,
+            troubles=self._troubles,
+            news=news,
+            recording=self._path.recording,
+            on_step=self._on_step,
+            on_progress=self._on_progress,
+        )
+        if self.ledger.totals().received:
+            n_recorded = self._path.n_recorded
+            self._troubles.guarded(lambda: ending.complete(n_recorded=n_recorded))
+        if news.sigma_nm is not None:
+            self.settings = ending.settings = with_sigma(self.settings, news.sigma_nm)
+        ending.account(self._loop.latency_ms())
+
+    def __enter__(self) -> Session:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

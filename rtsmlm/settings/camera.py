@@ -1,0 +1,101 @@
+"""Settings of where frames come from: camera, core, recordings, and the PSF that drew them.
+
+`config.RunSettings` holds them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from rtsmlm.settings.base import Settings
+
+
+class CameraMaps(Settings):
+    """Per-pixel sCMOS calibration, as .npy or TIFF files of the frame's size."""
+
+    offset: Path | None = None
+    """Map of the dark value in ADU."""
+    gain: Path | None = None
+    """Map of the gain in ADU per electron."""
+    variance: Path | None = None
+    """Map of the read-noise variance in ADU²."""
+    stack: Path | None = None
+    """One file with all three maps, shape (3, height, width), instead of three files."""
+    order: tuple[str, str, str] = ("offset", "variance", "gain")
+    """Which map is which in `stack`."""
+    transpose: bool = False
+    """Swap rows and columns of the maps, where they were saved the other way round."""
+
+
+class CameraSettings(Settings):
+    """Which camera, and how its values become photons."""
+
+    driver: str = "micromanager"
+    """Entry point of group `rtsmlm.camera`: micromanager, replay, or one of your own."""
+    offset_adu: float | None = Field(default=None, ge=0)
+    """Camera value in the dark. Not given: what the camera or the file states, else 100."""
+    e_per_adu: float | None = Field(default=None, gt=0)
+    """Electrons per ADU. Not given: what the camera or the file states, else 1."""
+    em_gain: float | None = Field(default=None, ge=1)
+    """Electron multiplication, 1 without. Not given: as stated, else 1."""
+    read_noise_e: float | None = Field(default=None, ge=0)
+    """RMS read noise in electrons before EM gain is divided out. Not given: as stated, else 1.6."""
+    pixel_nm: float | None = Field(default=None, gt=0)
+    """Pixel side in the sample plane. Not given: as stated, else 100."""
+    maps: CameraMaps = CameraMaps()
+    """Per-pixel offset, gain and variance."""
+
+
+class AcquisitionSettings(Settings):
+    """How the camera is run."""
+
+    exposure_ms: float | None = Field(default=None, gt=0)
+    """Exposure per frame; not given leaves what the camera has set."""
+    frames: int | None = Field(default=None, gt=0)
+    """Stop after so many frames; not given runs until stopped."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Stop after so long."""
+    stall_timeout_s: float = Field(default=10.0, gt=0)
+    """A camera silent for longer (and for longer than ten exposures) is an error."""
+
+
+class MicroManagerSettings(Settings):
+    """The Micro-Manager core."""
+
+    config: str = "sim_microscope.cfg"
+    """Configuration file: a path, or the name of one that ships with rtsmlm."""
+    camera: str | None = None
+    """Label of the camera device; not given takes the core's current camera."""
+    adapter_paths: tuple[Path, ...] = ()
+    """Where the device adapters lie; empty lets pymmcore-plus find Micro-Manager."""
+    properties: dict[str, str | float | int | bool] = Field(default_factory=dict)
+    """Device properties set before the run, as "Device.Property" = value, in this order."""
+    roi: tuple[int, int, int, int] | None = None
+    """Region of interest on the chip: x, y, width, height."""
+    circular_buffer_mb: int = Field(default=512, gt=0)
+    """Memory of the core's circular buffer; at least three seconds of frames are good."""
+    frame_number_tag: str | None = None
+    """Metadata tag that holds the camera's own frame number; not given tries the known ones."""
+
+
+class ReplaySettings(Settings):
+    """A recording instead of a camera."""
+
+    movie: Path | None = None
+    """The recording, of any format that `reconstruct` reads."""
+    timing: Literal["original", "fast"] = "original"
+    """Frames at the intervals of the recording, or as fast as they are taken."""
+
+
+class MovieSettings(Settings):
+    """What a movie file does not tell itself."""
+
+    height: int | None = Field(default=None, gt=0)
+    """Rows of a headerless file."""
+    width: int | None = Field(default=None, gt=0)
+    """Columns of a headerless file."""
+    dtype: str | None = None
+    """Type of a headerless file, as numpy writes it: <u2, >u2, ..."""

@@ -1,0 +1,93 @@
+"""TODO rtsmlm/settings/feedback.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from rtsmlm.settings.base import Settings
+from rtsmlm.settings.lasers import Point, _ascending
+
+
+class StopSettings(Settings):
+    """When an acquisition, or one position of it, is done. What is not given never ends it."""
+
+    localizations: Annotated[int, Field(gt=0)] | None = None
+    """So many localizations."""
+    exhausted_s: Annotated[float, Field(gt=0)] | None = 60.0
+    """So long at the power cap with less than half of the target: the pool is used up."""
+    resolution_change: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The resolution (FRC) changed by less than this over the last tenth of the frames."""
+    resolution_nm: Annotated[float, Field(gt=0)] | None = None
+    """This resolution (FRC) is reached."""
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """So long; as acquisition.seconds, for each position."""
+    dose: Annotated[float, Field(gt=0)] | None = None
+    """So much power times seconds of the steered laser: an orderly end, unlike max_dose."""
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """True if there is a criterion that needs no steered laser."""
+        return any((self.localizations, self.seconds, self.resolution_nm, self.resolution_change))
+
+    @property
+    def needs_resolution(self) -> bool:
+        """True if the resolution has to be measured."""
+        return self.resolution_nm is not None or self.resolution_change is not None
+
+
+class FeedbackSettings(Settings):
+    """The loop from emitter density to laser power. It only watches until it is armed."""
+
+    laser: str | None = None
+    """Name of the laser that is steered, one of [lasers]; not given means no loop."""
+    arm: bool = False
+    """Allow commands; needs --arm on the command line as well."""
+    signal: Literal["mean", "local", "new"] = "mean"
+    """What is held: emitters per frame and field area, the crowded part of the field (a high
+    percentile of occupied tiles), or newly appearing emitters."""
+    target_per_um2: float | tuple[Point, ...] = 0.1
+    """Density to hold, or (seconds since start, density) points that it moves through."""
+    max_local_per_um2: Annotated[float, Field(gt=0)] | None = None
+    """Crowded tiles never get denser than this. Not given: 1 with a network, 0.3 with a fit."""
+    tile_um: Annotated[float, Field(gt=0)] = 2.0
+    """Side of a tile."""
+    percentile: Annotated[float, Field(ge=50, le=100)] = 90.0
+    """Which of the occupied tiles stands for the crowded part."""
+    tick_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    """Time between decisions; at least ten frames."""
+    gain: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Part of the logarithmic error that is corrected per tick."""
+    smoothing: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Weight of the newest estimate in the running mean; 1 takes it alone."""
+    dead_band: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Logarithmic error that is left alone."""
+    max_rise: Annotated[float, Field(gt=0, le=2)] = 0.2
+    """Most rise of the logarithm of the power per tick, 0.2 is 22 %."""
+    max_fall: Annotated[float, Field(gt=0, le=5)] = 0.7
+    """Most fall per tick."""
+    feed_forward: bool = True
+    """Start by a jump that a short test pulse allows to work out, then let the law take over."""
+    tune: Literal["none", "step", "relay"] = "none"
+    """Find gain by a step or a relay experiment at the start of the run."""
+    watchdog_s: Annotated[float, Field(gt=0)] | None = None
+    """Dark when no estimate has come for so long. Not given: three ticks, at least 3 s."""
+    stop: StopSettings = StopSettings()
+    """When it is done."""
+
+    @model_validator(mode="after")
+    def _target(self) -> FeedbackSettings:
+        points = self.target_per_um2
+        if isinstance(points, tuple):
+            if not points:
+                raise ValueError("target_per_um2 has no points")
+            _ascending("target_per_um2", points)
+        elif not 0 < points < 100:
+            raise ValueError(f"target_per_um2 is {points:g}; it must lie above 0 and below 100")
+        return self
+
+    @property
+    def silence_s(self) -> float:
+        """How long without an estimate until the laser goes dark."""
+        return self.watchdog_s if self.watchdog_s is not None else max(3 * self.tick_s, 3.0)

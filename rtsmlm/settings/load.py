@@ -1,0 +1,143 @@
+"""TODO rtsmlm/settings/load.py."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.settings.run import RunSettings
+
+
+def packaged(name: str) -> Path:
+    """Return the path of a file of `rtsmlm.configs`.
+
+    Raises
+    ------
+    ConfigError
+        If no such file ships with rtsmlm.
+    """
+    folder = Path(str(resources.files("rtsmlm.configs")))
+    path = folder / name
+    if Path(name).name != name or not path.is_file():
+        there = sorted(p.name for p in folder.iterdir() if p.suffix in {".toml", ".cfg"})
+        raise ConfigError(f"no packaged configuration {name!r}; there are {', '.join(there)}")
+    return path
+
+
+def load(
+    path: Path | Iterable[Path] | None = None,
+    overrides: Iterable[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> RunSettings:
+    """Read a run configuration and apply overrides.
+
+    Parameters
+    ----------
+    path
+        TOML file, or several, of which later ones win; a bare name that is not a file here is
+        looked up among the packaged ones. None takes all defaults.
+    overrides
+        `section.key=value` texts; the value is read as TOML, and as text where it is no TOML.
+    defaults
+        Sections that differ for one command; the files win over them.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read or a setting is unknown or out of its limits.
+    """
+    data: dict[str, Any] = {section: dict(keys) for section, keys in (defaults or {}).items()}
+    paths = [] if path is None else [path] if isinstance(path, Path) else list(path)
+    files = [p if p.is_file() else packaged(p.name) if p.name == str(p) else p for p in paths]
+    for file in files:
+        try:
+            file_data = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the configuration {file}: {error}") from error
+        _merge(data, _with_absolute_paths(file_data, file.parent))
+    for text in overrides:
+        _merge(data, _parse_override(text))
+    return from_mapping(data, ", ".join(map(str, files)) or "the defaults")
+
+
+def load_over(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
+    """Return settings with some of them changed, as `load` does with `overrides`.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown or out of its limits.
+    """
+    texts = tuple(overrides)
+    if not texts:
+        return settings
+    data = settings.model_dump(mode="python", exclude_none=True)
+    for text in texts:
+        _merge(data, _parse_override(text))
+    return from_mapping(data, ", ".join(texts))
+
+
+def from_mapping(data: Mapping[str, Any], source: str = "the settings") -> RunSettings:
+    """Validate plain data into settings; `source` names it in the error."""
+    try:
+        return RunSettings.model_validate(data)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} (got {e['input']!r})"
+            for e in error.errors()
+        ]
+        raise ConfigError(f"wrong settings in {source}: " + "; ".join(lines)) from error
+
+
+def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    name, equals, raw = text.partition("=")
+    keys = [key.strip() for key in name.split(".")]
+    if not equals or len(keys) < 2 or not all(keys):
+        raise ConfigError(f"--set {text!r} is not section.key=value, like camera.pixel_nm=108")
+    # A device property is "Device.Property": everything after the section's mapping is one key.
+    if keys[:2] == ["micromanager", "properties"] and len(keys) > 3:
+        keys = [*keys[:2], ".".join(keys[2:])]
+    value = None if raw.strip().lower() == "none" else _parse_value(raw)
+    result: dict[str, Any] = {keys[-1]: value}
+    for key in reversed(keys[:-1]):
+        result = {key: result}
+    return result
+
+
+def _parse_value(raw: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {raw.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        text = raw.strip()
+        return [part.strip() for part in text.split(",")] if "," in text else text
+
+
+def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
+    """Make the file paths of a configuration relative to the file that names them."""
+
+    def rebase(table: Any, key: str, *, if_there: bool) -> None:
+        value = table.get(key) if isinstance(table, dict) else None
+        if isinstance(value, str) and ((base / value).is_file() or not if_there):
+            table[key] = str((base / value).resolve())
+
+    rebase(data.get("replay"), "movie", if_there=True)
+    rebase(data.get("micromanager"), "config", if_there=True)
+    camera = data.get("camera")
+    for key in ("offset", "gain", "variance", "stack"):
+        maps = camera.get("maps") if isinstance(camera, dict) else None
+        rebase(maps, key, if_there=False)
+    return data

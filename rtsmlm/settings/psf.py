@@ -1,0 +1,63 @@
+"""TODO rtsmlm/settings/psf.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
+from rtsmlm.settings.base import Settings
+
+
+class WidthCurveSettings(Settings):
+    """Width of an astigmatic PSF along one axis: see `rtsmlm.physics.astigmatism.WidthCurve`."""
+
+    sigma0_nm: float = Field(gt=0)
+    """Width in focus."""
+    focus_nm: float
+    """z of the focus of this axis."""
+    depth_nm: float = Field(gt=0)
+    """Distance from focus at which the width has grown by the square root of two."""
+    cubic: float = 0.0
+    quartic: float = 0.0
+
+
+class AstigmatismSettings(Settings):
+    """Widths of an astigmatic PSF against z, as `rtsmlm calibrate psf --astigmatic` writes them."""
+
+    z_min_nm: float
+    """Where the curves begin; nearer to the objective no z is stated."""
+    z_max_nm: float
+    x: WidthCurveSettings
+    y: WidthCurveSettings
+
+    @model_validator(mode="after")
+    def _ascending(self) -> AstigmatismSettings:
+        if not self.z_min_nm < self.z_max_nm:
+            raise ValueError(f"z_min_nm {self.z_min_nm} must lie below z_max_nm {self.z_max_nm}")
+        return self
+
+    def curves(self) -> WidthCurves:
+        """Return the curves."""
+        x, y = WidthCurve(**self.x.model_dump()), WidthCurve(**self.y.model_dump())
+        return WidthCurves(x=x, y=y, z_min_nm=self.z_min_nm, z_max_nm=self.z_max_nm)
+
+
+class PsfSettings(Settings):
+    """The point-spread function."""
+
+    sigma_nm: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """Standard deviation of the Gaussian PSF; auto measures it on the first frames."""
+    astigmatism: AstigmatismSettings | None = None
+    """Curves of an astigmatic PSF, from beads; with them emitters get a z."""
+
+    @property
+    def known_sigma_nm(self) -> float | None:
+        """The width that is known before any frame is seen; None if it must be measured.
+
+        With curves it is the width that is typical of them, for what needs a single number.
+        """
+        if self.sigma_nm != "auto":
+            return self.sigma_nm
+        return None if self.astigmatism is None else self.astigmatism.curves().mean_nm()

@@ -1,0 +1,140 @@
+"""All settings and every default: one frozen section per part, read from TOML.
+
+Unknown keys are errors, units stand in the names, `configs/` holds only what differs from here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from rtsmlm.settings.base import Settings
+from rtsmlm.settings.camera import (
+    AcquisitionSettings,
+    CameraSettings,
+    MicroManagerSettings,
+    MovieSettings,
+    ReplaySettings,
+)
+from rtsmlm.settings.feedback import FeedbackSettings
+from rtsmlm.settings.hil import HilSettings
+from rtsmlm.settings.lasers import LaserSettings, StageSettings
+from rtsmlm.settings.psf import PsfSettings
+
+
+class LocalizerSettings(Settings):
+    """Which localizer, and how it is used."""
+
+    name: str = "auto"
+    """Entry point of group `rtsmlm.localizer`: flagship-2d, flagship-2d-fast, flagship-astig,
+    gaussian-mle, astigmatic-mle, elliptical-lsq. auto takes the network for this PSF, and a fit
+    for a PSF that no network was trained for."""
+    engine: Literal["auto", "tensorrt", "torch", "openvino"] = "auto"
+    """Networks: what they run on. auto takes the fastest that this machine has."""
+    precision: Literal["f32", "f16", "bf16", "int8"] | None = None
+    """Networks: how exactly the engine computes. Not given takes the fastest that finds emitters as
+    well as f32 does: on a CPU bf16 with AMX, int8 with VNNI."""
+    threshold: float = Field(default=5.0, gt=0)
+    """Detection threshold in standard deviations of the filtered noise."""
+    box_px: int | None = Field(default=None, ge=5, le=31)
+    """Side of the fitted box, odd; not given takes it from the PSF width."""
+    max_iterations: int = Field(default=30, ge=1)
+    """Newton steps per fit."""
+    fit_sigma: bool = False
+    """Fit the PSF width of every spot too, rather than holding it at psf.sigma_nm."""
+    min_probability: float | None = Field(default=None, gt=0, lt=1)
+    """Networks: rows less probable are not reported. Not given takes the model's own value."""
+    refine: bool = True
+    """Networks: fit lone emitters once more, by maximum likelihood, where they were found."""
+
+
+class AnalysisSettings(Settings):
+    """The analysis process and the ring that feeds it."""
+
+    process: bool = True
+    """Localize in a process of its own; false runs it in a thread of this one."""
+    ring_mb: float = Field(default=128, gt=0)
+    """Shared memory between acquisition and analysis."""
+    when_behind: Literal["skip", "wait"] = "skip"
+    """Ring full: record the frame and catch up later, or hold the camera's frames back."""
+    batch_frames: int = Field(default=16, ge=1)
+    """Most frames handed to the localizer at once; fewer when there is no backlog."""
+    start_timeout_s: float = Field(default=180, gt=0)
+    """Compiling the fitter takes long on the very first run."""
+    heartbeat_timeout_s: float = Field(default=10, gt=0)
+    """Analysis silent for longer is taken for frozen, ended and restarted."""
+    validity: bool = True
+    """Watch whether PSF, camera and localizer fit the data, on a sample of the spots."""
+    max_restarts: int = Field(default=3, ge=0)
+    """Give up after so many restarts; the recording goes on, the rest is caught up."""
+
+
+class RecordSettings(Settings):
+    """Raw frames on disk."""
+
+    raw: bool = True
+    """Write raw frames to raw.ome.zarr; without it skipped frames cannot be caught up."""
+    buffer_mb: float = Field(default=512, gt=0)
+    """Memory between camera and disk."""
+    chunk_mb: float = Field(default=4, gt=0)
+    """Size of a chunk file: whole frames, about this much."""
+
+
+class StreamSettings(Settings):
+    """The ZeroMQ stream of results."""
+
+    enabled: bool = True
+    """Publish localizations while they come."""
+    address: str = "tcp://127.0.0.1:5757"
+    """Where to bind. Port * takes any free one. Other hosts need CURVE keys."""
+    curve_keys: Path | None = None
+    """Folder with server.key_secret and the public keys of those allowed, for other hosts."""
+
+
+class ResultsSettings(Settings):
+    """What is left after a run."""
+
+    out: Path = Path("out")
+    """Folder in which every run makes its own."""
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run folder; not given takes date and time."""
+    export: tuple[Literal["csv", "picasso", "parquet"], ...] = ()
+    """Formats written at the end beside localizations.arrows."""
+    image_pixel_nm: float = Field(default=10.0, gt=0)
+    """Pixel side of the super-resolution image."""
+    catch_up: bool = True
+    """Localize frames that were skipped live from the raw file after the run."""
+
+
+class RunSettings(Settings):
+    """All sections of a run."""
+
+    camera: CameraSettings = CameraSettings()
+    acquisition: AcquisitionSettings = AcquisitionSettings()
+    micromanager: MicroManagerSettings = MicroManagerSettings()
+    replay: ReplaySettings = ReplaySettings()
+    movie: MovieSettings = MovieSettings()
+    psf: PsfSettings = PsfSettings()
+    localizer: LocalizerSettings = LocalizerSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
+    record: RecordSettings = RecordSettings()
+    stream: StreamSettings = StreamSettings()
+    results: ResultsSettings = ResultsSettings()
+    lasers: dict[str, LaserSettings] = Field(default_factory=dict)
+    """Lasers by a name of your own: [lasers.activation], [lasers.readout]."""
+    stages: dict[str, StageSettings] = Field(default_factory=dict)
+    """Stages that may be moved, by a name of your own."""
+    feedback: FeedbackSettings = FeedbackSettings()
+    hil: HilSettings = HilSettings()
+    run: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    """What a finished run noted in its run.toml (versions, machine); not read."""
+
+    @model_validator(mode="after")
+    def _known_laser(self) -> RunSettings:
+        name = self.feedback.laser
+        if name is not None and name not in self.lasers:
+            there = ", ".join(self.lasers) or "none"
+            raise ValueError(f"feedback.laser is {name!r}, but [lasers] has {there}")
+        return self

@@ -1,0 +1,171 @@
+"""Broadcast: all that a run tells whoever listens, and never at the cost of the run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rtsmlm.errors import RtsmlmError
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.tables.arrow_schema import to_batch
+from rtsmlm.frames import FrameBatch, Pixels
+from rtsmlm.localizations import Localizations
+from rtsmlm.settings.run import StreamSettings
+from rtsmlm.stream.history import HistoryServer
+from rtsmlm.stream.publisher import Publisher
+from rtsmlm.stream.wire import DENSITY, FRAME_PX, FRAMES_PER_S, STATUS
+
+_FRAME_NS = round(1e9 / FRAMES_PER_S)
+
+
+class Broadcast:
+    """Stream and history of a run; after a failure it is silent, and says so once.
+
+    Parameters
+    ----------
+    settings
+        Where to bind, and the keys.
+    folder
+        The run folder.
+    schema
+        Arrow schema of the batches.
+    about
+        What the first message tells about the run; plain JSON data.
+    generation
+        How often the table has been cut.
+    warn
+        Called with one sentence.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        folder: RunFolder,
+        *,
+        schema: pa.Schema,
+        about: Mapping[str, Any],
+        generation: int,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._schema = schema
+        self._warn = warn
+        self._publisher: Publisher | None = None
+        self._history: HistoryServer | None = None
+        self._last_frame_ns = 0
+        self._lock = threading.Lock()
+        self._status: Mapping[str, Any] | None = None
+        if not settings.enabled:
+            return
+        try:
+            self._open(settings, folder, about, generation)
+        except RtsmlmError as error:
+            self.close()
+            warn(f"no live stream: {error}")
+
+    def _open(
+        self, settings: StreamSettings, folder: RunFolder, about: Mapping[str, Any], generation: int
+    ) -> None:
+        publisher = self._publisher = Publisher(
+            settings.address, schema=self._schema, settings=about, curve_keys=settings.curve_keys
+        )
+        if publisher.address.startswith("tcp://"):
+            self._history = HistoryServer(
+                folder.localizations,
+                publisher.address.rpartition(":")[0],
+                generation=generation,
+                context=publisher.context,
+                curve_keys=settings.curve_keys,
+            )
+            publisher.welcome(history_port=self._history.port)
+
+    @property
+    def address(self) -> str | None:
+        """Where it is heard; None where nobody publishes."""
+        return None if self._publisher is None else self._publisher.address
+
+    def rows(self, localizations: Localizations, batch: FrameBatch) -> None:
+        """Publish the rows of a batch."""
+        self._try(
+            lambda publisher: publisher.publish(
+                to_batch(localizations, self._schema),
+                first_frame=int(batch.index[0]),
+                last_frame=int(batch.index[-1]),
+                n_frames=len(batch),
+            )
+        )
+
+    def density(self, estimate: Mapping[str, Any]) -> None:
+        """Publish an estimate of the density."""
+        self._try(lambda publisher: publisher.tell(DENSITY, estimate))
+
+    def hand_over(self, status: Mapping[str, Any]) -> None:
+        """Leave a status to be published by `refresh`; from any thread, only the newest counts."""
+        with self._lock:
+            self._status = status
+
+    def refresh(self) -> None:
+        """Publish what was handed over."""
+        with self._lock:
+            status, self._status = self._status, None
+        if status is not None:
+            self._try(lambda publisher: publisher.tell(STATUS, status))
+
+    def frame(self, batch: FrameBatch, t_ns: int) -> None:
+        """Publish the newest frame, if somebody looks and the last was long enough ago."""
+        if t_ns - self._last_frame_ns < _FRAME_NS:
+            return
+        self._last_frame_ns = t_ns
+
+        def show(publisher: Publisher) -> None:
+            if publisher.frame_is_wanted:
+                pixels, binning = binned(batch.pixels[-1])
+                publisher.show(pixels, int(batch.index[-1]), binning)
+
+        self._try(show)
+
+    def end(self, summary: Mapping[str, Any]) -> None:
+        """Tell that the run is over."""
+        self.refresh()
+        self._try(lambda publisher: publisher.end(summary))
+
+    def _try(self, act: Callable[[Publisher], None]) -> None:
+        if self._publisher is None:
+            return
+        try:
+            act(self._publisher)
+        except RtsmlmError as error:
+            self.close()
+            self._warn(str(error))
+
+    def close(self) -> None:
+        """Be silent. Twice is fine."""
+        history, self._history = self._history, None
+        publisher, self._publisher = self._publisher, None
+        try:
+            if history is not None:
+                history.close()
+        finally:
+            if publisher is not None:
+                publisher.close()
+
+
+def binned(pixels: Pixels) -> tuple[NDArray[np.uint16], int]:
+    """Return a frame of at most `FRAME_PX` pixels a side, and how many went into one.
+
+    Parameters
+    ----------
+    pixels
+        ADU, uint16, shape (height, width).
+    """
+    height, width = pixels.shape
+    n = -(-max(height, width) // FRAME_PX)
+    if n == 1:
+        return pixels, 1
+    rows, columns = height // n, width // n
+    blocks = pixels[: rows * n, : columns * n].reshape(rows, n, columns, n)
+    return blocks.mean(axis=(1, 3), dtype=np.float32).astype(np.uint16), n

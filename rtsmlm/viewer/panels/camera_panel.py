@@ -1,0 +1,202 @@
+"""Camera panel: the newest frame with the detections in it, and the region that is read out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from rtsmlm.localizations import F32, Localizations
+from rtsmlm.viewer.sources.updates import CameraImage
+from rtsmlm.viewer.widgets.controls import label, tick
+from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets, pg
+from rtsmlm.viewer.widgets.steady_levels import SteadyLevels
+from rtsmlm.viewer.widgets.theme import Theme
+
+_MOST_ROWS = 50_000
+"""Newest rows that are kept for the overlay."""
+
+_MOST_WAITING = 16
+PATIENCE_S = 0.6
+"""After that a frame is shown without detections: rows are late, or there are none."""
+
+Roi = tuple[int, int, int, int]
+"""x, y, width, height in camera pixels."""
+
+
+class CameraPanel(QtWidgets.QFrame):
+    """The newest frame whose detections are here: rows come some tenths of a second after it."""
+
+    roi_drawn = QtCore.Signal(int, int, int, int)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.levels = SteadyLevels()
+        self.image: CameraImage | None = None
+        self.pixel_nm = 1.0
+        self._recent: deque[Localizations] = deque()
+        self._n_recent, self._newest_row = 0, -1
+        self._waiting: deque[tuple[float, CameraImage]] = deque(maxlen=_MOST_WAITING)
+        self._is_new = False
+        self._roi: pg.RectROI | None = None
+        self._shape: tuple[int, int] | None = None
+        self._make_plot()
+        self.caption = label("no frame yet", "dim", "Number of the newest frame, and detections.")
+        self.detections = tick("Detections", "Ring every detection of the frame shown (no unit).")
+        self.detections.setChecked(True)
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(label("Camera", "title"))
+        row.addStretch(1)
+        row.addWidget(self.detections)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(5)
+        layout.addLayout(row)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.caption)
+        self.detections.toggled.connect(self._overlay)
+
+    def _make_plot(self) -> None:
+        self.plot = pg.PlotWidget()
+        self.plot.setToolTip("Raw camera frame; brightness in ADU, places in camera pixels.")
+        self.plot.setMinimumSize(180, 160)
+        ignored = QtWidgets.QSizePolicy.Policy.Ignored  # takes what is left, however little
+        self.plot.setSizePolicy(ignored, ignored)
+        self.plot.hideAxis("left")
+        self.plot.hideAxis("bottom")
+        self.plot.setMenuEnabled(False)
+        self.plot.hideButtons()
+        self._view = self.plot.getViewBox()
+        self._view.setAspectLocked(True)
+        self._view.invertY(True)
+        self._view.setDefaultPadding(0.0)
+        self._view.setBackgroundColor("#000000")
+        self.item = pg.ImageItem(axisOrder="row-major")
+        self.rings = pg.ScatterPlotItem(
+            size=11, pen=pg.mkPen("#ffc14d", width=1.4), brush=None, pxMode=True
+        )
+        self.plot.addItem(self.item)
+        self.plot.addItem(self.rings)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take the colours of a theme."""
+        self.plot.setBackground(theme.panel)
+
+    # -- what comes in -------------------------------------------------------------------
+
+    def add(self, batches: Sequence[Localizations]) -> None:
+        """Keep the newest rows for the overlay."""
+        for rows in batches:
+            if not len(rows):
+                continue
+            self._recent.append(rows)
+            self._n_recent += len(rows)
+            self._newest_row = max(self._newest_row, int(rows.frame.max()))
+            self._is_new = True
+        while self._n_recent > _MOST_ROWS and len(self._recent) > 1:
+            self._n_recent -= len(self._recent.popleft())
+
+    def clear(self) -> None:
+        """Forget rows."""
+        self._recent.clear()
+        self._waiting.clear()
+        self._n_recent, self._newest_row = 0, -1
+        self._is_new = True
+
+    def take_frame(self, image: CameraImage) -> None:
+        """Take a frame; it is shown as soon as its detections can be here."""
+        self._waiting.append((time.monotonic(), image))
+
+    def _choose_frame(self) -> None:
+        """Show the newest frame whose rows are here, or for which they do not come."""
+        too_late_s = time.monotonic() - PATIENCE_S
+        for k in reversed(range(len(self._waiting))):
+            came_s, image = self._waiting[k]
+            if image.index <= self._newest_row or came_s < too_late_s or not self._n_recent:
+                for _ in range(k + 1):
+                    self._waiting.popleft()
+                self._show(image)
+                return
+
+    def _show(self, image: CameraImage) -> None:
+        self.image = image
+        self._is_new = True
+        height, width = image.pixels.shape
+        self.item.setImage(image.pixels, levels=self.levels.update(image.pixels), autoLevels=False)
+        n = image.binning
+        self.item.setRect(QtCore.QRectF(-0.5, -0.5, width * n, height * n))
+        if self._shape != (height * n, width * n):
+            self._shape = height * n, width * n
+            self._view.setRange(QtCore.QRectF(-0.5, -0.5, width * n, height * n), padding=0.0)
+
+    def say_over(self) -> None:
+        """Say why there is no frame of a run that is over."""
+        if self.image is None:
+            self.caption.setText("frames are shown while a run goes on")
+
+    def refresh(self) -> None:
+        """Bring frame and overlay up to date."""
+        self._choose_frame()
+        if self._is_new:
+            self._is_new = False
+            self._overlay()
+
+    def places_px(self) -> F32:
+        """Return x and y of the detections in the frame shown, in camera pixels, (2, n)."""
+        if self.image is None:
+            return np.zeros((2, 0), np.float32)
+        index, found = self.image.index, []
+        for rows in self._recent:
+            here = rows.frame == index
+            if here.any():
+                found.append(np.stack([rows.x_nm[here], rows.y_nm[here]]))
+        if not found:
+            return np.zeros((2, 0), np.float32)
+        places_nm: F32 = np.concatenate(found, axis=1)
+        return (places_nm / self.pixel_nm).astype(np.float32)
+
+    def _overlay(self) -> None:
+        if self.image is None:
+            return
+        places = self.places_px()
+        shown = places if self.detections.isChecked() else places[:, :0]
+        self.rings.setData(x=shown[0], y=shown[1])
+        n = places.shape[1]
+        self.caption.setText(f"frame {self.image.index}   ·   {n} detection{'' if n == 1 else 's'}")
+
+    # -- the region ----------------------------------------------------------------------
+
+    def draw_roi(self, roi: Roi | None) -> None:
+        """Show a region to drag on the image; None takes it away."""
+        if self._roi is not None:
+            self.plot.removeItem(self._roi)
+            self._roi = None
+        if roi is None:
+            return
+        x, y, width, height = roi
+        self._roi = pg.RectROI(
+            (x - 0.5, y - 0.5), (width, height), pen=pg.mkPen("#6bb3ff", width=2)
+        )
+        self._roi.addScaleHandle((0, 0), (1, 1))
+        self.plot.addItem(self._roi)
+        self._roi.sigRegionChangeFinished.connect(self._tell_roi)
+
+    def roi(self) -> Roi | None:
+        """Return the region that is shown, in whole camera pixels of the image."""
+        if self._roi is None or self._shape is None:
+            return None
+        at, size = self._roi.pos(), self._roi.size()
+        height, width = self._shape
+        x, y = (min(max(round(float(v) + 0.5), 0), most - 1)
+                for v, most in ((at.x(), width), (at.y(), height)))  # fmt: skip
+        w = min(max(round(float(size.x())), 1), width - x)
+        h = min(max(round(float(size.y())), 1), height - y)
+        return x, y, w, h
+
+    def _tell_roi(self) -> None:
+        roi = self.roi()
+        if roi is not None:
+            self.roi_drawn.emit(*roi)

@@ -1,0 +1,104 @@
+"""Header: which run this is, whether it is alive, the buttons of a run, and Laser off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtsmlm.viewer.sources.updates import Connection
+from rtsmlm.viewer.widgets.controls import Ask, allow, button, label
+from rtsmlm.viewer.widgets.elided_label import ElidedLabel
+from rtsmlm.viewer.widgets.laser_key import KEYS
+from rtsmlm.viewer.widgets.qt import QtWidgets
+from rtsmlm.viewer.widgets.theme import DARK, Theme
+
+_WORDS: dict[Connection, tuple[str, str, str]] = {
+    "waiting": ("○", "waiting for a run", "grey"),
+    "live": ("●", "live", "green"),
+    "silent": ("▲", "silent", "amber"),
+    "lost": ("■", "connection lost, trying again", "red"),
+    "ended": ("○", "run over", "grey"),
+}
+_RUNS: tuple[Connection, ...] = ("live", "silent")
+_BYTES_PER_MB = 1e6
+_BEHIND_MB = 0.5
+"""Less is only what is on its way."""
+
+
+class Header(QtWidgets.QWidget):
+    """The uppermost line.
+
+    Parameters
+    ----------
+    ask
+        Called as `Control.ask`.
+    overrides
+        Called for the settings of a new run.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        overrides: Callable[[], list[str]],
+        parent: QtWidgets.QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._connection: Connection = "waiting"
+        self._why_not: str | None = None
+        self._behind_bytes = 0
+        self.title = ElidedLabel("The run and where its news come from.", bold=True)
+        self.connection = label("", "", "Whether news come: live, silent for more than some "
+                                "seconds, lost, or the run is over.")  # fmt: skip
+        self.rate = label("", "dim", "Camera frames per second; localizations per frame.")
+        self.start = button("Start", "Start a new run with the settings below (F5; no unit).")
+        self.stop = button("Stop", "End the run in order: lasers dark, camera stops, files close "
+                           "(Shift+F5; no unit).")  # fmt: skip
+        self.snap = button("Snap", "Take one frame while no run goes on (F6; no unit).")
+        self.theme = button("Theme", "Dark, light, or as the system has it (Ctrl+T; no unit).")
+        self.help = button("Help", "Keys, and a short walk through the window (F1; no unit).")
+        self.off = button(
+            "LASER OFF", f"All lasers dark at once, and latched until a reset.\nKeys, wherever the "
+            f"focus is: {KEYS} (no unit).",
+        )  # fmt: skip
+        self.off.setObjectName("off")
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.title, 1)
+        for widget in (self.connection, self.rate, self.start, self.stop, self.snap, self.theme,
+                       self.help, self.off):  # fmt: skip
+            layout.addWidget(widget)
+        self.start.clicked.connect(lambda: ask("start", settings=overrides()))
+        self.stop.clicked.connect(lambda: ask("stop"))
+        self.snap.clicked.connect(lambda: ask("snap", settings=overrides()))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take the colours of a theme."""
+        self._theme = theme
+        self._say()
+
+    def set_why_not(self, why_not: str | None) -> None:
+        """Allow the buttons, or say why they cannot be used."""
+        self._why_not = why_not
+        runs = self._connection in _RUNS
+        allow([self.off], why_not)
+        goes_on = "a run goes on; stop it first" if runs else None
+        allow([self.start, self.snap], why_not or goes_on)
+        allow([self.stop], why_not or (None if runs else "no run goes on"))
+
+    def show_connection(self, connection: Connection, behind_bytes: int) -> None:
+        """Show whether news come, and how much of the table is still on its way."""
+        if (connection, behind_bytes) != (self._connection, self._behind_bytes):
+            self._connection, self._behind_bytes = connection, behind_bytes
+            self._say()
+            self.set_why_not(self._why_not)
+
+    def _say(self) -> None:
+        sign, words, color = _WORDS[self._connection]
+        behind_mb = self._behind_bytes / _BYTES_PER_MB
+        if behind_mb > _BEHIND_MB and self._connection != "lost":
+            sign, words, color = "▲", f"joined late, catching up {behind_mb:.0f} MB", "amber"
+        shade = self._theme.light(color)
+        text = f'<span style="color:{shade}">{sign}</span> {words}'
+        if self.connection.text() != text:
+            self.connection.setText(text)

@@ -1,0 +1,190 @@
+"""Laser panel: what the laser does, what is wanted of it, and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rtsmlm.viewer.widgets.controls import Ask, allow, button, label, number, show_as
+from rtsmlm.viewer.widgets.qt import QtWidgets
+
+NO_LOOP = "no laser is steered in this run; see [feedback] in the configuration"
+
+
+class LaserPanel(QtWidgets.QFrame):
+    """State of the loop, target and gain.
+
+    Parameters
+    ----------
+    ask
+        Called as `Control.ask`.
+    """
+
+    def __init__(self, ask: Ask, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self._ask = ask
+        self._why_not: str | None = None
+        self._has_loop = self._is_over = False
+        self._armed: bool | None = None
+        self._asked_target: float | None = None
+        self._chosen: dict[str, float] = {}
+        self.tripped: str | None = None
+        self._make()
+        self._lay_out()
+        self.show_loop(None)
+
+    def _make(self) -> None:
+        self.badge = label(
+            "",
+            "",
+            "Armed: commands are sent to the laser. Monitor: none are. Tripped: dark, and latched.",
+        )
+        self.power = label("–", "big", "Power that the laser was last told, in its own unit.")
+        self.bar = QtWidgets.QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.bar.setToolTip("Power as a part of its cap (no unit).")
+        names = {
+            "cap": "Greatest power that is ever sent, in the laser's own unit.",
+            "wanted": "Power that the law asks for, in the laser's own unit.",
+            "dose": "Power times seconds so far.",
+            "state": "What the law does: off, test, tune, steer, hold or stopped (no unit).",
+            "others": "Power of the other lasers, each in its own unit.",
+        }
+        self.values = {name: label("–", "", tip) for name, tip in names.items()}
+        self.target = number(
+            (0.0001, 99.0), "Density to hold, in emitters per µm² and frame.",
+            decimals=4, suffix=" /µm²", step=0.01,
+        )  # fmt: skip
+        self.gain = number(
+            (0.01, 1.0), "Gain of the law: part of the logarithmic error that is corrected per "
+            "tick (no unit).\nA run that goes on may keep its own; the next one takes this.",
+            decimals=2, step=0.05,
+        )  # fmt: skip
+        self.gain.setValue(0.3)
+        self.alarm = label("", "alarm", "Why the laser was switched off.")
+        self.alarm.setWordWrap(True)
+        self.reset = button("Reset trip", "Lift the latch; the laser stays dark until the law "
+                            "or a person raises it (no unit).")  # fmt: skip
+        self.target.valueChanged.connect(self._aim)
+        self.gain.valueChanged.connect(self._tune)
+        self.reset.clicked.connect(lambda: self._ask("reset trip"))
+
+    def _lay_out(self) -> None:
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(5)
+        head = QtWidgets.QHBoxLayout()
+        self.title = label("Laser", "title")
+        head.addWidget(self.title)
+        head.addStretch(1)
+        head.addWidget(self.badge)
+        grid = QtWidgets.QGridLayout()
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(3, 1)
+        places = {"wanted": (0, 0), "cap": (0, 2), "dose": (1, 0), "state": (1, 2)}
+        for name, (row, column) in places.items():
+            grid.addWidget(label(name, "dim"), row, column)
+            grid.addWidget(self.values[name], row, column + 1)
+        grid.addWidget(label("others", "dim"), 2, 0)
+        grid.addWidget(self.values["others"], 2, 1, 1, 3)
+        grid.addWidget(label("target", "dim"), 3, 0)
+        grid.addWidget(self.target, 3, 1)
+        grid.addWidget(label("gain", "dim"), 3, 2)
+        grid.addWidget(self.gain, 3, 3)
+        layout.addLayout(head)
+        layout.addWidget(self.alarm)
+        layout.addWidget(self.reset)
+        layout.addWidget(self.power)
+        layout.addWidget(self.bar)
+        layout.addLayout(grid)
+
+    def overrides(self) -> list[str]:
+        """Return what somebody has chosen for the next run, as `section.key=value` texts."""
+        return [f"feedback.{name}={value:g}" for name, value in self._chosen.items()]
+
+    def _tune(self, gain: float) -> None:
+        self._chosen["gain"] = gain
+        self._ask("gain", value=gain)
+
+    def _aim(self, per_um2: float) -> None:
+        self._chosen["target_per_um2"] = per_um2
+        self._asked_target = per_um2
+        self._ask("target", per_um2=per_um2)
+
+    def set_why_not(self, why_not: str | None) -> None:
+        """Allow the controls, or say why they cannot be used."""
+        self._why_not = why_not
+        steers = [self.target, self.gain]
+        allow(steers, why_not or (None if self._has_loop else NO_LOOP))
+        allow([self.reset], why_not)
+
+    def set_gain(self, gain: float) -> None:
+        """Show the gain of the run's settings."""
+        _show(self.gain, gain)
+
+    def show_loop(self, loop: Mapping[str, Any] | None) -> None:
+        """Show the loop of a status message; None where nothing is steered."""
+        self._has_loop = loop is not None
+        self.set_why_not(self._why_not)
+        loop = loop or {}
+        unit = str(loop.get("unit") or "")
+        armed = bool(loop.get("armed"))
+        self.tripped = loop.get("tripped")
+        self.title.setText(f"Laser {loop['laser']}" if "laser" in loop else "Laser")
+        self._armed = armed if loop else None
+        self._show_badge()
+        power, cap = float(loop.get("power") or 0), float(loop.get("cap") or 0)
+        text = f"{power:.3g} {unit}" if loop else "not steered"
+        self.power.setText(text)
+        self.bar.setValue(round(1000 * power / cap) if cap > 0 else 0)
+        self.values["cap"].setText(_number(loop.get("cap"), unit))
+        self.values["wanted"].setText(_number(loop.get("wanted"), unit))
+        self.values["dose"].setText(_number(loop.get("dose"), f"{unit} s" if unit else ""))
+        self.values["state"].setText(str(loop.get("state") or "–"))
+        others = {k: v for k, v in (loop.get("powers") or {}).items() if k != loop.get("laser")}
+        self.values["others"].setText(", ".join(f"{k} {v:.3g}" for k, v in others.items()) or "–")
+        self.alarm.setVisible(self.tripped is not None)
+        self.alarm.setText(f"Tripped: {self.tripped}" if self.tripped is not None else "")
+        self.reset.setVisible(self.tripped is not None)
+        self._show_target(loop.get("target_per_um2"))
+
+    def set_over(self, over: bool) -> None:
+        """Tell whether the run is over, and nothing armed any more."""
+        if over != self._is_over:
+            self._is_over = over
+            self._show_badge()
+
+    def _show_badge(self) -> None:
+        if self._armed is None:
+            show_as(self.badge, "dim", "")
+        elif self._is_over:
+            show_as(self.badge, "dim", "run over")
+        elif self.tripped is not None:
+            show_as(self.badge, "alarm", "TRIPPED")
+        else:
+            show_as(self.badge, *(("armed", "ARMED") if self._armed else ("dim", "monitor")))
+
+    def _show_target(self, per_um2: float | None) -> None:
+        if per_um2 is None or self.target.hasFocus():
+            return
+        # A status that was on its way when somebody chose another target must not undo it.
+        if self._asked_target is not None and abs(per_um2 - self._asked_target) > 5e-5:
+            return
+        self._asked_target = None
+        _show(self.target, per_um2)
+
+
+def _show(box: QtWidgets.QDoubleSpinBox, value: float) -> None:
+    """Set a box without asking for anything."""
+    if not box.hasFocus() and box.value() != round(value, box.decimals()):
+        was = box.blockSignals(True)
+        box.setValue(value)
+        box.blockSignals(was)
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{value:.3g} {unit}".strip()

@@ -1,0 +1,228 @@
+"""Super-resolution panel: the growing picture, and how it is shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from rtsmlm.localizations import Localizations
+from rtsmlm.render.filter import Filter
+from rtsmlm.render.hue import hue_table
+from rtsmlm.viewer.live_picture import LivePicture, Look
+from rtsmlm.viewer.preferences import Preferences
+from rtsmlm.viewer.widgets.canvas import Canvas, to_qimage
+from rtsmlm.viewer.widgets.controls import allow, button, choice, choose, explained, label, tick
+from rtsmlm.viewer.widgets.lut import LUTS
+from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
+
+MODES = (
+    ("Gaussian", "gaussian"),
+    ("Histogram", "histogram"),
+    ("ASH", "shifted-histogram"),
+)
+COLORS = (
+    ("Density", "none"),
+    ("Depth z", "z_nm"),
+    ("Time", "frame"),
+    ("Photons", "photons"),
+    ("Channel", "channel"),
+)
+_UNITS = {"z_nm": "nm", "frame": "", "photons": "photons"}
+_LEAST_S = 0.03
+_SHARE = 0.4
+"""Most part of the time that may go into drawing."""
+_OCTAVES = 4.0
+
+
+class SuperResPanel(QtWidgets.QFrame):
+    """The picture with its controls.
+
+    Parameters
+    ----------
+    preferences
+        Where the look is remembered.
+    """
+
+    export_asked = QtCore.Signal()
+
+    def __init__(self, preferences: Preferences, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self.picture = LivePicture()
+        self.canvas = Canvas()
+        self.updates = 0
+        """Pictures that were drawn."""
+        self._shown: tuple[object, ...] = ()
+        self._complete = True
+        self._next_s = 0.0
+        self._make_controls()
+        self._lay_out()
+        self._read_preferences()
+        for box in (self.mode, self.color, self.lut):
+            box.currentIndexChanged.connect(self._restyle)
+        self.gamma.valueChanged.connect(self._restyle)
+        self.brightness.valueChanged.connect(self._restyle)
+        self.auto.toggled.connect(self._restyle)
+        self._restyle()
+
+    def _make_controls(self) -> None:
+        self.mode = choice(
+            MODES,
+            "How a localization is drawn (no unit).\nGaussian: with its own precision in nm. "
+            "Histogram: counts per pixel.\nASH: averaged shifted histogram.",
+        )
+        self.color = choice(
+            COLORS,
+            "What gives the colour: the density per µm² through the table beside this, "
+            "z in nm, time in frames, photons, or the channel (no unit).",
+        )
+        self.lut = choice(
+            [(name.capitalize(), name) for name in LUTS],
+            "Colour table of the density, in localizations per µm².",
+        )
+        self.auto = tick(
+            "Auto",
+            "Let the white level follow the data slowly, in localizations per µm²; "
+            "off keeps it where it is.",
+        )
+        self.brightness = _slider(
+            -100, 100, "Brightness: the white level relative to the automatic one, a factor of "
+            "1/16 to 16 (no unit).",
+        )  # fmt: skip
+        self.gamma = _slider(
+            10, 150, "Gamma: exponent of the brightness in hundredths (no unit); below 100 "
+            "lifts what is sparse.",
+        )  # fmt: skip
+        self.whole = button("Whole field", "Show the whole field (double click, or Home; no unit).")
+        self.export = button(
+            "Export …",
+            "Save what is on screen as a 16-bit TIFF with its pixel size in nm, and as a PNG with "
+            "a scale bar.",
+        )
+        explained(
+            self.canvas,
+            "Super-resolution image. Drag: pan. Wheel: zoom. Double click: whole field.\n"
+            "The scale bar is in nm or µm.",
+        )
+        self.info = label("", "dim", "Localizations inside the field, and nm per screen pixel.")
+
+    def _lay_out(self) -> None:
+        self.setObjectName("panel")
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(5)
+        first, second = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        for widget in (self.mode, self.color, self.lut):
+            first.addWidget(widget)
+        first.addStretch(1)
+        first.addWidget(self.whole)
+        first.addWidget(self.export)
+        second.addWidget(self.auto)
+        second.addWidget(label("Brightness", "dim"))
+        second.addWidget(self.brightness, 3)
+        second.addWidget(label("Gamma", "dim"))
+        second.addWidget(self.gamma, 2)
+        layout.addLayout(first)
+        layout.addLayout(second)
+        layout.addWidget(self.canvas, 1)
+        layout.addWidget(self.info)
+        self.whole.clicked.connect(self.canvas.show_whole)
+        self.export.clicked.connect(self.export_asked)
+
+    def _read_preferences(self) -> None:
+        get = self._preferences.get
+        choose(self.mode, get("mode"))
+        choose(self.color, get("color"))
+        choose(self.lut, get("lut"))
+        self.auto.setChecked(get("autocontrast"))
+        self.gamma.setValue(round(100 * get("gamma")))
+        self.brightness.setValue(round(100 * np.log2(max(get("brightness"), 1e-3)) / _OCTAVES))
+
+    @property
+    def look(self) -> Look:
+        """How the picture is shown."""
+        return Look(
+            lut=self.lut.currentData(),
+            gamma=self.gamma.value() / 100,
+            brightness=2.0 ** (_OCTAVES * self.brightness.value() / 100),
+            autocontrast=self.auto.isChecked(),
+        )
+
+    def _restyle(self) -> None:
+        look = self.look
+        mode, color = self.mode.currentData(), self.color.currentData()
+        allow([self.lut], None if color == "none" else "the colours show something else now")
+        self.picture.restyle(mode=mode, color=color)
+        for name, value in {
+            "mode": mode, "color": color, "lut": look.lut, "gamma": look.gamma,
+            "brightness": look.brightness, "autocontrast": look.autocontrast,
+        }.items():  # fmt: skip
+            self._preferences.set(name, value)
+
+    def filter_by(self, shown: Filter) -> None:
+        """Show only what passes a filter."""
+        self.picture.restyle(shown=shown)
+
+    # -- what comes in -------------------------------------------------------------------
+
+    def begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
+        """Begin a field."""
+        self.picture.begin(shape_px, pixel_nm)
+        if self.picture.pyramid is not None:
+            field = self.picture.pyramid.field
+            self.canvas.set_field(field.corner_nm, field.size_nm)
+
+    def add(self, batches: Sequence[Localizations]) -> None:
+        """Add rows."""
+        self.picture.add(batches)
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.picture.clear()
+
+    def refresh(self) -> None:
+        """Draw, if there is something new to be seen and the last time was long enough ago."""
+        viewport, canvas = self.canvas.viewport, self.canvas
+        if viewport is None or not canvas.isVisible() or time.monotonic() < self._next_s:
+            return
+        wanted = (self.picture.version, viewport, canvas.canvas_px, self.look)
+        settled = self._complete and self.picture.is_settled
+        if wanted == self._shown and settled:
+            return
+        begin_s = time.monotonic()
+        drawn = self.picture.render(viewport, canvas.canvas_px, self.look)
+        if drawn is None:
+            return
+        canvas.show_picture(drawn)
+        canvas.hues = self._hues(drawn.limits)
+        self._shown, self._complete = wanted, drawn.view.complete
+        self.updates += 1
+        end_s = time.monotonic()
+        self._next_s = begin_s + max(_LEAST_S, (end_s - begin_s) / _SHARE)
+        n = 0 if self.picture.pyramid is None else self.picture.pyramid.n_inside
+        nm = viewport.nm_per_px * canvas.devicePixelRatioF()
+        count = f"{n:,}".replace(",", "\u202f")
+        self.info.setText(f"{count} localizations   ·   {nm:.3g} nm per pixel of the screen")
+
+    def _hues(self, limits: tuple[float, float] | None) -> tuple[QtGui.QImage, str, str] | None:
+        if limits is None:
+            return None
+        table = np.round(hue_table()[None] * 255).astype(np.uint8)
+        unit = _UNITS[self.color.currentData()]
+        low, high = (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in limits)
+        prefix = "frame " if not unit else ""
+        return to_qimage(table), prefix + low, f"{high} {unit}".strip()
+
+    def close_picture(self) -> None:
+        """End the threads that draw."""
+        self.picture.close()
+
+
+def _slider(low: int, high: int, tip: str) -> QtWidgets.QSlider:
+    made = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+    made.setRange(low, high)
+    made.setMinimumWidth(60)
+    explained(made, tip)
+    return made

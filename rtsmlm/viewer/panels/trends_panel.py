@@ -1,0 +1,122 @@
+"""Trends panel: density, laser, signal, image and speed over the camera frames, in tabs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rtsmlm.viewer.series import RunSeries
+from rtsmlm.viewer.widgets.qt import QtWidgets
+from rtsmlm.viewer.widgets.theme import Theme
+from rtsmlm.viewer.widgets.trend_plot import Curve, TrendPlot
+
+TARGET_BAND = 0.2
+"""Part of the target by which the density may be off and still counts as held."""
+
+_X = "Over camera frames."
+_PLOTS: dict[str, tuple[tuple[str, str, str, str, bool], ...]] = {
+    "Loop": (
+        ("density", "Density", "/µm²", f"Emitters per frame and µm². {_X}\nGreen: the target. "
+         "Dashed red: where the localizer can no longer tell them apart.", False),
+        ("power", "Laser power", "", f"Power of the laser that is steered, in its own unit. {_X}",
+         False),
+    ),
+    "Signal": (
+        ("photons", "Photons", "photons", f"Median photons of a localization. {_X}", False),
+        ("precision", "Precision", "nm", f"Median lateral standard deviation in nm. {_X}", False),
+        ("background", "Background", "ph/px", f"Median background in photons per pixel. {_X}",
+         False),
+    ),
+    "Image": (
+        ("resolution", "Resolution", "nm", f"By Fourier ring correlation (FRC), in nm. {_X}",
+         False),
+        ("drift", "Drift", "nm", f"Drift of the sample in nm. {_X}", False),
+    ),
+    "Speed": (
+        ("latency", "Latency", "ms", f"End of the exposure to published rows, in ms. {_X}", True),
+        ("backlog", "Backlog", "frames", f"Frames that wait for the localizer. {_X}", False),
+    ),
+}  # fmt: skip
+_CURVES: dict[str, tuple[tuple[str, str], ...]] = {
+    "density": (("mean", "density"), ("crowded", "local_density")),
+    "photons": (("", "photons"),),
+    "precision": (("", "precision_nm"),),
+    "background": (("", "background"),),
+    "resolution": (("FRC", "resolution_nm"),),
+    "drift": (("x", "drift_x_nm"), ("y", "drift_y_nm"), ("z", "drift_z_nm")),
+    "latency": (("p50", "p50_ms"), ("p99", "p99_ms")),
+    "backlog": (("", "backlog"),),
+}
+"""Name shown, and name in `RunSeries.curves`."""
+
+
+class TrendsPanel(QtWidgets.QTabWidget):
+    """Figures over time; only the tab in front is drawn.
+
+    Parameters
+    ----------
+    series
+        The curves.
+    """
+
+    def __init__(self, series: RunSeries, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.series = series
+        self.limit_per_um2: float | None = None
+        """Density above which the localizer cannot tell emitters apart."""
+        self.laser, self.power_unit = "", ""
+        """The one that is steered; others would press its curve flat."""
+        self.plots: dict[str, TrendPlot] = {}
+        self.setUsesScrollButtons(False)
+        for tab, plots in _PLOTS.items():
+            page = QtWidgets.QWidget()
+            layout = QtWidgets.QVBoxLayout(page)
+            layout.setContentsMargins(8, 4, 8, 6)
+            layout.setSpacing(4)
+            for name, title, unit, tip, log in plots:
+                self.plots[name] = TrendPlot(title, unit, tip, log=log, from_zero=name != "drift")
+                layout.addWidget(self.plots[name], 1)
+            self.addTab(page, tab)
+            self.setTabToolTip(self.count() - 1, "\n".join(tip for *_, tip, _log in plots))
+        self.currentChanged.connect(self.refresh)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take the colours of a theme."""
+        for plot in self.plots.values():
+            plot.set_theme(theme)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw the tab in front."""
+        tab = self.tabText(self.currentIndex())
+        if not self.isVisible() or tab not in _PLOTS:
+            return
+        for name, *_ in _PLOTS[tab]:
+            plot = self.plots[name]
+            curves = self._powers() if name == "power" else self._of(name)
+            plot.show_curves(curves)
+        if tab == "Loop":
+            self._mark_density()
+
+    def _of(self, name: str) -> list[Curve]:
+        points = [(said, *self.series.curves[curve].points()) for said, curve in _CURVES[name]]
+        known = [curve for curve in points if len(curve[1])]
+        if name == "drift" and not known:
+            self.plots["drift"].say_nothing("nobody measures it in this run")
+        return known
+
+    def _powers(self) -> list[Curve]:
+        self.plots["power"].unit = self.power_unit
+        powers = self.series.powers
+        shown = [self.laser] if self.laser in powers else list(powers)
+        return [(name, *powers[name].points()) for name in shown]
+
+    def _mark_density(self) -> None:
+        density = self.plots["density"]
+        target = self.series.curves["target"].last
+        if math.isfinite(target):
+            density.set_band(target * (1 - TARGET_BAND), target * (1 + TARGET_BAND))
+        if self.limit_per_um2 is not None:
+            crowded = self.series.curves["local_density"].points()[1]
+            density.set_limit(self.limit_per_um2, float(np.max(crowded, initial=0.0)))

@@ -1,0 +1,101 @@
+"""Walk-through: five steps on the simulator for whoever opens the window for the first time."""
+
+from __future__ import annotations
+
+from rtsmlm.viewer.widgets.controls import button, label
+from rtsmlm.viewer.widgets.laser_key import KEYS
+from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
+
+STEPS: tuple[tuple[str, str], ...] = (
+    (
+        "1 of 5 · What the camera sees",
+        "On the left is the newest camera frame, of a simulated microscope as long as you have "
+        "configured none. Every ring is a molecule that was found in just this frame.",
+    ),
+    (
+        "2 of 5 · The image that grows",
+        "In the middle all localizations so far. Turn the wheel to zoom, drag to pan, double click "
+        "to see the whole field. Choose Depth z, Time or Photons to give them colours.",
+    ),
+    (
+        "3 of 5 · The loop",
+        "On the right: the density of molecules, with the target as a green band, and the laser "
+        "that holds it there. Change the target on the left and watch it follow.",
+    ),
+    (
+        "4 of 5 · Keep only what is good",
+        "Tick Precision or Photons below the curves and drag the sides of the range. Nothing is "
+        "deleted, and new rows never move your range.",
+    ),
+    (
+        "5 of 5 · Safe, and honest",
+        f"{KEYS} switches the lasers off from anywhere. The lights at the bottom account for every "
+        "frame: received, recorded, localized, skipped, lost.",
+    ),
+)
+
+
+class WalkThrough(QtWidgets.QFrame):
+    """A small panel over the window; it hides nothing that is asked for."""
+
+    def __init__(self, parent: QtWidgets.QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("walk")
+        self.step = 0
+        self.title = label("", "title")
+        self.text = QtWidgets.QLabel()
+        self.text.setWordWrap(True)
+        self.back = button("Back", "The step before (no unit).")
+        self.next = button("Next", "The next step (no unit).")
+        self.skip = button("Skip", "Close this; Help shows it again (no unit).")
+        buttons = QtWidgets.QHBoxLayout()
+        buttons.addWidget(self.skip)
+        buttons.addStretch(1)
+        buttons.addWidget(self.back)
+        buttons.addWidget(self.next)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(14, 10, 14, 10)
+        layout.addWidget(self.title)
+        layout.addWidget(self.text, 1)
+        layout.addLayout(buttons)
+        self.back.clicked.connect(lambda: self._go(self.step - 1))
+        self.next.clicked.connect(lambda: self._go(self.step + 1))
+        self.skip.clicked.connect(self.hide)
+        parent.installEventFilter(self)
+        self.hide()
+
+    def begin(self) -> None:
+        """Show the first step."""
+        self._go(0)
+        self.show()
+        self.raise_()
+        self._place()
+
+    def _go(self, step: int) -> None:
+        if step >= len(STEPS):
+            self.hide()
+            return
+        self.step = max(step, 0)
+        title, text = STEPS[self.step]
+        self.title.setText(title)
+        self.text.setText(text)
+        self.back.setEnabled(self.step > 0)
+        self.next.setText("Done" if self.step == len(STEPS) - 1 else "Next")
+        self._place()
+
+    def _place(self) -> None:
+        parent = self.parentWidget()
+        if parent is None:
+            return
+        width = min(42 * self.fontMetrics().averageCharWidth() + 60, parent.width() - 40)
+        layout = self.layout()
+        height = layout.heightForWidth(width) if layout is not None else -1
+        height = max(height, self.sizeHint().height())
+        left = (parent.width() - width) // 2
+        self.setGeometry(left, parent.height() - height - 70, width, height)
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        """Stay in place when the window changes its size."""
+        if event.type() == QtCore.QEvent.Type.Resize and isinstance(event, QtGui.QResizeEvent):
+            self._place()
+        return super().eventFilter(watched, event)

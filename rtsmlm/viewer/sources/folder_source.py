@@ -1,0 +1,154 @@
+"""FolderSource: a run folder as a source of news, of a run that is over or still goes on."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.localizations import Localizations
+from rtsmlm.viewer.sources.folder_status import FolderAccounts
+from rtsmlm.viewer.sources.table_tail import OVERLAP_BYTES, TableTail
+from rtsmlm.viewer.sources.updates import Connection, News
+
+MOST_BYTES = 8 << 20
+"""Of the table in one poll."""
+SILENT_S = 3.0
+_PIECE_BYTES = 256 << 10
+_MOST_S = 0.03
+"""For reading in one poll: the thread that polls is the one that draws."""
+_LOOK_S = 0.5
+"""How often the small files are looked at."""
+
+_log = logging.getLogger(__name__)
+
+
+class FolderSource:
+    """News of a run folder; implements `news.Source`. All is read in `poll`, no thread is needed.
+
+    Files are open only while they are read, so that the run may replace them on Windows too.
+
+    Parameters
+    ----------
+    path
+        The folder; it need not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._folder = RunFolder(path)
+        self._accounts = FolderAccounts(self._folder)
+        self._tail = TableTail()
+        self._waiting: list[Localizations] = []
+        self._n_rows = 0
+        self._size = 0
+        self._table_there = self._gone = False
+        self._damaged_at: int | None = None  # size of the table that could not be read
+        self._grown_s = -math.inf
+        self._look_at_s = -math.inf
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self._folder.path.name
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder.path
+
+    def poll(self, most_rows: int = 100_000) -> News:
+        """Return what is new; at most about so many rows, the rest comes next time."""
+        now_s = time.monotonic()
+        restarted = self._read_table(most_rows, now_s)
+        rows = list(self._waiting)
+        self._waiting.clear()
+        densities: list[dict[str, Any]] = []
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + _LOOK_S
+            densities = self._accounts.look()
+        return News(
+            connection=self._connection(now_s),
+            about=self._about(),
+            restarted=restarted,
+            rows=rows,
+            status=self._accounts.status(self._n_rows),
+            densities=densities,
+            behind_bytes=self._behind_bytes,
+        )
+
+    def close(self) -> None:
+        """Nothing is held open. Twice is fine."""
+
+    @property
+    def _behind_bytes(self) -> int:
+        return max(0, self._size - self._tail.n_bytes)
+
+    def _connection(self, now_s: float) -> Connection:
+        if not self._table_there:
+            return "waiting"
+        if self._gone or self._damaged_at is not None:
+            return "lost"
+        if self._tail.ended and not self._behind_bytes:
+            return "ended"
+        if self._accounts.finished and now_s - self._grown_s > SILENT_S:
+            return "ended"  # a killed run has no mark of the end
+        return "live" if now_s - self._grown_s < SILENT_S else "silent"
+
+    def _about(self) -> dict[str, Any]:
+        table = self._tail.metadata
+        about: dict[str, Any] = {"run": self.name, "settings": self._accounts.settings}
+        return about | {name: table[name] for name in ("run", "shape", "pixel_nm") if name in table}
+
+    def _read_table(self, most_rows: int, now_s: float) -> bool:
+        """Read on; True if all has to come again."""
+        try:
+            with self._folder.localizations.open("rb") as file:
+                self._table_there, self._gone = True, False
+                size = file.seek(0, 2)
+                if size == self._damaged_at:
+                    return False
+                self._size = size
+                return not self._read_pieces(file, most_rows, now_s)
+        except FileFormatError as error:
+            _log.warning("%s: %s", self._folder.localizations, error)
+            self._damaged_at = self._size
+        except OSError as error:
+            _log.debug("the table cannot be read now: %s", error)
+            self._gone = self._table_there
+        return False
+
+    def _read_pieces(self, file: BinaryIO, most_rows: int, now_s: float) -> bool:
+        """Read until there is no more, or enough; False if it is another table."""
+        first_row, first_byte = self._n_rows, self._tail.n_bytes
+        while True:
+            before = self._tail.n_bytes
+            file.seek(self._tail.offset)
+            if not self._take(file.read(OVERLAP_BYTES + _PIECE_BYTES)):
+                return False
+            if self._tail.n_bytes == before:
+                return True
+            self._grown_s = now_s
+            enough = (
+                self._n_rows - first_row >= most_rows
+                or self._tail.n_bytes - first_byte >= MOST_BYTES
+                or time.monotonic() - now_s > _MOST_S
+            )
+            if enough:
+                return True
+
+    def _take(self, data: bytes) -> bool:
+        """Take bytes; False, and nothing is left of what was read, if they are of another table."""
+        rows = self._tail.take(data) if self._damaged_at is None else None
+        if rows is None:
+            self._tail, self._damaged_at = TableTail(), None
+            self._waiting.clear()
+            self._n_rows = 0
+            return False
+        if len(rows):
+            self._waiting.append(rows)
+            self._n_rows += len(rows)
+        return True

@@ -1,0 +1,309 @@
+"""StreamSource: a run that somebody else makes, heard over its stream.
+
+Rows are not heard but fetched, byte by byte out of the run's table (`rtsmlm.stream.history`):
+so whoever joins late, whoever was cut off, and whoever is slow get all of them, and in the same
+way. The next bytes are asked for only when the window has taken those before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zmq
+import zmq.auth
+from zmq.utils.monitor import recv_monitor_message
+
+from rtsmlm.errors import ConfigError, FileFormatError, WorkerError
+from rtsmlm.realtime.worker import Worker
+from rtsmlm.stream.wire import DENSITY, FRAME, STATUS
+from rtsmlm.viewer.sources.stream_inbox import StreamInbox
+from rtsmlm.viewer.sources.table_tail import TableTail
+from rtsmlm.viewer.sources.updates import CameraImage, Connection, News
+
+SILENT_S = 3.0
+_SETTINGS, _END = b"settings", b"end"
+_TICK_MS = 20
+_ASK_S = 0.1
+"""How often the table is asked for more while all of it is here."""
+_ANSWER_S = 2.0
+"""No answer for so long, and the history is given up and tried again."""
+_HEARTBEAT_MS = 1000
+_MOST_MESSAGES = 64
+_LEAVE_S = 5.0
+_AGAIN_S, _TRIES = 1.0, 3
+_STRANGE = (ValueError, KeyError, TypeError, IndexError, AttributeError)
+"""What reading a message of another make brings about."""
+
+_log = logging.getLogger(__name__)
+
+
+class StreamSource:
+    """News of a run, from this machine or another; implements `news.Source`.
+
+    Parameters
+    ----------
+    address
+        Where the run publishes, as `tcp://127.0.0.1:5757`. Nobody need be there yet.
+    curve_keys
+        Folder with `server.key` and this client's `client.key_secret`, for a remote run.
+
+    Raises
+    ------
+    ConfigError
+        If the address is none, or the keys cannot be read.
+    """
+
+    def __init__(self, address: str, curve_keys: Path | None = None) -> None:
+        self._address = address
+        self._keys: tuple[bytes, bytes, bytes | None] | None = None
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._history: zmq.Socket[bytes] | None = None
+        self._port: int | None = None
+        self._inbox = StreamInbox()
+        self._tail = TableTail()
+        self._run: Any = None
+        self._generation: Any = None
+        self._size = 0
+        self._asked_s: float | None = None  # when a request went out that is not answered yet
+        self._ask_at_s = 0.0
+        self._news_s: float | None = None  # when something new came last
+        self._again_at_s = math.inf  # when the stream is asked for its first message once more
+        self._tries = 0
+        self._cut_s: float | None = None  # when the connection broke
+        self._mute = self._damaged = False
+        self._over_s: float | None = None  # when the stream said that the run is over
+        self._n_rows, self._told_rows = 0, 0  # that came, and that the stream said there are
+        self._read_on = False  # the table was read to its end after the stream's
+        self._whole = False
+        try:
+            if curve_keys is not None:
+                server, _ = zmq.auth.load_certificate(curve_keys / "server.key")
+                self._keys = (server, *zmq.auth.load_certificate(curve_keys / "client.key_secret"))
+            self._stream = self._socket(zmq.SUB)
+            self._stream.set_hwm(_MOST_MESSAGES)
+            for topic in (_SETTINGS, STATUS, DENSITY, FRAME, _END):
+                self._stream.subscribe(topic)
+            self._monitor = self._stream.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            self._stream.connect(address)
+        except (zmq.ZMQError, OSError, ValueError) as error:
+            self._context.destroy(linger=0)
+            raise ConfigError(f"cannot listen to {address}: {error}") from error
+        self._worker = Worker("listen", self._listen, on_death=self._die)
+        self._worker.start()
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        socket.linger = 0
+        socket.heartbeat_ivl = _HEARTBEAT_MS  # a pulled cable closes nothing
+        socket.heartbeat_timeout = 2 * _HEARTBEAT_MS
+        if self._keys is not None:
+            socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = self._keys
+        return socket
+
+    # -- for the window --------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the run and its address."""
+        return f"{self._run} at {self._address}" if self._run else self._address
+
+    def poll(self, most_rows: int = 100_000) -> News:
+        """Return what is new, at once; at most about so many rows, the rest comes next time."""
+        return self._inbox.take(self._connection(), self._behind_bytes, most_rows)
+
+    def close(self) -> None:
+        """Stop listening. Twice is fine."""
+        self._worker.stop()
+        try:
+            self._worker.join(_LEAVE_S)
+        except WorkerError as error:
+            _log.warning("%s", error)
+
+    @property
+    def _behind_bytes(self) -> int:
+        return max(0, self._size - self._tail.n_bytes)
+
+    def _connection(self) -> Connection:
+        if self._news_s is None:
+            return "waiting"
+        if self._whole:
+            return "ended"
+        if self._cut_s is not None or self._mute or self._damaged:
+            return "lost"
+        return "live" if time.monotonic() - self._news_s < SILENT_S else "silent"
+
+    # -- the thread ------------------------------------------------------------------------
+
+    def _listen(self, stop: threading.Event) -> None:
+        try:
+            while not stop.is_set():
+                self._wait()
+                self._hear_monitor()
+                self._hear_stream()
+                self._hear_history()
+                self._ask()
+                self._begin_again()
+                self._whole = self._all_is_here()
+        finally:
+            with contextlib.suppress(zmq.ZMQError):
+                self._stream.disable_monitor()
+            self._context.destroy(linger=0)
+
+    def _wait(self) -> None:
+        poller = zmq.Poller()
+        for socket in (self._stream, self._monitor, self._history):
+            if socket is not None:
+                poller.register(socket, zmq.POLLIN)
+        poller.poll(_TICK_MS)
+
+    def _all_is_here(self) -> bool:
+        if self._tail.ended:
+            return True
+        if self._over_s is None or self._behind_bytes:
+            return False
+        gone = self._cut_s is not None or self._mute or self._port is None
+        return self._read_on or (gone and self._n_rows >= self._told_rows)
+
+    def _die(self, error: BaseException) -> None:
+        self._damaged = True
+        _log.error("the listening thread died", exc_info=error)
+
+    def _hear_stream(self) -> None:
+        with contextlib.suppress(zmq.Again):
+            for _ in range(_MOST_MESSAGES):
+                topic, *parts = self._stream.recv_multipart(flags=zmq.NOBLOCK)
+                try:
+                    self._hear(topic, parts)
+                except _STRANGE as error:
+                    _log.debug("a message of %s was not understood: %s", topic[:16], error)
+
+    def _hear(self, topic: bytes, parts: list[bytes]) -> None:
+        now_s = self._news_s = time.monotonic()
+        is_first = topic.startswith(_SETTINGS)
+        # What was on its way when the connection broke still comes, and means nothing.
+        if is_first or (self._cut_s is not None and now_s - self._cut_s > _AGAIN_S):
+            self._cut_s = None
+        if is_first:
+            self._begin(json.loads(topic[len(_SETTINGS) :]))
+        elif topic == STATUS:
+            self._inbox.tell(status=json.loads(parts[0]))
+        elif topic == _END:
+            self._over_s = now_s
+            self._told_rows = int(json.loads(parts[0]).get("localizations", 0))
+        elif topic == DENSITY:
+            self._inbox.tell(density=json.loads(parts[0]))
+        elif topic == FRAME:
+            head = json.loads(parts[0])
+            pixels = np.frombuffer(parts[1], "<u2").reshape(head["shape"]).astype(np.uint16)
+            image = CameraImage(int(head["index"]), pixels, int(head["binning"]))
+            self._inbox.tell(frame=image)
+
+    def _begin(self, settings: dict[str, Any]) -> None:
+        """Hear the first message, of this run or of another one at the same address."""
+        settings.pop("arrow_schema", None)
+        port = settings.pop("history_port", None)
+        is_new = self._run is not None and settings.get("run") != self._run
+        if is_new or self._tail.ended:
+            self._restart(new_run=is_new)
+        self._run = settings.get("run")
+        self._over_s, self._told_rows, self._read_on = None, 0, False
+        self._inbox.tell(about=settings)
+        self._port = None if port is None else int(port)
+        self._connect_history()
+        if port is not None:
+            self._tries = 0
+        elif self._address.startswith("tcp://") and self._tries < _TRIES:
+            self._tries += 1
+            self._again_at_s = time.monotonic() + _AGAIN_S
+
+    def _begin_again(self) -> None:
+        """Who came between the stream and its history is told of the latter only next time."""
+        if time.monotonic() > self._again_at_s:
+            self._again_at_s = math.inf
+            self._stream.disconnect(self._address)
+            self._stream.connect(self._address)
+
+    def _connect_history(self) -> None:
+        if self._history is not None:
+            self._history.close()
+            self._history = None
+        self._asked_s, self._ask_at_s = None, 0.0
+        if self._port is not None:
+            self._history = self._socket(zmq.DEALER)
+            self._history.connect(f"{self._address.rpartition(':')[0]}:{self._port}")
+
+    def _restart(self, *, new_run: bool) -> None:
+        self._tail, self._generation, self._size = TableTail(), None, 0
+        self._n_rows = 0
+        self._damaged = self._whole = self._read_on = False
+        self._ask_at_s = 0.0
+        self._inbox.restart(new_run=new_run)
+
+    def _hear_monitor(self) -> None:
+        with contextlib.suppress(zmq.Again):
+            while True:
+                recv_monitor_message(self._monitor, flags=zmq.NOBLOCK)
+                self._cut_s = time.monotonic()
+
+    # -- the table -------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        now_s = time.monotonic()
+        if self._history is None or self._damaged or self._tail.ended:
+            return
+        if self._asked_s is not None:
+            if now_s - self._asked_s > _ANSWER_S:
+                self._mute = True
+                self._connect_history()
+            return
+        # After the end at once: the history closes soon.
+        is_time = now_s >= self._ask_at_s or (self._over_s is not None and not self._read_on)
+        if not is_time or self._inbox.is_full:
+            return
+        with contextlib.suppress(zmq.Again):
+            request = json.dumps({"offset": self._tail.offset}).encode()
+            self._history.send(request, flags=zmq.NOBLOCK)
+            self._asked_s = now_s
+
+    def _hear_history(self) -> None:
+        if self._history is None or self._asked_s is None:
+            return
+        with contextlib.suppress(zmq.Again):
+            parts = self._history.recv_multipart(flags=zmq.NOBLOCK)
+            # Rows are written before the end is said.
+            after_end = self._over_s is not None and self._asked_s >= self._over_s
+            self._asked_s, self._mute = None, False
+            try:
+                head = json.loads(parts[0])
+                self._take(int(head["size"]), head["generation"], parts[1])
+                self._read_on = after_end and not self._behind_bytes
+            except FileFormatError as error:
+                self._damaged = True
+                _log.warning("the rows of %s cannot be read: %s", self.name, error)
+            except _STRANGE as error:
+                _log.debug("an answer of the history was not understood: %s", error)
+                self._ask_at_s = time.monotonic() + _ASK_S
+
+    def _take(self, size: int, generation: Any, data: bytes) -> None:
+        before = self._tail.n_bytes
+        is_same = self._generation in (None, generation)
+        rows = self._tail.take(data) if is_same else None
+        if rows is None:
+            self._restart(new_run=False)
+            self._generation = generation
+            return
+        self._generation, self._size = generation, size
+        self._inbox.put(rows)
+        self._n_rows += len(rows)
+        now_s = time.monotonic()
+        if self._tail.n_bytes > before:
+            self._news_s = now_s
+        self._ask_at_s = now_s if self._behind_bytes else now_s + _ASK_S

@@ -1,0 +1,64 @@
+"""TableTail: rows out of a growing table, and whether it is still the table it was.
+
+A table is cut after a crash of the analysis and grows again with other bytes. So whoever reads on
+reads the last bytes that he has once more: where they differ, all rows have to come again.
+"""
+
+from __future__ import annotations
+
+from rtsmlm.files.tables.arrow_decoder import ArrowFeed
+from rtsmlm.files.tables.arrow_schema import Metadata
+from rtsmlm.localizations import Localizations
+
+OVERLAP_BYTES = 8192
+"""The last columns of a batch, channel and probability, are often the same in all rows: five bytes
+a row, so that some hundred bytes of another batch may well be equal."""
+
+
+class TableTail:
+    """What has been read of a table, and where to go on."""
+
+    def __init__(self) -> None:
+        self._feed = ArrowFeed()
+        self._last = b""
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the table that are here."""
+        return self._feed.n_bytes
+
+    @property
+    def offset(self) -> int:
+        """Where to read on; a few bytes back, see `take`."""
+        return self._feed.n_bytes - len(self._last)
+
+    @property
+    def ended(self) -> bool:
+        """True after the mark that a closed table ends with."""
+        return self._feed.ended
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the table says of itself, once its first message is here."""
+        return self._feed.metadata
+
+    def take(self, data: bytes) -> Localizations | None:
+        """Take the bytes from `offset` on and return the rows that they complete.
+
+        Returns
+        -------
+        :
+            None if the bytes are not those of the table that was read so far: begin again.
+
+        Raises
+        ------
+        FileFormatError
+            If they are no table of localizations.
+        """
+        if data[: len(self._last)] != self._last:
+            return None
+        new = data[len(self._last) :]
+        if not new:
+            return Localizations.empty()
+        self._last = data[-OVERLAP_BYTES:]
+        return Localizations.concatenate(self._feed.feed(new))

@@ -1,0 +1,121 @@
+"""Buttons, boxes and lists with a tooltip, and the reason why one cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
+
+Ask = Callable[..., object]
+"""What is called as `Control.ask`."""
+
+_TIP = "rtsmlm-tip"
+
+
+def explained(widget: QtWidgets.QWidget, tip: str) -> None:
+    """Give a control its tooltip."""
+    widget.setProperty(_TIP, tip)
+    widget.setToolTip(tip)
+
+
+def allow(widgets: Iterable[QtWidgets.QWidget], why_not: str | None) -> None:
+    """Enable controls, or disable them and say why in the tooltip."""
+    for widget in widgets:
+        tip = str(widget.property(_TIP) or "")
+        shown = tip if why_not is None else f"{tip}\n\nNot now: {why_not}"
+        if widget.toolTip() != shown:
+            widget.setToolTip(shown)
+        if widget.isEnabled() != (why_not is None):
+            widget.setEnabled(why_not is None)
+
+
+def button(text: str, tip: str, *, checkable: bool = False) -> QtWidgets.QPushButton:
+    """Return a push button."""
+    made = QtWidgets.QPushButton(text)
+    made.setCheckable(checkable)
+    explained(made, tip)
+    return made
+
+
+def choice(entries: Sequence[tuple[str, str]], tip: str) -> QtWidgets.QComboBox:
+    """Return a list to choose from.
+
+    Parameters
+    ----------
+    entries
+        Text and data of each.
+    tip
+        Tooltip.
+    """
+    made = QtWidgets.QComboBox()
+    for text, data in entries:
+        made.addItem(text, data)
+    made.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToContents)
+    explained(made, tip)
+    return made
+
+
+def choose(box: QtWidgets.QComboBox, data: str) -> None:
+    """Choose an entry by its data; an unknown one changes nothing."""
+    found = box.findData(data)
+    if found >= 0:
+        box.setCurrentIndex(found)
+
+
+def number(
+    limits: tuple[float, float],
+    tip: str,
+    *,
+    decimals: int = 0,
+    suffix: str = "",
+    step: float = 1.0,
+) -> QtWidgets.QDoubleSpinBox:
+    """Return a box for a number, which tells of a change only once it is complete."""
+    made = QtWidgets.QDoubleSpinBox()
+    made.setDecimals(decimals)
+    made.setRange(*limits)
+    made.setSingleStep(step)
+    made.setSuffix(suffix)
+    made.setKeyboardTracking(False)
+    explained(made, tip)
+    return made
+
+
+def tick(text: str, tip: str) -> QtWidgets.QCheckBox:
+    """Return a box to tick."""
+    made = QtWidgets.QCheckBox(text)
+    explained(made, tip)
+    return made
+
+
+def label(text: str = "", name: str = "", tip: str = "") -> QtWidgets.QLabel:
+    """Return a label; `name` chooses its look in the style sheet."""
+    made = QtWidgets.QLabel(text)
+    made.setObjectName(name)
+    if tip:
+        explained(made, tip)
+    return made
+
+
+def panel() -> tuple[QtWidgets.QFrame, QtWidgets.QVBoxLayout]:
+    """Return a frame with a ground of its own, and its layout."""
+    frame = QtWidgets.QFrame()
+    frame.setObjectName("panel")
+    layout = QtWidgets.QVBoxLayout(frame)
+    layout.setContentsMargins(8, 6, 8, 8)
+    layout.setSpacing(5)
+    return frame, layout
+
+
+def show_as(made: QtWidgets.QLabel, name: str, text: str) -> None:
+    """Show a text in another look, and let the label take the size that it needs then."""
+    if made.objectName() != name:
+        made.setObjectName(name)
+        made.style().unpolish(made)
+        made.style().polish(made)
+        # Only then does a label learn of its new margins.
+        change = QtCore.QEvent(QtCore.QEvent.Type.StyleChange)
+        QtWidgets.QApplication.sendEvent(made, change)
+        made.setText("")
+    if made.text() != text:
+        made.setText(text)
