@@ -1,4 +1,5 @@
-"""Networks: simulation, training, weights with their manifest, export. Imported as rtsmlm.models.
+"""Networks: a folder each, with its layers, losses, decoding, recipe; what they share beside them.
 
-`manifest` needs no torch, `export` needs onnx; everything that trains needs the extra `train`.
+Never import engines or sessions here, and no network from another's folder.
+One more network: docs/how-to/add-a-network.md.
 """

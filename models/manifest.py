@@ -111,7 +111,7 @@ class Manifest(Settings):
     psf: Literal["round", "astigmatic"] = "round"
     parameters: int
     kmac_per_px: float
-    context_frames: int = 3
+    window_frames: int = 3
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     channels: tuple[ChannelEntry, ...]

@@ -1,4 +1,4 @@
-"""TODO models/psf_condition.py."""
+"""What a network is told of the PSF: a width, or the curves of an astigmatic one."""
 
 from __future__ import annotations
 

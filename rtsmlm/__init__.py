@@ -1,28 +1,61 @@
 """Real-time single-molecule localization microscopy.
 
 ``rtsmlm.attach(core)`` localizes what a running Micro-Manager core records; the command line is
-``rtsmlm live``. Importing this package has no side effect.
+``rtsmlm live``. Importing this package has no side effect and loads nothing heavy: the names of
+``__all__`` are the public interface, and each is imported when it is first asked for.
+
+The root holds the vocabulary that every other folder may import: ``errors``, ``frames``,
+``localizations``, ``calibration``, ``protocols`` and ``plugins``. Nothing else is added here.
 """
 
 from __future__ import annotations
 
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rtsmlm.calibration import CameraCalibration
+    from rtsmlm.errors import RtsmlmError
+    from rtsmlm.files.movies import open_movie
+    from rtsmlm.files.tables import read_table
+    from rtsmlm.frames import FrameBatch
+    from rtsmlm.localizations import Localizations
     from rtsmlm.session.attach import attach
     from rtsmlm.session.session import Session
+    from rtsmlm.settings import load
+    from rtsmlm.stream import Subscriber
 
-__all__ = ["Session", "__version__", "attach"]
+__all__ = [
+    "CameraCalibration",
+    "FrameBatch",
+    "Localizations",
+    "RtsmlmError",
+    "Session",
+    "Subscriber",
+    "__version__",
+    "attach",
+    "load",
+    "open_movie",
+    "read_table",
+]
 
 __version__ = metadata.version("rtsmlm")
 
+_HOMES = {
+    "CameraCalibration": "rtsmlm.calibration",
+    "FrameBatch": "rtsmlm.frames",
+    "Localizations": "rtsmlm.localizations",
+    "RtsmlmError": "rtsmlm.errors",
+    "Session": "rtsmlm.session.session",
+    "Subscriber": "rtsmlm.stream",
+    "attach": "rtsmlm.session.attach",
+    "load": "rtsmlm.settings",
+    "open_movie": "rtsmlm.files.movies",
+    "read_table": "rtsmlm.files.tables",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # On first use: a program that only asks for the version need not load numba.
-    if name in {"Session", "attach"}:
-        from rtsmlm.session.attach import attach
-        from rtsmlm.session.session import Session
-
-        return {"Session": Session, "attach": attach}[name]
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'rtsmlm' has no attribute {name!r}")

@@ -13,7 +13,7 @@
     ├── LocalizerError          the localizer failed on a batch
     ├── SinkError               results could not be written
     │   └── RecordingError      raw frames could not be written
-    ├── AnalysisError           the analysis process died and could not be brought back
+    ├── PipelineError           the analysis process died and could not be brought back
     └── WorkerError             a thread died or did not end in time
 
 A message names the thing, the value, the limit and what to do, in one sentence or two.
@@ -66,7 +66,7 @@ class RecordingError(SinkError):
     """Raw frames could not be written."""
 
 
-class AnalysisError(RtsmlmError):
+class PipelineError(RtsmlmError):
     """The analysis process died and could not be brought back."""
 
 

@@ -26,7 +26,7 @@ class CameraFrame:
     index: int
     """Camera frame number from 0; a gap means that the camera or its driver lost frames."""
     t_exposure_end_ns: int
-    """When the exposure ended, as near as the driver knows, on the clock of `realtime.clock.now_ns`."""
+    """When the exposure ended, as near as the driver knows, by `realtime.clock.now_ns`."""
     power_mw: float = float("nan")
     """Activation laser power in force during the exposure; NaN where unknown."""
 
@@ -54,7 +54,7 @@ class FrameBatch:
         """Height and width of a frame in pixels."""
         return self.pixels.shape[1], self.pixels.shape[2]
 
-    def part(self, start: int, stop: int) -> FrameBatch:
+    def frames(self, start: int, stop: int) -> FrameBatch:
         """Return frames start..stop-1 of this batch as a view."""
         return FrameBatch(
             pixels=self.pixels[start:stop],

@@ -65,7 +65,7 @@ class Camera(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the device. Twice is fine."""
+        """Release the device. Safe to call more than once."""
         ...
 
 
@@ -82,7 +82,7 @@ class Localizer(Protocol):
         ...
 
     @property
-    def context_frames(self) -> int:
+    def neighbours(self) -> int:
         """How many frames before and after a frame it looks at: 0 for a fit, at most 1."""
         ...
 
@@ -98,7 +98,7 @@ class Localizer(Protocol):
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
         """Return the localizations of the target frames of a batch, ordered by frame.
 
-        The rows of a frame depend on that frame and its `context_frames` neighbours alone, not
+        The rows of a frame depend on that frame and its `neighbours` neighbours alone, not
         on how frames are batched. Frames that are no targets are there as neighbours; one
         whose number does not follow is none.
 
@@ -136,7 +136,7 @@ class Actuator(Protocol):
         """
         ...
 
-    def put(self, value: float) -> None:
+    def set(self, value: float) -> None:
         """Set the value; a laser that is off is switched on after its power is set.
 
         Raises
@@ -146,7 +146,7 @@ class Actuator(Protocol):
         """
         ...
 
-    def rest(self) -> list[str]:
+    def make_safe(self) -> list[str]:
         """Bring it to where it harms nobody, and return what failed on the way.
 
         A laser goes dark: power to its least first, then emission off, then the shutter closed.
@@ -155,7 +155,7 @@ class Actuator(Protocol):
         """
         ...
 
-    def value(self) -> float:
+    def setpoint(self) -> float:
         """Return the set value as the device knows it; 0 for a laser whose emission is off.
 
         Raises
@@ -165,7 +165,7 @@ class Actuator(Protocol):
         """
         ...
 
-    def measured(self) -> float | None:
+    def readback(self) -> float | None:
         """Return the value as the device measures it, None where it cannot.
 
         Raises
@@ -200,5 +200,5 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish and release. Twice is fine."""
+        """Finish and release. Safe to call more than once."""
         ...

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Cameras, lasers and stages that Micro-Manager knows, through pymmcore-plus.
+
+Never import safety, session or files here; nothing else imports pymmcore, but named doors.
+One more laser make: its property names in `laser_presets`, with where they were read.
+"""

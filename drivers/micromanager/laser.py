@@ -89,7 +89,7 @@ class MicroManagerLaser:
         """
         return self._power.limits()
 
-    def put(self, value: float) -> None:
+    def set(self, value: float) -> None:
         """Set the power, then switch emission on, then open the shutter; 0 makes it dark.
 
         Raises
@@ -116,7 +116,7 @@ class MicroManagerLaser:
                     "; ".join([f"{self._title} was brought to rest while it was set", *failures])
                 )
 
-    def rest(self) -> list[str]:
+    def make_safe(self) -> list[str]:
         """Go dark: power to its least, then emission off, then the shutter closed.
 
         Returns
@@ -128,7 +128,7 @@ class MicroManagerLaser:
         with self._alone():
             return self._go_dark()
 
-    def value(self) -> float:
+    def setpoint(self) -> float:
         """Return the power that is set; 0 with emission off or the shutter closed.
 
         Raises
@@ -143,7 +143,7 @@ class MicroManagerLaser:
             return 0.0
         return self._power.get()
 
-    def measured(self) -> float | None:
+    def readback(self) -> float | None:
         """Return the measured power; None where there is none, or where light comes in pulses.
 
         Raises
@@ -210,7 +210,7 @@ class MicroManagerLaser:
 
     def _check_dark(self) -> None:
         # Some adapters swallow what the device refuses.
-        value = self.value()
+        value = self.setpoint()
         if value != 0:
             raise DeviceError(
                 f"{self._title} still has {value:g} {self.unit} set and its emission on; switch "

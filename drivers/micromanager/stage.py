@@ -46,7 +46,7 @@ class MicroManagerStage:
                 f"stage {name}: {device} is no {wanted.split(maxsplit=1)[1]}, but axis {axis} "
                 f"needs {wanted}; set stages.{name}.axis or device"
             )
-        self._start_um = self.value()
+        self._start_um = self.setpoint()
 
     @property
     def name(self) -> str:
@@ -62,7 +62,7 @@ class MicroManagerStage:
         """Return the lowest and highest position."""
         return self._start_um - self._settings.range_um, self._start_um + self._settings.range_um
 
-    def put(self, value: float) -> None:
+    def set(self, value: float) -> None:
         """Move there; returns when the command is given, which may be before the stage arrives.
 
         Raises
@@ -90,7 +90,7 @@ class MicroManagerStage:
                 f"stage {self._name}: {device} did not move to {target_um:g} um: {one_line(error)}"
             ) from error
 
-    def rest(self) -> list[str]:
+    def make_safe(self) -> list[str]:
         """Stop it where it is, and return what failed; a stage that knows no stop is let be."""
         try:
             if not self._core.deviceBusy(self._settings.device):
@@ -100,7 +100,7 @@ class MicroManagerStage:
             return [f"stage {self._name} could not be stopped: {one_line(error)}"]
         return []
 
-    def value(self) -> float:
+    def setpoint(self) -> float:
         """Return where it is, in um.
 
         Raises
@@ -122,7 +122,7 @@ class MicroManagerStage:
             raise DeviceError(f"stage {self._name}: {device} says that it is at {position_um} um")
         return position_um
 
-    def measured(self) -> float | None:
+    def readback(self) -> float | None:
         """Return None: whether a stage tells a measured or the commanded position is not known."""
         return None
 

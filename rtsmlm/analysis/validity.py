@@ -146,7 +146,7 @@ class ValidityMeter:
             The frames.
         """
         for start in range(0, len(batch), FRAMES_PER_LOOK):
-            part = batch.part(start, min(start + FRAMES_PER_LOOK, len(batch)))
+            part = batch.frames(start, min(start + FRAMES_PER_LOOK, len(batch)))
             inside = (locs.frame >= part.index[0]) & (locs.frame <= part.index[-1])
             self._look(locs.take(inside), part)
 

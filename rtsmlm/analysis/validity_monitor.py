@@ -49,7 +49,7 @@ def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
     meter.look(spot, FrameBatch.from_pixels(np.rint(image)[None].astype(np.uint16)))
 
 
-class ValidityWatch:
+class ValidityMonitor:
     """The validity meter of a run, or nothing where `analysis.validity` is false.
 
     Parameters
@@ -76,7 +76,7 @@ class ValidityWatch:
         self._due = _BATCHES
         self._last_ns = 0
         self._meter: ValidityMeter | None = None
-        if settings.analysis.validity:
+        if settings.pipeline.validity:
             astigmatism = settings.psf.astigmatism
             curves = None if astigmatism is None else astigmatism.curves()
             self._meter = ValidityMeter(calibration, sigma_nm, curves)

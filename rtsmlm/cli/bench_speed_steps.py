@@ -203,7 +203,7 @@ def _settings(name: str, engine: str | None, scene: Scene | None = None) -> RunS
         *overrides_of(name),
         "stream.address=tcp://127.0.0.1:*",
         # What was restarted is not what was measured.
-        "analysis.max_restarts=0",
+        "pipeline.max_restarts=0",
     ]
     overrides += [f"localizer.engine={engine}"] * (engine is not None)
     if scene is None:

@@ -184,7 +184,7 @@ def _shared_memory() -> Finding:
         "shared memory",
         f"{free:.0f} MB free",
         good,
-        "" if good else "give the container more (--shm-size=1g), or lower analysis.ring_mb",
+        "" if good else "give the container more (--shm-size=1g), or lower pipeline.ring_mb",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rtsmlm.cli.console import console, stop_on_signal
-from rtsmlm.cli.run_loop import Desk
+from rtsmlm.cli.run_loop import LiveRunner
 from rtsmlm.cli.window import why_no_window
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.settings.load import load
@@ -55,7 +55,7 @@ def live(
     if no_window is not None and not headless:
         console.print(f"[dim]no window: {no_window}[/]")
     with stop_on_signal() as request:
-        desk = Desk(settings, arm=arm, request=request, with_window=no_window is None)
+        desk = LiveRunner(settings, arm=arm, request=request, with_window=no_window is None)
         try:
             report = desk.run(settings, run_folder(settings, out))
             while (settings_of_next := desk.next_run()) is not None:

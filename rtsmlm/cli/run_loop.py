@@ -1,4 +1,4 @@
-"""Desk: runs in the command line, one after another, with or without a window."""
+"""LiveRunner: runs in the command line, one after another, with or without a window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WINDOW_NS = 30_000_000_000
 """A window that needs longer is not waited for."""
 
 
-class Desk:
+class LiveRunner:
     """One run after another, as the person at the window asks; without a window, one.
 
     Parameters

@@ -105,7 +105,7 @@ class Window:
                 _log.exception("the command %r of the window failed", name)
 
     def close(self) -> None:
-        """Close the window. Twice is fine."""
+        """Close the window. Safe to call more than once."""
         if self._process.poll() is None:
             self._process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -1,5 +1,5 @@
-"""Networks as localizers: one file per runtime behind one small interface.
+"""One file per runtime that computes networks: OpenVINO, TensorRT, torch; and the last fit.
 
-`runtime` says what an engine is, `network` makes a `rtsmlm.protocols.Localizer` of it, `runtimes`
-chooses among them, `selection` chooses between network and fit. All engines give the same rows.
+Never import one network here: engines ask an architecture.
+One more runtime: a class with the shape of `runtime.Runtime`, and its name in `runtimes`.
 """

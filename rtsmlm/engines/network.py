@@ -38,7 +38,7 @@ class NetworkLocalizer:
         Makes the runtime that takes over, with a warning, where `runtime` cannot be prepared.
     """
 
-    context_frames = 1
+    neighbours = 1
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class NetworkLocalizer:
         most = self._runtime.lanes * self._runtime.batch_frames
         dark = FrameBatch.from_pixels(np.full((max(most, 2), *shape), 100, dtype=np.uint16))
         for n in (1, 2, most):
-            self(dark.part(0, n))
+            self(dark.frames(0, n))
         if self._refiner is not None:
             self._refiner.warm_up(dark)
 
@@ -133,7 +133,7 @@ class NetworkLocalizer:
         )
         if self._refiner is None:
             return found
-        return self._refiner(found, batch.part(part.start, part.stop))
+        return self._refiner(found, batch.frames(part.start, part.stop))
 
     def _prepare(self, shape: tuple[int, int]) -> None:
         maps = padded_maps(self._calibration, shape)

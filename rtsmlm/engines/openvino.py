@@ -26,7 +26,7 @@ from rtsmlm.models.flagship.planes import PlaneMaker
 
 PRECISIONS = ("bf16", "f32", "int8")
 _BATCH_FRAMES = 16
-"""All cores together take as many frames at a time as a run hands over, `analysis.batch_frames`."""
+"""All cores together take as many frames at a time as a run hands over, `pipeline.batch_frames`."""
 _BATCH_PX = 4 * 256 * 256
 """A core takes frames of so many pixels at a time: more do not go faster, and leave its cache."""
 

@@ -56,7 +56,7 @@ class Choice:
 
     name: str
     note: str = ""
-    """Why it is not the network; empty where it is."""
+    """CommandContext it is not the network; empty where it is."""
 
 
 def choose(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> Choice:

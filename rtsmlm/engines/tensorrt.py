@@ -138,7 +138,7 @@ def load_or_build(
     on_step
         Told how far the builder is.
     anew
-        Why what is in the cache will not do; empty if it will.
+        CommandContext what is in the cache will not do; empty if it will.
 
     Raises
     ------

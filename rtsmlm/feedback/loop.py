@@ -14,14 +14,14 @@ from typing import Any
 
 from rtsmlm.feedback.law.stopping import StopCriteria
 from rtsmlm.feedback.records import DensityEstimate, LoopStatus
-from rtsmlm.feedback.resolution_monitor import ResolutionWatch
+from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
 from rtsmlm.feedback.steered_laser import SteeredLaser
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.worker import Worker
 from rtsmlm.safety.guard_set import GuardSet
-from rtsmlm.safety.records import Why
+from rtsmlm.safety.records import CommandContext
 from rtsmlm.settings.lasers import at_time
 from rtsmlm.settings.run import RunSettings
 
@@ -66,7 +66,7 @@ class FeedbackLoop:
         armed: bool,
         warn: Callable[[str], None],
         finish: Callable[[str], None],
-        resolution: ResolutionWatch | None = None,
+        resolution: ResolutionMonitor | None = None,
         perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
     ) -> None:
         self._settings = settings
@@ -245,7 +245,7 @@ class FeedbackLoop:
             # What the guard leaves of it is not what was asked for: compare with that.
             if abs(power - self._planned.get(name, 0.0)) > _WORTH_SENDING * power:
                 self._planned[name] = power
-                guard.command(power, Why(reason="as planned", state="schedule"))
+                guard.command(power, CommandContext(reason="as planned", state="schedule"))
 
     # -- leaving ---------------------------------------------------------------------------
 

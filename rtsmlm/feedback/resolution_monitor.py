@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.tables.arrow_decoder import ArrowFeed
+from rtsmlm.files.tables.arrow_decoder import ArrowDecoder
 from rtsmlm.realtime.worker import Worker
 
 _PAUSE_S = 5.0
@@ -19,7 +19,7 @@ _END_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-class ResolutionWatch:
+class ResolutionMonitor:
     """Measure the resolution every few seconds, in a thread of its own.
 
     Parameters
@@ -45,7 +45,7 @@ class ResolutionWatch:
 
     def _start(self) -> None:
         self._meter = ResolutionMeter(self._shape_px, self._pixel_nm)
-        self._feed = ArrowFeed()
+        self._feed = ArrowDecoder()
         self._frame = -1
 
     @property

@@ -14,7 +14,7 @@ from rtsmlm.feedback.records import Decision, DensityEstimate, LoopStatus
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import LatencyHistogram
 from rtsmlm.safety.laser_guard import LaserGuard
-from rtsmlm.safety.records import Why
+from rtsmlm.safety.records import CommandContext
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.lasers import LaserSettings, at_time
 
@@ -123,16 +123,20 @@ class SteeredLaser:
         if now_ns() - self._asked_ns > _ASK_NS:
             self._asked_ns = now_ns()
             try:
-                self._seen = self.guard.actuator.value()
+                self._seen = self.guard.actuator.setpoint()
             except RtsmlmError:
                 self._seen = 0.0
         return self._seen
 
-    def _why(self, decision: Decision, estimate: DensityEstimate | None, t_s: float) -> Why:
+    def _why(
+        self, decision: Decision, estimate: DensityEstimate | None, t_s: float
+    ) -> CommandContext:
         target = at_time(self._target, t_s)
         if estimate is None:
-            return Why(reason=decision.reason, state=decision.state, target_per_um2=target)
-        return Why(
+            return CommandContext(
+                reason=decision.reason, state=decision.state, target_per_um2=target
+            )
+        return CommandContext(
             reason=decision.reason,
             state=decision.state,
             frame=estimate.last_frame,
@@ -156,7 +160,7 @@ class SteeredLaser:
 
     @property
     def done(self) -> str | None:
-        """Why the law wants no more; None while it does.
+        """CommandContext the law wants no more; None while it does.
 
         A law that only watches does not know what the laser does, and ends nothing.
         """

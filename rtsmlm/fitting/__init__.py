@@ -1,4 +1,5 @@
-"""Classical localizers: detection, maximum likelihood and least squares, PSF width.
+"""Classical localizers: detection, boxes, fits in compiled code, PSF width of unknown frames.
 
-The default of the live pipeline, and the yardstick for every other localizer.
+Never import networks or files here; a fit takes boxes and gives rows.
+One more fit: a compiled function over boxes, a localizer that states what it can tell apart.
 """

@@ -87,7 +87,7 @@ class SpotLocalizer:
         found.x[0] = found.start_x[0] = shape[1] // 2
         self._fit_and_select(pixels, plan, found, np.zeros(1, dtype=np.int64))
 
-    context_frames = 0
+    neighbours = 0
     uses_all_cores = False
 
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
@@ -101,7 +101,7 @@ class SpotLocalizer:
             If the frames are not uint16 or smaller than a box.
         """
         if targets != ALL:
-            batch = batch.part(*targets.indices(len(batch))[:2])
+            batch = batch.frames(*targets.indices(len(batch))[:2])
         pixels = batch.pixels
         if pixels.dtype != np.uint16 or pixels.ndim != 3:
             raise LocalizerError(

@@ -178,7 +178,7 @@ def _still_on(rig: HilRig, folder: RunFolder) -> str:
         return ""
     with core_of_lasers(settings.micromanager, outlive.values()) as core:
         for name, laser in outlive.items():
-            power = plugins.find("rtsmlm.laser", laser.driver)(core, name, laser).value()
+            power = plugins.find("rtsmlm.laser", laser.driver)(core, name, laser).setpoint()
             if power != 0.0:
                 return f"{name} is still at {power:g} when it is asked afterwards"
     return ""

@@ -124,7 +124,7 @@ class FaultyLaser:
         """Return the limits of the device."""
         return self.real.limits()
 
-    def put(self, value: float) -> None:
+    def set(self, value: float) -> None:
         """Set the power, or fail like a serial line that does not answer.
 
         Raises
@@ -136,24 +136,24 @@ class FaultyLaser:
             self.refuse_next_put = False
             self._clock.strike()
             raise DeviceError("serial error: no answer (drill)")
-        self.real.put(value)
+        self.real.set(value)
 
-    def rest(self) -> list[str]:
+    def make_safe(self) -> list[str]:
         """Bring the laser to rest, unless that fails as well."""
         since_s = (now_ns() - self._clock.t_ns) / 1e9
         if self._clock.struck.is_set() and since_s < self.rest_fails_s:
             return ["serial error: no answer (drill)"]
-        return self.real.rest()
+        return self.real.make_safe()
 
-    def value(self) -> float:
+    def setpoint(self) -> float:
         """Return the power that is set on the device."""
-        return self.real.value()
+        return self.real.setpoint()
 
-    def measured(self) -> float | None:
+    def readback(self) -> float | None:
         """Return the measured power, or a lie."""
         if self.lies:
-            return 2 * self.real.value()
-        return self.real.measured()
+            return 2 * self.real.setpoint()
+        return self.real.readback()
 
     def fault(self) -> str | None:
         """Return what the device complains of, or what the drill has it complain of."""

@@ -10,7 +10,7 @@ from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HilRig, check_dark, power_now
 from rtsmlm.protocols import Actuator
 from rtsmlm.safety.laser_guard import LaserGuard
-from rtsmlm.safety.records import AuditRow, Why
+from rtsmlm.safety.records import AuditRow, CommandContext
 
 _SETTLE_S = 0.5
 _STEPS = (0.6, 1.0, 0.8)
@@ -50,7 +50,7 @@ def cap_refused(rig: HilRig) -> DrillResult:
             texts.append(str(error))
         else:
             faults.append(f"{name} was armed with a cap of {cap:g}, above what it gives")
-            guard.dark("drill")
+            guard.shut_down("drill")
         after = power_now(laser)
         if after not in (before, 0.0):
             faults.append(f"{name} is at {after:g} {laser.unit} afterwards, it was at {before:g}")
@@ -93,16 +93,16 @@ def _set_powers(rig: HilRig, name: str, laser: Actuator) -> list[dict[str, float
     steps: list[dict[str, float | None]] = []
     try:
         for part in _STEPS:
-            guard.command(max(part * power, least), Why(reason="drill: read-back"))
+            guard.command(max(part * power, least), CommandContext(reason="drill: read-back"))
             rig.pause(_SETTLE_S)
             guard.poll()
             steps.append(
-                {"set": guard.sent, "value": power_now(laser), "measured": laser.measured()}
+                {"set": guard.sent, "value": power_now(laser), "measured": laser.readback()}
             )
             if trips:
                 raise ConfigError("; ".join(trips))
     finally:
-        guard.dark("the drill is over")
+        guard.shut_down("the drill is over")
     return steps
 
 

@@ -113,13 +113,13 @@ class HilRig:
         return self._light_files.get(laser)
 
     def close(self) -> None:
-        """Turn dark what may be lit, and release camera and lasers; twice is fine."""
+        """Turn dark what may be lit, and release camera and lasers; Safe to call more than once."""
         camera, self._camera = self._camera, None
         if camera is None:
             return
         if self.arm:
             for laser in self._lasers.values():
-                laser.rest()
+                laser.make_safe()
         self._lasers, self._stages = {}, {}
         camera.close()
 
@@ -289,7 +289,7 @@ class HilRig:
 def power_now(laser: Actuator) -> float:
     """Return the power of a laser as the device knows it; NaN where it does not answer."""
     try:
-        return laser.value()
+        return laser.setpoint()
     except RtsmlmError:
         return math.nan
 

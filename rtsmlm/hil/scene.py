@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def tripped(self) -> str | None:
-        """Why the steered laser is latched, None if it is not."""
+        """CommandContext the steered laser is latched, None if it is not."""
         loop = self.session.status().loop
         return None if loop is None else loop.tripped
 
@@ -69,7 +69,7 @@ def lit_scene(rig: HilRig, name: str) -> Iterator[Scene]:
 def _wait_lit(scene: Scene) -> None:
     deadline_ns = now_ns() + round(_LIT_S * 1e9)
     while dark := [name for name, laser in scene.lasers.items() if not power_now(laser.real) > 0]:
-        if now_ns() > deadline_ns or scene.session.ended.is_set():
+        if now_ns() > deadline_ns or scene.session.camera_ended.is_set():
             said = "; ".join(scene.session.news()) or "nobody said why"
             raise DeviceError(
                 f"{', '.join(dark)} did not come on within {_LIT_S:g} s, so that nothing can be "

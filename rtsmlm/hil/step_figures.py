@@ -60,7 +60,7 @@ def course_of(rows: Iterable[Mapping[str, str]], laser: str) -> Course:
             continue
         if row["kind"] == "arm":
             armed_s = float(row["t_s"])
-        if row["kind"] in ("command", "kept") and row["estimate_per_um2"]:
+        if row["kind"] in ("command", "unchanged") and row["estimate_per_um2"]:
             names = ("t_s", "estimate_per_um2", "target_per_um2", "sent")
             table.append([float(row[name]) for name in names])
     values = np.array(table, dtype=np.float64).reshape(-1, 4)

@@ -132,5 +132,5 @@ def _known_start_s(rig: HilRig) -> float:
 
 def _wait(rig: HilRig, session: Session, seconds: float) -> None:
     until_ns = now_ns() + round(seconds * 1e9)
-    while now_ns() < until_ns and not session.ended.is_set():
+    while now_ns() < until_ns and not session.camera_ended.is_set():
         rig.pause(_POLL_S)

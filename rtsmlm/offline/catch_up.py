@@ -1,4 +1,4 @@
-"""TODO rtsmlm/offline/catch_up.py."""
+"""Catching up: frames that were recorded and skipped are localized from the recording."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def catch_up(
 
     def late() -> Iterator[Localizations]:
         done = 0
-        windows = _read_windows(movie, indices, positions, localizers.context_frames)
+        windows = _read_windows(movie, indices, positions, localizers.neighbours)
         for batch, localizations in localizers.localize(
             windows, lambda frame, _: failed.add(frame, frame + 1)
         ):

@@ -40,7 +40,7 @@ class OfflineLocalizers:
         self, make_localizer: Callable[[], Localizer], *, threads: int | None = None
     ) -> None:
         first = make_localizer()
-        self.context_frames = first.context_frames
+        self.neighbours = first.neighbours
         self._make_localizer = make_localizer
         self._spare = [first]
         self._n_threads = 1 if first.uses_all_cores else threads or os.cpu_count() or 1
@@ -67,7 +67,7 @@ class OfflineLocalizers:
             if not hasattr(self._own, "localizer"):
                 self._own.localizer = self._spare.pop() if self._spare else self._make_localizer()
             rows = localize_each(self._own.localizer, batch, on_failure, targets)
-            return batch.part(*targets.indices(len(batch))[:2]), rows
+            return batch.frames(*targets.indices(len(batch))[:2]), rows
 
         n = self._n_threads
         with ThreadPoolExecutor(n, thread_name_prefix="rtsmlm-localize") as pool:
@@ -92,8 +92,8 @@ def with_neighbours(
     current: FrameBatch | None = None
     for after in chain(batches, (None,)):
         if current is not None:
-            lead = before.part(len(before) - context, len(before)) if before and context else None
-            tail = after.part(0, context) if after and context else None
+            lead = before.frames(len(before) - context, len(before)) if before and context else None
+            tail = after.frames(0, context) if after and context else None
             pieces = [piece for piece in (lead, current, tail) if piece is not None]
             start = len(lead) if lead is not None else 0
             yield FrameBatch.concatenate(pieces), slice(start, start + len(current))

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rtsmlm.analysis.validity_monitor import ValidityWatch
+from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.errors import FileFormatError, LocalizerError
 from rtsmlm.files.camera_maps import load_camera_maps, resolve_calibration, what_was_assumed
 from rtsmlm.files.movies.open import open_movie
@@ -101,7 +101,7 @@ class Reconstruction:
             self.notes.append(note)
         folder.write_settings(self.settings, {"movie": dict(movie.describe())})
         ledger = Ledger()
-        watch = ValidityWatch(self.settings, self.calibration, sigma_nm, self.notes.append)
+        watch = ValidityMonitor(self.settings, self.calibration, sigma_nm, self.notes.append)
         n_rows, failed = self._localize(sigma_nm, ledger, watch, on_progress)
         validity = watch.judge()
         if validity:
@@ -166,7 +166,7 @@ class Reconstruction:
         self,
         sigma_nm: float,
         ledger: Ledger,
-        watch: ValidityWatch,
+        watch: ValidityMonitor,
         on_progress: Callable[[int, int], None],
     ) -> tuple[int, list[tuple[int, str]]]:
         """Localize all frames into the table; return the number of rows and what failed."""
@@ -183,7 +183,7 @@ class Reconstruction:
         with ArrowStreamFile(folder.localizations, metadata) as table:
             localizers = OfflineLocalizers(make_localizer)
             batches = movie.batches(batch_frames(movie.shape))
-            windows = with_neighbours(batches, localizers.context_frames)
+            windows = with_neighbours(batches, localizers.neighbours)
             for batch, localizations in localizers.localize(
                 windows, lambda frame, why: failed.append((frame, why))
             ):

@@ -75,7 +75,7 @@ def write_accounts(
     *,
     camera: Mapping[str, str],
     summary: TableSummary,
-    guarded: Callable[[Callable[[], object]], None],
+    run_step: Callable[[Callable[[], object]], None],
 ) -> None:
     """Write ledger, latency, settings and the page of a run.
 
@@ -93,7 +93,7 @@ def write_accounts(
         What the camera says of itself, with its `name`.
     summary
         What the page shows of the localizations.
-    guarded
+    run_step
         Calls one step and reports its failure, so that the next is still done.
     """
     totals = report.totals or ledger.totals()
@@ -119,10 +119,10 @@ def write_accounts(
             table=summary,
         )
 
-    guarded(lambda: folder.write_json(folder.ledger, ledger.as_dict()))
-    guarded(lambda: folder.write_json(folder.latency, report.latency_ms))
+    run_step(lambda: folder.write_json(folder.ledger, ledger.as_dict()))
+    run_step(lambda: folder.write_json(folder.latency, report.latency_ms))
     if report.validity:
-        guarded(lambda: folder.write_json(folder.validity, report.validity))
-    guarded(lambda: folder.write_settings(settings, run))
-    guarded(page)
+        run_step(lambda: folder.write_json(folder.validity, report.validity))
+    run_step(lambda: folder.write_settings(settings, run))
+    run_step(page)
     folder.drop_empty_log()

@@ -1,4 +1,5 @@
-"""Physics: point-spread functions, camera noise, photophysics, Fisher information.
+"""One truth for simulator, training, fits and tests: PSF, camera, photophysics, information.
 
-One truth for the simulator, for training and for the tests.
+Never import anything above `rtsmlm.calibration` here.
+One more model: functions with units in their names and the source of the formula.
 """

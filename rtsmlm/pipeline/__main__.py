@@ -16,15 +16,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from rtsmlm.errors import AnalysisError, RtsmlmError
-from rtsmlm.pipeline.job import AnalysisJob
-from rtsmlm.pipeline.pipeline import Analysis
+from rtsmlm.errors import PipelineError, RtsmlmError
+from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.pipeline import Pipeline
 from rtsmlm.realtime.ring import FrameRing
 
 _log = logging.getLogger(__name__)
 
 
-def _read_job(stdin: int) -> tuple[AnalysisJob, bytes]:
+def _read_job(stdin: int) -> tuple[PipelineJob, bytes]:
     """Return the job, and what the owner has said after it."""
     # Straight from the descriptor: a daemon thread that waits inside the buffered `sys.stdin`
     # makes the interpreter abort at its end.
@@ -32,10 +32,10 @@ def _read_job(stdin: int) -> tuple[AnalysisJob, bytes]:
     while b"\n" not in said:
         part = os.read(stdin, 65536)
         if not part:
-            raise AnalysisError("the owner ended before it had said what to do")
+            raise PipelineError("the owner ended before it had said what to do")
         said += part
     line, _, rest = said.partition(b"\n")
-    return AnalysisJob.from_json(line.decode()), rest
+    return PipelineJob.from_json(line.decode()), rest
 
 
 def _watch_owner(
@@ -68,7 +68,7 @@ def main() -> int:
     try:
         job, rest = _read_job(stdin)
         with FrameRing.attach(job.ring) as ring:
-            analysis = Analysis(job, ring, emit)
+            analysis = Pipeline(job, ring, emit)
             arguments = (stdin, rest, stop, analysis.hear)
             threading.Thread(target=_watch_owner, args=arguments, daemon=True).start()
             analysis.run(stop)

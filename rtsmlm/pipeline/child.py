@@ -15,10 +15,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import IO, Any, TypeAlias
 
-from rtsmlm.errors import AnalysisError
+from rtsmlm.errors import PipelineError
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.pipeline.job import AnalysisJob
-from rtsmlm.pipeline.pipeline import Analysis
+from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.pipeline import Pipeline
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import Worker
 
@@ -36,7 +36,7 @@ class ChildProcess:
         Called in a thread with every event.
     """
 
-    def __init__(self, job: AnalysisJob, hear: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, job: PipelineJob, hear: Callable[[dict[str, Any]], None]) -> None:
         flags: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows only
         with RunFolder(job.folder).analysis_log.open("ab") as log:
             # -P: the folder that we happen to be in must not shadow the installed package.
@@ -62,7 +62,7 @@ class ChildProcess:
     @staticmethod
     def _pipe(pipe: IO[str] | None) -> IO[str]:
         if pipe is None:
-            raise AnalysisError("the analysis process was started without its pipes")
+            raise PipelineError("the analysis process was started without its pipes")
         return pipe
 
     def _listen(self, stop: threading.Event) -> None:
@@ -120,10 +120,10 @@ class ChildThread:
     """
 
     def __init__(
-        self, job: AnalysisJob, ring: FrameRing, hear: Callable[[dict[str, Any]], None]
+        self, job: PipelineJob, ring: FrameRing, hear: Callable[[dict[str, Any]], None]
     ) -> None:
         self._hear = hear
-        self._analysis = Analysis(job, ring, hear)
+        self._analysis = Pipeline(job, ring, hear)
         self._worker = Worker("analyse", self._analysis.run)
         self._worker.start()
 
@@ -148,4 +148,4 @@ class ChildThread:
             self._hear({"kind": "died", "text": str(self._worker.error)})
 
 
-AnalysisChild: TypeAlias = ChildProcess | ChildThread
+PipelineChild: TypeAlias = ChildProcess | ChildThread

@@ -1,4 +1,4 @@
-"""AnalysisJob: what the analysis needs to know, as plain data."""
+"""PipelineJob: what the analysis needs to know, as plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rtsmlm.settings.run import RunSettings
 
 
 @dataclass(frozen=True, slots=True)
-class AnalysisJob:
+class PipelineJob:
     """What the analysis needs to know; plain data, so that it crosses to another process."""
 
     ring: str
@@ -33,7 +33,7 @@ class AnalysisJob:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> AnalysisJob:
+    def from_json(cls, text: str) -> PipelineJob:
         """Read a job back."""
         data = json.loads(text)
         return cls(

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from rtsmlm.analysis.validity_monitor import ValidityWatch
+from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import LocalizerError
 from rtsmlm.feedback.density.meter import DensityMeter
@@ -27,7 +27,7 @@ from rtsmlm.fitting.psf_width import (
 )
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
-from rtsmlm.pipeline.job import AnalysisJob
+from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.localizer import localize_each, localizer_note, open_localizer
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.realtime.clock import now_ns
@@ -45,7 +45,7 @@ _BACKLOG_BATCHES = 4
 _STATUS_NS = 250_000_000
 
 
-class Analysis:
+class Pipeline:
     """The loop from ring to sinks.
 
     Parameters
@@ -58,7 +58,7 @@ class Analysis:
         Called with every event, a plain dictionary with a `kind`.
     """
 
-    def __init__(self, job: AnalysisJob, ring: FrameRing, emit: Emit) -> None:
+    def __init__(self, job: PipelineJob, ring: FrameRing, emit: Emit) -> None:
         self._job = job
         self._ring = ring
         self._emit = emit
@@ -66,7 +66,7 @@ class Analysis:
         self._calibration = resolve_calibration(job.settings.camera, StatedCalibration())
         self._calibration.check_frame_shape(ring.shape)
         self._localizer: Localizer | None = None
-        self._watch: ValidityWatch | None = None
+        self._watch: ValidityMonitor | None = None
         self._density: DensityMeter | None = None
         self._latency = LatencyStages()
         self._psf_frames = PSF_FRAMES[0]
@@ -132,11 +132,11 @@ class Analysis:
 
     def _take(self, localizer: Localizer, *, closing: bool) -> tuple[FrameBatch, slice] | None:
         """Return the next frames and which of them are to be localized, or None."""
-        most = self._settings.analysis.batch_frames
+        most = self._settings.pipeline.batch_frames
         # What waits for a batch waits for its slowest frame: a large one must be worth it.
         n = most if self._ring.backlog >= _BACKLOG_BATCHES * most else min(most, _PROMPT_FRAMES)
-        if localizer.context_frames:
-            return self._ring.window(n, localizer.context_frames, final=closing)
+        if localizer.neighbours:
+            return self._ring.window(n, localizer.neighbours, final=closing)
         batch = self._ring.peek(n)
         return None if batch is None else (batch, ALL)
 
@@ -194,7 +194,7 @@ class Analysis:
             self._say(note)
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
-        self._watch = ValidityWatch(self._settings, self._calibration, sigma_nm, self._say)
+        self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._say)
         self._density = DensityMeter(
             self._calibration, self._ring.shape, sigma_nm, self._settings.feedback
         )
@@ -209,7 +209,7 @@ class Analysis:
         t_taken = now_ns()
         localizations = localize_each(localizer, batch, self._failed, targets)
         t_localized = now_ns()
-        batch = batch.part(*targets.indices(len(batch))[:2])
+        batch = batch.frames(*targets.indices(len(batch))[:2])
         file.put(localizations)
         if self._broadcast is not None:
             self._broadcast.rows(localizations, batch)
@@ -223,7 +223,7 @@ class Analysis:
         if self._broadcast is not None:
             self._broadcast.frame(batch, t_published)
         # Before the frames are given back, and only where no others wait for it.
-        if self._watch is not None and self._ring.backlog <= len(batch) + localizer.context_frames:
+        if self._watch is not None and self._ring.backlog <= len(batch) + localizer.neighbours:
             self._watch.glance(localizations, batch, t_published)
         self._ring.release(len(batch))
         if t_published - self._last_status_ns > _STATUS_NS:

@@ -1,4 +1,4 @@
-"""AnalysisSupervisor: starts the analysis, hears from it, restarts it, and gives up in the end.
+"""PipelineSupervisor: starts the analysis, hears from it, restarts it, and gives up in the end.
 
 The recording never waits for any of this.
 """
@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rtsmlm.errors import AnalysisError
+from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.pipeline.child import AnalysisChild, ChildProcess, ChildThread
-from rtsmlm.pipeline.job import AnalysisJob
+from rtsmlm.pipeline.child import ChildProcess, ChildThread, PipelineChild
+from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
@@ -23,7 +23,7 @@ _POLL_S = 0.05
 
 
 @dataclass
-class AnalysisNews:
+class PipelineProgress:
     """What the analysis has told so far."""
 
     localizations: int = 0
@@ -35,10 +35,10 @@ class AnalysisNews:
     restarts: int = 0
     failed_frames: int = 0
     death: str | None = None
-    """Why the analysis ended last, if it died."""
+    """CommandContext the analysis ended last, if it died."""
 
 
-class AnalysisSupervisor:
+class PipelineSupervisor:
     """Keep the analysis alive for the length of a run.
 
     Parameters
@@ -59,7 +59,7 @@ class AnalysisSupervisor:
 
     def __init__(
         self,
-        job: AnalysisJob,
+        job: PipelineJob,
         ring: FrameRing,
         ledger: Ledger,
         warn: Callable[[str], None],
@@ -74,12 +74,12 @@ class AnalysisSupervisor:
         self._on_density, self._on_lost = on_density, on_lost
         self._booked = 0
         self._earlier_rows = 0
-        self._child: AnalysisChild | None = None
+        self._child: PipelineChild | None = None
         self._ready = threading.Event()
         self._localizing = threading.Event()
         self._tick = threading.Event()  # never set: paces the loop
         self.gave_up = threading.Event()
-        self.news = AnalysisNews()
+        self.news = PipelineProgress()
         self._worker = Worker("supervise", self._supervise, on_death=self._die)
 
     @property
@@ -98,18 +98,18 @@ class AnalysisSupervisor:
 
         Raises
         ------
-        AnalysisError
+        PipelineError
             If it does not come up.
         """
-        deadline_ns = now_ns() + int(self._job.settings.analysis.start_timeout_s * 1e9)
+        deadline_ns = now_ns() + int(self._job.settings.pipeline.start_timeout_s * 1e9)
         while not self._ready.wait(_POLL_S) and not stop.is_set():
             if self.gave_up.is_set():
-                raise AnalysisError(f"the analysis does not start: {self.news.death}")
+                raise PipelineError(f"the analysis does not start: {self.news.death}")
             if now_ns() > deadline_ns:
-                raise AnalysisError(
+                raise PipelineError(
                     "the analysis was not ready after "
-                    f"{self._job.settings.analysis.start_timeout_s:g} s "
-                    "(analysis.start_timeout_s); see analysis.log in the run folder"
+                    f"{self._job.settings.pipeline.start_timeout_s:g} s "
+                    "(pipeline.start_timeout_s); see analysis.log in the run folder"
                 )
 
     def tell(self, status: Mapping[str, Any]) -> None:
@@ -124,7 +124,7 @@ class AnalysisSupervisor:
         The ring must have been closed by the producer. What is left after the time-out, or
         after the last restart has failed, is booked as skipped.
         """
-        if not self._worker.ended(timeout_s):
+        if not self._worker.wait(timeout_s):
             self._warn(
                 f"the analysis did not finish within {timeout_s:g} s and was ended; "
                 "its frames are caught up from the recording"
@@ -144,8 +144,8 @@ class AnalysisSupervisor:
                 if self._is_frozen():
                     self.news.death = (
                         "no heartbeat for "
-                        f"{self._job.settings.analysis.heartbeat_timeout_s:g} s "
-                        "(analysis.heartbeat_timeout_s)"
+                        f"{self._job.settings.pipeline.heartbeat_timeout_s:g} s "
+                        "(pipeline.heartbeat_timeout_s)"
                     )
                     self._on_lost(f"the analysis is frozen: {self.news.death}")
                     child.kill()
@@ -167,12 +167,12 @@ class AnalysisSupervisor:
         if not self._localizing.is_set():
             return False  # loading and compiling have their own, longer time-out
         silent_ns = now_ns() - self._ring.heartbeat_ns
-        return silent_ns > self._job.settings.analysis.heartbeat_timeout_s * 1e9
+        return silent_ns > self._job.settings.pipeline.heartbeat_timeout_s * 1e9
 
     def _restart(self, code: int) -> None:
         why = self.news.death or f"it ended with exit code {code}"
         self.news.death = why
-        if self.news.restarts >= self._job.settings.analysis.max_restarts:
+        if self.news.restarts >= self._job.settings.pipeline.max_restarts:
             self.gave_up.set()
             self._warn(
                 f"the analysis died {self.news.restarts + 1} times and is given up: {why}; "
@@ -190,11 +190,11 @@ class AnalysisSupervisor:
         resume_before = self._ledger.next_undelivered()
         self._launch(replace(self._job, settings=settings, resume_before=resume_before))
 
-    def _launch(self, job: AnalysisJob) -> None:
+    def _launch(self, job: PipelineJob) -> None:
         known_nm = job.settings.psf.known_sigma_nm
         if known_nm is not None:
             self.news.sigma_nm = known_nm
-        if job.settings.analysis.process:
+        if job.settings.pipeline.process:
             self._child = ChildProcess(job, self._hear)
         else:
             self._child = ChildThread(job, self._ring, self._hear)

@@ -1,4 +1,4 @@
-"""TODO rtsmlm/realtime/clock.py."""
+"""The steady clock of a run."""
 
 from __future__ import annotations
 

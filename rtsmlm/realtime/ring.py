@@ -249,7 +249,7 @@ class FrameRing:
         return self.pushed - self.released
 
     def close(self) -> None:
-        """Release the memory; the owner's call removes it. Twice is fine."""
+        """Release the memory; the owner's call removes it. Safe to call more than once."""
         for column in (
             "_words",
             "_index",
@@ -303,7 +303,7 @@ def _check_shared_memory(size: int) -> None:
         if size > free:
             raise ConfigError(
                 f"the frame ring needs {size / 2**20:.0f} MB of shared memory, /dev/shm has "
-                f"{free / 2**20:.0f} MB free; lower analysis.ring_mb or give the container more"
+                f"{free / 2**20:.0f} MB free; lower pipeline.ring_mb or give the container more"
             )
 
 

@@ -60,7 +60,7 @@ class Worker:
         """Ask the thread to end; returns at once."""
         self.stop_event.set()
 
-    def ended(self, timeout_s: float) -> bool:
+    def wait(self, timeout_s: float) -> bool:
         """Wait for the end of the thread; False if it has not come in time."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
@@ -74,7 +74,7 @@ class Worker:
         WorkerError
             If it does not end in time.
         """
-        if not self.ended(timeout_s):
+        if not self.wait(timeout_s):
             raise WorkerError(
                 f"the {self.name} thread did not end within {timeout_s:g} s; it is left behind"
             )

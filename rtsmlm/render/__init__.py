@@ -1,4 +1,8 @@
-"""Localizations to images: incremental, without any window toolkit."""
+"""Rows to pictures, live and at the end; numpy and compiled code.
+
+Never import Qt here, and no disk but in `write`.
+One more way to draw: a function from rows to a block of the pyramid.
+"""
 
 from rtsmlm.render.autocontrast import Autocontrast
 from rtsmlm.render.filter import Filter

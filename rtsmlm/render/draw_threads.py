@@ -15,7 +15,7 @@ MOST_THREADS = 4
 """More only wait for memory, and the localizer needs the others."""
 
 
-class Crew:
+class DrawThreads:
     """The calling thread and its helpers.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.render.draw_threads import Crew
+from rtsmlm.render.draw_threads import DrawThreads
 from rtsmlm.render.painter import Level, Painter
 from rtsmlm.render.resample import enlarge, halve
 from rtsmlm.render.tile_pool import TILE_BITS, Tile, TileName, TilePool
@@ -57,7 +57,7 @@ class Levels:
         Who draws.
     """
 
-    def __init__(self, levels: list[Level], pool: TilePool, crew: Crew) -> None:
+    def __init__(self, levels: list[Level], pool: TilePool, crew: DrawThreads) -> None:
         self.levels = levels
         self.pool = pool
         self._crew = crew

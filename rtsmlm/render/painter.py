@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rtsmlm.localizations import F32
 from rtsmlm.render.block import MARGIN_PX
 from rtsmlm.render.columns import CHANNEL, FRAME, PHOTONS, Z
-from rtsmlm.render.draw_threads import Crew
+from rtsmlm.render.draw_threads import DrawThreads
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.rgb import CHANNEL_COLORS
@@ -167,7 +167,11 @@ class Painter:
         self._draw(tiles, slots, window, level.grid, level.limits_px, newest)
 
     def paint_screen(
-        self, corner_nm: tuple[float, float], nm_per_px: float, shape: tuple[int, int], crew: Crew
+        self,
+        corner_nm: tuple[float, float],
+        nm_per_px: float,
+        shape: tuple[int, int],
+        crew: DrawThreads,
     ) -> F32:
         """Draw straight onto a screen.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.render.draw_threads import Crew
+from rtsmlm.render.draw_threads import DrawThreads
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.levels import Levels, TileRange
@@ -78,7 +78,7 @@ class Pyramid:
         self._store = LocalizationStore(self.field)
         self._painter = Painter(self._store, self.style)
         self._tile_bytes = tile_bytes
-        self._crew = Crew(n_threads)
+        self._crew = DrawThreads(n_threads)
         pool = TilePool(tile_bytes, self.style.n_planes)
         self._tiles = Levels(_levels(self.field, finest_nm), pool, self._crew)
         self._lock = threading.Lock()

@@ -1,1 +1,5 @@
-"""TODO."""
+"""All that stands between a command and light: guards, watchdog, sentinel, audit.
+
+Never import feedback, session or stream here; whoever reviews safety reads this folder.
+One more limit: a check in a guard that trips, a row in the audit, a drill in `rtsmlm.hil`.
+"""

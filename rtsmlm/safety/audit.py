@@ -36,8 +36,8 @@ class LaserAudit:
         SinkError
             If it cannot be written.
         """
-        why = row.why
-        end_ns = why.t_exposure_end_ns
+        context = row.context
+        end_ns = context.t_exposure_end_ns
         self._log.write(
             {
                 "t_s": (row.t_ns - self._start_ns) / 1e9,
@@ -48,16 +48,16 @@ class LaserAudit:
                 "unit": row.unit,
                 "measured": row.measured,
                 "dose": row.dose,
-                "frame": why.frame,
+                "frame": context.frame,
                 "latency_ms": None if end_ns is None else (row.t_ns - end_ns) / 1e6,
-                "estimate_per_um2": why.estimate_per_um2,
-                "std_per_um2": why.std_per_um2,
-                "target_per_um2": why.target_per_um2,
-                "state": why.state,
-                "reason": why.reason,
+                "estimate_per_um2": context.estimate_per_um2,
+                "std_per_um2": context.std_per_um2,
+                "target_per_um2": context.target_per_um2,
+                "state": context.state,
+                "reason": context.reason,
             }
         )
 
     def close(self) -> None:
-        """Close the file. Twice is fine."""
+        """Close the file. Safe to call more than once."""
         self._log.close()

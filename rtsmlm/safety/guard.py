@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.safety.records import AuditKind, AuditRow, Why
+from rtsmlm.safety.records import AuditKind, AuditRow, CommandContext
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Guard:
     Parameters
     ----------
     actuator
-        What is guarded; nobody else may command it.
+        What is run_step; nobody else may command it.
     audit
         Called with every row; what it raises is logged and stops nothing.
     on_trip
@@ -56,7 +56,7 @@ class Guard:
         self.actuator = actuator
         self.armed = False
         self.tripped: str | None = None
-        """Why it is latched; None if it is not."""
+        """CommandContext it is latched; None if it is not."""
         self._audit_to = audit
         self._on_trip = on_trip
         self._clock_ns = clock_ns
@@ -104,7 +104,7 @@ class Guard:
                 self._check_limits(self.actuator.limits())
                 if (fault := self.actuator.fault()) is not None:
                     raise ConfigError(f"{self.actuator.name} cannot be armed: {fault}")
-                if failed := self.actuator.rest():
+                if failed := self.actuator.make_safe():
                     raise ConfigError(
                         f"{self.actuator.name} cannot be armed, it does not go to rest: "
                         + "; ".join(failed)
@@ -113,9 +113,9 @@ class Guard:
                 self.armed = True
                 self._begin()
         except Exception as error:
-            self._audit("refused", Why(reason=str(error)))
+            self._audit("refused", CommandContext(reason=str(error)))
             raise
-        self._audit("arm", Why(reason=self._terms()))
+        self._audit("arm", CommandContext(reason=self._terms()))
 
     def _check_limits(self, device: tuple[float, float]) -> None:
         """Raise `ConfigError` if the settings do not fit the limits of the device."""
@@ -129,7 +129,7 @@ class Guard:
 
     # -- commands --------------------------------------------------------------------------
 
-    def command(self, wanted: float, why: Why) -> float:
+    def command(self, wanted: float, context: CommandContext) -> float:
         """Ask for a value; return what the actuator has been told.
 
         Whatever goes wrong is a trip, never an exception.
@@ -138,31 +138,31 @@ class Guard:
         ----------
         wanted
             Value in the unit of the actuator; 0 is rest.
-        why
+        context
             What it rests on, for the audit.
         """
         with self._locked():
             if self.tripped is not None:
-                self._audit("refused", why, wanted)
+                self._audit("refused", context, wanted)
                 return self._sent
             if not self.armed:
-                self._audit("monitor", why, wanted)
+                self._audit("monitor", context, wanted)
                 return self._sent
             if not math.isfinite(wanted):
                 self.trip(f"asked for {wanted}, which is no number")
                 return self._sent
             try:
-                self._obey(wanted, why)
+                self._obey(wanted, context)
             except Exception as error:  # a driver raises whatever it likes
                 self.trip(f"the device did not obey: {_one_line(error)}")
         return self._sent
 
-    def _obey(self, wanted: float, why: Why) -> None:
+    def _obey(self, wanted: float, context: CommandContext) -> None:
         raise NotImplementedError
 
-    def _put(self, value: float, why: Why, wanted: float) -> None:
+    def _put(self, value: float, context: CommandContext, wanted: float) -> None:
         self._dark = False  # before it is sent: should sending fail half-way, it has to rest
-        self.actuator.put(value)
+        self.actuator.set(value)
         if (
             self.tripped is not None or not self.armed
         ):  # it came while the command hung in the driver
@@ -172,7 +172,7 @@ class Guard:
         if abs(value - self._sent) > self._tolerance():
             self._bad_polls = 0
         self._sent = value
-        self._audit("command", why, wanted)
+        self._audit("command", context, wanted)
 
     # -- leaving ---------------------------------------------------------------------------
 
@@ -184,20 +184,20 @@ class Guard:
         with self._locked():
             failed = self._rest() if self.armed or not self._dark else []
             if first:
-                self._audit("trip", Why(reason=_with(reason, failed)))
+                self._audit("trip", CommandContext(reason=_with(reason, failed)))
         if first:
             text = f"{self.actuator.name} was turned to rest and latched: {_with(reason, failed)}"
             _log.error("%s", text)
             self._tell(text)
 
-    def dark(self, reason: str) -> list[str]:
+    def shut_down(self, reason: str) -> list[str]:
         """Bring the actuator to rest in the order of leaving, and disarm; return what failed."""
         with self._locked():
             if not self.armed and self.at_rest:
                 return []
             self.armed = False
             failed = self._rest()
-            self._audit("dark", Why(reason=_with(reason, failed)))
+            self._audit("dark", CommandContext(reason=_with(reason, failed)))
             return failed
 
     def reset(self, reason: str) -> None:
@@ -218,11 +218,11 @@ class Guard:
             if self._must_rest and self._rest():
                 raise ConfigError(f"{self.actuator.name} stays latched: it does not go to rest")
             self.tripped, self.armed = None, False
-            self._audit("reset", Why(reason=reason))
+            self._audit("reset", CommandContext(reason=reason))
 
     def _rest(self) -> list[str]:
         try:
-            failed = self.actuator.rest()
+            failed = self.actuator.make_safe()
         except Exception as error:  # it must not raise, but this is no place for trust
             failed = [_one_line(error)]
         self._must_rest = bool(failed)
@@ -240,7 +240,7 @@ class Guard:
                 return
             try:
                 fault = self.actuator.fault()
-                measured = self.actuator.measured()
+                measured = self.actuator.readback()
             except Exception as error:
                 self.trip(f"the device does not answer: {_one_line(error)}")
                 return
@@ -267,7 +267,7 @@ class Guard:
 
     def _rest_again(self, reason: str) -> None:
         failed = self._rest()
-        self._audit("dark", Why(reason=_with(reason, failed)))
+        self._audit("dark", CommandContext(reason=_with(reason, failed)))
 
     def _tolerance(self) -> float:
         """Return by how much the measured value may differ from the set one."""
@@ -285,7 +285,7 @@ class Guard:
             if held:
                 self._lock.release()
 
-    def _audit(self, kind: AuditKind, why: Why, wanted: float = math.nan) -> None:
+    def _audit(self, kind: AuditKind, context: CommandContext, wanted: float = math.nan) -> None:
         row = AuditRow(
             t_ns=self._clock_ns(),
             actuator=self.actuator.name,
@@ -295,7 +295,7 @@ class Guard:
             unit=self.actuator.unit,
             measured=self._measured,
             dose=self._dose(),
-            why=why,
+            context=context,
         )
         try:
             self._audit_to(row)

@@ -153,7 +153,7 @@ class GuardSet:
     def shut_down(self, reason: str) -> None:
         """Turn everything dark and disarm."""
         for guard in self._all:
-            for text in guard.dark(reason):
+            for text in guard.shut_down(reason):
                 self._warn(f"{guard.actuator.name} did not go dark: {text}")
 
     def stop_watchdog(self) -> None:

@@ -10,7 +10,7 @@ from rtsmlm.errors import ConfigError
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.safety.guard import Audit, Guard
-from rtsmlm.safety.records import Why
+from rtsmlm.safety.records import CommandContext
 from rtsmlm.settings.lasers import LaserSettings
 
 _LEAST_CHANGE = 0.02
@@ -91,14 +91,14 @@ class LaserGuard(Guard):
         super().arm()
         atexit.register(self._at_exit)
 
-    def dark(self, reason: str) -> list[str]:
+    def shut_down(self, reason: str) -> list[str]:
         """Switch the laser off and disarm; return what failed."""
-        failed = super().dark(reason)
+        failed = super().shut_down(reason)
         atexit.unregister(self._at_exit)
         return failed
 
     def _at_exit(self) -> None:
-        self.dark("the program ended")
+        self.shut_down("the program ended")
 
     def _check_limits(self, device: tuple[float, float]) -> None:
         low, high = device
@@ -136,7 +136,7 @@ class LaserGuard(Guard):
             + (f", dark after {self._silence_s:g} s of silence" if self._silence_s else "")
         )
 
-    def _obey(self, wanted: float, why: Why) -> None:
+    def _obey(self, wanted: float, context: CommandContext) -> None:
         self._count()
         if wanted < 0:
             self.trip(f"asked for {wanted:g} {self.actuator.unit}, which is no power")
@@ -149,15 +149,15 @@ class LaserGuard(Guard):
                 if failed := self._rest():
                     self.trip("it does not go dark: " + "; ".join(failed))
                     return
-                self._audit("command", why, wanted)
+                self._audit("command", context, wanted)
             else:
-                self._audit("kept", why, wanted)
+                self._audit("unchanged", context, wanted)
         elif self._sent > 0 and abs(power / self._sent - 1) < _LEAST_CHANGE and power < self._cap:
-            self._audit("kept", why, wanted)
+            self._audit("unchanged", context, wanted)
         else:
             if power > self._sent > 0:
                 self._rise_left -= min(math.log(power / self._sent), self._rise_left)
-            self._put(power, why, wanted)
+            self._put(power, context, wanted)
 
     def _within(self, wanted: float) -> float:
         """Return the power that cap, least power and ramp leave of what is wanted."""
@@ -176,10 +176,10 @@ class LaserGuard(Guard):
         self._count()
         return super()._rest()
 
-    def _put(self, value: float, why: Why, wanted: float) -> None:
+    def _put(self, value: float, context: CommandContext, wanted: float) -> None:
         self._count()
         self._lit_unseen = True
-        super()._put(value, why, wanted)
+        super()._put(value, context, wanted)
 
     def poll(self) -> None:
         """Look at heartbeat, dose and device."""

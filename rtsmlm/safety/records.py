@@ -1,4 +1,4 @@
-"""TODO rtsmlm/safety/records.py."""
+"""What guards note: what a command rests on, and what was done."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-AuditKind = Literal["arm", "command", "kept", "monitor", "refused", "trip", "dark", "reset", "dose"]
-"""arm: commands are allowed; command: sent to the device; kept: too small a change to be sent;
-monitor: what would have been sent, were it armed; refused: not sent, and why; trip: dark, and
+AuditKind = Literal[
+    "arm", "command", "unchanged", "monitor", "refused", "trip", "dark", "reset", "dose"
+]
+"""arm: commands are allowed; command: sent to the device; unchanged: too small a change to be sent;
+monitor: what would have been sent, were it armed; refused: not sent, and context; trip: dark, and
 latched; dark: dark in the order of leaving; reset: a latch was lifted; dose: the sum so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
+class CommandContext:
     """What a command rests on."""
 
     reason: str
@@ -44,4 +46,4 @@ class AuditRow:
     """What the device measures, where it does."""
     dose: float = math.nan
     """Power times seconds so far."""
-    why: Why
+    context: CommandContext

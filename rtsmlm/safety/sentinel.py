@@ -119,7 +119,7 @@ class Sentinel:
         return self._process.poll() is None
 
     def dismiss(self) -> None:
-        """Tell it that all lasers are dark; twice is fine.
+        """Tell it that all lasers are dark; Safe to call more than once.
 
         Raises
         ------
@@ -160,7 +160,7 @@ def turn_dark(job: SentinelJob) -> dict[str, list[str]]:
     with core_of_lasers(job.micromanager, job.lasers.values()) as core:
         for name, settings in job.lasers.items():
             open_laser = plugins.find("rtsmlm.laser", settings.driver)
-            failed[name] = open_laser(core, name, settings).rest()
+            failed[name] = open_laser(core, name, settings).make_safe()
     return failed
 
 

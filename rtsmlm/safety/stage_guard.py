@@ -8,7 +8,7 @@ from rtsmlm.errors import ConfigError
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.safety.guard import Audit, Guard
-from rtsmlm.safety.records import Why
+from rtsmlm.safety.records import CommandContext
 from rtsmlm.settings.lasers import StageSettings
 
 _STEP_TOLERANCE = 0.5
@@ -52,7 +52,7 @@ class StageGuard(Guard):
         self._low_um, self._high_um = low, high
 
     def _begin(self) -> None:
-        self._sent = self.actuator.value()
+        self._sent = self.actuator.setpoint()
 
     def _terms(self) -> str:
         return (
@@ -60,7 +60,7 @@ class StageGuard(Guard):
             "at a time"
         )
 
-    def _obey(self, wanted: float, why: Why) -> None:
+    def _obey(self, wanted: float, context: CommandContext) -> None:
         if not self._low_um <= wanted <= self._high_um:
             self.trip(
                 f"asked for {wanted:g} um, outside its range of {self._low_um:g} to "
@@ -68,7 +68,7 @@ class StageGuard(Guard):
             )
             return
         step = self._settings.max_step_um
-        self._put(self._sent + min(max(wanted - self._sent, -step), step), why, wanted)
+        self._put(self._sent + min(max(wanted - self._sent, -step), step), context, wanted)
 
     def _rest(self) -> list[str]:
         stands = self._sent

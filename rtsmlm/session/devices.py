@@ -1,4 +1,4 @@
-"""TODO rtsmlm/session/devices.py."""
+"""Opens what the settings name: camera, lasers, stages."""
 
 from __future__ import annotations
 

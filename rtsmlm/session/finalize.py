@@ -1,4 +1,4 @@
-"""Ending: what a session does once its last frame is in: catches up, writes, accounts."""
+"""RunFinalizer: what a session does once its last frame is in: catches up, writes, accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.errors import AnalysisError
+from rtsmlm.errors import PipelineError
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
@@ -15,15 +15,15 @@ from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.results import finish_table, keep_table, write_accounts
 from rtsmlm.pipeline.localizer import open_localizer
-from rtsmlm.pipeline.supervisor import AnalysisNews
+from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.realtime.ledger import Ledger
-from rtsmlm.session.notices import Troubles
+from rtsmlm.session.notices import Notices
 from rtsmlm.settings.run import RunSettings
 
 
 @dataclass(kw_only=True)
-class Ending:
+class RunFinalizer:
     """Finish the files of a run, and account for its frames."""
 
     camera: Camera
@@ -33,8 +33,8 @@ class Ending:
     folder: RunFolder
     ledger: Ledger
     report: RunReport
-    troubles: Troubles
-    news: AnalysisNews
+    troubles: Notices
+    news: PipelineProgress
     """What the analysis has told."""
     recording: bool
     """Whether raw frames were to be written."""
@@ -58,7 +58,7 @@ class Ending:
         table, shape, pixel_nm = self.folder.localizations, self.camera.shape, self._pixel_nm
         keep_table(table, shape, pixel_nm)
         if n_recorded and self.settings.results.catch_up and len(self.ledger.skipped()):
-            self.troubles.guarded(self._catch_up)
+            self.troubles.run_step(self._catch_up)
         self._summary = finish_table(
             table,
             shape,
@@ -83,7 +83,7 @@ class Ending:
         self.on_step(f"catching up on {skipped} skipped frames")
         sigma_nm = self.news.sigma_nm
         if sigma_nm is None:
-            raise AnalysisError("skipped frames cannot be caught up: the PSF width is not known")
+            raise PipelineError("skipped frames cannot be caught up: the PSF width is not known")
 
         def make_localizer() -> Localizer:
             return open_localizer(self.settings, self.calibration, sigma_nm)
@@ -117,7 +117,7 @@ class Ending:
             self.settings,
             camera={"name": self.camera.name, **self.camera.describe()},
             summary=self._summary,
-            guarded=self.troubles.guarded,
+            run_step=self.troubles.run_step,
         )
 
     def _judge_skipped(self, skipped: int) -> None:

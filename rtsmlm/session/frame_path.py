@@ -10,13 +10,13 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.raw_recorder import RawRecorder
-from rtsmlm.pipeline.job import AnalysisJob
-from rtsmlm.pipeline.supervisor import AnalysisNews, AnalysisSupervisor
+from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.supervisor import PipelineProgress, PipelineSupervisor
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing, frames_that_fit
 from rtsmlm.session.acquisition import Acquisition
-from rtsmlm.session.notices import Troubles
+from rtsmlm.session.notices import Notices
 from rtsmlm.session.recording import start_recording
 from rtsmlm.settings.run import RunSettings
 
@@ -50,13 +50,13 @@ class FramePath:
         settings: RunSettings,
         folder: RunFolder,
         ledger: Ledger,
-        troubles: Troubles,
+        troubles: Notices,
     ) -> None:
         self._camera, self._calibration = camera, calibration
         self._settings, self._folder = settings, folder
         self._ledger, self._troubles = ledger, troubles
         self._ring: FrameRing | None = None
-        self._supervisor: AnalysisSupervisor | None = None
+        self._supervisor: PipelineSupervisor | None = None
         self._recorder: RawRecorder | None = None
         self._acquisition: Acquisition | None = None
         self._closing = False
@@ -77,19 +77,19 @@ class FramePath:
         stop
             Breaks off the wait.
         on_density, on_lost
-            As for `AnalysisSupervisor`.
+            As for `PipelineSupervisor`.
 
         Raises
         ------
-        AnalysisError
+        PipelineError
             If it does not come up.
         """
         shape, settings = self._camera.shape, self._settings
-        shared = settings.analysis.process
-        capacity = frames_that_fit(shape, settings.analysis.ring_mb)
+        shared = settings.pipeline.process
+        capacity = frames_that_fit(shape, settings.pipeline.ring_mb)
         ring = self._ring = FrameRing.create(shape, capacity, shared=shared)
-        self._supervisor = AnalysisSupervisor(
-            AnalysisJob(ring.name if shared else "", self._folder.path, settings),
+        self._supervisor = PipelineSupervisor(
+            PipelineJob(ring.name if shared else "", self._folder.path, settings),
             ring,
             self._ledger,
             self._troubles.warn,
@@ -138,7 +138,7 @@ class FramePath:
             self._ledger,
             recorder=self._recorder,
             n_frames=self._settings.acquisition.frames,
-            wait_for_ring=self._settings.analysis.when_behind == "wait",
+            wait_for_ring=self._settings.pipeline.when_behind == "wait",
             on_end=on_end,
             power=power,
         )
@@ -148,9 +148,9 @@ class FramePath:
     # -- running -------------------------------------------------------------------------
 
     @property
-    def news(self) -> AnalysisNews:
+    def news(self) -> PipelineProgress:
         """What the analysis has told so far."""
-        return AnalysisNews() if self._supervisor is None else self._supervisor.news
+        return PipelineProgress() if self._supervisor is None else self._supervisor.news
 
     @property
     def analysis_pid(self) -> int | None:
@@ -192,13 +192,13 @@ class FramePath:
     def drain(self) -> None:
         """Wait for the camera, then for the frames on their way; what fails is noted."""
         self._closing = True
-        guarded = self._troubles.guarded
+        run_step = self._troubles.run_step
         if self._acquisition is not None:
-            guarded(self._stop_camera)
+            run_step(self._stop_camera)
         if self._supervisor is not None:
-            guarded(self._drain_ring)
+            run_step(self._drain_ring)
         if self._recorder is not None:
-            guarded(self._recorder.close)
+            run_step(self._recorder.close)
 
     def close(self) -> None:
         """Release the ring; nobody may use it any more."""
@@ -210,7 +210,7 @@ class FramePath:
         if acquisition is None:
             return
         acquisition.worker.stop()
-        if not acquisition.worker.ended(_CAMERA_STOP_S):
+        if not acquisition.worker.wait(_CAMERA_STOP_S):
             acquisition.recorder_is_stuck.set()
             acquisition.worker.join(_CAMERA_STOP_S)
 

@@ -1,4 +1,4 @@
-"""Troubles: what went wrong in a run, from all its threads, into its report."""
+"""Notices: what went wrong in a run, from all its threads, into its report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rtsmlm.files.run.report import RunReport
 _log = logging.getLogger(__name__)
 
 
-class Troubles:
+class Notices:
     """Collect warnings and failures. Safe to use from several threads.
 
     Parameters
@@ -42,7 +42,7 @@ class Troubles:
         with self._lock:
             return [*self._report.failures, *self._report.warnings]
 
-    def guarded(self, step: Callable[[], object]) -> None:
+    def run_step(self, step: Callable[[], object]) -> None:
         """Run one step of leaving; its failure is noted and does not stop the next."""
         try:
             step()

@@ -204,7 +204,7 @@ class PositionsRun:
 
     def _check_guards(self) -> None:
         """Refuse channel presets and properties that set a laser: only its guard may."""
-        guarded = {
+        run_step = {
             label
             for laser in self._settings.lasers.values()
             for label in (laser.device, laser.shutter, laser.pulse_device)
@@ -216,7 +216,7 @@ class PositionsRun:
             if channel is not None and self._core_knows(event):
                 data = self._core.getConfigData(channel.group, channel.config)
                 touched |= {setting[0] for setting in data}
-            if wrong := sorted(touched & guarded):
+            if wrong := sorted(touched & run_step):
                 raise ConfigError(
                     f"the sequence sets {', '.join(wrong)} by a channel preset or a property, but "
                     "lasers obey their guard alone; take them out of it, and give their powers in "

@@ -16,7 +16,7 @@ from rtsmlm import plugins
 from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.feedback.loop import FeedbackLoop
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.feedback.resolution_monitor import ResolutionWatch
+from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
@@ -24,10 +24,10 @@ from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import RateMeter
 from rtsmlm.realtime.ledger import Ledger
-from rtsmlm.session.finalize import Ending
+from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
-from rtsmlm.session.notices import Troubles
-from rtsmlm.session.status import RunStatus, Teller, run_message
+from rtsmlm.session.notices import Notices
+from rtsmlm.session.status import RunStatus, StatusPublisher, run_message
 from rtsmlm.settings.resolve import with_calibration, with_local_limit, with_sigma
 from rtsmlm.settings.run import RunSettings
 
@@ -82,10 +82,10 @@ class Session:
         results = settings.results
         self.folder = folder or RunFolder.create(results.out, results.name)
         self.report = RunReport(self.folder.path)
-        self._troubles = Troubles(self.report)
+        self._troubles = Notices(self.report)
         self.ledger = Ledger()
         self._arm = arm and settings.feedback.arm
-        self.ended = threading.Event()
+        self.camera_ended = threading.Event()
         """Set when the camera has ended, for whatever reason."""
         self._path = FramePath(
             camera, self.calibration, self.settings, self.folder, self.ledger, self._troubles
@@ -96,7 +96,7 @@ class Session:
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
         self._closed = False
         self._asked_to_end = threading.Event()
-        self._teller = Teller(self.message, self._path.tell)
+        self._teller = StatusPublisher(self.message, self._path.tell)
 
     # -- starting ------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class Session:
         resolution = None
         if self.settings.feedback.stop.needs_resolution:
             table, pixel_nm = self.folder.localizations, self.calibration.pixel_nm
-            resolution = ResolutionWatch(table, self._camera.shape, pixel_nm)
+            resolution = ResolutionMonitor(table, self._camera.shape, pixel_nm)
         return FeedbackLoop(
             with_local_limit(self.settings),
             lasers,
@@ -219,7 +219,7 @@ class Session:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the camera has ended; False if it has not within the time-out."""
-        return self.ended.wait(timeout_s)
+        return self.camera_ended.wait(timeout_s)
 
     def stop(self) -> None:
         """Turn the lasers dark and ask the camera to end; does not wait for it."""
@@ -269,12 +269,12 @@ class Session:
             self._troubles.fail(text)
             if not isinstance(error, RtsmlmError):
                 _log.error("the camera thread died", exc_info=error)
-        self.ended.set()
+        self.camera_ended.set()
 
     # -- leaving -------------------------------------------------------------------------
 
     def close(self) -> RunReport:
-        """Leave in order, finish the files and report. Twice is fine."""
+        """Leave in order, finish the files and report. Safe to call more than once."""
         if self._closed:
             return self.report
         self._on_step("finishing the frames on their way")
@@ -290,14 +290,14 @@ class Session:
             self._timer.cancel()
             self._timer.join(5.0)
         self._path.drain()
-        self._troubles.guarded(self._loop.close)
+        self._troubles.run_step(self._loop.close)
         self._path.close()
-        self._troubles.guarded(self._teller.join)
+        self._troubles.run_step(self._teller.join)
 
     def _end(self) -> None:
         """Finish the files of what came in, and account for it."""
         news = self._path.news
-        ending = Ending(
+        ending = RunFinalizer(
             camera=self._camera,
             calibration=self.calibration,
             settings=self.settings,
@@ -312,7 +312,7 @@ class Session:
         )
         if self.ledger.totals().received:
             n_recorded = self._path.n_recorded
-            self._troubles.guarded(lambda: ending.complete(n_recorded=n_recorded))
+            self._troubles.run_step(lambda: ending.complete(n_recorded=n_recorded))
         if news.sigma_nm is not None:
             self.settings = ending.settings = with_sigma(self.settings, news.sigma_nm)
         ending.account(self._loop.latency_ms())

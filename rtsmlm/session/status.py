@@ -10,7 +10,7 @@ from typing import Any
 
 from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.files.run.folder import RunFolder, free_mb
-from rtsmlm.pipeline.supervisor import AnalysisNews
+from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.realtime.worker import Worker
@@ -69,7 +69,7 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-class Teller:
+class StatusPublisher:
     """Tell a few times a second, in a thread of its own: who is told may be frozen.
 
     Parameters
@@ -111,7 +111,7 @@ class Teller:
 
 def run_message(
     status: RunStatus,
-    news: AnalysisNews,
+    news: PipelineProgress,
     *,
     camera: Camera,
     folder: RunFolder,

@@ -1,4 +1,4 @@
-"""TODO rtsmlm/settings/feedback.py."""
+"""Settings of the closed loop: target, limits, and when the acquisition is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO rtsmlm/settings/load.py."""
+"""Settings from TOML files and the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO rtsmlm/settings/psf.py."""
+"""Settings of the PSF: its width, or the curves of an astigmatic one."""
 
 from __future__ import annotations
 

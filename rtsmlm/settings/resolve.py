@@ -1,4 +1,4 @@
-"""TODO rtsmlm/settings/resolve.py."""
+"""The settings in force: what was measured, stated by a device, or follows from another one."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class LocalizerSettings(Settings):
     """Networks: fit lone emitters once more, by maximum likelihood, where they were found."""
 
 
-class AnalysisSettings(Settings):
+class PipelineSettings(Settings):
     """The analysis process and the ring that feeds it."""
 
     process: bool = True
@@ -64,7 +64,7 @@ class AnalysisSettings(Settings):
     start_timeout_s: float = Field(default=180, gt=0)
     """Compiling the fitter takes long on the very first run."""
     heartbeat_timeout_s: float = Field(default=10, gt=0)
-    """Analysis silent for longer is taken for frozen, ended and restarted."""
+    """Pipeline silent for longer is taken for frozen, ended and restarted."""
     validity: bool = True
     """Watch whether PSF, camera and localizer fit the data, on a sample of the spots."""
     max_restarts: int = Field(default=3, ge=0)
@@ -118,7 +118,7 @@ class RunSettings(Settings):
     movie: MovieSettings = MovieSettings()
     psf: PsfSettings = PsfSettings()
     localizer: LocalizerSettings = LocalizerSettings()
-    analysis: AnalysisSettings = AnalysisSettings()
+    pipeline: PipelineSettings = PipelineSettings()
     record: RecordSettings = RecordSettings()
     stream: StreamSettings = StreamSettings()
     results: ResultsSettings = ResultsSettings()

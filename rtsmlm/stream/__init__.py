@@ -1,1 +1,9 @@
-"""TODO."""
+"""All that leaves by a socket: publisher, subscriber, history, and the wire format of them.
+
+Never import devices or the pipeline here; nothing that comes by a socket is obeyed.
+One more topic: its name and its message in `wire`, one method of the publisher.
+"""
+
+from rtsmlm.stream.subscriber import StreamBatch, Subscriber
+
+__all__ = ["StreamBatch", "Subscriber"]

@@ -143,7 +143,7 @@ class Broadcast:
             self._warn(str(error))
 
     def close(self) -> None:
-        """Be silent. Twice is fine."""
+        """Be silent. Safe to call more than once."""
         history, self._history = self._history, None
         publisher, self._publisher = self._publisher, None
         try:

@@ -85,7 +85,7 @@ class HistoryServer:
         self._worker.start()
 
     def close(self) -> None:
-        """Stop answering, once those who still read have the rest or give up. Twice is fine."""
+        """Stop answering once the last reader has the rest. Safe to call more than once."""
         self._worker.stop()
         self._worker.join(_END_S)
 

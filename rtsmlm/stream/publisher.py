@@ -192,7 +192,7 @@ class Publisher:
             raise SinkError(f"the stream on {self.address} failed: {error}") from error
 
     def close(self) -> None:
-        """Close the socket. Twice is fine."""
+        """Close the socket. Safe to call more than once."""
         if self._authenticator is not None:
             self._authenticator.stop()
             self._authenticator = None

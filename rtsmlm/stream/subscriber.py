@@ -1,4 +1,4 @@
-"""TODO rtsmlm/stream/subscriber.py."""
+"""Subscriber: the results of a run, from any process or machine."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Subscriber:
         )
 
     def close(self) -> None:
-        """Close the socket. Twice is fine."""
+        """Close the socket. Safe to call more than once."""
         self._socket.close()
         self._context.term()
 

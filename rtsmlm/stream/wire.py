@@ -1,4 +1,4 @@
-"""TODO rtsmlm/stream/wire.py."""
+"""The wire format: topics, their messages, and which addresses are of this machine."""
 
 from __future__ import annotations
 

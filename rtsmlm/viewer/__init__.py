@@ -1,1 +1,5 @@
-"""The live window, and the widget that other programs embed; the only folder that imports Qt."""
+"""The window process: what a run sends, drawn; the only folder with Qt, by `widgets.qt` alone.
+
+Never import devices or a session here, but in the plug-in's `widget`.
+One more panel: a widget in `panels` with an `update` from a `RunUpdate`, placed in `live_widget`.
+"""

@@ -103,7 +103,11 @@ class EmbeddedSession:
                 self.state = "running"
             else:
                 self.state, self.session = "idle", None
-        if self.state == "running" and self.session is not None and self.session.ended.is_set():
+        if (
+            self.state == "running"
+            and self.session is not None
+            and self.session.camera_ended.is_set()
+        ):
             self.stop()
 
     @property
@@ -112,9 +116,9 @@ class EmbeddedSession:
         return None if self.session is None else self.session.stream_address
 
     def close(self) -> None:
-        """End what goes on, in order, and wait for it. Twice is fine."""
+        """End what goes on, in order, and wait for it. Safe to call more than once."""
         for _ in range(2):  # what starts must have started before it can end
-            if self._worker is not None and not self._worker.ended(LEAVE_S):
+            if self._worker is not None and not self._worker.wait(LEAVE_S):
                 _log.warning("the embedded session did not end within %g s", LEAVE_S)
             self.look()
             self.stop()

@@ -187,7 +187,7 @@ class LivePicture:
         self._judged_version = -1
 
     def close(self) -> None:
-        """End the threads that draw. Twice is fine."""
+        """End the threads that draw. Safe to call more than once."""
         if self.pyramid is not None:
             self.pyramid.close()
             self.pyramid = None

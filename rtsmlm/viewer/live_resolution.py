@@ -59,7 +59,7 @@ class LiveResolution:
                     self._found = resolution_nm
 
     def close(self) -> None:
-        """End the thread. Twice is fine."""
+        """End the thread. Safe to call more than once."""
         self._worker.stop()
         try:
             self._worker.join(_LEAVE_S)

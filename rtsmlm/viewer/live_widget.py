@@ -23,7 +23,7 @@ from rtsmlm.viewer.panels.walk_through import WalkThrough
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources.updates import Control, Source
-from rtsmlm.viewer.update_reader import NewsReader
+from rtsmlm.viewer.update_reader import UpdateReader
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.laser_key import LaserKey
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
@@ -76,7 +76,7 @@ class LiveWidget(QtWidgets.QWidget):
         self._plots_at_s = 0.0
         self.series = RunSeries()
         self._make_parts()
-        self.reader = NewsReader(self)
+        self.reader = UpdateReader(self)
         self._lay_out()
         self._connect()
         self._read_preferences()
@@ -294,7 +294,7 @@ class LiveWidget(QtWidgets.QWidget):
         super().closeEvent(event)
 
     def shut_down(self) -> None:
-        """Remember the layout and let go of source, threads and keys. Twice is fine."""
+        """Remember the layout and release source, threads and keys. Safe to call more than once."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer.sources.updates import News
+from rtsmlm.viewer.sources.updates import RunUpdate
 
 F64 = NDArray[np.float64]
 
@@ -111,7 +111,7 @@ class RunSeries:
         self._block = _Block()
         self._frame = 0
 
-    def add(self, news: News) -> None:
+    def add(self, news: RunUpdate) -> None:
         """Take news."""
         run = news.about.get("run", self._run)
         if news.restarted or run != self._run:

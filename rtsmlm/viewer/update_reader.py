@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rtsmlm.viewer.live_resolution import LiveResolution
-from rtsmlm.viewer.sources.updates import News, Source
+from rtsmlm.viewer.sources.updates import RunUpdate, Source
 from rtsmlm.viewer.warm_up import WarmUp
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ WANTED_S = 0.03
 """For taking news in one tick."""
 
 
-class NewsReader:
+class UpdateReader:
     """What a window knows of a run.
 
     Parameters
@@ -60,7 +60,7 @@ class NewsReader:
             fitting = min(fitting, 2 * self._most_rows)
             self._most_rows = round(min(max(fitting, LEAST_ROWS), MOST_ROWS))
 
-    def _take(self, source: Source, news: News) -> None:
+    def _take(self, source: Source, news: RunUpdate) -> None:
         window = self._window
         window.header.title.set_text(source.name)
         window.header.show_connection(news.connection, news.behind_bytes)
@@ -120,7 +120,7 @@ class NewsReader:
             self._resolution.close()
             self._resolution = LiveResolution(self._field[1], self._field[2])
 
-    def _say_why_empty(self, news: News) -> None:
+    def _say_why_empty(self, news: RunUpdate) -> None:
         canvas = self._window.super_res.canvas
         message = ""
         if self._field is None:
@@ -144,7 +144,7 @@ class NewsReader:
             if warnings:
                 window.say(warnings[-1], window.theme.amber)
 
-    def _show_rate(self, news: News) -> None:
+    def _show_rate(self, news: RunUpdate) -> None:
         status: Mapping[str, Any] = news.status or {}
         rate, emitters = status.get("frames_per_s"), status.get("emitters_per_frame")
         texts = [] if rate is None else [f"{rate:.0f} frames/s"]
@@ -153,7 +153,7 @@ class NewsReader:
         self._window.header.rate.setText("" if over else "  ·  ".join(texts))
 
     def close(self) -> None:
-        """End all threads. Twice is fine."""
+        """End all threads. Safe to call more than once."""
         self._warm_up.close()
         if self._resolution is not None:
             self._resolution.close()

@@ -33,7 +33,7 @@ class WarmUp:
         return not self._worker.alive
 
     def close(self) -> None:
-        """Wait for the end, which cannot be hurried. Twice is fine."""
+        """Wait for the end, which cannot be hurried. Safe to call more than once."""
         try:
             self._worker.join(_LEAVE_S)
         except WorkerError as error:

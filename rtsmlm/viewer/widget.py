@@ -12,7 +12,7 @@ from rtsmlm.session.attach import attach
 from rtsmlm.viewer.embedded_session import EmbeddedSession
 from rtsmlm.viewer.live_widget import LiveWidget
 from rtsmlm.viewer.sources.stream_source import StreamSource
-from rtsmlm.viewer.sources.updates import News
+from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import allow, button, explained, label
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 
@@ -28,10 +28,10 @@ class NoRun:
 
     name = "no run yet"
 
-    def poll(self, most_rows: int = 100_000) -> News:
+    def poll(self, most_rows: int = 100_000) -> RunUpdate:
         """Return nothing new."""
         del most_rows
-        return News(connection="waiting")
+        return RunUpdate(connection="waiting")
 
     def close(self) -> None:
         """Nothing is held."""
@@ -121,7 +121,7 @@ class RtsmlmWidget(QtWidgets.QWidget):
             self.live.say("  ".join(said) or self.session.state)
 
     def shut_down(self, *_: Any) -> None:
-        """End the session in order, and let go of everything. Twice is fine."""
+        """End the session in order, and let go of everything. Safe to call more than once."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.analysis.validity import WINDOW, ValidityMeter, Verdict
-from rtsmlm.analysis.validity_monitor import ValidityWatch
+from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting.localizer import open_gaussian_mle
 from rtsmlm.frames import FrameBatch
@@ -57,7 +57,7 @@ def judged(
     localize = open_gaussian_mle(load(None), calibration, 100.0 * told_px)
     meter = ValidityMeter(calibration, 100.0 * told_px)
     for start in range(0, len(batch), STEP):
-        part = batch.part(start, start + STEP)
+        part = batch.frames(start, start + STEP)
         columns = {name: value.copy() for name, value in localize(part).columns().items()}
         for name in ("x_nm", "y_nm"):
             place = columns[name]
@@ -154,7 +154,7 @@ def test_an_astigmatic_psf_is_judged_by_its_curves() -> None:
     meter = ValidityMeter(calibration, 150.0, settings.psf.astigmatism.curves())
     localize = open_gaussian_mle(load(None), calibration, 150.0)
     for start in range(0, len(batch), STEP):
-        part = batch.part(start, start + STEP)
+        part = batch.frames(start, start + STEP)
         meter.look(localize(part), part)
 
     verdict = meter.verdict()
@@ -166,7 +166,7 @@ def test_an_astigmatic_psf_is_judged_by_its_curves() -> None:
 def test_too_little_is_no_verdict() -> None:
     calibration, batch = movie(10)
 
-    verdict = judged(calibration, batch.part(0, 8), told_px=1.0)
+    verdict = judged(calibration, batch.frames(0, 8), told_px=1.0)
 
     assert verdict.findings == ()
     assert verdict.summary == "model: no verdict yet"
@@ -178,7 +178,7 @@ def test_a_finding_stays_until_its_figure_is_clearly_better() -> None:
     meter = ValidityMeter(calibration, 130.0)
     localize = open_gaussian_mle(load(None), calibration, 130.0)
     for start in range(0, len(batch), STEP):
-        part = batch.part(start, start + STEP)
+        part = batch.frames(start, start + STEP)
         meter.look(localize(part), part)
 
     meter._sigma_nm = 130.0
@@ -208,7 +208,7 @@ def test_a_meter_that_fails_says_so_once_and_is_off(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ValidityMeter, "look", fail)
     calibration, batch = movie(13)
     said: list[str] = []
-    watch = ValidityWatch(load(None), calibration, 130.0, said.append)
+    watch = ValidityMonitor(load(None), calibration, 130.0, said.append)
 
     watch.look(Localizations.empty(), batch)
     watch.look(Localizations.empty(), batch)
@@ -220,11 +220,11 @@ def test_a_meter_that_fails_says_so_once_and_is_off(monkeypatch: pytest.MonkeyPa
 
 def test_live_it_looks_at_pairs_of_batches_and_then_pauses() -> None:
     calibration, batch = movie(14)
-    watch = ValidityWatch(load(None), calibration, 130.0, lambda _: None)
-    locs = open_gaussian_mle(load(None), calibration, 130.0)(batch.part(0, 1))
+    watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
+    locs = open_gaussian_mle(load(None), calibration, 130.0)(batch.frames(0, 1))
 
     for k in range(20):
-        watch.glance(locs, batch.part(0, 1), k * 10_000_000)
+        watch.glance(locs, batch.frames(0, 1), k * 10_000_000)
 
     assert watch._meter is not None
     # 190 ms: two at once, and two after a pause.

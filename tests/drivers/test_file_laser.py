@@ -42,14 +42,14 @@ def test_light_is_in_the_file_and_stays_when_the_device_is_unloaded(tmp_path: Pa
     assert light_mw(light) == 0.0
     assert laser.limits() == (1.0, 100.0)
 
-    laser.put(12.5)
+    laser.set(12.5)
     release_core(core)
 
     assert json.loads(light.read_text()) == {"power_mw": 12.5, "on": True}
     assert light_mw(light) == 12.5
     core, laser = opened(tmp_path)
-    assert laser.value() == 12.5  # it is as it was left
-    assert laser.rest() == []
+    assert laser.setpoint() == 12.5  # it is as it was left
+    assert laser.make_safe() == []
     assert light_mw(light) == 0.0
     assert json.loads(light.read_text())["power_mw"] == 1.0
     assert [p.name for p in tmp_path.glob("*.partial")] == []
@@ -64,12 +64,12 @@ def test_a_killed_process_leaves_the_light_on(tmp_path: Path) -> None:
         "from rtsmlm.settings.lasers import LaserSettings\n"
         "core = UniMMCore()\n"
         "core.loadSystemConfiguration(sys.argv[1])\n"
-        "open_laser(core, 'uv', LaserSettings(device='UV')).put(33.0)\n"
+        "open_laser(core, 'uv', LaserSettings(device='UV')).set(33.0)\n"
         "os._exit(9)\n"
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", code, str(config(tmp_path))], timeout=60, check=False
+        [sys.executable, "-P", "-c", code, str(config(tmp_path))], timeout=60, check=False
     )
 
     assert done.returncode == 9
@@ -83,9 +83,9 @@ def test_a_power_beyond_the_head_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="not within the allowed range"):
             core.setProperty("UV", "PowerSetpoint", power)
         with pytest.raises(DeviceError, match="1 to 100 mW"):
-            laser.put(power)
+            laser.set(power)
 
-    assert laser.value() == 0.0
+    assert laser.setpoint() == 0.0
     release_core(core)
 
 

@@ -347,15 +347,15 @@ def test_power_comes_before_light_and_darkness_ends_at_off(name: str, build: Any
     assert laser.unit == adapter.unit
     assert core.commands == []  # opening commands nothing
 
-    laser.put(high)
+    laser.set(high)
 
     sent = [(prop, float(value) if prop == adapter.power else value)
             for _, prop, value in core.commands]  # fmt: skip
     assert sent == [(adapter.power, high), *([adapter.on[:2]] if adapter.on else [])]
-    assert laser.value() == high
+    assert laser.setpoint() == high
     core.commands.clear()
 
-    assert laser.rest() == []
+    assert laser.make_safe() == []
 
     sent = [(prop, float(value) if prop == adapter.power else value)
             for _, prop, value in core.commands]  # fmt: skip
@@ -363,8 +363,8 @@ def test_power_comes_before_light_and_darkness_ends_at_off(name: str, build: Any
         (adapter.power, low),
         *([(adapter.on[0], adapter.on[2])] if adapter.on else []),
     ]
-    assert laser.value() == 0.0
-    assert laser.rest() == []
+    assert laser.setpoint() == 0.0
+    assert laser.make_safe() == []
 
 
 @each_adapter
@@ -373,7 +373,7 @@ def test_only_a_measurement_is_taken_for_one(name: str, build: Any) -> None:
     laser = open_laser(build(adapter), "a", settings())
 
     assert laser.properties.readback == adapter.measured
-    assert laser.measured() == (3.25 if adapter.measured else None)
+    assert laser.readback() == (3.25 if adapter.measured else None)
 
 
 @each_adapter
@@ -432,10 +432,10 @@ def test_older_microfpga_firmware_counts_its_modes(build: Any) -> None:
     core = build(dataclasses.replace(ADAPTERS["microfpga"], properties=old))
     laser = open_laser(core, "a", settings(max_power=None))
 
-    laser.put(1500.4)
+    laser.set(1500.4)
 
     assert core.values("L") == {"Duration3": "1500", "Mode3": "2"}
-    assert laser.rest() == []
+    assert laser.make_safe() == []
     assert core.values("L") == {"Duration3": "0", "Mode3": "0"}
 
 
@@ -445,7 +445,7 @@ def test_an_omicron_in_percent_is_not_compared_with_milliwatts(build: Any) -> No
 
     assert laser.unit == "%"
     assert laser.limits() == (0.0, 100.0)
-    assert laser.measured() is None
+    assert laser.readback() is None
 
 
 FACTS = DeviceFacts(

@@ -64,18 +64,18 @@ def test_light_comes_last_and_goes_in_steps(obis: Callable[[], Any], pulsed: boo
     core = obis()
     laser = laser_of(core, shutter="S", **(PULSED if pulsed else {}))
 
-    laser.put(5.0)
+    laser.set(5.0)
 
     assert [(d, p) for d, p, _ in core.commands] == [
         *([PULSE] if pulsed else []), POWER, STATE, SHUTTER
     ]  # fmt: skip
-    assert laser.value() == pytest.approx(5.0, rel=1e-4)
+    assert laser.setpoint() == pytest.approx(5.0, rel=1e-4)
     core.commands.clear()
-    laser.put(5.0)
+    laser.set(5.0)
     assert STATE not in [(d, p) for d, p, _ in core.commands]  # it is on already
     core.commands.clear()
 
-    assert laser.rest() == []
+    assert laser.make_safe() == []
 
     assert core.commands == [
         ("L", "PowerSetpoint", "1.0000"),
@@ -83,7 +83,7 @@ def test_light_comes_last_and_goes_in_steps(obis: Callable[[], Any], pulsed: boo
         ("L", "State", "0"),
         ("S", "", "closed"),
     ]
-    assert laser.value() == 0.0
+    assert laser.setpoint() == 0.0
 
 
 @many
@@ -96,11 +96,11 @@ def test_whatever_fails_every_step_to_dark_is_tried_and_told(
 ) -> None:
     core = obis()
     laser = laser_of(core, shutter="S", **PULSED)
-    laser.put(5.0)
+    laser.set(5.0)
     core.commands.clear()
     core.broken, core.mute = broken, mute
 
-    failures = laser.rest()
+    failures = laser.make_safe()
 
     assert [(d, p) for d, p, _ in core.commands] == [POWER, PULSE, STATE, SHUTTER]
     for device, name in broken:
@@ -112,17 +112,17 @@ def test_whatever_fails_every_step_to_dark_is_tried_and_told(
         assert len(failures) > len(broken)  # that it is still on is told as well
     assert all("\n" not in failure for failure in failures)
     core.broken, core.mute = set(), set()
-    assert laser.rest() == []
-    assert laser.value() == 0.0
+    assert laser.make_safe() == []
+    assert laser.setpoint() == 0.0
 
 
 def test_a_head_that_swallows_commands_is_caught(obis: Callable[[], Any]) -> None:
     core = obis()
     laser = laser_of(core)
-    laser.put(5.0)
+    laser.set(5.0)
     core.setProperty = lambda *command: core.commands.append(command)
 
-    assert laser.rest() == [
+    assert laser.make_safe() == [
         "laser uv still has 5 mW set and its emission on; switch it off by hand"
     ]
 
@@ -132,10 +132,10 @@ def test_power_is_lowered_to_what_was_known_when_limits_are_not_told(
 ) -> None:
     core = obis()
     laser = laser_of(core)
-    laser.put(5.0)
+    laser.set(5.0)
     core.hasPropertyLimits = lambda label, name: 1 / 0
 
-    assert laser.rest() == []
+    assert laser.make_safe() == []
 
     assert core.values("L") == {"PowerSetpoint": "1.0000", "State": "0"}
 
@@ -155,14 +155,14 @@ def test_no_command_goes_out_for_a_power_that_cannot_be(
 def test_zero_is_dark(obis: Callable[[], Any]) -> None:
     core = obis()
     laser = laser_of(core)
-    laser.put(5.0)
+    laser.set(5.0)
 
-    laser.put(0.0)
+    laser.set(0.0)
 
     assert core.values("L") == {"PowerSetpoint": "1.0000", "State": "0"}
     core.broken = {STATE}
     with pytest.raises(DeviceError, match=r"L\.State refused 0: serial command failed"):
-        laser.put(0.0)
+        laser.set(0.0)
 
 
 def test_a_failed_power_leaves_the_light_off(obis: Callable[[], Any]) -> None:
@@ -193,8 +193,8 @@ def test_every_power_within_the_limits_is_accepted(
 
     for value in (least, most, least + part * (most - least)):
         if value > 0:
-            laser.put(value)
-            assert laser.value() == pytest.approx(value, abs=1e-4)
+            laser.set(value)
+            assert laser.setpoint() == pytest.approx(value, abs=1e-4)
 
 
 def test_limits_are_asked_for_anew(obis: Callable[[], Any]) -> None:
@@ -205,7 +205,7 @@ def test_limits_are_asked_for_anew(obis: Callable[[], Any]) -> None:
 
     assert laser.limits() == (2.0, 50.0)
     with pytest.raises(DeviceError, match="2 to 50 mW"):
-        laser.put(60.0)
+        laser.set(60.0)
 
 
 def test_without_limits_the_cap_is_the_limit(obis: Callable[[], Any]) -> None:
@@ -237,7 +237,7 @@ def test_numbers_are_read_as_adapters_write_them(
     laser = laser_of(core, readback_property="PowerSetpoint")
     core.property(*POWER).value = text
 
-    assert laser.measured() == value
+    assert laser.readback() == value
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "", "ERR 5", "-"])
@@ -247,7 +247,7 @@ def test_what_is_no_number_is_an_error(obis: Callable[[], Any], text: str) -> No
     core.property(*POWER).value = text
 
     with pytest.raises(DeviceError, match=r"L\.PowerSetpoint is '.*', which is no number"):
-        laser.measured()
+        laser.readback()
 
 
 def test_pulses_go_below_the_least_power(obis: Callable[[], Any]) -> None:
@@ -257,27 +257,27 @@ def test_pulses_go_below_the_least_power(obis: Callable[[], Any]) -> None:
     assert low == pytest.approx(1.0 * 1 / 10_000)  # 1 mW for 1 us of 10 ms
     assert high == pytest.approx(90.0)
 
-    laser.put(0.01)
+    laser.set(0.01)
 
     assert float(core.values("L")["PowerSetpoint"]) == 1.0
     assert float(core.values("T")["Duration0"]) == pytest.approx(100.0)
-    assert laser.value() == pytest.approx(0.01)
-    assert laser.measured() is None
+    assert laser.setpoint() == pytest.approx(0.01)
+    assert laser.readback() is None
     with pytest.raises(DeviceError, match=r"asked for 95 mW; it gives 0\.0001 to 90 mW"):
-        laser.put(95.0)
+        laser.set(95.0)
 
 
 def test_a_pulsed_laser_goes_dark_without_a_camera(obis: Callable[[], Any]) -> None:
     core = obis()
     laser = laser_of(core, **PULSED)
-    laser.put(5.0)
+    laser.set(5.0)
     core.getExposure = lambda: 1 / 0
 
-    assert laser.rest() == []
+    assert laser.make_safe() == []
 
-    assert laser.value() == 0.0
+    assert laser.setpoint() == 0.0
     with pytest.raises(DeviceError, match="the camera does not tell its exposure"):
-        laser.put(5.0)
+        laser.set(5.0)
 
 
 @many
@@ -295,11 +295,11 @@ def test_no_frame_gets_more_than_the_larger_of_two_powers(
 
     core.before = note
     for before, after in pairwise(values):
-        laser.put(before)
+        laser.set(before)
         shone.clear()
-        laser.put(after)
+        laser.set(after)
         assert max(shone) <= max(before, after) * 1.02  # lengths are rounded, by 1e-4 us of 1 us
-        assert laser.value() == pytest.approx(after, rel=1e-2)
+        assert laser.setpoint() == pytest.approx(after, rel=1e-2)
 
 
 @pytest.mark.parametrize("current", ["L", "S"])
@@ -315,7 +315,7 @@ def test_auto_shutter_is_taken_away_from_the_laser(
     assert not core.auto_shutter
     assert f"would open and close {current} with every image" in caplog.text
     core.auto_shutter = True
-    laser.put(5.0)
+    laser.set(5.0)
     assert not core.auto_shutter
 
 
@@ -343,7 +343,7 @@ def test_rest_does_not_wait_for_a_command_that_hangs_and_wins(obis: Callable[[],
 
     def put() -> None:
         try:
-            laser.put(5.0)
+            laser.set(5.0)
         except DeviceError as error:
             errors.append(str(error))
 
@@ -351,7 +351,7 @@ def test_rest_does_not_wait_for_a_command_that_hangs_and_wins(obis: Callable[[],
     setter.start()
     assert hangs.wait(10)
     # The setter's own way to dark must not hang again.
-    assert laser.rest() == []
+    assert laser.make_safe() == []
     core.before = lambda device, name: None
     go_on.set()
     setter.join(10)
@@ -386,14 +386,14 @@ def test_the_simulated_laser_lights_the_sample(
     actuator: Actuator = sim_laser
     microscope = microscope_of_core(sim_core)
     assert (actuator.name, actuator.unit) == ("activation", "mW")
-    assert (actuator.value(), actuator.measured(), actuator.fault()) == (0.0, 0.0, None)
+    assert (actuator.setpoint(), actuator.readback(), actuator.fault()) == (0.0, 0.0, None)
     assert microscope.laser_mw(640) == 0.0  # all lasers are off when it loads
 
-    actuator.put(50.0)
+    actuator.set(50.0)
 
     assert microscope.laser_mw(405) == pytest.approx(0.05)
-    assert (actuator.value(), actuator.measured()) == (50.0, 50.0)
-    assert actuator.rest() == []
+    assert (actuator.setpoint(), actuator.readback()) == (50.0, 50.0)
+    assert actuator.make_safe() == []
     assert microscope.laser_mw(405) == 0.0
 
 
@@ -454,18 +454,18 @@ def test_an_analogue_output_of_the_real_demo_adapter_is_steered(
     )
 
     assert laser.limits() == (0.0, 10.0)
-    assert laser.fault() is laser.measured() is None
+    assert laser.fault() is laser.readback() is None
     assert not core.getAutoShutter()
-    laser.put(1.23456)
+    laser.set(1.23456)
     assert core.getProperty("Activation", "Voltage") == "1.2346"
     assert core.getShutterOpen("Shutter")
-    assert laser.value() == 1.2346
+    assert laser.setpoint() == 1.2346
     with pytest.raises(DeviceError, match="asked for nan"):
-        laser.put(math.nan)  # the core itself would take it
-    assert laser.rest() == []
+        laser.set(math.nan)  # the core itself would take it
+    assert laser.make_safe() == []
     assert float(core.getProperty("Activation", "Voltage")) == 0.0
     assert not core.getShutterOpen("Shutter")
-    assert laser.value() == 0.0
+    assert laser.setpoint() == 0.0
     release_core(core)
 
 

@@ -44,19 +44,19 @@ def test_it_moves_one_axis_within_its_range_and_rests_where_it_is(
     start_um = {"x": 10.0, "y": 20.0, "z": 3.0}[axis]
     stage: Actuator = stage_of(core, axis)
     assert (stage.name, stage.unit) == ("focus", "um")
-    assert stage.value() == pytest.approx(start_um, abs=0.01)
+    assert stage.setpoint() == pytest.approx(start_um, abs=0.01)
     assert stage.limits() == pytest.approx((start_um - 2, start_um + 2), abs=0.01)
 
-    stage.put(start_um + 1.5)
+    stage.set(start_um + 1.5)
     core.waitForSystem()
 
     where = {"x": core.getXYPosition()[0], "y": core.getXYPosition()[1], "z": core.getPosition()}
     asked = {"x": 10.0, "y": 20.0, "z": 3.0} | {axis: start_um + 1.5}
     assert where == pytest.approx(asked, abs=0.02)
-    assert stage.rest() == []
-    assert stage.value() == pytest.approx(start_um + 1.5, abs=0.02)
+    assert stage.make_safe() == []
+    assert stage.setpoint() == pytest.approx(start_um + 1.5, abs=0.02)
     assert stage.limits() == pytest.approx((start_um - 2, start_um + 2), abs=0.01)
-    assert stage.measured() is stage.fault() is None
+    assert stage.readback() is stage.fault() is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 5.2, -5.2])
@@ -65,7 +65,7 @@ def test_what_is_out_of_range_moves_nothing(core: CMMCorePlus, value: float) -> 
     before = core.getPosition()
 
     with pytest.raises(DeviceError, match=r"stage focus was asked for .* -5 to 5 um, 5 um either"):
-        stage.put(value)
+        stage.set(value)
 
     assert core.getPosition() == before
 
@@ -118,7 +118,7 @@ def test_failures_are_told_in_one_line_and_rest_never_raises() -> None:
     stage = open_stage(core, "focus", StageSettings(device="Z"))  # type: ignore[arg-type]
 
     with pytest.raises(DeviceError, match=r"Z did not move to 1\.5 um: motor stalled$"):
-        stage.put(1.5)
+        stage.set(1.5)
 
-    assert stage.rest() == ["stage focus could not be stopped: not supported"]
+    assert stage.make_safe() == ["stage focus could not be stopped: not supported"]
     assert core.stops == 1

@@ -73,7 +73,7 @@ def estimates(
     meter = meter or DensityMeter(CALIBRATION, batch.shape, SIGMA_NM, settings)
     found = []
     for start in range(0, len(batch), step):
-        part = batch.part(start, min(start + step, len(batch)))
+        part = batch.frames(start, min(start + step, len(batch)))
         here = (locs.frame >= part.index[0]) & (locs.frame <= part.index[-1])
         if (estimate := meter.add(locs.take(here), part)) is not None:
             found.append(estimate)
@@ -272,8 +272,8 @@ def test_rows_that_are_not_finite_and_of_other_frames_are_none() -> None:
     meter = DensityMeter(CALIBRATION, (64, 64), SIGMA_NM, FeedbackSettings(tick_s=0.2))
 
     plain = estimates(locs, batch, 15, tick_s=0.2)
-    found = [meter.add(mixed, batch.part(k, k + 15)) for k in range(0, 60, 15)]
-    empty = batch.part(0, 0)
+    found = [meter.add(mixed, batch.frames(k, k + 15)) for k in range(0, 60, 15)]
+    empty = batch.frames(0, 0)
 
     assert [e.as_dict() for e in found if e is not None] == [e.as_dict() for e in plain]
     assert meter.add(Localizations.empty(), empty) is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.feedback.law.stopping import StopCriteria
-from rtsmlm.feedback.resolution_monitor import ResolutionWatch
+from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
 from rtsmlm.settings.feedback import StopSettings
@@ -35,7 +35,7 @@ def test_a_growing_table_gives_a_history_that_falls(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     path = tmp_path / "localizations.arrows"
-    watch = ResolutionWatch(path, SHAPE, PIXEL_NM)
+    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
     watch.look()
     assert watch.history == [], "the table is not there yet"
 
@@ -53,7 +53,7 @@ def test_a_growing_table_gives_a_history_that_falls(
 def test_a_table_that_is_cut_starts_anew(tmp_path: Path, rng: np.random.Generator) -> None:
     parts = [part(rng, k) for k in range(3)]
     path = tmp_path / "localizations.arrows"
-    watch = ResolutionWatch(path, SHAPE, PIXEL_NM)
+    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
     with ArrowStreamFile(path) as table:
         for rows in parts:
             table.put(rows)
@@ -62,7 +62,7 @@ def test_a_table_that_is_cut_starts_anew(tmp_path: Path, rng: np.random.Generato
     with ArrowStreamFile.resume(path, 2 * PART_FRAMES):
         watch.look()
 
-    other = ResolutionWatch(path, SHAPE, PIXEL_NM)
+    other = ResolutionMonitor(path, SHAPE, PIXEL_NM)
     other.look()
     assert watch.history[-1] == other.history[-1], "rows that were cut off count no more"
     assert watch.history[-1][0] < 2 * PART_FRAMES < watch.history[0][0]
@@ -72,7 +72,7 @@ def test_rows_without_a_resolution_leave_no_trace(tmp_path: Path, rng: np.random
     path = tmp_path / "localizations.arrows"
     with ArrowStreamFile(path) as table:
         table.put(part(rng, 0, n=1))
-    watch = ResolutionWatch(path, SHAPE, PIXEL_NM)
+    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
 
     watch.look()
 
@@ -84,10 +84,10 @@ def test_a_table_that_cannot_be_read_ends_nothing(
 ) -> None:
     path = tmp_path / "localizations.arrows"
     path.write_bytes(b"no table of ours at all")
-    watch = ResolutionWatch(path, SHAPE, PIXEL_NM, pause_s=0.01)
+    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM, pause_s=0.01)
 
     watch.start()
-    watch._worker.ended(0.5)
+    watch._worker.wait(0.5)
     alive = watch._worker.alive
     watch.close()
 
@@ -101,7 +101,7 @@ def test_a_resolution_that_stands_still_ends_the_run(
 ) -> None:
     criteria = StopCriteria(StopSettings(resolution_change=0.05))
     path = tmp_path / "localizations.arrows"
-    watch = ResolutionWatch(path, SHAPE, PIXEL_NM)
+    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
     reasons: list[str | None] = []
 
     with ArrowStreamFile(path) as table:

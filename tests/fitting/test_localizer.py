@@ -99,7 +99,7 @@ def test_rows_of_a_frame_do_not_depend_on_how_frames_are_batched(
     localizer = _localizer(kind, movie.calibration)
 
     together = localizer(movie.batch)
-    alone = Localizations.concatenate([localizer(movie.batch.part(i, i + 1)) for i in range(16)])
+    alone = Localizations.concatenate([localizer(movie.batch.frames(i, i + 1)) for i in range(16)])
 
     for name, column in together.columns().items():
         assert column.tobytes() == alone.columns()[name].tobytes(), name
@@ -122,7 +122,7 @@ def test_a_busy_batch_that_outgrows_its_memory_gives_the_same_rows(
 def test_two_threads_may_share_a_localizer(make_movie: Callable[..., Any]) -> None:
     movie = make_movie(16)
     localizer = _localizer(GaussianMleLocalizer, movie.calibration)
-    parts = [movie.batch.part(i, i + 4) for i in range(0, 16, 4)]
+    parts = [movie.batch.frames(i, i + 4) for i in range(0, 16, 4)]
     expected = [localizer(part) for part in parts]
 
     with ThreadPoolExecutor(2) as pool:

@@ -15,7 +15,7 @@ from rtsmlm.hil.faults import FaultClock, FaultyLaser
 from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import HilRig, check_dark
 from rtsmlm.safety.laser_guard import LaserGuard
-from rtsmlm.safety.records import Why
+from rtsmlm.safety.records import CommandContext
 from rtsmlm.safety.watchdog import Watchdog
 from rtsmlm.settings.load import load
 
@@ -164,16 +164,16 @@ def test_a_refused_command_strikes_once_and_rest_fails_for_its_time(rig: HilRig)
     laser = FaultyLaser(rig.lasers["activation"], clock)
     guard = LaserGuard(laser, rig.settings.lasers["activation"], audit=lambda row: None)
     guard.arm()
-    guard.command(2.0, Why(reason="test"))
+    guard.command(2.0, CommandContext(reason="test"))
     laser.rest_fails_s, laser.refuse_next_put = 60.0, True
 
-    guard.command(2.5, Why(reason="test"))
+    guard.command(2.5, CommandContext(reason="test"))
 
     assert clock.struck.is_set()
     assert guard.tripped is not None
     assert not guard.at_rest
-    assert laser.real.value() == 2.0, "a laser that does not answer shines on"
+    assert laser.real.setpoint() == 2.0, "a laser that does not answer shines on"
     laser.rest_fails_s = 0.0
     guard.poll()
-    assert laser.real.value() == 0.0
-    guard.dark("the test is over")
+    assert laser.real.setpoint() == 0.0
+    guard.shut_down("the test is over")

@@ -50,7 +50,7 @@ def test_only_ticks_of_the_laser_with_an_estimate_are_read() -> None:
         row | {"kind": "arm", "t_s": "10", "estimate_per_um2": ""},
         row | {"actuator": "readout"},
         row,
-        row | {"kind": "kept", "t_s": "13.5", "sent": "3"},
+        row | {"kind": "unchanged", "t_s": "13.5", "sent": "3"},
         row | {"estimate_per_um2": ""},
         row | {"kind": "refused"},
     ]

@@ -35,8 +35,8 @@ class OneRowPerFrame:
     name = "one"
     uses_all_cores = False
 
-    def __init__(self, context_frames: int = 0) -> None:
-        self.context_frames = context_frames
+    def __init__(self, neighbours: int = 0) -> None:
+        self.neighbours = neighbours
 
     def warm_up(self, shape: tuple[int, int]) -> None:
         pass
@@ -126,7 +126,7 @@ def test_a_frame_has_its_neighbours_whatever_the_batches(size: int) -> None:
     batches = [
         FrameBatch.from_pixels(frames[k : k + size], first_index=k) for k in range(0, 100, size)
     ]
-    localizers = OfflineLocalizers(lambda: OneRowPerFrame(context_frames=1), threads=2)
+    localizers = OfflineLocalizers(lambda: OneRowPerFrame(neighbours=1), threads=2)
 
     done = localizers.localize(with_neighbours(batches, 1), lambda frame, _: None)
 
@@ -144,9 +144,7 @@ def test_frames_that_are_caught_up_see_the_neighbours_that_were_not(tmp_path: Pa
     table = tmp_path / "localizations.arrows"
     ArrowStreamFile(table, {}).close()
 
-    catch_up(
-        movie, ledger, table, lambda: OneRowPerFrame(context_frames=1), lambda done, total: None
-    )
+    catch_up(movie, ledger, table, lambda: OneRowPerFrame(neighbours=1), lambda done, total: None)
 
     merged, _ = read_arrow_table(table)
     assert merged.frame.tolist() == [3, 4, 6, 20, 39]

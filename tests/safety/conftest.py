@@ -41,25 +41,25 @@ class Bench:
         self._maybe_fail("limits")
         return self.range
 
-    def put(self, value: float) -> None:
+    def set(self, value: float) -> None:
         self._maybe_fail("put")
         assert self.range[0] <= value <= self.range[1]
         self.shining = value
         self._maybe_fail("put late")
         self.after_put()
 
-    def rest(self) -> list[str]:
+    def make_safe(self) -> list[str]:
         self.calls.append("rest")
         if "rest" in self.fails:
             return ["emission: serial command timed out"]
         self.shining = 0.0
         return []
 
-    def value(self) -> float:
+    def setpoint(self) -> float:
         self._maybe_fail("value")
         return self.shining
 
-    def measured(self) -> float | None:
+    def readback(self) -> float | None:
         self._maybe_fail("measured")
         return self.meter(self.shining)
 

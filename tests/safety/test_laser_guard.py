@@ -13,11 +13,11 @@ import pytest
 
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.safety.laser_guard import LaserGuard
-from rtsmlm.safety.records import AuditRow, Why
+from rtsmlm.safety.records import AuditRow, CommandContext
 from rtsmlm.safety.watchdog import Watchdog
 from rtsmlm.settings.lasers import LaserSettings
 
-WHY = Why(reason="a test", frame=7)
+WHY = CommandContext(reason="a test", frame=7)
 MakeGuard = Callable[..., LaserGuard]
 
 
@@ -70,7 +70,7 @@ def test_a_limit_that_does_not_fit_is_refused_not_clipped(
 
     assert not guard.armed
     assert kinds(rows) == ["refused"]
-    assert says in rows[0].why.reason
+    assert says in rows[0].context.reason
 
 
 def test_arming_asks_the_device_anew_and_leaves_it_dark(bench: Any, make_guard: MakeGuard) -> None:
@@ -78,7 +78,7 @@ def test_arming_asks_the_device_anew_and_leaves_it_dark(bench: Any, make_guard: 
     bench.shining = 3.0
     guard.arm()
     assert bench.shining == 0.0
-    guard.dark("end")
+    guard.shut_down("end")
 
     bench.range = (1.0, 20.0)  # a filter was changed over lunch
 
@@ -137,7 +137,7 @@ def test_a_small_change_is_not_sent(
     guard.command(10.1, WHY)
 
     assert len(bench.calls) == n_calls
-    assert rows[-1].kind == "kept"
+    assert rows[-1].kind == "unchanged"
 
 
 @pytest.mark.parametrize("wanted", [math.nan, math.inf, -1.0])
@@ -165,7 +165,7 @@ def test_silence_makes_it_dark(bench: Any, make_guard: MakeGuard, rows: list[Aud
 
     assert bench.shining == 0.0
     assert rows[-1].kind == "trip"
-    assert "nothing was seen for 3.1 s" in rows[-1].why.reason
+    assert "nothing was seen for 3.1 s" in rows[-1].context.reason
 
 
 def test_a_readout_laser_needs_no_heartbeat(bench: Any, make_guard: MakeGuard) -> None:
@@ -286,7 +286,7 @@ def test_a_device_that_does_not_go_dark_is_told_again(
     guard.trip("a drill")
     assert bench.shining == 10.0
     assert not guard.at_rest
-    assert "NOT AT REST" in rows[-1].why.reason
+    assert "NOT AT REST" in rows[-1].context.reason
 
     bench.fails = set()
     guard.poll()
@@ -334,7 +334,7 @@ def test_an_audit_that_cannot_be_written_keeps_no_laser_on(bench: Any) -> None:
     shine(guard, bench, 10.0)
     guard.trip("a drill")
     assert bench.shining == 0.0
-    guard.dark("the end")
+    guard.shut_down("the end")
 
 
 def test_the_end_of_the_program_is_dark(

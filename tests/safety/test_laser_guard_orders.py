@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.safety.laser_guard import LaserGuard
-from rtsmlm.safety.records import Why
+from rtsmlm.safety.records import CommandContext
 
-WHY = Why(reason="a test", frame=7)
+WHY = CommandContext(reason="a test", frame=7)
 MakeGuard = Callable[..., LaserGuard]
 
 _POWERS = st.one_of(
@@ -62,12 +62,12 @@ def test_in_any_order_of_events_it_is_within_its_limits_or_dark(
                 assert guard.armed
                 assert bench.shining <= 50.0
         _happen(bench, guard, "fail", set())
-        guard.dark("the end")
+        guard.shut_down("the end")
         guard.poll()
         assert bench.shining == 0.0 or not guard.armed
     finally:
         bench.fails = set()
-        guard.dark("the end")
+        guard.shut_down("the end")
 
 
 def _happen(bench: Any, guard: LaserGuard, event: str, value: Any) -> None:
@@ -80,7 +80,7 @@ def _happen(bench: Any, guard: LaserGuard, event: str, value: Any) -> None:
         "beat": guard.beat,
         "poll": guard.poll,
         "trip": lambda: guard.trip("a drill"),
-        "dark": lambda: guard.dark("a drill"),
+        "dark": lambda: guard.shut_down("a drill"),
         "reset": lambda: guard.reset("a person"),
         "arm": guard.arm,
         "jump": guard.allow_jump,

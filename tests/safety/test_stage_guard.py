@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from rtsmlm.errors import ConfigError
-from rtsmlm.safety.records import AuditRow, Why
+from rtsmlm.safety.records import AuditRow, CommandContext
 from rtsmlm.safety.stage_guard import StageGuard
 from rtsmlm.settings.lasers import StageSettings
 
-WHY = Why(reason="a test")
+WHY = CommandContext(reason="a test")
 
 
 class Stage:
@@ -23,17 +23,17 @@ class Stage:
     def limits(self) -> tuple[float, float]:
         return self.range
 
-    def put(self, value: float) -> None:
+    def set(self, value: float) -> None:
         if not self.sticks:
             self.at_um = value
 
-    def rest(self) -> list[str]:
+    def make_safe(self) -> list[str]:
         return []
 
-    def value(self) -> float:
+    def setpoint(self) -> float:
         return self.at_um
 
-    def measured(self) -> float | None:
+    def readback(self) -> float | None:
         return self.at_um
 
     def fault(self) -> str | None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.tables.arrow_decoder import ArrowFeed
+from rtsmlm.files.tables.arrow_decoder import ArrowDecoder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
 from rtsmlm.realtime.clock import now_ns
@@ -51,7 +51,7 @@ def test_rows_do_not_depend_on_how_the_bytes_are_cut(
     path = tmp_path_factory.mktemp("table") / "t.arrows"
     rows = _table(path, sizes)
     data = path.read_bytes()
-    feed = ArrowFeed()
+    feed = ArrowDecoder()
     got: list[Localizations] = []
     while data:
         n = cuts.pop() if cuts else len(data)
@@ -72,7 +72,7 @@ def test_rows_do_not_depend_on_how_the_bytes_are_cut(
 )
 def test_bytes_that_are_no_table_are_named(data: bytes) -> None:
     with pytest.raises(FileFormatError):
-        ArrowFeed().feed(data)
+        ArrowDecoder().feed(data)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_who_joins_late_gets_all_rows_and_then_the_new_ones(context: Any, tmp_pa
         file = ArrowStreamFile(path, {})
         for k in range(30):
             file.put(_rows(1000 * k, 1000))
-        feed, got = ArrowFeed(), []
+        feed, got = ArrowDecoder(), []
         while True:
             request = json.dumps({"offset": feed.n_bytes}).encode()
             header, data = _ask(context, server.port, request)
@@ -144,7 +144,7 @@ def test_who_is_still_reading_when_the_run_ends_gets_the_rest(context: Any, tmp_
     path = tmp_path / "t.arrows"
     rows = _table(path, [5000] * 20)  # several chunks
     server = HistoryServer(path, "tcp://127.0.0.1", generation=0, context=context)
-    feed, got = ArrowFeed(), []
+    feed, got = ArrowDecoder(), []
     with context.socket(zmq.DEALER) as socket:
         socket.linger = 0
         socket.rcvtimeo = 5000

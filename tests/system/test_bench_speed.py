@@ -115,7 +115,7 @@ def test_frames_balance_at_a_rate_and_the_localizer_sees_what_is_there() -> None
             "localizer.name=gaussian-mle",
             "psf.sigma_nm=130",
             "stream.address=tcp://127.0.0.1:*",
-            "analysis.max_restarts=0",
+            "pipeline.max_restarts=0",
         ],
     )
 
@@ -279,7 +279,7 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_a_localizer_that_does_not_start_is_an_error_and_no_hang() -> None:
-    settings = load(None, ["localizer.name=no-such", "analysis.max_restarts=0"])
+    settings = load(None, ["localizer.name=no-such", "pipeline.max_restarts=0"])
 
     with pytest.raises(Exception, match="does not start: no localizer named"):
         flood(speed_scene(SMALL), settings, 50)

@@ -78,7 +78,7 @@ def test_a_replay_of_the_recording_gives_the_same_rows(demo_run: Path, tmp_path:
     done = rtsmlm(
         "live", demo_run / "run.toml", "--out", tmp_path / "replay",
         "--set", "camera.driver=replay", "--set", f"replay.movie={demo_run / 'raw.ome.zarr'}",
-        "--set", "replay.timing=fast", "--set", "analysis.when_behind=wait",
+        "--set", "replay.timing=fast", "--set", "pipeline.when_behind=wait",
         "--set", "stream.enabled=false",
     )  # fmt: skip
 

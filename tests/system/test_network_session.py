@@ -62,7 +62,7 @@ def test_the_reconstruction_of_a_live_run_has_the_same_rows(
 def test_a_killed_analysis_leaves_no_trace_in_the_rows(
     spot_camera: Callable[..., Any], quick_settings: Make
 ) -> None:
-    overrides = ["acquisition.frames=200", "analysis.process=true", FLAGSHIP]
+    overrides = ["acquisition.frames=200", "pipeline.process=true", FLAGSHIP]
     expected = run(spot_camera(), quick_settings(*overrides, "results.name=undisturbed"))
     session = Session(spot_camera(period_s=0.02), quick_settings(*overrides))
     try:

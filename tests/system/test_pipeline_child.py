@@ -10,23 +10,23 @@ from typing import Any
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.pipeline.__main__ import _read_job, _watch_owner
 from rtsmlm.pipeline.child import ChildProcess
-from rtsmlm.pipeline.job import AnalysisJob
+from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.settings.run import RunSettings
 
 
 def test_a_job_crosses_as_one_line(tmp_path: Path) -> None:
-    job = AnalysisJob("ring", tmp_path, RunSettings(), resume_before=7)
+    job = PipelineJob("ring", tmp_path, RunSettings(), resume_before=7)
 
     text = job.to_json()
 
     assert "\n" not in text
-    assert AnalysisJob.from_json(text) == job
+    assert PipelineJob.from_json(text) == job
 
 
 def test_what_is_told_to_a_dead_process_is_lost_and_harms_nothing(tmp_path: Path) -> None:
     events: list[dict[str, Any]] = []
     folder = RunFolder.create(tmp_path, "run")
-    child = ChildProcess(AnalysisJob("no such ring", folder.path, RunSettings()), events.append)
+    child = ChildProcess(PipelineJob("no such ring", folder.path, RunSettings()), events.append)
     child.kill()
     child._process.wait(30)
 
@@ -38,7 +38,7 @@ def test_what_is_told_to_a_dead_process_is_lost_and_harms_nothing(tmp_path: Path
 
 
 def test_a_status_right_behind_the_job_is_heard_and_does_no_harm(tmp_path: Path) -> None:
-    job = AnalysisJob("ring", tmp_path, RunSettings())
+    job = PipelineJob("ring", tmp_path, RunSettings())
     reader, writer = os.pipe()
     heard: list[dict[str, Any]] = []
     stop = threading.Event()

@@ -20,7 +20,7 @@ from rtsmlm.settings.run import RunSettings
 FAST = [
     "localizer.name=gaussian-mle",
     "stream.enabled=false",
-    "analysis.process=false",
+    "pipeline.process=false",
     "record.raw=false",
     "feedback.tick_s=0.5",
     "feedback.feed_forward=false",

@@ -81,7 +81,7 @@ def test_the_analysis_process_does_the_same_as_the_thread(
     tables = {}
     for where in ("true", "false"):
         settings = quick_settings(
-            f"analysis.process={where}", f"results.name=process_{where}", "acquisition.frames=60"
+            f"pipeline.process={where}", f"results.name=process_{where}", "acquisition.frames=60"
         )
         report = run(spot_camera(), settings)
         assert report.ok, report.failures
@@ -114,8 +114,8 @@ def test_what_inference_skips_is_recorded_and_caught_up_in_order(
     report = run(
         spot_camera(),
         quick_settings(
-            "acquisition.frames=120", "analysis.when_behind=skip", "analysis.ring_mb=0.05",
-            "analysis.batch_frames=1",
+            "acquisition.frames=120", "pipeline.when_behind=skip", "pipeline.ring_mb=0.05",
+            "pipeline.batch_frames=1",
         ),
     )  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_without_a_recording_skipped_frames_stay_skipped_and_are_told(
     report = run(
         spot_camera(),
         quick_settings(
-            "acquisition.frames=60", "analysis.when_behind=skip", "analysis.ring_mb=0.05",
+            "acquisition.frames=60", "pipeline.when_behind=skip", "pipeline.ring_mb=0.05",
             "record.raw=false",
         ),
     )  # fmt: skip
@@ -239,7 +239,7 @@ def test_localizations_that_cannot_be_written_do_not_stop_the_recording(
     report = run(
         spot_camera(period_s=0.001),
         quick_settings(
-            "acquisition.frames=100", "analysis.max_restarts=1", "results.catch_up=false"
+            "acquisition.frames=100", "pipeline.max_restarts=1", "results.catch_up=false"
         ),
     )
 
@@ -272,7 +272,7 @@ def test_an_analysis_that_always_dies_is_given_up_and_everything_is_recorded(
     report = run(
         spot_camera(period_s=0.001),
         quick_settings(
-            "acquisition.frames=80", "analysis.max_restarts=2", "results.catch_up=false"
+            "acquisition.frames=80", "pipeline.max_restarts=2", "results.catch_up=false"
         ),
     )
 
@@ -290,8 +290,8 @@ def test_an_analysis_process_that_is_killed_or_frozen_is_restarted_without_losin
 ) -> None:
     overrides = [
         "acquisition.frames=600",
-        "analysis.process=true",
-        "analysis.heartbeat_timeout_s=1",
+        "pipeline.process=true",
+        "pipeline.heartbeat_timeout_s=1",
     ]
     expected = run(spot_camera(), quick_settings(*overrides, "results.name=undisturbed"))
     session = Session(spot_camera(period_s=0.004), quick_settings(*overrides))
@@ -319,7 +319,7 @@ def test_a_subscriber_sees_the_rows_that_stand_in_the_file(
 ) -> None:
     session = Session(
         spot_camera(period_s=0.002),
-        quick_settings("acquisition.frames=150", "analysis.process=true"),
+        quick_settings("acquisition.frames=150", "pipeline.process=true"),
     )
     session.start()
     try:
@@ -378,12 +378,12 @@ def wrap(
 
         class Failing:
             name = "failing"
-            context_frames = 0
+            neighbours = 0
             uses_all_cores = False
             warm_up = localizer.warm_up
 
             def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
-                if when(batch.part(*targets.indices(len(batch))[:2])):
+                if when(batch.frames(*targets.indices(len(batch))[:2])):
                     raise error
                 return localizer(batch, targets)
 
@@ -401,7 +401,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
         class Slow:
             name = "slow"
-            context_frames = 0
+            neighbours = 0
             uses_all_cores = False
             warm_up = localizer.warm_up
 

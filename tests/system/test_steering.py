@@ -18,7 +18,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.frames import CameraFrame
-from rtsmlm.pipeline.pipeline import Analysis
+from rtsmlm.pipeline.pipeline import Pipeline
 from rtsmlm.protocols import Camera
 from rtsmlm.session.devices import open_actuators, open_camera
 from rtsmlm.session.session import Session
@@ -29,7 +29,7 @@ from rtsmlm.settings.run import RunSettings
 FAST = (
     "localizer.name=gaussian-mle",
     "stream.enabled=false",
-    "analysis.process=false",
+    "pipeline.process=false",
     "record.raw=false",
     "feedback.tick_s=0.5",
     "feedback.feed_forward=false",
@@ -170,7 +170,7 @@ def test_another_target_is_steered_to_from_then_on(bench: Make) -> None:
 
     assert loop is not None
     assert loop.target_per_um2 == 0.001
-    rows = rig.rows("activation", "command", "kept")
+    rows = rig.rows("activation", "command", "unchanged")
     targets = [float(row["target_per_um2"]) for row in rows if row["target_per_um2"]]
     assert [target for target, _ in groupby(targets)] == [0.5, 0.001]
 
@@ -224,13 +224,13 @@ def test_every_frame_carries_the_power_in_force(
     bench: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     powers: list[float] = []
-    deliver = Analysis._deliver
+    deliver = Pipeline._deliver
 
-    def look(self: Analysis, batch: Any, targets: slice, *more: Any) -> None:
+    def look(self: Pipeline, batch: Any, targets: slice, *more: Any) -> None:
         powers.extend(batch.power_mw[targets].tolist())
         deliver(self, batch, targets, *more)
 
-    monkeypatch.setattr(Analysis, "_deliver", look)
+    monkeypatch.setattr(Pipeline, "_deliver", look)
     rig = bench("feedback.stop.seconds=3")
     with rig.run() as session:
         assert session.wait(60)

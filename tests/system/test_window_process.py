@@ -117,7 +117,7 @@ def test_more_commands_than_anybody_takes_block_nothing(open_window: Open) -> No
 def test_a_window_that_is_killed_leaves_the_run_going(
     open_window: Open, spot_camera: Callable[..., Any], quick_settings: Callable[..., Any]
 ) -> None:
-    settings = quick_settings("record.raw=false", "analysis.when_behind=skip")
+    settings = quick_settings("record.raw=false", "pipeline.when_behind=skip")
     session = Session(spot_camera(period_s=0.002), settings)
     session.start()
     try:
@@ -133,7 +133,7 @@ def test_a_window_that_is_killed_leaves_the_run_going(
         assert until(lambda: not window.is_open)
         before = session.status().totals.received
         assert until(lambda: session.status().totals.received > before + 20)
-        assert not session.ended.is_set()
+        assert not session.camera_ended.is_set()
     finally:
         session.stop()
         report = session.close()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer.sources.updates import CameraImage, News
+from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 
 # Before anything imports Qt.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -39,10 +39,10 @@ class FakeSource:
         self.behind_bytes = 0
         self.polls, self.closed = 0, 0
 
-    def poll(self, most_rows: int = 100_000) -> News:
+    def poll(self, most_rows: int = 100_000) -> RunUpdate:
         self.polls += 1
         told, self.next = self.next, {}
-        return News(
+        return RunUpdate(
             connection=self.connection, about=self.about, behind_bytes=self.behind_bytes, **told
         )
 

@@ -19,7 +19,7 @@ from rtsmlm.localizations import Localizations
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources import folder_source
 from rtsmlm.viewer.sources.folder_source import FolderSource
-from rtsmlm.viewer.sources.updates import News
+from rtsmlm.viewer.sources.updates import RunUpdate
 
 METADATA = {"run": "one", "shape": [64, 48], "pixel_nm": 100.0}
 
@@ -51,7 +51,7 @@ class Window:
         self.densities: list[Any] = []
         self.status: Any = None
 
-    def poll(self, most_rows: int = 100_000) -> News:
+    def poll(self, most_rows: int = 100_000) -> RunUpdate:
         news = self.source.poll(most_rows)
         if news.restarted:
             self.restarts += 1
@@ -62,7 +62,7 @@ class Window:
         self.status = news.status or self.status
         return news
 
-    def until(self, done: Callable[[News], bool]) -> News:
+    def until(self, done: Callable[[RunUpdate], bool]) -> RunUpdate:
         deadline = time.monotonic() + 20
         while not done(news := self.poll()):
             if time.monotonic() > deadline:

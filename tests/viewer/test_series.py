@@ -10,7 +10,7 @@ import pytest
 
 from rtsmlm.localizations import Localizations
 from rtsmlm.viewer.series import RowStatistics, RunSeries, Series
-from rtsmlm.viewer.sources.updates import News
+from rtsmlm.viewer.sources.updates import RunUpdate
 
 
 def test_few_values_stay_as_they_are() -> None:
@@ -58,8 +58,8 @@ def _rows(frame: np.ndarray, **columns: Any) -> Localizations:
     return Localizations.from_columns({"frame": frame, "x_nm": x, "y_nm": x, **columns})
 
 
-def _news(**more: Any) -> News:
-    return News("live", {"run": "one"}, **more)
+def _news(**more: Any) -> RunUpdate:
+    return RunUpdate("live", {"run": "one"}, **more)
 
 
 def _values(curves: RunSeries, name: str) -> tuple[list[float], list[float]]:
@@ -141,7 +141,7 @@ def test_a_restart_forgets_what_came_of_rows_and_another_run_forgets_all() -> No
     assert _values(curves, "photons") == ([], [])
     assert _values(curves, "density")[1] == [0.5]
 
-    curves.add(News("live", {"run": "two"}, restarted=True))
+    curves.add(RunUpdate("live", {"run": "two"}, restarted=True))
     assert _values(curves, "density") == ([], [])
     assert curves.powers == {}
 

@@ -25,7 +25,7 @@ from rtsmlm.stream.wire import DENSITY, STATUS
 from rtsmlm.viewer.sources import stream_source
 from rtsmlm.viewer.sources.stream_inbox import AHEAD_ROWS
 from rtsmlm.viewer.sources.stream_source import StreamSource
-from rtsmlm.viewer.sources.updates import News
+from rtsmlm.viewer.sources.updates import RunUpdate
 
 PATIENCE_S = 20.0
 LIVE: list[Run] = []
@@ -90,10 +90,10 @@ class Window:
         self.source = StreamSource(address, keys)
         self.frames: list[int] = []
         self.restarts = 0
-        self.last = News("waiting")
-        self.all: list[News] = []
+        self.last = RunUpdate("waiting")
+        self.all: list[RunUpdate] = []
 
-    def poll(self) -> News:
+    def poll(self) -> RunUpdate:
         news = self.source.poll()
         if news.restarted:
             self.restarts += 1
@@ -104,15 +104,15 @@ class Window:
         self.last = news
         return news
 
-    def until(self, done: Callable[[], bool]) -> News:
+    def until(self, done: Callable[[], bool]) -> RunUpdate:
         if not _wait(PATIENCE_S, lambda: self.poll() is not None and done()):
             pytest.fail(f"in vain: {self.last.connection}, {len(self.frames)} rows")
         return self.last
 
-    def until_it_is(self, connection: str) -> News:
+    def until_it_is(self, connection: str) -> RunUpdate:
         return self.until(lambda: self.last.connection == connection)
 
-    def until_rows(self, n: int) -> News:
+    def until_rows(self, n: int) -> RunUpdate:
         return self.until(lambda: len(self.frames) >= n)
 
 

@@ -19,8 +19,8 @@ from rtsmlm.bench.speed.figures import Latency, RingSamples, SpeedRun
 from rtsmlm.bench.speed.scene import MovieCamera
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.pipeline.job import AnalysisJob
-from rtsmlm.pipeline.supervisor import AnalysisSupervisor
+from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.supervisor import PipelineSupervisor
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing, frames_that_fit
 from rtsmlm.session.acquisition import Acquisition
@@ -70,7 +70,7 @@ def flood(
     """
     check_frames(n_frames)
     warm_up = min(WARM_UP_FRAMES, n_frames // 2)
-    tail = TAIL_BATCHES * settings.analysis.batch_frames
+    tail = TAIL_BATCHES * settings.pipeline.batch_frames
     return _run(scene, settings, None, (warm_up, n_frames, tail), on_frames)
 
 
@@ -140,11 +140,11 @@ class _Rig:
         self._temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         folder = RunFolder.create(Path(self._temporary.name), "speed")
         shape = scene.batch.shape
-        self.ring = FrameRing.create(shape, frames_that_fit(shape, settings.analysis.ring_mb))
+        self.ring = FrameRing.create(shape, frames_that_fit(shape, settings.pipeline.ring_mb))
         self.ledger = Ledger()
         self.warnings: list[str] = []
-        job = AnalysisJob(self.ring.name, folder.path, settings)
-        self.supervisor = AnalysisSupervisor(job, self.ring, self.ledger, self.warnings.append)
+        job = PipelineJob(self.ring.name, folder.path, settings)
+        self.supervisor = PipelineSupervisor(job, self.ring, self.ledger, self.warnings.append)
 
     def __enter__(self) -> _Rig:
         self.supervisor.start()

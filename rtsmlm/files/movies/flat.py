@@ -98,7 +98,7 @@ class FlatMovie(Movie):
         return int(self._offset_bytes[frame])
 
     def close(self) -> None:
-        """Close the files. Twice is fine."""
+        """Close the files. Safe to call more than once."""
         for file in self._files:
             file.close()
 

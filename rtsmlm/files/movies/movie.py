@@ -189,7 +189,7 @@ class Movie(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release the file. Twice is fine."""
+        """Release the file. Safe to call more than once."""
 
     def __enter__(self) -> Self:
         return self

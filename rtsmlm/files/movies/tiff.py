@@ -103,7 +103,7 @@ class TiffMovie(Movie):
             self._handles.append(handle)
 
     def close(self) -> None:
-        """Close the files. Twice is fine."""
+        """Close the files. Safe to call more than once."""
         for handle in self._handles:
             handle.close()
         self._handles.clear()

@@ -95,5 +95,5 @@ class TiffFolderMovie(Movie):
         return frames
 
     def close(self) -> None:
-        """Forget the files. Twice is fine."""
+        """Forget the files. Safe to call more than once."""
         self._paths = None

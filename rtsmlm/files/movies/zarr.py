@@ -123,7 +123,7 @@ class ZarrMovie(Movie):
         return self._kept[1]
 
     def close(self) -> None:
-        """Let go of the array. Twice is fine."""
+        """Let go of the array. Safe to call more than once."""
         self._array = None
         self._kept = None
 

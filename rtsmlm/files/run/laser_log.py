@@ -78,7 +78,7 @@ class LaserLog:
                 raise SinkError(f"the audit of the lasers cannot be written: {error}") from error
 
     def close(self) -> None:
-        """Close the file. Twice is fine."""
+        """Close the file. Safe to call more than once."""
         with self._lock:
             self._file.close()
 

@@ -1,4 +1,4 @@
-"""ArrowFeed: rows out of the bytes of a growing table, however the bytes are cut.
+"""ArrowDecoder: rows out of the bytes of a growing table, however the bytes are cut.
 
 The file of a run is an Arrow IPC stream that grows by whole messages; a viewer, here or far away,
 reads it from its first byte and then whatever is new. So it makes no difference when it joins.
@@ -20,7 +20,7 @@ _MOST_BYTES = 1 << 30
 """No message of ours comes near; a length beyond it is damage, not patience."""
 
 
-class ArrowFeed:
+class ArrowDecoder:
     """Collect bytes, give out rows."""
 
     def __init__(self) -> None:

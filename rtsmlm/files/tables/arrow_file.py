@@ -128,7 +128,7 @@ class ArrowStreamFile:
         self.last_frame = max(self.last_frame, int(localizations.frame.max()))
 
     def close(self) -> None:
-        """Write the end-of-stream mark and close. Twice is fine."""
+        """Write the end-of-stream mark and close. Safe to call more than once."""
         if self._file.closed:
             return
         try:

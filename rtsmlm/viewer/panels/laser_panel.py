@@ -63,7 +63,7 @@ class LaserPanel(QtWidgets.QFrame):
             decimals=2, step=0.05,
         )  # fmt: skip
         self.gain.setValue(0.3)
-        self.alarm = label("", "alarm", "Why the laser was switched off.")
+        self.alarm = label("", "alarm", "CommandContext the laser was switched off.")
         self.alarm.setWordWrap(True)
         self.reset = button("Reset trip", "Lift the latch; the laser stays dark until the law "
                             "or a person raises it (no unit).")  # fmt: skip

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer.sources.folder_status import FolderAccounts
+from rtsmlm.viewer.sources.folder_status import FolderStatus
 from rtsmlm.viewer.sources.table_tail import OVERLAP_BYTES, TableTail
-from rtsmlm.viewer.sources.updates import Connection, News
+from rtsmlm.viewer.sources.updates import Connection, RunUpdate
 
 MOST_BYTES = 8 << 20
 """Of the table in one poll."""
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class FolderSource:
-    """News of a run folder; implements `news.Source`. All is read in `poll`, no thread is needed.
+    """Updates of a run folder, as `updates.Source`. All is read in `poll`, without a thread.
 
     Files are open only while they are read, so that the run may replace them on Windows too.
 
@@ -40,7 +40,7 @@ class FolderSource:
 
     def __init__(self, path: Path) -> None:
         self._folder = RunFolder(path)
-        self._accounts = FolderAccounts(self._folder)
+        self._accounts = FolderStatus(self._folder)
         self._tail = TableTail()
         self._waiting: list[Localizations] = []
         self._n_rows = 0
@@ -60,7 +60,7 @@ class FolderSource:
         """The folder."""
         return self._folder.path
 
-    def poll(self, most_rows: int = 100_000) -> News:
+    def poll(self, most_rows: int = 100_000) -> RunUpdate:
         """Return what is new; at most about so many rows, the rest comes next time."""
         now_s = time.monotonic()
         restarted = self._read_table(most_rows, now_s)
@@ -70,7 +70,7 @@ class FolderSource:
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + _LOOK_S
             densities = self._accounts.look()
-        return News(
+        return RunUpdate(
             connection=self._connection(now_s),
             about=self._about(),
             restarted=restarted,
@@ -81,7 +81,7 @@ class FolderSource:
         )
 
     def close(self) -> None:
-        """Nothing is held open. Twice is fine."""
+        """Nothing is held open. Safe to call more than once."""
 
     @property
     def _behind_bytes(self) -> int:

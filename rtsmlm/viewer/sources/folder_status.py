@@ -1,4 +1,4 @@
-"""FolderAccounts: what the small files of a run folder tell, in the words of the stream."""
+"""FolderStatus: what the small files of a run folder tell, in the words of the stream."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-class FolderAccounts:
+class FolderStatus:
     """Settings, ledger, latency, validity and lasers of a run, read again when they change."""
 
     def __init__(self, folder: RunFolder) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtsmlm.localizations import Localizations
-from rtsmlm.viewer.sources.updates import CameraImage, Connection, News
+from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
 
 AHEAD_ROWS = 100_000
 """No more are asked for while so many wait to be taken."""
@@ -68,7 +68,7 @@ class StreamInbox:
                 self._status = self._frame = None
                 self._densities.clear()
 
-    def take(self, connection: Connection, behind_bytes: int, most_rows: int) -> News:
+    def take(self, connection: Connection, behind_bytes: int, most_rows: int) -> RunUpdate:
         """Return what has come and forget it; `ended` is said with the last rows."""
         with self._lock:
             rows: list[Localizations] = []
@@ -79,7 +79,7 @@ class StreamInbox:
             self._n_rows -= taken
             if connection == "ended" and self._rows:
                 connection = "live"
-            news = News(
+            news = RunUpdate(
                 connection=connection,
                 about=self._about,
                 restarted=self._restarted,

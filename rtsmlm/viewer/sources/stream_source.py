@@ -26,7 +26,7 @@ from rtsmlm.realtime.worker import Worker
 from rtsmlm.stream.wire import DENSITY, FRAME, STATUS
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
 from rtsmlm.viewer.sources.table_tail import TableTail
-from rtsmlm.viewer.sources.updates import CameraImage, Connection, News
+from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
 
 SILENT_S = 3.0
 _SETTINGS, _END = b"settings", b"end"
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class StreamSource:
-    """News of a run, from this machine or another; implements `news.Source`.
+    """RunUpdate of a run, from this machine or another; implements `news.Source`.
 
     Parameters
     ----------
@@ -115,12 +115,12 @@ class StreamSource:
         """Name of the run and its address."""
         return f"{self._run} at {self._address}" if self._run else self._address
 
-    def poll(self, most_rows: int = 100_000) -> News:
+    def poll(self, most_rows: int = 100_000) -> RunUpdate:
         """Return what is new, at once; at most about so many rows, the rest comes next time."""
         return self._inbox.take(self._connection(), self._behind_bytes, most_rows)
 
     def close(self) -> None:
-        """Stop listening. Twice is fine."""
+        """Stop listening. Safe to call more than once."""
         self._worker.stop()
         try:
             self._worker.join(_LEAVE_S)

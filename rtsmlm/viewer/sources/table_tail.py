@@ -6,7 +6,7 @@ reads the last bytes that he has once more: where they differ, all rows have to 
 
 from __future__ import annotations
 
-from rtsmlm.files.tables.arrow_decoder import ArrowFeed
+from rtsmlm.files.tables.arrow_decoder import ArrowDecoder
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.localizations import Localizations
 
@@ -19,7 +19,7 @@ class TableTail:
     """What has been read of a table, and where to go on."""
 
     def __init__(self) -> None:
-        self._feed = ArrowFeed()
+        self._feed = ArrowDecoder()
         self._last = b""
 
     @property

@@ -33,7 +33,7 @@ class CameraImage:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class RunUpdate:
     """What is new since the last poll."""
 
     connection: Connection
@@ -59,15 +59,15 @@ class Source(Protocol):
         """What to call it in the title of a window."""
         ...
 
-    def poll(self, most_rows: int = 100_000) -> News:
+    def poll(self, most_rows: int = 100_000) -> RunUpdate:
         """Return what is new, at once; at most about so many rows, the rest comes next time.
 
-        Never raises: what goes wrong shows in `News.connection`.
+        Never raises: what goes wrong shows in `RunUpdate.connection`.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it. Twice is fine."""
+        """Let go of it. Safe to call more than once."""
         ...
 
 

@@ -49,7 +49,7 @@ class LaserKey(QtCore.QObject):
         return any(done)
 
     def release(self) -> None:
-        """See no more keys. Twice is fine."""
+        """See no more keys. Safe to call more than once."""
         if self._application is not None:
             self._acts.remove(self._act)
             self._application.removeEventFilter(self)
