@@ -41,7 +41,7 @@ class Background:
 
 
 def haze_map(x_px: F64, y_px: F64, shape: tuple[int, int], blur_px: float) -> F32:
-    """Return the out-of-focus light of a structure, summing to 1.
+    """Return the out-of-focus light of a structure, summing to 1; 0 where none lies on the map.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ def haze_map(x_px: F64, y_px: F64, shape: tuple[int, int], blur_px: float) -> F3
     edges = (np.arange(height + 1) - 0.5, np.arange(width + 1) - 0.5)
     counts, _, _ = np.histogram2d(y_px, x_px, bins=edges)
     blurred = ndimage.gaussian_filter(counts, blur_px, mode="nearest")
-    return np.asarray(blurred / max(float(blurred.sum()), 1.0), dtype=np.float32)
+    total = float(blurred.sum())
+    return np.asarray(blurred / total if total > 0 else blurred, dtype=np.float32)
 
 
 def _smooth_field(shape: tuple[int, int], rng: np.random.Generator) -> F64:
