@@ -90,18 +90,21 @@ def _text(value: Any) -> str:
 
 
 def read_laser_log(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a `lasers.csv` as texts by column.
+    """Yield the rows of a `lasers.csv` as texts by column; columns after a cut are empty.
 
     Raises
     ------
     FileFormatError
-        If it is not such a file.
+        If it is not such a file, or damaged.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restval="")
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise FileFormatError(f"{path} is no lasers.csv of this version of rtsmlm")
-            yield from reader
-    except (OSError, UnicodeDecodeError) as error:
+            for row in reader:
+                if len(row) != len(COLUMNS):
+                    raise FileFormatError(f"{path} is damaged at line {reader.line_num}")
+                yield row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(f"{path} cannot be read: {error}") from error
