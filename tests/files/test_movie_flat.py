@@ -1,0 +1,360 @@
+"""Uncompressed frames: read whole however the disk delivers, in any layout, and cut movies."""
+
+from __future__ import annotations
+
+import struct
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rtsmlm.errors import ConfigError, FileFormatError
+from rtsmlm.files.movies.dax import open_dax
+from rtsmlm.files.movies.flat import FlatMovie, npy_layout, open_npy, read_exactly, stored_dtype
+from rtsmlm.files.movies.movie import MovieFacts
+from rtsmlm.files.movies.raw import open_raw
+from rtsmlm.files.movies.spe import HEADER_BYTES, open_spe
+from rtsmlm.settings.camera import MovieSettings
+
+Frames = NDArray[np.uint16]
+SHAPE = (6, 10)
+NO_SETTINGS = MovieSettings()
+
+
+@pytest.fixture
+def tall(rng: np.random.Generator) -> Frames:
+    """Seven frames that are wider than high, so that swapped axes show."""
+    return rng.poisson(200, (7, *SHAPE)).astype(np.uint16)
+
+
+class SlowShare(FileIO):
+    """A file that never gives more than three bytes at once, as a network share may."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:  # type: ignore[override]
+        return super().readinto(memoryview(buffer)[:3])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(content=st.binary(min_size=1, max_size=60), data=st.data())
+def test_bytes_are_read_whole_however_few_come_at_once(
+    content: bytes, data: st.DataObject, tmp_path: Path
+) -> None:
+    path = tmp_path / "bytes"
+    path.write_bytes(content)
+    offset = data.draw(st.integers(0, len(content) - 1))
+    into = np.zeros(data.draw(st.integers(0, len(content) - offset)), np.uint8)
+
+    with SlowShare(path) as file:
+        read_exactly(file, offset, into)
+
+    assert into.tobytes() == content[offset : offset + len(into)]
+
+
+def test_a_file_that_ends_too_early_says_at_which_byte(tmp_path: Path) -> None:
+    path = tmp_path / "bytes"
+    path.write_bytes(bytes(10))
+
+    with SlowShare(path) as file, pytest.raises(EOFError, match="ends at byte 10"):
+        read_exactly(file, 4, np.zeros(7, np.uint8))
+
+
+def facts(path: Path, n_frames: int, dtype: str = "<u2") -> MovieFacts:
+    return MovieFacts(path=path, kind="flat", shape=SHAPE, n_frames=n_frames, dtype=np.dtype(dtype))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(header=st.integers(0, 100), gap=st.integers(0, 50), start=st.integers(0, 6))
+def test_frames_are_found_behind_a_header_and_between_gaps(
+    header: int, gap: int, start: int, tall: Frames, tmp_path: Path
+) -> None:
+    path = tmp_path / "movie"
+    path.write_bytes(bytes(header) + b"".join(f.tobytes() + b"x" * gap for f in tall))
+
+    stride = tall[0].nbytes + gap
+    with FlatMovie(facts(path, 7), header, stride_bytes=stride) as movie:
+        np.testing.assert_array_equal(movie.read(range(start, 7)), tall[start:])
+
+
+def test_frames_spread_over_files_in_any_order_are_put_together(
+    tall: Frames, tmp_path: Path
+) -> None:
+    paths = [tmp_path / name for name in ("a", "b")]
+    paths[0].write_bytes(b"".join(tall[k].tobytes() for k in (5, 1, 3)))
+    paths[1].write_bytes(b"".join(tall[k].tobytes() for k in (0, 2, 4, 6)))
+    which = np.array([1, 0, 1, 0, 1, 0, 1])
+    offsets = np.array([0, 1, 1, 2, 2, 0, 3]) * tall[0].nbytes
+
+    with FlatMovie(facts(tmp_path, 7), offsets, files=paths, file_of_frame=which) as movie:
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+
+
+def test_a_missing_file_of_several_is_told_and_the_others_are_closed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(120))
+
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        FlatMovie(facts(tmp_path, 1), 0, files=[tmp_path / "a", tmp_path / "b"])
+
+    (tmp_path / "a").unlink()  # would fail on Windows while it is open
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "u1", "<i4", "<f4", ">f8"])
+def test_an_array_of_numpy_is_a_movie_and_a_single_image_one_frame(
+    tall: Frames, tmp_path: Path, dtype: str
+) -> None:
+    stored = (tall % 256).astype(dtype)
+    np.save(tmp_path / "movie.npy", stored)
+    np.save(tmp_path / "image.npy", stored[2])
+
+    with open_npy(tmp_path / "movie.npy") as movie, open_npy(tmp_path / "image.npy") as image:
+        assert (movie.n_frames, movie.shape, movie.dtype) == (7, SHAPE, np.dtype(dtype))
+        np.testing.assert_array_equal(movie.read(range(7)), tall % 256)
+        assert image.n_frames == 1
+        np.testing.assert_array_equal(image.read([0])[0], tall[2] % 256)
+
+
+def test_an_array_with_a_header_of_version_2_is_read(tall: Frames, tmp_path: Path) -> None:
+    path = tmp_path / "movie.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array(file, tall, version=(2, 0))
+
+    assert npy_layout(path)[:2] == (tall.shape, tall.dtype)
+    with open_npy(path) as movie:
+        np.testing.assert_array_equal(movie.read([6]), tall[6:])
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(5, np.uint16),
+        np.zeros((2, 3, 4, 5), np.uint16),
+        np.asfortranarray(np.zeros((2, 3, 4), np.uint16)),
+        np.array([[{}]], dtype=object),
+    ],
+    ids=["line", "four axes", "Fortran order", "objects"],
+)
+def test_an_array_that_is_no_movie_is_described_in_the_refusal(
+    array: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "movie.npy", array, allow_pickle=True)
+
+    with pytest.raises(FileFormatError, match=rf"holds a {array.ndim}-dimensional array of"):
+        npy_layout(tmp_path / "movie.npy")
+
+
+@pytest.mark.parametrize("name", ["<u2", ">i4", "float32", "uint8"])
+def test_types_are_named_as_numpy_names_them(name: str) -> None:
+    assert stored_dtype(name) == np.dtype(name)
+
+
+@pytest.mark.parametrize("name", ["", "u3", "bool", "S2", "<c8", "object", "(2,)u1,", "M8[s]"])
+def test_a_type_that_is_no_number_is_a_wrong_setting(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"movie\.dtype .* is no (type of|real) number"):
+        stored_dtype(name)
+
+
+def dax_of(folder: Path, frames: Frames, *lines: str, order: str = ">") -> Path:
+    (folder / "movie.dax").write_bytes(frames.astype(f"{order}u2").tobytes())
+    if lines:
+        (folder / "movie.inf").write_text("\n".join(lines))
+    return folder / "movie.dax"
+
+
+def test_an_inf_writes_the_width_first(tall: Frames, tmp_path: Path) -> None:
+    path = dax_of(tmp_path, tall, "frame dimensions = 10 x 6", "number of frames = 7")
+
+    with open_dax(path, NO_SETTINGS) as movie:
+        assert movie.shape == SHAPE
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+
+
+def test_an_inf_wins_over_settings_that_were_left_from_another_movie(
+    tall: Frames, tmp_path: Path
+) -> None:
+    path = dax_of(tmp_path, tall, "frame dimensions = 10 x 6")
+
+    with open_dax(path, MovieSettings(height=3, width=5)) as movie:
+        assert (movie.shape, movie.n_frames) == (SHAPE, 7)
+
+
+def test_an_inf_states_the_byte_order(tall: Frames, tmp_path: Path) -> None:
+    path = dax_of(
+        tmp_path, tall, "data type = 16 bit integers (binary, little endian)",
+        "frame dimensions = 10 x 6", order="<",
+    )  # fmt: skip
+
+    with open_dax(path, NO_SETTINGS) as movie:
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+
+
+@pytest.mark.parametrize("cut_bytes", [1, 60, 120, 121])
+def test_a_dax_that_was_cut_short_gives_its_whole_frames(
+    tall: Frames, tmp_path: Path, cut_bytes: int
+) -> None:
+    path = dax_of(tmp_path, tall, "frame dimensions = 10 x 6", "number of frames = 7")
+    path.write_bytes(path.read_bytes()[:-cut_bytes])
+
+    with open_dax(path, NO_SETTINGS) as movie:
+        assert movie.n_frames == 7 - -(-cut_bytes // 120)
+        assert "cut short" in movie.describe()["note"]
+        np.testing.assert_array_equal(movie.read([0, 4]), tall[[0, 4]])
+
+
+def test_without_an_inf_the_largest_square_that_fits_is_guessed_and_said(tmp_path: Path) -> None:
+    for side, n_frames, guess in ((64, 3, 64), (64, 4, 128), (16, 1, 16)):
+        path = dax_of(tmp_path, np.full((n_frames, side, side), 100, np.uint16))
+        with open_dax(path, NO_SETTINGS) as movie:
+            assert movie.shape == (guess, guess)
+            assert "are a guess from the file size" in movie.describe()["note"]
+
+
+def test_a_dax_that_no_square_fits_asks_for_its_shape(tall: Frames, tmp_path: Path) -> None:
+    path = dax_of(tmp_path, tall)
+
+    with pytest.raises(FileFormatError, match=r"no whole number of square frames; set movie"):
+        open_dax(path, NO_SETTINGS)
+    with open_dax(path, MovieSettings(height=6, width=10)) as movie:
+        assert movie.n_frames == 7
+
+
+def spe_of(
+    folder: Path, stored: np.ndarray, kind: int, *, exposure_s: float = 0.0, gap: int = 0,
+    version: float = 2.5, footer: str = "",
+) -> Path:  # fmt: skip
+    n, height, width = stored.shape
+    body = b"".join(frame.tobytes() + bytes(gap) for frame in stored)
+    header = bytearray(HEADER_BYTES)
+    for offset, code, value in (
+        (10, "<f", exposure_s), (42, "<H", width), (108, "<h", kind), (656, "<H", height),
+        (678, "<Q", HEADER_BYTES + len(body)), (1446, "<i", n), (1992, "<f", version),
+    ):  # fmt: skip
+        struct.pack_into(code, header, offset, value)
+    path = folder / "movie.spe"
+    path.write_bytes(bytes(header) + body + footer.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [(0, "<f4"), (1, "<i4"), (2, "<i2"), (3, "<u2"), (5, "<f8"), (6, "u1"),
+                        (8, "<u4")],
+)  # fmt: skip
+def test_an_spe_of_every_data_type_gives_its_values(
+    tall: Frames, tmp_path: Path, kind: int, dtype: str
+) -> None:
+    path = spe_of(tmp_path, (tall % 256).astype(dtype), kind, exposure_s=0.05)
+
+    with open_spe(path) as movie:
+        assert (movie.shape, movie.n_frames) == (SHAPE, 7)
+        assert movie.exposure_ms == pytest.approx(50.0)
+        np.testing.assert_array_equal(movie.read(range(7)), tall % 256)
+
+
+def test_an_spe_of_version_3_tells_stride_and_exposure_in_its_footer(
+    tall: Frames, tmp_path: Path
+) -> None:
+    footer = (
+        '<SpeFormat><DataBlock type="Frame" count="7" stride="152"/>'
+        "<ExposureTime type='Double'>12.5</ExposureTime></SpeFormat>"
+    )
+    path = spe_of(tmp_path, tall, 3, gap=32, version=3.0, footer=footer)
+
+    with open_spe(path) as movie:
+        assert movie.describe()["format"] == "SPE 3.0"
+        assert movie.exposure_ms == 12.5
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+
+
+@pytest.mark.parametrize("footer", ["", "<SpeFormat><DataBlock type=", "\xff\0" * 300])
+def test_a_damaged_footer_costs_no_frame(tall: Frames, tmp_path: Path, footer: str) -> None:
+    path = spe_of(tmp_path, tall, 3, version=3.0, footer=footer)
+
+    with open_spe(path) as movie:
+        assert movie.exposure_ms is None
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+
+
+def test_an_spe_shorter_than_its_header_is_refused_with_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "movie.spe"
+    path.write_bytes(bytes(HEADER_BYTES - 1))
+
+    with pytest.raises(FileFormatError, match=f"has {HEADER_BYTES - 1} bytes"):
+        open_spe(path)
+
+
+def picasso_raw_of(folder: Path, frames: Frames, *lines: str, order: str = "<") -> Path:
+    (folder / "movie.raw").write_bytes(frames.astype(f"{order}u2").tobytes())
+    (folder / "movie.yaml").write_text("\n".join(["Height: 6", "Width: 10", *lines]))
+    return folder / "movie.raw"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_picasso_sidecar_states_the_byte_order(tall: Frames, tmp_path: Path, order: str) -> None:
+    path = picasso_raw_of(tmp_path, tall, f"Byte Order: '{order}'", "Frames: 7", order=order)
+
+    with open_raw(path, NO_SETTINGS) as movie:
+        assert movie.describe()["format"] == "Picasso raw"
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+
+
+def test_a_sidecar_of_a_shorter_movie_is_of_another_movie(tall: Frames, tmp_path: Path) -> None:
+    path = picasso_raw_of(tmp_path, tall, "Frames: 6")
+
+    with pytest.raises(FileFormatError, match=r"room for 7 frames .* belongs to another movie"):
+        open_raw(path, NO_SETTINGS)
+
+
+def test_a_picasso_sidecar_without_a_length_takes_all_frames(tall: Frames, tmp_path: Path) -> None:
+    with open_raw(picasso_raw_of(tmp_path, tall), NO_SETTINGS) as movie:
+        assert movie.n_frames == 7
+
+
+@pytest.mark.parametrize("sidecar", ["movie_metadata.txt", "metadata.txt"])
+def test_micromanager_metadata_describe_a_raw_movie_and_say_when_it_was_stopped(
+    tall: Frames, tmp_path: Path, sidecar: str
+) -> None:
+    path = tmp_path / "movie.ome.raw"
+    path.write_bytes(tall.astype(">u2").tobytes())
+    summary = '{"Width": 10, "Height": 6, "PixelType": "GRAY16", "Frames": 5000}'
+    frame = '{"Camera": "Cam", "Exposure-ms": 30.0}'
+    (tmp_path / sidecar).write_text(f'{{"Summary": {summary}, "FrameKey-0-0-0": {frame}}}')
+
+    with open_raw(path, NO_SETTINGS) as movie:
+        note = movie.describe()["note"]
+        assert (movie.n_frames, movie.exposure_ms) == (7, 30.0)
+        assert "the acquisition was to have 5000 frames" in note
+        assert "big-endian by the look of the pixels" in note
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "believed"),
+    [
+        ([0, 10, 20, 30, 40, 50, 60], True),
+        ([5, 15, 26, 34, 47, 55, 66], True),
+        ([0, 10, 20, 30, 40, 50], False),
+        ([0, 10, 20, 15, 40, 50, 60], False),
+        ([7] * 7, False),
+    ],
+    ids=["even", "uneven", "one missing", "going back", "standing still"],
+)
+def test_times_are_taken_where_every_frame_has_one_and_they_rise(
+    tall: Frames, tmp_path: Path, times_ms: list[int], believed: bool
+) -> None:
+    path = tmp_path / "movie.raw"
+    path.write_bytes(tall.astype(">u2").tobytes())
+    entries = ['"Summary": {"Width": 10, "Height": 6}'] + [
+        f'"FrameKey-{k}-0-0": {{"ElapsedTime-ms": {time_ms}}}' for k, time_ms in enumerate(times_ms)
+    ]
+    (tmp_path / "movie_metadata.txt").write_text("{" + ",\n".join(entries) + "}")
+
+    with open_raw(path, NO_SETTINGS) as movie:
+        times_ns = movie.t_exposure_end_ns
+
+    if believed:
+        assert times_ns is not None
+        assert (np.diff(times_ns) == 1_000_000 * np.diff(times_ms)).all()
+    else:
+        assert times_ns is None
