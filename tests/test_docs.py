@@ -1,9 +1,11 @@
-"""What the documents tell people to type is understood."""
+"""What the documents tell people to type is understood, and what they show is in the code."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -12,29 +14,65 @@ from rtsmlm.settings.load import load, packaged
 from rtsmlm.settings.run import RunSettings
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+    ROOT / "tests" / "README.md",
+]
+
+VAGUE = r"\b(nobody|somebody|whoever|anybody)\b|\b[Tt]wice is fine\b"
+"""Words that leave open who acts; GLOSSARY.md says what to write."""
+PLAIN = {
+    "*.md": "GLOSSARY.md",
+    "docs/**/*.md": "docs/decisions",
+    "examples/**/*": "",
+    ".github/**/*.md": "",
+    "configs/*.toml": "",
+}
+"""Files that hold no vague word, and what is left out of them; add a line for what is clean."""
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def plain_files() -> list[Path]:
+    found = set()
+    for pattern, left_out in PLAIN.items():
+        for path in ROOT.glob(pattern):
+            is_out = left_out and name_of(path).startswith(left_out)
+            if path.is_file() and "__pycache__" not in path.parts and not is_out:
+                found.add(path)
+    return sorted(found)
 
 
 def settings_named(text: str) -> set[tuple[str, str]]:
     known = {name: field.default for name, field in RunSettings.model_fields.items()}
-    # Of lasers and stages the names are anybody's, and `lasers.csv` is a file.
+    # Lasers and stages have names of their own, and `lasers.csv` is a file.
     sections = "|".join(name for name, default in known.items() if isinstance(default, Settings))
     return set(re.findall(rf"`({sections})\.([a-z0-9_]+)", text))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def code_shown(text: str) -> list[tuple[str, str]]:
+    """Return (file, code) of each block that a page shows as part of a file."""
+    blocks = re.findall(r"<!-- from (\S+) -->\n *```\w*\n(.*?)\n *```", text, re.DOTALL)
+    return [(path, part) for path, code in blocks for part in re.split(r"\n *\.\.\. *\n", code)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     for section, key in settings_named(page.read_text(encoding="utf-8")):
         assert key in getattr(RunSettings(), section).__class__.model_fields, f"{section}.{key}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_override_on_a_command_line_is_valid(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     overrides = re.findall(r"--set (\S+=[^\s`]+)", text)
@@ -43,6 +81,40 @@ def test_every_override_on_a_command_line_is_valid(page: Path) -> None:
 
     for name in re.findall(r"micromanager\.config=(\S+\.cfg)", text):
         assert packaged(name).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_that_a_page_shows_of_a_file_stands_in_that_file(page: Path) -> None:
+    for path, code in code_shown(page.read_text(encoding="utf-8")):
+        there = textwrap.dedent((ROOT / path).read_text(encoding="utf-8"))
+        lines = [line.strip() for line in there.splitlines()]
+        shown = [line.strip() for line in code.splitlines()]
+        starts = range(len(lines) - len(shown) + 1)
+        assert any(lines[k : k + len(shown)] == shown for k in starts), f"{path}:\n{code}"
+
+
+@pytest.mark.parametrize("path", plain_files(), ids=name_of)
+def test_no_sentence_leaves_open_who_acts(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+    assert [line for line in lines if re.search(VAGUE, line)] == []
+
+
+def test_the_picture_of_processes_is_sound_and_has_colours_for_a_dark_page() -> None:
+    text = (ROOT / "docs" / "images" / "processes.svg").read_text(encoding="utf-8")
+
+    assert ET.fromstring(text).tag.endswith("svg")  # noqa: S314 - our own file
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_architecture_page_names_every_thread_there_is() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sources = [p for folder in ("rtsmlm", "drivers") for p in (ROOT / folder).rglob("*.py")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    names = set(re.findall(r"\bWorker\(\s*\"([a-z-]+)\"", code))
+    names |= set(re.findall(r"thread_name_prefix=\"rtsmlm-([a-z-]+)\"", code))
+
+    assert {f"`rtsmlm-{name}`" for name in names} - set(re.findall(r"`rtsmlm-[a-z-]+`", page)) == set()
 
 
 def test_the_readme_has_the_two_commands_that_ci_runs() -> None:
