@@ -1,4 +1,4 @@
-"""The command line: live, reconstruct, evaluate, calibrate, train, engine, doctor, devices."""
+"""The command line: one file per command, which is imported when the command is run."""
 
 from __future__ import annotations
 
@@ -8,23 +8,59 @@ import sys
 import typer
 
 from rtsmlm import __version__
-from rtsmlm.cli.bench import app as bench_app
-from rtsmlm.cli.calibrate import app as calibrate_app
-from rtsmlm.cli.console import console, fail
-from rtsmlm.cli.devices import devices
-from rtsmlm.cli.doctor import doctor
-from rtsmlm.cli.engine import app as engine_app
-from rtsmlm.cli.evaluate import evaluate
-from rtsmlm.cli.hil import hil
-from rtsmlm.cli.live import live
-from rtsmlm.cli.positions import positions
-from rtsmlm.cli.reconstruct import reconstruct
-from rtsmlm.cli.train import export, train
-from rtsmlm.cli.view import view
+from rtsmlm.cli.lazy_commands import lazy_group
 from rtsmlm.errors import RtsmlmError
+
+COMMANDS = {
+    "live": ("rtsmlm.cli.live:live", "Localize while the microscope records."),
+    "reconstruct": (
+        "rtsmlm.cli.reconstruct:reconstruct",
+        "Localize a recorded movie, with the camera's parameters from its metadata where they are.",
+    ),
+    "positions": (
+        "rtsmlm.cli.positions:positions",
+        "Run every position of a sequence until its stop criterion, then go on to the next.",
+    ),
+    "view": ("rtsmlm.cli.view:view", "Open the live window on a run; it only looks on."),
+    "evaluate": (
+        "rtsmlm.cli.evaluate:evaluate",
+        "Score localizations against a ground truth, after the SMLM-2016 protocol.",
+    ),
+    "doctor": (
+        "rtsmlm.cli.doctor:doctor",
+        "Check the installation: versions, devices, engines, disk speed, what is missing.",
+    ),
+    "devices": (
+        "rtsmlm.cli.devices:devices",
+        "List devices, tell which are lasers, and print their sections for the settings.",
+    ),
+    "hil": (
+        "rtsmlm.cli.hil:hil",
+        "Rehearse a rig: check camera and lasers, provoke every fault, close the loop.",
+    ),
+    "train": (
+        "rtsmlm.cli.train:train",
+        "Train a network on simulated frames; Ctrl-C saves, `--resume` goes on another day.",
+    ),
+    "export": (
+        "rtsmlm.cli.train:export",
+        "Write a model folder from a checkpoint: weights, ONNX and manifest.",
+    ),
+    "calibrate": (
+        "rtsmlm.cli.calibrate:app",
+        "Measure the camera (dark and light movies) or the PSF (beads).",
+    ),
+    "bench": (
+        "rtsmlm.cli.bench:app",
+        "Measure the speed of localizers through ring and analysis process; or their accuracy.",
+    ),
+    "engine": ("rtsmlm.cli.engine:app", "Engines for NVIDIA GPUs: build, list, clear."),
+}
+"""By name: where the command is, and the sentence that lists it (the first of its own help)."""
 
 app = typer.Typer(
     name="rtsmlm",
+    cls=lazy_group(COMMANDS),
     help="Real-time single-molecule localization microscopy: localize while you record.",
     no_args_is_help=True,
     add_completion=False,
@@ -35,7 +71,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        console.print(f"rtsmlm {__version__}")
+        typer.echo(f"rtsmlm {__version__}")
         raise typer.Exit
 
 
@@ -48,37 +84,29 @@ def _root(
     pass
 
 
-app.command()(live)
-app.command()(reconstruct)
-app.command()(positions)
-app.command()(view)
-app.command()(evaluate)
-app.command()(doctor)
-app.command()(devices)
-app.command()(hil)
-app.add_typer(calibrate_app, name="calibrate")
-app.add_typer(bench_app, name="bench")
-app.add_typer(engine_app, name="engine")
-app.command()(train)
-app.command()(export)
-
-
 def main() -> None:
     """Run the command line; an error on purpose becomes one sentence and exit code 1."""
     try:
         app()
     except RtsmlmError as error:
-        fail(str(error))
+        _fail(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
-        fail("stopped by Ctrl-C")
+        _fail("stopped by Ctrl-C")
         sys.exit(130)
     except Exception as error:
         # A fault of ours; whoever wants to see where sets RTSMLM_DEBUG.
         if os.environ.get("RTSMLM_DEBUG"):
             raise
-        fail(
+        _fail(
             f"{type(error).__name__}: {error}. This is a fault of rtsmlm; run again with the "
             "environment variable RTSMLM_DEBUG=1 and report what it prints"
         )
         sys.exit(1)
+
+
+def _fail(text: str) -> None:
+    # Not with the module: `--version` is there before the tables and colours of rich are.
+    from rtsmlm.cli.console import fail
+
+    fail(text)

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import typer
 
-from rtsmlm.cli.calibrate_camera import camera
-from rtsmlm.cli.calibrate_psf import psf
+from rtsmlm.cli.lazy_commands import lazy_group
+
+COMMANDS = {
+    "camera": (
+        "rtsmlm.cli.calibrate_camera:camera",
+        "Measure offset, read noise and gain of every pixel from movies in the dark and in light.",
+    ),
+    "psf": (
+        "rtsmlm.cli.calibrate_psf:psf",
+        "Measure the PSF width on beads, or the astigmatic curves that give z from the widths.",
+    ),
+}
 
 app = typer.Typer(
     name="calibrate",
+    cls=lazy_group(COMMANDS),
     help="Measure the camera (dark and light movies) or the PSF (beads).",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="markdown",
 )
-app.command()(camera)
-app.command()(psf)
+
+
+@app.callback()
+def _root() -> None:
+    pass

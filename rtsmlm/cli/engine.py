@@ -20,7 +20,12 @@ from rtsmlm.errors import ConfigError
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import MANIFEST_NAME, weights_folder
 
-app = typer.Typer(help="Engines for NVIDIA GPUs: build, list, clear.", no_args_is_help=True)
+app = typer.Typer(
+    help="Engines for NVIDIA GPUs: build, list, clear.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
 
 _COMMON_GPUS = (86, 89, 120)
 """GeForce 30, 40 and 50."""
