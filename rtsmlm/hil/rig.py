@@ -214,7 +214,7 @@ class HilRig:
             }
         )
         settings = self.run_settings(
-            analysis={"heartbeat_timeout_s": HEARTBEAT_S, "process": True},
+            pipeline={"heartbeat_timeout_s": HEARTBEAT_S, "process": True},
             feedback={
                 "tick_s": TICK_S,
                 "feed_forward": False,

@@ -147,7 +147,7 @@ def test_no_command_goes_out_for_a_power_that_cannot_be(
     core = obis()
 
     with pytest.raises(DeviceError, match=r"laser uv was asked for .*(finite|1 to 100 mW)"):
-        laser_of(core).put(value)
+        laser_of(core).set(value)
 
     assert core.commands == []
 
@@ -170,7 +170,7 @@ def test_a_failed_power_leaves_the_light_off(obis: Callable[[], Any]) -> None:
     core.broken = {POWER}
 
     with pytest.raises(DeviceError, match=r"laser uv: L\.PowerSetpoint refused 5\.0000: serial"):
-        laser_of(core).put(5.0)
+        laser_of(core).set(5.0)
 
     assert core.values("L")["State"] == "0"
 
@@ -224,7 +224,7 @@ def test_a_laser_that_nothing_can_darken_is_refused(obis: Callable[[], Any]) -> 
     with pytest.raises(ConfigError, match="cannot go dark: its least power is 1 mW"):
         laser_of(core, **stated)
 
-    assert laser_of(core, shutter="S", **stated).rest() == []
+    assert laser_of(core, shutter="S", **stated).make_safe() == []
 
 
 @pytest.mark.parametrize(
@@ -400,45 +400,45 @@ def test_the_simulated_laser_lights_the_sample(
 def test_an_open_interlock_ends_the_light_and_is_told(
     sim_core: UniMMCore, sim_laser: MicroManagerLaser
 ) -> None:
-    sim_laser.put(50.0)
+    sim_laser.set(50.0)
 
     sim_core.setProperty("Laser405", "Interlock", "OPEN")
 
     assert sim_laser.fault() == "Laser405.Interlock is OPEN"
-    assert sim_laser.value() == 0.0
+    assert sim_laser.setpoint() == 0.0
     assert microscope_of_core(sim_core).laser_mw(405) == 0.0
     with pytest.raises(DeviceError, match="its interlock is open"):
-        sim_laser.put(50.0)
+        sim_laser.set(50.0)
     sim_core.setProperty("Laser405", "Interlock", "OK")
     assert microscope_of_core(sim_core).laser_mw(405) == 0.0
-    sim_laser.put(50.0)
+    sim_laser.set(50.0)
     assert sim_laser.fault() is None
 
 
 def test_a_dead_serial_line_is_an_error_and_the_light_stays(
     sim_core: UniMMCore, sim_laser: MicroManagerLaser
 ) -> None:
-    sim_laser.put(50.0)
+    sim_laser.set(50.0)
     sim_core.setProperty("Laser405", "FaultSerial", 1)
 
-    for ask in (sim_laser.value, sim_laser.measured, lambda: sim_laser.put(2.0)):
+    for ask in (sim_laser.setpoint, sim_laser.readback, lambda: sim_laser.set(2.0)):
         with pytest.raises(DeviceError, match="serial error"):
             ask()
-    failures = sim_laser.rest()
+    failures = sim_laser.make_safe()
 
     assert len(failures) == 3  # power, emission, and whether it is dark
     assert all("serial error" in failure for failure in failures)
     assert microscope_of_core(sim_core).laser_mw(405) == pytest.approx(0.05)
     sim_core.setProperty("Laser405", "FaultSerial", 0)
-    assert sim_laser.rest() == []
+    assert sim_laser.make_safe() == []
     assert microscope_of_core(sim_core).laser_mw(405) == 0.0
 
 
 def test_a_wrong_power_is_measured(sim_core: UniMMCore, sim_laser: MicroManagerLaser) -> None:
-    sim_laser.put(10.0)
+    sim_laser.set(10.0)
     sim_core.setProperty("Laser405", "FaultReadback_mW", 30.0)
 
-    assert (sim_laser.value(), sim_laser.measured()) == (10.0, 30.0)
+    assert (sim_laser.setpoint(), sim_laser.readback()) == (10.0, 30.0)
 
 
 @pytest.mark.parametrize("core_class", [CMMCorePlus, UniMMCore])

@@ -95,8 +95,8 @@ def test_without_arm_nothing_that_needs_light_is_run_and_no_laser_is_touched(
     touched: list[str] = []
     rig = open_rig(tmp_path, "hil.camera_s=1", "feedback.arm=false", arm=False)
     for laser in rig.lasers.values():
-        monkeypatch.setattr(laser, "put", lambda value: touched.append("put"))
-        monkeypatch.setattr(laser, "rest", lambda: touched.append("rest") or [])
+        monkeypatch.setattr(laser, "set", lambda value: touched.append("put"))
+        monkeypatch.setattr(laser, "make_safe", lambda: touched.append("rest") or [])
     results = {drill.name: run_drill(drill, rig) for drill in DRILLS}
     rig.close()
 
@@ -143,7 +143,7 @@ def test_an_unknown_drill_is_named() -> None:
 def test_whoever_asks_to_stop_gets_a_dark_rig(tmp_path: Path) -> None:
     stop = threading.Event()
     rig = HilRig(load(Path("hil_sim.toml")), tmp_path, arm=True, stop=stop)
-    rig.lasers["activation"].put(2.0)
+    rig.lasers["activation"].set(2.0)
     stop.set()
     with pytest.raises(KeyboardInterrupt):
         rig.pause(60)

@@ -23,7 +23,7 @@ class Bench:
         """What comes out of the laser."""
         self.range = (0.01, 100.0)
         self.fails: set[str] = set()
-        """Calls that raise: limits, put, put late, rest, value, measured, fault."""
+        """Calls that raise: limits, set, set late, make_safe, setpoint, readback, fault."""
         self.complaint: str | None = None
         self.meter: Callable[[float], float | None] = lambda power: power
         self.calls: list[str] = []
@@ -42,25 +42,25 @@ class Bench:
         return self.range
 
     def set(self, value: float) -> None:
-        self._maybe_fail("put")
+        self._maybe_fail("set")
         assert self.range[0] <= value <= self.range[1]
         self.shining = value
-        self._maybe_fail("put late")
+        self._maybe_fail("set late")
         self.after_put()
 
     def make_safe(self) -> list[str]:
-        self.calls.append("rest")
-        if "rest" in self.fails:
+        self.calls.append("make_safe")
+        if "make_safe" in self.fails:
             return ["emission: serial command timed out"]
         self.shining = 0.0
         return []
 
     def setpoint(self) -> float:
-        self._maybe_fail("value")
+        self._maybe_fail("setpoint")
         return self.shining
 
     def readback(self) -> float | None:
-        self._maybe_fail("measured")
+        self._maybe_fail("readback")
         return self.meter(self.shining)
 
     def fault(self) -> str | None:

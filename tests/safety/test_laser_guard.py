@@ -209,7 +209,7 @@ def test_light_where_none_was_asked_for_is_a_trip(bench: Any, make_guard: MakeGu
     assert guard.tripped is not None
 
 
-@pytest.mark.parametrize("call", ["measured", "fault"])
+@pytest.mark.parametrize("call", ["readback", "fault"])
 def test_a_device_that_falls_silent_is_a_trip(bench: Any, make_guard: MakeGuard, call: str) -> None:
     guard = make_guard()
     shine(guard, bench, 10.0)
@@ -264,7 +264,7 @@ def test_the_dose_is_power_times_time_and_its_limit_is_a_trip(
     assert guard.dose == pytest.approx(100.0)
 
 
-@pytest.mark.parametrize("call", ["put", "put late"])
+@pytest.mark.parametrize("call", ["set", "set late"])
 def test_a_command_that_fails_is_a_trip(bench: Any, make_guard: MakeGuard, call: str) -> None:
     guard = make_guard()
     shine(guard, bench, 10.0)
@@ -282,7 +282,7 @@ def test_a_device_that_does_not_go_dark_is_told_again(
 ) -> None:
     guard = make_guard()
     shine(guard, bench, 10.0)
-    bench.fails = {"rest"}
+    bench.fails = {"make_safe"}
     guard.trip("a drill")
     assert bench.shining == 10.0
     assert not guard.at_rest

@@ -24,7 +24,7 @@ _EVENTS = st.one_of(
     st.tuples(st.just("time"), st.floats(0.0, 5.0)),
     st.tuples(
         st.just("fail"),
-        st.sets(st.sampled_from(["put", "put late", "rest", "measured", "fault", "limits"])),
+        st.sets(st.sampled_from(["set", "set late", "make_safe", "readback", "fault", "limits"])),
     ),
     st.tuples(st.just("complaint"), st.sampled_from([None, "Interlock is OPEN"])),
     st.tuples(st.just("meter"), st.sampled_from([1.0, 1.5, math.nan])),

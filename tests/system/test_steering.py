@@ -69,7 +69,7 @@ class Bench:
             session.close()
 
     def power_mw(self, name: str) -> float:
-        return float(self.lasers[name].value())
+        return float(self.lasers[name].setpoint())
 
     def rows(self, laser: str, *kinds: str) -> list[dict[str, str]]:
         rows = [row for row in read_laser_log(self.folder.lasers) if row["actuator"] == laser]
@@ -264,7 +264,7 @@ class Order:
 
         monkeypatch.setattr(rig.camera, "stream", watched)
         for name, laser in rig.lasers.items():
-            monkeypatch.setattr(laser, "rest", self._note(f"dark {name}", laser.rest))
+            monkeypatch.setattr(laser, "make_safe", self._note(f"dark {name}", laser.make_safe))
 
     def _note(self, name: str, act: Callable[[], Any]) -> Callable[[], Any]:
         def noted() -> Any:
