@@ -13,6 +13,7 @@
     ├── LocalizerError          the localizer failed on a batch
     ├── SinkError               results could not be written
     │   └── RecordingError      raw frames could not be written
+    ├── CommandError            a command of the window is damaged, unknown or cannot be obeyed now
     ├── PipelineError           the analysis process died and could not be brought back
     └── WorkerError             a thread died or did not end in time
 
@@ -64,6 +65,10 @@ class SinkError(RtsmlmError):
 
 class RecordingError(SinkError):
     """Raw frames could not be written."""
+
+
+class CommandError(RtsmlmError):
+    """A command of the window is damaged, unknown, or cannot be carried out now."""
 
 
 class PipelineError(RtsmlmError):

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from rtsmlm.cli.console import console, fail, stop_on_signal
 from rtsmlm.cli.live import overrides
-from rtsmlm.cli.run_loop import say_arming
+from rtsmlm.cli.run_loop import report_arming
 from rtsmlm.drivers.micromanager.core import load_core, release_core, set_properties
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.session.positions import PositionResult, PositionsRun, load_sequence
@@ -42,7 +42,7 @@ def positions(
     folder = RunFolder.create(
         out.parent if out else settings.results.out, out.name if out else settings.results.name
     )
-    say_arming(settings, arm)
+    report_arming(settings, arm)
     with stop_on_signal() as request:
         core = load_core(settings.micromanager)
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any
 
 import tifffile
 from rich.live import Live
@@ -16,8 +17,8 @@ from rich.text import Text
 
 from rtsmlm.cli.console import StopRequest, console, fail, log_to, stop_log, warn
 from rtsmlm.cli.status import number, status_line
-from rtsmlm.cli.window import Act, Window
-from rtsmlm.errors import RtsmlmError
+from rtsmlm.cli.window import Window
+from rtsmlm.errors import CommandError, RtsmlmError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.realtime.clock import now_ns
@@ -25,15 +26,23 @@ from rtsmlm.session.devices import open_actuators, open_camera
 from rtsmlm.session.session import Session
 from rtsmlm.settings.load import load_over
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.viewer.commands import Snap, Start, WindowReady, carry_out_or_report, from_line
 
 _STATUS_S = 0.25
 _PLAIN_LINE_S = 5.0
 _WINDOW_NS = 30_000_000_000
 """A window that needs longer is not waited for."""
+_MOST_WAITING = 16
+"""Starts and snaps that wait for the end of a run."""
+
+_log = logging.getLogger(__name__)
 
 
 class LiveRunner:
-    """One run after another, as the person at the window asks; without a window, one.
+    """One run after another, as the user of the window asks; without a window, one.
+
+    It is the `RunOwner` of the window's commands: those of a run act at once, in the thread that
+    reads from the window; starting a run and taking a frame wait for `next_run`.
 
     Parameters
     ----------
@@ -55,10 +64,13 @@ class LiveRunner:
         self._request = request
         self._with_window = with_window
         self._window: Window | None = None
+        self._window_ready = threading.Event()
+        self._has_reported_close = False
         self._session: Session | None = None
+        self._waiting: queue.Queue[Start | Snap] = queue.Queue(maxsize=_MOST_WAITING)
 
     def run(self, settings: RunSettings, folder: RunFolder) -> RunReport:
-        """Run once and say how it went."""
+        """Run once and report how it went."""
         self._settings = settings
         camera = open_camera(settings)
         try:
@@ -70,18 +82,18 @@ class LiveRunner:
                 lasers=lasers,
                 stages=stages,
                 arm=self._arm,
-                on_step=_say_step,
-                on_progress=_say_progress,
+                on_step=_report_step,
+                on_progress=_report_progress,
             )
             handler = log_to(session.folder.log)
             _introduce(session, camera.name)
-            say_arming(settings, self._arm)
+            report_arming(settings, self._arm)
             try:
                 # Before the camera starts: loading and compiling a window takes all cores.
                 self._open_window(settings.stream.address)
                 session.start(self._request.event)
                 self._open_window(session.stream_address)
-                _watch(session, self._request.event)
+                _watch(session, self._request.event, self._report_closed_window)
             finally:
                 report = session.close()
                 self._session = None
@@ -96,62 +108,99 @@ class LiveRunner:
             return
         if address is None or "*" in address or not self._settings.stream.enabled:
             return  # not known yet, or nothing to be seen
-        _say_step("opening the window")
-        window = self._window = Window(address, self._acts())
+        _report_step("opening the window")
+        window = self._window = Window(address, self.handle_line)
         deadline_ns = now_ns() + _WINDOW_NS
-        while window.is_open and not window.ready.wait(_STATUS_S):
+        while window.is_open and not self._window_ready.wait(_STATUS_S):
             if self._request.event.is_set() or now_ns() > deadline_ns:
                 return
 
-    def _acts(self) -> dict[str, Act]:
-        return {
-            "lasers off": lambda command: self._with_session(Session.lasers_off),
-            "stop": lambda command: self._with_session(Session.stop),
-            "reset trip": lambda command: self._with_session(
-                lambda session: session.reset_trip("reset at the window")
-            ),
-            "gain": lambda command: self._with_session(
-                lambda session: session.set_gain(float(command["value"]))
-            ),
-            "target": lambda command: self._with_session(
-                lambda session: session.aim(float(command["per_um2"]))
-            ),
-        }
+    def _report_closed_window(self) -> None:
+        if self._window is None or self._window.is_open or self._has_reported_close:
+            return
+        self._has_reported_close = True
+        console.print("[dim]the window is closed; the run goes on, Ctrl-C ends it[/]")
 
-    def _with_session(self, act: Callable[[Session], object]) -> None:
+    # -- commands of the window ------------------------------------------------------------
+
+    def handle_line(self, line: str) -> None:
+        """Act on a line from the window; what goes wrong is reported and raises nothing."""
+        try:
+            message = from_line(line)
+        except CommandError as error:
+            _log.warning("%s", error)
+            self._report(str(error))
+            return
+        if isinstance(message, WindowReady):
+            self._window_ready.set()
+        else:
+            carry_out_or_report(message, self, self._report)
+
+    def _report(self, text: str) -> None:
+        """Show what went wrong: in the window as well, while a run sends it messages."""
         session = self._session
-        if session is not None:
-            act(session)
+        if session is None or session.camera_ended.is_set():
+            fail(text)
+        else:
+            session.warn(text)
+
+    @property
+    def current_run(self) -> Session | None:
+        """The session that goes on; None between two runs."""
+        return self._session
+
+    def start_run(self, settings: Sequence[str]) -> None:
+        """Start the next run as soon as the one that ends has closed its files.
+
+        Raises
+        ------
+        CommandError
+            If a run goes on.
+        """
+        self._wait_for_end(Start(tuple(settings)))
+
+    def snap(self, settings: Sequence[str]) -> None:
+        """Take one frame into a file beside the runs, as soon as no run has the camera.
+
+        Raises
+        ------
+        CommandError
+            If a run goes on.
+        """
+        self._wait_for_end(Snap(tuple(settings)))
+
+    def _wait_for_end(self, command: Start | Snap) -> None:
+        session = self._session
+        if session is not None and not session.camera_ended.is_set():
+            raise CommandError("a run goes on; stop it first")
+        try:
+            self._waiting.put_nowait(command)
+        except queue.Full as error:
+            raise CommandError(
+                f"{_MOST_WAITING} commands wait for the end of the run; wait for it, too"
+            ) from error
+
+    def stop_run(self) -> None:
+        """End the run that goes on, in order."""
+        if self._session is not None:
+            self._session.stop()
 
     def next_run(self) -> RunSettings | None:
-        """Wait for what the person at the window wants; None if that is to end."""
+        """Wait for what the user of the window wants; None if that is to end."""
         window = self._window
         while window is not None and window.is_open and not self._request.event.is_set():
-            command = window.next_command(_STATUS_S)
-            if command is None:
+            try:
+                command = self._waiting.get(timeout=_STATUS_S)
+            except queue.Empty:
                 continue
             try:
-                if command["do"] == "start":
-                    return load_over(self._settings, command.get("settings", ()))
-                if command["do"] == "snap":
-                    self._snap(command.get("settings", ()))
+                settings = load_over(self._settings, command.settings)
+                if isinstance(command, Start):
+                    return settings
+                _take_frame(settings)
             except RtsmlmError as error:
                 fail(str(error))
         return None
-
-    def _snap(self, changes: Iterable[str]) -> None:
-        """Take one frame into a file beside the runs."""
-        settings = load_over(self._settings, changes)
-        camera = open_camera(settings)
-        try:
-            [frame] = camera.stream(threading.Event(), 1)
-            folder = settings.results.out
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"snap_{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}.tif"
-            tifffile.imwrite(path, frame.pixels)
-        finally:
-            camera.close()
-        console.print(f"snap     {escape(str(path))}")
 
     def close(self) -> None:
         """Close the window."""
@@ -159,8 +208,22 @@ class LiveRunner:
             self._window.close()
 
 
-def say_arming(settings: RunSettings, arm: bool) -> None:
-    """Say whether the lasers will be touched, and why not."""
+def _take_frame(settings: RunSettings) -> None:
+    """Take one frame into a file beside the runs."""
+    camera = open_camera(settings)
+    try:
+        [frame] = camera.stream(threading.Event(), 1)
+        folder = settings.results.out
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"snap_{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}.tif"
+        tifffile.imwrite(path, frame.pixels)
+    finally:
+        camera.close()
+    console.print(f"snap     {escape(str(path))}")
+
+
+def report_arming(settings: RunSettings, arm: bool) -> None:
+    """Print whether commands are sent to the lasers, and why not."""
     if not settings.lasers and not arm:
         return
     if not settings.lasers:
@@ -170,31 +233,32 @@ def say_arming(settings: RunSettings, arm: bool) -> None:
     else:
         missing = "--arm" if settings.feedback.arm else "feedback.arm = true"
         if arm or settings.feedback.arm:
-            warn(f"the lasers are watched, not steered: {missing} is missing")
+            warn(f"monitor only: lasers are not driven ({missing} is missing)")
         else:
-            console.print("lasers   watched, not steered (--arm and feedback.arm = true steer)")
+            console.print("lasers   monitor only (--arm and feedback.arm = true drive them)")
 
 
 def _introduce(session: Session, camera: str) -> None:
     console.print(f"camera   {escape(camera)}")
     console.print(f"results  {escape(str(session.folder.path))}")
     if session.assumed:
-        warn("nobody stated, so assumed: " + "; ".join(session.assumed))
+        warn("not specified; assumed: " + "; ".join(session.assumed))
 
 
-def _watch(session: Session, stop: Any) -> None:
-    """Show the status line until the camera has ended or somebody asks to stop."""
+def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -> None:
+    """Show the status line until the camera has ended or the program is asked to stop."""
     display = Live(console=console, refresh_per_second=8, transient=True)
     on_screen = console.is_terminal
     last_line_ns = now_ns()
-    said: set[str] = set()
+    shown: set[str] = set()
     with display if on_screen else nullcontext():
         while not session.wait(_STATUS_S):
+            check()
             if stop.is_set():
                 session.stop()
-            for text in session.news():
-                if text not in said:
-                    said.add(text)
+            for text in session.messages():
+                if text not in shown:
+                    shown.add(text)
                     warn(text)
             status = session.status()
             if on_screen:
@@ -205,11 +269,11 @@ def _watch(session: Session, stop: Any) -> None:
     console.print(status_line(session.status()))
 
 
-def _say_step(step: str) -> None:
+def _report_step(step: str) -> None:
     console.print(f"[dim]{escape(step)} ...[/]")
 
 
-def _say_progress(done: int, total: int) -> None:
+def _report_progress(done: int, total: int) -> None:
     if done == total or done * 10 // total != (done - 1) * 10 // total:
         console.print(f"[dim]  {done} of {total} frames[/]")
 

@@ -1,29 +1,25 @@
 """The live window as a child process: its stall, crash or absence never touches the run.
 
-What is clicked comes back through a private pipe; no command is ever taken from the network.
+What is clicked comes back through a private pipe, one line of JSON a command
+(`rtsmlm.viewer.commands`); no command is ever taken from the network.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import os
-import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from rtsmlm.realtime.worker import Worker
 
 _END_S = 5.0
 
 _log = logging.getLogger(__name__)
-
-Act = Callable[[Mapping[str, Any]], None]
 
 
 def why_no_window() -> str | None:
@@ -46,16 +42,12 @@ class Window:
     ----------
     address
         Where the run publishes.
-    acts
-        What to do at once on a command, by its name; called in a thread. Any other command waits
-        in `next_command`.
+    on_line
+        Called in a thread with each line of JSON that the window sends.
     """
 
-    def __init__(self, address: str, acts: Mapping[str, Act]) -> None:
-        self._acts = acts
-        self.ready = threading.Event()
-        """Set once the window is drawn and has nothing left to compile."""
-        self._commands: queue.Queue[Mapping[str, Any]] = queue.Queue(maxsize=16)
+    def __init__(self, address: str, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
         # Below the run: where cores are short, pictures come less often and frames do not wait.
         flags: int = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)  # Windows only
         self._process = subprocess.Popen(
@@ -64,7 +56,7 @@ class Window:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            errors="replace",  # a library may print whatever it likes; it must not end the listener
+            errors="replace",  # what a library prints must not end the listener
             creationflags=flags,
         )
         self._listener = Worker("window", self._listen)
@@ -75,34 +67,14 @@ class Window:
         """True while the window is there."""
         return self._process.poll() is None
 
-    def next_command(self, timeout_s: float) -> Mapping[str, Any] | None:
-        """Return a command that nobody has acted on yet, None if none comes."""
-        try:
-            return self._commands.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-
     def _listen(self, stop: threading.Event) -> None:
         if self._process.stdout is None:
             return
         for line in self._process.stdout:
-            try:
-                command = json.loads(line)
-                name = str(command["do"])
-            except (ValueError, TypeError, KeyError):
-                _log.info("the window said: %s", line.rstrip())
-                continue
-            if name == "ready":
-                self.ready.set()
-            act = self._acts.get(name)
-            if act is None:
-                with suppress(queue.Full):
-                    self._commands.put_nowait(command)
-                continue
-            try:
-                act(command)
-            except Exception:  # a click must not end the thread that hears the next one
-                _log.exception("the command %r of the window failed", name)
+            if line.lstrip().startswith("{"):
+                self._on_line(line)
+            else:  # a library may print what it likes
+                _log.info("the window printed: %s", line.rstrip())
 
     def close(self) -> None:
         """Close the window. Safe to call more than once."""

@@ -70,7 +70,7 @@ def _wait_lit(scene: Scene) -> None:
     deadline_ns = now_ns() + round(_LIT_S * 1e9)
     while dark := [name for name, laser in scene.lasers.items() if not power_now(laser.real) > 0]:
         if now_ns() > deadline_ns or scene.session.camera_ended.is_set():
-            said = "; ".join(scene.session.news()) or "nobody said why"
+            said = "; ".join(scene.session.messages()) or "nobody said why"
             raise DeviceError(
                 f"{', '.join(dark)} did not come on within {_LIT_S:g} s, so that nothing can be "
                 f"drilled: {said}"

@@ -36,7 +36,7 @@ def step_response(rig: HilRig) -> DrillResult:
     with rig.run(_NAME, settings, arm=True) as session:
         left_s = turn_s + rig.limits.step_s - (now_ns() - begin_ns) / 1e9
         _wait(rig, session, left_s)
-        said = session.news()
+        said = session.messages()
         folder = session.folder
     course = course_of(read_laser_log(folder.lasers), laser)
     turns = course.t_s[course.target_per_um2 > 1.5 * target]
@@ -99,7 +99,7 @@ def _finds_no_response(rig: HilRig, laser: str) -> DrillResult:
     with rig.run(_NAME, settings, arm=True) as session:
         while not found and (now_ns() - begin_ns) / 1e9 < _NO_RESPONSE_S:
             _wait(rig, session, _POLL_S)
-            found = [text for text in session.news() if "no response" in text]
+            found = [text for text in session.messages() if "no response" in text]
         passed_s = (now_ns() - begin_ns) / 1e9
         folder = session.folder
     course = course_of(read_laser_log(folder.lasers), laser)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 from rtsmlm import plugins
@@ -205,7 +204,7 @@ class Session:
             camera=self._camera,
             folder=self.folder,
             recording=self._path.recording,
-            warnings=self.news(),
+            warnings=self.messages(),
         )
 
     @property
@@ -213,9 +212,13 @@ class Session:
         """Where results are published; None while nobody publishes."""
         return self._path.news.stream_address
 
-    def news(self) -> list[str]:
-        """Return all warnings and failures so far."""
+    def messages(self) -> list[str]:
+        """Return all failures and warnings so far."""
         return self._troubles.so_far()
+
+    def warn(self, text: str) -> None:
+        """Note a sentence that the user should read: in report, log, status line and window."""
+        self._troubles.warn(text)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the camera has ended; False if it has not within the time-out."""
@@ -243,7 +246,7 @@ class Session:
             raise ConfigError(f"a gain of {gain:g} is not above 0 and at most 1 (feedback.gain)")
         self._loop.set_gain(gain)
 
-    def aim(self, per_um2: float) -> None:
+    def set_target(self, per_um2: float) -> None:
         """Hold another density from now on."""
         self._loop.set_target(per_um2)
 
@@ -321,10 +324,5 @@ class Session:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rtsmlm.viewer.commands import Control
 from rtsmlm.viewer.live_widget import LiveWidget
 from rtsmlm.viewer.pipe_control import GONE, PipeControl
-from rtsmlm.viewer.sources.updates import Control, Source
+from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _SIZE = (1280, 800)
@@ -43,14 +44,14 @@ def open_window(
 def show(
     source: Source, control: Control | None = None, *, settings_file: Path | None = None
 ) -> int:
-    """Run the window until it is closed.
+    """Run the window until it is closed, which ends no run.
 
     Parameters
     ----------
     source
-        Where news come from; closed at the end.
+        Where the updates come from; closed at the end.
     control
-        What a person's clicks are handed to; None only looks on.
+        Takes the commands; None makes it a window to view only.
     settings_file
         Ini file with the preferences; None takes the place that the system has for it.
 
@@ -62,19 +63,17 @@ def show(
     app = application()
     window = open_window(source, control, settings_file=settings_file)
     if isinstance(control, PipeControl):
-        window.on_ready = control.say_ready
+        window.on_ready = control.report_ready
     # Python sees Ctrl-C only while it runs, and not in the toolkit's loop.
     pulse = QtCore.QTimer()
-    pulse.timeout.connect(lambda: _look_after(window, control))
+    pulse.timeout.connect(lambda: _notice_parent_end(window, control))
     pulse.start(_SIGNALS_MS)
     code = int(app.exec())
     window.preferences.set_bytes("geometry", window.saveGeometry())
     window.shut_down()
-    if control is not None:
-        control.ask("quit")
     return code
 
 
-def _look_after(window: LiveWidget, control: Control | None) -> None:
+def _notice_parent_end(window: LiveWidget, control: Control | None) -> None:
     if isinstance(control, PipeControl) and control.is_gone and window.control is not None:
         window.lose_control(GONE)

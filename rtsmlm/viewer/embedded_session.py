@@ -1,16 +1,17 @@
-"""EmbeddedSession: runs in a program with a loop of its own, which is never held up."""
+"""EmbeddedSession: runs in a program with an event loop of its own, which never has to wait."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from rtsmlm.errors import RtsmlmError
+from rtsmlm.errors import CommandError
 from rtsmlm.realtime.worker import Worker
 from rtsmlm.session.session import Session
-from rtsmlm.viewer.sources.updates import Command
+from rtsmlm.viewer.commands import Command, carry_out_or_report
 
 State: TypeAlias = Literal["idle", "starting", "running", "ending"]
 LEAVE_S = 300.0
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class EmbeddedSession:
-    """One session after another; implements `news.Control`.
+    """One session after another; takes the window's commands as `Control` and `RunOwner`.
 
     Starting loads the localizer and ending writes files, both in a thread.
 
@@ -34,81 +35,83 @@ class EmbeddedSession:
         self._attach = attach
         self.state: State = "idle"
         self.session: Session | None = None
-        self.said: list[str] = []
-        """Sentences for the person, to be taken away by whoever shows them."""
+        self._messages: deque[str] = deque()
         self._worker: Worker | None = None
 
-    def ask(self, command: Command, **values: Any) -> None:
-        """Do what a person asks for; returns at once."""
-        session = self.session
-        try:
-            if command == "start":
-                self.start(values.get("settings") or ())
-            elif session is None or self.state != "running":
-                self.said.append("there is no run now; start one first")
-            elif command == "lasers off":
-                session.lasers_off()
-            elif command == "stop":
-                self.stop()
-            elif command == "target":
-                session.aim(values["per_um2"])
-            elif command == "gain":
-                session.set_gain(values["value"])
-            elif command == "reset trip":
-                session.reset_trip("reset in the window")
-            else:
-                self.said.append(f"{command}: set it in the program that owns the camera")
-        except RtsmlmError as error:
-            self.said.append(str(error))
+    def ask(self, command: Command) -> None:
+        """Act on a command; returns at once, `take_messages` has what is refused."""
+        carry_out_or_report(command, self, self._messages.append)
 
-    def start(self, settings: Sequence[str]) -> None:
-        """Begin a session, unless one goes on."""
+    def take_messages(self) -> list[str]:
+        """Return the sentences for the user since the last call."""
+        return [self._messages.popleft() for _ in range(len(self._messages))]
+
+    @property
+    def current_run(self) -> Session | None:
+        """The session that runs; None before, between and after."""
+        return self.session if self.state == "running" else None
+
+    def start_run(self, settings: Sequence[str]) -> None:
+        """Begin a session.
+
+        Raises
+        ------
+        CommandError
+            If one goes on.
+        """
         if self.state != "idle":
-            self.said.append("a run goes on; stop it first")
-            return
+            raise CommandError("a run goes on; stop it first")
 
         def begin(_stop: threading.Event) -> None:
             self.session = self._attach(settings)
 
         self.state = "starting"
-        self._do(begin)
+        self._run_in_thread(begin)
 
-    def stop(self) -> None:
+    def stop_run(self) -> None:
         """End the session in order."""
-        session = self.session
-        if session is None or self.state != "running":
+        session = self.current_run
+        if session is None:
             return
 
         def leave(_stop: threading.Event) -> None:
             report = session.close()
-            self.said += [*report.failures, *report.warnings, report.verdict]
+            self._messages.extend([*report.failures, *report.warnings, report.verdict])
 
         session.stop()
         self.state = "ending"
-        self._do(leave)
+        self._run_in_thread(leave)
 
-    def _do(self, work: Callable[[threading.Event], None]) -> None:
-        self._worker = Worker("embedded", work)
+    def snap(self, settings: Sequence[str]) -> None:
+        """Refuse: the camera belongs to the program that embeds this.
+
+        Raises
+        ------
+        CommandError
+            Always.
+        """
+        del settings
+        raise CommandError("take single frames in the program that owns the camera")
+
+    def _run_in_thread(self, work: Callable[[threading.Event], None]) -> None:
+        self._worker = Worker("embedded", work, on_death=self._note_failure)
         self._worker.start()
 
-    def look(self) -> None:
-        """Go on to the next state if it is time; called now and then."""
+    def _note_failure(self, error: BaseException) -> None:
+        self._messages.append(str(error) or repr(error))
+        _log.error("the embedded session failed", exc_info=error)
+
+    def update(self) -> None:
+        """Go on to the next state if it is time; to be called a few times a second."""
         worker = self._worker
         if worker is not None and not worker.alive:
             self._worker = None
-            if worker.error is not None:
-                self.said.append(str(worker.error) or repr(worker.error))
-                _log.error("the embedded session failed", exc_info=worker.error)
             if self.state == "starting" and worker.error is None:
                 self.state = "running"
             else:
                 self.state, self.session = "idle", None
-        if (
-            self.state == "running"
-            and self.session is not None
-            and self.session.camera_ended.is_set()
-        ):
-            self.stop()
+        if self.current_run is not None and self.current_run.camera_ended.is_set():
+            self.stop_run()
 
     @property
     def address(self) -> str | None:
@@ -120,5 +123,5 @@ class EmbeddedSession:
         for _ in range(2):  # what starts must have started before it can end
             if self._worker is not None and not self._worker.wait(LEAVE_S):
                 _log.warning("the embedded session did not end within %g s", LEAVE_S)
-            self.look()
-            self.stop()
+            self.update()
+            self.stop_run()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtsmlm.errors import RtsmlmError
+from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import ask_for_path, export_view
 from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
 from rtsmlm.viewer.panels.camera_panel import CameraPanel
@@ -22,7 +23,7 @@ from rtsmlm.viewer.panels.trends_panel import TrendsPanel
 from rtsmlm.viewer.panels.walk_through import WalkThrough
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.series import RunSeries
-from rtsmlm.viewer.sources.updates import Control, Source
+from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.update_reader import UpdateReader
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.laser_key import LaserKey
@@ -34,7 +35,7 @@ TICK_MS, PATIENT_TICK_MS = 50, 400
 """From one picture to the next; and while the run is behind and needs the cores itself."""
 BEHIND_FRAMES = 12
 PLOTS_S = 0.5
-LOOKS_ON = "this window only looks on; the program that started the run has the controls"
+VIEW_ONLY = "view only: this window cannot control the run"
 _COLUMNS, _ROWS = (24, 46, 30), (50, 50)
 """Shares of the width and, on the right, of the height, in percent."""
 _STEP = 1.1
@@ -71,7 +72,7 @@ class LiveWidget(QtWidgets.QWidget):
         self.on_ready: Callable[[], None] | None = None
         """Called once, when nothing is left to compile."""
         self.preferences = Preferences(settings_file)
-        self._why_not = None if control is not None else LOOKS_ON
+        self._why_not = None if control is not None else VIEW_ONLY
         self._is_closed = self._has_layout = False
         self._plots_at_s = 0.0
         self.series = RunSeries()
@@ -90,7 +91,7 @@ class LiveWidget(QtWidgets.QWidget):
     # -- making --------------------------------------------------------------------------
 
     def _make_parts(self) -> None:
-        self.acquisition = AcquisitionPanel(self.ask)
+        self.acquisition = AcquisitionPanel()
         self.header = Header(self.ask, self._overrides)
         self.camera = CameraPanel()
         self.laser = LaserPanel(self.ask)
@@ -202,18 +203,18 @@ class LiveWidget(QtWidgets.QWidget):
 
     # -- what a person asks for ----------------------------------------------------------
 
-    def ask(self, command: Any, **values: Any) -> bool:
-        """Hand a command to the control and say so; without one say why not, and return False."""
+    def ask(self, command: Command) -> bool:
+        """Hand a command to the control and show that; without one show why not: False."""
         if self.control is None or self._why_not is not None:
-            self.say(f"{command}: {self._why_not}", self.theme.amber)
+            self.say(f"{describe(command)}: {self._why_not}", self.theme.amber)
             return False
-        self.control.ask(command, **values)
-        self.say(f"Asked: {command}")
+        self.control.ask(command)
+        self.say(f"Asked: {describe(command)}")
         return True
 
     def lasers_off(self) -> bool:
-        """All lasers dark, and latched; return False if there is no control."""
-        return self.ask("lasers off")
+        """Switch all lasers off and latch them; return False if there is no control."""
+        return self.ask(LasersOff())
 
     def _overrides(self) -> list[str]:
         return [*self.acquisition.overrides(), *self.laser.overrides()]

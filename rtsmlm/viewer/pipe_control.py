@@ -1,21 +1,20 @@
-"""PipeControl: clicks go to the program that started this one, one JSON object per line."""
+"""PipeControl: commands go to the program that started this one, one JSON object per line."""
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TextIO
 
-from rtsmlm.viewer.sources.updates import Command
+from rtsmlm.viewer.commands import Command, WindowMessage, WindowReady, to_line
 
-GONE = "the program that started this window is gone; it only looks on now"
+GONE = "the program that started this window has ended; view only from now on"
 _MOST_BYTES = 4096
 
 
 class PipeControl:
-    """What a person asks for, on standard output; the parent's end shows on standard input.
+    """Commands on standard output; the end of the parent shows on standard input.
 
     Parameters
     ----------
@@ -30,33 +29,33 @@ class PipeControl:
 
     @property
     def is_gone(self) -> bool:
-        """True once nobody listens any more."""
+        """True once the parent has ended."""
         return self._is_gone.is_set()
 
-    def say_ready(self) -> None:
-        """Tell the parent that the window is there."""
-        self._write({"do": "ready"})
+    def report_ready(self) -> None:
+        """Report to the parent that the window is drawn."""
+        self._write(WindowReady())
 
-    def ask(self, command: Command, **values: Any) -> None:
-        """Ask; a parent that is gone is noted, and nothing else happens."""
-        self._write({"do": command, **values})
+    def ask(self, command: Command) -> None:
+        """Send a command; a parent that is gone is noted, and nothing else happens."""
+        self._write(command)
 
-    def _write(self, message: dict[str, Any]) -> None:
+    def _write(self, message: WindowMessage) -> None:
         try:
             with self._lock:
-                self._out.write(json.dumps(message) + "\n")
+                self._out.write(to_line(message) + "\n")
                 self._out.flush()
         except (OSError, ValueError):
             self._is_gone.set()
 
     def watch(self, descriptor: int) -> None:
-        """Read until the parent's end, which is all that is looked for.
+        """Read until the end of the parent, in a thread; nothing that comes is used.
 
         Parameters
         ----------
         descriptor
             Of standard input. Not the file object: at the end of the process its lock would be held
-            by a thread that nobody can wake, and Python would abort.
+            by a thread that cannot be woken, and Python would abort.
         """
 
         def read() -> None:

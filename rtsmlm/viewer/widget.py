@@ -107,7 +107,7 @@ class RtsmlmWidget(QtWidgets.QWidget):
     def look(self) -> None:
         """Follow the session: listen to it once it publishes, and say what it says."""
         was = self.session.state
-        self.session.look()
+        self.session.update()
         address = self.session.address if self.session.state == "running" else None
         if address is not None and address != self._watched:
             self._watched = address
@@ -116,9 +116,9 @@ class RtsmlmWidget(QtWidgets.QWidget):
             self._watched = None
         busy = None if self.session.state == "idle" else "a run goes on"
         allow([self.config, self.browse], busy)
-        if self.session.state != was or self.session.said:
-            said, self.session.said = self.session.said, []
-            self.live.say("  ".join(said) or self.session.state)
+        messages = self.session.take_messages()
+        if self.session.state != was or messages:
+            self.live.say("  ".join(messages) or self.session.state)
 
     def shut_down(self, *_: Any) -> None:
         """End the session in order, and let go of everything. Safe to call more than once."""

@@ -98,7 +98,7 @@ def until(session: Session, condition: Callable[[], bool], timeout_s: float = 30
     for _ in range(round(timeout_s / 0.05)):
         if condition():
             return
-        assert not session.wait(0.05), session.news()
+        assert not session.wait(0.05), session.messages()
     pytest.fail("it did not happen")
 
 
@@ -163,7 +163,7 @@ def test_another_target_is_steered_to_from_then_on(bench: Make) -> None:
     with rig.run() as session:
         until(session, lambda: len(rig.rows("activation", "command")) >= 4)
         before = float(rig.rows("activation", "command")[-1]["sent"])
-        session.aim(0.001)
+        session.set_target(0.001)
         until(session, lambda: rig.power_mw("activation") < before / 2)
         loop = session.status().loop
         session.stop()

@@ -1,22 +1,24 @@
-"""The window as a process: what it says is done, and what becomes of it harms no run."""
+"""The window as a process: what it sends arrives, and what becomes of it harms no run."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rtsmlm.cli import window as window_module
-from rtsmlm.cli.window import Act, Window
+from rtsmlm.cli.window import Window
 from rtsmlm.session.session import Session
+from rtsmlm.viewer.commands import LasersOff, SetTarget, Stop, from_line, to_line
 
 Open = Callable[..., Window]
 
@@ -29,7 +31,7 @@ sys.stdin.read()
 DEAF = """
 import signal, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print('{"do": "here"}', flush=True)
+print('{"command": "WindowReady"}', flush=True)
 while True:
     signal.pause()
 """
@@ -47,11 +49,11 @@ def open_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ope
         assert command[4:] == ["tcp://127.0.0.1:1", "--control"]
         return real([sys.executable, str(script)], **more)
 
-    def make(program: str, acts: Mapping[str, Act] | None = None) -> Window:
+    def make(program: str, on_line: Callable[[str], None] = lambda line: None) -> Window:
         script.write_text(program)
         with monkeypatch.context() as patch:
             patch.setattr(subprocess, "Popen", stand_in)
-            opened.append(Window("tcp://127.0.0.1:1", acts or {}))
+            opened.append(Window("tcp://127.0.0.1:1", on_line))
         return opened[-1]
 
     yield make
@@ -66,51 +68,28 @@ def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
     return condition()
 
 
-def test_a_click_is_acted_on_at_once(open_window: Open) -> None:
-    heard: list[Mapping[str, Any]] = []
-    text = '{"do": "lasers off"}\n{"do": "target", "per_um2": 0.2}\n'
+def test_every_command_comes_at_once_and_in_its_order(open_window: Open) -> None:
+    lines: list[str] = []
+    text = f"{to_line(LasersOff())}\n{to_line(SetTarget(0.2))}\n"
 
-    open_window(SAY.format(text=text), {"lasers off": heard.append, "target": heard.append})
+    open_window(SAY.format(text=text), lines.append)
 
-    assert until(lambda: len(heard) == 2)
-    assert heard == [{"do": "lasers off"}, {"do": "target", "per_um2": 0.2}]
-
-
-def test_what_nobody_acts_on_waits_for_whoever_asks(open_window: Open) -> None:
-    window = open_window(SAY.format(text='{"do": "start", "settings": ["a.b=1"]}\n'))
-
-    assert window.next_command(20.0) == {"do": "start", "settings": ["a.b=1"]}
-    assert window.next_command(0.01) is None
+    assert until(lambda: len(lines) == 2)
+    assert [from_line(line) for line in lines] == [LasersOff(), SetTarget(0.2)]
 
 
-def test_lines_that_are_no_commands_are_survived(open_window: Open) -> None:
-    stopped = threading.Event()
-    text = 'Qt: a warning\n\udcff\n[1, 2]\n7\nnull\n{"other": 1}\n{"do": ["x"]}\n\n{"do": "stop"}\n'
+def test_what_a_library_prints_is_logged_and_is_no_command(
+    open_window: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines: list[str] = []
+    text = f"Qt: a warning\n\udcff\n[1, 2]\n7\nnull\n\n{to_line(Stop())}\n"
 
-    open_window(SAY.format(text=text), {"stop": lambda command: stopped.set()})
+    with caplog.at_level(logging.INFO):
+        open_window(SAY.format(text=text), lines.append)
+        assert until(lambda: bool(lines))
 
-    assert stopped.wait(20.0)
-
-
-def test_an_act_that_fails_leaves_the_next_one_heard(open_window: Open) -> None:
-    stopped = threading.Event()
-
-    def fail(command: Mapping[str, Any]) -> None:
-        raise KeyError(command["per_um2"])
-
-    text = '{"do": "target"}\n{"do": "stop"}\n'
-    open_window(SAY.format(text=text), {"target": fail, "stop": lambda command: stopped.set()})
-
-    assert stopped.wait(20.0)
-
-
-def test_more_commands_than_anybody_takes_block_nothing(open_window: Open) -> None:
-    stopped = threading.Event()
-    text = '{"do": "snap"}\n' * 100 + '{"do": "stop"}\n'
-
-    open_window(SAY.format(text=text), {"stop": lambda command: stopped.set()})
-
-    assert stopped.wait(20.0)
+    assert [from_line(line) for line in lines] == [Stop()]
+    assert "Qt: a warning" in caplog.text
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
@@ -121,11 +100,9 @@ def test_a_window_that_is_killed_leaves_the_run_going(
     session = Session(spot_camera(period_s=0.002), settings)
     session.start()
     try:
-        window = open_window(
-            SAY.format(text='{"do": "hello"}\n'),
-            {"stop": lambda command: session.stop()},
-        )
-        assert window.next_command(20.0) == {"do": "hello"}
+        lines: list[str] = []
+        window = open_window(SAY.format(text='{"command": "WindowReady"}\n'), lines.append)
+        assert until(lambda: bool(lines))
         assert window.is_open
 
         os.kill(window._process.pid, signal.SIGKILL)
@@ -145,8 +122,9 @@ def test_a_window_that_does_not_react_is_ended_all_the_same(
     open_window: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(window_module, "_END_S", 0.5)
-    window = open_window(DEAF)
-    assert window.next_command(20.0) == {"do": "here"}
+    lines: list[str] = []
+    window = open_window(DEAF, lines.append)
+    assert until(lambda: bool(lines))
 
     window.close()
     window.close()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.localizations import Localizations
+from rtsmlm.viewer.commands import Command
 from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 
 # Before anything imports Qt.
@@ -54,14 +55,10 @@ class FakeControl:
     """Keeps what was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[Command] = []
 
-    def ask(self, command: str, **values: Any) -> None:
-        self.asked.append((command, values))
-
-    @property
-    def commands(self) -> list[str]:
-        return [command for command, _ in self.asked]
+    def ask(self, command: Command) -> None:
+        self.asked.append(command)
 
 
 @pytest.fixture(scope="session")

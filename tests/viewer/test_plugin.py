@@ -75,21 +75,22 @@ def test_a_session_on_the_core_of_a_host_shows_its_rows_and_ends_with_the_widget
     widget.deleteLater()
 
 
-def test_what_goes_wrong_at_the_start_is_told(app: Any, tmp_path: Path) -> None:
+def test_what_goes_wrong_at_the_start_is_shown(app: Any, tmp_path: Path) -> None:
     from rtsmlm.errors import ConfigError
+    from rtsmlm.viewer.commands import Start, Stop
     from rtsmlm.viewer.embedded_session import EmbeddedSession
 
     def fail(_settings: Any) -> Any:
         raise ConfigError("there is no camera")
 
     embedded = EmbeddedSession(fail)
-    embedded.ask("stop")
-    assert embedded.said == ["there is no run now; start one first"]
-    embedded.ask("start", settings=[])
-    until(app, lambda: embedded.look() or embedded.state == "idle")
+    embedded.ask(Stop())
+    assert embedded.take_messages() == ["stop: there is no run now; start one first"]
+    embedded.ask(Start())
+    until(app, lambda: embedded.update() or embedded.state == "idle")
     embedded.close()
 
-    assert "there is no camera" in embedded.said
+    assert embedded.take_messages() == ["there is no camera"]
 
 
 def test_the_manifest_names_a_widget_that_is_there(app: Any) -> None:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from rtsmlm.viewer.commands import (
+    LasersOff,
+    ResetTrip,
+    SetGain,
+    SetTarget,
+    Snap,
+    Start,
+    Stop,
+    WindowReady,
+    from_line,
+)
 
 
 def test_the_button_switches_the_lasers_off(open_window: Callable[..., Any], control: Any) -> None:
@@ -19,7 +30,7 @@ def test_the_button_switches_the_lasers_off(open_window: Callable[..., Any], con
 
     QTest.mouseClick(window.header.off, QtCore.Qt.MouseButton.LeftButton)
 
-    assert control.commands == ["lasers off"]
+    assert control.asked == [LasersOff()]
 
 
 @pytest.mark.parametrize("stroke", ["F12", "Ctrl+L"])
@@ -44,7 +55,7 @@ def test_the_keys_switch_the_lasers_off_from_every_focus(
     for k, widget in enumerate(widgets):
         widget.setFocus()
         QTest.keyClick(widget, key, modifier)
-        assert control.commands == ["lasers off"] * (k + 1), widget
+        assert control.asked == [LasersOff()] * (k + 1), widget
 
 
 def test_the_keys_reach_past_a_dialog(
@@ -62,7 +73,7 @@ def test_the_keys_reach_past_a_dialog(
     QTest.keyClick(dialog.findChild(QtWidgets.QLineEdit), QtCore.Qt.Key.Key_F12)
     dialog.close()
 
-    assert control.commands == ["lasers off"]
+    assert control.asked == [LasersOff()]
 
 
 def test_a_closed_window_takes_no_keys(
@@ -77,11 +88,11 @@ def test_a_closed_window_takes_no_keys(
     other = QtWidgets.QLineEdit()
     QTest.keyClick(other, QtCore.Qt.Key.Key_F12)
 
-    assert control.commands == []
+    assert control.asked == []
 
 
 def test_without_control_everything_says_why_not(open_window: Callable[..., Any]) -> None:
-    from rtsmlm.viewer.live_widget import LOOKS_ON
+    from rtsmlm.viewer.live_widget import VIEW_ONLY
 
     window = open_window(None)
     header, laser, acquisition = window.header, window.laser, window.acquisition
@@ -89,9 +100,9 @@ def test_without_control_everything_says_why_not(open_window: Callable[..., Any]
     for widget in (header.off, header.start, header.stop, header.snap, laser.target, laser.gain,
                    acquisition.exposure, acquisition.record, acquisition.draw):  # fmt: skip
         assert not widget.isEnabled()
-        assert LOOKS_ON in widget.toolTip()
+        assert VIEW_ONLY in widget.toolTip()
     window.lasers_off()
-    assert LOOKS_ON in window.newest.text()
+    assert VIEW_ONLY in window.newest.text()
 
 
 def test_stop_while_a_run_goes_on_and_start_after_it(
@@ -110,13 +121,13 @@ def test_stop_while_a_run_goes_on_and_start_after_it(
     window.header.start.click()
     window.header.snap.click()
 
-    assert control.commands == ["stop", "start", "snap"]
-    assert control.asked[1][1]["settings"] == [
+    settings = (
         "acquisition.exposure_ms=20", "micromanager.roi=[16, 0, 32, 64]", "record.raw=true",
-    ]  # fmt: skip
+    )  # fmt: skip
+    assert control.asked == [Stop(), Start(settings), Snap(settings)]
 
 
-def test_target_gain_and_recording(
+def test_target_and_gain_are_sent_once_and_not_undone_by_an_older_status(
     open_window: Callable[..., Any], control: Any, source: Any, status: Any, run_on: Any
 ) -> None:
     window = open_window(control)
@@ -126,15 +137,26 @@ def test_target_gain_and_recording(
 
     window.laser.target.setValue(0.08)
     window.laser.gain.setValue(0.5)
-    window.acquisition.record.click()
     source.next = {"status": status()}  # still the old target, was on its way
     run_on(window)
 
-    assert control.asked == [
-        ("target", {"per_um2": 0.08}), ("gain", {"value": 0.5}), ("record", {"on": False}),
-    ]  # fmt: skip
+    assert control.asked == [SetTarget(0.08), SetGain(0.5)]
     assert window.laser.target.value() == 0.08
     assert window.laser.overrides() == ["feedback.target_per_um2=0.08", "feedback.gain=0.5"]
+
+
+def test_raw_recording_is_chosen_for_the_next_start_and_not_for_this_run(
+    open_window: Callable[..., Any], control: Any, source: Any, run_on: Any
+) -> None:
+    window = open_window(control)
+    window.acquisition.record.click()
+    assert control.asked == []
+
+    source.connection = "ended"
+    run_on(window)
+    window.header.start.click()
+
+    assert "record.raw=false" in control.asked[0].settings
 
 
 def test_a_trip_shows_its_reason_and_is_reset(
@@ -150,7 +172,7 @@ def test_a_trip_shows_its_reason_and_is_reset(
     assert window.laser.alarm.isVisible()
     assert "no estimate for 3 s" in window.laser.alarm.text()
     window.laser.reset.click()
-    assert control.commands == ["reset trip"]
+    assert control.asked == [ResetTrip()]
 
 
 def test_a_region_that_is_drawn_is_read_out(
@@ -189,7 +211,7 @@ def test_a_region_of_a_region_lies_right_on_the_chip(
     assert window.acquisition.roi_px() == (108, 212, 40, 24)
 
 
-def test_two_windows_both_hear_the_key_and_one_without_control_leaves_it(
+def test_two_windows_both_get_the_key_and_one_without_control_leaves_it(
     open_window: Callable[..., Any], control: Any
 ) -> None:
     from qtpy.QtTest import QTest
@@ -204,15 +226,15 @@ def test_two_windows_both_hear_the_key_and_one_without_control_leaves_it(
             super().keyPressEvent(event)
 
     field = Heard()
-    looks_on = open_window(None)
+    view_only = open_window(None)
     QTest.keyClick(field, QtCore.Qt.Key.Key_F12)
     assert field.keys == 1, "the embedding program may use the key where nobody here can"
     first, second = open_window(control), open_window(control)
     QTest.keyClick(field, QtCore.Qt.Key.Key_F12)
 
-    assert control.commands == ["lasers off", "lasers off"]
+    assert control.asked == [LasersOff(), LasersOff()]
     assert field.keys == 1
-    assert len({looks_on, first, second}) == 3
+    assert len({view_only, first, second}) == 3
 
 
 def test_clicks_become_lines_and_a_gone_parent_is_noted() -> None:
@@ -222,15 +244,15 @@ def test_clicks_become_lines_and_a_gone_parent_is_noted() -> None:
     out = io.StringIO()
     control = PipeControl(out)
 
-    control.ask("target", per_um2=0.1)
-    control.ask("lasers off")
+    control.ask(SetTarget(0.1))
+    control.ask(LasersOff())
+    control.report_ready()
 
-    assert [json.loads(line) for line in out.getvalue().splitlines()] == [
-        {"do": "target", "per_um2": 0.1}, {"do": "lasers off"},
-    ]  # fmt: skip
+    sent = [from_line(line) for line in out.getvalue().splitlines()]
+    assert sent == [SetTarget(0.1), LasersOff(), WindowReady()]
     assert not control.is_gone
     out.close()
-    control.ask("stop")
+    control.ask(Stop())
     assert control.is_gone
 
 

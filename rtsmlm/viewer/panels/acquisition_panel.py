@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rtsmlm.viewer.widgets.controls import Ask, allow, button, label, number, show_as, tick
+from rtsmlm.viewer.widgets.controls import allow, button, label, number, show_as, tick
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _SIDES = (("x", 0), ("y", 0), ("width", 8), ("height", 8))
@@ -14,21 +14,14 @@ _LOW_DISK_S = 120.0
 
 
 class AcquisitionPanel(QtWidgets.QFrame):
-    """Exposure, region and recording.
-
-    Parameters
-    ----------
-    ask
-        Called as `Control.ask`.
-    """
+    """Exposure, region and recording; they take effect with the next start."""
 
     draw_asked = QtCore.Signal(bool)
     """True: show a region to drag on the camera image."""
 
-    def __init__(self, ask: Ask, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
-        self._ask = ask
         self._touched = self._knows_exposure = False
         self._corner = (0, 0)
         """Of the image that is shown, on the chip."""
@@ -61,7 +54,6 @@ class AcquisitionPanel(QtWidgets.QFrame):
         self._full = True
         self.draw.toggled.connect(self.draw_asked)
         self.whole.clicked.connect(self._take_whole)
-        self.record.toggled.connect(lambda on: self._ask("record", on=on))
         self.exposure.valueChanged.connect(self._learn_exposure)
         for box in self.roi.values():
             box.valueChanged.connect(self._touch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rtsmlm.viewer.commands import Snap, Start, Stop
 from rtsmlm.viewer.sources.updates import Connection
 from rtsmlm.viewer.widgets.controls import Ask, allow, button, label
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
@@ -68,9 +69,9 @@ class Header(QtWidgets.QWidget):
         for widget in (self.connection, self.rate, self.start, self.stop, self.snap, self.theme,
                        self.help, self.off):  # fmt: skip
             layout.addWidget(widget)
-        self.start.clicked.connect(lambda: ask("start", settings=overrides()))
-        self.stop.clicked.connect(lambda: ask("stop"))
-        self.snap.clicked.connect(lambda: ask("snap", settings=overrides()))
+        self.start.clicked.connect(lambda: ask(Start(tuple(overrides()))))
+        self.stop.clicked.connect(lambda: ask(Stop()))
+        self.snap.clicked.connect(lambda: ask(Snap(tuple(overrides()))))
 
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme."""

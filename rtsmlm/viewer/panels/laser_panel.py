@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rtsmlm.viewer.commands import ResetTrip, SetGain, SetTarget
 from rtsmlm.viewer.widgets.controls import Ask, allow, button, label, number, show_as
 from rtsmlm.viewer.widgets.qt import QtWidgets
 
@@ -40,7 +41,7 @@ class LaserPanel(QtWidgets.QFrame):
             "",
             "Armed: commands are sent to the laser. Monitor: none are. Tripped: dark, and latched.",
         )
-        self.power = label("–", "big", "Power that the laser was last told, in its own unit.")
+        self.power = label("–", "big", "Last power sent to the laser, in its own unit.")
         self.bar = QtWidgets.QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 1000)
@@ -63,13 +64,13 @@ class LaserPanel(QtWidgets.QFrame):
             decimals=2, step=0.05,
         )  # fmt: skip
         self.gain.setValue(0.3)
-        self.alarm = label("", "alarm", "CommandContext the laser was switched off.")
+        self.alarm = label("", "alarm", "Why the laser was switched off.")
         self.alarm.setWordWrap(True)
         self.reset = button("Reset trip", "Lift the latch; the laser stays dark until the law "
-                            "or a person raises it (no unit).")  # fmt: skip
-        self.target.valueChanged.connect(self._aim)
-        self.gain.valueChanged.connect(self._tune)
-        self.reset.clicked.connect(lambda: self._ask("reset trip"))
+                            "or you raise it (no unit).")  # fmt: skip
+        self.target.valueChanged.connect(self._send_target)
+        self.gain.valueChanged.connect(self._send_gain)
+        self.reset.clicked.connect(lambda: self._ask(ResetTrip()))
 
     def _lay_out(self) -> None:
         layout = QtWidgets.QVBoxLayout(self)
@@ -103,17 +104,17 @@ class LaserPanel(QtWidgets.QFrame):
         layout.addLayout(grid)
 
     def overrides(self) -> list[str]:
-        """Return what somebody has chosen for the next run, as `section.key=value` texts."""
+        """Return what the user has chosen for the next run, as `section.key=value` texts."""
         return [f"feedback.{name}={value:g}" for name, value in self._chosen.items()]
 
-    def _tune(self, gain: float) -> None:
+    def _send_gain(self, gain: float) -> None:
         self._chosen["gain"] = gain
-        self._ask("gain", value=gain)
+        self._ask(SetGain(gain))
 
-    def _aim(self, per_um2: float) -> None:
+    def _send_target(self, per_um2: float) -> None:
         self._chosen["target_per_um2"] = per_um2
         self._asked_target = per_um2
-        self._ask("target", per_um2=per_um2)
+        self._ask(SetTarget(per_um2))
 
     def set_why_not(self, why_not: str | None) -> None:
         """Allow the controls, or say why they cannot be used."""

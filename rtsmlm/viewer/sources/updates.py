@@ -1,7 +1,6 @@
-"""What a window is told, and what it may ask for; no Qt here.
+"""What is new in a run, and the `Source` that a window asks for it; no Qt here.
 
-The window never touches the run: it asks a `Source` for what is new when it has time, so that its
-stall holds nobody up, and hands what a person clicks to `Control`.
+The window polls its source when it has time, so that a slow window never delays the run.
 """
 
 from __future__ import annotations
@@ -68,26 +67,4 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of it. Safe to call more than once."""
-        ...
-
-
-Command = Literal[
-    "lasers off", "reset trip", "stop", "start", "snap", "target", "gain", "record", "quit"
-]
-
-
-class Control(Protocol):
-    """What a person may ask for; only the program that started the run offers it."""
-
-    def ask(self, command: Command, **values: Any) -> None:
-        """Ask; returns at once.
-
-        Parameters
-        ----------
-        command
-            "lasers off": dark and latched now. "reset trip": lift the latch. "stop": end the run in
-            order. "start": a new run, with `settings`, a list of "section.key=value". "snap": one
-            frame while no run goes on. "target": `per_um2`. "gain": `value`. "record": `on`, for
-            the next run. "quit": the window is closed.
-        """
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from rtsmlm.viewer.commands import Command
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
-Ask = Callable[..., object]
+Ask = Callable[[Command], object]
 """What is called as `Control.ask`."""
 
 _TIP = "rtsmlm-tip"
