@@ -1,0 +1,131 @@
+"""Every example runs as its page says, in a process of its own and without a screen."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rtsmlm.files.tables.read import read_table
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+QUICK = ("localizer.name=gaussian-mle", "psf.sigma_nm=130")
+"""A fit is ready sooner than a network."""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def install(folder: Path, site: Path) -> str:
+    """Make the entry points of an example known without pip; return the PYTHONPATH to use."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(head, encoding="utf-8")
+    lines = []
+    for group, offers in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in offers.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return os.pathsep.join((str(site), str(folder)))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts Python with these arguments; what still runs is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str | Path, path: str = "") -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-P", *map(str, arguments)],
+            cwd=tmp_path, env=environment, text=True, encoding="utf-8",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def free_address() -> str:
+    """Return an address that no program is bound to at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def text_of(process: subprocess.Popen[str]) -> str:
+    text, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, text
+    return text
+
+
+def live(start: Start, folder: Path, *arguments: str | Path, path: str = "") -> str:
+    """Run the live command and return what it printed."""
+    command = ("-m", "rtsmlm.cli", "live", *arguments, "--headless", "--out", folder)
+    settings = [text for setting in QUICK for text in ("--set", setting)]
+    return text_of(start(*command, *settings, path=path))
+
+
+def test_every_example_is_named_on_the_page_and_run_by_a_test() -> None:
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    tests = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("test_*.py"))
+
+    for path in EXAMPLES.iterdir():
+        if path.name not in ("README.md", "__pycache__"):
+            assert f"({path.name})" in page, path.name
+            assert f'"{path.name}"' in tests, path.name
+
+
+def test_a_program_with_a_core_of_its_own_gets_its_frames_localized(
+    start: Start, tmp_path: Path
+) -> None:
+    settings = (f"results.out={tmp_path.as_posix()}", "results.name=run", "stream.enabled=false")
+
+    text = text_of(start(EXAMPLES / "attach.py", *QUICK, *settings))
+
+    assert "ledger balances: 300 received = 300 localized" in text
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_second_program_follows_the_density_until_the_run_ends(
+    start: Start, tmp_path: Path, free_address: str
+) -> None:
+    follower = start(EXAMPLES / "subscriber.py", free_address)
+
+    live(start, tmp_path / "run", "--frames", "400", "--set", f"stream.address={free_address}")
+    text = text_of(follower)
+
+    densities = [float(found) for found in re.findall(r": ([\d.]+) localizations per frame", text)]
+    assert len(densities) >= 4
+    assert all(0.0 <= density < 1.0 for density in densities)
+    assert any(density > 0.0 for density in densities)
+    assert "the run has ended; batches missed: 0" in text
+
+
+def test_a_camera_from_another_package_is_recorded_and_localized(
+    start: Start, tmp_path: Path
+) -> None:
+    example = EXAMPLES / "own_camera"
+    path = install(example, tmp_path / "site")
+
+    text = live(start, tmp_path / "run", example / "run.toml", path=path)
+
+    assert "ledger balances: 300 received = 300 localized + 0 skipped; 300 recorded, 0 lost" in text
+    table = read_table(tmp_path / "run")
+    assert table.metadata["pixel_nm"] == 100.0
+    # Eight spots that are on for three frames in ten.
+    assert 1.5 < len(table.localizations) / 300 < 3.5
