@@ -17,7 +17,7 @@ from rtsmlm.settings.load import packaged
 
 
 def main(*overrides: str) -> None:
-    """Record 300 frames of a camera of 128 x 128 pixels; `overrides` as with `rtsmlm live --set`."""
+    """Record 300 frames of 128 x 128 pixels; `overrides` as with `rtsmlm live --set`."""
     core = UniMMCore()
     core.loadSystemConfiguration(str(packaged("sim_microscope.cfg")))
     core.setProperty("Camera", "Width", 128)

@@ -15,8 +15,8 @@ import numpy as np
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import CameraStalledError, DeviceError
 from rtsmlm.frames import CameraFrame, Pixels
-from rtsmlm.settings import RunSettings
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.settings import RunSettings
 
 
 class Handle:
