@@ -16,6 +16,7 @@ other, this is all there is to write, here for an imagined SDK::
             self.shape = (handle.rows, handle.columns)
             self.exposure_ms = handle.exposure_ms
             self.stated = StatedCalibration(offset_adu=100.0, e_per_adu=0.46)
+            self.core = None  # only cameras of Micro-Manager have one
 
         def describe(self):
             return {"camera": self.name, "firmware": self._handle.firmware}
@@ -42,7 +43,7 @@ other, this is all there is to write, here for an imagined SDK::
         def close(self):
             self._handle.close()
 
-    def open_camera(settings, open_movie=None):
+    def open_camera(settings):
         try:
             handle = my_sdk.open(exposure_ms=settings.acquisition.exposure_ms)
         except OSError as error:

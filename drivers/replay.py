@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from threading import Event
 from typing import Literal, Protocol
 
@@ -13,14 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.errors import ConfigError, DeviceError, FrameMismatchError, RtsmlmError
+from rtsmlm.errors import DeviceError, FrameMismatchError
 from rtsmlm.frames import CameraFrame, FrameBatch
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.settings.camera import MovieSettings
-from rtsmlm.settings.run import RunSettings
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_EXPOSURE_MS = 10.0
 """Frame interval where the recording states neither times nor an exposure."""
@@ -126,6 +120,10 @@ class ReplayCamera:
     def stated(self) -> StatedCalibration:
         return self._movie.stated
 
+    @property
+    def core(self) -> None:
+        return None
+
     def describe(self) -> Mapping[str, str]:
         return {"camera": self.name, **self._movie.describe()}
 
@@ -189,41 +187,6 @@ class ReplayCamera:
                 stop.wait(left_s - _COARSE_S)
             else:
                 time.sleep(left_s)
-
-
-def open_camera(
-    settings: RunSettings,
-    open_movie: Callable[[Path, MovieSettings], Movie] | None = None,
-) -> ReplayCamera:
-    """Open the recording of `replay.movie` as a camera.
-
-    Parameters
-    ----------
-    settings
-        Settings of the run.
-    open_movie
-        Opens a recording; drivers may not import readers of files, so it is handed in.
-
-    Raises
-    ------
-    ConfigError
-        If no recording is named, or no reader was handed in.
-    FileFormatError
-        If the recording cannot be read.
-    """
-    path = settings.replay.movie
-    if path is None:
-        raise ConfigError("replay needs a recording: set replay.movie to its path")
-    if open_movie is None:
-        raise ConfigError("replay needs a function that opens movies; none was handed in")
-    try:
-        movie = open_movie(path, settings.movie)
-    except RtsmlmError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"cannot open the recording {path}: {error}") from error
-    logger.info("replaying %s: %d frames of %s pixels", path, movie.n_frames, movie.shape)
-    return ReplayCamera(movie, settings.replay.timing)
 
 
 def _conforms(camera: ReplayCamera) -> Camera:

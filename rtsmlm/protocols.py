@@ -1,8 +1,7 @@
-"""What we ask of parts: Camera, Localizer, Actuator, Sink. Parts are found by entry points.
+"""What we ask of parts: Camera, Localizer, Actuator, Sink.
 
-A part is a plain class with the right shape; the type checker is the contract. Groups
-`rtsmlm.camera`, `rtsmlm.localizer` and `rtsmlm.laser` name factories that take the settings of
-the run.
+A part is a plain class with the right shape; nothing is inherited, and the type checker is the
+contract. Parts are opened by factories that `rtsmlm.plugins` finds by entry point.
 """
 
 from __future__ import annotations
@@ -37,6 +36,14 @@ class Camera(Protocol):
     @property
     def stated(self) -> StatedCalibration:
         """What the camera itself states of its calibration."""
+        ...
+
+    @property
+    def core(self) -> object | None:
+        """Micro-Manager core that the camera belongs to, for lasers and stages of that core.
+
+        None for a camera with a driver of its own.
+        """
         ...
 
     def describe(self) -> Mapping[str, str]:
@@ -182,6 +189,13 @@ class Actuator(Protocol):
         ------
         DeviceError
             If the device does not answer.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device as it is. Safe to call more than once.
+
+        Called after `make_safe` by whoever opened it, never during a run.
         """
         ...
 

@@ -68,6 +68,7 @@ class SpotCamera:
         self.stated = StatedCalibration(
             pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0, em_gain=1.0, read_noise_e=1.0
         )
+        self.core = None
         self.closed = False
         self._period_s = period_s
         self._index = index

@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -29,6 +28,7 @@ from rtsmlm.errors import (
     DeviceError,
 )
 from rtsmlm.frames import CameraFrame
+from rtsmlm.plugins import CameraFactory
 from rtsmlm.protocols import Camera
 from rtsmlm.settings.camera import AcquisitionSettings, MicroManagerSettings
 from rtsmlm.settings.run import RunSettings
@@ -270,18 +270,8 @@ class MicroManagerCamera:
             raise DeviceError(f"camera {self._label} did not {what}: {error}") from error
 
 
-def open_camera(
-    settings: RunSettings,
-    open_movie: Callable[[Path, Any], Any] | None = None,
-) -> MicroManagerCamera:
+def open_camera(settings: RunSettings) -> MicroManagerCamera:
     """Load a Micro-Manager configuration into a new core and open its camera.
-
-    Parameters
-    ----------
-    settings
-        Settings of the run.
-    open_movie
-        Not used: `rtsmlm.drivers.replay` needs it, and all cameras are opened alike.
 
     Raises
     ------
@@ -303,5 +293,5 @@ def open_camera(
         raise
 
 
-def _conforms(camera: MicroManagerCamera) -> Camera:
-    return camera
+def _conforms(camera: MicroManagerCamera) -> tuple[Camera, CameraFactory]:
+    return camera, open_camera

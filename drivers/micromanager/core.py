@@ -14,7 +14,7 @@ from pymmcore_plus import CMMCorePlus, DeviceType, find_micromanager
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.errors import DeviceError
+from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.load import packaged
 
@@ -61,6 +61,22 @@ def load_core(settings: MicroManagerSettings) -> UniMMCore:
         raise DeviceError(
             f"Micro-Manager could not load {path}: {_one_line(error)}. {_adapter_advice(settings)}"
         ) from error
+    return core
+
+
+def as_core(core: object) -> CMMCorePlus:
+    """Return what a `CoreSource` gave, once it is known to be a Micro-Manager core.
+
+    Raises
+    ------
+    ConfigError
+        If it is not a Micro-Manager core.
+    """
+    if not isinstance(core, CMMCorePlus):
+        raise ConfigError(
+            f"a Micro-Manager core is needed, but the camera belongs to {core!r}; use a driver "
+            "that needs none, or a camera of Micro-Manager"
+        )
     return core
 
 

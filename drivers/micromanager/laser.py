@@ -10,12 +10,15 @@ from contextlib import contextmanager
 
 from pymmcore_plus import CMMCorePlus
 
+from rtsmlm.drivers.micromanager.core import as_core
 from rtsmlm.drivers.micromanager.device_facts import facts_of, hub_of
 from rtsmlm.drivers.micromanager.laser_properties import Fault, LaserProperties, resolve, same_value
 from rtsmlm.drivers.micromanager.power import Power, PulsedPower, SteadyPower
 from rtsmlm.drivers.micromanager.property import NumberProperty, get_text, one_line, put_text
 from rtsmlm.drivers.micromanager.shutter import Shutter, take_from_auto_shutter
 from rtsmlm.errors import ConfigError, DeviceError
+from rtsmlm.plugins import CoreSource, LaserFactory
+from rtsmlm.protocols import Actuator
 from rtsmlm.settings.lasers import LaserSettings
 
 logger = logging.getLogger(__name__)
@@ -167,6 +170,9 @@ class MicroManagerLaser:
         complaints = [text for fault in self.properties.faults if (text := self._complaint(fault))]
         return ", ".join(complaints) or None
 
+    def close(self) -> None:
+        """Do nothing: the device belongs to the core, which is released with the camera."""
+
     def _complaint(self, fault: Fault) -> str | None:
         text = get_text(self._core, self._title, fault.device, fault.property)
         if any(same_value(text, ok) for ok in fault.ok_values):
@@ -250,23 +256,19 @@ def properties_of(core: CMMCorePlus, settings: LaserSettings) -> LaserProperties
     )
 
 
-def open_laser(core: CMMCorePlus, name: str, settings: LaserSettings) -> MicroManagerLaser:
-    """Return a laser of the core, as it is: neither switched on nor off.
-
-    Parameters
-    ----------
-    core
-        The core of the session.
-    name
-        Its name in the settings.
-    settings
-        What the settings state of it.
+def open_laser(name: str, settings: LaserSettings, core: CoreSource) -> MicroManagerLaser:
+    """Return a laser of the core, as it is: neither switched on nor off; see `LaserFactory`.
 
     Raises
     ------
     ConfigError
-        If a device, property or value does not exist, or if nothing can make it dark.
+        If there is no core, if a device, property or value does not exist, or if nothing can make
+        it dark.
     DeviceError
         If a device does not answer.
     """
-    return MicroManagerLaser(core, name, settings)
+    return MicroManagerLaser(as_core(core()), name, settings)
+
+
+def _conforms(laser: MicroManagerLaser) -> tuple[Actuator, LaserFactory]:
+    return laser, open_laser

@@ -10,6 +10,7 @@ from pathlib import Path
 from pymmcore_plus import CMMCorePlus
 
 from rtsmlm.drivers.micromanager.core import load_core, release_core
+from rtsmlm.plugins import CoreSource
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.lasers import LaserSettings
 from rtsmlm.settings.load import packaged
@@ -56,8 +57,11 @@ def lasers_alone(text: str, labels: Iterable[str]) -> str:
 @contextmanager
 def core_of_lasers(
     micromanager: MicroManagerSettings, lasers: Iterable[LaserSettings]
-) -> Iterator[CMMCorePlus]:
-    """Load the lasers, and nothing else of the configuration, and release them in the end.
+) -> Iterator[CoreSource]:
+    """Give out a core that holds the lasers and nothing else, and release it in the end.
+
+    It is loaded when the first driver asks for it: lasers with a driver of their own need no
+    Micro-Manager. One that cannot be loaded raises `RtsmlmError` to everyone who asks.
 
     Parameters
     ----------
@@ -65,25 +69,36 @@ def core_of_lasers(
         The configuration that has more than the lasers.
     lasers
         Those to be loaded, with their shutters and pulse devices.
-
-    Raises
-    ------
-    RtsmlmError
-        If they cannot be loaded.
     """
-    source = Path(micromanager.config)
-    text = (source if source.is_file() else packaged(str(source))).read_text(encoding="utf-8")
     labels = [
         label
         for laser in lasers
         for label in (laser.device, laser.shutter, laser.pulse_device)
         if label is not None
     ]
-    with tempfile.TemporaryDirectory(prefix="rtsmlm-") as folder:
-        path = Path(folder) / "lasers.cfg"
-        path.write_text(lasers_alone(text, labels), encoding="utf-8")
-        core = load_core(micromanager.model_copy(update={"config": str(path)}))
+    loaded: list[CMMCorePlus | Exception] = []
+
+    def core() -> CMMCorePlus:
+        if not loaded:
+            try:
+                loaded.append(_load_alone(micromanager, labels))
+            except Exception as error:  # drivers raise what they like; no second try takes as long
+                loaded.append(error)
+        if isinstance(loaded[0], Exception):
+            raise loaded[0]
+        return loaded[0]
+
     try:
         yield core
     finally:
-        release_core(core)
+        if loaded and not isinstance(loaded[0], Exception):
+            release_core(loaded[0])
+
+
+def _load_alone(micromanager: MicroManagerSettings, labels: Iterable[str]) -> CMMCorePlus:
+    source = Path(micromanager.config)
+    text = (source if source.is_file() else packaged(str(source))).read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="rtsmlm-") as folder:
+        path = Path(folder) / "lasers.cfg"
+        path.write_text(lasers_alone(text, labels), encoding="utf-8")
+        return load_core(micromanager.model_copy(update={"config": str(path)}))

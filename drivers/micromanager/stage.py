@@ -6,9 +6,12 @@ import math
 
 from pymmcore_plus import CMMCorePlus, DeviceType
 
+from rtsmlm.drivers.micromanager.core import as_core
 from rtsmlm.drivers.micromanager.device_facts import facts_of
 from rtsmlm.drivers.micromanager.property import one_line
 from rtsmlm.errors import ConfigError, DeviceError
+from rtsmlm.plugins import CoreSource, StageFactory
+from rtsmlm.protocols import Actuator
 from rtsmlm.settings.lasers import StageSettings
 
 _SLACK_UM = 1e-6
@@ -130,15 +133,22 @@ class MicroManagerStage:
         """Return None: Micro-Manager has no word for the faults of a stage."""
         return None
 
+    def close(self) -> None:
+        """Do nothing: the device belongs to the core, which is released with the camera."""
 
-def open_stage(core: CMMCorePlus, name: str, settings: StageSettings) -> MicroManagerStage:
-    """Return a stage of the core, with its limits around where it stands now.
+
+def open_stage(name: str, settings: StageSettings, core: CoreSource) -> MicroManagerStage:
+    """Return a stage of the core, with its limits around where it stands now; see `StageFactory`.
 
     Raises
     ------
     ConfigError
-        If there is no such device or it has no such axis.
+        If there is no core, no such device, or no such axis.
     DeviceError
         If it does not answer.
     """
-    return MicroManagerStage(core, name, settings)
+    return MicroManagerStage(as_core(core()), name, settings)
+
+
+def _conforms(stage: MicroManagerStage) -> tuple[Actuator, StageFactory]:
+    return stage, open_stage

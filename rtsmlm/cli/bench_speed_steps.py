@@ -44,7 +44,7 @@ class Task:
         check_frames(self.n_frames)
         check_rate(self.camera_per_s)
         for name in localizers:
-            plugins.find("rtsmlm.localizer", plain_name(name))
+            plugins.find_localizer(plain_name(name))
             _settings(name, self.engine)
 
 

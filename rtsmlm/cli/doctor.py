@@ -130,7 +130,7 @@ def _simulator() -> Finding:
 
 def _camera_driver(name: str) -> Finding:
     try:
-        plugins.find("rtsmlm.camera", name)
+        plugins.find_camera(name)
     except RtsmlmError as error:
         return Finding(f"camera driver {name}", str(error), False, "update that package")
     return Finding(f"camera driver {name}", "loads", True)

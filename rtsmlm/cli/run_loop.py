@@ -82,6 +82,7 @@ class LiveRunner:
                 lasers=lasers,
                 stages=stages,
                 arm=self._arm,
+                owns_devices=True,
                 on_step=_report_step,
                 on_progress=_report_progress,
             )

@@ -178,7 +178,9 @@ def _still_on(rig: HilRig, folder: RunFolder) -> str:
         return ""
     with core_of_lasers(settings.micromanager, outlive.values()) as core:
         for name, laser in outlive.items():
-            power = plugins.find("rtsmlm.laser", laser.driver)(core, name, laser).setpoint()
+            actuator = plugins.find_laser(laser.driver)(name, laser, core)
+            power = actuator.setpoint()
+            actuator.close()
             if power != 0.0:
                 return f"{name} is still at {power:g} when it is asked afterwards"
     return ""

@@ -74,6 +74,11 @@ class FreezableCamera:
         """What the camera states of its calibration."""
         return self._camera.stated
 
+    @property
+    def core(self) -> object | None:
+        """Micro-Manager core of the camera."""
+        return self._camera.core
+
     def describe(self) -> Mapping[str, str]:
         """Return what the camera says of itself."""
         return self._camera.describe()
@@ -158,6 +163,9 @@ class FaultyLaser:
     def fault(self) -> str | None:
         """Return what the device complains of, or what the drill has it complain of."""
         return self.complaint or self.real.fault()
+
+    def close(self) -> None:
+        """Do nothing: the laser belongs to the rig."""
 
 
 class Perturbation:

@@ -28,9 +28,7 @@ def open_localizer(
     ConfigError
         If no localizer of that name is installed.
     """
-    factory = plugins.find("rtsmlm.localizer", settings.localizer.name)
-    localizer: Localizer = factory(settings, calibration, sigma_nm)
-    return localizer
+    return plugins.find_localizer(settings.localizer.name)(settings, calibration, sigma_nm)
 
 
 def localizer_note(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> str:

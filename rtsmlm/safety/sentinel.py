@@ -149,18 +149,19 @@ class Sentinel:
 
 
 def turn_dark(job: SentinelJob) -> dict[str, list[str]]:
-    """Load the lasers alone and bring them to rest; return what failed, by laser.
+    """Open the lasers alone and make them safe; return what failed, by laser.
 
-    Raises
-    ------
-    RtsmlmError
-        If they cannot be loaded.
+    Every laser is tried, whatever happened to the one before it.
     """
     failed: dict[str, list[str]] = {}
     with core_of_lasers(job.micromanager, job.lasers.values()) as core:
         for name, settings in job.lasers.items():
-            open_laser = plugins.find("rtsmlm.laser", settings.driver)
-            failed[name] = open_laser(core, name, settings).make_safe()
+            try:
+                laser = plugins.find_laser(settings.driver)(name, settings, core)
+                failed[name] = laser.make_safe()
+                laser.close()
+            except Exception as error:  # the port may not be free yet; drivers raise what they like
+                failed[name] = [" ".join(str(error).split()) or repr(error)]
     return failed
 
 
@@ -173,7 +174,7 @@ def _stand_in(job: SentinelJob) -> bool:
         try:
             failed = turn_dark(SentinelJob(job.micromanager, left, job.log, job.start_ns))
             why = {name: "; ".join(texts) for name, texts in failed.items() if texts}
-        except Exception as error:  # the port may not be free yet; drivers raise what they like
+        except Exception as error:  # while the core is released
             why = dict.fromkeys(left, " ".join(str(error).split()))
         for name in [name for name in left if name not in why]:
             _note(job, name, f"the program is gone; dark by the sentinel, attempt {attempt}")

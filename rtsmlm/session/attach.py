@@ -47,6 +47,6 @@ def attach(
         core, settings=settings.micromanager, acquisition=settings.acquisition
     )
     lasers, stages = open_actuators(settings, camera)
-    session = Session(camera, settings, lasers=lasers, stages=stages, arm=arm)
+    session = Session(camera, settings, lasers=lasers, stages=stages, arm=arm, owns_devices=True)
     session.start()
     return session

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rtsmlm import plugins
-from rtsmlm.drivers.micromanager.stage import open_stage
 from rtsmlm.errors import ConfigError
-from rtsmlm.files.movies.open import open_movie
+from rtsmlm.plugins import CoreSource
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.settings.run import RunSettings
 
@@ -18,35 +19,52 @@ def open_camera(settings: RunSettings) -> Camera:
     RtsmlmError
         If there is none of that name or it cannot be opened.
     """
-    factory = plugins.find("rtsmlm.camera", settings.camera.driver)
-    camera: Camera = factory(settings, open_movie)
-    return camera
+    return plugins.find_camera(settings.camera.driver)(settings)
 
 
 def open_actuators(
     settings: RunSettings, camera: Camera
 ) -> tuple[dict[str, Actuator], dict[str, Actuator]]:
-    """Return the lasers and the stages that the settings name, on the core of the camera.
+    """Return the lasers and the stages that the settings name.
 
-    Nothing is set and nothing is switched.
+    Nothing is set and nothing is switched. Drivers of Micro-Manager find their devices on the core
+    of the camera; close what is returned before that.
 
     Raises
     ------
     RtsmlmError
         If a device is not there or does not have the properties that are named.
     """
-    if not settings.lasers and not settings.stages:
-        return {}, {}
-    core = getattr(camera, "core", None)
-    if core is None:
-        raise ConfigError(
-            f"the camera {camera.name} has no Micro-Manager core, so that the lasers and stages of "
-            "the configuration cannot be reached; leave [lasers] and [stages] out"
-        )
+    core = core_of(camera)
     lasers: dict[str, Actuator] = {}
-    for name, laser in settings.lasers.items():
-        lasers[name] = plugins.find("rtsmlm.laser", laser.driver)(core, name, laser)
-    stages: dict[str, Actuator] = {
-        name: open_stage(core, name, stage) for name, stage in settings.stages.items()
-    }
+    stages: dict[str, Actuator] = {}
+    try:
+        for name, laser in settings.lasers.items():
+            lasers[name] = plugins.find_laser(laser.driver)(name, laser, core)
+        for name, stage in settings.stages.items():
+            stages[name] = plugins.find_stage(stage.driver)(name, stage, core)
+    except BaseException:
+        close_actuators([*lasers.values(), *stages.values()])
+        raise
     return lasers, stages
+
+
+def close_actuators(actuators: Iterable[Actuator]) -> None:
+    """Release lasers and stages as they are. Safe to call more than once."""
+    for actuator in actuators:
+        actuator.close()
+
+
+def core_of(camera: Camera) -> CoreSource:
+    """Return what gives a driver the core of this camera, once it asks for it."""
+
+    def core() -> object:
+        if camera.core is None:
+            raise ConfigError(
+                f"the camera {camera.name} belongs to no Micro-Manager core, so that lasers and "
+                'stages with driver = "micromanager" cannot be reached; choose another driver for '
+                "them, or leave [lasers] and [stages] out"
+            )
+        return camera.core
+
+    return core

@@ -174,6 +174,7 @@ class PositionsRun:
             lasers=lasers,
             stages=stages,
             arm=self._arm,
+            owns_devices=True,
         )
         try:
             session.start(self._stop)

@@ -23,6 +23,7 @@ from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import RateMeter
 from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.session.devices import close_actuators
 from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
@@ -47,9 +48,11 @@ class Session:
     folder
         Where the run is written; by default a new folder under `results.out`.
     lasers, stages
-        What `settings.lasers` and `settings.stages` name, open; the session does not close them.
+        What `settings.lasers` and `settings.stages` name, open.
     arm
         Send commands to lasers and stages; `feedback.arm` must be set as well.
+    owns_devices
+        Close lasers and stages when the session is closed.
     perturb
         For drills: what happens to an estimate of the density before it counts.
     on_step
@@ -67,6 +70,7 @@ class Session:
         lasers: Mapping[str, Actuator] | None = None,
         stages: Mapping[str, Actuator] | None = None,
         arm: bool = False,
+        owns_devices: bool = False,
         perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
         on_step: Callable[[str], None] = lambda step: None,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -90,6 +94,7 @@ class Session:
             camera, self.calibration, self.settings, self.folder, self.ledger, self._troubles
         )
         self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
+        self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer: threading.Timer | None = None
         self._rate = RateMeter()
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
@@ -123,7 +128,7 @@ class Session:
     def _start(self, stop: threading.Event) -> None:
         settings = self.settings
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
-        plugins.find("rtsmlm.localizer", settings.localizer.name)  # a misspelling shows here
+        plugins.find_localizer(settings.localizer.name)  # a misspelling shows here
         self._loop.prepare()
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(
@@ -294,6 +299,7 @@ class Session:
             self._timer.join(5.0)
         self._path.drain()
         self._troubles.run_step(self._loop.close)
+        self._troubles.run_step(lambda: close_actuators(self._owned))
         self._path.close()
         self._troubles.run_step(self._teller.join)
 

@@ -21,7 +21,10 @@ class LaserSettings(Settings):
     driver: str = "micromanager"
     """Entry point of group `rtsmlm.laser`: micromanager, or one of your own."""
     device: str
-    """Label of the device in the Micro-Manager configuration."""
+    """Label of the device in the Micro-Manager configuration; for a driver of your own whatever it
+    understands, such as a serial port."""
+    options: dict[str, str | float | int | bool] = Field(default_factory=dict)
+    """What else a driver of your own wants to know."""
     preset: str = "auto"
     """Which properties it has: the name of a preset, auto to go by its adapter, or none to state
     all of them here."""
@@ -72,6 +75,8 @@ class LaserSettings(Settings):
 class StageSettings(Settings):
     """A stage that may be moved, and how far."""
 
+    driver: str = "micromanager"
+    """Entry point of group `rtsmlm.stage`: micromanager, or one of your own."""
     device: str
     """Label of the stage in the Micro-Manager configuration."""
     axis: Literal["x", "y", "z"] = "z"

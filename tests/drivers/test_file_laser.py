@@ -11,7 +11,7 @@ import pytest
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.drivers.micromanager.core import release_core
-from rtsmlm.drivers.micromanager.laser import MicroManagerLaser, open_laser
+from rtsmlm.drivers.micromanager.laser import MicroManagerLaser
 from rtsmlm.drivers.simulated.file_laser import FileLaser, light_mw
 from rtsmlm.errors import DeviceError
 from rtsmlm.settings.lasers import LaserSettings
@@ -32,7 +32,7 @@ def config(folder: Path) -> Path:
 def opened(folder: Path) -> tuple[UniMMCore, MicroManagerLaser]:
     core = UniMMCore()
     core.loadSystemConfiguration(config(folder))
-    return core, open_laser(core, "uv", LaserSettings(device="UV"))
+    return core, MicroManagerLaser(core, "uv", LaserSettings(device="UV"))
 
 
 def test_light_is_in_the_file_and_stays_when_the_device_is_unloaded(tmp_path: Path) -> None:
@@ -60,11 +60,11 @@ def test_a_killed_process_leaves_the_light_on(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from pymmcore_plus.experimental.unicore import UniMMCore\n"
-        "from rtsmlm.drivers.micromanager.laser import open_laser\n"
+        "from rtsmlm.drivers.micromanager.laser import MicroManagerLaser\n"
         "from rtsmlm.settings.lasers import LaserSettings\n"
         "core = UniMMCore()\n"
         "core.loadSystemConfiguration(sys.argv[1])\n"
-        "open_laser(core, 'uv', LaserSettings(device='UV')).set(33.0)\n"
+        "MicroManagerLaser(core, 'uv', LaserSettings(device='UV')).set(33.0)\n"
         "os._exit(9)\n"
     )
 

@@ -9,7 +9,7 @@ import pytest
 from pymmcore_plus import PropertyType
 
 from rtsmlm.drivers.micromanager.device_facts import DeviceFacts
-from rtsmlm.drivers.micromanager.laser import open_laser
+from rtsmlm.drivers.micromanager.laser import MicroManagerLaser
 from rtsmlm.drivers.micromanager.laser_presets import PRESETS, preset_named, preset_of
 from rtsmlm.drivers.micromanager.laser_properties import lines_of, resolve, same_value
 from rtsmlm.errors import ConfigError
@@ -341,7 +341,7 @@ def test_a_preset_is_found_by_adapter_and_device(name: str) -> None:
 def test_power_comes_before_light_and_darkness_ends_at_off(name: str, build: Any) -> None:
     adapter = ADAPTERS[name]
     core = build(adapter)
-    laser = open_laser(core, "a", settings())
+    laser = MicroManagerLaser(core, "a", settings())
     low, high = laser.limits()
     assert (low, high) == adapter.limits
     assert laser.unit == adapter.unit
@@ -370,7 +370,7 @@ def test_power_comes_before_light_and_darkness_ends_at_off(name: str, build: Any
 @each_adapter
 def test_only_a_measurement_is_taken_for_one(name: str, build: Any) -> None:
     adapter = ADAPTERS[name]
-    laser = open_laser(build(adapter), "a", settings())
+    laser = MicroManagerLaser(build(adapter), "a", settings())
 
     assert laser.properties.readback == adapter.measured
     assert laser.readback() == (3.25 if adapter.measured else None)
@@ -380,7 +380,7 @@ def test_only_a_measurement_is_taken_for_one(name: str, build: Any) -> None:
 def test_faults_are_told(name: str, build: Any) -> None:
     adapter = ADAPTERS[name]
     core = build(adapter)
-    laser = open_laser(core, "a", settings())
+    laser = MicroManagerLaser(core, "a", settings())
     assert len(laser.properties.faults) == len(adapter.faults)
 
     for key, (well, ill) in adapter.faults.items():
@@ -400,7 +400,7 @@ def test_an_obis_without_limits_of_its_own_is_asked_for_those_it_states_in_watts
     core = build(ADAPTERS["obis"])
     core.property("L", "PowerSetpoint").limits = limits
 
-    assert open_laser(core, "a", settings()).limits() == (1.0, 100.0)
+    assert MicroManagerLaser(core, "a", settings()).limits() == (1.0, 100.0)
 
 
 def test_numbered_properties_go_by_the_power_that_is_stated(build: Any) -> None:
@@ -418,9 +418,9 @@ def test_numbered_properties_go_by_the_power_that_is_stated(build: Any) -> None:
     }
 
     with pytest.raises(ConfigError, match=r"several lasers; state power_property, one of .*405"):
-        open_laser(core, "a", settings())
+        MicroManagerLaser(core, "a", settings())
 
-    laser = open_laser(core, "a", settings(power_property="Laser 561_1-Power Setpoint"))
+    laser = MicroManagerLaser(core, "a", settings(power_property="Laser 561_1-Power Setpoint"))
     assert laser.properties.on == "Laser 561_1-Power Enable"
 
 
@@ -430,7 +430,7 @@ def test_older_microfpga_firmware_counts_its_modes(build: Any) -> None:
         "Mode3": ("0", (0, 4), PropertyType.Integer),
     }
     core = build(dataclasses.replace(ADAPTERS["microfpga"], properties=old))
-    laser = open_laser(core, "a", settings(max_power=None))
+    laser = MicroManagerLaser(core, "a", settings(max_power=None))
 
     laser.set(1500.4)
 
@@ -441,7 +441,9 @@ def test_older_microfpga_firmware_counts_its_modes(build: Any) -> None:
 
 def test_an_omicron_in_percent_is_not_compared_with_milliwatts(build: Any) -> None:
     core = build(ADAPTERS["omicron"])
-    laser = open_laser(core, "a", settings(power_property="Laser Power Set-point Select [%]"))
+    laser = MicroManagerLaser(
+        core, "a", settings(power_property="Laser Power Set-point Select [%]")
+    )
 
     assert laser.unit == "%"
     assert laser.limits() == (0.0, 100.0)

@@ -17,7 +17,7 @@ from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.drivers.micromanager.core import release_core
-from rtsmlm.drivers.micromanager.laser import MicroManagerLaser, open_laser
+from rtsmlm.drivers.micromanager.laser import MicroManagerLaser
 from rtsmlm.drivers.simulated.hub import microscope_of_core
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.protocols import Actuator
@@ -53,7 +53,7 @@ def obis(bench: Any) -> Callable[[], Any]:
 
 
 def laser_of(core: Any, **stated: Any) -> MicroManagerLaser:
-    return open_laser(core, "uv", LaserSettings(device="L", **stated))
+    return MicroManagerLaser(core, "uv", LaserSettings(device="L", **stated))
 
 
 PULSED = {"pulse_property": "Duration0", "pulse_device": "T"}
@@ -377,7 +377,9 @@ def sim_core() -> Iterator[UniMMCore]:
 
 @pytest.fixture
 def sim_laser(sim_core: UniMMCore) -> MicroManagerLaser:
-    return open_laser(sim_core, "activation", LaserSettings(device="Laser405", max_power=20.0))
+    return MicroManagerLaser(
+        sim_core, "activation", LaserSettings(device="Laser405", max_power=20.0)
+    )
 
 
 def test_the_simulated_laser_lights_the_sample(
@@ -449,7 +451,7 @@ def test_an_analogue_output_of_the_real_demo_adapter_is_steered(
     core = core_class(adapter_paths=[adapters])
     core.loadSystemConfiguration(packaged("hil_mm_demo.cfg"))
     core.setAutoShutter(True)
-    laser = open_laser(
+    laser = MicroManagerLaser(
         core, "a", LaserSettings(device="Activation", shutter="Shutter", max_power=5.0)
     )
 
@@ -489,11 +491,11 @@ def test_auto_shutter_of_a_combined_shutter_is_taken_away(
     core.setAutoShutter(True)
     stated = LaserSettings(device="Activation", shutter="Shutter", max_power=5.0)
 
-    open_laser(core, "a", stated)
+    MicroManagerLaser(core, "a", stated)
     assert core.getAutoShutter()  # it does not hold the laser yet
 
     core.setProperty("All", property_name, member)
-    open_laser(core, "a", stated)
+    MicroManagerLaser(core, "a", stated)
 
     assert not core.getAutoShutter()
     release_core(core)

@@ -10,7 +10,7 @@ from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.drivers.micromanager.core import release_core
-from rtsmlm.drivers.micromanager.stage import MicroManagerStage, open_stage
+from rtsmlm.drivers.micromanager.stage import MicroManagerStage
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.protocols import Actuator
 from rtsmlm.settings.lasers import StageSettings
@@ -31,7 +31,7 @@ def core(request: pytest.FixtureRequest) -> Iterator[CMMCorePlus]:
 def stage_of(core: CMMCorePlus, axis: str, **stated: float) -> MicroManagerStage:
     device = core.getFocusDevice() if axis == "z" else core.getXYStageDevice()
     settings = StageSettings.model_validate({"device": device, "axis": axis} | stated)
-    return open_stage(core, "focus", settings)
+    return MicroManagerStage(core, "focus", settings)
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
@@ -75,9 +75,11 @@ def test_a_device_without_that_axis_is_refused(core: CMMCorePlus, axis: str, kin
     wrong = core.getXYStageDevice() if axis == "z" else core.getFocusDevice()
 
     with pytest.raises(ConfigError, match=f"{wrong} is no {kind}, but axis {axis} needs"):
-        open_stage(core, "focus", StageSettings.model_validate({"device": wrong, "axis": axis}))
+        MicroManagerStage(
+            core, "focus", StageSettings.model_validate({"device": wrong, "axis": axis})
+        )
     with pytest.raises(ConfigError, match="no device 'Lift' is loaded"):
-        open_stage(core, "focus", StageSettings(device="Lift"))
+        MicroManagerStage(core, "focus", StageSettings(device="Lift"))
 
 
 class StuckCore:
@@ -115,7 +117,7 @@ class StuckCore:
 
 def test_failures_are_told_in_one_line_and_rest_never_raises() -> None:
     core = StuckCore()
-    stage = open_stage(core, "focus", StageSettings(device="Z"))  # type: ignore[arg-type]
+    stage = MicroManagerStage(core, "focus", StageSettings(device="Z"))  # type: ignore[arg-type]
 
     with pytest.raises(DeviceError, match=r"Z did not move to 1\.5 um: motor stalled$"):
         stage.set(1.5)

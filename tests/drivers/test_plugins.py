@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import textwrap
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from threading import Event
@@ -21,6 +23,14 @@ from rtsmlm.settings.load import load, packaged
 from rtsmlm.settings.run import RunSettings
 
 
+_PROTOCOLS = {
+    "rtsmlm.camera": plugins.CameraFactory,
+    "rtsmlm.laser": plugins.LaserFactory,
+    "rtsmlm.stage": plugins.StageFactory,
+    "rtsmlm.localizer": plugins.LocalizerFactory,
+}
+
+
 def install(monkeypatch: pytest.MonkeyPatch, **values: str | tuple[str, ...]) -> None:
     offers = [
         EntryPoint(name, value, "rtsmlm.camera")
@@ -32,12 +42,31 @@ def install(monkeypatch: pytest.MonkeyPatch, **values: str | tuple[str, ...]) ->
     )
 
 
-@pytest.mark.parametrize("name", ["micromanager", "replay"])
-def test_our_cameras_are_installed(name: str) -> None:
-    factory = plugins.find("rtsmlm.camera", name)
+@pytest.mark.parametrize(
+    ("find", "group", "name"),
+    [
+        (plugins.find_camera, "rtsmlm.camera", "micromanager"),
+        (plugins.find_camera, "rtsmlm.camera", "replay"),
+        (plugins.find_laser, "rtsmlm.laser", "micromanager"),
+        (plugins.find_stage, "rtsmlm.stage", "micromanager"),
+        (plugins.find_localizer, "rtsmlm.localizer", "gaussian-mle"),
+        (plugins.find_localizer, "rtsmlm.localizer", "astigmatic-mle"),
+    ],
+)
+def test_what_ships_is_installed_and_called_with_the_arguments_of_its_protocol(
+    find: Callable[[str], Callable[..., object]], group: str, name: str
+) -> None:
+    factory = find(name)
+    expected = inspect.signature(_PROTOCOLS[group].__call__).parameters
 
-    assert factory.__module__.startswith(f"rtsmlm.drivers.{name}")
-    assert name in plugins.names("rtsmlm.camera")
+    taken = [
+        parameter
+        for parameter in inspect.signature(factory).parameters.values()
+        if parameter.default is inspect.Parameter.empty
+    ]
+
+    assert name in plugins.names(group)
+    assert [p.name for p in taken] == [key for key in expected if key != "self"]
 
 
 def test_an_unknown_name_lists_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +75,7 @@ def test_an_unknown_name_lists_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(
         ConfigError, match=r"^no camera named 'hamamatsu'; installed: micromanager, replay$"
     ):
-        plugins.find("rtsmlm.camera", "hamamatsu")
+        plugins.find_camera("hamamatsu")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +83,7 @@ def test_an_unknown_name_lists_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("no_such_lab.camera:open_camera", "cannot be imported: No module named 'no_such_lab'"),
         ("rtsmlm.drivers:nothing", "cannot be imported: .*'nothing'"),
-        ("rtsmlm.drivers:__doc__", "is no function"),
+        ("rtsmlm.drivers:__doc__", "is not a function that opens one"),
     ],
 )
 def test_a_plug_in_that_does_not_load_is_named(
@@ -63,14 +92,14 @@ def test_a_plug_in_that_does_not_load_is_named(
     install(monkeypatch, mine=value)
 
     with pytest.raises(ConfigError, match=rf"camera 'mine' \({value}\) {message}"):
-        plugins.find("rtsmlm.camera", "mine")
+        plugins.find_camera("mine")
 
 
 def test_two_offers_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, mine=("lab_a:open_camera", "lab_b:open_camera"))
 
     with pytest.raises(ConfigError, match="lab_a:open_camera and lab_b:open_camera"):
-        plugins.find("rtsmlm.camera", "mine")
+        plugins.find_camera("mine")
 
 
 def test_the_same_offer_seen_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

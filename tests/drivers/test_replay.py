@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from threading import Event, Timer
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.drivers.replay import DEFAULT_EXPOSURE_MS, ReplayCamera, open_camera
-from rtsmlm.errors import ConfigError, DeviceError, FrameMismatchError
+from rtsmlm.drivers.replay import DEFAULT_EXPOSURE_MS, ReplayCamera
+from rtsmlm.errors import DeviceError, FrameMismatchError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.settings.camera import MovieSettings
-from rtsmlm.settings.load import from_mapping
 
 
 class Recording:
@@ -174,32 +170,3 @@ def test_a_file_that_breaks_is_a_device_that_fails() -> None:
 
     with pytest.raises(DeviceError, match="cannot be read after frame 7: disk"):
         list(camera.stream(Event()))
-
-
-def test_the_movie_of_the_settings_is_opened_and_closed_once() -> None:
-    recording, asked = Recording(3), []
-
-    def open_movie(path: Path, movie: MovieSettings) -> Recording:
-        asked.append((path, movie.width))
-        return recording
-
-    settings: dict[str, Any] = {
-        "replay": {"movie": "cell.raw", "timing": "fast"},
-        "movie": {"width": 8},
-    }
-    camera = open_camera(from_mapping(settings), open_movie)
-    assert [frame.index for frame in camera.stream(Event())] == [0, 1, 2]
-    camera.close()
-    camera.close()
-
-    assert asked == [(Path("cell.raw"), 8)]
-    assert recording.closed == 1
-    assert camera.describe() == {"camera": "replay (fast)", "movie": "in memory"}
-    assert camera.stated.pixel_nm == 108.0
-
-
-def test_replay_without_a_recording_or_a_reader_is_a_wrong_setting() -> None:
-    with pytest.raises(ConfigError, match=r"set replay\.movie"):
-        open_camera(from_mapping({}), lambda path, movie: Recording())
-    with pytest.raises(ConfigError, match="opens movies"):
-        open_camera(from_mapping({"replay": {"movie": "cell.tif"}}))

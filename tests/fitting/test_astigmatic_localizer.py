@@ -26,7 +26,7 @@ from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.fisher import astigmatic_crlb
 from rtsmlm.physics.psf import AstigmaticPsf
-from rtsmlm.plugins import find
+from rtsmlm.plugins import find_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.settings.psf import AstigmatismSettings, PsfSettings
 from rtsmlm.settings.run import LocalizerSettings, RunSettings
@@ -168,7 +168,7 @@ def test_the_entry_point_gives_a_localizer_that_tells_its_name() -> None:
     }
     settings = RunSettings(psf=PsfSettings(astigmatism=AstigmatismSettings.model_validate(table)))
 
-    localizer: Localizer = find("rtsmlm.localizer", "astigmatic-mle")(settings, CALIBRATION, 1.0)
+    localizer: Localizer = find_localizer("astigmatic-mle")(settings, CALIBRATION, 1.0)
 
     assert localizer.name == "astigmatic-mle, z -500 to 500 nm, box 13 px"
 

@@ -67,6 +67,9 @@ class Bench:
         self._maybe_fail("fault")
         return self.complaint
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def bench() -> Bench:

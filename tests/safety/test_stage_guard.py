@@ -39,6 +39,9 @@ class Stage:
     def fault(self) -> str | None:
         return None
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def stage() -> Stage:

@@ -46,7 +46,7 @@ class Bench:
         self.settings = settings
         self.folder = folder
         self.camera: Camera = open_camera(settings)
-        self.core: Any = self.camera.core  # type: ignore[attr-defined]
+        self.core: Any = self.camera.core
         self.lasers, self.stages = open_actuators(settings, self.camera)
 
     def session(self, *, arm: bool) -> Session:

@@ -134,6 +134,7 @@ class MovieCamera:
     """
 
     name = "movie in memory"
+    core = None
 
     def __init__(self, movie: Pixels, frames_per_s: float | None) -> None:
         self.shape: tuple[int, int] = movie.shape[1], movie.shape[2]
