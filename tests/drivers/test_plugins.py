@@ -22,7 +22,6 @@ from rtsmlm.errors import CameraStalledError, ConfigError, DeviceError
 from rtsmlm.settings.load import load, packaged
 from rtsmlm.settings.run import RunSettings
 
-
 _PROTOCOLS = {
     "rtsmlm.camera": plugins.CameraFactory,
     "rtsmlm.laser": plugins.LaserFactory,

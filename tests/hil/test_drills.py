@@ -95,7 +95,7 @@ def test_without_arm_nothing_that_needs_light_is_run_and_no_laser_is_touched(
     touched: list[str] = []
     rig = open_rig(tmp_path, "hil.camera_s=1", "feedback.arm=false", arm=False)
     for laser in rig.lasers.values():
-        monkeypatch.setattr(laser, "set", lambda value: touched.append("put"))
+        monkeypatch.setattr(laser, "set", lambda value: touched.append("set"))
         monkeypatch.setattr(laser, "make_safe", lambda: touched.append("rest") or [])
     results = {drill.name: run_drill(drill, rig) for drill in DRILLS}
     rig.close()

@@ -119,7 +119,7 @@ def test_it_is_armed_driven_written_down_and_dark_at_the_end_without_a_core(
     assert run.report.ok, run.report.failures
     assert any(call.startswith("set ") for call in log), "it was lit"
     assert log[-2:] == ["safe", "closed"]
-    assert [row["kind"] for row in rows][0] == "arm"
+    assert rows[0]["kind"] == "arm"
     assert rows[-1]["kind"] == "dark"
     assert {row["unit"] for row in rows} == {"%"}
 
@@ -175,7 +175,7 @@ def test_a_laser_that_does_not_open_keeps_no_other_from_going_dark(
     )
     job = job_of(lab, settings, tmp_path)
     stuck_first = dict(sorted(job.lasers.items(), reverse=True))
-    assert list(stuck_first)[0] == "stuck"
+    assert next(iter(stuck_first)) == "stuck"
 
     failed = turn_dark(SentinelJob(job.micromanager, stuck_first, job.log, job.start_ns))
 

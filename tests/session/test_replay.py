@@ -16,7 +16,7 @@ from rtsmlm.settings.load import from_mapping
 
 def test_the_frames_of_a_file_come_as_from_a_camera_that_belongs_to_no_core(tmp_path: Path) -> None:
     frames = np.arange(3 * 8 * 10, dtype=np.uint16).reshape(3, 8, 10)
-    tifffile.imwrite(tmp_path / "cell.tif", frames)
+    tifffile.imwrite(tmp_path / "cell.tif", frames, photometric="minisblack")
     replay = {"movie": str(tmp_path / "cell.tif"), "timing": "fast"}
 
     camera = open_camera(from_mapping({"camera": {"driver": "replay"}, "replay": replay}))
