@@ -118,7 +118,7 @@ class CameraCalibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedCalibration:
-    """What a camera or a file states of its calibration; None where it says nothing."""
+    """What a camera or a file states of its calibration; None where it states none."""
 
     pixel_nm: float | None = None
     offset_adu: float | None = None

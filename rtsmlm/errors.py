@@ -4,7 +4,7 @@
 
     RtsmlmError
     ├── ConfigError             a setting is wrong; nothing was started
-    ├── FileFormatError         a file is not what it says, or is cut short
+    ├── FileFormatError         a file is damaged, cut short or of another kind
     ├── CalibrationError        camera calibration and data do not fit each other
     ├── DeviceError             a device refused, failed or vanished
     │   ├── CameraStalledError  the camera stopped yielding frames
@@ -32,7 +32,7 @@ class ConfigError(RtsmlmError):
 
 
 class FileFormatError(RtsmlmError):
-    """A file is not what it says it is, is cut short, or is of an unknown kind."""
+    """A file is not of the kind it claims, is cut short, or is of an unknown kind."""
 
 
 class CalibrationError(RtsmlmError):

@@ -18,7 +18,7 @@ class CameraFrame:
     """One frame as a camera driver hands it over.
 
     The pixels may be a view into a buffer of the driver: they are valid until the next frame
-    is asked for, so whoever keeps them copies them.
+    is asked for; copy them to keep them.
     """
 
     pixels: Pixels

@@ -90,7 +90,7 @@ class Localizer(Protocol):
 
     @property
     def neighbours(self) -> int:
-        """How many frames before and after a frame it looks at: 0 for a fit, at most 1."""
+        """How many frames before and after a frame it uses: 0 for a fit, at most 1."""
         ...
 
     @property
@@ -154,7 +154,7 @@ class Actuator(Protocol):
         ...
 
     def make_safe(self) -> list[str]:
-        """Bring it to where it harms nobody, and return what failed on the way.
+        """Bring it to its safe state, and return what failed on the way.
 
         A laser goes dark: power to its least first, then emission off, then the shutter closed.
         Every step is tried, whatever happened to the one before. A stage stays where it is.

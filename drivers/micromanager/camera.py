@@ -47,9 +47,9 @@ class MicroManagerCamera:
     """A camera of a Micro-Manager core, drained from its sequence buffer.
 
     Fails fast: a full buffer ends the stream with an error that has the frame number, since
-    a silent gap would look like blinking. If the host program already runs a sequence, it
+    a silent gap would resemble blinking. If the host program already runs a sequence, it
     is drained, and neither started, stopped nor changed; gaps in the frame numbers then
-    tell what the host let be overwritten.
+    count what the host let be overwritten.
 
     Parameters
     ----------
@@ -178,14 +178,14 @@ class MicroManagerCamera:
         """Return whether the host ended the sequence; raise if the camera did."""
         if self._running() or source.waiting():
             return False
-        if source.overflowed():  # it may have ended so since we looked
+        if source.overflowed():  # it may have overflowed since the check above
             raise self._overflow(reader.numbers.last)
         if hosted:
             logger.info("the host ended the sequence of %s", self._label)
             return True
         raise CameraStalledError(
             f"the sequence of camera {self._label} ended by itself after frame "
-            f"{reader.numbers.last}; the log of its adapter says why: mmcore logs"
+            f"{reader.numbers.last}; the log of its adapter has the reason: mmcore logs"
         )
 
     def _overflow(self, last: int) -> CameraOverflowError:
@@ -226,7 +226,7 @@ class MicroManagerCamera:
             )
 
     def _size_buffer(self) -> None:
-        """Make room for three seconds of frames, at most twice what the settings say."""
+        """Make room for three seconds of frames, at most twice the value in the settings."""
         height, width = self.shape
         frame_bytes = height * width * self._core.getBytesPerPixel()
         rate_hz = 1000 / max(self.exposure_ms, _SHORTEST_MS)

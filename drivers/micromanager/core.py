@@ -84,10 +84,10 @@ def release_core(core: CMMCorePlus) -> None:
     """Unload all devices of a core; a device that refuses is logged, not raised."""
     try:
         core.unloadAllDevices()
-        # The core tells its listeners from a thread of its own. If that still talks to
+        # The core notifies its listeners from a thread of its own. If that still talks to
         # Python while the interpreter ends, the process aborts.
         pymmcore.CMMCore.registerCallback(core, None)
-    except Exception as error:  # the last act: nobody could do more about it
+    except Exception as error:  # the last step: nothing more can be done
         logger.warning("devices could not be unloaded: %s", _one_line(error))
 
 
@@ -154,7 +154,7 @@ def set_properties(core: CMMCorePlus, properties: Mapping[str, str | float | int
 
 
 def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
-    """Return what the camera's own properties and the core's pixel size say."""
+    """Return the calibration from the camera's properties and the core's pixel size."""
     wanted = dict(_STATED_PROPERTIES)
     there = set(core.getDevicePropertyNames(camera))
     is_demo = _text(lambda: core.getDeviceLibrary(camera)) == "DemoCamera"

@@ -1,4 +1,4 @@
-"""What a Micro-Manager core tells of a device without asking the device."""
+"""What a Micro-Manager core knows of a device without asking the device."""
 
 from __future__ import annotations
 

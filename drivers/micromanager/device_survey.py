@@ -42,13 +42,13 @@ class FoundLaser:
     """Name that the block for the settings gives it."""
     properties: LaserProperties
     limits: tuple[float, float] | None
-    """Least and most power; None if the device does not tell them."""
+    """Least and most power; None if the device does not report them."""
     power: str
-    """What the power property says now; what went wrong if it cannot be read."""
+    """Present value of the power property, or the error of reading it."""
     emission: str
-    """What the on/off property says now; empty if there is none."""
+    """Present value of the on/off property; empty if there is none."""
     faults: dict[str, str]
-    """What the properties that tell of faults say now."""
+    """Present values of the properties that report faults."""
     several: bool
     """True if its device holds other lasers too."""
 

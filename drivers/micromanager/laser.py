@@ -88,7 +88,7 @@ class MicroManagerLaser:
         Raises
         ------
         DeviceError
-            If the device does not answer, or tells no limits and the settings neither.
+            If the device does not answer, or neither it nor the settings give limits.
         """
         return self._power.limits()
 
@@ -220,7 +220,7 @@ class MicroManagerLaser:
         if value != 0:
             raise DeviceError(
                 f"{self._title} still has {value:g} {self.unit} set and its emission on; switch "
-                "it off by hand"
+                "it off manually"
             )
 
     def _take_from_auto_shutter(self) -> None:

@@ -16,7 +16,7 @@ LINE = "{line}"
 
 @dataclass(frozen=True, slots=True)
 class FaultProperty:
-    """A property that tells of a fault or an open interlock."""
+    """A property that reports a fault or an open interlock."""
 
     names: tuple[str, ...]
     """Names it goes by."""
@@ -49,7 +49,7 @@ class LaserPreset:
     readback: tuple[str, ...] = ()
     """Names of the property with the measured power; an echo of the set-point is none."""
     faults: tuple[FaultProperty, ...] = ()
-    """What tells of faults."""
+    """Properties that report faults."""
     least: tuple[str, ...] = ()
     """Names of the property with the least power, where the power property has no limits."""
     most: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class LaserPreset:
     limits_factor: float = 1.0
     """What values of `least` and `most` are multiplied with to be in the unit of the power."""
     turns_off: bool | None = None
-    """Whether unloading the device switches emission off; None if nobody has looked."""
+    """Whether unloading the device switches emission off; None if not known."""
     note: str = ""
     """What a user has to know."""
 

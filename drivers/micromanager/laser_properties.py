@@ -1,4 +1,4 @@
-"""Which properties of a device make it a laser: a preset, and what the settings say instead."""
+"""Which properties of a device make it a laser: a preset, or the settings in its place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINE_PATTERN = r"(\d+(?:_\d+)?)"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A property that tells of a fault, and what it says when there is none."""
+    """A property that reports a fault, and its value when there is none."""
 
     device: str
     property: str
@@ -172,7 +172,7 @@ def _power(
     for line, name in lines.items():
         return name, line
     raise ConfigError(
-        f"laser {device.label}: preset {preset.name} looks for {' or '.join(preset.power)}, but "
+        f"laser {device.label}: preset {preset.name} expects {' or '.join(preset.power)}, but "
         f"the device has {_listed(device)}; state power_property"
     )
 
@@ -182,7 +182,7 @@ def _unit(
 ) -> str:
     unit: str | None = settings.power_unit or (preset.unit if preset else None)
     if unit is None:
-        raise ConfigError(f"laser {device.label}: state power_unit, no preset tells it")
+        raise ConfigError(f"laser {device.label}: state power_unit, no preset gives it")
     if settings.power_unit is None and power.endswith("[%]"):
         unit = "%"
     if unit == "us" and settings.pulse_property is not None:
@@ -201,7 +201,7 @@ def _switch(
         name = _filled(preset.on, line, device)
         if name is None and preset.on:
             raise ConfigError(
-                f"laser {device.label}: preset {preset.name} looks for "
+                f"laser {device.label}: preset {preset.name} expects "
                 f"{' or '.join(preset.on)} to switch emission, but the device has "
                 f"{_listed(device)}; state on_property"
             )

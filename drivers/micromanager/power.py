@@ -47,7 +47,7 @@ class SteadyPower:
     properties
         What its properties mean.
     most
-        Most power where the device tells none.
+        Most power where the device reports none.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class SteadyPower:
         self._least = 0.0
 
     def limits(self) -> tuple[float, float]:
-        """Return the least and the most power, as the device tells them now.
+        """Return the least and the most power, as the device reports them now.
 
         Raises
         ------
         DeviceError
-            If the device does not answer, or tells no limits and the settings neither.
+            If the device does not answer, or neither it nor the settings give limits.
         """
         limits = self._property.limits() or self._stated_limits()
         self._least = limits[0]
@@ -107,7 +107,8 @@ class SteadyPower:
             high = inward(self._number(p.most) * p.limits_factor, up=False)
         if high is None or not low < high:
             raise DeviceError(
-                f"{self._owner}: {p.device} does not tell the limits of {p.power}; state max_power"
+                f"{self._owner}: {p.device} does not report the limits of {p.power}; "
+                "state max_power"
             )
         return low, high
 
@@ -187,7 +188,7 @@ class PulsedPower:
             frame_us = float(self._core.getExposure()) * 1000
         except Exception as error:  # vendor code
             raise DeviceError(
-                f"{self._owner}: the camera does not tell its exposure: {one_line(error)}"
+                f"{self._owner}: the camera does not report its exposure: {one_line(error)}"
             ) from error
         lengths_us = self._pulse.limits() or (0.0, _LONGEST_PULSE_US)
         try:

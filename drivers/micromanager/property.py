@@ -76,7 +76,7 @@ class NumberProperty:
             return None
         low = inward(float(self._ask(self._core.getPropertyLowerLimit)), up=True)
         high = inward(float(self._ask(self._core.getPropertyUpperLimit)), up=False)
-        # An adapter that asks its head twice for the same limit has told us nothing.
+        # Both limits are the same when the adapter failed to ask the head: not a range.
         return (low, high) if low < high else None
 
     def _ask(self, question: Callable[[str, str], Any]) -> Any:
@@ -125,7 +125,7 @@ def inward(value: float, *, up: bool) -> float:
 
 
 def within(value: float, low: float, high: float) -> float | None:
-    """Return the value, moved by less than one step to lie inside; None if it lies further out."""
+    """Return the value, moved by less than one step to be inside; None if it is further out."""
     if not math.isfinite(value):
         return None
     nearest = min(max(round(value, 4), low), high)
@@ -133,5 +133,5 @@ def within(value: float, low: float, high: float) -> float | None:
 
 
 def one_line(error: Exception) -> str:
-    """Return what an error says, on one line and without a stop at the end."""
+    """Return the text of an error, on one line and without a stop at the end."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -76,7 +76,7 @@ class Shutter:
 def take_from_auto_shutter(core: CMMCorePlus, owner: str, devices: set[str]) -> bool:
     """Switch the core's AutoShutter off if it moves one of these devices.
 
-    It would open and close them with every image, behind the back of whoever steers them.
+    It would open and close them with every image, against the guard that drives them.
 
     Parameters
     ----------

@@ -119,14 +119,16 @@ class MicroManagerStage:
                 position_um = float(self._core.getXYPosition(device)["xy".index(axis)])
         except Exception as error:  # vendor code
             raise DeviceError(
-                f"stage {self._name}: {device} does not tell where it is: {one_line(error)}"
+                f"stage {self._name}: {device} does not report its position: {one_line(error)}"
             ) from error
         if not math.isfinite(position_um):
-            raise DeviceError(f"stage {self._name}: {device} says that it is at {position_um} um")
+            raise DeviceError(
+                f"stage {self._name}: {device} reports a position of {position_um} um"
+            )
         return position_um
 
     def readback(self) -> float | None:
-        """Return None: whether a stage tells a measured or the commanded position is not known."""
+        """Return None: a stage may report the measured or the commanded position."""
         return None
 
     def fault(self) -> str | None:

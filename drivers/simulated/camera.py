@@ -74,7 +74,7 @@ class _Drill:
 
 
 class SimCamera(CameraDevice):
-    """A camera that looks at the simulated sample.
+    """A camera that images the simulated sample.
 
     The properties of sample and optics are those of `MicroscopeSettings`. Frames come on
     schedule: deadlines count from the start of the sequence, and a frame that is late does not
@@ -93,7 +93,7 @@ class SimCamera(CameraDevice):
         self._drill = _Drill()
         self._late_frames = 0
         self._has_warned = False
-        # Set when the running sequence has to end although nobody takes its frames.
+        # Set when the running sequence has to end although its frames are not taken.
         self._ended = threading.Event()
         self._add_settings()
         self._add_stated()

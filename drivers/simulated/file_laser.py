@@ -28,9 +28,9 @@ def light_mw(path: Path) -> float:
 
 
 class FileLaser(ShutterDevice):
-    """A laser head whose state lies in a JSON file: `power_mw` and `on`.
+    """A laser head whose state is kept in a JSON file: `power_mw` and `on`.
 
-    For drills: kill the process, then look at the file as one would look at the bench. Like an
+    For drills: kill the process, then read the file as one would check the bench. Like an
     OBIS it has a least power, is dark with `State` 0 only, keeps what it was when it is loaded
     again, and is not switched off by unloading. Set `StateFile` first, in the .cfg file or after
     loading; without it the head is dark and takes no command.

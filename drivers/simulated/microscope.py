@@ -176,7 +176,7 @@ class SimMicroscope:
 
     @property
     def emitters(self) -> Emitters:
-        """The emitters of the sample, to look at."""
+        """The emitters of the sample, for inspection."""
         with self._lock:
             return self._ready_sample().emitters
 

@@ -1,4 +1,4 @@
-"""What lies under the simulated microscope: emitters, chip, stray light, drift."""
+"""The sample under the simulated microscope: emitters, chip, stray light, drift."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def photon_threshold(truth: Localizations, dimmest_dropped: float) -> float:
 
 
 def has_axial(table: Localizations) -> bool:
-    """Whether the z of a table says anything."""
+    """Whether a table has measured z (neither all NaN nor all 0)."""
     return bool(np.isfinite(table.std_z_nm).any() or np.any(table.z_nm != 0))
 
 

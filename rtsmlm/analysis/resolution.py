@@ -4,7 +4,7 @@ FRC compares the image of every other block of frames with the image of the rest
 al. 2013, doi:10.1038/nmeth.2448): up to some spatial frequency they agree, and its inverse is the
 resolution. Blocks, and not random halves, because an emitter that is on for a few frames would
 otherwise stand in both images and agree with itself. A dye that blinks again later still does; that
-part is not corrected for, so a labelling of few, long-lived dyes looks better than it is.
+part is not corrected for, so a labelling of few, long-lived dyes appears better than it is.
 
 NeNA (Endesfelder et al. 2014, doi:10.1007/s00418-014-1192-3) asks how far apart two localizations
 of one emitter in successive frames lie.
@@ -37,9 +37,9 @@ _TAPER = 0.25
 _FIRST_RING = 4
 """Below stand the window and the shape of the sample, which agree without any structure."""
 _LOOK_ROWS = 20_000
-"""So many tell where the sample is."""
+"""Localizations needed to locate the sample."""
 _CELLS = 8
-"""Cells a side of the crop that the densest place is looked for with."""
+"""Cells per side of the crop in the search for the densest place."""
 
 _NENA_ROWS = 100_000
 _NENA_PAIRS = 300
@@ -88,7 +88,7 @@ def ring_correlation(first: F32, second: F32) -> F64:
 def _rings(rows: int, columns: int) -> tuple[NDArray[np.intp], int]:
     """Return the ring of each place of a real transform, flat, and how many rings there are.
 
-    What lies beyond the last ring, and places whose mirror image is there as well, get the number
+    Pixels beyond the last ring, and places whose mirror image is there as well, get the number
     behind it.
     """
     side = max(rows, columns)
@@ -143,7 +143,7 @@ class ResolutionMeter:
     bin_nm
         Bin of the two images; a resolution below two bins cannot be seen.
     most_bins
-        Longest side of the images. Of a larger field the densest part is looked at, as the first
+        Longest side of the images. Of a larger field the densest part is analysed, as the first
         localizations show it.
     block_frames
         Frames that go into one image before it is the other's turn.
@@ -190,7 +190,7 @@ class ResolutionMeter:
                 self._settle()
 
     def _settle(self) -> None:
-        """Choose the part of the field to look at, and draw what has waited for that."""
+        """Choose the part of the field to analyse, and draw the rows kept until then."""
         rows = Localizations.concatenate(self._waiting)
         self._corner_nm = _densest(rows, self._field_nm, self._sides_nm)
         self._looking, self._waiting = False, []
@@ -210,7 +210,7 @@ class ResolutionMeter:
     def resolution_nm(self) -> float:
         """Return the FRC resolution of all so far, in nm; NaN while it has not converged.
 
-        Some tenths of a second at full size: not for a thread that somebody waits for.
+        Takes some tenths of a second at full size: not for a time-critical thread.
         """
         with self._lock:
             if self.n_inside < 2:
@@ -245,7 +245,7 @@ def nena_nm(localizations: Localizations, *, reach_nm: float = 200.0) -> float:
     localizations
         Rows in any order; the first hundred thousand count.
     reach_nm
-        Longest distance that is looked at; should be five times the expected result or more.
+        Longest distance considered; should be five times the expected result or more.
 
     Returns
     -------

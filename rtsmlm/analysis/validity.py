@@ -1,8 +1,8 @@
-"""The validity meter: whether what a localizer was told of PSF and camera fits the data that come.
+"""The validity meter: whether the PSF and camera given to a localizer fit its data.
 
 Lone bright emitters of a sample of the frames are fitted once more with the width free; the noise
 of patches without emitters is compared with what the camera calibration makes us expect; emitters
-that stay on for the next frame tell how far two localizations of the same place lie apart; and
+that stay on for the next frame give the distance of two localizations of one place; and
 places within the pixel must be even. None of this needs a truth, and none depends on what kind of
 localizer it was.
 """
@@ -24,15 +24,15 @@ from rtsmlm.localizations import Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
 
 SPOTS_PER_LOOK = 16
-"""A fit with the width free takes some 30 microseconds: half a millisecond per look."""
+"""A fit with the width free takes some 30 microseconds: half a millisecond per sample."""
 FRAMES_PER_LOOK = 16
-"""Larger batches, as of a recorded movie, are looked at in parts."""
+"""Larger batches, as of a recorded movie, are sampled in parts."""
 WINDOW = 1000
 """Spots, patches and repetitions that count: the last ones."""
 ENOUGH = 200
-"""Fewer say nothing yet: the median width of 200 spots of 8 standard deviations is known to 1 %."""
+"""Fewer are not enough: the median width of 200 spots of 8 standard deviations is known to 1 %."""
 ENOUGH_PATCHES = 60
-"""Each tells its noise to 20 %, so many together to 3 %."""
+"""Each gives its noise to 20 %, all together to 3 %."""
 ENOUGH_PLACES = 1500
 PHASES = 10
 REPEAT_PX = 1.0
@@ -135,7 +135,7 @@ class ValidityMeter:
         self._previous = Localizations.empty()
         self._active: frozenset[str] = frozenset()
 
-    def look(self, locs: Localizations, batch: FrameBatch) -> None:
+    def update(self, locs: Localizations, batch: FrameBatch) -> None:
         """Take a sample of a batch and its localizations.
 
         Parameters

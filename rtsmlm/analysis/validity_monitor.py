@@ -18,7 +18,7 @@ from rtsmlm.settings.run import RunSettings
 _log = logging.getLogger(__name__)
 _PAUSE_NS = 150_000_000
 _BATCHES = 2
-"""Successive batches that are looked at between two pauses: emitters that stay on tell most."""
+"""Successive batches sampled between two pauses: emitters that stay on carry most information."""
 
 
 _PLAIN = CameraCalibration(offset_adu=0.0, e_per_adu=1.0, read_noise_e=1.0, pixel_nm=100.0)
@@ -46,7 +46,7 @@ def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
             "std_y_nm": np.ones(2),
         }
     )
-    meter.look(spot, FrameBatch.from_pixels(np.rint(image)[None].astype(np.uint16)))
+    meter.update(spot, FrameBatch.from_pixels(np.rint(image)[None].astype(np.uint16)))
 
 
 class ValidityMonitor:
@@ -85,27 +85,27 @@ class ValidityMonitor:
             except Exception as error:  # whatever it is, the run goes on
                 self._give_up(error)
 
-    def look(self, locs: Localizations, batch: FrameBatch) -> None:
+    def sample(self, locs: Localizations, batch: FrameBatch) -> None:
         """Take a sample of a batch and its localizations."""
         if self._meter is None:
             return
         try:
-            self._meter.look(locs, batch)
+            self._meter.update(locs, batch)
         except Exception as error:  # whatever it is, the run goes on
             self._give_up(error)
 
-    def glance(self, locs: Localizations, batch: FrameBatch, t_ns: int) -> None:
-        """Look at two batches in a row every now and then, live; `t_ns` is the time now."""
+    def maybe_sample(self, locs: Localizations, batch: FrameBatch, t_ns: int) -> None:
+        """Sample two successive batches from time to time, live; `t_ns` is the time now."""
         if not self._due:
             if t_ns - self._last_ns < _PAUSE_NS:
                 return
             self._due = _BATCHES
         self._due -= 1
         self._last_ns = t_ns
-        self.look(locs, batch)
+        self.sample(locs, batch)
 
     def judge(self) -> dict[str, Any]:
-        """Return the figures so far, and tell of what is found for the first time."""
+        """Return the figures so far, and report each finding once."""
         if self._meter is None:
             return {}
         try:

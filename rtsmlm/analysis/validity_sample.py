@@ -15,7 +15,7 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
 
-# Columns of what a refit tells of one spot: fitted width over the width in force; chi² per degree
+# Columns of the refit of one spot: fitted width over the width in force; chi² per degree
 # of freedom of the fit with that width, and of the free fit; squared residuals of the free fit and
 # what noise leaves of them, in photons²; photons, and background per pixel; localizer minus free
 # fit, in stated standard deviations, along x and y.
@@ -28,7 +28,7 @@ MIN_SIGNIFICANCE = 8.0
 """Photons over their error. A free width of a dimmer spot scatters by 15 % and is biased."""
 MAX_ITERATIONS = 20
 PATCH_PX = 7
-"""Side of a patch of background: its 46 degrees of freedom tell its noise to 20 %."""
+"""Side of a patch of background: its 46 degrees of freedom give its noise to 20 %."""
 N_PATCHES = 8
 N_TRIES = 64
 
@@ -96,7 +96,7 @@ class SpotSampler:
         return np.flatnonzero(good & ~np.isfinite(distance[:, 1]))
 
     def refit(self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]) -> F64:
-        """Return what the fits of some rows tell, shape (m, N_COLUMNS), m of those that converged.
+        """Return the columns of the refits of rows, shape (m, N_COLUMNS); m of them converged.
 
         Parameters
         ----------
@@ -108,17 +108,17 @@ class SpotSampler:
         photons, variance, left, top = self._cut(locs, batch, rows)
         x, y = locs.x_nm[rows] / self._pixel_nm, locs.y_nm[rows] / self._pixel_nm
         start = ((x - left).astype(np.float32), (y - top).astype(np.float32))
-        told = np.full((len(rows), N_COLUMNS), np.nan)
+        columns = np.full((len(rows), N_COLUMNS), np.nan)
         if self._curves is None:
             held = self._fit_round(photons, variance, *start, free=False)
-            told[:, CHI2_FIXED] = self._per_degree(held)
+            columns[:, CHI2_FIXED] = self._per_degree(held)
             free = self._fit_round(photons, variance, *start, free=True)
-            told[:, WIDTH] = free[:, boxes.SIGMA] / self.sigma_px
+            columns[:, WIDTH] = free[:, boxes.SIGMA] / self.sigma_px
             widths = np.repeat(free[:, boxes.SIGMA, None], 2, axis=1)
             bends = np.ones_like(widths)
         else:
             free = self._fit_astigmatic(photons, variance, *start)
-            told[:, CHI2_FIXED] = self._per_degree(free)
+            columns[:, CHI2_FIXED] = self._per_degree(free)
             axes = (self._curves.x, self._curves.y)
             z = free[:, boxes.Z]
             widths = np.column_stack([axis.sigma_nm(z) for axis in axes]) / self._pixel_nm
@@ -126,16 +126,16 @@ class SpotSampler:
         theta = free[:, [boxes.X, boxes.Y, boxes.PHOTONS, boxes.BACKGROUND]]
         judged = np.empty((len(rows), residuals.N_COLUMNS))
         residuals.judge_spots(photons, variance, theta, widths, bends, self._excess_noise, judged)
-        told[:, CHI2_FREE] = judged[:, residuals.CHI2]
-        told[:, SQUARES] = judged[:, residuals.SQUARES]
-        told[:, EXPECTED] = judged[:, residuals.EXPECTED]
-        told[:, PHOTONS], told[:, BACKGROUND] = theta[:, 2], theta[:, 3]
+        columns[:, CHI2_FREE] = judged[:, residuals.CHI2]
+        columns[:, SQUARES] = judged[:, residuals.SQUARES]
+        columns[:, EXPECTED] = judged[:, residuals.EXPECTED]
+        columns[:, PHOTONS], columns[:, BACKGROUND] = theta[:, 2], theta[:, 3]
         std_px = (locs.std_x_nm[rows] / self._pixel_nm, locs.std_y_nm[rows] / self._pixel_nm)
-        told[:, DX] = (x - left - theta[:, 0]) / std_px[0]
-        told[:, DY] = (y - top - theta[:, 1]) / std_px[1]
-        good = (free[:, boxes.STATUS] == boxes.CONVERGED) & np.isfinite(told[:, SQUARES])
+        columns[:, DX] = (x - left - theta[:, 0]) / std_px[0]
+        columns[:, DY] = (y - top - theta[:, 1]) / std_px[1]
+        good = (free[:, boxes.STATUS] == boxes.CONVERGED) & np.isfinite(columns[:, SQUARES])
         good &= free[:, boxes.PHOTONS] > 0.5 * MIN_SIGNIFICANCE * free[:, boxes.STD_PHOTONS]
-        return np.asarray(told[good], dtype=np.float64)
+        return np.asarray(columns[good], dtype=np.float64)
 
     def noise(self, locs: Localizations, batch: FrameBatch, turn: int) -> F64:
         """Measure noise where nothing was found.
@@ -201,7 +201,7 @@ class SpotSampler:
         frame = np.searchsorted(batch.index, locs.frame[rows]).astype(np.int32)
         photons = np.empty((n, box, box), dtype=np.float32)
         variance = np.empty((n, box, box), dtype=np.float32)
-        # Compiled code tells read-only arrays from others: frames are always made so.
+        # Read-only arrays are another type to numba: frames are always passed as such.
         pixels = np.ascontiguousarray(batch.pixels).view()
         pixels.flags.writeable = False
         none = np.zeros(n, dtype=np.float32)

@@ -172,6 +172,6 @@ def _check_astigmatic(curves: WidthCurves) -> None:
     if apart < LEAST_SEPARATION * depth:
         raise CalibrationError(
             f"the foci along x and y lie {apart:.0f} nm apart, the depth of focus is {depth:.0f} "
-            "nm: z cannot be told from the widths; put the cylindrical lens in, or calibrate "
+            "nm: z cannot be determined from the widths; put the cylindrical lens in, or calibrate "
             "without --astigmatic"
         )

@@ -29,7 +29,7 @@ OFF_CENTER_PX = 3
 FIRST_HALF_PX = 7
 # A fainter neighbour changes the widths less than the PSF's own departure from a Gaussian does.
 NEIGHBOUR_SHARE = 0.15
-# More beads tell nothing new; so many windows of 31 pixels are 150 MB.
+# More beads add no information; the windows of 31 pixels of that many are 150 MB.
 MAX_BEADS = 200
 MAX_WINDOWS = 40_000
 MIN_PLANES = 5
@@ -159,7 +159,7 @@ def find_beads(projection: F32) -> F64:
     """
     image = ndimage.gaussian_filter(projection.astype(np.float64), SMOOTHING_PX)
     background = float(np.median(image))
-    # Differences of neighbours know the noise whatever lies around.
+    # Differences of neighbours measure the noise independently of the background.
     steps = np.abs(np.diff(projection.astype(np.float64), axis=1))
     noise = MAD_TO_STD * float(np.median(steps)) / math.sqrt(2)
     top = ndimage.maximum_filter(image, 2 * MIN_WINDOW_HALF_PX + 1)
@@ -243,7 +243,7 @@ def _center(windows: F32, half: int) -> F32:
 
 
 def _alone(places: F64, box_px: int) -> NDArray[np.bool_]:
-    """Tell which beads have no comparable neighbour of the same stack within their box."""
+    """Return which beads have no comparable neighbour of the same stack within their box."""
     alone = np.ones(len(places), dtype=np.bool_)
     for i, (stack, x, y, height) in enumerate(places):
         near = (np.abs(places[:, 1] - x) < box_px) & (np.abs(places[:, 2] - y) < box_px)

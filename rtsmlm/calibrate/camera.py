@@ -151,7 +151,7 @@ def _dark_notes(dark: PixelStatistics) -> tuple[str, ...]:
 
 
 def _level(dark: PixelStatistics, light: PixelStatistics) -> Level:
-    """Return what a movie in light tells beyond the dark, if it tells anything."""
+    """Return the gain from a movie in light, if it can be measured."""
     if light.shape != dark.shape:
         raise CalibrationError(
             f"{light.name} has frames of {light.shape[0]} x {light.shape[1]} pixels, "

@@ -25,7 +25,7 @@ from rtsmlm.localizations import F32
 ROUNDS = 4
 # Slopes further from the common gain than so many of their standard deviations are defects.
 OUTLIER_STD = 6.0
-# A defect may be so many times off; beyond, its slope says nothing.
+# A defect may be off by this factor; beyond, its slope has no meaning.
 MAX_RATIO = 5.0
 FLICKER_NOTE = 0.1
 LINEARITY_NOTE = 0.03
@@ -225,12 +225,12 @@ def _notes(
             )
     gains = [gain for _, gain in per_level]
     if len(gains) > 1 and np.ptp(gains) > LINEARITY_NOTE * np.median(gains):
-        told = ", ".join(f"{gain:.4g} at {signal:.0f} ADU" for signal, gain in per_level)
-        notes.append(f"the gain differs between levels of light ({told}): check its linearity")
+        measured = ", ".join(f"{gain:.4g} at {signal:.0f} ADU" for signal, gain in per_level)
+        notes.append(f"the gain differs between measured of light ({levels}): check its linearity")
     if spread**2 < RELIABLE * (spread**2 + pixel_std**2):
         notes.append(
             f"the gain of a single pixel is known to {100 * pixel_std / common:.1f} % and pixels "
             f"differ by {100 * spread / common:.1f} %, so that the map stays close to the typical "
-            "gain; more frames in light tell pixels apart"
+            "gain; more frames in light separate the pixels"
         )
     return tuple(notes)

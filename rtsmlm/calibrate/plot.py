@@ -14,7 +14,7 @@ from rtsmlm.calibrate.widths import F64
 WIDTH, HEIGHT = 720, 460
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 56, 55
 MAX_POINTS = 3000
-# Blue and orange are told apart by all eyes.
+# Blue and orange can be distinguished with any colour vision.
 COLORS = ("#0072b2", "#d55e00", "#333333")
 
 

@@ -124,7 +124,7 @@ def _through_focus(z: F64, x: F64, y: F64, peak: F64) -> tuple[float, ...] | Non
     # Rings far from focus may fit narrower than the spot in focus, but never brighter.
     best = int(np.nanargmax(peak))
     near = np.flatnonzero(np.nan_to_num(mean, nan=np.inf) < FOCUS_RATIO * mean[best])
-    # Only planes around the focus: noise far from it may look narrow too.
+    # Only planes around the focus: noise far from it may appear narrow too.
     near = near[np.abs(z[near] - z[best]) <= max(MAX_FROM_FOCUS_NM, 1.5 * abs(z[1] - z[0]))]
     if len(near) < 3 or best in (0, len(z) - 1):
         return None
@@ -161,7 +161,9 @@ def _chosen(x: F64, y: F64, focus: F64, focus_x: F64, focus_y: F64, depth: F64) 
             "well: check the alignment"
         )
     if keep.sum() < 3:
-        notes.append(f"{keep.sum()} bead(s) only; some ten tell how much the width varies")
+        notes.append(
+            f"{keep.sum()} bead(s) only; about ten are needed to measure how much the width varies"
+        )
     return FocusWidth(
         sigma_x_nm=x[keep],
         sigma_y_nm=y[keep],

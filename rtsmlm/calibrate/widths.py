@@ -86,7 +86,7 @@ def _fit(data: F64, variance: F64) -> tuple[F64, NDArray[np.bool_]]:
         theta[taken], deviance[taken] = trial[better], result[0][better]
         gradient[taken], information[taken] = result[1][better], result[2][better]
         damping[rows] = np.where(better, 0.1 * damping[rows], 10 * np.maximum(damping[rows], 1e-3))
-        # A step may be cut short by a limit; only what is left to gain tells the end.
+        # A step may be cut short by a limit; only the remaining gain decides the end.
         done[rows] = better & (gain < ENOUGH)
     inside = np.all((theta[:, :2] >= 0) & (theta[:, :2] <= box - 1), axis=1)
     widths = theta[:, [SIGMA_X, SIGMA_Y]]

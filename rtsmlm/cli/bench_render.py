@@ -56,7 +56,7 @@ class Smappy:
     first_ms: dict[str, float] = field(default_factory=dict)
     """By mode."""
     note: str = ""
-    """CommandContext it is left out."""
+    """Why it is left out."""
 
 
 def render(

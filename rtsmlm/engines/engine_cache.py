@@ -59,7 +59,7 @@ class EngineEntry:
     """Key, sha256 and time to build; empty where it cannot be read."""
     size_bytes: int
     fault: str
-    """CommandContext it is not used; empty if it is whole."""
+    """Why it is not used; empty if it is whole."""
 
 
 class EngineCache:

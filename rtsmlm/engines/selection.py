@@ -56,7 +56,7 @@ class Choice:
 
     name: str
     note: str = ""
-    """CommandContext it is not the network; empty where it is."""
+    """Why it is not the network; empty where it is."""
 
 
 def choose(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> Choice:

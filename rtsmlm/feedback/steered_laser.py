@@ -160,7 +160,7 @@ class SteeredLaser:
 
     @property
     def done(self) -> str | None:
-        """CommandContext the law wants no more; None while it does.
+        """Why the law wants no more; None while it does.
 
         A law that only watches does not know what the laser does, and ends nothing.
         """

@@ -102,7 +102,7 @@ def resolve_calibration(camera: CameraSettings, stated: StatedCalibration) -> Ca
 
 
 def what_was_assumed(camera: CameraSettings, stated: StatedCalibration) -> list[str]:
-    """Return a phrase for every value that nobody stated and a default was taken for.
+    """Return a phrase for every value that was not stated and has its default.
 
     Empty when settings, maps and file leave nothing open.
     """

@@ -13,7 +13,7 @@ from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.run import LocalizerSettings, RunSettings
 
-# Detection looks for spots somewhat narrower than the typical one, near the narrowest: pairs stay
+# Detection assumes spots somewhat narrower than the typical one, near the narrowest: pairs stay
 # apart more often (at 0.4 emitters per µm² Jaccard 0.656 for 0.649), and lone spots out of focus
 # are still found (0.900 for 0.905 at 700 photons on 20 per pixel).
 DETECTED_WIDTH = 0.8
@@ -22,7 +22,7 @@ DETECTED_WIDTH = 0.8
 class AstigmaticMleLocalizer(SpotLocalizer):
     """Maximum likelihood fit of x, y, z, photons and background of an astigmatic Gaussian.
 
-    Emitters so far beyond the range of the curves that their z cannot be told are not reported.
+    Emitters so far beyond the range of the curves that their z is undetermined are not reported.
     Where spots overlap, a `localizer.box_px` smaller than the default finds more of them.
 
     Parameters
@@ -79,7 +79,7 @@ class AstigmaticMleLocalizer(SpotLocalizer):
 def open_astigmatic_mle(
     settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
 ) -> AstigmaticMleLocalizer:
-    """Build the localizer of entry point `astigmatic-mle`; the curves say all about the widths.
+    """Build the localizer of entry point `astigmatic-mle`; the curves give all widths.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def open_astigmatic_mle(
     """
     if settings.psf.astigmatism is None:
         raise LocalizerError(
-            "astigmatic-mle finds z from the widths of the spots, and psf.astigmatism, which says "
+            "astigmatic-mle finds z from the widths of the spots, and psf.astigmatism, which gives "
             "how, is not set: run `rtsmlm calibrate psf BEADS.tif --z-step-nm 20 --astigmatic` and "
             "copy the section [psf.astigmatism] into the configuration"
         )

@@ -60,7 +60,7 @@ def make_candidates(capacity: int) -> Candidates:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _is_maximum(image: F32, y: int, x: int, radius: int) -> bool:
-    """Tell whether no pixel within the radius is higher; of equals the first in raster order."""
+    """Return whether no pixel within the radius is higher; of equals the first in raster order."""
     height, width = image.shape
     value = image[y, x]
     for v in range(max(y - radius, 0), min(y + radius + 1, height)):

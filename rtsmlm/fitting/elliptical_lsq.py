@@ -3,7 +3,7 @@
     I(x, y) = I0 exp(-1/2 [(x'/s1)^2 + (y'/s2)^2]) + b
     x' = (x - x0) cos phi - (y - y0) sin phi,  y' = (x - x0) sin phi + (y - y0) cos phi
 
-is fitted as I0 exp(-1/2 [A dx^2 + 2 B dx dy + C dy^2]) + b. The two say the same, but phi has no
+is fitted as I0 exp(-1/2 [A dx^2 + 2 B dx dy + C dy^2]) + b. Both are equivalent, but phi has no
 meaning for a round spot, which would leave the seven equations singular just where most spots
 are. The widths hold the pixel: s^2 = sigma^2 + 1/12 in pixels. The spot has 2 pi I0 s1 s2 photons.
 

@@ -109,7 +109,7 @@ class SpotLocalizer:
                 "of shape (n, height, width)"
             )
         plan = self._plan(batch.shape)
-        # Compiled code tells read-only arrays, as a file hands them over, from others: all are made
+        # Read-only arrays, as from a file, are another type to numba: all are made
         # read-only, so that nothing is compiled twice.
         pixels = np.ascontiguousarray(pixels).view()
         pixels.flags.writeable = False

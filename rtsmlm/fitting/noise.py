@@ -22,7 +22,7 @@ CLIP_SQUARED = 5.0
 CLIP_SETTLES_AT = 0.76
 # The variance of a tile of 256 pixels is known to about 15 %: this is no accident.
 EXCESS_RATIO = 1.5
-# Photons per pixel below which a background cannot be told from none.
+# Photons per pixel below which a background cannot be distinguished from none.
 MIN_BACKGROUND = 0.1
 
 
@@ -41,7 +41,7 @@ def _mean_below(values: F32, limit: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _laplacian_variance(photons: F32, y0: int, y1: int, x0: int, x1: int, buffer: F32) -> float:
-    """Return the pixel variance of a tile, blind to whatever is smooth over three pixels.
+    """Return the pixel variance of a tile, insensitive to anything smooth over three pixels.
 
     Mean square of the difference of two Laplacians, after Immerkær, Comput. Vis. Image Underst.
     64, 300 (1996), with outliers clipped. Every other row is enough.
@@ -101,7 +101,7 @@ def measure_background(
     Returns
     -------
     :
-        Variance per pixel in photons² beyond what the calibration says; 0 where it says enough.
+        Variance per pixel in photons² beyond that of the calibration; 0 where there is none.
     """
     height, width = photons.shape
     rows, columns = background.shape

@@ -1,4 +1,4 @@
-"""Read noise from the frames themselves, for a camera of which nobody has stated it."""
+"""Read noise from the frames themselves, for a camera whose read noise is not stated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUANTILE = 0.25
 NORMAL_QUARTILE = 0.31864
 """The quartile of the absolute value of a standard normal number."""
 QUIET = 0.80
-"""The lower quartile of what a patch of white noise tells of its variance, over the truth."""
+"""Lower quartile of the variance estimated from a patch of white noise, over the true one."""
 TOO_MUCH = 5.0
 """Variance that exceeds what is expected by less than this may as well be a gain that is a bit off,
 or the light of a crowd: at 6 emitters per µm² it reaches 3.4."""

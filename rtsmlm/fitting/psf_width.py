@@ -34,7 +34,7 @@ NEIGHBOURHOOD = 0.2
 MAX_ITERATIONS = 40
 # Brighter than any noise that passes detection, and wide enough known to be worth a vote.
 MIN_SIGNIFICANCE = 8.0
-# Neighbours nearer than this lift the rim of the box and make the spot look narrow.
+# Neighbours nearer than this lift the rim of the box and make the spot appear narrow.
 ISOLATION_SIGMA = 4.5
 CANDIDATES = 20_000
 MAX_SPOTS = 800
@@ -73,7 +73,7 @@ def estimate_sigma_px(
 
     Notes
     -----
-    Detection looks for spots of some width, hence it is repeated with the width that was found.
+    Detection assumes a width, hence it is repeated with the width that was found.
     Of several starts, the one that most spots agree with wins. The answer is taken at the
     mode of the fitted widths: out of focus and overlapping emitters would shift a mean.
     """
@@ -162,7 +162,7 @@ def _fit_widths(
 def _isolated(
     frame: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], reach_px: float
 ) -> NDArray[np.bool_]:
-    """Tell where no other candidate of the same frame lies within reach."""
+    """Return which candidates have no other one of the same frame within reach."""
     alone = np.ones(len(x), dtype=np.bool_)
     for number in np.unique(frame):
         rows = np.flatnonzero(frame == number)

@@ -56,7 +56,7 @@ def judge_spots(
         Squared excess noise factor: 2 for an EMCCD, else 1.
     table
         Written, shape (n, N_COLUMNS): chi² per degree of freedom; sum of the squared residuals, and
-        what noise alone leaves of it, in photons². NaN where the fit tells nothing.
+        what noise alone leaves of it, in photons². NaN where the fit has no information.
 
     Notes
     -----

@@ -52,7 +52,7 @@ def reject_spikes(
     """Mark fits to a single bright pixel as failed: hot pixels without a map, cosmic rays.
 
     A goodness of fit that would catch the faint ones would take overlapping emitters along; what
-    tells them apart is that a spike has no neighbours.
+    distinguishes them is that a spike has no neighbours.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def ctrl_c(rig: HilRig) -> DrillResult:
     left_on = _still_on(rig, folder)
     faults = [
         f"dark {dark_s:.2f} s after Ctrl-C" if not dark_s <= limit_s else "",
-        "lasers.csv does not tell of the order of leaving" if not reason else "",
+        "lasers.csv does not record the shutdown" if not reason else "",
         f"the command ended with code {code}" if code not in (0, 130) else "",
         left_on,
     ]
@@ -67,7 +67,7 @@ def killed(rig: HilRig) -> DrillResult:
     left_on = _still_on(rig, folder)
     faults = [
         f"dark {dark_s:.2f} s after the death" if not dark_s <= limit_s else "",
-        "lasers.csv does not tell of the sentinel" if not reason else "",
+        "lasers.csv does not record the sentinel" if not reason else "",
         left_on,
     ]
     return _judge("program-killed", [f for f in faults if f], dark_s, limit_s, reason)
@@ -135,7 +135,7 @@ def _wait(
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise DeviceError(
                 f"the live command gave no light within {_START_S:g} s: "
-                f"{said[-1] if said else 'it said nothing'} ({log})"
+                f"{said[-1] if said else 'it printed nothing'} ({log})"
             )
         rig.pause(_POLL_S)
 
@@ -187,7 +187,7 @@ def _still_on(rig: HilRig, folder: RunFolder) -> str:
 
 
 def _reason(rig: HilRig, folder: RunFolder, is_it: Callable[[dict[str, str]], bool]) -> str:
-    """Return what the log says of the end; the sentinel writes after it has acted."""
+    """Return the reason of the end in the log; the sentinel writes after it has acted."""
     until_ns = now_ns() + round(_NOTE_S * 1e9)
     while True:
         for row in _rows(folder, rig.steered):

@@ -37,7 +37,7 @@ class Fault:
     limit_s: Callable[[HilRig], float]
     """From the fault to dark."""
     latches: bool = True
-    """A person has to lift it; otherwise the loop stays dark for as long as the fault lasts."""
+    """It must be reset manually; otherwise the loop stays dark as long as the fault lasts."""
     all_lasers: bool = False
     """Every laser has to go dark, not only the steered one."""
     frames_go_on: bool = True
@@ -61,15 +61,15 @@ def dark_on_fault(fault: Fault, rig: HilRig) -> DrillResult:
             fault.inject(scene)
             if not scene.clock.struck.wait(_STRIKE_S):
                 return _failed(fault, f"the fault did not come about within {_STRIKE_S:g} s")
-            told = {
+            watched = {
                 name: laser.real
                 for name, laser in scene.lasers.items()
                 if fault.all_lasers or name == scene.steered
             }
-            dark_s = max(watch_dark(rig, told, scene.clock.t_ns, limit_s + 2.0).values())
+            dark_s = max(watch_dark(rig, watched, scene.clock.t_ns, limit_s + 2.0).values())
             if fault.latches:
                 _wait_latched(rig, scene)
-            again = most_light(rig, told, _LATER_S)
+            again = most_light(rig, watched, _LATER_S)
             latched = scene.tripped
             more = scene.session.ledger.totals().received - received
     finally:
@@ -81,7 +81,7 @@ def dark_on_fault(fault: Fault, rig: HilRig) -> DrillResult:
         "it was not latched" if fault.latches and latched is None else "",
         f"it came on again, at {again:g}" if again else "",
         f"a laser is at {after:g} after the run" if after else "",
-        "lasers.csv does not say why" if not reason else "",
+        "lasers.csv does not give the reason" if not reason else "",
         *_recording(scene.session.report, more, goes_on=fault.frames_go_on),
     ]
     return _judge(fault, rig, (dark_s, limit_s, latched, reason), [f for f in faults if f])
@@ -189,7 +189,7 @@ def _break_line(scene: Scene, rest_fails_s: float) -> None:
 
 def _switch_off(scene: Scene) -> None:
     scene.clock.strike()
-    scene.session.lasers_off("drill: somebody switched the lasers off")
+    scene.session.lasers_off("drill: lasers switched off by the user")
 
 
 def _at_once(rig: HilRig) -> float:

@@ -1,4 +1,4 @@
-"""Faults that can be switched on: a camera and a laser that are real until told to fail."""
+"""Faults that can be switched on: a camera and a laser that work until a fault is injected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rtsmlm.realtime.clock import now_ns
 
 
 class FaultClock:
-    """When the fault struck; what strikes later does not count."""
+    """Time of the first injected fault; later ones do not count."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -32,7 +32,7 @@ class FaultClock:
 
 
 class FreezableCamera:
-    """A camera that yields no more frames from `freeze` on, and does not say so.
+    """A camera that silently yields no more frames from `freeze` on.
 
     The camera behind it runs on, so that its buffer does not fill up.
 
@@ -41,7 +41,7 @@ class FreezableCamera:
     camera
         The real one.
     clock
-        Told when it freezes.
+        Started when it freezes.
     """
 
     def __init__(self, camera: Camera, clock: FaultClock) -> None:
@@ -80,7 +80,7 @@ class FreezableCamera:
         return self._camera.core
 
     def describe(self) -> Mapping[str, str]:
-        """Return what the camera says of itself."""
+        """Return the description of the camera."""
         return self._camera.describe()
 
     def stream(self, stop: Event, n_frames: int | None = None) -> Iterator[CameraFrame]:
@@ -94,26 +94,26 @@ class FreezableCamera:
 
 
 class FaultyLaser:
-    """A laser that obeys until told to fail. What is on the bench is asked of `real`.
+    """A laser that obeys until a fault is injected; `real` is the device behind it.
 
     Parameters
     ----------
     laser
         The real one.
     clock
-        Told when it fails.
+        Started when it fails.
     """
 
     def __init__(self, laser: Actuator, clock: FaultClock) -> None:
         self.real = laser
         self._clock = clock
         self.complaint: str | None = None
-        """What `fault` reports where the device has nothing to complain of."""
+        """What `fault` reports while the device itself has no fault."""
         self.lies = False
         """The measured power is twice the set one."""
         self.refuse_next_put = False
         self.rest_fails_s = 0.0
-        """From the refused command on, bringing it to rest fails for so long."""
+        """How long `make_safe` fails after the refused command."""
 
     @property
     def name(self) -> str:
@@ -144,7 +144,7 @@ class FaultyLaser:
         self.real.set(value)
 
     def make_safe(self) -> list[str]:
-        """Bring the laser to rest, unless that fails as well."""
+        """Switch the laser off, unless that is to fail as well."""
         since_s = (now_ns() - self._clock.t_ns) / 1e9
         if self._clock.struck.is_set() and since_s < self.rest_fails_s:
             return ["serial error: no answer (drill)"]
@@ -155,13 +155,13 @@ class FaultyLaser:
         return self.real.setpoint()
 
     def readback(self) -> float | None:
-        """Return the measured power, or a lie."""
+        """Return the measured power, or twice the set one."""
         if self.lies:
             return 2 * self.real.setpoint()
         return self.real.readback()
 
     def fault(self) -> str | None:
-        """Return what the device complains of, or what the drill has it complain of."""
+        """Return the fault of the device, or that of the drill."""
         return self.complaint or self.real.fault()
 
     def close(self) -> None:
@@ -169,12 +169,12 @@ class FaultyLaser:
 
 
 class Perturbation:
-    """What lies between estimate and law: nothing, until the drill puts something there.
+    """Between estimate and law: passes estimates on unchanged until `perturb` is set.
 
     Parameters
     ----------
     clock
-        Told when an estimate is perturbed.
+        Started when an estimate is perturbed.
     """
 
     def __init__(self, clock: FaultClock) -> None:
@@ -190,7 +190,7 @@ class Perturbation:
 
 
 def not_a_number(estimate: DensityEstimate) -> DensityEstimate:
-    """Return an estimate that says nothing."""
+    """Return an estimate without values: all NaN."""
     nan = math.nan
     return replace(estimate, mean_per_um2=nan, std_per_um2=nan, local_per_um2=nan, new_per_um2=nan)
 

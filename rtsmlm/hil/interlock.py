@@ -1,7 +1,7 @@
 """The interlock of a drill: that of the simulated laser, and a stand-in everywhere else.
 
-The interlock of a real laser is never touched by software. There the guard is told that it is open,
-and what is drilled is everything behind the device.
+The interlock of a real laser is never touched by software. There the device seems
+to report an open interlock, and everything behind the device is drilled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of the lasers: their limits, a cap beyond them, and what they say of what was set."""
+"""Checks of the lasers: their limits, a cap beyond them, and the read-back of what was set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SETTLE_S = 0.5
 _STEPS = (0.6, 1.0, 0.8)
 """Powers that are set, as parts of that of the drills."""
 _REL = 0.1
-"""How well the device knows what it was told: a tenth, as its measurement."""
+"""Allowed relative error of set point and read-back: a tenth."""
 
 
 def laser_limits(rig: HilRig) -> DrillResult:
@@ -28,7 +28,7 @@ def laser_limits(rig: HilRig) -> DrillResult:
         found[name] = {"least": low, "most": high, "cap": cap, "unit": laser.unit}
         texts.append(f"{name} {low:g} to {high:g} {laser.unit}, cap {_figure(cap)}")
         if not 0 <= low < high:
-            faults.append(f"{name} tells limits of {low:g} to {high:g} {laser.unit}")
+            faults.append(f"{name} reports limits of {low:g} to {high:g} {laser.unit}")
         if cap is None or cap > high:
             faults.append(f"the cap of {name} is {_figure(cap)}, the device gives {high:g} at most")
         if (complaint := laser.fault()) is not None:

@@ -6,7 +6,7 @@
         result = rtsmlm_rig.check("analysis-killed")
         assert result.passed, result.what
 
-Run with ``pytest --rtsmlm-config rig.toml --rtsmlm-arm``. Every pytest of whoever installs rtsmlm
+Run with ``pytest --rtsmlm-config rig.toml --rtsmlm-arm``. Every pytest run with rtsmlm installed
 loads this file: nothing heavy is imported until a fixture is used.
 """
 

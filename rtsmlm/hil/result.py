@@ -13,7 +13,7 @@ class DrillResult:
 
     name: str
     passed: bool | None
-    """None where it was not run, or does not apply to this rig; `what` tells why."""
+    """None where it was not run, or does not apply to this rig; `what` states why."""
     what: str
     """One sentence with the measured figure and its limit."""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -43,4 +43,4 @@ class DrillResult:
 
 
 class NotForThisRig(Exception):
-    """Raised by a drill that does not apply; its text tells why."""
+    """Raised by a drill that does not apply; its text states why."""

@@ -275,12 +275,12 @@ class HilRig:
             session.close()
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless somebody has asked to stop.
+        """Wait, unless a stop was requested.
 
         Raises
         ------
         KeyboardInterrupt
-            If somebody has; the runs that are open are closed in order on the way.
+            If it was; the runs that are open are closed in order on the way.
         """
         if self._stop.wait(seconds):
             raise KeyboardInterrupt

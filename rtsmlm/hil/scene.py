@@ -15,7 +15,7 @@ from rtsmlm.session.session import Session
 
 _LIT_S = 20.0
 _POLL_S = 0.02
-"""A laser on a serial line has to hear the guard as well."""
+"""A laser on a serial line must have time to answer the guard as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def tripped(self) -> str | None:
-        """CommandContext the steered laser is latched, None if it is not."""
+        """Why the steered laser is latched, None if it is not."""
         loop = self.session.status().loop
         return None if loop is None else loop.tripped
 
@@ -70,7 +70,7 @@ def _wait_lit(scene: Scene) -> None:
     deadline_ns = now_ns() + round(_LIT_S * 1e9)
     while dark := [name for name, laser in scene.lasers.items() if not power_now(laser.real) > 0]:
         if now_ns() > deadline_ns or scene.session.camera_ended.is_set():
-            said = "; ".join(scene.session.messages()) or "nobody said why"
+            said = "; ".join(scene.session.messages()) or "no reason was given"
             raise DeviceError(
                 f"{', '.join(dark)} did not come on within {_LIT_S:g} s, so that nothing can be "
                 f"drilled: {said}"
@@ -90,9 +90,9 @@ def watch_dark(
     lasers
         The real ones.
     since_ns
-        When the fault struck.
+        When the fault was injected.
     limit_s
-        How long to look, from then on.
+        How long to poll, from then on.
     """
     dark_s = dict.fromkeys(lasers, float("inf"))
     while (now_ns() - since_ns) / 1e9 < limit_s:
@@ -109,7 +109,7 @@ def watch_dark(
 
 
 def most_light(rig: HilRig, lasers: Mapping[str, Actuator], seconds: float) -> float:
-    """Return the most power that any laser is seen at for some time."""
+    """Return the highest power that any laser shows within some time."""
     most = 0.0
     until_ns = now_ns() + round(seconds * 1e9)
     while now_ns() < until_ns:

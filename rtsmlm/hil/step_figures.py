@@ -24,7 +24,7 @@ class Course:
     """Estimated density."""
     target_per_um2: NDArray[np.float64]
     power: NDArray[np.float64]
-    """What the laser was told, in its own unit."""
+    """Power sent to the laser, in its own unit."""
 
     def part(self, begin_s: float, end_s: float) -> Course:
         """Return the ticks from a time on and before another."""

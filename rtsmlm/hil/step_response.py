@@ -92,7 +92,7 @@ def _first_light_s(course: Course) -> float:
 
 
 def _finds_no_response(rig: HilRig, laser: str) -> DrillResult:
-    """Let the loop climb where nothing answers, and wait for it to say so."""
+    """Let the loop climb without a response, and wait until it reports that."""
     settings = _loop_settings(rig, _OUT_OF_REACH * 0.9)
     begin_ns = now_ns()
     found: list[str] = []

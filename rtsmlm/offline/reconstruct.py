@@ -192,7 +192,7 @@ class Reconstruction:
                     ledger.record(index, index + 1)
                 ledger.release(len(batch))
                 table.put(localizations)
-                watch.look(localizations, batch)
+                watch.sample(localizations, batch)
                 n_done += len(batch)
                 n_rows += len(localizations)
                 on_progress(n_done, n_rows)

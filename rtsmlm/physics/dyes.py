@@ -154,7 +154,7 @@ def meos32(detection: float = 0.05) -> Dye:
 
 
 def dna_paint(imager_nm: float = 0.5) -> Dye:
-    """Return docking sites for an imager strand: free (the pool) and bound. Blind to 405 nm.
+    """Return docking sites for an imager strand: free (the pool) and bound. Unaffected by 405 nm.
 
     Parameters
     ----------

@@ -80,13 +80,13 @@ def crlb(information: F64) -> F64:
     Raises
     ------
     LocalizerError
-        If the information is singular: the pixels cannot tell two parameters apart.
+        If the information is singular: the pixels do not distinguish two parameters.
     """
     try:
         covariance = np.linalg.inv(information)
     except np.linalg.LinAlgError as error:
         raise LocalizerError(
-            "the Fisher information is singular, so that some parameters cannot be told apart; "
+            "the Fisher information is singular, so that some parameters cannot be distinguished; "
             "use a larger box or fit fewer parameters"
         ) from error
     return np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
@@ -128,7 +128,7 @@ def gaussian_crlb(
     sigma_px
         Standard deviation of the PSF in pixels, number or shape (n,).
     box_px
-        Side of the square of pixels that is looked at.
+        Side of the square of pixels used.
     x_px, y_px
         Centre in pixels from the centre of the box's first pixel, number or shape (n,); not
         given takes the centre of the box.
@@ -194,7 +194,7 @@ def astigmatic_crlb(
     read_variance: float | NDArray[np.floating] = 0.0,
     excess_noise: float = 1.0,
 ) -> AstigmaticCrlb:
-    """Return the CRLB of integrated Gaussian spots whose widths tell z.
+    """Return the CRLB of integrated Gaussian spots whose widths encode z.
 
     Parameters
     ----------

@@ -229,7 +229,7 @@ def _wake(
     top_probability = -math.expm1(-top_rate * period_s)
     n_woken = 0
     place = counts[_N_POOL]
-    # Downwards, so that filling a gap from the end never moves an emitter not yet looked at.
+    # Downwards, so that filling a gap from the end never moves an emitter not yet visited.
     while True:
         jump = math.ceil(exponential(stream) / (top_rate * period_s))
         if jump > place:

@@ -71,7 +71,7 @@ def _filaments(
 ) -> F64:
     """Wiggly tubules that cross the field, labelled on their wall."""
     width, height = size_nm
-    # One tubule per 30 um² is a well spread cytoskeleton; fewer than 3 look like a test chart.
+    # One tubule per 30 um² is a well spread cytoskeleton; fewer than 3 resemble a test chart.
     n_tubules = max(3, round(width * height / 30e6))
     length_nm = 1.5 * math.hypot(width, height)
     steps = np.linspace(-0.5, 0.5, 400) * length_nm

@@ -224,7 +224,7 @@ class Pipeline:
             self._broadcast.frame(batch, t_published)
         # Before the frames are given back, and only where no others wait for it.
         if self._watch is not None and self._ring.backlog <= len(batch) + localizer.neighbours:
-            self._watch.glance(localizations, batch, t_published)
+            self._watch.maybe_sample(localizations, batch, t_published)
         self._ring.release(len(batch))
         if t_published - self._last_status_ns > _STATUS_NS:
             self._report(t_published)

@@ -35,7 +35,7 @@ class PipelineProgress:
     restarts: int = 0
     failed_frames: int = 0
     death: str | None = None
-    """CommandContext the analysis ended last, if it died."""
+    """Why the analysis ended last, if it died."""
 
 
 class PipelineSupervisor:

@@ -36,9 +36,9 @@ class Autocontrast:
         return self._white_per_um2 or 1.0
 
     def update(self, view: View) -> float:
-        """Look at a view, best `Pyramid.overview`; return the level to show now.
+        """Update from a view, best `Pyramid.overview`; return the level to show now.
 
-        Incomplete and empty views say nothing and change nothing.
+        Incomplete and empty views change nothing.
         """
         if not view.complete or not view.density.any():
             return self.white_per_um2

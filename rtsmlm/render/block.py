@@ -4,7 +4,7 @@ Editing these does not renew what numba has cached for `splat`: delete its files
 
 A block has one of a few sides, whatever the width of the Gaussian in it; pixels out of its reach
 get exactly 0. Loops of a fixed length without a choice inside are what processors do 8 or 16 at a
-time. The share left of a pixel's edge is a polynomial, without a table to look up.
+time. The share left of a pixel's edge is a polynomial, without a look-up table.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Field:
 
     def image_shape(self, image_pixel_nm: float) -> tuple[int, int]:
         """Return height and width of an image of the field, the last pixels may be cut."""
-        # The tiny part keeps 25.6 um in 10 nm at 2560 pixels whatever floating point says.
+        # The tiny part keeps 25.6 um in 10 nm at 2560 pixels despite rounding.
         height, width = (math.ceil(side / image_pixel_nm - 1e-6) for side in self.size_nm)
         return height, width
 

@@ -18,7 +18,7 @@ Range: TypeAlias = tuple[float, float] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Limits of what is shown; a value that is not known lies outside of every range.
+    """Limits of what is shown; an unknown value (NaN) is outside every range.
 
     Raises
     ------

@@ -21,7 +21,7 @@ _TO_RGB = np.array(
 )  # fmt: skip
 LIGHTNESS, CHROMA = 0.78, 0.125
 FIRST_HUE_DEG, LAST_HUE_DEG = 290.0, 20.0
-"""Blue over cyan, green and amber to red: not a whole circle, or the ends would look alike."""
+"""Blue over cyan, green and amber to red: not a whole circle: both ends would be equal."""
 
 BRIGHTNESS_STEPS = 4096
 

@@ -133,7 +133,7 @@ class Levels:
         return parts, borrowed
 
     def _add_up(self, painter: Painter, name: TileName, tile: Tile) -> bool:
-        """Make a tile of the four finer ones, if they are complete; tell whether they were."""
+        """Make a tile of the four finer ones, if they are complete; return whether they were."""
         if name.level == 0 or not painter.sums or tile.n_chunks:
             return False
         sources = np.full((2, 2), -1)

@@ -33,7 +33,7 @@ Part: TypeAlias = tuple[F32, NDArray[np.int64], NDArray[np.int64]]
 _NO_SLOTS = np.zeros((1, 1), np.int64)
 _BANDS_PER_THREAD = 3
 _CHUNKS_OF_A_STEP = 8
-"""So many are drawn into a tile between two looks at the clock."""
+"""Localizations drawn into a tile between two readings of the clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,8 +42,8 @@ class Pyramid:
     """An image of the whole field that grows, seen at any zoom.
 
     All localizations are kept, in 36 bytes each, whatever the tiles may take: 100 million need
-    3.6 GB, and `nbytes` tells how much it is. Tiles are rebuilt from them. One thread adds, others
-    may look meanwhile.
+    3.6 GB, reported by `nbytes`. Tiles are rebuilt from them. One thread adds, others
+    may read meanwhile.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Pyramid:
         """Add a batch; rows outside the field or without a finite position are left out."""
         with self._lock:
             if len(localizations) > max(_MANY, len(self._store) // 2):
-                # So many are drawn sooner where they are looked at than in every tile.
+                # A batch this large is drawn sooner in the tiles shown than in every tile.
                 self._tiles.pool.clear()
             n_before = len(self._store)
             # By pieces, which stay in the cache from one step to the next.
@@ -131,7 +131,7 @@ class Pyramid:
         color: Color | None = None,
         filter: Filter | None = None,  # noqa: A002  # the word that the field has for it
     ) -> None:
-        """Change what is drawn; tiles are rebuilt when they are looked at.
+        """Change what is drawn; tiles are rebuilt when they are shown.
 
         Parameters
         ----------

@@ -43,7 +43,7 @@ class Renderer:
         pixel_nm
             Camera pixel in the sample plane.
         image_pixel_nm
-            Wanted pixel of the image; the attribute of that name tells the one in use.
+            Wanted pixel of the image; the attribute of that name holds the one in use.
         mode
             `histogram` counts; `shifted-histogram` shares each localization among the four
             nearest pixels; `gaussian` draws it with its stated standard deviation. Each adds 1.

@@ -13,7 +13,7 @@ RGB8: TypeAlias = NDArray[np.uint8]
 Colormap: TypeAlias = Literal["ember", "gray"]
 
 # Black over wine, red and amber to warm white; lightness rises evenly, so that a filament twice
-# as dense looks brighter but never flips its hue.
+# as dense appears brighter but never flips its hue.
 _EMBER = (
     (0.00, (0, 0, 0)),
     (0.15, (45, 8, 32)),
@@ -28,7 +28,7 @@ _GRAY = ((0.0, (0, 0, 0)), (1.0, (255, 255, 255)))
 CHANNEL_COLORS: F32 = np.array(
     [(1, 0, 1), (0, 1, 0), (0, 1, 1), (1, 1, 0)], dtype=np.float32
 )  # fmt: skip
-"""Magenta, green, cyan, yellow: told apart also by those who see no red or no green."""
+"""Magenta, green, cyan, yellow: distinct also in red-green colour blindness."""
 
 SAMPLES = 1 << 22
 """Pixels that the contrast is judged by; a larger image is sampled."""

@@ -96,7 +96,7 @@ def _draw_spread(
     std_u = std_v = 0.0
     half_u = half_v = 0.5
     for j in range(np.uint64(run[0]), np.uint64(run[1])):
-        # Unsigned, as numba would look for negative indices.
+        # Unsigned: numba would handle negative indices.
         k: int = np.uint64(chosen[j] if is_gaussian else j)  # type: ignore[assignment]
         u = _within((table[X, k] - x0_nm) * per_nm, least_u, most_u)
         v = _within((table[Y, k] - y0_nm) * per_nm, least_v, most_v)
@@ -177,7 +177,7 @@ def draw(
     mode
         Place in `MODES`.
     margin
-        Pixels around the window that only catch what is drawn across its edge: what lies in them
+        Pixels around the window that only receive what is drawn across its edge: what is in them
         alone is not drawn, and they are not right.
     """
     # What is neither in the field nor in the window need not be weighed.

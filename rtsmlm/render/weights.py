@@ -37,7 +37,7 @@ _PER_SIGMA = _STEPS / (2.0 * GAUSS_REACH)
 def _share_left(place: float | np.float32) -> np.float32:
     """Return the share of a cut Gaussian left of a place in the table."""
     at = min(max(np.float32(place), np.float32(0.0)), np.float32(_STEPS))
-    # Unsigned: numba would look for negative indices at each access.
+    # Unsigned: numba would handle negative indices at each access.
     k = np.uint32(at)
     low = _SHARE_LEFT[k]
     share: np.float32 = low + (at - np.float32(k)) * (_SHARE_LEFT[k + np.uint32(1)] - low)

@@ -1,4 +1,4 @@
-"""Images as files: a TIFF to measure in, a PNG to look at."""
+"""Images as files: a TIFF for measurements, a PNG for display."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_image(
     image_pixel_nm
         Side of a pixel.
     colormap, percentile, gamma
-        Look of the PNG, as in `to_rgb8`.
+        Appearance of the PNG, as in `to_rgb8`.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def write_view(
         raise SinkError(f"the view for {tif} is not complete yet; ask for it without a time limit")
     most = float(view.density.max(initial=0))
     per_step = most / 65535 if most > 0 else 1.0
-    said = {
+    metadata = {
         "title": title,
         "pixel_nm": view.pixel_nm,
         "x0_nm": view.corner_nm[0],
@@ -120,13 +120,15 @@ def write_view(
             np.round(view.density / np.float32(per_step)).clip(0, 65535).astype(np.uint16),
             resolution=(per_cm, per_cm),
             resolutionunit="CENTIMETER",
-            description=json.dumps(said),
+            description=json.dumps(metadata),
             metadata=None,
         )
     except OSError as error:
         raise SinkError(f"cannot write {tif}: {error.strerror or error}; free space") from error
-    write_rgb_png(png, _with_bar(rgb, view.pixel_nm), view.pixel_nm, {"Comment": json.dumps(said)})
-    return said
+    write_rgb_png(
+        png, _with_bar(rgb, view.pixel_nm), view.pixel_nm, {"Comment": json.dumps(metadata)}
+    )
+    return metadata
 
 
 def _with_bar(rgb: RGB8, pixel_nm: float) -> RGB8:

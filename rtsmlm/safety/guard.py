@@ -56,7 +56,7 @@ class Guard:
         self.actuator = actuator
         self.armed = False
         self.tripped: str | None = None
-        """CommandContext it is latched; None if it is not."""
+        """Why it is latched; None if it is not."""
         self._audit_to = audit
         self._on_trip = on_trip
         self._clock_ns = clock_ns

@@ -1,4 +1,4 @@
-"""Broadcast: all that a run tells whoever listens, and never at the cost of the run."""
+"""Broadcast: everything a run sends to subscribers, never at the cost of the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FRAME_NS = round(1e9 / FRAMES_PER_S)
 
 
 class Broadcast:
-    """Stream and history of a run; after a failure it is silent, and says so once.
+    """Stream and history of a run; after a failure it warns once and sends nothing more.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Broadcast:
     schema
         Arrow schema of the batches.
     about
-        What the first message tells about the run; plain JSON data.
+        Content of the first message; plain JSON data.
     generation
         How often the table has been cut.
     warn
@@ -85,7 +85,7 @@ class Broadcast:
 
     @property
     def address(self) -> str | None:
-        """Where it is heard; None where nobody publishes."""
+        """Address of the stream; None while it is off."""
         return None if self._publisher is None else self._publisher.address
 
     def rows(self, localizations: Localizations, batch: FrameBatch) -> None:
@@ -101,7 +101,7 @@ class Broadcast:
 
     def density(self, estimate: Mapping[str, Any]) -> None:
         """Publish an estimate of the density."""
-        self._try(lambda publisher: publisher.tell(DENSITY, estimate))
+        self._try(lambda publisher: publisher.publish_json(DENSITY, estimate))
 
     def hand_over(self, status: Mapping[str, Any]) -> None:
         """Leave a status to be published by `refresh`; from any thread, only the newest counts."""
@@ -113,10 +113,10 @@ class Broadcast:
         with self._lock:
             status, self._status = self._status, None
         if status is not None:
-            self._try(lambda publisher: publisher.tell(STATUS, status))
+            self._try(lambda publisher: publisher.publish_json(STATUS, status))
 
     def frame(self, batch: FrameBatch, t_ns: int) -> None:
-        """Publish the newest frame, if somebody looks and the last was long enough ago."""
+        """Publish the newest frame, if there is a subscriber and the last was long enough ago."""
         if t_ns - self._last_frame_ns < _FRAME_NS:
             return
         self._last_frame_ns = t_ns
@@ -129,7 +129,7 @@ class Broadcast:
         self._try(show)
 
     def end(self, summary: Mapping[str, Any]) -> None:
-        """Tell that the run is over."""
+        """Notify the subscribers that the run is over."""
         self.refresh()
         self._try(lambda publisher: publisher.end(summary))
 
@@ -143,7 +143,7 @@ class Broadcast:
             self._warn(str(error))
 
     def close(self) -> None:
-        """Be silent. Safe to call more than once."""
+        """Stop sending and close the sockets. Safe to call more than once."""
         history, self._history = self._history, None
         publisher, self._publisher = self._publisher, None
         try:

@@ -2,9 +2,10 @@
 
 Beside the stream stands a ROUTER socket. A request is one JSON object, ``{"offset": 0}``; the
 answer has two parts: a JSON header (``offset``, ``size`` of the table so far, ``generation``) and
-at most a megabyte of `localizations.arrows` from there. Whoever joins late asks from 0 on, whoever
-was cut off goes on where he was, and a new ``generation`` tells that the table was shortened after
-a crash and has to be read from its first byte. Nothing else is understood, and nothing is obeyed.
+at most a megabyte of `localizations.arrows` from there. A late subscriber asks from 0 on, one
+that was cut off continues where it was, and a new ``generation`` means that the table was shortened
+after a crash and has to be read from its first byte. Any other request is answered with an error;
+no request changes anything.
 """
 
 from __future__ import annotations
@@ -94,12 +95,12 @@ class HistoryServer:
             while not stop.is_set():
                 self._serve_one(_POLL_MS)
             deadline_ns = now_ns() + _LAST_NS
-            while now_ns() < deadline_ns and self._somebody_reads():
+            while now_ns() < deadline_ns and self._has_reader():
                 self._serve_one(_LAST_POLL_MS)
         finally:
             self._socket.close(linger=_LINGER_MS)
 
-    def _somebody_reads(self) -> bool:
+    def _has_reader(self) -> bool:
         """Return whether a reader is on his way to the end of the table."""
         since_ns = now_ns() - _GIVEN_UP_NS
         return any(asked_ns > since_ns for asked_ns in self._behind.values())

@@ -17,7 +17,7 @@ The publisher binds an XPUB socket. Every message begins with its topic:
 ``frame`` (three parts)
     ``b"frame"``, a JSON header (``index``, ``shape``, ``binning``), and the newest camera frame as
     little-endian uint16, binned to at most 512 pixels a side: sums over ``binning``² pixels divided
-    by ``binning``². Sent at most 15 times a second, and only while somebody subscribes to it.
+    by ``binning``². Sent at most 15 times a second, and only while there is a subscriber.
 ``end`` (two parts)
     ``b"end"`` and a JSON object with what the sender knows of the end of the run.
 
@@ -50,7 +50,7 @@ _HIGH_WATER_MARK = 1000  # messages per slow subscriber before it begins to lose
 
 
 class Publisher:
-    """Publish batches to whoever listens; never waits for anybody.
+    """Publish batches to all subscribers; never blocks.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Publisher:
     schema
         Arrow schema of the batches.
     settings
-        What the first message tells about the run; must be plain JSON data.
+        Content of the first message; must be plain JSON data.
     curve_keys
         Folder with `server.key_secret` and the public keys (`*.key`) of those allowed to
         listen; needed for any address but loopback.
@@ -106,7 +106,7 @@ class Publisher:
         self.address = str(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def welcome(self, **more: Any) -> None:
-        """Add to what every new subscriber is told first."""
+        """Add to the first message of every new subscriber."""
         self._settings |= more
         message = _SETTINGS + json.dumps(self._settings).encode()
         self._socket.setsockopt(zmq.XPUB_WELCOME_MSG, message)
@@ -139,7 +139,7 @@ class Publisher:
         self._send([_BATCH, json.dumps(header).encode(), batch.serialize()])
         self._seq += 1
 
-    def tell(self, topic: bytes, message: Mapping[str, Any]) -> None:
+    def publish_json(self, topic: bytes, message: Mapping[str, Any]) -> None:
         """Send `density` or `status`.
 
         Raises
@@ -151,7 +151,7 @@ class Publisher:
 
     @property
     def frame_is_wanted(self) -> bool:
-        """True while somebody subscribes to frames."""
+        """True while there is a subscriber to frames."""
         with contextlib.suppress(zmq.Again):
             while True:
                 word = self._socket.recv(flags=zmq.NOBLOCK)
@@ -182,7 +182,7 @@ class Publisher:
         self._send([FRAME, json.dumps(header).encode(), np.ascontiguousarray(pixels, "<u2")])
 
     def end(self, summary: Mapping[str, Any]) -> None:
-        """Tell the subscribers that the run is over."""
+        """Notify the subscribers that the run is over."""
         self._send([_END, json.dumps(dict(summary)).encode()])
 
     def _send(self, parts: list[Any]) -> None:

@@ -63,7 +63,7 @@ def judged(
             place = columns[name]
             columns[name] = place - pull * np.sin(2 * np.pi * place / 100.0) * 100 / (2 * np.pi)
             columns[f"std_{name}"] *= std_factor
-        meter.look(Localizations.from_columns(columns), part)
+        meter.update(Localizations.from_columns(columns), part)
     return meter.verdict()
 
 
@@ -155,7 +155,7 @@ def test_an_astigmatic_psf_is_judged_by_its_curves() -> None:
     localize = open_gaussian_mle(load(None), calibration, 150.0)
     for start in range(0, len(batch), STEP):
         part = batch.frames(start, start + STEP)
-        meter.look(localize(part), part)
+        meter.update(localize(part), part)
 
     verdict = meter.verdict()
 
@@ -179,7 +179,7 @@ def test_a_finding_stays_until_its_figure_is_clearly_better() -> None:
     localize = open_gaussian_mle(load(None), calibration, 130.0)
     for start in range(0, len(batch), STEP):
         part = batch.frames(start, start + STEP)
-        meter.look(localize(part), part)
+        meter.update(localize(part), part)
 
     meter._sigma_nm = 130.0
     assert not meter._width_finding(1.06)
@@ -194,7 +194,7 @@ def test_what_it_keeps_is_bounded() -> None:
     meter = ValidityMeter(calibration, 130.0)
     locs = open_gaussian_mle(load(None), calibration, 130.0)(batch)
     for _ in range(80):
-        meter.look(locs, batch)
+        meter.update(locs, batch)
 
     assert len(meter._spots) == WINDOW
     assert len(meter._noise) <= WINDOW
@@ -205,13 +205,13 @@ def test_a_meter_that_fails_says_so_once_and_is_off(monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise ZeroDivisionError("in the middle of the night")
 
-    monkeypatch.setattr(ValidityMeter, "look", fail)
+    monkeypatch.setattr(ValidityMeter, "update", fail)
     calibration, batch = movie(13)
     said: list[str] = []
     watch = ValidityMonitor(load(None), calibration, 130.0, said.append)
 
-    watch.look(Localizations.empty(), batch)
-    watch.look(Localizations.empty(), batch)
+    watch.sample(Localizations.empty(), batch)
+    watch.sample(Localizations.empty(), batch)
 
     assert len(said) == 1
     assert "in the middle of the night" in said[0]
@@ -224,7 +224,7 @@ def test_live_it_looks_at_pairs_of_batches_and_then_pauses() -> None:
     locs = open_gaussian_mle(load(None), calibration, 130.0)(batch.frames(0, 1))
 
     for k in range(20):
-        watch.glance(locs, batch.frames(0, 1), k * 10_000_000)
+        watch.maybe_sample(locs, batch.frames(0, 1), k * 10_000_000)
 
     assert watch._meter is not None
     # 190 ms: two at once, and two after a pause.

@@ -82,7 +82,7 @@ def test_a_count_that_falls_with_density_is_seen_through(seed: int) -> None:
     done = run(OurSteering, EASILY_CROWDED, seed, 20.0, start=-10)
 
     field = SimulatedField(EASILY_CROWDED, seed)
-    dense = field.look(20, float(done.trace.w_cm2[0])).found.mean()
+    dense = field.sample(20, float(done.trace.w_cm2[0])).found.mean()
     assert dense < 0.6 * 30, "the count alone asks for more light"
     by_tick = done.trace.w_cm2[::20]
     assert np.all(np.diff(by_tick[:3]) < 0)
@@ -92,7 +92,7 @@ def test_a_count_that_falls_with_density_is_seen_through(seed: int) -> None:
 @pytest.mark.parametrize("wanted_over_there", [2.0, 5.0])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_dna_paint_is_told_as_no_response(seed: int, wanted_over_there: float) -> None:
-    there = float(SimulatedField(PAINT, seed).look(400, 0.0).found[200:].mean())
+    there = float(SimulatedField(PAINT, seed).sample(400, 0.0).found[200:].mean())
 
     done = run(OurSteering, PAINT, seed, 60.0, found_per_frame=wanted_over_there * there)
 

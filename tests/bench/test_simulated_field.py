@@ -17,18 +17,20 @@ def test_the_power_worked_out_brings_the_emitters_wanted(frame_s: float, per_fra
     field = SimulatedField(spec, 1)
 
     # 200 000 emitters have 57 on by heat alone.
-    look = field.look(800, spec.needed_w_cm2(per_frame))
+    sample = field.sample(800, spec.needed_w_cm2(per_frame))
 
-    assert look.true[100:].mean() == pytest.approx(per_frame, rel=0.05)
+    assert sample.true[100:].mean() == pytest.approx(per_frame, rel=0.05)
 
 
 def test_in_a_steady_state_as_many_vanish_as_come() -> None:
     spec = FieldSpec()
-    look = SimulatedField(spec, 2).look(1000, spec.needed_w_cm2(60.0))
+    sample = SimulatedField(spec, 2).sample(1000, spec.needed_w_cm2(60.0))
 
     share = sum(spec.rates) * spec.frame_s / spec.per_frame_over_on
-    assert look.vanished[100:].mean() == pytest.approx(look.new[100:].mean(), rel=0.05)
-    assert look.vanished[100:].mean() == pytest.approx(share * look.found[100:].mean(), rel=0.06)
+    assert sample.vanished[100:].mean() == pytest.approx(sample.new[100:].mean(), rel=0.05)
+    assert sample.vanished[100:].mean() == pytest.approx(
+        share * sample.found[100:].mean(), rel=0.06
+    )
 
 
 def test_the_count_falls_beyond_the_crowding_density() -> None:
@@ -46,8 +48,8 @@ def test_the_alarm_sounds_in_a_crowd_and_only_there() -> None:
     alarms = {}
     for per_frame in (40.0, 240.0):
         field = SimulatedField(spec, 3)
-        looks = [field.look(20, spec.needed_w_cm2(per_frame)) for _ in range(20)]
-        alarms[per_frame] = [field.estimate(look).crowded for look in looks[5:]]
+        samples = [field.sample(20, spec.needed_w_cm2(per_frame)) for _ in range(20)]
+        alarms[per_frame] = [field.estimate(sample).crowded for sample in samples[5:]]
 
     assert not any(alarms[40.0])
     assert all(alarms[240.0])
@@ -57,16 +59,16 @@ def test_half_of_the_emitters_leave_at_once() -> None:
     spec = FieldSpec()
     field = SimulatedField(spec, 4)
     w_cm2 = spec.needed_w_cm2(200.0)
-    before = field.look(200, w_cm2).true[100:].mean()
+    before = field.sample(200, w_cm2).true[100:].mean()
 
     field.remove_half()
 
-    assert field.look(100, w_cm2).true.mean() == pytest.approx(before / 2, rel=0.08)
+    assert field.sample(100, w_cm2).true.mean() == pytest.approx(before / 2, rel=0.08)
 
 
 def test_dna_paint_does_not_see_the_light() -> None:
     spec = FieldSpec(dye="DNA-PAINT", n_emitters=5000)
-    counts = [SimulatedField(spec, 5).look(400, w).true[100:].mean() for w in (0.0, 1.0)]
+    counts = [SimulatedField(spec, 5).sample(400, w).true[100:].mean() for w in (0.0, 1.0)]
 
     assert counts[0] == counts[1] > 20
 

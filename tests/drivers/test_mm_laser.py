@@ -213,7 +213,7 @@ def test_without_limits_the_cap_is_the_limit(obis: Callable[[], Any]) -> None:
     core.property(*POWER).limits = None
 
     assert laser_of(core, max_power=30.0).limits() == (0.0, 30.0)
-    with pytest.raises(DeviceError, match="does not tell the limits of PowerSetpoint; state max"):
+    with pytest.raises(DeviceError, match="does not report the limits of PowerSetpoint; state max"):
         laser_of(core)
 
 
@@ -276,7 +276,7 @@ def test_a_pulsed_laser_goes_dark_without_a_camera(obis: Callable[[], Any]) -> N
     assert laser.make_safe() == []
 
     assert laser.setpoint() == 0.0
-    with pytest.raises(DeviceError, match="the camera does not tell its exposure"):
+    with pytest.raises(DeviceError, match="the camera does not report its exposure"):
         laser.set(5.0)
 
 

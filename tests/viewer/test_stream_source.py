@@ -259,7 +259,7 @@ def test_another_run_at_the_same_address_begins_anew(
     first = Run(path)
     one = window(first.address)
     one.until_it_is("ended")
-    first.publisher.tell(STATUS, {"backlog": 1})
+    first.publisher.publish_json(STATUS, {"backlog": 1})
     first.close()
     other = tmp_path / "other.arrows"
     with ArrowStreamFile(other, {}) as file:
@@ -280,8 +280,8 @@ def test_of_frames_and_status_only_the_newest_is_kept_and_of_densities_all(
     seer.until(lambda: one.publisher.frame_is_wanted)
     for k in range(30):
         one.publisher.show(np.full((8, 6), k, np.uint16), 10 * k, 2)
-        one.publisher.tell(STATUS, {"backlog": k})
-        one.publisher.tell(DENSITY, {"last_frame": k})
+        one.publisher.publish_json(STATUS, {"backlog": k})
+        one.publisher.publish_json(DENSITY, {"last_frame": k})
     _wait(0.5)
     news = seer.poll()
     assert news.frame is not None
@@ -306,7 +306,7 @@ def test_a_window_that_never_looks_costs_bounded_memory_and_loses_no_row(
     slow = window(one.address)
     assert _wait(PATIENCE_S, lambda: slow.source._inbox._n_rows >= AHEAD_ROWS)
     for k in range(3000):
-        one.publisher.tell(DENSITY, {"last_frame": k})
+        one.publisher.publish_json(DENSITY, {"last_frame": k})
         if k % 50 == 0:
             _wait(0.01)
     waiting = slow.source._inbox._n_rows
@@ -334,7 +334,7 @@ def test_silence_is_said_and_ends(
     quiet = window(one.address)
     quiet.until_it_is("live")
     quiet.until_it_is("silent")  # though the history answers all the time
-    one.publisher.tell(STATUS, {"backlog": 0})
+    one.publisher.publish_json(STATUS, {"backlog": 0})
     quiet.until_it_is("live")
 
 

@@ -95,8 +95,8 @@ def with_curves(settings: RunSettings, scene: Scene) -> RunSettings:
         for name, curve in (("x", curves.x), ("y", curves.y))
     }
     astigmatism = {"z_min_nm": curves.z_min_nm, "z_max_nm": curves.z_max_nm, **axes}
-    told = settings_from({"psf": {"sigma_nm": scene.sigma_nm, "astigmatism": astigmatism}})
-    return settings.model_copy(update={"psf": told.psf})
+    for_scene = settings_from({"psf": {"sigma_nm": scene.sigma_nm, "astigmatism": astigmatism}})
+    return settings.model_copy(update={"psf": for_scene.psf})
 
 
 def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:

@@ -61,7 +61,7 @@ def deep_scene(psf: Psf, sigma_px: float, rng: np.random.Generator, n_frames: in
     psf
         Image of a point at every depth.
     sigma_px
-        PSF width that localizers are told.
+        PSF width given to localizers.
     rng
         Draws all.
     n_frames

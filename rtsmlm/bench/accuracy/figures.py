@@ -44,7 +44,7 @@ def isolated(scene: Scene, locs: Localizations) -> Figures:
 
 
 def honesty(scene: Scene, locs: Localizations) -> Figures:
-    """Compare the errors of pairs with those stated, and look for a bias within the pixel."""
+    """Compare the errors of pairs with those stated, and measure the bias within the pixel."""
     dx, dy, _, pairs_locs, truth = _errors(scene, locs)
     bias = [
         _phase_bias(place / scene.calibration.pixel_nm, error)

@@ -27,7 +27,7 @@ being the Gaussian that these frames are drawn with. The column "network alone" 
 
 ABOUT: dict[str, str] = {
     "Isolated emitters": """RMSE along one axis, root mean square of x and y, over the Cramér-Rao
-bound of the same emitters and camera. The Jaccard index tells whether all were found.""",
+bound of the same emitters and camera. The Jaccard index measures whether all were found.""",
     "Crowds": """Emitters anywhere, matched nearest pair first within 250 nm; a border of 450 nm is
 left out. A pair reported as one emitter has an error of half their distance, which no stated error
 can foresee: hence the figure from the median deviation, which is that of the typical pair.""",
@@ -36,7 +36,7 @@ the largest mean error in ten bins of the place within the pixel, along x or y."
     "Empty frames": """Nothing but background. Bars are for the count; what it proves is the row
 below it.""",
     "Astigmatic PSF": """Isolated emitters spread evenly over z, RMSE over the root mean square of
-their bounds. The localizers are told the true curves, 600 nm to both sides of the focus.""",
+their bounds. The localizers are given the true curves, 600 nm to both sides of the focus.""",
     "Deeper than the focus": """A two-dimensional PSF measured on the beads of the SMLM-2016
 challenge, tubules through the whole depth, fluorophores that blink and bleach with the kinetics of
 the challenge, 12.6 of them in a frame of 64 x 64 pixels, at most 8000 photons each as in its

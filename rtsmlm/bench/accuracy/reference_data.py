@@ -52,7 +52,7 @@ AXIAL_FITTERS = ("gaussian-mle", "astigmatic-mle")
 
 
 def find_data(folder: Path | None) -> Path | None:
-    """Return the folder of the reference data, as given or as `RTSMLM_DATA` says; None without.
+    """Return the folder of the reference data, as given or from `RTSMLM_DATA`; None without.
 
     Raises
     ------

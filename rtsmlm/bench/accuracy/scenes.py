@@ -53,13 +53,13 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A movie, what a localizer is told of it, and the emitters in it."""
+    """A movie, the settings given to localizers, and the true emitters."""
 
     batch: FrameBatch
     truth: Localizations
     calibration: CameraCalibration
     sigma_nm: float
-    """PSF width that localizers are told; of an astigmatic PSF the typical one."""
+    """PSF width given to localizers; of an astigmatic PSF the typical one."""
     curves: WidthCurves | None = None
     """Curves of an astigmatic PSF."""
     bound: Bound | None = None

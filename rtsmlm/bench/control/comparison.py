@@ -76,7 +76,7 @@ def compare_laws(
     laws
         By name; ours and those of the peers where none are given.
     on_run
-        Told which law has been through which scenario on which seed.
+        Called with the law, scenario and seed of each finished run.
     """
     chosen = LAWS if laws is None else laws
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.bench.control.peer_laws import AlicaLaw, AutoLaseLaw, HtSmlmLaw
-from rtsmlm.bench.control.simulated_field import FieldSpec, Look, SimulatedField
+from rtsmlm.bench.control.simulated_field import FieldSample, FieldSpec, SimulatedField
 from rtsmlm.feedback.law.law import DensityLaw
 from rtsmlm.feedback.records import Decision
 from rtsmlm.settings.feedback import FeedbackSettings
@@ -33,8 +33,8 @@ class Steering(Protocol):
         """Whether the law has called the acquisition done."""
         ...
 
-    def decide(self, field: SimulatedField, look: Look | None, t_s: float) -> float:
-        """Return the irradiance in W/cm² until the next look; no look is a lost camera."""
+    def decide(self, field: SimulatedField, sample: FieldSample | None, t_s: float) -> float:
+        """Return the irradiance in W/cm² until the next sample; None is a lost camera."""
         ...
 
     def aim(self, found_per_frame: float) -> None:
@@ -83,8 +83,8 @@ class OurSteering:
         """Events in their order."""
         return [d.event for d in self.decisions if d.event is not None]
 
-    def decide(self, field: SimulatedField, look: Look | None, t_s: float) -> float:
-        estimate = None if look is None else field.estimate(look)
+    def decide(self, field: SimulatedField, sample: FieldSample | None, t_s: float) -> float:
+        estimate = None if sample is None else field.estimate(sample)
         self.decisions.append(self.law.decide(estimate, t_s))
         return self.decisions[-1].power
 
@@ -115,15 +115,15 @@ class HtSmlmSteering(_PeerSteering):
         self.n_frames = max(round(0.1 / spec.frame_s), 2)
         self._law = HtSmlmLaw(self._vanished(found_per_frame), start_w_cm2)
 
-    def decide(self, field: SimulatedField, look: Look | None, t_s: float) -> float:
+    def decide(self, field: SimulatedField, sample: FieldSample | None, t_s: float) -> float:
         del field, t_s
-        return self._law.decide(math.nan if look is None else float(look.vanished[-1]))
+        return self._law.decide(math.nan if sample is None else float(sample.vanished[-1]))
 
     def aim(self, found_per_frame: float) -> None:
         self._law.target = self._vanished(found_per_frame)
 
     def _vanished(self, found_per_frame: float) -> float:
-        """Return how many vanish per frame: its user copies that number once all looks well."""
+        """Return how many vanish per frame, the set point of this law at that density."""
         gone = sum(self._spec.rates) * self._spec.frame_s
         return found_per_frame * gone / self._spec.per_frame_over_on
 
@@ -153,10 +153,10 @@ class AutoLaseSteering(_PeerSteering):
         self._law = AutoLaseLaw(*band(spec, found_per_frame), start_w_cm2)
         self._recent: deque[float] = deque(maxlen=self.n_frames)
 
-    def decide(self, field: SimulatedField, look: Look | None, t_s: float) -> float:
+    def decide(self, field: SimulatedField, sample: FieldSample | None, t_s: float) -> float:
         del field, t_s
         # Without new images the original goes on with the last density it has.
-        self._recent.extend([] if look is None else look.on_time_s.tolist())
+        self._recent.extend([] if sample is None else sample.on_time_s.tolist())
         return self._law.decide(float(np.mean(self._recent)))
 
     def aim(self, found_per_frame: float) -> None:
@@ -171,9 +171,9 @@ class AlicaSteering(_PeerSteering):
         super().__init__(spec)
         self._law = AlicaLaw(self._spots(found_per_frame), highest_w_cm2=CAP_W_CM2)
 
-    def decide(self, field: SimulatedField, look: Look | None, t_s: float) -> float:
+    def decide(self, field: SimulatedField, sample: FieldSample | None, t_s: float) -> float:
         del field, t_s
-        return self._law.decide(math.nan if look is None else self._spots(look.found.mean()))
+        return self._law.decide(math.nan if sample is None else self._spots(sample.found.mean()))
 
     def aim(self, found_per_frame: float) -> None:
         self._law.target = self._spots(found_per_frame)
@@ -241,9 +241,9 @@ def rehearse(
         if disturb is not None and t_s >= at_s:
             disturb()
             disturb = None
-        look = field.look(steering.n_frames, w_cm2)
-        true.append(look.true)
+        sample = field.sample(steering.n_frames, w_cm2)
+        true.append(sample.true)
         light += [w_cm2] * steering.n_frames
         t_s += steering.n_frames * frame_s
-        w_cm2 = steering.decide(field, None if t_s > blind_from_s else look, t_s)
+        w_cm2 = steering.decide(field, None if t_s > blind_from_s else sample, t_s)
     return Trace(frame_s, np.concatenate(true), np.array(light))

@@ -50,8 +50,8 @@ def on_time_band(spec: FieldSpec, found_per_frame: float) -> tuple[float, float]
     field = SimulatedField(spec, seed=0, follow_pixels=True)
     n = round(1.0 / spec.frame_s)
     light = w_cm2 if math.isfinite(w_cm2) else 0.0
-    looks = [field.look(n, light).on_time_s.mean() for _ in range(round(_CALIBRATION_S))]
-    mean, std = float(np.mean(looks[5:])), float(np.std(looks[5:]))
+    samples = [field.sample(n, light).on_time_s.mean() for _ in range(round(_CALIBRATION_S))]
+    mean, std = float(np.mean(samples[5:])), float(np.std(samples[5:]))
     return mean - std, mean + std
 
 

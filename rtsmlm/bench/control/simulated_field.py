@@ -111,8 +111,8 @@ class FieldSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Counts in the frames since the last look."""
+class FieldSample:
+    """Counts in the frames since the last sample."""
 
     true: NDArray[np.int64]
     """Emitters that shone, by frame."""
@@ -127,7 +127,7 @@ class Look:
 
 
 class SimulatedField:
-    """The field; `look` lets some frames pass.
+    """The field; `sample` lets some frames pass.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ class SimulatedField:
         """Take half of all emitters away at once."""
         self._halves = self._halves[:1]
 
-    def look(self, n_frames: int, w_cm2: float) -> Look:
+    def sample(self, n_frames: int, w_cm2: float) -> FieldSample:
         """Let frames pass under an irradiance at 405 nm in W/cm²."""
         light = np.zeros(len(LASERS_NM))
         light[0] = w_cm2
@@ -167,7 +167,7 @@ class SimulatedField:
         rows = np.array([self._frame(light) for _ in range(n_frames)], dtype=np.float64)
         true, vanished, new, found_p, on_time_s = rows.T
         counts = true.astype(np.int64)
-        return Look(
+        return FieldSample(
             counts,
             self._rng.binomial(counts, found_p),
             self._rng.binomial(vanished.astype(np.int64), found_p),
@@ -175,12 +175,12 @@ class SimulatedField:
             on_time_s,
         )
 
-    def estimate(self, look: Look) -> DensityEstimate:
-        """Return what a density meter makes of a look."""
-        spec, n = self.spec, len(look.found)
-        mean = float(look.found.mean()) / spec.area_um2
+    def estimate(self, sample: FieldSample) -> DensityEstimate:
+        """Return the estimate of a density meter for a sample."""
+        spec, n = self.spec, len(sample.found)
+        mean = float(sample.found.mean()) / spec.area_um2
         same = 1 + 2 / (sum(spec.rates) * spec.frame_s)
-        crowd = look.true.mean() / spec.area_um2 / spec.crowding_per_um2
+        crowd = sample.true.mean() / spec.area_um2 / spec.crowding_per_um2
         noisy = crowd * self._rng.lognormal(0.0, _ALARM_NOISE)
         return DensityEstimate(
             first_frame=0,
@@ -190,7 +190,7 @@ class SimulatedField:
             mean_per_um2=mean,
             std_per_um2=math.sqrt(mean * same / (n * spec.area_um2)),
             local_per_um2=_LOCAL_OVER_MEAN * mean if mean > 0 else math.nan,
-            new_per_um2=float(look.new.mean()) / spec.area_um2,
+            new_per_um2=float(sample.new.mean()) / spec.area_um2,
             unexplained=1 - math.exp(-noisy),
             crowded=bool(noisy > _ALARM_AT),
             area_um2=spec.area_um2,

@@ -10,7 +10,7 @@ import numpy as np
 CUTOFFS = (0.7, 1.0, 1.7, 3.0, 5.0, 8.0)
 """Multiples of each frame's noise; 1.7 is its default."""
 PHOTONS = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0)
-"""Fixed cutoffs on the filtered image: in a crowd, the noise of a frame cannot be told."""
+"""Fixed cutoffs on the filtered image: in a crowd, the noise of a frame cannot be measured."""
 DEFAULT_BOX_PX = 13
 SMALL_BOX_PX = 7
 

@@ -116,8 +116,8 @@ class Peer:
         LocalizerError
             If the peer fails.
         """
-        told = {**settings, "n_emitters": len(scene.truth)}
-        answer = self._answered({**self._job(scene, told), "kind": "speed"})
+        asked = {**settings, "n_emitters": len(scene.truth)}
+        answer = self._answered({**self._job(scene, asked), "kind": "speed"})
         return PeerTiming(
             seconds=float(answer["seconds"]),
             n_localizations=int(answer["n_localizations"]),
@@ -202,7 +202,7 @@ def last_words(errors: IO[str]) -> str:
     errors.flush()
     errors.seek(0)
     lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def _start(python: Path, folder: Path, errors: IO[str]) -> subprocess.Popen[str]:
@@ -215,7 +215,7 @@ def _start(python: Path, folder: Path, errors: IO[str]) -> subprocess.Popen[str]
             stderr=errors,
             text=True,
             encoding="utf-8",
-            # Nobody looks at a window of a peer.
+            # The windows of a peer are never shown.
             env={**os.environ, "MPLBACKEND": "Agg", "QT_QPA_PLATFORM": "offscreen"},
         )
     except OSError as error:

@@ -52,7 +52,7 @@ class RingSamples:
     released: list[int] = field(default_factory=list)
 
     def take(self, ring: FrameRing) -> None:
-        """Look at the ring."""
+        """Sample the fill of the ring."""
         self.released.append(ring.released)
         self.pushed.append(ring.pushed)
         self.t_ns.append(now_ns())

@@ -33,7 +33,7 @@ FEWEST_FRAMES = 50
 HIGHEST_RATE = 1e6
 WARM_UP_FRAMES = 100
 TAIL_BATCHES = 2
-"""Behind the frames that count: with nothing left to do the analysis looks at its validity."""
+"""Behind the frames that count: when idle, the pipeline samples its validity."""
 STEP = 0.05
 MOST_STEPS = 16
 """Below a fifth of the flood rate it is no longer the pace that is to blame."""
@@ -228,7 +228,7 @@ def _watch(rig: _Rig, acquisition: Acquisition, total: int, on_frames: OnFrames)
     ended = False
     while not (ended and samples.released[-1] >= samples.pushed[-1]):
         tick.wait(_POLL_S)
-        ended = not acquisition.worker.alive  # before the look: nothing is missed
+        ended = not acquisition.worker.alive  # before the sample: nothing is missed
         samples.take(rig.ring)
         if samples.t_ns[-1] - told_ns > _TELL_NS:
             told_ns = samples.t_ns[-1]

@@ -27,7 +27,7 @@ frame. The sustained rate is the highest
 camera rate, in steps of 5 %, at which no frame is skipped and the backlog does not grow."""
 
 LATENCY_NOTE = """Milliseconds; the total is from the end of the exposure to the published
-localizations. A frame that is fetched late counts from when it was due; a network that looks at the
+localizations. A frame that is fetched late counts from when it was due; a network that uses the
 next frame waits for it."""
 
 PEER_NOTE = """Each in a process of its own, timed around its fit call alone with the movie in
@@ -163,12 +163,12 @@ def page(results: Sequence[SpeedResult], facts: dict[str, str], notes: Sequence[
     first = results[0]
     movie = {"size": str(first.size_px), "density": f"{first.density_um2:g}"}
     parts = [INTRODUCTION.format(**movie, **facts)]
-    told: set[str] = set()
+    explained: set[str] = set()
     for table in tables(results):
         parts.append(f"## {table.title}\n")
-        if table.about not in told:
+        if table.about not in explained:
             parts.append(table.about.format(**facts) + "\n")
-        told.add(table.about)
+        explained.add(table.about)
         parts.append(table.markdown())
     if notes:
         parts.append("## Notes\n\n" + "".join(f"- {note}\n" for note in notes))

@@ -161,7 +161,7 @@ def smappy_first_image_ms(python: Path, table: Localizations) -> dict[str, float
     ConfigError
         If smappy cannot be started there.
     LocalizerError
-        If it fails or says nothing in five minutes.
+        If it fails or does not answer in five minutes.
     """
     x0_nm, y0_nm, nm_per_px = _whole_window()
     window = json.dumps([x0_nm, y0_nm, nm_per_px, SCREEN[1], SCREEN[0]])
@@ -180,7 +180,7 @@ def smappy_first_image_ms(python: Path, table: Localizations) -> dict[str, float
                 f"smappy's renderer took more than {_PEER_TIMEOUT_S} s; leave it out"
             ) from error
     if done.returncode != 0:
-        words = done.stderr.strip().splitlines() or ["it said nothing"]
+        words = done.stderr.strip().splitlines() or ["it printed nothing"]
         raise LocalizerError(f"smappy's renderer failed: {words[-1]}; leave it out")
     times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return times

@@ -123,7 +123,7 @@ class MovieCamera:
     """A camera that shows a movie again and again, at a rate or as fast as it is taken.
 
     Frames come by an absolute schedule and carry the time at which they were due: a camera
-    does not slow down because somebody was late to fetch a frame, and the delay counts.
+    does not slow down because a frame was fetched late, and the delay counts.
 
     Parameters
     ----------

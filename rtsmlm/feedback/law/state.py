@@ -34,7 +34,7 @@ class LawState:
     floor: ThermalFloor = field(default_factory=ThermalFloor)
     response: ResponseWatch = field(default_factory=ResponseWatch)
     last_words: str = ""
-    """CommandContext the law has come to rest."""
+    """Why the law has come to rest."""
     told: set[Event] = field(default_factory=set)
     """Events that are over and done with."""
 

@@ -12,7 +12,7 @@ from rtsmlm.errors import FileFormatError
 from rtsmlm.frames import Pixels
 
 MAX_SIDE_PX = 16384
-"""No camera is larger; a header that says so is corrupt."""
+"""No camera is larger; a header that states more is corrupt."""
 
 ADU_MAX = 65535
 

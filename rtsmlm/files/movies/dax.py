@@ -26,7 +26,7 @@ def open_dax(
     Parameters
     ----------
     path
-        The .dax file; the .inf of the same name tells its shape where there is one.
+        The .dax file; the .inf of the same name states its shape where there is one.
     settings
         Height, width and type where no .inf does.
     known_shape

@@ -178,7 +178,7 @@ def stored_dtype(name: str) -> np.dtype[Any]:
 
 
 def likely_byte_order(path: Path, width: int, *, default: str, offset: int = 0) -> str:
-    """Return "<" or ">" for 16-bit frames whose file does not tell.
+    """Return "<" or ">" for 16-bit frames whose file does not state it.
 
     Neighbouring pixels are alike; with swapped bytes the noise of the low byte becomes
     jumps of hundreds of ADU. The first rows decide, if they do so clearly.
@@ -190,7 +190,7 @@ def likely_byte_order(path: Path, width: int, *, default: str, offset: int = 0) 
     width
         Columns of a frame.
     default
-        Order where the pixels do not tell.
+        Order where the pixels do not decide.
     offset
         Where the first frame begins, in bytes.
     """

@@ -163,7 +163,7 @@ def flat_yaml(path: Path) -> dict[str, str]:
 
     Picasso writes its sidecars as one such block. Reading lines needs no YAML parser, so
     neither anchors that multiply nor deep nesting can do harm, and a block that is cut
-    short still tells what it holds.
+    short still gives what it holds.
 
     Raises
     ------

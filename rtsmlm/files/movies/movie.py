@@ -44,7 +44,7 @@ class MovieFacts:
     t_exposure_end_ns: NDArray[np.int64] | None = None
     power_mw: NDArray[np.float64] | None = None
     details: Mapping[str, str] = field(default_factory=dict)
-    """What else the file tells, for the record of the run."""
+    """Further metadata of the file, for the record of the run."""
     notes: tuple[str, ...] = ()
     """What the user should know: guesses made, frames that are missing."""
 
@@ -95,7 +95,7 @@ class Movie(ABC):
 
     @property
     def exposure_ms(self) -> float | None:
-        """Exposure per frame, None where the file does not tell."""
+        """Exposure per frame, None where the file does not state it."""
         return self._facts.exposure_ms
 
     @property
@@ -116,7 +116,7 @@ class Movie(ABC):
     def describe(self) -> dict[str, str]:
         """Return format, size and remarks; `note` names guesses made and frames missing."""
         facts = self._facts
-        told = {
+        described = {
             "path": str(facts.path),
             "format": facts.kind,
             "frames": str(facts.n_frames),
@@ -125,8 +125,8 @@ class Movie(ABC):
             **facts.details,
         }
         if facts.notes:
-            told["note"] = "; ".join(facts.notes)
-        return told
+            described["note"] = "; ".join(facts.notes)
+        return described
 
     def batches(
         self, frames_per_batch: int, start: int = 0, stop: int | None = None

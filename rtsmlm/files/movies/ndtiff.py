@@ -57,8 +57,8 @@ def open_ndtiff(path: Path) -> FlatMovie:
         If the index is damaged or does not describe one series of frames.
     """
     index = path if path.is_file() else path / INDEX_NAME
-    told = Statements()
-    entries, axis = _in_order(index, list(_entries(index, told)))
+    statements = Statements()
+    entries, axis = _in_order(index, list(_entries(index, statements)))
     first = entries[0]
     alike = (first.width, first.height, first.pixel_type, 0)
     if any((e.width, e.height, e.pixel_type, e.compression) != alike for e in entries):
@@ -77,27 +77,27 @@ def open_ndtiff(path: Path) -> FlatMovie:
         (k for k, e in enumerate(entries) if e.offset + frame_bytes > sizes[e.file_name]),
         len(entries),
     )
-    add_micromanager(told, _metadata(index.parent / first.file_name, first))
+    add_micromanager(statements, _metadata(index.parent / first.file_name, first))
     if n_frames < len(entries):
-        told.notes.append(cut_short(n_frames, len(entries)))
+        statements.notes.append(cut_short(n_frames, len(entries)))
     facts = MovieFacts(
         path=path,
         kind="NDTiff",
         shape=(first.height, first.width),
         n_frames=n_frames,
         dtype=dtype,
-        stated=told.stated,
-        exposure_ms=told.exposure_ms,
-        frame_index=_frame_numbers(entries[:n_frames], axis, told),
-        details=told.details,
-        notes=tuple(told.notes),
+        stated=statements.stated,
+        exposure_ms=statements.exposure_ms,
+        frame_index=_frame_numbers(entries[:n_frames], axis, statements),
+        details=statements.details,
+        notes=tuple(statements.notes),
     )
     offsets = np.array([entry.offset for entry in entries], dtype=np.int64)
     which = np.array([names.index(entry.file_name) for entry in entries], dtype=np.int64)
     return FlatMovie(facts, offsets, files=files, file_of_frame=which)
 
 
-def _entries(index: Path, told: Statements) -> Iterator[_Entry]:
+def _entries(index: Path, statements: Statements) -> Iterator[_Entry]:
     """Yield the complete entries of an index; zeros at its end are unused room."""
     try:
         if index.stat().st_size > _MAX_INDEX_BYTES:
@@ -124,7 +124,7 @@ def _entries(index: Path, told: Statements) -> Iterator[_Entry]:
         yield _Entry(axes, name, *_NUMBERS.unpack_from(data, name_end)[:7])
         position = name_end + _NUMBERS.size
     if data[position : position + _MAX_AXES_BYTES].strip(b"\0"):
-        told.notes.append(f"{INDEX_NAME} is cut short; frames after it are not read")
+        statements.notes.append(f"{INDEX_NAME} is cut short; frames after it are not read")
 
 
 def _in_order(index: Path, entries: list[_Entry]) -> tuple[list[_Entry], str | None]:
@@ -153,7 +153,7 @@ def _in_order(index: Path, entries: list[_Entry]) -> tuple[list[_Entry], str | N
 
 
 def _frame_numbers(
-    entries: list[_Entry], axis: str | None, told: Statements
+    entries: list[_Entry], axis: str | None, statements: Statements
 ) -> NDArray[np.int64] | None:
     """Return the positions along the axis where some are missing, else None."""
     if axis is None or not entries:
@@ -161,7 +161,7 @@ def _frame_numbers(
     numbers = np.array([entry.axes[axis] for entry in entries], dtype=np.int64)
     if np.array_equal(numbers, np.arange(len(numbers))):
         return None
-    told.notes.append(
+    statements.notes.append(
         f"positions {numbers[0]} to {numbers[-1]} along {axis}, "
         f"{numbers[-1] - numbers[0] + 1 - len(numbers)} of them missing"
     )
@@ -179,7 +179,7 @@ def _byte_order(file: Path) -> Any:
     with file.open("rb") as stream:
         magic = stream.read(2)
     if magic not in (b"II", b"MM"):
-        raise FileFormatError(f"{file} is no TIFF file, though NDTiff.index says so")
+        raise FileFormatError(f"{file} is not a TIFF file, although NDTiff.index lists it as one")
     return "<" if magic == b"II" else ">"
 
 

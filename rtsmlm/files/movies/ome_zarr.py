@@ -126,7 +126,7 @@ def _codec_names(description: Mapping[str, Any]) -> list[str]:
 def check_blosc_chunk(
     folder: Path, array: zarr.Array[Any], frame_axis: int | None, number: int
 ) -> None:
-    """Raise if a chunk says that it is longer than its file.
+    """Raise if a chunk states that it is longer than its file.
 
     Blosc believes its header and reads on behind the end of what it was given.
 
@@ -196,7 +196,9 @@ def frame_axis_of(path: Path, axes: list[dict[str, Any]], shape: tuple[int, ...]
     return names.index("t") if "t" in names else (0 if names else None)
 
 
-def state_pixel(told: Statements, image: Mapping[str, Any], axes: list[dict[str, Any]]) -> None:
+def state_pixel(
+    statements: Statements, image: Mapping[str, Any], axes: list[dict[str, Any]]
+) -> None:
     """Take the pixel size from the scale of the image where its unit is given."""
     datasets = image.get("datasets")
     first = datasets[0] if isinstance(datasets, list) and datasets else {}
@@ -205,4 +207,4 @@ def state_pixel(told: Statements, image: Mapping[str, Any], axes: list[dict[str,
         scale = transform.get("scale") if isinstance(transform, dict) else None
         unit = axes[-1].get("unit")
         if isinstance(scale, list) and len(scale) == len(axes) and isinstance(unit, str):
-            told.state_pixel(scale[-1], unit, "OME-Zarr")
+            statements.state_pixel(scale[-1], unit, "OME-Zarr")

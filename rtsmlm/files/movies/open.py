@@ -30,7 +30,7 @@ _KNOWN = f"rtsmlm reads {', '.join(MOVIE_SUFFIXES)}, NDTiff and OME-Zarr"
 _RUN_SETTINGS = "run.toml"
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
-# What people will try, and what to tell them; by the first bytes.
+# Files often tried that cannot be read, with the advice to give; by the first bytes.
 _FOREIGN = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file (Imaris, Picasso localizations, ...)",
     b"\xda\xce\xbe\x0a": "a Nikon .nd2 file",
@@ -60,7 +60,7 @@ def open_movie(
     path
         A file, or a folder that holds one movie.
     settings
-        Shape and type of files that do not tell them themselves.
+        Shape and type of files that do not state them.
     known_shape
         Height and width that the frames must have by other knowledge, such as camera maps;
         used for headerless files.

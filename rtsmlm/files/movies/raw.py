@@ -45,13 +45,13 @@ def open_raw(
     ConfigError
         If `movie.dtype` is no type.
     """
-    told = Statements()
+    statements = Statements()
     times_of: Path | None = None
     if yaml := _existing(path.with_suffix(".yaml"), path.with_suffix(".yml")):
-        shape, stated, dtype = _picasso(yaml, told)
+        shape, stated, dtype = _picasso(yaml, statements)
         kind = "Picasso raw"
     elif times_of := _micromanager_sidecar(path):
-        shape, stated, dtype = _micromanager(path, times_of, told, settings)
+        shape, stated, dtype = _micromanager(path, times_of, statements, settings)
         kind = "Micro-Manager raw"
     else:
         shape, stated, dtype = _from_settings(path, settings, known_shape)
@@ -65,18 +65,18 @@ def open_raw(
             f"{path} has room for {size // frame_bytes} frames of {shape[0]} x {shape[1]}, "
             f"but its sidecar states {stated}; the sidecar belongs to another movie"
         )
-    times = None if times_of is None else _times_ns(times_of, n_frames, told)
+    times = None if times_of is None else _times_ns(times_of, n_frames, statements)
     facts = MovieFacts(
         path=path,
         kind=kind,
         shape=shape,
         n_frames=n_frames,
         dtype=dtype,
-        stated=told.stated,
-        exposure_ms=told.exposure_ms,
+        stated=statements.stated,
+        exposure_ms=statements.exposure_ms,
         t_exposure_end_ns=times,
-        details=told.details,
-        notes=(*told.notes, *notes),
+        details=statements.details,
+        notes=(*statements.notes, *notes),
     )
     return FlatMovie(facts, 0)
 
@@ -102,7 +102,9 @@ def _from_settings(
     return shape, None, np.dtype(f"{likely_byte_order(path, shape[1], default='<')}u2")
 
 
-def _picasso(sidecar: Path, told: Statements) -> tuple[tuple[int, int], int | None, np.dtype[Any]]:
+def _picasso(
+    sidecar: Path, statements: Statements
+) -> tuple[tuple[int, int], int | None, np.dtype[Any]]:
     keys = flat_yaml(sidecar)
     height, width = as_int(keys.get("Height")), as_int(keys.get("Width"))
     frames, type_name = as_int(keys.get("Frames")), keys.get("Data Type", "uint16")
@@ -114,7 +116,7 @@ def _picasso(sidecar: Path, told: Statements) -> tuple[tuple[int, int], int | No
     order = "<" if keys.get("Byte Order", "<") in ("<", "=", "|") else ">"
     if not re.fullmatch(r"(u?int(8|16|32)|float(32|64))", type_name):
         raise FileFormatError(f"{sidecar} states Data Type {type_name!r}; expected uint16")
-    add_picasso(told, keys)
+    add_picasso(statements, keys)
     byte_order: Any = order
     return (height, width), frames, np.dtype(type_name).newbyteorder(byte_order)
 
@@ -126,7 +128,7 @@ def _micromanager_sidecar(path: Path) -> Path | None:
 
 
 def _micromanager(
-    path: Path, sidecar: Path, told: Statements, settings: MovieSettings
+    path: Path, sidecar: Path, statements: Statements, settings: MovieSettings
 ) -> tuple[tuple[int, int], int | None, np.dtype[Any]]:
     summary, frame = micromanager_head(sidecar)
     height, width = as_int(summary.get("Height")), as_int(summary.get("Width"))
@@ -142,7 +144,7 @@ def _micromanager(
                 "reads one time series: export one channel, slice and position as its own "
                 "movie"
             )
-    add_micromanager(told, frame)
+    add_micromanager(statements, frame)
     name = str(summary.get("PixelType", frame.get("PixelType", "GRAY16")))
     if name not in _MM_DTYPES:
         raise FileFormatError(f"{sidecar} states PixelType {name!r}; rtsmlm reads GRAY16")
@@ -153,11 +155,11 @@ def _micromanager(
         order = likely_byte_order(path, width, default=">")
         dtype = np.dtype(f"{order}u2")
         big = "big" if order == ">" else "little"
-        told.notes.append(f"byte order not stated; {big}-endian by the look of the pixels")
+        statements.notes.append(f"byte order not stated; {big}-endian judging by the pixels")
     intended = as_int(summary.get("Frames"))
     frame_bytes = max(height * width * dtype.itemsize, 1)
     if intended is not None and intended > path.stat().st_size // frame_bytes:
-        told.notes.append(f"the acquisition was to have {intended} frames")
+        statements.notes.append(f"the acquisition was to have {intended} frames")
     return (height, width), None, dtype
 
 
@@ -191,7 +193,7 @@ def _object_after(pattern: str, text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _times_ns(sidecar: Path, n_frames: int, told: Statements) -> NDArray[np.int64] | None:
+def _times_ns(sidecar: Path, n_frames: int, statements: Statements) -> NDArray[np.int64] | None:
     """Return the elapsed times of the frames, where each has one and they make sense."""
     if sidecar.stat().st_size > _METADATA_ALL:
         return None
@@ -203,10 +205,10 @@ def _times_ns(sidecar: Path, n_frames: int, told: Statements) -> NDArray[np.int6
     steps_ms = np.diff(times_ms[:n_frames])
     if n_frames > 1 and (steps_ms.min() < 0 or np.median(steps_ms) <= 0):
         return None
-    if n_frames > 1 and np.median(steps_ms) < 0.9 * (told.exposure_ms or 0):
-        told.notes.append(
+    if n_frames > 1 and np.median(steps_ms) < 0.9 * (statements.exposure_ms or 0):
+        statements.notes.append(
             f"times ignored: frames every {np.median(steps_ms):g} ms do not go with an "
-            f"exposure of {told.exposure_ms:g} ms"
+            f"exposure of {statements.exposure_ms:g} ms"
         )
         return None
     return np.asarray(times_ms[:n_frames] * 1e6, dtype=np.int64)

@@ -69,7 +69,7 @@ def state_calibration(into: Statements, attributes: Mapping[str, Any]) -> int | 
 def chunks_on_disk(folder: Path) -> list[int]:
     """Return which chunks along the first axis are in an array's folder, sorted.
 
-    Reads one folder listing, whatever the shape says: a recording that was killed states as
+    Reads one folder listing, whatever the stated shape: a recording that was killed states as
     many frames as it might have had.
     """
     base = folder / "c" if (folder / "c").is_dir() else folder

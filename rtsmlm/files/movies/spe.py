@@ -59,16 +59,16 @@ def open_spe(path: Path) -> FlatMovie:
     stride = max(stride, frame_bytes)
     available = path.stat().st_size - HEADER_BYTES
     n_frames, notes = complete_frames(path, header.n_frames, available, stride)
-    told = Statements()
-    told.state_exposure(header.exposure_s, "s")
-    told.state_exposure(footer_exposure_ms)
+    statements = Statements()
+    statements.state_exposure(header.exposure_s, "s")
+    statements.state_exposure(footer_exposure_ms)
     facts = MovieFacts(
         path=path,
         kind=f"SPE {header.version:.1f}" if header.version >= 2 else "SPE",
         shape=shape,
         n_frames=n_frames,
         dtype=dtype,
-        exposure_ms=told.exposure_ms,
+        exposure_ms=statements.exposure_ms,
         notes=notes,
     )
     return FlatMovie(facts, HEADER_BYTES, stride_bytes=stride)

@@ -135,7 +135,7 @@ def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
     # the other directories last, so that a file that is cut short has lost them.
     if at is None and series is not None and len(pages) < (_stated_frames(tif) or 0):
         at = first.dataoffsets[0]
-    told = _statements(tif, first)
+    statements = _statements(tif, first)
     if at is not None and is_plain(first):
         n_bytes = math.prod(shape) * dtype.itemsize
         available = path.stat().st_size - at
@@ -152,19 +152,19 @@ def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
         shape=shape,
         n_frames=n_frames,
         dtype=dtype,
-        stated=told.stated,
-        exposure_ms=told.exposure_ms,
-        details=told.details,
-        notes=(*told.notes, *axes_note, *cut),
+        stated=statements.stated,
+        exposure_ms=statements.exposure_ms,
+        details=statements.details,
+        notes=(*statements.notes, *axes_note, *cut),
     )
     if at is not None:
         return FlatMovie(facts, int(at))
-    _decoded(pages[0], shape)  # so that an unknown compression is told now, not in the run
+    _decoded(pages[0], shape)  # so that an unknown compression fails now, not in the run
     return TiffMovie(facts, tif, pages)
 
 
 def _series(path: Path, tif: tifffile.TiffFile) -> tifffile.TiffPageSeries | None:
-    """Return the movie among the series, None where the file is too damaged to tell."""
+    """Return the movie among the series, None where the file is too damaged."""
     if not len(tif.pages):
         raise FileFormatError(f"{path} is a TIFF file without a complete image")
     try:
@@ -220,27 +220,27 @@ def _kind(tif: tifffile.TiffFile) -> str:
 
 
 def _statements(tif: tifffile.TiffFile, first: tifffile.TiffPage) -> Statements:
-    told = Statements()
+    statements = Statements()
     tag = first.tags.get(_MICROMANAGER_TAG)
     if tag is not None and isinstance(tag.value, Mapping):
-        add_micromanager(told, tag.value)
+        add_micromanager(statements, tag.value)
     if tif.is_ome and isinstance(tif.ome_metadata, str):
-        add_ome_xml(told, tif.ome_metadata)
+        add_ome_xml(statements, tif.ome_metadata)
     resolution = first.tags.get("XResolution")
     value = resolution.value if resolution is not None else None
     if not isinstance(value, tuple) or len(value) != 2 or not all(as_number(v) for v in value):
-        return told
+        return statements
     pixels_per_unit = value[0] / value[1]
     if tif.is_imagej:
         unit = str((tif.imagej_metadata or {}).get("unit", "")).lower()
-        told.state_pixel(1 / pixels_per_unit, unit, "ImageJ")
+        statements.state_pixel(1 / pixels_per_unit, unit, "ImageJ")
     else:
         unit_tag = first.tags.get("ResolutionUnit")
         unit = {2: "inch", 3: "cm"}.get(int(unit_tag.value) if unit_tag is not None else 1, "")
         # 72 dots per inch and the like are defaults for screens, not worth a note.
         if NM_PER.get(unit, 0.0) / pixels_per_unit < 1e4:
-            told.state_pixel(1 / pixels_per_unit, unit, "the TIFF resolution")
-    return told
+            statements.state_pixel(1 / pixels_per_unit, unit, "the TIFF resolution")
+    return statements
 
 
 @contextlib.contextmanager

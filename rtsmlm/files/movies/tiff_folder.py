@@ -36,10 +36,10 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
     Raises
     ------
     FileFormatError
-        If a file holds several frames, or the metadata tell of channels, slices or positions.
+        If a file holds several frames, or the metadata list channels, slices or positions.
     """
     ordered = sorted(files, key=_numbers)
-    told = Statements()
+    statements = Statements()
     if (folder / "metadata.txt").is_file():
         summary, tags = micromanager_head(folder / "metadata.txt")
         for axis in ("Channels", "Slices", "Positions"):
@@ -48,13 +48,13 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
                     f"{folder} holds {summary[axis]} {axis.lower()} by its metadata; rtsmlm reads "
                     "one time series: put one channel, slice and position into its own folder"
                 )
-        add_micromanager(told, tags)
+        add_micromanager(statements, tags)
     with open_tiff(ordered[0]) as first, open_tiff(ordered[-1]) as last:
         if (first.n_frames, last.n_frames) != (1, 1):
             raise FileFormatError(
                 f"{folder} holds {len(files)} TIFF files of several frames; open one of them"
             )
-        stated = told.stated if told.values else first.stated
+        stated = statements.stated if statements.values else first.stated
         facts = MovieFacts(
             path=folder,
             kind=f"{len(files)} single TIFF files",
@@ -62,9 +62,9 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
             n_frames=len(ordered),
             dtype=first.dtype,
             stated=stated,
-            exposure_ms=told.exposure_ms or first.exposure_ms,
-            details=told.details,
-            notes=tuple(told.notes),
+            exposure_ms=statements.exposure_ms or first.exposure_ms,
+            details=statements.details,
+            notes=tuple(statements.notes),
         )
     return TiffFolderMovie(facts, ordered)
 

@@ -12,7 +12,7 @@ import tifffile
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movies.checks import cut_short
 
-# Axes that tifffile gives to planes whose meaning the file does not tell.
+# Axes that tifffile gives to planes whose meaning the file does not state.
 _UNNAMED_AXES = set("IQ")
 
 
@@ -100,7 +100,7 @@ def complete_pages(
         If not even the first is complete.
     """
     n_frames = len(pages)
-    # Cut-off pages are the last ones: so only these are looked at, not all of 100 000.
+    # Cut-off pages are the last ones: so only these are checked, not all of 100 000.
     while n_frames and not is_complete(pages[n_frames - 1]):
         n_frames -= 1
     if not n_frames:

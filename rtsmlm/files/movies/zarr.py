@@ -49,9 +49,9 @@ def open_zarr(path: Path) -> ZarrMovie:
     array = open_array(folder)
     axes = axes_of(path, image, array.ndim)
     frame_axis = frame_axis_of(path, axes, array.shape)
-    told = Statements()
-    stated = state_calibration(told, attributes)
-    state_pixel(told, image, axes)
+    statements = Statements()
+    stated = state_calibration(statements, attributes)
+    state_pixel(statements, image, axes)
     records, index_notes = read_index(path)
     layout = _Layout.of(array, frame_axis)
     length = int(array.shape[frame_axis]) if frame_axis is not None else 1
@@ -62,12 +62,12 @@ def open_zarr(path: Path) -> ZarrMovie:
         shape=(int(array.shape[-2]), int(array.shape[-1])),
         n_frames=n_frames,
         dtype=np.dtype(array.dtype),
-        stated=told.stated,
-        exposure_ms=told.exposure_ms,
+        stated=statements.stated,
+        exposure_ms=statements.exposure_ms,
         frame_index=_column(records, "index", n_frames),
         t_exposure_end_ns=_column(records, "t_exposure_end_ns", n_frames),
         power_mw=_column(records, "power_mw", n_frames),
-        notes=(*told.notes, *index_notes, *notes),
+        notes=(*statements.notes, *index_notes, *notes),
     )
     return ZarrMovie(facts, folder, array, frame_axis=frame_axis, chunk_frames=layout.chunk_frames)
 
@@ -173,7 +173,7 @@ def _count(
     stated: int | None,
     records: NDArray[np.void] | None,
 ) -> tuple[int, list[str]]:
-    """Return how many frames are really there, and what to say about the others."""
+    """Return how many frames are really there, and notes about the others."""
     notes: list[str] = []
     expected = length if stated is None else min(stated, length)
     there = expected

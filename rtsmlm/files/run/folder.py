@@ -111,14 +111,14 @@ class RunFolder:
                 self.path.rmdir()
 
     def drop_empty_log(self) -> None:
-        """Remove the log of the analysis process if it had nothing to say."""
+        """Remove the log of the analysis process if it is empty."""
         with contextlib.suppress(OSError):
             if self.analysis_log.stat().st_size == 0:
                 self.analysis_log.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file in one step, so that nobody ever sees half of it.
+    """Write a small file atomically, so that no reader ever sees half of it.
 
     Raises
     ------

@@ -27,7 +27,7 @@ class RunReport:
     warnings: list[str] = field(default_factory=list)
     """Sentences that a person should read."""
     failures: list[str] = field(default_factory=list)
-    """CommandContext the run counts as failed; empty if it does not."""
+    """Why the run counts as failed; empty if it does not."""
 
     @property
     def ok(self) -> bool:

@@ -1,4 +1,4 @@
-"""`report.html`: one page to look at after a run; no script, nothing fetched from elsewhere."""
+"""`report.html`: one page that summarizes a run; no script, nothing fetched from elsewhere."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class ArrowDecoder:
         self.ended = False
         """True after the mark that a closed table ends with."""
         self.metadata: Metadata = {}
-        """What the table says of itself, once its first message is there."""
+        """Metadata of the table, once its first message is there."""
         self._schema: pa.Schema | None = None
         self._rest = b""
 

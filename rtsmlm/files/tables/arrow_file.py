@@ -34,7 +34,7 @@ DAMAGE = (
     EOFError,
     MemoryError,
 )
-"""What Arrow raises on bytes that are not what they say."""
+"""What Arrow raises on corrupt bytes."""
 
 
 @dataclass(slots=True)
@@ -257,7 +257,7 @@ def iter_arrow_batches(path: Path) -> Iterator[Localizations]:
 
 
 def read_arrow_metadata(path: Path) -> Metadata:
-    """Return what the table says of itself, without reading its rows.
+    """Return the metadata of the table, without reading its rows.
 
     Raises
     ------

@@ -101,7 +101,7 @@ def from_batch(batch: pa.RecordBatch) -> Localizations:
 def table_metadata(
     run: str, shape: tuple[int, int], pixel_nm: float, sigma_nm: float | None
 ) -> dict[str, Any]:
-    """Return what a table of localizations says of itself."""
+    """Return the metadata of a table of localizations."""
     metadata = {
         "version": version("rtsmlm"),
         "run": run,

@@ -46,15 +46,15 @@ def in_blocks(
 
 
 def known_columns(batches: Iterable[Localizations]) -> frozenset[str]:
-    """Return the columns that say something: neither all NaN nor all neutral."""
+    """Return the columns with information: neither all NaN nor all neutral."""
     known = {"frame", "x_nm", "y_nm"}
     for batch in batches:
         for name, column in batch.columns().items():
             if name in known:
                 continue
             neutral = NEUTRAL.get(name)
-            says = np.isfinite(column) if neutral is None else column != neutral
-            if says.any():
+            informative = np.isfinite(column) if neutral is None else column != neutral
+            if informative.any():
                 known.add(name)
     if "std_z_nm" in known:
         known.add("z_nm")

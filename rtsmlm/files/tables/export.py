@@ -56,7 +56,7 @@ def export(
     FileFormatError
         If the source cannot be read.
     ConfigError
-        If a format is unknown, or needs a pixel size that nobody states.
+        If a format is unknown, or needs a pixel size that is not stated.
     SinkError
         If a file cannot be written.
     """

@@ -2,7 +2,7 @@
 
 Frames count from 0 and x, y are camera pixels from the centre of pixel (0, 0), as ours are in nm;
 lpx, lpy, sx, sy are pixels, z and lpz nm. Picasso drops every row with a NaN in any column, so a
-column that says nothing is left out rather than filled with NaN. Columns that Picasso has no name
+column without information is left out rather than filled with NaN. Columns that Picasso has no name
 for keep ours: std_photons, probability, channel.
 """
 
@@ -56,7 +56,7 @@ DAMAGE = (
     MemoryError,
     AttributeError,
 )
-"""What h5py raises on bytes that are not what they say."""
+"""What h5py raises on corrupt bytes."""
 
 
 class _Loader(yaml.SafeLoader):

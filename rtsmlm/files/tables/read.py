@@ -1,4 +1,4 @@
-"""One door for all localization tables: the format is told from the content, not from the name."""
+"""Reading of all localization tables: the content decides the format, not the name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUN_TABLE = "localizations.arrows"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Localizations with what their file says of them."""
+    """Localizations with the metadata of their file."""
 
     localizations: Localizations
     metadata: Metadata
