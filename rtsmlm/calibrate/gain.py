@@ -226,7 +226,7 @@ def _notes(
     gains = [gain for _, gain in per_level]
     if len(gains) > 1 and np.ptp(gains) > LINEARITY_NOTE * np.median(gains):
         measured = ", ".join(f"{gain:.4g} at {signal:.0f} ADU" for signal, gain in per_level)
-        notes.append(f"the gain differs between measured of light ({levels}): check its linearity")
+        notes.append(f"the gain differs between levels of light ({measured}): check its linearity")
     if spread**2 < RELIABLE * (spread**2 + pixel_std**2):
         notes.append(
             f"the gain of a single pixel is known to {100 * pixel_std / common:.1f} % and pixels "
