@@ -476,7 +476,7 @@ def test_a_laser_without_preset_is_stated_in_full() -> None:
     [
         ({}, r"no preset fits Homemade of Lab; state power_property .* of P, Gate, Key"),
         ({"preset": "obbis"}, r"no preset 'obbis'; there are auto, none, obis"),
-        ({"preset": "obis"}, r"obis looks for PowerSetpoint, but the device has P, Gate"),
+        ({"preset": "obis"}, r"obis expects PowerSetpoint, but the device has P, Gate"),
         ({"power_property": "Q"}, r"L has no property 'Q' \(power_property\); it has P, Gate"),
         ({"power_property": "P"}, "state power_unit"),
         ({"on_property": "Gate"}, "state on_value and off_value of Gate"),

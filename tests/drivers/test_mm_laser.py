@@ -123,7 +123,7 @@ def test_a_head_that_swallows_commands_is_caught(obis: Callable[[], Any]) -> Non
     core.setProperty = lambda *command: core.commands.append(command)
 
     assert laser.make_safe() == [
-        "laser uv still has 5 mW set and its emission on; switch it off by hand"
+        "laser uv still has 5 mW set and its emission on; switch it off manually"
     ]
 
 

@@ -325,7 +325,7 @@ def test_micromanager_metadata_describe_a_raw_movie_and_say_when_it_was_stopped(
         note = movie.describe()["note"]
         assert (movie.n_frames, movie.exposure_ms) == (7, 30.0)
         assert "the acquisition was to have 5000 frames" in note
-        assert "big-endian by the look of the pixels" in note
+        assert "big-endian judging by the pixels" in note
         np.testing.assert_array_equal(movie.read(range(7)), tall)
 
 
