@@ -27,6 +27,7 @@ class Handle:
     def __init__(self, exposure_ms: float) -> None:
         self.exposure_ms = exposure_ms
         self.running = False
+        self._due_s = time.monotonic()
         self._rng = np.random.default_rng(1)
         self._number = 0
         y, x = np.indices(self.shape)
@@ -39,7 +40,8 @@ class Handle:
         """Return number and pixels of the next image; None after the time-out or a stop."""
         if not self.running:
             return None
-        time.sleep(min(self.exposure_ms / 1000, timeout_s))
+        self._due_s = max(self._due_s, time.monotonic() - 1.0) + self.exposure_ms / 1000
+        time.sleep(min(max(self._due_s - time.monotonic(), 0.0), timeout_s))
         on = self._rng.random(8) < 0.3
         photons = 10.0 + 190.0 * np.tensordot(on, self._spots, axes=1)
         self._number += 1
