@@ -36,11 +36,19 @@ class Handle:
             [np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * 1.3**2)) for cy, cx in places]
         )
 
+    def start(self) -> None:
+        """Begin to expose; frames come at the rate of the exposure."""
+        self.running, self._due_s = True, time.monotonic()
+
+    def stop(self) -> None:
+        """End the exposures."""
+        self.running = False
+
     def next_image(self, timeout_s: float) -> tuple[int, Pixels] | None:
         """Return number and pixels of the next image; None after the time-out or a stop."""
         if not self.running:
             return None
-        self._due_s = max(self._due_s, time.monotonic() - 1.0) + self.exposure_ms / 1000
+        self._due_s += self.exposure_ms / 1000
         time.sleep(min(max(self._due_s - time.monotonic(), 0.0), timeout_s))
         on = self._rng.random(8) < 0.3
         photons = 10.0 + 190.0 * np.tensordot(on, self._spots, axes=1)
@@ -67,12 +75,12 @@ class MyCamera:
 
     def stream(self, stop: Event, n_frames: int | None = None) -> Iterator[CameraFrame]:
         """Yield frames until `stop` is set or `n_frames` have come."""
-        self._handle.running = True
+        self._handle.start()
         taken = 0
         try:
             while n_frames is None or taken < n_frames:
                 if stop.is_set():
-                    self._handle.running = False  # what it has delivered is still taken
+                    self._handle.stop()  # what it has delivered is still taken
                 image = self._handle.next_image(self._timeout_s)
                 if image is None and stop.is_set():
                     return
@@ -82,7 +90,7 @@ class MyCamera:
                 yield CameraFrame(pixels, number, now_ns())
                 taken += 1
         finally:
-            self._handle.running = False
+            self._handle.stop()
 
     def close(self) -> None:
         """Release the camera."""
