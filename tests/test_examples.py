@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.files.tables.read import read_table
 
 ROOT = Path(__file__).parents[1]
@@ -129,3 +130,18 @@ def test_a_camera_from_another_package_is_recorded_and_localized(
     assert table.metadata["pixel_nm"] == 100.0
     # Eight spots that are on for three frames in ten.
     assert 1.5 < len(table.localizations) / 300 < 3.5
+
+
+def test_a_laser_from_another_package_is_armed_lit_and_dark_at_the_end(
+    start: Start, tmp_path: Path
+) -> None:
+    example = EXAMPLES / "own_laser"
+    path = install(example, tmp_path / "site")
+
+    live(start, tmp_path / "run", example / "run.toml", "--arm", path=path)
+
+    rows = list(read_laser_log(tmp_path / "run" / "lasers.csv"))
+    assert rows[0]["kind"] == "arm"
+    assert [row["sent"] for row in rows if row["kind"] == "command"] == ["20"]
+    assert rows[-1]["kind"] == "dark"
+    assert (tmp_path / "my_laser.txt").read_text() == "power 1.0\nemission off\n"

@@ -96,7 +96,7 @@ class MyCamera:
         """Release the camera."""
 
 
-def open_camera(settings: RunSettings, _open_movie: object = None) -> MyCamera:
+def open_camera(settings: RunSettings) -> MyCamera:
     """Open the camera; named in pyproject.toml under `rtsmlm.camera`."""
     try:
         handle = Handle(settings.acquisition.exposure_ms or 10.0)
