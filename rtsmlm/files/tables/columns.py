@@ -89,14 +89,22 @@ def positive(value: Any) -> float | None:
 def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return metadata of a file without those well-known keys whose values make no sense."""
     checked = dict(metadata)
-    for key in ("pixel_nm", "psf_sigma_nm", "n_frames"):
+    for key in ("pixel_nm", "psf_sigma_nm"):
         if key in checked and (number := positive(checked.pop(key))) is not None:
-            checked[key] = int(number) if key == "n_frames" else number
+            checked[key] = number
+    if "n_frames" in checked and (n_frames := _count(checked.pop("n_frames"))) is not None:
+        checked["n_frames"] = n_frames
     shape = checked.pop("shape", None)
-    sides = [positive(side) for side in shape] if isinstance(shape, list | tuple) else []
+    sides = [_count(side) for side in shape] if isinstance(shape, list | tuple) else []
     if len(sides) == 2 and all(sides):
-        checked["shape"] = [int(side) for side in sides if side]
+        checked["shape"] = sides
     return checked
+
+
+def _count(value: Any) -> int | None:
+    """Return a value of foreign metadata as a whole number from 1, or None."""
+    number = positive(value)
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def table_from(path: Path, columns: Mapping[str, NDArray[Any]]) -> Localizations:
