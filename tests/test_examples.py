@@ -145,3 +145,13 @@ def test_a_laser_from_another_package_is_armed_lit_and_dark_at_the_end(
     assert [row["sent"] for row in rows if row["kind"] == "command"] == ["20"]
     assert rows[-1]["kind"] == "dark"
     assert (tmp_path / "my_laser.txt").read_text() == "power 1.0\nemission off\n"
+
+
+def test_a_laser_from_another_package_can_be_rehearsed(start: Start, tmp_path: Path) -> None:
+    example = EXAMPLES / "own_laser"
+    path = install(example, tmp_path / "site")
+    command = ("-m", "rtsmlm.cli", "hil", example / "run.toml", "--only", "laser-limits")
+
+    text = text_of(start(*command, "--report", tmp_path / "report", path=path))
+
+    assert "passed  laser-limits" in text

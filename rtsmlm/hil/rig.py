@@ -18,7 +18,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.fitting.psf_width import ASSUMED_SIGMA_PX
 from rtsmlm.hil.result import NotForThisRig
 from rtsmlm.protocols import Actuator, Camera
-from rtsmlm.session.devices import open_actuators, open_camera
+from rtsmlm.session.devices import close_actuators, open_actuators, open_camera
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
 
@@ -28,6 +28,8 @@ _NO_TARGET_PER_UM2 = 50.0
 """So high that the law wants all the light that a drill allows, whatever it sees."""
 _NO_LOCAL_LIMIT_PER_UM2 = 1e6
 _OF_CAP = 1e-3
+_ON_A_CORE = "micromanager"
+"""Driver of lasers that are devices of the core; others have drivers of their own."""
 _IMAGE_PIXEL_NM = 100.0
 
 
@@ -93,12 +95,12 @@ class HilRig:
         DeviceError
             If the rig is a real one.
         """
-        return microscope_of_core(getattr(self.camera, "core", None))
+        return microscope_of_core(self.camera.core)
 
     @property
     def core(self) -> Any:
         """The Micro-Manager core of camera and lasers, None where there is none."""
-        return getattr(self.camera, "core", None)
+        return self.camera.core
 
     def library_of(self, laser: str) -> str:
         """Return the adapter, or the Python module, of a laser."""
@@ -120,17 +122,18 @@ class HilRig:
         if self.arm:
             for laser in self._lasers.values():
                 laser.make_safe()
+        close_actuators([*self._lasers.values(), *self._stages.values()])
         self._lasers, self._stages = {}, {}
         camera.close()
 
     def _note_devices(self) -> None:
-        core = getattr(self._camera, "core", None)
-        if core is None:
-            return
         for name, laser in self.settings.lasers.items():
-            self._libraries[name] = str(core.getDeviceLibrary(laser.device))
+            if laser.driver != _ON_A_CORE:
+                continue
+            self._libraries[name] = str(self.core.getDeviceLibrary(laser.device))
             if self._libraries[name] == "rtsmlm.drivers.simulated.file_laser":
-                self._light_files[name] = Path(str(core.getProperty(laser.device, "StateFile")))
+                light = self.core.getProperty(laser.device, "StateFile")
+                self._light_files[name] = Path(str(light))
 
     # -- settings of drills -------------------------------------------------------------------
 
