@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.network import NetworkLocalizer
-from rtsmlm.engines.openvino import OpenVinoRuntime
 from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import NetworkModel, Runtime, open_model
 from rtsmlm.errors import ConfigError
@@ -73,8 +72,6 @@ def open_runtime(model: NetworkModel, engine: str, precision: str | None = None)
     LocalizerError
         If its hardware is not there.
     """
-    if engine == "openvino":
-        return OpenVinoRuntime(model, precision=precision)
     if engine not in ORDER:
         raise ConfigError(f"localizer.engine {engine!r} is none of: auto, {', '.join(ORDER)}")
     try:
@@ -82,13 +79,18 @@ def open_runtime(model: NetworkModel, engine: str, precision: str | None = None)
             from rtsmlm.engines.torch import TorchRuntime
 
             return TorchRuntime(model, precision=precision)
+        if engine == "openvino":
+            from rtsmlm.engines.openvino import OpenVinoRuntime
+
+            return OpenVinoRuntime(model, precision=precision)
         from rtsmlm.engines.tensorrt_runtime import TensorRtRuntime
 
         return TensorRtRuntime(model, precision=precision)
     except ImportError as error:
+        needed = "openvino" if engine == "openvino" else '"rtsmlm[gpu]"'
         raise ConfigError(
             f"localizer.engine={engine} needs the package {error.name}: "
-            'pip install "rtsmlm[gpu]", or set localizer.engine=auto'
+            f"pip install {needed}, or set localizer.engine to another engine"
         ) from error
 
 
@@ -173,5 +175,5 @@ def localizer_of(
         open_runtime(model, chosen, precision),
         calibration=calibration,
         refiner=Refiner(calibration, sigma_nm, curves if model.axial else None) if refine else None,
-        fallback=(lambda: OpenVinoRuntime(model)) if spare else None,
+        fallback=(lambda: open_runtime(model, "openvino")) if spare else None,
     )

@@ -16,7 +16,6 @@ from rtsmlm.files.movies.raw_layout import RAW_NAME
 from rtsmlm.files.movies.spe import open_spe
 from rtsmlm.files.movies.tiff import open_tiff
 from rtsmlm.files.movies.tiff_folder import is_numbered, open_tiff_folder
-from rtsmlm.files.movies.zarr import open_zarr
 from rtsmlm.settings.camera import MovieSettings
 
 MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".npy")
@@ -109,7 +108,7 @@ def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int]
     if suffix in _RAW_SUFFIXES:
         return open_raw(path, settings, known_shape)
     if path.name in _ZARR_FILES:
-        return open_zarr(path.parent)
+        return _open_zarr(path.parent)
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
             raise FileFormatError(f"{path} is {name}, which rtsmlm does not read; save it as TIFF")
@@ -122,9 +121,9 @@ def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int]
 
 def _open_folder(path: Path, settings: MovieSettings, known_shape: tuple[int, int] | None) -> Movie:
     if any((path / name).is_file() for name in _ZARR_FILES):
-        return open_zarr(path)
+        return _open_zarr(path)
     if (path / RAW_NAME).is_dir():
-        return open_zarr(path / RAW_NAME)
+        return _open_zarr(path / RAW_NAME)
     if (path / _RUN_SETTINGS).is_file():
         raise FileFormatError(
             f"{path} is a run folder without {RAW_NAME}; its raw frames were not recorded"
@@ -144,6 +143,13 @@ def _open_folder(path: Path, settings: MovieSettings, known_shape: tuple[int, in
     names = ", ".join(str(movie.relative_to(path)) for movie in inside[:10])
     more = ", ..." if len(inside) > 10 else ""
     raise FileFormatError(f"{path} holds {len(inside)} movies ({names}{more}); open one of them")
+
+
+def _open_zarr(path: Path) -> Movie:
+    # Not with this module: a compute node that trains networks needs no zarr.
+    from rtsmlm.files.movies.zarr import open_zarr
+
+    return open_zarr(path)
 
 
 def _folders_in(path: Path) -> list[Path]:

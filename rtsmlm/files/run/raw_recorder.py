@@ -11,10 +11,9 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from ome_writers import AcquisitionSettings, Dimension, OMEStream, create_stream
 
 from rtsmlm.errors import RecordingError
 from rtsmlm.files.movies.raw_layout import INDEX_DTYPE
@@ -22,6 +21,9 @@ from rtsmlm.files.run.folder import RunFolder, write_text
 from rtsmlm.frames import CameraFrame, FrameBatch
 from rtsmlm.realtime.ring import FrameRing, frames_that_fit
 from rtsmlm.realtime.worker import Worker
+
+if TYPE_CHECKING:
+    from ome_writers import OMEStream
 
 _ENDLESS = 2**31 - 1  # frames of a run without a set length; the true number is written at close
 _IDLE_S = 0.002
@@ -89,6 +91,9 @@ class RawRecorder:
         self._worker.start()
 
     def _open(self, shape: tuple[int, int], n_frames: int) -> OMEStream:
+        # Not with this module: a compute node that measures speed records nothing.
+        from ome_writers import AcquisitionSettings, Dimension, create_stream
+
         height, width = shape
         pixel_um = self._attributes.get("pixel_nm", 0) / 1000
         pixel: dict[str, Any] = {"scale": pixel_um, "unit": "micrometer"} if pixel_um else {}

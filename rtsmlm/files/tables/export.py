@@ -12,7 +12,6 @@ from rtsmlm.errors import ConfigError
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches, read_arrow_metadata, read_arrow_table
 from rtsmlm.files.tables.columns import ROWS_PER_BLOCK, checked_metadata, in_blocks, known_columns
 from rtsmlm.files.tables.parquet import write_parquet
-from rtsmlm.files.tables.picasso import write_picasso
 from rtsmlm.files.tables.read import RUN_TABLE, Table, frames_of_run
 from rtsmlm.files.tables.thunderstorm import write_csv
 from rtsmlm.localizations import Localizations
@@ -74,6 +73,9 @@ def export(
         if name == "csv":
             write_csv(path, batches(), metadata, known)
         elif name == "picasso":
+            # Not with this module: a compute node that trains networks needs no YAML.
+            from rtsmlm.files.tables.picasso import write_picasso
+
             write_picasso(path, batches(), metadata, known)
         else:
             write_parquet(path, batches(), metadata)

@@ -13,7 +13,6 @@ from rtsmlm.files.tables.columns import checked_metadata
 from rtsmlm.files.tables.insight3 import MAGIC as INSIGHT3
 from rtsmlm.files.tables.insight3 import read_insight3
 from rtsmlm.files.tables.parquet import read_parquet
-from rtsmlm.files.tables.picasso import read_picasso
 from rtsmlm.files.tables.thunderstorm import read_csv
 from rtsmlm.localizations import Localizations
 
@@ -71,6 +70,9 @@ def _read(path: Path, start: bytes, pixel_nm: float | None) -> tuple[Localizatio
     if start.startswith(b"PAR1"):
         return *read_parquet(path), "parquet"
     if start.startswith(b"\x89HDF"):
+        # Not with this module: a compute node that trains networks needs no YAML.
+        from rtsmlm.files.tables.picasso import read_picasso
+
         return *read_picasso(path, pixel_nm), "picasso"
     if start.startswith(INSIGHT3):
         return *read_insight3(path, pixel_nm), "insight3"
