@@ -1,4 +1,9 @@
-"""Worker: a thread that reports its own death."""
+"""Worker: a thread whose death is always reported, to its owner or in the log.
+
+An exception ends in exactly one of two ways. Where `on_death` is given, it is called with the
+exception, and the death counts as reported: `join` then only waits. Where it is not given, or fails
+itself, the exception is logged at ERROR with its traceback and `join` raises it as `WorkerError`.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,13 @@ import logging
 import threading
 from collections.abc import Callable
 
-from rtsmlm.errors import WorkerError
+from rtsmlm.errors import RtsmlmError, WorkerError
 
 _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """A named thread whose exception reaches the owner.
+    """A named thread that reports its own death.
 
     Parameters
     ----------
@@ -21,7 +26,8 @@ class Worker:
     work
         Called once in the thread with the stop event; returns when the work is done.
     on_death
-        Called in the thread with the exception that ended it, before the owner is woken.
+        Called in the thread with the exception that ended it, while the thread still counts as
+        alive. Give it wherever the death must reach the warnings of the run.
     """
 
     def __init__(
@@ -34,8 +40,10 @@ class Worker:
         self.name = name
         self.stop_event = threading.Event()
         self.error: BaseException | None = None
+        """What the thread died of; None while it runs and after it has ended by itself."""
         self._work = work
         self._on_death = on_death
+        self._is_reported = False
         self._thread = threading.Thread(target=self._run, name=f"rtsmlm-{name}")
 
     def start(self) -> None:
@@ -47,9 +55,21 @@ class Worker:
             self._work(self.stop_event)
         except BaseException as error:
             self.error = error
-            _log.debug("worker %s died", self.name, exc_info=error)
-            if self._on_death is not None:
-                self._on_death(error)
+            self._is_reported = self._report(error)
+
+    def _report(self, error: BaseException) -> bool:
+        """Hand the error to `on_death`; False if that is not given or fails."""
+        if self._on_death is None:
+            _log.error("the %s thread died", self.name, exc_info=error)
+            return False
+        _log.debug("the %s thread died", self.name, exc_info=error)
+        try:
+            self._on_death(error)
+        except Exception:
+            _log.exception("the death of the %s thread could not be reported", self.name)
+            _log.error("the %s thread had died of this", self.name, exc_info=error)
+            return False
+        return True
 
     @property
     def alive(self) -> bool:
@@ -61,7 +81,7 @@ class Worker:
         self.stop_event.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the end of the thread; False if it has not come in time."""
+        """Wait for the end of the thread; False if it has not come in time. Raises nothing."""
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -72,9 +92,21 @@ class Worker:
         Raises
         ------
         WorkerError
-            If it does not end in time.
+            If it does not end in time, or if it died and `on_death` has not reported that.
         """
         if not self.wait(timeout_s):
             raise WorkerError(
                 f"the {self.name} thread did not end within {timeout_s:g} s; it is left behind"
             )
+        if self.error is not None and not self._is_reported:
+            raise WorkerError(
+                f"the {self.name} thread died: {one_line(self.error)}"
+            ) from self.error
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one line: its text, after the name of its type unless it is ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, RtsmlmError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
