@@ -1,31 +1,33 @@
-"""Sentinel: a second process that turns lasers dark when the first one is gone without a word.
+"""Sentinel: a second process that switches the lasers off if the main process dies.
 
-A serial port belongs to one process, so nobody can switch a laser off beside the owner. But a
-process that is killed leaves its ports, and the light stays on: the sentinel then loads the lasers
-alone, and nothing else of the configuration, and brings them to rest.
+A serial port belongs to one process, so no other can switch a laser off while that lives. But a
+process that is killed releases its ports, and the light stays on: the sentinel then loads the
+lasers alone, and nothing else of the configuration, and switches them off.
 
-Run as ``python -m rtsmlm.safety.sentinel``; the job comes as one line of JSON on standard input.
-The line ``dark`` says that all is well; the end of the input without it is the death of the owner.
+Run as ``python -m rtsmlm.safety.sentinel``; the job comes as one line of JSON on standard input,
+``ready`` goes out. The line ``dark`` then ends it, as the lasers are off; the end of the input
+without that line means that the main process has died.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import IO, Any
+from typing import Any
 
 from rtsmlm import plugins
 from rtsmlm.drivers.micromanager.lasers_only import core_of_lasers
 from rtsmlm.errors import RtsmlmError, WorkerError
 from rtsmlm.files.run.laser_log import LaserLog
+from rtsmlm.realtime.child_process import ChildProcess, module_command
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.lasers import LaserSettings
@@ -34,6 +36,8 @@ _TRIES = 20
 _PAUSE_S = 0.5
 _READY = "ready"
 _DARK = "dark"
+_READY_S = 60.0
+"""A cold disk needs long to load Python packages and drivers; no laser is armed meanwhile."""
 _END_S = 10.0
 
 _log = logging.getLogger(__name__)
@@ -75,28 +79,25 @@ class SentinelJob:
 
 
 class Sentinel:
-    """The owner's side: start it before a laser is armed, dismiss it when all are dark.
+    """The side of the main process: start it before a laser is armed, dismiss it when all are off.
 
     Parameters
     ----------
     job
         Which lasers, and how to reach them.
+
+    Raises
+    ------
+    WorkerError
+        If it cannot be started.
     """
 
     def __init__(self, job: SentinelJob) -> None:
-        flags: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-        flags |= getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        # A group of its own: what ends the owner from the keyboard must not end this too.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rtsmlm.safety.sentinel"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            creationflags=flags,
-            start_new_session=True,
+        # A group of its own: Ctrl-C, which ends the main process, must not end this too.
+        self._child = ChildProcess(
+            "laser sentinel", module_command("rtsmlm.safety.sentinel"), own_group=True
         )
-        self._say(job.to_json())
+        self._child.write_line(job.to_json())
 
     def wait_ready(self) -> None:
         """Wait until it is on guard.
@@ -104,48 +105,37 @@ class Sentinel:
         Raises
         ------
         WorkerError
-            If it does not come up.
+            If it does not come up within a minute; it is killed then.
         """
-        stdout = self._process.stdout
-        line = stdout.readline().strip() if stdout is not None else ""
-        if line != _READY:
-            self._process.kill()
-            self._process.wait(_END_S)
-            raise WorkerError(f"the sentinel of the lasers did not start: {line or 'it ended'}")
+        why = "it ended; its errors are above, or in the log of the program"
+        try:
+            line = self._child.read_line(_READY_S)
+        except WorkerError as error:
+            line, why = None, str(error)
+        if line == _READY:
+            return
+        self._child.kill()
+        with suppress(WorkerError):  # the reason below matters more
+            self._child.close(_END_S)
+        if line is not None:
+            why = f"it wrote {line!r} instead of {_READY!r}"
+        raise WorkerError(f"the lasers are not armed: no laser sentinel, {why}")
 
     @property
     def alive(self) -> bool:
         """True while it is on guard."""
-        return self._process.poll() is None
+        return self._child.exit_code() is None
 
     def dismiss(self) -> None:
-        """Tell it that all lasers are dark; Safe to call more than once.
+        """End it, as all lasers are off. Safe to call more than once.
 
         Raises
         ------
         WorkerError
             If it does not end.
         """
-        self._say(_DARK)
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired as error:
-            self._process.kill()
-            self._process.wait(_END_S)
-            raise WorkerError("the sentinel of the lasers did not end and was killed") from error
-        finally:
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):  # of one that was killed
-                        pipe.close()
-
-    def _say(self, line: str) -> None:
-        stdin = self._process.stdin
-        if stdin is None or stdin.closed:
-            return
-        with suppress(OSError):  # it is gone; whoever waits for it finds out
-            stdin.write(line + "\n")
-            stdin.flush()
+        self._child.write_line(_DARK)
+        self._child.close(_END_S)
 
 
 def turn_dark(job: SentinelJob) -> dict[str, list[str]]:
@@ -166,7 +156,7 @@ def turn_dark(job: SentinelJob) -> dict[str, list[str]]:
 
 
 def _stand_in(job: SentinelJob) -> bool:
-    """Turn the lasers of a dead owner dark, and write down how it went."""
+    """Switch the lasers of a dead main process off, and write into the audit how it went."""
     pause = Event()
     left = dict(job.lasers)
     for attempt in range(1, _TRIES + 1):
@@ -203,20 +193,33 @@ def _note(job: SentinelJob, name: str, reason: str) -> None:
         _log.exception("the audit could not be written: %s", row)
 
 
-def main(stdin: IO[str] = sys.stdin, stdout: IO[str] = sys.stdout) -> int:
-    """Run the sentinel; the exit code is 1 if a laser could not be turned dark."""
+def main() -> int:
+    """Run the sentinel; the exit code is 1 if a laser could not be switched off."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     for name in ("SIGINT", "SIGHUP"):
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
-    job = SentinelJob.from_json(stdin.readline())
+    job = SentinelJob.from_json(sys.stdin.readline())
     with suppress(OSError):
-        stdout.write(_READY + "\n")
-        stdout.flush()
-    for line in stdin:
+        sys.stdout.write(_READY + "\n")
+        sys.stdout.flush()
+    _end_output()
+    for line in sys.stdin:
         if line.strip() == _DARK:
             return 0
     return 0 if _stand_in(job) else 1
+
+
+def _end_output() -> None:
+    """Turn standard output to the errors: a driver may print, the main process waits for one word.
+
+    It also ends the thread there that reads it. One that waited for the length of the run would
+    keep a main process that crashed from ending, and this sentinel from acting.
+    """
+    with suppress(OSError):
+        # Under a program without a console there is nowhere to print errors to.
+        errors = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else sys.stderr.fileno()
+        os.dup2(errors, sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
-"""The sentinel: lasers go dark when the program is gone without a word."""
+"""The sentinel: lasers go dark when the program dies, and none is armed without it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from rtsmlm.drivers.micromanager.lasers_only import lasers_alone
+from rtsmlm.errors import WorkerError
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.safety import sentinel as sentinel_module
 from rtsmlm.safety.sentinel import Sentinel, SentinelJob
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.lasers import LaserSettings
@@ -88,7 +91,7 @@ def test_a_killed_program_leaves_no_light(job: SentinelJob, tmp_path: Path) -> N
     assert "the program is gone; dark by the sentinel" in row["reason"]
 
 
-def test_a_word_of_farewell_leaves_the_laser_alone(job: SentinelJob, tmp_path: Path) -> None:
+def test_dismissed_it_leaves_the_laser_alone(job: SentinelJob, tmp_path: Path) -> None:
     sentinel = Sentinel(job)
     sentinel.wait_ready()
     assert sentinel.alive
@@ -97,6 +100,49 @@ def test_a_word_of_farewell_leaves_the_laser_alone(job: SentinelJob, tmp_path: P
 
     assert not sentinel.alive
     assert not (tmp_path / "lasers.csv").exists()
+    sentinel.dismiss()
+
+
+def test_while_it_is_on_guard_no_thread_waits_for_it(job: SentinelJob) -> None:
+    sentinel = Sentinel(job)
+    try:
+        sentinel.wait_ready()
+
+        # One that did would keep a crashed program from ending, and its lasers on.
+        deadline = time.monotonic() + 20
+        while any("sentinel" in thread.name for thread in threading.enumerate()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert sentinel.alive
+    finally:
+        sentinel.dismiss()
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        # As one that hangs while it imports a driver.
+        ("import threading; threading.Event().wait()", r"the laser sentinel did not answer within"),
+        ("raise ImportError('no such driver')", "it ended; its errors are above"),
+        ("print('Hello from the driver')", "it wrote 'Hello from the driver' instead of 'ready'"),
+    ],
+)
+def test_one_that_does_not_come_up_is_killed_and_one_sentence(
+    job: SentinelJob, monkeypatch: pytest.MonkeyPatch, program: str, why: str
+) -> None:
+    def command(module: str) -> list[str]:
+        assert module == "rtsmlm.safety.sentinel"
+        return [sys.executable, "-P", "-c", program]
+
+    monkeypatch.setattr(sentinel_module, "module_command", command)
+    monkeypatch.setattr(sentinel_module, "_READY_S", 1.0 if "wait" in program else 30.0)
+    sentinel = Sentinel(job)
+
+    with pytest.raises(WorkerError, match=f"^the lasers are not armed: no laser sentinel, {why}"):
+        sentinel.wait_ready()
+
+    assert not sentinel.alive
+    sentinel.dismiss()  # as the end of the run does
 
 
 def test_only_lasers_and_what_they_hang_on_are_loaded_and_nothing_is_switched() -> None:
