@@ -18,7 +18,7 @@ from rich.text import Text
 from rtsmlm.cli.console import StopRequest, console, fail, log_to, stop_log, warn
 from rtsmlm.cli.status import number, status_line
 from rtsmlm.cli.window import Window
-from rtsmlm.errors import CommandError, RtsmlmError
+from rtsmlm.errors import CommandError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.realtime.clock import now_ns
@@ -110,7 +110,12 @@ class LiveRunner:
         if address is None or "*" in address or not self._settings.stream.enabled:
             return  # not known yet, or nothing to be seen
         _report_step("opening the window")
-        window = self._window = Window(address, self.handle_line)
+        try:
+            window = self._window = Window(address, self.handle_line)
+        except WorkerError as error:
+            self._with_window = False
+            warn(str(error))
+            return
         deadline_ns = now_ns() + _WINDOW_NS
         while window.is_open and not self._window_ready.wait(_STATUS_S):
             if self._request.event.is_set() or now_ns() > deadline_ns:

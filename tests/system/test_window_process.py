@@ -105,7 +105,7 @@ def test_a_window_that_is_killed_leaves_the_run_going(
         assert until(lambda: bool(lines))
         assert window.is_open
 
-        os.kill(window._process.pid, signal.SIGKILL)
+        os.kill(window._child.pid, signal.SIGKILL)
 
         assert until(lambda: not window.is_open)
         before = session.status().totals.received
@@ -130,4 +130,4 @@ def test_a_window_that_does_not_react_is_ended_all_the_same(
     window.close()
 
     assert not window.is_open
-    assert window._process.returncode == -signal.SIGKILL
+    assert window._child.exit_code() == -signal.SIGKILL

@@ -1,11 +1,11 @@
-"""Other programs as contenders, each in a process of its own: none is imported here."""
+"""Other programs to compare with, each in a process of its own: none is imported here."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,11 +18,18 @@ from typing import IO, Any
 import numpy as np
 
 from rtsmlm.bench.accuracy.scenes import Scene
-from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.errors import ConfigError, LocalizerError, WorkerError
 from rtsmlm.localizations import Localizations
+from rtsmlm.realtime.child_process import ChildProcess
 
 HERE = Path(__file__).parent
+START_S = 300.0
+"""Importing it on a cold disk, and compiling what it compiles."""
+ANSWER_S = 3600.0
+"""The slowest fit of the longest movie that is compared."""
 LEAVE_S = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +48,7 @@ PEERS: dict[str, tuple[PeerMethod, ...]] = {
     ),
     "smappy": (PeerMethod(column="smappy", settings={}),),
 }
-"""Package that must be importable, and what is asked of it."""
+"""Package that must be importable, and the methods that are compared."""
 
 SPEED_PEERS: dict[str, tuple[PeerMethod, ...]] = {
     package: tuple(
@@ -51,7 +58,7 @@ SPEED_PEERS: dict[str, tuple[PeerMethod, ...]] = {
     )
     for package, methods in PEERS.items()
 }
-"""The same for speed: at default settings, and at the fastest that still find the emitters."""
+"""The same for speed: at its default settings, and at the fastest ones that find the emitters."""
 
 PIP_NAMES = {"picasso": "picassosr", "smappy": "smappy-smlm"}
 
@@ -70,10 +77,8 @@ class PeerTiming:
 class Peer:
     """A running peer; see `start_peer`."""
 
-    def __init__(
-        self, process: subprocess.Popen[str], folder: Path, errors: IO[str], version: str
-    ) -> None:
-        self._process = process
+    def __init__(self, child: ChildProcess, folder: Path, errors: IO[str], version: str) -> None:
+        self._child = child
         self._folder = folder
         self._errors = errors
         self.version = version
@@ -145,16 +150,12 @@ class Peer:
         return answer
 
     def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise LocalizerError(f"{self.version} has no pipes")
+        self._child.write_line(json.dumps(job))
         try:
-            stdin.write(json.dumps(job) + "\n")
-            stdin.flush()
-            line = stdout.readline()
-        except OSError as error:
-            raise LocalizerError(f"{self.version} has ended: {error}") from error
-        if not line:
+            line = self._child.read_line(ANSWER_S)
+        except WorkerError as error:
+            raise LocalizerError(f"{self.version}: {error}") from error
+        if line is None:
             raise LocalizerError(f"{self.version} has ended: {last_words(self._errors)}")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -190,42 +191,43 @@ def start_peer(
         shutil.copy(script or HERE / f"peer_{package}.py", folder / "peer_script.py")
         shutil.copy(HERE / "peer_loop.py", folder)
         with (folder / "errors.txt").open("w+", encoding="utf-8", errors="replace") as errors:
-            process = _start(python or Path(sys.executable), folder, errors)
+            child = _start(package, python or Path(sys.executable), folder, errors)
             try:
-                yield Peer(process, folder, errors, _hello(package, process, errors))
+                yield Peer(child, folder, errors, _version(package, child, errors))
             finally:
-                _end(process)
+                _end(child)
 
 
 def last_words(errors: IO[str]) -> str:
-    """Return the last line that a process wrote about itself."""
+    """Return the last line that a process wrote to its errors."""
     errors.flush()
     errors.seek(0)
     lines = [line.strip() for line in errors.read().splitlines() if line.strip()]
     return lines[-1] if lines else "it printed nothing"
 
 
-def _start(python: Path, folder: Path, errors: IO[str]) -> subprocess.Popen[str]:
+def _start(package: str, python: Path, folder: Path, errors: IO[str]) -> ChildProcess:
     try:
-        return subprocess.Popen(
+        return ChildProcess(
+            f"{package} process",
             [str(python), "peer_loop.py", "peer_script"],
             cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
-            encoding="utf-8",
             # The windows of a peer are never shown.
             env={**os.environ, "MPLBACKEND": "Agg", "QT_QPA_PLATFORM": "offscreen"},
         )
-    except OSError as error:
-        raise ConfigError(f"cannot start {python}: {error.strerror or error}") from error
+    except WorkerError as error:
+        raise ConfigError(str(error)) from error
 
 
-def _hello(package: str, process: subprocess.Popen[str], errors: IO[str]) -> str:
-    line = process.stdout.readline() if process.stdout else ""
-    if not line:
-        process.wait(LEAVE_S)
+def _version(package: str, child: ChildProcess, errors: IO[str]) -> str:
+    """Return the version that a peer states once it is imported."""
+    try:
+        line = child.read_line(START_S)
+    except WorkerError as error:
+        raise ConfigError(f"{package} cannot be used: {error}") from error
+    if line is None:
+        child.wait(LEAVE_S)  # its last words are written by then
         hint = f"; {_how_to_get(package)}name another interpreter" if package in PIP_NAMES else ""
         raise ConfigError(f"{package} cannot be used: {last_words(errors)}{hint}")
     return str(json.loads(line)["version"])
@@ -235,19 +237,11 @@ def _how_to_get(package: str) -> str:
     return f"pip install {PIP_NAMES[package]}, or " if package in PIP_NAMES else ""
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except OSError:
-                # It is gone already, which is what is wanted.
-                continue
+def _end(child: ChildProcess) -> None:
     try:
-        process.wait(LEAVE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        child.close(LEAVE_S)
+    except WorkerError as error:  # its tables are in by now
+        _log.warning("%s", error)
 
 
 def _table(found: Any, number: int, scene: Scene) -> Localizations:
