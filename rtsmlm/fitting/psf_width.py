@@ -1,11 +1,11 @@
-"""The PSF width, measured on the spots of a recording's first frames."""
+"""The PSF width of frames, measured on their bright isolated spots."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.calibration import CameraCalibration, Map
+from rtsmlm.calibration import Map
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting.boxes import (
     CHI2,
@@ -21,7 +21,6 @@ from rtsmlm.fitting.boxes import (
 from rtsmlm.fitting.detection import detect_in_frame, make_candidates
 from rtsmlm.fitting.filtering import make_filter, make_scratch
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
-from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 
 # Start widths a factor of 1.6 apart: one of them is within 30 % of any width from 0.6 to 3.3 px.
@@ -195,34 +194,3 @@ def typical_width(widths: F64) -> float:
     for _ in range(5):
         center = float(np.median(widths[np.abs(widths - center) < NEIGHBOURHOOD * center]))
     return center
-
-
-PSF_FRAMES = (32, 64, 128, 256, 512)
-"""Frames on which `psf.sigma_nm = "auto"` measures the width; more if few show too little."""
-
-ASSUMED_SIGMA_PX = 1.3
-"""PSF width where it can be neither measured nor asked for: that of a well-sampled setup."""
-
-
-def measure_sigma_nm(calibration: CameraCalibration, pixels: Pixels) -> float:
-    """Return the PSF width measured on frames.
-
-    Parameters
-    ----------
-    calibration
-        Calibration of the camera.
-    pixels
-        Frames, uint16 ADU, shape (n, height, width).
-
-    Raises
-    ------
-    LocalizerError
-        If they show too few emitters.
-    """
-    return float(estimate_sigma_px(calibration.to_photons(pixels))) * calibration.pixel_nm
-
-
-def assumed_sigma_nm(calibration: CameraCalibration, why: Exception) -> tuple[float, str]:
-    """Return a PSF width to go on with where none could be measured, and a sentence about it."""
-    sigma_nm = ASSUMED_SIGMA_PX * calibration.pixel_nm
-    return sigma_nm, f"{why}; {sigma_nm:.0f} nm is assumed, set psf.sigma_nm to be sure"

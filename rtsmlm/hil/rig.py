@@ -15,7 +15,7 @@ from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.errors import ConfigError, DeviceError, RtsmlmError
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.fitting.psf_width import ASSUMED_SIGMA_PX
+from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX
 from rtsmlm.hil.result import NotForThisRig
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.session.devices import close_actuators, open_actuators, open_camera

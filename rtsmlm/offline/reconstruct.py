@@ -16,7 +16,8 @@ from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
-from rtsmlm.fitting.psf_width import PSF_FRAMES, assumed_sigma_nm, measure_sigma_nm
+from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
+from rtsmlm.frames import Pixels
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.offline.results import finish_table
 from rtsmlm.pipeline.localizer import localizer_note, open_localizer
@@ -63,7 +64,7 @@ class Reconstruction:
             assumed = what_was_assumed(settings.camera, self._movie.stated)
         self.settings = with_calibration(settings, self.calibration)
         if assumed:
-            self.notes.append("nobody stated, so assumed: " + "; ".join(assumed))
+            self.notes.append("not specified, so assumed: " + "; ".join(assumed))
         height, width = self._movie.shape
         self.title = f"{path}: {self.n_frames} frames of {width}x{height}"
 
@@ -72,7 +73,7 @@ class Reconstruction:
 
         A network that expects less noise than there is takes noise for emitters.
         """
-        pixels = next(iter(self._movie.batches(min(PSF_FRAMES[0], self.n_frames)))).pixels
+        pixels = self._first_frames(PSF_FRAMES[0])
         read_noise_e = round(measured_read_noise_e(self.calibration, pixels), 1)
         if not read_noise_e:
             return settings
@@ -203,16 +204,16 @@ class Reconstruction:
         known_nm = self.settings.psf.known_sigma_nm
         if known_nm is not None:
             return known_nm
-        for n_frames in PSF_FRAMES:
-            pixels = next(iter(self._movie.batches(min(n_frames, self.n_frames)))).pixels
-            try:
-                return measure_sigma_nm(self.calibration, pixels)
-            except LocalizerError as error:
-                sigma_nm, text = assumed_sigma_nm(self.calibration, error)
-            if n_frames >= self.n_frames:
-                break
-        self.notes.append(text)
-        return sigma_nm
+        meter = PsfMeter(self.calibration, most_frames=self.n_frames)
+        width = None
+        while width is None:
+            width = meter.measure(self._first_frames(meter.n_wanted))
+        if width.note:
+            self.notes.append(width.note)
+        return width.sigma_nm
+
+    def _first_frames(self, n_frames: int) -> Pixels:
+        return next(iter(self._movie.batches(min(n_frames, self.n_frames)))).pixels
 
     def close(self) -> None:
         """Close the movie."""

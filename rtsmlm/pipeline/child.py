@@ -1,112 +1,97 @@
 """The analysis as its supervisor holds it: a process, or a thread of this one.
 
-The process runs as ``python -m rtsmlm.pipeline.__main__`` (never by fork, so that a host program
-needs no guard).
+The process runs as ``python -m rtsmlm.pipeline`` (never by fork, so that a host program needs no
+guard).
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import logging
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Mapping
-from typing import IO, Any, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 from rtsmlm.errors import PipelineError
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.pipeline.events import Died, Event, PublishStatus, from_line, to_line
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.pipeline import Pipeline
+from rtsmlm.realtime.child_process import ChildProcess, module_command
 from rtsmlm.realtime.ring import FrameRing
-from rtsmlm.realtime.worker import Worker
+from rtsmlm.realtime.worker import Worker, one_line
 
-_log = logging.getLogger(__name__)
+_END_S = 10.0
 
 
-class ChildProcess:
+class PipelineProcess:
     """The analysis as a process of its own.
 
     Parameters
     ----------
     job
         What it is to do.
-    hear
+    handle
         Called in a thread with every event.
+    on_unknown
+        Called in that thread with one sentence about a line that is no event.
+
+    Raises
+    ------
+    WorkerError
+        If it cannot be started.
     """
 
-    def __init__(self, job: PipelineJob, hear: Callable[[dict[str, Any]], None]) -> None:
-        flags: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows only
+    def __init__(
+        self,
+        job: PipelineJob,
+        handle: Callable[[Event], None],
+        on_unknown: Callable[[str], None],
+    ) -> None:
+        self._handle, self._on_unknown = handle, on_unknown
         with RunFolder(job.folder).analysis_log.open("ab") as log:
-            # -P: the folder that we happen to be in must not shadow the installed package.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rtsmlm.pipeline.__main__"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+            self._child = ChildProcess(
+                "analysis process",
+                module_command("rtsmlm.pipeline"),
+                on_line=self._take,
                 stderr=log,
-                text=True,
-                encoding="utf-8",
-                creationflags=flags,
             )
-        self._hear = hear
-        self._listener = Worker("listen", self._listen)
-        self._listener.start()
-        stdin = self._pipe(self._process.stdin)
+        self._child.write_line(job.to_json())
+
+    def _take(self, line: str) -> None:
         try:
-            stdin.write(job.to_json() + "\n")
-            stdin.flush()
-        except OSError as error:
-            _log.debug("the analysis process ended at once", exc_info=error)
-
-    @staticmethod
-    def _pipe(pipe: IO[str] | None) -> IO[str]:
-        if pipe is None:
-            raise PipelineError("the analysis process was started without its pipes")
-        return pipe
-
-    def _listen(self, stop: threading.Event) -> None:
-        for line in self._pipe(self._process.stdout):
-            try:
-                event = json.loads(line)
-            except ValueError:
-                _log.warning("the analysis process said: %s", line.rstrip())
-            else:
-                self._hear(event)
+            event = from_line(line)
+        except PipelineError as error:
+            self._on_unknown(str(error))
+        else:
+            self._handle(event)
 
     @property
     def pid(self) -> int:
         """Number of the process."""
-        return self._process.pid
+        return self._child.pid
 
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Write a line; where nobody reads it any more it is lost."""
-        stdin = self._process.stdin
-        if stdin is not None:
-            with contextlib.suppress(OSError, ValueError):
-                stdin.write(json.dumps(dict(status)) + "\n")
-                stdin.flush()
+    def publish(self, status: PublishStatus) -> None:
+        """Pass a status on; one for a dead process is lost. May block while that is frozen."""
+        self._child.write_line(to_line(status))
 
     def exit_code(self) -> int | None:
         """Return the exit code, None while it runs."""
-        return self._process.poll()
+        return self._child.exit_code()
 
     def kill(self) -> None:
         """End it at once."""
-        self._process.kill()
+        self._child.kill()
 
-    def join(self) -> None:
-        """Hear it out and release the pipes."""
-        self._process.wait()
-        self._listener.join(5.0)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                # What was told to a dead process waits in the buffer, and cannot be written now.
-                with contextlib.suppress(OSError):
-                    pipe.close()
+    def close(self) -> None:
+        """Take its last events and release the pipes, after its end or `kill`.
+
+        Raises
+        ------
+        WorkerError
+            If it does not end, or if the thread that reads its events died.
+        """
+        self._child.close(_END_S)
 
 
-class ChildThread:
+class PipelineThread:
     """The analysis as a thread of this process, for tests and small machines.
 
     Parameters
@@ -115,16 +100,17 @@ class ChildThread:
         What it is to do.
     ring
         The ring that it reads.
-    hear
+    handle
         Called in its thread with every event.
     """
 
-    def __init__(
-        self, job: PipelineJob, ring: FrameRing, hear: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._hear = hear
-        self._analysis = Pipeline(job, ring, hear)
-        self._worker = Worker("analyse", self._analysis.run)
+    def __init__(self, job: PipelineJob, ring: FrameRing, handle: Callable[[Event], None]) -> None:
+        self._pipeline = Pipeline(job, ring, handle)
+        self._worker = Worker(
+            "analyse",
+            self._pipeline.run,
+            on_death=lambda error: handle(Died(one_line(error))),
+        )
         self._worker.start()
 
     def exit_code(self) -> int | None:
@@ -133,19 +119,23 @@ class ChildThread:
             return None
         return 0 if self._worker.error is None else 1
 
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Hand a status over."""
-        self._analysis.hear(status)
+    def publish(self, status: PublishStatus) -> None:
+        """Pass a status on."""
+        self._pipeline.publish(status)
 
     def kill(self) -> None:
         """Ask it to end; a thread cannot be killed."""
         self._worker.stop()
 
-    def join(self) -> None:
-        """Wait for it, and pass on what it died of."""
-        self._worker.join(10.0)
-        if self._worker.error is not None:
-            self._hear({"kind": "died", "text": str(self._worker.error)})
+    def close(self) -> None:
+        """Wait for its end.
+
+        Raises
+        ------
+        WorkerError
+            If it does not end.
+        """
+        self._worker.join(_END_S)
 
 
-PipelineChild: TypeAlias = ChildProcess | ChildThread
+PipelineChild: TypeAlias = PipelineProcess | PipelineThread

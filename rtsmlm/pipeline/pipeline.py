@@ -1,32 +1,38 @@
 """The analysis: ring in, localizations out to file and stream.
 
-A batch leaves the ring only after its rows are in the file, so that whoever restarts the analysis
+A batch leaves the ring only after its rows are in the file, so that an analysis that is restarted
 after a crash loses nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.errors import LocalizerError
 from rtsmlm.feedback.density.meter import DensityMeter
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import schema as arrow_schema
 from rtsmlm.files.tables.arrow_schema import table_metadata
-from rtsmlm.fitting.psf_width import (
-    ASSUMED_SIGMA_PX,
-    PSF_FRAMES,
-    assumed_sigma_nm,
-    measure_sigma_nm,
-)
+from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PsfMeter
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.pipeline.events import (
+    DensityMeasured,
+    Event,
+    FramesFailed,
+    Localizing,
+    Progress,
+    PsfMeasured,
+    PublishStatus,
+    Ready,
+    StreamOpened,
+    Warned,
+)
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.localizer import localize_each, localizer_note, open_localizer
 from rtsmlm.protocols import ALL, Localizer
@@ -35,7 +41,7 @@ from rtsmlm.realtime.latency import LatencyStages
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.stream.broadcast import Broadcast
 
-Emit: TypeAlias = Callable[[dict[str, Any]], None]
+Emit: TypeAlias = Callable[[Event], None]
 
 _IDLE_S = 0.001
 _PROMPT_FRAMES = 4
@@ -55,7 +61,7 @@ class Pipeline:
     ring
         Where the frames come from.
     emit
-        Called with every event, a plain dictionary with a `kind`.
+        Called with every event, from any thread.
     """
 
     def __init__(self, job: PipelineJob, ring: FrameRing, emit: Emit) -> None:
@@ -69,7 +75,8 @@ class Pipeline:
         self._watch: ValidityMonitor | None = None
         self._density: DensityMeter | None = None
         self._latency = LatencyStages()
-        self._psf_frames = PSF_FRAMES[0]
+        # One slot less than there are: a batch ends at the end of the ring's memory.
+        self._psf = PsfMeter(self._calibration, most_frames=ring.capacity - 1)
         self._n_frames = 0
         self._n_rows = 0
         self._last_status_ns = 0
@@ -100,10 +107,10 @@ class Pipeline:
                 )
             else:
                 self._prepare(sigma_nm)
-            self._emit({"kind": "ready"})
+            self._emit(Ready())
             self._loop(stop)
             if self._file is not None:
-                self._file.close()  # whole, before anybody hears that it is
+                self._file.close()  # whole, before its end is published
             if self._broadcast is not None:
                 self._broadcast.end(self._summary())
             self._report(now_ns())
@@ -152,37 +159,33 @@ class Pipeline:
                 "settings": self._settings.model_dump(mode="json"),
             },
             generation=self._job.resume_before or 0,
-            warn=self._say,
+            warn=self._warn,
         )
         if self._broadcast.address is not None:
-            self._emit({"kind": "stream", "address": self._broadcast.address})
+            self._emit(StreamOpened(self._broadcast.address))
 
-    def hear(self, status: Mapping[str, Any]) -> None:
-        """Take what the owner wants to be told to whoever listens; from any thread."""
+    def publish(self, status: PublishStatus) -> None:
+        """Take the state of the run, to be published; from any thread."""
         if self._broadcast is not None:
-            self._broadcast.hand_over(status)
+            self._broadcast.hand_over(status.status)
 
     def _measure_psf(self, stop: threading.Event, *, closing: bool) -> None:
         """Wait for the first frames, measure the PSF width on them, and get ready."""
-        # One slot less than there are: a batch ends at the end of the ring's memory.
-        most = self._ring.capacity - 1
-        wanted = min(self._psf_frames, most)
+        wanted = self._psf.n_wanted
         if self._ring.backlog < wanted and not closing:
             stop.wait(_IDLE_S)
             return
         frames = self._ring.peek(wanted)
         if frames is None:
             return
-        try:
-            sigma_nm = measure_sigma_nm(self._calibration, frames.pixels)
-        except LocalizerError as error:
-            self._psf_frames *= 2
-            if not closing and wanted < most and self._psf_frames <= PSF_FRAMES[-1]:
-                return
-            sigma_nm, text = assumed_sigma_nm(self._calibration, error)
-            self._emit({"kind": "warning", "text": text})
-        self._emit({"kind": "psf", "sigma_nm": sigma_nm})
-        self._prepare(sigma_nm)
+        are_all = closing and self._ring.backlog <= wanted
+        width = self._psf.measure(frames.pixels, are_all=are_all)
+        if width is None:
+            return
+        if width.note:
+            self._warn(width.note)
+        self._emit(PsfMeasured(width.sigma_nm))
+        self._prepare(width.sigma_nm)
 
     def _prepare(self, sigma_nm: float) -> None:
         path = RunFolder(self._job.folder).localizations
@@ -191,17 +194,17 @@ class Pipeline:
         else:
             self._file = ArrowStreamFile.resume(path, self._job.resume_before)
         if note := localizer_note(self._settings, self._calibration, sigma_nm):
-            self._say(note)
+            self._warn(note)
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
-        self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._say)
+        self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._warn)
         self._density = DensityMeter(
             self._calibration, self._ring.shape, sigma_nm, self._settings.feedback
         )
-        self._emit({"kind": "localizing"})
+        self._emit(Localizing())
 
-    def _say(self, text: str) -> None:
-        self._emit({"kind": "warning", "text": text})
+    def _warn(self, text: str) -> None:
+        self._emit(Warned(text))
 
     def _deliver(
         self, batch: FrameBatch, targets: slice, localizer: Localizer, file: ArrowStreamFile
@@ -219,7 +222,7 @@ class Pipeline:
         )
         self._n_frames += len(batch)
         self._n_rows += len(localizations)
-        self._tell_density(localizations, batch)
+        self._measure_density(localizations, batch)
         if self._broadcast is not None:
             self._broadcast.frame(batch, t_published)
         # Before the frames are given back, and only where no others wait for it.
@@ -229,14 +232,13 @@ class Pipeline:
         if t_published - self._last_status_ns > _STATUS_NS:
             self._report(t_published)
 
-    def _tell_density(self, localizations: Localizations, batch: FrameBatch) -> None:
+    def _measure_density(self, localizations: Localizations, batch: FrameBatch) -> None:
         estimate = None if self._density is None else self._density.add(localizations, batch)
         if estimate is not None:
-            # Whoever steers by it waits: it goes out before anything else is looked at.
-            told = estimate.as_dict()
-            self._emit({"kind": "density", "estimate": told, "localizations": self._n_rows})
+            # The laser is steered by it: it goes out before anything else is done.
+            self._emit(DensityMeasured(estimate, self._n_rows))
             if self._broadcast is not None:
-                self._broadcast.density(told)
+                self._broadcast.density(estimate.as_dict())
 
     def _summary(self) -> dict[str, Any]:
         validity = {} if self._watch is None else self._watch.judge()
@@ -247,17 +249,10 @@ class Pipeline:
         }
 
     def _failed(self, frame: int, why: str) -> None:
-        self._emit({"kind": "failed", "start": frame, "stop": frame + 1, "text": why})
+        self._emit(FramesFailed(frame, frame + 1, why))
         self._ring.beat()
 
     def _report(self, t_ns: int) -> None:
         self._last_status_ns = t_ns
-        self._emit(
-            {
-                "kind": "status",
-                "frames": self._n_frames,
-                "localizations": self._n_rows,
-                "latency_ms": self._latency.summary(),
-                "validity": {} if self._watch is None else self._watch.judge(),
-            }
-        )
+        validity = {} if self._watch is None else self._watch.judge()
+        self._emit(Progress(self._n_frames, self._n_rows, self._latency.summary(), validity))

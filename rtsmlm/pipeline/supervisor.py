@@ -1,30 +1,46 @@
-"""PipelineSupervisor: starts the analysis, hears from it, restarts it, and gives up in the end.
+"""PipelineSupervisor: starts the analysis, handles its events, restarts it, gives up in the end.
 
 The recording never waits for any of this.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
-from rtsmlm.errors import PipelineError
+from rtsmlm.errors import PipelineError, WorkerError
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.pipeline.child import ChildProcess, ChildThread, PipelineChild
+from rtsmlm.pipeline.child import PipelineChild, PipelineProcess, PipelineThread
+from rtsmlm.pipeline.events import (
+    DensityMeasured,
+    Died,
+    Event,
+    FramesFailed,
+    Localizing,
+    Progress,
+    PsfMeasured,
+    PublishStatus,
+    Ready,
+    StreamOpened,
+    Warned,
+)
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
-from rtsmlm.realtime.worker import Worker
+from rtsmlm.realtime.worker import Worker, one_line
 
 _POLL_S = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
 class PipelineProgress:
-    """What the analysis has told so far."""
+    """What the analysis has reported so far."""
 
     localizations: int = 0
     latency_ms: dict[str, Any] = field(default_factory=dict)
@@ -35,7 +51,7 @@ class PipelineProgress:
     restarts: int = 0
     failed_frames: int = 0
     death: str | None = None
-    """Why the analysis ended last, if it died."""
+    """Why the analysis died last; None if it did not, or is up again."""
 
 
 class PipelineSupervisor:
@@ -50,7 +66,7 @@ class PipelineSupervisor:
     ledger
         Where released and failed frames are booked.
     warn
-        Called with one sentence for everything a person should know.
+        Called with one sentence for everything that a person should read.
     on_density
         Called with every estimate of the density and the number of localizations so far.
     on_lost
@@ -79,14 +95,15 @@ class PipelineSupervisor:
         self._localizing = threading.Event()
         self._tick = threading.Event()  # never set: paces the loop
         self.gave_up = threading.Event()
-        self.news = PipelineProgress()
+        self.progress = PipelineProgress()
+        self._unhandled: set[str] = set()
         self._worker = Worker("supervise", self._supervise, on_death=self._die)
 
     @property
     def pid(self) -> int | None:
         """Number of the analysis process; None while there is none, or where it is a thread."""
         child = self._child
-        return child.pid if isinstance(child, ChildProcess) else None
+        return child.pid if isinstance(child, PipelineProcess) else None
 
     def start(self) -> None:
         """Start the analysis; returns at once."""
@@ -104,7 +121,7 @@ class PipelineSupervisor:
         deadline_ns = now_ns() + int(self._job.settings.pipeline.start_timeout_s * 1e9)
         while not self._ready.wait(_POLL_S) and not stop.is_set():
             if self.gave_up.is_set():
-                raise PipelineError(f"the analysis does not start: {self.news.death}")
+                raise PipelineError(f"the analysis does not start: {self.progress.death}")
             if now_ns() > deadline_ns:
                 raise PipelineError(
                     "the analysis was not ready after "
@@ -112,11 +129,11 @@ class PipelineSupervisor:
                     "(pipeline.start_timeout_s); see analysis.log in the run folder"
                 )
 
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Hand a status to the analysis, for the stream; may block while that is frozen."""
+    def publish(self, status: Mapping[str, Any]) -> None:
+        """Publish the state of the run through the analysis; may block while that is frozen."""
         child = self._child
         if child is not None and self._ready.is_set():
-            child.tell(status)
+            child.publish(PublishStatus(dict(status)))
 
     def finish(self, timeout_s: float) -> None:
         """Wait until the ring is drained and the analysis has closed its files.
@@ -142,26 +159,32 @@ class PipelineSupervisor:
             code = child.exit_code()
             if code is None:
                 if self._is_frozen():
-                    self.news.death = (
+                    self.progress.death = (
                         "no heartbeat for "
                         f"{self._job.settings.pipeline.heartbeat_timeout_s:g} s "
                         "(pipeline.heartbeat_timeout_s)"
                     )
-                    self._on_lost(f"the analysis is frozen: {self.news.death}")
+                    self._on_lost(f"the analysis is frozen: {self.progress.death}")
                     child.kill()
                 self._tick.wait(_POLL_S)
                 continue
             if code != 0:
                 self._on_lost(f"the analysis died with exit code {code}")
-            child.join()
+            self._close(child)
             self._book()
             self._child = None
             if code != 0 or not self._ring.input_closed:
                 self._restart(code)
         if self._child is not None:
             self._child.kill()
-            self._child.join()
+            self._close(self._child)
             self._child = None
+
+    def _close(self, child: PipelineChild) -> None:
+        try:
+            child.close()
+        except WorkerError as error:
+            self._warn(str(error))
 
     def _is_frozen(self) -> bool:
         if not self._localizing.is_set():
@@ -170,22 +193,22 @@ class PipelineSupervisor:
         return silent_ns > self._job.settings.pipeline.heartbeat_timeout_s * 1e9
 
     def _restart(self, code: int) -> None:
-        why = self.news.death or f"it ended with exit code {code}"
-        self.news.death = why
-        if self.news.restarts >= self._job.settings.pipeline.max_restarts:
+        why = self.progress.death or f"it ended with exit code {code}"
+        self.progress.death = why
+        if self.progress.restarts >= self._job.settings.pipeline.max_restarts:
             self.gave_up.set()
             self._warn(
-                f"the analysis died {self.news.restarts + 1} times and is given up: {why}; "
+                f"the analysis died {self.progress.restarts + 1} times and is given up: {why}; "
                 "the recording goes on, the rest is caught up afterwards"
             )
             return
-        self.news.restarts += 1
+        self.progress.restarts += 1
         self._warn(f"the analysis died ({why}) and is restarted; the recording goes on")
         settings = self._job.settings
-        if self.news.sigma_nm is not None:
-            psf = settings.psf.model_copy(update={"sigma_nm": self.news.sigma_nm})
+        if self.progress.sigma_nm is not None:
+            psf = settings.psf.model_copy(update={"sigma_nm": self.progress.sigma_nm})
             settings = settings.model_copy(update={"psf": psf})
-        self._earlier_rows = self.news.localizations
+        self._earlier_rows = self.progress.localizations
         self._localizing.clear()
         resume_before = self._ledger.next_undelivered()
         self._launch(replace(self._job, settings=settings, resume_before=resume_before))
@@ -193,49 +216,82 @@ class PipelineSupervisor:
     def _launch(self, job: PipelineJob) -> None:
         known_nm = job.settings.psf.known_sigma_nm
         if known_nm is not None:
-            self.news.sigma_nm = known_nm
+            self.progress.sigma_nm = known_nm
         if job.settings.pipeline.process:
-            self._child = ChildProcess(job, self._hear)
+            self._child = PipelineProcess(job, self._handle, self._end_for_good)
         else:
-            self._child = ChildThread(job, self._ring, self._hear)
+            self._child = PipelineThread(job, self._ring, self._handle)
 
     def _book(self) -> None:
         released = self._ring.released
         self._ledger.release(released - self._booked)
         self._booked = released
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        kind = event.get("kind")
-        if kind == "status":
-            self.news.localizations = self._earlier_rows + event["localizations"]
-            self.news.latency_ms = event["latency_ms"]
-            self.news.validity = event["validity"]
-        elif kind == "density":
-            estimate = DensityEstimate.from_dict(event["estimate"])
-            self._on_density(estimate, self._earlier_rows + event["localizations"])
-        elif kind == "ready":
-            self.news.death = None
-            self._ready.set()
-        elif kind == "localizing":
-            self._ring.beat()
-            self._localizing.set()
-        elif kind == "psf":
-            self.news.sigma_nm = event["sigma_nm"]
-        elif kind == "stream":
-            self.news.stream_address = event["address"]
-        elif kind == "failed":
-            self._ledger.fail(event["start"], event["stop"])
-            if self.news.failed_frames == 0:
-                self._warn(f"the localizer failed on frame {event['start']}: {event['text']}")
-            self.news.failed_frames += event["stop"] - event["start"]
-        elif kind == "died":
-            self.news.death = event["text"]
-        elif kind == "warning":
-            self._warn(event["text"])
+    # -- in the thread that reads the events ---------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        """Handle an event; what fails is warned of once, and the next event is read all the same.
+
+        A reader that stopped would fill the pipe, and the analysis would block.
+        """
+        try:
+            self._apply(event)
+        except AssertionError as error:  # no case for it
+            self._end_for_good(one_line(error))
+        except Exception as error:
+            name = type(event).__name__
+            _log.exception("the event %s could not be handled", name)
+            if name not in self._unhandled:
+                self._unhandled.add(name)
+                self._warn(f"the event {name} of the analysis is not handled: {one_line(error)}")
+
+    def _apply(self, event: Event) -> None:
+        progress = self.progress
+        match event:
+            case Progress():
+                progress.localizations = self._earlier_rows + event.localizations
+                progress.latency_ms = event.latency_ms
+                progress.validity = event.validity
+            case DensityMeasured():
+                self._on_density(event.estimate, self._earlier_rows + event.localizations)
+            case Ready():
+                progress.death = None
+                self._ready.set()
+            case Localizing():
+                self._ring.beat()
+                self._localizing.set()
+            case PsfMeasured():
+                progress.sigma_nm = event.sigma_nm
+            case StreamOpened():
+                progress.stream_address = event.address
+            case FramesFailed():
+                self._ledger.fail(event.start, event.stop)
+                if progress.failed_frames == 0:
+                    self._warn(f"the localizer failed on frame {event.start}: {event.reason}")
+                progress.failed_frames += event.stop - event.start
+            case Died():
+                progress.death = event.reason
+            case Warned():
+                self._warn(event.text)
+            case _:
+                assert_never(event)
+
+    def _end_for_good(self, reason: str) -> None:
+        """End an analysis that speaks another language than we do: restarting would not help."""
+        if self.gave_up.is_set():
+            return
+        self.progress.death = reason
+        self.gave_up.set()
+        self._on_lost(f"the analysis is ended: {reason}")
+        self._warn(
+            f"the analysis is ended: {reason}; the recording goes on, the rest is caught up "
+            "afterwards"
+        )
 
     def _die(self, error: BaseException) -> None:
-        self.news.death = f"the supervisor died: {error}"
+        _log.error("the supervisor died", exc_info=error)
+        self.progress.death = f"the supervisor of the analysis died: {one_line(error)}"
         self.gave_up.set()
         if self._child is not None:
             self._child.kill()
-        self._warn(self.news.death)
+        self._warn(self.progress.death)

@@ -1,4 +1,4 @@
-"""Acquisition: the thread that takes frames from the camera and waits for nobody's opinion."""
+"""Acquisition: the thread that reads frames and never blocks on the analysis."""
 
 from __future__ import annotations
 
@@ -33,10 +33,12 @@ class Acquisition:
         Stop after so many.
     wait_for_ring
         Hold frames back while the ring is full, for sources that can wait.
-    power
-        Asked with every frame for the power of the activation laser in force.
+    analysis_is_gone
+        Set by the owner when the ring will not be emptied any more: no frame waits for it then.
     on_end
         Called in the thread when the camera has ended, with the error if there was one.
+    power
+        Called with every frame; returns the power of the activation laser in force.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Acquisition:
         recorder: RawRecorder | None,
         n_frames: int | None,
         wait_for_ring: bool,
+        analysis_is_gone: threading.Event,
         on_end: Callable[[BaseException | None], None],
         power: Callable[[], float] | None = None,
     ) -> None:
@@ -59,22 +62,17 @@ class Acquisition:
         self._wait_for_ring = wait_for_ring
         self._on_end = on_end
         self._power = power
-        self.analysis_is_gone = threading.Event()
-        """Set by the owner when nobody will empty the ring any more."""
+        self._analysis_is_gone = analysis_is_gone
         self.recorder_is_stuck = threading.Event()
-        """Set by the owner when it will not wait for the disk any longer."""
-        self.worker = Worker("acquire", self._acquire)
+        """Set by the owner once it no longer waits for the disk."""
+        self.worker = Worker("acquire", self._acquire, on_death=on_end)
 
     def _acquire(self, stop: threading.Event) -> None:
-        error: BaseException | None = None
         try:
             self._take_all(stop)
-        except BaseException as caught:
-            error = caught
-            raise
         finally:
             self._ring.close_input()
-            self._on_end(error)
+        self._on_end(None)
 
     def _take_all(self, stop: threading.Event) -> None:
         last = -1
@@ -104,7 +102,7 @@ class Acquisition:
 
     def _has_room(self) -> bool:
         while self._ring.full:
-            if not self._wait_for_ring or self.analysis_is_gone.is_set():
+            if not self._wait_for_ring or self._analysis_is_gone.is_set():
                 return False
-            self.analysis_is_gone.wait(_RING_FULL_S)
+            self._analysis_is_gone.wait(_RING_FULL_S)
         return True

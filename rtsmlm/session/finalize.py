@@ -33,9 +33,9 @@ class RunFinalizer:
     folder: RunFolder
     ledger: Ledger
     report: RunReport
-    troubles: Notices
-    news: PipelineProgress
-    """What the analysis has told."""
+    notices: Notices
+    progress: PipelineProgress
+    """What the analysis has reported."""
     recording: bool
     """Whether raw frames were to be written."""
     on_step: Callable[[str], None]
@@ -58,7 +58,7 @@ class RunFinalizer:
         table, shape, pixel_nm = self.folder.localizations, self.camera.shape, self._pixel_nm
         keep_table(table, shape, pixel_nm)
         if n_recorded and self.settings.results.catch_up and len(self.ledger.skipped()):
-            self.troubles.run_step(self._catch_up)
+            self.notices.run_step(self._catch_up)
         self._summary = finish_table(
             table,
             shape,
@@ -75,13 +75,13 @@ class RunFinalizer:
     def _catch_up(self) -> None:
         skipped = len(self.ledger.skipped())
         if not self.settings.localizer.name.endswith(("-mle", "-lsq")):
-            self.troubles.warn(
+            self.notices.warn(
                 f"the network could not follow the camera: {skipped} frames were localized after "
                 "the run; to see all of them live take a smaller region of interest, or set "
                 "localizer.name=flagship-2d-fast, or gaussian-mle (astigmatic-mle with z)"
             )
         self.on_step(f"catching up on {skipped} skipped frames")
-        sigma_nm = self.news.sigma_nm
+        sigma_nm = self.progress.sigma_nm
         if sigma_nm is None:
             raise PipelineError("skipped frames cannot be caught up: the PSF width is not known")
 
@@ -100,13 +100,13 @@ class RunFinalizer:
         laser_latency_ms
             From the end of the exposure to the command; empty where there was none.
         """
-        report, news = self.report, self.news
+        report, progress = self.report, self.progress
         report.totals = self.ledger.totals()
         report.verdict = self.ledger.verdict(recording=self.recording)
-        report.latency_ms = dict(news.latency_ms)
-        report.validity = news.validity
-        report.stream_address = news.stream_address
-        report.localizations = news.localizations
+        report.latency_ms = dict(progress.latency_ms)
+        report.validity = progress.validity
+        report.stream_address = progress.stream_address
+        report.localizations = progress.localizations
         if laser_latency_ms:
             report.latency_ms["laser"] = laser_latency_ms
         self._judge_skipped(report.totals.skipped)
@@ -117,21 +117,21 @@ class RunFinalizer:
             self.settings,
             camera={"name": self.camera.name, **self.camera.describe()},
             summary=self._summary,
-            run_step=self.troubles.run_step,
+            run_step=self.notices.run_step,
         )
 
     def _judge_skipped(self, skipped: int) -> None:
         if not skipped:
             return
-        if self.news.failed_frames or (self.recording and self.settings.results.catch_up):
-            self.troubles.fail(f"{skipped} frames could not be localized; ledger.json tells which")
+        if self.progress.failed_frames or (self.recording and self.settings.results.catch_up):
+            self.notices.fail(f"{skipped} frames could not be localized; ledger.json tells which")
         elif not self.recording:
-            self.troubles.warn(
+            self.notices.warn(
                 f"{skipped} frames were skipped and, not being recorded, could not be caught up; "
                 "set record.raw=true, or choose a smaller region or a longer exposure"
             )
         else:
-            self.troubles.warn(
+            self.notices.warn(
                 f"{skipped} frames wait to be caught up (results.catch_up=false); rtsmlm "
                 f"reconstruct {self.folder.path} localizes all of them"
             )

@@ -1,4 +1,4 @@
-"""FramePath: the way of the frames from the camera through the ring to analysis and disk."""
+"""FramePath: frames from the camera through the ring to analysis and disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DRAIN_S = 120.0
 
 
 class FramePath:
-    """Started from its far end, analysis, disk, camera, and drained from the camera on.
+    """Started in the order analysis, disk, camera, and drained in the order camera, analysis, disk.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class FramePath:
         The run folder.
     ledger
         Where every frame is booked.
-    troubles
+    notices
         Where warnings and failures go.
     """
 
@@ -50,11 +50,11 @@ class FramePath:
         settings: RunSettings,
         folder: RunFolder,
         ledger: Ledger,
-        troubles: Notices,
+        notices: Notices,
     ) -> None:
         self._camera, self._calibration = camera, calibration
         self._settings, self._folder = settings, folder
-        self._ledger, self._troubles = ledger, troubles
+        self._ledger, self._notices = ledger, notices
         self._ring: FrameRing | None = None
         self._supervisor: PipelineSupervisor | None = None
         self._recorder: RawRecorder | None = None
@@ -75,7 +75,7 @@ class FramePath:
         Parameters
         ----------
         stop
-            Breaks off the wait.
+            Ends the wait.
         on_density, on_lost
             As for `PipelineSupervisor`.
 
@@ -92,7 +92,7 @@ class FramePath:
             PipelineJob(ring.name if shared else "", self._folder.path, settings),
             ring,
             self._ledger,
-            self._troubles.warn,
+            self._notices.warn,
             on_density=on_density,
             on_lost=on_lost,
         )
@@ -113,7 +113,7 @@ class FramePath:
             self._settings,
             self._folder,
             self._ledger,
-            fail=self._troubles.fail,
+            fail=self._notices.fail,
         )
 
     def start_camera(
@@ -122,7 +122,7 @@ class FramePath:
         power: Callable[[], float] | None,
         on_end: Callable[[BaseException | None], None],
     ) -> None:
-        """Let the frames come; the analysis must have been started.
+        """Start taking frames; the analysis must have been started.
 
         Parameters
         ----------
@@ -139,18 +139,18 @@ class FramePath:
             recorder=self._recorder,
             n_frames=self._settings.acquisition.frames,
             wait_for_ring=self._settings.pipeline.when_behind == "wait",
+            analysis_is_gone=supervisor.gave_up,
             on_end=on_end,
             power=power,
         )
-        self._acquisition.analysis_is_gone = supervisor.gave_up
         self._acquisition.worker.start()
 
     # -- running -------------------------------------------------------------------------
 
     @property
-    def news(self) -> PipelineProgress:
-        """What the analysis has told so far."""
-        return PipelineProgress() if self._supervisor is None else self._supervisor.news
+    def progress(self) -> PipelineProgress:
+        """What the analysis has reported so far."""
+        return PipelineProgress() if self._supervisor is None else self._supervisor.progress
 
     @property
     def analysis_pid(self) -> int | None:
@@ -177,22 +177,22 @@ class FramePath:
         """Frames on their way to disk."""
         return 0 if self._recorder is None or self._closing else self._recorder.backlog
 
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Hand a status to the analysis, for the stream; may block while that is frozen."""
+    def publish(self, status: Mapping[str, Any]) -> None:
+        """Publish the state of the run through the analysis; may block while that is frozen."""
         if self._supervisor is not None:
-            self._supervisor.tell(status)
+            self._supervisor.publish(status)
 
-    # -- leaving -------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Ask the camera to end; does not wait for it."""
+        """Ask the camera to end; returns at once."""
         if self._acquisition is not None:
             self._acquisition.worker.stop()
 
     def drain(self) -> None:
-        """Wait for the camera, then for the frames on their way; what fails is noted."""
+        """Wait for the camera, then for the frames on their way; failures go to the notices."""
         self._closing = True
-        run_step = self._troubles.run_step
+        run_step = self._notices.run_step
         if self._acquisition is not None:
             run_step(self._stop_camera)
         if self._supervisor is not None:
@@ -201,7 +201,7 @@ class FramePath:
             run_step(self._recorder.close)
 
     def close(self) -> None:
-        """Release the ring; nobody may use it any more."""
+        """Release the ring, which must not be used any more."""
         if self._ring is not None:
             self._ring.close()
 
@@ -221,4 +221,4 @@ class FramePath:
         ring.close_input()
         supervisor.finish(_DRAIN_S)
         if supervisor.gave_up.is_set():
-            self._troubles.fail(f"the analysis was given up: {supervisor.news.death}")
+            self._notices.fail(f"the analysis was given up: {supervisor.progress.death}")

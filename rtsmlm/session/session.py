@@ -85,13 +85,13 @@ class Session:
         results = settings.results
         self.folder = folder or RunFolder.create(results.out, results.name)
         self.report = RunReport(self.folder.path)
-        self._troubles = Notices(self.report)
+        self._notices = Notices(self.report)
         self.ledger = Ledger()
         self._arm = arm and settings.feedback.arm
         self.camera_ended = threading.Event()
         """Set when the camera has ended, for whatever reason."""
         self._path = FramePath(
-            camera, self.calibration, self.settings, self.folder, self.ledger, self._troubles
+            camera, self.calibration, self.settings, self.folder, self.ledger, self._notices
         )
         self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
@@ -100,7 +100,7 @@ class Session:
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
         self._closed = False
         self._asked_to_end = threading.Event()
-        self._teller = StatusPublisher(self.message, self._path.tell)
+        self._status = StatusPublisher(self.message, self._path.publish, self._notices.warn)
 
     # -- starting ------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class Session:
         if self._loop.active:
             self._on_step("lasers")
             self._loop.start()
-        self._teller.start()
+        self._status.start()
         self._on_step("running")
         self._path.start_camera(
             power=self._loop.power if self._loop.active else None, on_end=self._camera_ended
@@ -167,7 +167,7 @@ class Session:
             stages,
             folder=self.folder,
             armed=self._arm,
-            warn=self._troubles.warn,
+            warn=self._notices.warn,
             finish=self._finish,
             resolution=resolution,
             perturb=perturb,
@@ -181,18 +181,18 @@ class Session:
 
     def status(self) -> RunStatus:
         """Return the state of the run at this moment."""
-        totals, news = self.ledger.totals(), self._path.news
-        total = news.latency_ms.get("total", {})
+        totals, progress = self.ledger.totals(), self._path.progress
+        total = progress.latency_ms.get("total", {})
         return RunStatus(
             totals=totals,
             frames_per_s=self._rate.update(totals.received, now_ns()) * 1e9,
-            localizations=news.localizations,
-            emitters_per_frame=self._emitters.update(news.localizations, totals.localized),
+            localizations=progress.localizations,
+            emitters_per_frame=self._emitters.update(progress.localizations, totals.localized),
             p50_ms=total.get("p50", float("nan")),
             p99_ms=total.get("p99", float("nan")),
             backlog=self._path.backlog,
             recorder_backlog=self._path.recorder_backlog,
-            model=news.validity.get("verdict", ""),
+            model=progress.validity.get("verdict", ""),
             loop=self._loop.status(),
         )
 
@@ -205,7 +205,7 @@ class Session:
         """Return the state of the run as plain data, as the stream tells it."""
         return run_message(
             self.status(),
-            self._path.news,
+            self._path.progress,
             camera=self._camera,
             folder=self.folder,
             recording=self._path.recording,
@@ -215,15 +215,15 @@ class Session:
     @property
     def stream_address(self) -> str | None:
         """Where results are published; None while nobody publishes."""
-        return self._path.news.stream_address
+        return self._path.progress.stream_address
 
     def messages(self) -> list[str]:
         """Return all failures and warnings so far."""
-        return self._troubles.so_far()
+        return self._notices.so_far()
 
     def warn(self, text: str) -> None:
         """Note a sentence that the user should read: in report, log, status line and window."""
-        self._troubles.warn(text)
+        self._notices.warn(text)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the camera has ended; False if it has not within the time-out."""
@@ -274,7 +274,7 @@ class Session:
         self._loop.shut_down("the camera ended" if error is None else f"the camera failed: {error}")
         if error is not None:
             text = str(error) if isinstance(error, RtsmlmError) else repr(error)
-            self._troubles.fail(text)
+            self._notices.fail(text)
             if not isinstance(error, RtsmlmError):
                 _log.error("the camera thread died", exc_info=error)
         self.camera_ended.set()
@@ -293,19 +293,19 @@ class Session:
     def _take_down(self) -> None:
         self._closed = True
         self._loop.shut_down("the run ends")
-        self._teller.stop()
+        self._status.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join(5.0)
         self._path.drain()
-        self._troubles.run_step(self._loop.close)
-        self._troubles.run_step(lambda: close_actuators(self._owned))
+        self._notices.run_step(self._loop.close)
+        self._notices.run_step(lambda: close_actuators(self._owned))
         self._path.close()
-        self._troubles.run_step(self._teller.join)
+        self._notices.run_step(self._status.join)
 
     def _end(self) -> None:
         """Finish the files of what came in, and account for it."""
-        news = self._path.news
+        progress = self._path.progress
         ending = RunFinalizer(
             camera=self._camera,
             calibration=self.calibration,
@@ -313,17 +313,17 @@ class Session:
             folder=self.folder,
             ledger=self.ledger,
             report=self.report,
-            troubles=self._troubles,
-            news=news,
+            notices=self._notices,
+            progress=progress,
             recording=self._path.recording,
             on_step=self._on_step,
             on_progress=self._on_progress,
         )
         if self.ledger.totals().received:
             n_recorded = self._path.n_recorded
-            self._troubles.run_step(lambda: ending.complete(n_recorded=n_recorded))
-        if news.sigma_nm is not None:
-            self.settings = ending.settings = with_sigma(self.settings, news.sigma_nm)
+            self._notices.run_step(lambda: ending.complete(n_recorded=n_recorded))
+        if progress.sigma_nm is not None:
+            self.settings = ending.settings = with_sigma(self.settings, progress.sigma_nm)
         ending.account(self._loop.latency_ms())
 
     def __enter__(self) -> Session:

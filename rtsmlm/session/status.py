@@ -1,7 +1,8 @@
-"""The state of a run: for a status line, for a window, and for the stream."""
+"""The state of a run, for the status line, the window and the stream."""
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,12 @@ from rtsmlm.files.run.folder import RunFolder, free_mb
 from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.ledger import LedgerTotals
-from rtsmlm.realtime.worker import Worker
+from rtsmlm.realtime.worker import Worker, one_line
 
-_TELL_S = 0.25
+_PERIOD_S = 0.25
 _END_S = 15.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class RunStatus:
     """Frames in the ring."""
     recorder_backlog: int
     model: str = ""
-    """What the validity meter says, in two or three words; nothing where it is off."""
+    """Verdict of the validity meter in two or three words; empty where it is off."""
     loop: LoopStatus | None = None
     """Laser and density; None where no laser is steered."""
 
@@ -70,24 +73,33 @@ def _without_nan(value: Any) -> Any:
 
 
 class StatusPublisher:
-    """Tell a few times a second, in a thread of its own: who is told may be frozen.
+    """Publishes the state of the run four times a second, in a thread of its own.
+
+    A thread, because publishing blocks while the analysis is frozen. A status that cannot be had or
+    published is left out and warned of once; the next one is tried all the same.
 
     Parameters
     ----------
     message
-        Asked for what is to be told.
-    tell
+        Returns the state of the run.
+    publish
         Called with it.
+    warn
+        Called with one sentence.
     """
 
     def __init__(
-        self, message: Callable[[], Mapping[str, Any]], tell: Callable[[Mapping[str, Any]], None]
+        self,
+        message: Callable[[], Mapping[str, Any]],
+        publish: Callable[[Mapping[str, Any]], None],
+        warn: Callable[[str], None],
     ) -> None:
-        self._message, self._tell_to = message, tell
-        self._worker = Worker("tell", self._tell)
+        self._message, self._publish, self._warn = message, publish, warn
+        self._failed: set[str] = set()
+        self._worker = Worker("status", self._run, on_death=self._die)
 
     def start(self) -> None:
-        """Start telling."""
+        """Start publishing."""
         self._worker.start()
 
     def stop(self) -> None:
@@ -100,18 +112,32 @@ class StatusPublisher:
         Raises
         ------
         WorkerError
-            If whoever is told is frozen.
+            If publishing blocks.
         """
         self._worker.join(_END_S)
 
-    def _tell(self, stop: threading.Event) -> None:
-        while not stop.wait(_TELL_S):
-            self._tell_to(self._message())
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(_PERIOD_S):
+            try:
+                self._publish(self._message())
+            except Exception as error:
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        kind = type(error).__name__
+        if kind in self._failed:
+            return
+        self._failed.add(kind)
+        _log.error("the state of the run could not be published", exc_info=error)
+        self._warn(f"the window missed a status of the run: {one_line(error)}")
+
+    def _die(self, error: BaseException) -> None:
+        self._warn(f"the window gets no status any more, the run goes on: {one_line(error)}")
 
 
 def run_message(
     status: RunStatus,
-    news: PipelineProgress,
+    progress: PipelineProgress,
     *,
     camera: Camera,
     folder: RunFolder,
@@ -124,12 +150,12 @@ def run_message(
     ----------
     status
         The run at this moment.
-    news
-        What the analysis has told.
+    progress
+        What the analysis has reported.
     camera
         Where the frames come from.
     folder
-        The run folder; its disk is looked at.
+        The run folder, for the free space of its disk.
     recording
         Whether raw frames are written.
     warnings
@@ -139,13 +165,22 @@ def run_message(
     return status_message(
         status,
         {
-            "latency_ms": news.latency_ms,
-            "validity": news.validity,
-            "restarts": news.restarts,
+            "latency_ms": progress.latency_ms,
+            "validity": progress.validity,
+            "restarts": progress.restarts,
             "recording": recording,
-            "disk_free_mb": free_mb(folder.path),
+            "disk_free_mb": _free_mb(folder),
             "disk_mb_per_s": status.frames_per_s * height * width * 2 / 2**20,
             "exposure_ms": camera.exposure_ms,
             "warnings": list(warnings),
         },
     )
+
+
+def _free_mb(folder: RunFolder) -> float | None:
+    """Return the free space of the disk, None where it does not answer, as a share now and then."""
+    try:
+        return free_mb(folder.path)
+    except OSError as error:
+        _log.debug("the free space of %s is not known", folder.path, exc_info=error)
+        return None

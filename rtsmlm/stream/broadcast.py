@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rtsmlm.errors import RtsmlmError
+from rtsmlm.errors import RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_schema import to_batch
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
+from rtsmlm.realtime.worker import one_line
 from rtsmlm.settings.run import StreamSettings
 from rtsmlm.stream.history import HistoryServer
 from rtsmlm.stream.publisher import Publisher
@@ -39,7 +40,7 @@ class Broadcast:
     generation
         How often the table has been cut.
     warn
-        Called with one sentence.
+        Called with one sentence, from any thread.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Broadcast:
                 generation=generation,
                 context=publisher.context,
                 curve_keys=settings.curve_keys,
+                on_death=self._history_died,
             )
             publisher.welcome(history_port=self._history.port)
 
@@ -149,9 +151,17 @@ class Broadcast:
         try:
             if history is not None:
                 history.close()
+        except WorkerError as error:
+            self._warn(str(error))
         finally:
             if publisher is not None:
                 publisher.close()
+
+    def _history_died(self, error: BaseException) -> None:
+        self._warn(
+            "a window that is opened from now on shows no earlier localizations: the history "
+            f"thread died: {one_line(error)}"
+        )
 
 
 def binned(pixels: Pixels) -> tuple[NDArray[np.uint16], int]:

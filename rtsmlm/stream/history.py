@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,6 +50,8 @@ class HistoryServer:
         Context of the stream's publisher, which also checks the keys.
     curve_keys
         As for the stream.
+    on_death
+        As for `Worker`.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class HistoryServer:
         generation: int,
         context: zmq.Context[zmq.Socket[bytes]],
         curve_keys: Path | None = None,
+        on_death: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._path, self._generation = path, generation
         self._socket = context.socket(zmq.ROUTER)
@@ -82,11 +86,17 @@ class HistoryServer:
             ) from error
         self._behind: dict[bytes, int] = {}
         """When each reader asked last, until it has read to the end."""
-        self._worker = Worker("history", self._serve)
+        self._worker = Worker("history", self._serve, on_death=on_death)
         self._worker.start()
 
     def close(self) -> None:
-        """Stop answering once the last reader has the rest. Safe to call more than once."""
+        """Stop answering once the last reader has the rest. Safe to call more than once.
+
+        Raises
+        ------
+        WorkerError
+            If the thread does not end, or if it died and no `on_death` was given.
+        """
         self._worker.stop()
         self._worker.join(_END_S)
 

@@ -1,17 +1,23 @@
-"""The analysis process seen from its supervisor."""
+"""The analysis process seen from its supervisor, and its owner seen from it."""
 
 from __future__ import annotations
 
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
+import pytest
+
+from rtsmlm.errors import PipelineError
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.pipeline import child as child_module
 from rtsmlm.pipeline.__main__ import _read_job, _watch_owner
-from rtsmlm.pipeline.child import ChildProcess
+from rtsmlm.pipeline.child import PipelineProcess
+from rtsmlm.pipeline.events import Died, Event, PublishStatus
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.settings.run import RunSettings
+
+WAIT_S = 60.0
 
 
 def test_a_job_crosses_as_one_line(tmp_path: Path) -> None:
@@ -23,33 +29,106 @@ def test_a_job_crosses_as_one_line(tmp_path: Path) -> None:
     assert PipelineJob.from_json(text) == job
 
 
-def test_what_is_told_to_a_dead_process_is_lost_and_harms_nothing(tmp_path: Path) -> None:
-    events: list[dict[str, Any]] = []
-    folder = RunFolder.create(tmp_path, "run")
-    child = ChildProcess(PipelineJob("no such ring", folder.path, RunSettings()), events.append)
+class Owner:
+    """Keeps what a process reports."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.unknown: list[str] = []
+
+    def start(self, root: Path) -> PipelineProcess:
+        job = PipelineJob("no such ring", RunFolder.create(root, "run").path, RunSettings())
+        return PipelineProcess(job, self.events.append, self.unknown.append)
+
+
+def test_a_status_for_a_dead_process_is_lost_and_harms_nothing(tmp_path: Path) -> None:
+    child = Owner().start(tmp_path)
     child.kill()
-    child._process.wait(30)
+    assert child._child.wait(WAIT_S)
 
     for _ in range(3):
-        child.tell({"frames": 1})
-    child.join()
+        child.publish(PublishStatus({"frames": 1}))
+    child.close()
 
     assert child.exit_code() not in {None, 0}
 
 
-def test_a_status_right_behind_the_job_is_heard_and_does_no_harm(tmp_path: Path) -> None:
+def test_a_process_that_cannot_begin_dies_with_a_reason(tmp_path: Path) -> None:
+    owner = Owner()
+    child = owner.start(tmp_path)
+    assert child._child.wait(WAIT_S)
+    child.close()
+
+    [died] = owner.events
+    assert isinstance(died, Died)
+    assert "no such ring" in died.reason
+    assert child.exit_code() == 1
+    assert owner.unknown == []
+    assert "Traceback" in (tmp_path / "run" / "analysis.log").read_text()
+
+
+def test_a_line_that_is_no_event_is_handed_over_as_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = """
+import sys
+sys.stdin.readline()
+print('{"event": "Ready"}')
+print('{"event": "Sneezed", "how_often": 3}')
+print('{"event": "Warned", "text": "the end"}')
+"""
+    command = [*child_module.module_command("x")[:2], "-c", program]
+    monkeypatch.setattr(child_module, "module_command", lambda module: command)
+    owner = Owner()
+
+    child = owner.start(tmp_path)
+    assert child._child.wait(WAIT_S)
+    child.close()
+
+    assert [type(event).__name__ for event in owner.events] == ["Ready", "Warned"]
+    [sentence] = owner.unknown
+    assert sentence.startswith("the analysis process sent the unknown event 'Sneezed'")
+
+
+def test_of_several_lines_behind_the_job_only_the_newest_counts(tmp_path: Path) -> None:
     job = PipelineJob("ring", tmp_path, RunSettings())
     reader, writer = os.pipe()
-    heard: list[dict[str, Any]] = []
+    handled: list[str] = []
     stop = threading.Event()
     os.write(writer, f'{job.to_json()}\n{{"k": 1}}\n{{"k": '.encode())
 
     read, rest = _read_job(reader)
     os.write(writer, b"2}\n")
     os.close(writer)
-    _watch_owner(reader, rest, stop, heard.append)
+    _watch_owner(reader, rest, stop, handled.append)
     os.close(reader)
 
     assert read.folder == tmp_path
-    assert heard == [{"k": 2}]  # only the newest counts
+    assert handled == ['{"k": 2}']
+    assert stop.is_set()
+
+
+def test_an_owner_that_ends_before_the_job_is_named() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b'{"ring": ')
+    os.close(writer)
+
+    with pytest.raises(PipelineError, match="ended before it had sent the job"):
+        _read_job(reader)
+    os.close(reader)
+
+
+def test_a_status_that_cannot_be_handled_still_ends_the_analysis_in_order() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"{}\n")
+    os.close(writer)
+    stop = threading.Event()
+
+    def fail(line: str) -> None:
+        raise KeyError(line)
+
+    with pytest.raises(KeyError):
+        _watch_owner(reader, b"", stop, fail)
+    os.close(reader)
+
     assert stop.is_set()

@@ -172,26 +172,25 @@ class _Rig:
 
     def acquisition(self, camera: MovieCamera, n_frames: int) -> Acquisition:
         """Return the thread that takes frames; only a flood waits for the analysis."""
-        acquisition = Acquisition(
+        return Acquisition(
             camera,
             self.ring,
             self.ledger,
             recorder=None,
             n_frames=n_frames,
             wait_for_ring=camera.exposure_ms == 0.0,
-            on_end=lambda error: None,
+            analysis_is_gone=self.supervisor.gave_up,
+            on_end=lambda error: None,  # `_watch` raises it
         )
-        acquisition.analysis_is_gone = self.supervisor.gave_up
-        return acquisition
 
     def check(self) -> None:
         """Raise `LocalizerError` if the analysis is not what it was at the start."""
-        news = self.supervisor.news
-        if self.supervisor.gave_up.is_set() or news.restarts:
-            raise LocalizerError(f"the analysis died while it was measured: {news.death}")
-        if news.failed_frames:
+        progress = self.supervisor.progress
+        if self.supervisor.gave_up.is_set() or progress.restarts:
+            raise LocalizerError(f"the analysis died while it was measured: {progress.death}")
+        if progress.failed_frames:
             raise LocalizerError(
-                f"{news.failed_frames} of the frames failed: {'; '.join(self.warnings)}"
+                f"{progress.failed_frames} of the frames failed: {'; '.join(self.warnings)}"
             )
 
 
@@ -243,7 +242,7 @@ def _watch(rig: _Rig, acquisition: Acquisition, total: int, on_frames: OnFrames)
 def _account(
     rig: _Rig, samples: RingSamples, n_frames: tuple[int, int, int], offered_per_s: float
 ) -> SpeedRun:
-    totals, news = rig.ledger.totals(), rig.supervisor.news
+    totals, progress = rig.ledger.totals(), rig.supervisor.progress
     if not totals.balances or totals.received != totals.localized + totals.skipped:
         raise LocalizerError(rig.ledger.verdict(recording=False))
     warm_up, counted, _ = n_frames
@@ -252,12 +251,12 @@ def _account(
     return SpeedRun(
         frames_per_s=samples.released_per_s(warm_up, until),
         offered_per_s=offered_per_s,
-        localizations_per_frame=news.localizations / max(totals.localized, 1),
+        localizations_per_frame=progress.localizations / max(totals.localized, 1),
         received=totals.received,
         localized=totals.localized,
         skipped=totals.skipped,
         growth_frames=samples.growth(),
-        latency_ms=_percentiles(news.latency_ms),
+        latency_ms=_percentiles(progress.latency_ms),
         warnings=list(rig.warnings),
     )
 
