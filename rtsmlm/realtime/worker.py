@@ -22,7 +22,7 @@ class Worker:
     Parameters
     ----------
     name
-        What it does; the thread is called `rtsmlm-<name>`.
+        What it does; the thread is called `rtsmlm-<name>`, with hyphens for blanks.
     work
         Called once in the thread with the stop event; returns when the work is done.
     on_death
@@ -44,7 +44,8 @@ class Worker:
         self._work = work
         self._on_death = on_death
         self._is_reported = False
-        self._thread = threading.Thread(target=self._run, name=f"rtsmlm-{name}")
+        thread_name = f"rtsmlm-{name}".replace(" ", "-")
+        self._thread = threading.Thread(target=self._run, name=thread_name)
 
     def start(self) -> None:
         """Start the thread."""
