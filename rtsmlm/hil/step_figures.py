@@ -98,5 +98,6 @@ def _ticks(course: Course) -> int:
 
 def bias(*settled: Course) -> float:
     """Return the mean deviation from the target, as a part of it; NaN where there is nothing."""
-    ratios = np.concatenate([part.per_um2 / part.target_per_um2 for part in settled])
+    found = [part.per_um2 / part.target_per_um2 for part in settled]
+    ratios = np.concatenate([np.zeros(0), *found])
     return float(ratios.mean() - 1) if len(ratios) else math.nan

@@ -41,6 +41,10 @@ def test_bias_is_the_mean_of_all_settled_ticks() -> None:
     assert math.isnan(bias(course([])))
 
 
+def test_where_the_power_is_at_its_cap_throughout_there_is_no_bias() -> None:
+    assert math.isnan(bias())
+
+
 def test_only_ticks_of_the_laser_with_an_estimate_are_read() -> None:
     row = {
         "actuator": "activation", "kind": "command", "t_s": "12.5", "sent": "3",
