@@ -30,7 +30,7 @@ class DrawThreads:
         if self.n_threads > 1:
             self._helpers = ThreadPoolExecutor(self.n_threads - 1, "rtsmlm-render")
 
-    def work(
+    def map(
         self, jobs: Iterable[Job], do: Callable[[Job], None], deadline_s: float = float("inf")
     ) -> None:
         """Do the jobs in their order; none but the first begins after the deadline.

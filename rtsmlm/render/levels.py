@@ -53,19 +53,19 @@ class Levels:
         From fine to coarse, each pixel twice as large as the one before.
     pool
         Memory of the tiles.
-    crew
-        Who draws.
+    threads
+        Threads that draw.
     """
 
-    def __init__(self, levels: list[Level], pool: TilePool, crew: DrawThreads) -> None:
+    def __init__(self, levels: list[Level], pool: TilePool, threads: DrawThreads) -> None:
         self.levels = levels
         self.pool = pool
-        self._crew = crew
+        self._threads = threads
 
     def add_newest(self, painter: Painter, n_new: int) -> None:
         """Draw the newest rows into every complete tile, of all levels, that they fall into."""
         complete = self.pool.complete_by_level()
-        self._crew.work(
+        self._threads.map(
             sorted(complete),
             lambda k: painter.paint_newest(self.pool.tiles, complete[k], self.levels[k], n_new),
         )
@@ -78,7 +78,7 @@ class Levels:
         Parameters
         ----------
         painter
-            Who draws.
+            Draws the localizations.
         tiles
             What is seen.
         deadline_s
@@ -105,7 +105,7 @@ class Levels:
                 level = self.levels[name.level]
                 painter.paint_tile(self.pool.tiles, name, held[name], level, deadline_s)
 
-        self._crew.work(missing, finish, deadline_s)
+        self._threads.map(missing, finish, deadline_s)
         slots = np.full((tiles.n_rows, tiles.n_columns), -1)
         for name, tile in held.items():
             if tile.complete or tile.n_chunks:
@@ -113,7 +113,7 @@ class Levels:
         parts, borrowed = self._substitutes(held)
         for part in parts:
             slots[part.name.row - tiles.row, part.name.column - tiles.column] = part.slot
-        self._crew.work(parts, self._enlarge)
+        self._threads.map(parts, self._enlarge)
         return slots, borrowed
 
     def _substitutes(self, held: dict[TileName, Tile]) -> tuple[list[_Part], list[int]]:

@@ -171,7 +171,7 @@ class Painter:
         corner_nm: tuple[float, float],
         nm_per_px: float,
         shape: tuple[int, int],
-        crew: DrawThreads,
+        threads: DrawThreads,
     ) -> F32:
         """Draw straight onto a screen.
 
@@ -183,7 +183,7 @@ class Painter:
             Side of a screen pixel.
         shape
             Height and width in screen pixels.
-        crew
+        threads
             Who draws.
 
         Returns
@@ -192,7 +192,7 @@ class Painter:
             Shape (planes, height, width).
         """
         height, width = shape
-        n_bands = min(_BANDS_PER_THREAD * crew.n_threads, height)
+        n_bands = min(_BANDS_PER_THREAD * threads.n_threads, height)
         band_px = -(-height // n_bands)
         bands = np.zeros((n_bands, self.style.n_planes, band_px, width), np.float32)
         window = np.array([ONE_TILE_BITS, 0, 0])
@@ -213,7 +213,7 @@ class Painter:
             for part in (*parts, newest):
                 self._draw(bands[band : band + 1], _NO_SLOTS, window, grid, limits, part)
 
-        crew.work(range(n_bands), paint)
+        threads.map(range(n_bands), paint)
         planes = bands.transpose(1, 0, 2, 3).reshape(self.style.n_planes, -1, width)
         return planes[:, :height]
 

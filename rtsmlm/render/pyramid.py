@@ -78,9 +78,9 @@ class Pyramid:
         self._store = LocalizationStore(self.field)
         self._painter = Painter(self._store, self.style)
         self._tile_bytes = tile_bytes
-        self._crew = DrawThreads(n_threads)
+        self._threads = DrawThreads(n_threads)
         pool = TilePool(tile_bytes, self.style.n_planes)
-        self._tiles = Levels(_levels(self.field, finest_nm), pool, self._crew)
+        self._tiles = Levels(_levels(self.field, finest_nm), pool, self._threads)
         self._lock = threading.Lock()
 
     @property
@@ -196,8 +196,8 @@ class Pyramid:
         corner_nm = (x0_nm, y0_nm)
         with self._lock:
             if self._is_drawn_straight(corner_nm, nm_per_screen_px, shape, budget_ms):
-                painter, crew = self._painter, self._crew
-                planes = painter.paint_screen(corner_nm, nm_per_screen_px, shape, crew)
+                painter, threads = self._painter, self._threads
+                planes = painter.paint_screen(corner_nm, nm_per_screen_px, shape, threads)
                 complete = True
             else:
                 planes, complete = self._from_tiles(corner_nm, nm_per_screen_px, shape, deadline_s)
@@ -254,7 +254,7 @@ class Pyramid:
             resample(pool.tiles, plane, slots, window, place, planes[plane], rows)
 
         rows = range(0, shape[0], _ROWS_OF_A_JOB)
-        self._crew.work([(plane, row) for plane in range(len(planes)) for row in rows], fill)
+        self._threads.map([(plane, row) for plane in range(len(planes)) for row in rows], fill)
         for slot in borrowed:
             pool.give(slot)
         complete = all((tile := pool.get(n)) is not None and tile.complete for n in seen.names())
@@ -278,7 +278,7 @@ class Pyramid:
 
     def close(self) -> None:
         """End the threads that draw."""
-        self._crew.close()
+        self._threads.close()
 
     def __enter__(self) -> Pyramid:
         return self
