@@ -81,6 +81,7 @@ def width_plot(series: Sequence[Series], title: str, x_label: str = "z (nm)") ->
 def _axes(series: Sequence[Series]) -> _Axes:
     z = np.concatenate([one.z_nm[np.isfinite(one.sigma_nm)] for one in series])
     sigma = np.concatenate([one.sigma_nm[np.isfinite(one.sigma_nm)] for one in series])
+    z = np.concatenate([z, *(one.curve_z_nm for one in series if one.curve_z_nm is not None)])
     shown = [one.curve_sigma_nm for one in series if one.curve_sigma_nm is not None]
     top = max([1.15 * float(curve.max()) for curve in shown] or [float(np.quantile(sigma, 0.9))])
     low, high = float(z.min()), float(z.max())
