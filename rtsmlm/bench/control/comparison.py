@@ -53,13 +53,13 @@ class LawTable:
         return [figures[figure] for figures in self.figures[law]]
 
     def median(self, law: str, figure: str) -> float:
-        """Return its median, the upper one of two."""
-        values = sorted(self.all(law, figure))
+        """Return its median, the upper one of two; NaN counts as the highest."""
+        values = sorted(self.all(law, figure), key=lambda v: (math.isnan(v), v))
         return values[len(values) // 2]
 
     def worst(self, law: str, figure: str) -> float:
-        """Return the one furthest from 0."""
-        return max(self.all(law, figure), key=abs)
+        """Return the one furthest from 0; NaN counts as furthest."""
+        return max(self.all(law, figure), key=lambda v: math.inf if math.isnan(v) else abs(v))
 
 
 def compare_laws(

@@ -12,6 +12,7 @@ from rtsmlm.physics.dyes import POOL
 
 _BAND = 0.2
 _AT_CAP = 0.95
+_SMOOTH_TICKS = 21
 
 
 def settle_s(trace: Trace, wanted_per_frame: float) -> float:
@@ -46,31 +47,42 @@ def until_cap(trace: Trace) -> Trace:
 
 
 def bias(trace: Trace, wanted_per_frame: float) -> float:
-    """Return the mean deviation from the target, a fraction of it."""
+    """Return the mean deviation from the target, a fraction of it; NaN without a frame."""
+    if not len(trace.true):
+        return math.nan
     return float(trace.true.mean() / wanted_per_frame - 1)
 
 
 def spread(trace: Trace, wanted_per_frame: float) -> float:
-    """Return the standard deviation of the 2-s mean, a fraction of the target."""
+    """Return the standard deviation of the 2-s mean, a fraction of the target; NaN below 2 s."""
     step = max(round(2.0 / trace.frame_s), 1)
-    return float(trace.mean(trace.true, 2.0)[::step].std() / wanted_per_frame)
+    means = trace.mean(trace.true, 2.0)[::step]
+    return float(means.std() / wanted_per_frame) if len(means) else math.nan
 
 
 def power_jitter(trace: Trace) -> float:
-    """Return the standard deviation of ln(power) about its 20-s mean."""
+    """Return the standard deviation of ln(power) about its 20-s mean; NaN below 21 s."""
     power = trace.mean(trace.w_cm2, 1.0)[:: max(round(1.0 / trace.frame_s), 1)]
+    if len(power) < _SMOOTH_TICKS:
+        return math.nan
     logs = np.log(np.maximum(power, CAP_W_CM2 / 1e6))
-    smooth = np.convolve(logs, np.ones(21) / 21, mode="valid")
+    smooth = np.convolve(logs, np.ones(_SMOOTH_TICKS) / _SMOOTH_TICKS, mode="valid")
     return float((logs[10:-10] - smooth).std())
 
 
 def swing(trace: Trace, lag_ticks: int = 10) -> float:
-    """Return the largest autocorrelation of the 1-s means beyond a lag, 1 for a lasting swing."""
+    """Return the largest autocorrelation of the 1-s means beyond a lag, 1 for a lasting swing.
+
+    NaN where the trace is shorter than two of those lags.
+    """
     per_tick = trace.mean(trace.true, 1.0)[:: max(round(1.0 / trace.frame_s), 1)]
+    lags = range(lag_ticks + 1, len(per_tick) // 2)
+    if not lags:
+        return math.nan
     error = per_tick - per_tick.mean()
-    n = len(error)
-    lags = range(lag_ticks + 1, n // 2)
     power = float((error**2).mean())
+    if power == 0:
+        return 0.0
     return max(float((error[lag:] * error[:-lag]).mean()) / power for lag in lags)
 
 
