@@ -37,7 +37,7 @@ class Steering(Protocol):
         """Return the irradiance in W/cm² until the next sample; None is a lost camera."""
         ...
 
-    def aim(self, found_per_frame: float) -> None:
+    def set_target(self, found_per_frame: float) -> None:
         """Change the target, in detected emitters per frame."""
         ...
 
@@ -70,7 +70,7 @@ class OurSteering:
         self.n_frames = max(round(settings.tick_s / spec.frame_s), 1)
         self._area_um2 = spec.area_um2
         self.law = DensityLaw(settings, (CAP_W_CM2 / 1000, CAP_W_CM2), start_w_cm2)
-        self.aim(found_per_frame)
+        self.set_target(found_per_frame)
         self.decisions: list[Decision] = []
 
     @property
@@ -88,7 +88,7 @@ class OurSteering:
         self.decisions.append(self.law.decide(estimate, t_s))
         return self.decisions[-1].power
 
-    def aim(self, found_per_frame: float) -> None:
+    def set_target(self, found_per_frame: float) -> None:
         self.law.aim(found_per_frame / self._area_um2)
 
 
@@ -119,7 +119,7 @@ class HtSmlmSteering(_PeerSteering):
         del field, t_s
         return self._law.decide(math.nan if sample is None else float(sample.vanished[-1]))
 
-    def aim(self, found_per_frame: float) -> None:
+    def set_target(self, found_per_frame: float) -> None:
         self._law.target = self._vanished(found_per_frame)
 
     def _vanished(self, found_per_frame: float) -> float:
@@ -159,7 +159,7 @@ class AutoLaseSteering(_PeerSteering):
         self._recent.extend([] if sample is None else sample.on_time_s.tolist())
         return self._law.decide(float(np.mean(self._recent)))
 
-    def aim(self, found_per_frame: float) -> None:
+    def set_target(self, found_per_frame: float) -> None:
         self._law.low_s, self._law.high_s = self._band(self._spec, found_per_frame)
 
 
@@ -175,7 +175,7 @@ class AlicaSteering(_PeerSteering):
         del field, t_s
         return self._law.decide(math.nan if sample is None else self._spots(sample.found.mean()))
 
-    def aim(self, found_per_frame: float) -> None:
+    def set_target(self, found_per_frame: float) -> None:
         self._law.target = self._spots(found_per_frame)
 
     def _spots(self, per_frame: float) -> float:

@@ -43,7 +43,7 @@ _CALIBRATION_S = 30.0
 def on_time_band(spec: FieldSpec, found_per_frame: float) -> tuple[float, float]:
     """Return the on-times in s that AutoLase is to stay between: mean +- 1 sd at the target.
 
-    As by a user who has seen the field at the density that she wants.
+    As set by a user after watching the field at the wanted density.
     """
     wanted = spec.true_per_frame(found_per_frame)
     w_cm2 = spec.needed_w_cm2(wanted)
@@ -105,7 +105,7 @@ def run(
     w_cm2 = min(w_cm2, CAP_W_CM2) if math.isfinite(w_cm2) else CAP_W_CM2 / 100
     steering = make(spec, found_per_frame, w_cm2)
     field = SimulatedField(spec, seed, follow_pixels=steering.follows_pixels)
-    events = {"half": field.remove_half, "double": lambda: steering.aim(2 * found_per_frame)}
+    events = {"half": field.remove_half, "double": lambda: steering.set_target(2 * found_per_frame)}
     trace = rehearse(
         steering,
         field,
