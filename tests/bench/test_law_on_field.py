@@ -136,7 +136,7 @@ def test_tuning_finds_the_gain_of_the_plant(tune: str, spec: FieldSpec) -> None:
         expected = (1 - k_thermal / wanted) * (1 - crowd)
         assert float(told[0].split()[2].rstrip(",")) == pytest.approx(expected, rel=0.5)
         assert 0.2 < ours(done).law.gain < 0.6
-        settled = done.trace.frames(40.0, 60.0)
+        settled = done.trace.part(40.0, 60.0)
         assert law_metrics.bias(settled, done.wanted) == pytest.approx(0.0, abs=0.1)
 
 
@@ -146,7 +146,7 @@ def test_an_irreversible_dye_is_held_as_well(seed: int) -> None:
 
     done = run(OurSteering, spec, seed, 150.0, start=1 / 20)
 
-    late = done.trace.frames(50.0, 150.0)
+    late = done.trace.part(50.0, 150.0)
     assert law_metrics.bias(late, done.wanted) == pytest.approx(0.0, abs=0.05)
     assert late.w_cm2.max() < CAP_W_CM2
 
