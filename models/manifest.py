@@ -18,8 +18,8 @@ from pydantic import Field, ValidationError
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
-from rtsmlm.models.flagship.decode import CROWD_KNOTS, DecodeSettings
 from rtsmlm.models.psf_condition import PsfInput, astigmatic_psf, round_psf
+from rtsmlm.models.rows import CROWD_KNOTS, DecodeSettings
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.base import Settings
 
@@ -66,7 +66,7 @@ class ValidRanges(Settings):
 
 
 class DecodeEntry(Settings):
-    """What was calibrated on simulations, for `rtsmlm.models.flagship.decode`."""
+    """What was calibrated on simulations, for `rtsmlm.models.rows`."""
 
     min_probability: float = 0.5
     vague_snr: float = 5.5

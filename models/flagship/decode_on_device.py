@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rtsmlm.models.flagship import slots
-from rtsmlm.models.flagship.decode import DecodeSettings, logit
+from rtsmlm.models.flagship.maps import AXIAL_BACKGROUND_CHANNEL, Map
+from rtsmlm.models.flagship.maps_on_device import background_of, photons_of, std_of, z_of
+from rtsmlm.models.flagship.slots import CROWD_REACH_PX, MERGE_REACH_PX, MERGE_ROUNDS
+from rtsmlm.models.rows import COLUMNS, DecodeSettings, Row, logit
 
 _EARLIER = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
 _LATER = ((0, 1), (1, -1), (1, 0), (1, 1))
@@ -63,7 +65,7 @@ class DeviceDecoder:
         maps = maps.float()
         logits = functional.pixel_shuffle(maps[:, :4], 2)[:, 0]
         p = torch.where(logits > _DARK_LOGIT, torch.sigmoid(logits), torch.zeros_like(logits))
-        near, around = _box_sum(p, 1), _box_sum(p, slots.CROWD_REACH_PX)
+        near, around = _box_sum(p, 1), _box_sum(p, CROWD_REACH_PX)
         probability = self._probability(logits, p, near)
         chosen = (probability > self._settings.min_probability).flatten(1)
         pixel, found = _compact(chosen, self.capacity)
@@ -71,7 +73,7 @@ class DeviceDecoder:
         rows = self._rows(maps, pixel, probability, (around - near).clamp(min=0.0))
         kept = self._distinct(rows, pixel, there, logits.shape)
         order, counts = _compact(kept, self.capacity)
-        rows = rows.gather(1, order[:, :, None].expand(-1, -1, slots.COLUMNS))
+        rows = rows.gather(1, order[:, :, None].expand(-1, -1, COLUMNS))
         return rows, counts, found
 
     def _probability(self, logits: Tensor, p: Tensor, near: Tensor) -> Tensor:
@@ -105,38 +107,35 @@ class DeviceDecoder:
         def raw(attribute: int) -> Tensor:
             return flat.gather(1, (4 * attribute + slot) * (rows * columns) + cell)
 
-        def std(attribute: int) -> Tensor:
-            return torch.exp(raw(attribute).clamp(-4.0, 3.0) - slots.STD_BIAS)
-
-        photons = slots.PHOTONS_UNIT * torch.exp(raw(slots.LIGHT).clamp(-5.0, 5.0))
+        photons = photons_of(raw(Map.PHOTONS))
         level = flat.gather(1, self._background_channel * (rows * columns) + cell)
-        out = torch.zeros((n, self.capacity, slots.COLUMNS), device=maps.device)
-        out[:, :, slots.X] = x + torch.tanh(raw(slots.DX))
-        out[:, :, slots.Y] = y + torch.tanh(raw(slots.DY))
-        out[:, :, slots.PHOTONS] = photons
-        out[:, :, slots.BACKGROUND] = torch.exp((slots.BACKGROUND_SCALE * level).clamp(-10.0, 12.0))
-        out[:, :, slots.OUT_STD_X] = std(slots.STD_X)
-        out[:, :, slots.OUT_STD_Y] = std(slots.STD_Y)
-        out[:, :, slots.OUT_STD_PHOTONS] = photons * std(slots.STD_LIGHT)
-        out[:, :, slots.PROBABILITY] = probability.flatten(1).gather(1, pixel)
-        out[:, :, slots.CROWD] = crowd.flatten(1).gather(1, pixel)
-        if self._background_channel == slots.AXIAL_BACKGROUND_CHANNEL:
-            out[:, :, slots.Z] = slots.Z_REACH * torch.tanh(raw(slots.HEIGHT))
-            out[:, :, slots.OUT_STD_Z] = std(slots.STD_HEIGHT)
+        out = torch.zeros((n, self.capacity, COLUMNS), device=maps.device)
+        out[:, :, Row.X] = x + torch.tanh(raw(Map.DX))
+        out[:, :, Row.Y] = y + torch.tanh(raw(Map.DY))
+        out[:, :, Row.PHOTONS] = photons
+        out[:, :, Row.BACKGROUND] = background_of(level)
+        out[:, :, Row.STD_X] = std_of(raw(Map.STD_X))
+        out[:, :, Row.STD_Y] = std_of(raw(Map.STD_Y))
+        out[:, :, Row.STD_PHOTONS] = photons * std_of(raw(Map.STD_PHOTONS))
+        out[:, :, Row.PROBABILITY] = probability.flatten(1).gather(1, pixel)
+        out[:, :, Row.CROWD] = crowd.flatten(1).gather(1, pixel)
+        if self._background_channel == AXIAL_BACKGROUND_CHANNEL:
+            out[:, :, Row.Z] = z_of(raw(Map.Z))
+            out[:, :, Row.STD_Z] = std_of(raw(Map.STD_Z))
         return out
 
     def _distinct(self, rows: Tensor, pixel: Tensor, there: Tensor, shape: torch.Size) -> Tensor:
         """Return which rows stay where several are too close; see `slots`."""
         n, height, width = shape
         merge_px = self._settings.merge_px
-        reach = int(merge_px + slots.MERGE_REACH_PX)
+        reach = int(merge_px + MERGE_REACH_PX)
         number = torch.arange(self.capacity, device=rows.device).expand(n, -1)
         # The last entry takes what is nowhere.
         nowhere = height * width
         at = torch.full((n, nowhere + 1), -1, dtype=torch.long, device=rows.device)
         at.scatter_(1, torch.where(there, pixel, nowhere), torch.where(there, number, -1))
         y, x = pixel // width, pixel % width
-        probability = rows[:, :, slots.PROBABILITY]
+        probability = rows[:, :, Row.PROBABILITY]
         better = []
         for down in range(-reach, reach + 1):
             for right in range(-reach, reach + 1):
@@ -145,11 +144,11 @@ class DeviceDecoder:
                 other = at.gather(1, torch.where(inside, r * width + c, nowhere))
                 valid = (other >= 0) & (other != number)
                 other = other.clamp(min=0)
-                theirs = rows.gather(1, other[:, :, None].expand(-1, -1, slots.COLUMNS))
-                dx = theirs[:, :, slots.X] - rows[:, :, slots.X]
-                dy = theirs[:, :, slots.Y] - rows[:, :, slots.Y]
+                theirs = rows.gather(1, other[:, :, None].expand(-1, -1, COLUMNS))
+                dx = theirs[:, :, Row.X] - rows[:, :, Row.X]
+                dy = theirs[:, :, Row.Y] - rows[:, :, Row.Y]
                 close = dx * dx + dy * dy < merge_px * merge_px
-                p = theirs[:, :, slots.PROBABILITY]
+                p = theirs[:, :, Row.PROBABILITY]
                 wins = (p > probability) | ((p == probability) & (other < number))
                 # Without a better one it points at itself, which never decides anything.
                 better.append(torch.where(valid & close & wins, other, number))
@@ -163,7 +162,7 @@ def _sorted_out(better: Tensor, there: Tensor) -> Tensor:
     other = better != number
     flat = better.reshape(n, capacity * neighbours)
     kept, dropped = torch.zeros_like(there), ~there
-    for _ in range(slots.MERGE_ROUNDS):
+    for _ in range(MERGE_ROUNDS):
         their_kept = kept.gather(1, flat).view_as(better) & other
         their_open = ~(kept | dropped).gather(1, flat).view_as(better) & other
         open_ = ~(kept | dropped)

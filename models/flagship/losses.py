@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rtsmlm.models.flagship.network import AXIAL_ATTRIBUTES, PLANAR_ATTRIBUTES
+from rtsmlm.models.flagship.maps import BACKGROUND_SCALE, PHOTONS_UNIT, background_channel_of
+from rtsmlm.models.flagship.maps_on_device import log_photons_of, log_std_of, z_of
 from rtsmlm.models.simulation.training_windows import Targets
 
 REACH_PX = 2
@@ -21,13 +22,7 @@ REACH_PX = 2
 LINEAR_FROM = 2.5
 """Errors of more standard deviations cost in proportion: pairs of the wrong emitter in a crowd
 would otherwise drown what all others teach."""
-PHOTONS_UNIT = 1000.0
-STD_BIAS = 2.0
-"""Raw 0 means a standard deviation of exp(-2) pixels."""
-BACKGROUND_SCALE = 3.0
 LOGIT_LIMIT = 16.0
-Z_REACH = 1.25
-"""Half ranges of z that the network can state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +63,7 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
     which crowds decide everything, and one for every window.
     """
     maps = maps.float()
-    attributes = PLANAR_ATTRIBUTES if targets.z is None else AXIAL_ATTRIBUTES
-    background_channel = 4 * len(attributes)
+    background_channel = background_channel_of(axial=targets.z is not None)
     slots = functional.pixel_shuffle(maps[:, :background_channel], 2)
     logits = slots[:, 0].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
     n = len(maps)
@@ -112,12 +106,12 @@ def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) 
     logit, dx, dy, photons, std_x, std_y, std_photons, *axial = near.unbind(-1)
     x = columns + torch.tanh(dx) - targets.x_px[:, None, None]
     y = rows + torch.tanh(dy) - targets.y_px[:, None, None]
-    light = photons.clamp(-5, 5) - torch.log(targets.photons / PHOTONS_UNIT)[:, None, None]
+    light = log_photons_of(photons) - torch.log(targets.photons / PHOTONS_UNIT)[:, None, None]
     log_density = functional.logsigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
     pairs = [(x, std_x), (y, std_y), (light, std_photons)]
     if targets.z is not None:
         raw_z, std_z = axial
-        pairs.append((Z_REACH * torch.tanh(raw_z) - targets.z[:, None, None], std_z))
+        pairs.append((z_of(raw_z) - targets.z[:, None, None], std_z))
     for error, raw_std in pairs:
         log_std = log_std_of(raw_std)
         z = error * torch.exp(-log_std)
@@ -130,11 +124,6 @@ def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) 
     normal = 0.5 * len(pairs) * math.log(2.0 * math.pi)
     total = torch.logsumexp(log_density.flatten(1), dim=1)
     return torch.log(expected)[targets.window] + normal - total
-
-
-def log_std_of(raw: Tensor) -> Tensor:
-    """Return the logarithm of the standard deviation that a raw value states."""
-    return raw.clamp(-4.0, 3.0) - STD_BIAS
 
 
 def _presence(logits: Tensor, targets: Targets) -> Tensor:

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rtsmlm.models.flagship.maps import background_channel_of
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.psf_condition import CURVE_CONDITION, WIDTH_CONDITION
 from rtsmlm.settings.base import Settings
 
-PLANAR_ATTRIBUTES = ("logit", "dx", "dy", "photons", "std_x", "std_y", "std_photons")
-AXIAL_ATTRIBUTES = (*PLANAR_ATTRIBUTES, "z", "std_z")
 N_PLANES = 4
 FIRST_LOGIT = -5.0
 
@@ -39,14 +38,9 @@ class NetworkSettings(Settings):
     """Whether z is found from an astigmatic PSF."""
 
     @property
-    def attributes(self) -> tuple[str, ...]:
-        """What a slot holds."""
-        return AXIAL_ATTRIBUTES if self.axial else PLANAR_ATTRIBUTES
-
-    @property
     def background_channel(self) -> int:
         """The channel after those of the slots."""
-        return 4 * len(self.attributes)
+        return background_channel_of(axial=self.axial)
 
     @property
     def channels(self) -> int:

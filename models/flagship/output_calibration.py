@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.models.flagship.decode import CROWD_KNOTS, DecodeSettings, decode
+from rtsmlm.models.flagship.decode import decode
 from rtsmlm.models.flagship.network import FlagshipNetwork, stabilize
 from rtsmlm.models.manifest import DecodeEntry
 from rtsmlm.models.psf_condition import DepthRange
+from rtsmlm.models.rows import CROWD_KNOTS, DecodeSettings
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import Targets, simulate
 

@@ -1,12 +1,4 @@
-"""Compiled: the slots of a network's maps that hold emitters, as rows of numbers.
-
-Maps have half the resolution of the frames: channel 4a + 2r + c of a cell is attribute a of the
-pixel in row r, column c of that cell. Attributes are, in this order: logit of the probability;
-dx and dy, whose tanh is the offset from the pixel's centre in pixels; log(photons / 1000);
-log(std) + 2 of x, y and log(photons); with an astigmatic PSF, z, whose tanh times 1.25 is the
-height in halves of its range, and log(std) + 2 of that. One more channel holds
-log(background) / 3 of the cell.
-"""
+"""Compiled: the slots of a network's maps that hold emitters, as rows of `rtsmlm.models.rows`."""
 
 from __future__ import annotations
 
@@ -17,21 +9,32 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
+from rtsmlm.models.flagship.maps import (
+    AXIAL_BACKGROUND_CHANNEL,
+    BACKGROUND_SCALE,
+    LOG_BACKGROUND_LEAST,
+    LOG_BACKGROUND_MOST,
+    LOG_PHOTONS_LIMIT,
+    PHOTONS_UNIT,
+    RAW_STD_LEAST,
+    RAW_STD_MOST,
+    STD_BIAS,
+    Z_REACH,
+    Map,
+)
+from rtsmlm.models.rows import Row
 
-LOGIT, DX, DY, LIGHT, STD_X, STD_Y, STD_LIGHT, HEIGHT, STD_HEIGHT = range(9)
-PLANAR_ATTRIBUTES, AXIAL_ATTRIBUTES = 7, 9
-BACKGROUND_CHANNEL = 4 * PLANAR_ATTRIBUTES
-AXIAL_BACKGROUND_CHANNEL = 4 * AXIAL_ATTRIBUTES
-PHOTONS_UNIT = 1000.0
-BACKGROUND_SCALE = 3.0
-STD_BIAS = 2.0
-Z_REACH = 1.25
-"""Half ranges of z that a network can state."""
-COLUMNS = 11
-"""Of a row: positions and their standard deviations in pixels, z in half ranges, light in
-photons."""
-X, Y, PHOTONS, BACKGROUND, OUT_STD_X, OUT_STD_Y, OUT_STD_PHOTONS = range(7)
-PROBABILITY, CROWD, Z, OUT_STD_Z = range(7, COLUMNS)
+# Compiled code takes plain numbers for what is an enumeration elsewhere.
+_LOGIT, _DX, _DY, _PHOTONS, _STD_X, _STD_Y, _STD_PHOTONS, _Z, _STD_Z = (int(m) for m in Map)
+_ROW_X, _ROW_Y, _ROW_PHOTONS, _ROW_BACKGROUND = (
+    int(column) for column in (Row.X, Row.Y, Row.PHOTONS, Row.BACKGROUND)
+)
+_ROW_STD_X, _ROW_STD_Y, _ROW_STD_PHOTONS = (
+    int(column) for column in (Row.STD_X, Row.STD_Y, Row.STD_PHOTONS)
+)
+_ROW_PROBABILITY, _ROW_CROWD, _ROW_Z, _ROW_STD_Z = (
+    int(column) for column in (Row.PROBABILITY, Row.CROWD, Row.Z, Row.STD_Z)
+)
 CROWD_REACH_PX = 4
 """Neighbours are counted in a square of 9 pixels around an emitter."""
 MERGE_REACH_PX = 2
@@ -53,7 +56,7 @@ def _is_maximum(maps: F32, k: int, row: int, column: int, logit: float) -> bool:
     height, width = 2 * maps.shape[2], 2 * maps.shape[3]
     for r in range(max(row - 1, 0), min(row + 2, height)):
         for c in range(max(column - 1, 0), min(column + 2, width)):
-            other = _slot(maps, k, LOGIT, r, c)
+            other = _slot(maps, k, _LOGIT, r, c)
             earlier = r < row or (r == row and c < column)
             if other > logit or (earlier and other == logit):
                 return False
@@ -67,7 +70,7 @@ def _expected_emitters(maps: F32, k: int, row: int, column: int, reach: int) -> 
     total = 0.0
     for r in range(max(row - reach, 0), min(row + reach + 1, height)):
         for c in range(max(column - reach, 0), min(column + reach + 1, width)):
-            logit = _slot(maps, k, LOGIT, r, c)
+            logit = _slot(maps, k, _LOGIT, r, c)
             if logit > -12.0:
                 total += 1.0 / (1.0 + math.exp(-logit))
     return total
@@ -75,7 +78,7 @@ def _expected_emitters(maps: F32, k: int, row: int, column: int, reach: int) -> 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _std(raw: float) -> float:
-    return math.exp(min(max(raw, -4.0), 3.0) - STD_BIAS)
+    return math.exp(min(max(raw, RAW_STD_LEAST), RAW_STD_MOST) - STD_BIAS)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -88,23 +91,27 @@ def _write_row(
     background_channel: int,
     out: F32,
 ) -> None:
-    photons = PHOTONS_UNIT * math.exp(min(max(_slot(maps, k, LIGHT, row, column), -5.0), 5.0))
-    out[X] = column + math.tanh(_slot(maps, k, DX, row, column))
-    out[Y] = row + math.tanh(_slot(maps, k, DY, row, column))
-    out[PHOTONS] = photons
+    log_photons = _slot(maps, k, _PHOTONS, row, column)
+    log_photons = min(max(log_photons, -LOG_PHOTONS_LIMIT), LOG_PHOTONS_LIMIT)
+    photons = PHOTONS_UNIT * math.exp(log_photons)
+    out[_ROW_X] = column + math.tanh(_slot(maps, k, _DX, row, column))
+    out[_ROW_Y] = row + math.tanh(_slot(maps, k, _DY, row, column))
+    out[_ROW_PHOTONS] = photons
     log_background = BACKGROUND_SCALE * np.float64(
         maps[k, background_channel, row >> 1, column >> 1]
     )
-    out[BACKGROUND] = math.exp(min(max(log_background, -10.0), 12.0))
-    out[OUT_STD_X] = _std(_slot(maps, k, STD_X, row, column))
-    out[OUT_STD_Y] = _std(_slot(maps, k, STD_Y, row, column))
-    out[OUT_STD_PHOTONS] = photons * _std(_slot(maps, k, STD_LIGHT, row, column))
-    out[PROBABILITY] = probability
+    out[_ROW_BACKGROUND] = math.exp(
+        min(max(log_background, LOG_BACKGROUND_LEAST), LOG_BACKGROUND_MOST)
+    )
+    out[_ROW_STD_X] = _std(_slot(maps, k, _STD_X, row, column))
+    out[_ROW_STD_Y] = _std(_slot(maps, k, _STD_Y, row, column))
+    out[_ROW_STD_PHOTONS] = photons * _std(_slot(maps, k, _STD_PHOTONS, row, column))
+    out[_ROW_PROBABILITY] = probability
     around = _expected_emitters(maps, k, row, column, CROWD_REACH_PX)
-    out[CROWD] = max(around - _expected_emitters(maps, k, row, column, 1), 0.0)
+    out[_ROW_CROWD] = max(around - _expected_emitters(maps, k, row, column, 1), 0.0)
     if background_channel == AXIAL_BACKGROUND_CHANNEL:
-        out[Z] = Z_REACH * math.tanh(_slot(maps, k, HEIGHT, row, column))
-        out[OUT_STD_Z] = _std(_slot(maps, k, STD_HEIGHT, row, column))
+        out[_ROW_Z] = Z_REACH * math.tanh(_slot(maps, k, _Z, row, column))
+        out[_ROW_STD_Z] = _std(_slot(maps, k, _STD_Z, row, column))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -125,7 +132,7 @@ def find_rows(
     n = 0
     for row in range(height):
         for column in range(width):
-            logit = _slot(maps, k, LOGIT, row, column)
+            logit = _slot(maps, k, _LOGIT, row, column)
             # Written so that NaN is no candidate.
             if not logit > candidate_logit:
                 continue
@@ -160,7 +167,9 @@ def _drop_duplicates(rows: F32, n: int, merge_px: float) -> int:
     for _ in range(MERGE_ROUNDS):
         beaten, waiting = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         for a, b in zip(first, second):  # noqa: B905  # numba knows no strict
-            better, worse = (b, a) if rows[b, PROBABILITY] > rows[a, PROBABILITY] else (a, b)
+            better, worse = (
+                (b, a) if rows[b, _ROW_PROBABILITY] > rows[a, _ROW_PROBABILITY] else (a, b)
+            )
             beaten[worse] |= state[better] == _KEPT
             waiting[worse] |= state[better] == _OPEN
         for i in range(n):
@@ -185,7 +194,7 @@ def _close_pairs(rows: F32, n: int, merge_px: float) -> tuple[NDArray[np.int64],
     reach = merge_px + 2.0
     for i in range(n):
         for j in range(i + 1, n):
-            dx, dy = rows[j, X] - rows[i, X], rows[j, Y] - rows[i, Y]
+            dx, dy = rows[j, _ROW_X] - rows[i, _ROW_X], rows[j, _ROW_Y] - rows[i, _ROW_Y]
             if dy > reach:
                 break
             if dx * dx + dy * dy < merge_px * merge_px:

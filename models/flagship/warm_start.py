@@ -9,12 +9,12 @@ from torch import Tensor
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
 from rtsmlm.models.flagship.layers import films_of, modulated_layers
-from rtsmlm.models.flagship.network import PLANAR_ATTRIBUTES, FlagshipNetwork
+from rtsmlm.models.flagship.maps import BACKGROUND_CHANNEL
+from rtsmlm.models.flagship.network import FlagshipNetwork
 from rtsmlm.models.psf_condition import round_psf
 
 TYPICAL_SIGMA_PX = 1.6
 """The width for which a round PSF's network is closest to what an astigmatic one needs."""
-SLOTS = 4 * len(PLANAR_ATTRIBUTES)
 
 
 @torch.no_grad()
@@ -55,5 +55,5 @@ def start_from(network: FlagshipNetwork, weights: dict[str, F32]) -> None:
 
 
 def _copy_outputs(value: Tensor, old: Tensor, background_channel: int) -> None:
-    value[:SLOTS].copy_(old[:SLOTS])
-    value[background_channel].copy_(old[SLOTS])
+    value[:BACKGROUND_CHANNEL].copy_(old[:BACKGROUND_CHANNEL])
+    value[background_channel].copy_(old[BACKGROUND_CHANNEL])

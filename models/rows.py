@@ -1,0 +1,161 @@
+"""Rows: what every network that localizes answers with, and how rows become localizations.
+
+An architecture finds rows in the output of its network, on the CPU or where the output is; a row
+holds one emitter of one frame. Units, calibrated errors and thresholds are the same for all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.errors import LocalizerError
+from rtsmlm.localizations import F32, Localizations
+from rtsmlm.models.psf_condition import DepthRange
+
+
+class Row(IntEnum):
+    """Columns of a row: positions and their standard deviations in pixels of the frame."""
+
+    X = 0
+    Y = 1
+    PHOTONS = 2
+    BACKGROUND = 3
+    """Photons per pixel."""
+    STD_X = 4
+    STD_Y = 5
+    STD_PHOTONS = 6
+    PROBABILITY = 7
+    CROWD = 8
+    """Expected number of other emitters nearby."""
+    Z = 9
+    """In halves of the range of z, from its middle; 0 where a network finds no z."""
+    STD_Z = 10
+
+
+COLUMNS = len(Row)
+CROWD_KNOTS = (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)
+"""Expected emitters within reach at which the factors on standard deviations are given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeSettings:
+    """How maps become localizations; what is calibrated comes from the model's manifest."""
+
+    min_probability: float = 0.5
+    """Rows below this are not reported. Lower finds more emitters and more ghosts."""
+    candidate_probability: float = 0.1
+    """Least probability of a pixel that is looked at: at a corner four pixels share an emitter."""
+    split_probability: float = 0.6
+    """A pixel beside a more probable one is an emitter of its own from here on."""
+    vague_snr: float = 5.5
+    """A row whose photons are fewer than so many of their stated standard deviations must be the
+    more probable: noise in a dark frame looks like a dim emitter, and never like a bright one."""
+    vague_probability: float = 0.9
+    """How probable it must be."""
+    merge_px: float = 0.7
+    """Of two rows closer than this in one frame, the more probable stays."""
+    std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
+    """Factors on the stated standard deviations of x and y at `CROWD_KNOTS`, from simulations."""
+    std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
+    """The same for z."""
+    std_scale_photons: float = 1.0
+    """Factor on the stated standard deviation of the photons."""
+    photons_scale: float = 1.0
+    """Factor on the photons, measured on simulations."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "min_probability",
+            "candidate_probability",
+            "split_probability",
+            "vague_probability",
+        ):
+            value = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise LocalizerError(f"decode.{name} is {value}; it must lie between 0 and 1")
+        for name in ("std_scale", "std_scale_z"):
+            n = len(getattr(self, name))
+            if n != len(CROWD_KNOTS):
+                raise LocalizerError(
+                    f"decode.{name} has {n} factors; it must have {len(CROWD_KNOTS)}"
+                )
+
+
+def localizations_of(
+    rows: list[F32],
+    frame: NDArray[np.int64],
+    *,
+    pixel_nm: float,
+    excess_noise: float = 1.0,
+    depth: DepthRange | None = None,
+    settings: DecodeSettings = DecodeSettings(),
+) -> Localizations:
+    """Return rows in units, without those that are vague.
+
+    Parameters
+    ----------
+    rows
+        Of each frame, (m, `COLUMNS`) each.
+    frame
+        Camera frame numbers, (n,).
+    pixel_nm
+        Pixel side in the sample plane.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, whose light enters the network halved.
+    depth
+        Range of z of a network that finds it.
+    settings
+        Thresholds and calibration.
+
+    Raises
+    ------
+    LocalizerError
+        If there are not as many frame numbers as tables.
+    """
+    if len(rows) != len(frame):
+        raise LocalizerError(f"maps of {len(rows)} frames; there must be {len(frame)}")
+    if not rows:
+        return Localizations.empty()
+    table = np.concatenate(rows)
+    numbers = np.repeat(np.asarray(frame, dtype=np.int64), [len(part) for part in rows])
+    columns = _columns(table, pixel_nm, excess_noise, settings)
+    if depth is not None:
+        scale_z = np.interp(table[:, Row.CROWD], CROWD_KNOTS, settings.std_scale_z) * depth.half_nm
+        columns["z_nm"] = depth.middle_nm + depth.half_nm * table[:, Row.Z]
+        columns["std_z_nm"] = table[:, Row.STD_Z] * scale_z
+    return Localizations.from_columns({"frame": numbers, **columns}).take(_sure(table, settings))
+
+
+def _sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
+    """Return which rows are not vague, or probable all the same."""
+    std_photons = rows[:, Row.STD_PHOTONS] * settings.std_scale_photons
+    probable = rows[:, Row.PROBABILITY] > settings.vague_probability
+    return np.asarray((rows[:, Row.PHOTONS] >= settings.vague_snr * std_photons) | probable)
+
+
+def _columns(
+    rows: F32, pixel_nm: float, excess_noise: float, settings: DecodeSettings
+) -> dict[str, NDArray[Any]]:
+    light = excess_noise * settings.photons_scale
+    std_nm = pixel_nm * np.interp(rows[:, Row.CROWD], CROWD_KNOTS, settings.std_scale)
+    return {
+        "x_nm": rows[:, Row.X] * pixel_nm,
+        "y_nm": rows[:, Row.Y] * pixel_nm,
+        "photons": rows[:, Row.PHOTONS] * light,
+        "background": rows[:, Row.BACKGROUND] * excess_noise,
+        "std_x_nm": rows[:, Row.STD_X] * std_nm,
+        "std_y_nm": rows[:, Row.STD_Y] * std_nm,
+        "std_photons": rows[:, Row.STD_PHOTONS] * light * settings.std_scale_photons,
+        "probability": rows[:, Row.PROBABILITY],
+    }
+
+
+def logit(probability: float) -> float:
+    """Return log(p / (1 - p))."""
+    return math.log(probability / (1.0 - probability))
