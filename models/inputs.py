@@ -13,7 +13,9 @@ BLOCK_PX = 8
 """Frames are padded to multiples of it: the side of the blocks that give the light level."""
 
 
-def padded_maps(calibration: CameraCalibration, shape: tuple[int, int]) -> tuple[F32, F32, F32]:
+def padded_maps(
+    calibration: CameraCalibration, shape: tuple[int, int], block_px: int = BLOCK_PX
+) -> tuple[F32, F32, F32]:
     """Return offset, photons per ADU and read variance as the network takes them.
 
     The light of an EMCCD is divided by its squared excess noise factor, so that its variance
@@ -25,6 +27,8 @@ def padded_maps(calibration: CameraCalibration, shape: tuple[int, int]) -> tuple
         Camera calibration.
     shape
         Height and width of the frames in pixels.
+    block_px
+        Side of the blocks that padded frames consist of.
 
     Returns
     -------
@@ -41,24 +45,24 @@ def padded_maps(calibration: CameraCalibration, shape: tuple[int, int]) -> tuple
     gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / (calibration.em_gain * excess)
     variance = np.asarray(calibration.read_variance(), dtype=np.float64) / excess**2
     return (
-        _pad_map(calibration.offset_adu, shape),
-        _pad_map(gain.astype(np.float32), shape),
-        _pad_map(variance.astype(np.float32), shape),
+        _pad_map(calibration.offset_adu, shape, block_px),
+        _pad_map(gain.astype(np.float32), shape, block_px),
+        _pad_map(variance.astype(np.float32), shape, block_px),
     )
 
 
-def _pad_map(value: Map, shape: tuple[int, int]) -> F32:
+def _pad_map(value: Map, shape: tuple[int, int], block_px: int) -> F32:
     full = np.broadcast_to(np.asarray(value, dtype=np.float32), shape)
-    return np.pad(full, _padding(shape), mode="edge")
+    return np.pad(full, _padding(shape, block_px), mode="edge")
 
 
-def _padding(shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (0, -shape[0] % BLOCK_PX), (0, -shape[1] % BLOCK_PX)
+def _padding(shape: tuple[int, int], block_px: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (0, -shape[0] % block_px), (0, -shape[1] % block_px)
 
 
-def pad_frames(pixels: Pixels) -> Pixels:
-    """Return frames padded with their last row and column to multiples of eight pixels."""
-    padding = _padding((pixels.shape[1], pixels.shape[2]))
+def pad_frames(pixels: Pixels, block_px: int = BLOCK_PX) -> Pixels:
+    """Return frames padded with their last row and column to whole blocks."""
+    padding = _padding((pixels.shape[1], pixels.shape[2]), block_px)
     if not any(after for _, after in padding):
         return pixels
     return np.pad(pixels, ((0, 0), *padding), mode="edge")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
+from rtsmlm.errors import CalibrationError, FileFormatError
 from rtsmlm.models.psf_condition import PsfInput, astigmatic_psf, round_psf
 from rtsmlm.models.rows import CROWD_KNOTS, DecodeSettings
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -49,6 +48,11 @@ class ChannelEntry(Settings):
     unit: str
     activation: str
     """How a raw value becomes the quantity."""
+
+
+Task = Literal["localize", "box-parameters", "box-background", "image"]
+"""localize: frames to rows; box-parameters and box-background: a box around a candidate to its
+parameters or its background; image: frames to an image, which is never mixed into rows."""
 
 
 class ValidRanges(Settings):
@@ -106,12 +110,21 @@ class Manifest(Settings):
     format: int = FORMAT
     name: str
     version: str
+    task: Task = "localize"
+    architecture: str = "flagship"
+    """Name in the entry point group `rtsmlm.network`, which says how it is fed and decoded."""
     size: str
     """Name of the network's size."""
-    psf: Literal["round", "astigmatic"] = "round"
+    psf: Literal["round", "astigmatic", "any"] = "round"
+    """What it is told of the PSF: a width, curves, or nothing."""
+    origin: str = ""
+    """Who trained it, where, after which paper."""
     parameters: int
     kmac_per_px: float
-    window_frames: int = 3
+    window_frames: int = Field(default=3, ge=1)
+    """Frames that it looks at to localize one: an odd number."""
+    block_px: int = Field(default=8, ge=1)
+    """Frames are padded to multiples of it."""
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     channels: tuple[ChannelEntry, ...]
@@ -121,6 +134,11 @@ class Manifest(Settings):
     files: tuple[FileEntry, ...]
     accuracy: tuple[dict[str, float | str], ...] = ()
     """Rows of the accuracy table."""
+
+    @property
+    def neighbours(self) -> int:
+        """Frames before and after a frame that it looks at."""
+        return self.window_frames // 2
 
     @property
     def n_channels(self) -> int:
@@ -146,6 +164,8 @@ class Manifest(Settings):
         CalibrationError
             If it is a PSF that the model was not trained for.
         """
+        if self.psf == "any":
+            return round_psf(sigma_nm / calibration.pixel_nm)
         if self.psf == "round":
             self._check_width(sigma_nm, calibration, "psf.sigma_nm", "gaussian-mle")
             return round_psf(sigma_nm / calibration.pixel_nm)
@@ -180,22 +200,6 @@ class Manifest(Settings):
             )
 
 
-def weights_folder(name: str) -> Path:
-    """Return the folder of a model that ships with rtsmlm.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of this name.
-    """
-    base = Path(str(resources.files("rtsmlm.models"))) / "weights"
-    folder = base / name
-    if Path(name).name != name or not (folder / MANIFEST_NAME).is_file():
-        there = sorted(p.parent.name for p in base.glob(f"*/{MANIFEST_NAME}"))
-        raise ConfigError(f"no model named {name!r}; there are {', '.join(there) or 'none'}")
-    return folder
-
-
 def load_manifest(folder: Path) -> Manifest:
     """Read the manifest of a model and check its files.
 
@@ -204,17 +208,40 @@ def load_manifest(folder: Path) -> Manifest:
     FileFormatError
         If the manifest cannot be read, or a file is missing or was changed.
     """
+    manifest = read_manifest(folder)
+    listed = {file.name for file in manifest.files}
+    if ONNX_NAME not in listed:
+        raise FileFormatError(
+            f"{folder / MANIFEST_NAME} lists no {ONNX_NAME}: export the model again"
+        )
+    for file in manifest.files:
+        _check_file(folder / file.name, file.sha256)
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a model, without looking at its other files.
+
+    Raises
+    ------
+    FileFormatError
+        If it cannot be read.
+    """
     path = folder / MANIFEST_NAME
     try:
         manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        fault = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+        raise FileFormatError(
+            f"the manifest {path} is not one that this rtsmlm reads: {fault}"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FileFormatError(f"cannot read the manifest {path}: {error}") from error
     if manifest.format != FORMAT:
         raise FileFormatError(
             f"{path} has format {manifest.format}; this rtsmlm reads {FORMAT}: update rtsmlm"
         )
-    for file in manifest.files:
-        _check_file(folder / file.name, file.sha256)
     return manifest
 
 

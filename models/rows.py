@@ -87,6 +87,9 @@ class DecodeSettings:
                 )
 
 
+DEFAULTS = DecodeSettings()
+
+
 def localizations_of(
     rows: list[F32],
     frame: NDArray[np.int64],
@@ -94,7 +97,7 @@ def localizations_of(
     pixel_nm: float,
     excess_noise: float = 1.0,
     depth: DepthRange | None = None,
-    settings: DecodeSettings = DecodeSettings(),
+    settings: DecodeSettings = DEFAULTS,
 ) -> Localizations:
     """Return rows in units, without those that are vague.
 
@@ -136,7 +139,8 @@ def _sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
     """Return which rows are not vague, or probable all the same."""
     std_photons = rows[:, Row.STD_PHOTONS] * settings.std_scale_photons
     probable = rows[:, Row.PROBABILITY] > settings.vague_probability
-    return np.asarray((rows[:, Row.PHOTONS] >= settings.vague_snr * std_photons) | probable)
+    # A network that states no error of the photons (NaN) has no vague rows.
+    return np.asarray(~(rows[:, Row.PHOTONS] < settings.vague_snr * std_photons) | probable)
 
 
 def _columns(

@@ -14,7 +14,7 @@ from rtsmlm.localizations import F32, Localizations
 from rtsmlm.models.flagship.maps import background_channel_of
 from rtsmlm.models.flagship.slots import find_rows
 from rtsmlm.models.psf_condition import DepthRange
-from rtsmlm.models.rows import COLUMNS, DecodeSettings, localizations_of, logit
+from rtsmlm.models.rows import COLUMNS, DEFAULTS, DecodeSettings, localizations_of, logit
 
 FIRST_CAPACITY = 4096
 
@@ -27,7 +27,7 @@ def decode(
     pixel_nm: float,
     excess_noise: float = 1.0,
     depth: DepthRange | None = None,
-    settings: DecodeSettings = DecodeSettings(),
+    settings: DecodeSettings = DEFAULTS,
 ) -> Localizations:
     """Return the localizations of a batch of maps, ordered by frame, then from top to bottom.
 

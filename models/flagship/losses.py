@@ -7,7 +7,7 @@ window around each emitter, as only pixels within reach of their offsets can exp
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -43,6 +43,10 @@ class LossTerms:
     mixture: Tensor
     presence: Tensor
     background: Tensor
+
+    def as_dict(self) -> dict[str, Tensor]:
+        """Return the terms by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossTerms:

@@ -1,140 +1,104 @@
-"""A checkpoint to a model folder: weights, ONNX and manifest."""
+"""The flagship as a model folder: its ONNX graph, and what its manifest says."""
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
-import onnx
-from safetensors.numpy import save_file
+import torch
 
 from rtsmlm.localizations import F32
-from rtsmlm.models import manifest as records
-from rtsmlm.models.flagship.export import build_onnx
-from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork, NetworkSettings
+from rtsmlm.models.flagship.maps import ATTRIBUTES, BACKGROUND, SLOTS, attributes_of
+from rtsmlm.models.flagship.network import FlagshipNetwork, NetworkSettings
+from rtsmlm.models.flagship.on_torch import FlagshipGraph
 from rtsmlm.models.flagship.output_calibration import tune
+from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import (
+    ONNX_NAME,
     ChannelEntry,
     DecodeEntry,
-    FileEntry,
     Manifest,
     TensorEntry,
     TrainingEntry,
     ValidRanges,
 )
 from rtsmlm.models.simulation.ranges import SimulationRanges
-from rtsmlm.models.training.checkpoint import Progress, mean_weights, read_progress
+from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 
-CHANNELS = (
-    ("logit", "1", "p = 1 / (1 + exp(-v))"),
-    ("dx", "px", "tanh(v), from the pixel's centre"),
-    ("dy", "px", "tanh(v), from the pixel's centre"),
-    ("photons", "photon", "1000 exp(clip(v, -5, 5))"),
-    ("std_x", "px", "exp(clip(v, -4, 3) - 2)"),
-    ("std_y", "px", "exp(clip(v, -4, 3) - 2)"),
-    ("std_photons", "relative", "exp(clip(v, -4, 3) - 2)"),
-    ("z", "half range", "1.25 tanh(v), from the middle of the range of z"),
-    ("std_z", "half range", "exp(clip(v, -4, 3) - 2)"),
-)
 FIT_MARGIN = 1.05
 """How far beyond its training range a PSF width is still accepted."""
 
 
-def export_model(
-    checkpoint: Path,
-    folder: Path,
-    *,
-    version: str,
-    decode: DecodeEntry | None = None,
-    tuning_windows: int = 1024,
-    accuracy: tuple[dict[str, float | str], ...] = (),
-    hardware: str = "",
+def package(
+    network: FlagshipNetwork, folder: Path, recipe: Recipe, *, tuning_windows: int
 ) -> Manifest:
-    """Write a model folder from the mean weights of a checkpoint.
-
-    Parameters
-    ----------
-    checkpoint
-        File of `rtsmlm.models.training.checkpoint`.
-    folder
-        Made if it is not there; its files are replaced.
-    version
-        Version of the model.
-    decode
-        Calibration of the decoding; not given measures it on simulations.
-    tuning_windows
-        Simulated windows to measure it on; 0 leaves everything as the network states it.
-    accuracy
-        Rows of the accuracy table.
-    hardware
-        What it was trained on.
-
-    Raises
-    ------
-    FileFormatError
-        If the checkpoint cannot be read.
-    """
-    tensors, recipe_json = mean_weights(checkpoint)
-    recipe = Recipe.model_validate_json(recipe_json)
-    weights = {name: value.float().numpy() for name, value in tensors.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, folder / records.WEIGHTS_NAME)
-    # Written for its owner alone; whoever installs the package reads it.
-    (folder / records.WEIGHTS_NAME).chmod(0o644)
-    onnx.save(build_onnx(weights), folder / records.ONNX_NAME)
-    if decode is None:
-        decode = DecodeEntry()
-        if tuning_windows:
-            network = FlagshipNetwork(SIZES[recipe.network.size])
-            network.load_state_dict(tensors)
-            decode = tune(network, recipe.simulation, n_windows=tuning_windows)
-    files = tuple(
-        records.file_entry(folder / name) for name in (records.ONNX_NAME, records.WEIGHTS_NAME)
-    )
-    manifest = _manifest(recipe, weights, read_progress(checkpoint), files).model_copy(
-        update={"version": version, "decode": decode, "accuracy": accuracy}
-    )
-    training = manifest.training.model_copy(update={"hardware": hardware})
-    manifest = manifest.model_copy(update={"training": training})
-    records.save_manifest(manifest, folder)
-    return manifest
-
-
-def _manifest(
-    recipe: Recipe, weights: dict[str, F32], progress: Progress, files: tuple[FileEntry, ...]
-) -> Manifest:
-    network = SIZES[recipe.network.size]
+    """Write ONNX and weights of the flagship, and return its manifest; see `Trainable.package`."""
+    settings = network.settings
+    save_weights(network.state_dict(), folder)
+    write_onnx(network, folder / ONNX_NAME)
+    decode = DecodeEntry()
+    if tuning_windows:
+        decode = tune(network, recipe.simulation, n_windows=tuning_windows)
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
     return Manifest(
         name=recipe.name,
         version="0",
+        architecture=recipe.network.architecture,
         size=recipe.network.size,
-        psf="astigmatic" if network.axial else "round",
+        psf="astigmatic" if settings.axial else "round",
         parameters=sum(value.size for value in weights.values()),
         kmac_per_px=round(macs_per_px(weights) / 1000.0, 2),
-        inputs=_inputs(network),
+        inputs=_inputs(settings),
         outputs=(
             TensorEntry(
                 name="maps",
                 dtype="float32",
-                shape=("n", str(network.channels), "height / 2", "width / 2"),
+                shape=("n", str(settings.channels), "height / 2", "width / 2"),
                 unit="raw",
                 meaning="see channels; channel 4a + 2r + c is attribute a of the pixel in row r, "
                 "column c of a cell",
             ),
         ),
-        channels=_channels(network),
+        channels=_channels(settings),
         valid=_valid(recipe.simulation),
-        training=TrainingEntry(
-            steps=progress.step,
-            windows=progress.windows,
-            seconds=round(progress.seconds, 1),
-            hardware="",
-            recipe=json.loads(recipe.model_dump_json(exclude_none=True)),
-        ),
-        files=files,
+        decode=decode,
+        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        files=(),
+    )
+
+
+def write_onnx(network: FlagshipNetwork, path: Path) -> None:
+    """Write the ONNX model of a network: raw frames and camera maps in, maps out.
+
+    Frames are integers of any kind: everything before the first convolution stays in float32,
+    since ADU have 16 bits.
+    """
+    n, side = 2, 8 * BLOCK_PX
+    field = {0: "height", 1: "width"}
+    inputs = {
+        "frames": torch.zeros((n + 2, side, side), dtype=torch.int32),
+        "offset_adu": torch.zeros((side, side)),
+        "photons_per_adu": torch.ones((side, side)),
+        "read_variance": torch.ones((side, side)),
+        "context": torch.ones((n, 2)),
+        "condition": torch.zeros((1, network.settings.condition_size)),
+    }
+    export_onnx(
+        FlagshipGraph(network),
+        inputs,
+        "maps",
+        path,
+        axes={
+            "frames": {0: "frames", 1: "height", 2: "width"},
+            "offset_adu": field,
+            "photons_per_adu": field,
+            "read_variance": field,
+            "context": {0: "n"},
+            "maps": {0: "n", 2: "rows", 3: "columns"},
+        },
     )
 
 
@@ -176,15 +140,21 @@ def _inputs(network: NetworkSettings) -> tuple[TensorEntry, ...]:
 
 def _channels(network: NetworkSettings) -> tuple[ChannelEntry, ...]:
     slots = [
-        ChannelEntry(name=name, first=4 * i, count=4, unit=unit, activation=activation)
-        for i, (name, unit, activation) in enumerate(CHANNELS[: len(network.attributes)])
+        ChannelEntry(
+            name=attribute.name,
+            first=SLOTS * i,
+            count=SLOTS,
+            unit=attribute.unit,
+            activation=attribute.activation,
+        )
+        for i, attribute in enumerate(ATTRIBUTES[: attributes_of(axial=network.axial)])
     ]
     background = ChannelEntry(
-        name="background",
+        name=BACKGROUND.name,
         first=network.background_channel,
         count=1,
-        unit="photon/px",
-        activation="exp(3 v), mean of the cell",
+        unit=BACKGROUND.unit,
+        activation=BACKGROUND.activation,
     )
     return (*slots, background)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationError
 
@@ -16,15 +15,17 @@ from rtsmlm.settings.base import Settings
 class NetworkSection(Settings):
     """Which network is trained."""
 
-    size: Literal["XS", "S", "S+", "M", "M+", "S+ z", "M+ z"] = "S+"
-    """One of `rtsmlm.models.flagship.network.SIZES`."""
+    architecture: str = "flagship"
+    """Name in the entry point group `rtsmlm.network`."""
+    size: str = "S+"
+    """One of its sizes."""
 
 
 class TrainingSection(Settings):
     """How it is trained."""
 
     start: str | None = None
-    """Name of a shipped model whose weights it starts from; not given starts at random."""
+    """Name or folder of a model whose weights it starts from; not given starts at random."""
 
     batch_windows: int = Field(default=16, ge=1)
     """Windows per step and process."""

@@ -14,17 +14,16 @@ from threading import Event
 
 import torch
 from safetensors.numpy import load_file
-from torch import Tensor, distributed
+from torch import distributed, nn
 
-from rtsmlm.models.flagship.losses import LossTerms, LossWeights, flagship_loss
-from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork, stabilize
-from rtsmlm.models.flagship.warm_start import start_from
-from rtsmlm.models.manifest import WEIGHTS_NAME, weights_folder
+from rtsmlm.models.catalog import find_model
+from rtsmlm.models.manifest import WEIGHTS_NAME
 from rtsmlm.models.simulation.psf_bank import PsfBank, make_bank
 from rtsmlm.models.simulation.training_windows import Windows, simulate
 from rtsmlm.models.training.checkpoint import FILE_NAME, Progress, load_checkpoint, save_checkpoint
 from rtsmlm.models.training.optimizer import Muon
 from rtsmlm.models.training.recipe import Recipe, TrainingSection
+from rtsmlm.models.training.trainable import Trainable, trainable_of
 
 logger = logging.getLogger(__name__)
 LOG_NAME = "metrics.jsonl"
@@ -77,26 +76,42 @@ class Trainer:
         Where checkpoint and log go.
     device
         `cpu`, `cuda`, ...; with several processes (torchrun) each has its own.
+    architecture
+        What is trained; by default what the recipe names.
+
+    Raises
+    ------
+    ConfigError
+        If the recipe names an architecture, a size or a model to start from that is not there.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        device: str = "cpu",
+        *,
+        architecture: Trainable | None = None,
+    ) -> None:
+        self.architecture = architecture or trainable_of(recipe)
         self.recipe = recipe
         self.folder = folder
         self.device = torch.device(device)
         self.rank = int(os.environ.get("RANK", "0"))
         settings = recipe.training
         torch.manual_seed(settings.seed)
-        network = FlagshipNetwork(SIZES[recipe.network.size])
+        network = self.architecture.build(recipe.network.size)
         if settings.start is not None:
-            start_from(network, load_file(weights_folder(settings.start) / WEIGHTS_NAME))
+            weights = load_file(find_model(settings.start) / WEIGHTS_NAME)
+            self.architecture.start_from(network, weights)
         network = network.to(self.device)
         # NHWC: what oneDNN and tensor cores want.
-        self.network: FlagshipNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         hidden = {
             name: p
             for name, p in self.network.named_parameters()
-            if p.ndim == 4 and not name.startswith("out.")
+            if p.ndim == 4 and self.architecture.hidden(name)
         }
         others = [p for name, p in self.network.named_parameters() if name not in hidden]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -104,9 +119,6 @@ class Trainer:
             "adam": torch.optim.AdamW(others, lr=settings.vector_rate, betas=(0.9, 0.99)),
         }
         self.rates = {"muon": settings.matrix_rate, "adam": settings.vector_rate}
-        self.weights = LossWeights(
-            settings.count_weight, settings.presence_weight, settings.background_weight
-        )
         simulation = recipe.simulation
         self.bank: PsfBank | None = None
         if simulation.computed_fraction > 0.0 and simulation.computed_psfs > 0:
@@ -175,8 +187,8 @@ class Trainer:
             bank=self.bank,
         )
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            maps = self._forward(windows)
-        loss = flagship_loss(maps, windows.targets, self.weights).total
+            maps = self.architecture.forward(self.network, windows)
+        loss = self.architecture.loss(maps, windows, self.recipe)["total"]
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
@@ -190,14 +202,6 @@ class Trainer:
         else:
             logger.warning("step %d left out: the gradient is not finite", self.progress.step)
         return float(loss.detach())
-
-    def _forward(self, windows: Windows) -> Tensor:
-        # In float32 even under autocast: the level is subtracted here.
-        with torch.autocast(self.device.type, enabled=False):
-            planes = stabilize(windows.photons, windows.read_variance, windows.context)
-        planes = planes.contiguous(memory_format=torch.channels_last)
-        maps: Tensor = self.network(planes, windows.condition)
-        return maps
 
     def _average_gradients(self) -> None:
         if distributed.is_initialized():
@@ -227,13 +231,13 @@ class Trainer:
         trained = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.mean)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            parts = [(self._forward(windows), windows.targets) for windows in self._held_out]
+            outputs = [self.architecture.forward(self.network, w) for w in self._held_out]
         self.network.load_state_dict(trained)
-        terms = [flagship_loss(maps, targets, self.weights) for maps, targets in parts]
-        names = LossTerms.__dataclass_fields__
-        return {
-            name: sum(float(getattr(term, name)) for term in terms) / len(terms) for name in names
-        }
+        terms = [
+            self.architecture.loss(output, windows, self.recipe)
+            for output, windows in zip(outputs, self._held_out, strict=True)
+        ]
+        return {name: sum(float(term[name]) for term in terms) / len(terms) for name in terms[0]}
 
     def save(self, loss: float) -> None:
         """Write the checkpoint and one line of metrics; only the first process does."""

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rtsmlm import __version__
-from rtsmlm.bench.accuracy.contenders import ASTIGMATIC, plain_name
+from rtsmlm.bench.accuracy.contenders import psf_of
 from rtsmlm.bench.speed import page as speed_page
 from rtsmlm.bench.speed.figures import SpeedResult
 from rtsmlm.bench.speed.scene import MovieKind
@@ -66,7 +66,7 @@ def speed(
         results = [measure(name, task, watched) for name in names]
         others, peer_versions = measure_peers(kind, pythons, watched)
     results = [
-        r if plain_name(r.localizer) in ASTIGMATIC else replace(r, peers=others) for r in results
+        r if psf_of(r.localizer) == "astigmatic" else replace(r, peers=others) for r in results
     ]
     for table in speed_page.tables(results):
         console.print(_rich_table(table))

@@ -10,13 +10,13 @@ from pathlib import Path
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
-from rtsmlm import plugins
-from rtsmlm.bench.accuracy.contenders import ASTIGMATIC, overrides_of, plain_name, with_curves
+from rtsmlm.bench.accuracy.contenders import overrides_of, plain_name, psf_of, with_curves
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.peers.peers import SPEED_PEERS, Peer, PeerMethod, start_peer
 from rtsmlm.bench.speed.figures import PeerSpeed, SpeedResult, SpeedRun, Sweep, SweepPoint
 from rtsmlm.bench.speed.measure import OnFrames, check_frames, check_rate, flood, paced, sustained
 from rtsmlm.bench.speed.scene import MovieKind, speed_scene
+from rtsmlm.engines.selection import factory_of
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.settings.load import load
 from rtsmlm.settings.resolve import with_calibration
@@ -44,7 +44,7 @@ class Task:
         check_frames(self.n_frames)
         check_rate(self.camera_per_s)
         for name in localizers:
-            plugins.find_localizer(plain_name(name))
+            factory_of(plain_name(name))
             _settings(name, self.engine)
 
 
@@ -91,7 +91,7 @@ def measure(name: str, task: Task, watched: Watched) -> SpeedResult:
     RtsmlmError
         If the analysis cannot be started or fails.
     """
-    kind = replace(task.kind, astigmatic=plain_name(name) in ASTIGMATIC)
+    kind = replace(task.kind, astigmatic=psf_of(name) == "astigmatic")
     scene = watched.scene(kind)
     settings = _settings(name, task.engine, scene)
     with watched.step(f"{name}: as fast as it goes") as on_frames:
@@ -132,7 +132,7 @@ def _sweep(name: str, task: Task, watched: Watched) -> Sweep:
 
     def point(size_px: int, density_um2: float) -> SweepPoint:
         kind = MovieKind(
-            size_px=size_px, density_um2=density_um2, astigmatic=plain_name(name) in ASTIGMATIC
+            size_px=size_px, density_um2=density_um2, astigmatic=psf_of(name) == "astigmatic"
         )
         scene = watched.scene(kind)
         with watched.step(f"{name}: {size_px} px, {density_um2:g} per um2") as on_frames:

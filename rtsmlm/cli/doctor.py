@@ -20,6 +20,7 @@ from rich.table import Table
 from rtsmlm import plugins
 from rtsmlm.cli.console import console
 from rtsmlm.cli.window import why_no_window
+from rtsmlm.engines.selection import localizer_names
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.folder import free_mb, machine, versions
 from rtsmlm.frames import CameraFrame
@@ -137,7 +138,7 @@ def _camera_driver(name: str) -> Finding:
 
 
 def _localizers() -> Finding:
-    names = plugins.names("rtsmlm.localizer")
+    names = localizer_names()
     return Finding(
         "localizers", ", ".join(names), bool(names), "" if names else "needed: reinstall"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +16,8 @@ from rtsmlm.engines.engine_cache import EngineCache, key_of
 from rtsmlm.engines.tensorrt import Built, load_or_build, missing_to_build
 from rtsmlm.engines.tensorrt_parts import PRECISIONS, gpu_here
 from rtsmlm.errors import ConfigError
+from rtsmlm.models.catalog import find_model, model_folders
 from rtsmlm.models.inputs import BLOCK_PX
-from rtsmlm.models.manifest import MANIFEST_NAME, weights_folder
 
 app = typer.Typer(
     help="Engines for NVIDIA GPUs: build, list, clear.",
@@ -113,13 +112,11 @@ def _cells(name: str, shape: tuple[int, int, int], built: Built) -> tuple[str, .
 
 
 def _shipped() -> list[Path]:
-    base = Path(str(resources.files("rtsmlm.models"))) / "weights"
-    return sorted(path.parent for path in base.glob(f"*/{MANIFEST_NAME}"))
+    return list(model_folders().values())
 
 
 def _folder(name: str) -> Path:
-    path = Path(name)
-    return path if (path / MANIFEST_NAME).is_file() else weights_folder(name)
+    return find_model(name)
 
 
 def _targets() -> list[int | None]:

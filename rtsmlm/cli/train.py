@@ -61,7 +61,7 @@ def export(
 ) -> None:
     """Write a model folder from a checkpoint: weights, ONNX and manifest."""
     _check_extra()
-    from rtsmlm.models.flagship.packaging import export_model
+    from rtsmlm.models.training.packaging import export_model
 
     manifest = export_model(checkpoint, out, version=version)
     console.print(

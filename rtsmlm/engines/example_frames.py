@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from rtsmlm.engines.runtime import NetworkModel
 from rtsmlm.frames import FrameBatch
+from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.psf_condition import KNOTS, REFERENCE_SIGMA_PX
 
 OFFSET_ADU = 100

@@ -10,12 +10,13 @@ import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.refine import Refiner
-from rtsmlm.engines.runtime import NetworkModel, Runtime
+from rtsmlm.engines.runtime import Runtime
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.models.flagship.decode import localizations_of
+from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
+from rtsmlm.models.rows import localizations_of
 from rtsmlm.protocols import ALL
 
 _log = logging.getLogger(__name__)
@@ -38,8 +39,6 @@ class NetworkLocalizer:
         Makes the runtime that takes over, with a warning, where `runtime` cannot be prepared.
     """
 
-    neighbours = 1
-
     def __init__(
         self,
         model: NetworkModel,
@@ -50,6 +49,7 @@ class NetworkLocalizer:
         fallback: Callable[[], Runtime] | None = None,
     ) -> None:
         self._model = model
+        self._block_px = model.manifest.block_px
         self._runtime = runtime
         self._calibration = calibration
         self._refiner = refiner
@@ -60,6 +60,11 @@ class NetworkLocalizer:
     def name(self) -> str:
         """Model, engine and precision."""
         return f"{self._model.manifest.name}, {self._runtime.name}"
+
+    @property
+    def neighbours(self) -> int:
+        """Frames before and after a frame that the network looks at."""
+        return self._model.neighbours
 
     @property
     def uses_all_cores(self) -> bool:
@@ -91,7 +96,7 @@ class NetworkLocalizer:
         start, stop, _ = targets.indices(len(batch))
         if batch.shape != self._shape:
             self._prepare(batch.shape)
-        pixels, context = pad_frames(batch.pixels), context_of(batch.index)
+        pixels, context = pad_frames(batch.pixels, self._block_px), context_of(batch.index)
 
         def localize(part: slice, *, alone: bool = False) -> Localizations:
             return self._localize(batch, pixels, context, part, alone=alone)
@@ -117,7 +122,7 @@ class NetworkLocalizer:
     def _localize(
         self, batch: FrameBatch, pixels: Pixels, context: F32, part: slice, *, alone: bool
     ) -> Localizations:
-        first, last = part.start - 1, part.stop + 1
+        first, last = part.start - self.neighbours, part.stop + self.neighbours
         if first >= 0 and last <= len(pixels):
             frames = pixels[first:last]
         else:
@@ -136,7 +141,7 @@ class NetworkLocalizer:
         return self._refiner(found, batch.frames(part.start, part.stop))
 
     def _prepare(self, shape: tuple[int, int]) -> None:
-        maps = padded_maps(self._calibration, shape)
+        maps = padded_maps(self._calibration, shape, self._block_px)
         try:
             self._runtime.prepare(shape, maps)
         except LocalizerError as error:

@@ -15,14 +15,12 @@ import numpy as np
 import openvino
 from llvmlite.binding import get_host_cpu_features
 
-from rtsmlm.engines.openvino_trunk import activation_ranges, quantized, trunk
-from rtsmlm.engines.runtime import Maps, NetworkModel
+from rtsmlm.engines.openvino_trunk import activation_ranges, quantized, told, trunk
 from rtsmlm.engines.tiles import Tile, tiles_of
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.flagship.decode import rows_of
-from rtsmlm.models.flagship.planes import PlaneMaker
+from rtsmlm.models.architecture import Decoder, FrontEnd, Maps, NetworkModel
 
 PRECISIONS = ("bf16", "f32", "int8")
 _BATCH_FRAMES = 16
@@ -55,10 +53,16 @@ class OpenVinoRuntime:
     uses_all_cores = True
 
     def __init__(self, model: NetworkModel, *, precision: str | None = None) -> None:
-        self.precision = precision or best_precision()
+        self._has_front_end = model.architecture.planes > 0
+        self.precision = precision or best_precision(int8=self._has_front_end)
         if self.precision not in PRECISIONS:
             raise ConfigError(
                 f"localizer.precision {precision!r} is none of OpenVINO's: {', '.join(PRECISIONS)}"
+            )
+        if self.precision == "int8" and not self._has_front_end:
+            raise ConfigError(
+                f"localizer.precision int8 needs a front end, which {model.manifest.architecture} "
+                "has not; set it to f32 or bf16"
             )
         # What is not in eight bits is in this.
         self._floating = _floating_precision() if self.precision == "int8" else self.precision
@@ -66,11 +70,14 @@ class OpenVinoRuntime:
         self.batch_frames = 1
         self._model = model
         self._core = openvino.Core()
-        self._shape = (0, 0)
+        self._padded = (0, 0)
+        self._fed: list[tuple[int, str]] = []
+        self._camera: dict[str, F32] = {}
         self._tiles: list[Tile] = []
         self._ranges: list[float] = []
         self._requests: dict[_Plan, SimpleQueue[Any]] = {}
-        self._makers: dict[_Plan, SimpleQueue[PlaneMaker]] = {}
+        self._front_ends: dict[_Plan, SimpleQueue[FrontEnd]] = {}
+        self._decoder: Decoder | None = None
 
     @property
     def name(self) -> str:
@@ -80,33 +87,51 @@ class OpenVinoRuntime:
     def prepare(self, shape: tuple[int, int], maps: Maps) -> None:
         """Compile for frames of this shape; see `Runtime`."""
         height, width = maps[0].shape
-        self._shape = shape
-        self._tiles = tiles_of(height // 2, width // 2)
+        self._decoder = self._model.architecture.decoder(self._model, shape)
+        cell_px = self._model.architecture.cell_px
+        self._padded = (height, width)
+        self._tiles = tiles_of(height // cell_px, width // cell_px) if self._has_front_end else []
         fitting = min(_BATCH_PX // (height * width), _BATCH_FRAMES // self.lanes)
         self.batch_frames = max(fitting, 1)
         try:
             for plan in {(1, True), (1, False), (self.batch_frames, False)}:
                 self._requests[plan] = self._compile(plan)
-                self._makers[plan] = SimpleQueue()
-                for _ in range(self._lanes(plan)):
-                    self._makers[plan].put(PlaneMaker(plan[0], maps))
+                if self._has_front_end:
+                    self._front_ends[plan] = self._make_front_ends(plan, maps)
         except RuntimeError as error:
             raise LocalizerError(f"{self.name} failed: {error}") from error
+        self._camera = dict(
+            zip(("offset_adu", "photons_per_adu", "read_variance"), maps, strict=True)
+        )
+
+    def _make_front_ends(self, plan: _Plan, maps: Maps) -> SimpleQueue[FrontEnd]:
+        made: SimpleQueue[FrontEnd] = SimpleQueue()
+        for _ in range(self._lanes(plan)):
+            front_end = self._model.architecture.front_end(plan[0], maps)
+            if front_end is None:
+                raise LocalizerError(f"{self._model.manifest.architecture} has no front end")
+            made.put(front_end)
+        return made
 
     def rows(self, frames: Pixels, context: F32, *, alone: bool) -> list[F32]:
         """Return the emitters of each frame; see `Runtime`."""
         plan = (len(context), alone)
-        maker = self._makers[plan].get()
+        if not self._has_front_end:
+            given = {"frames": frames, "context": context, **self._camera}
+            return self._infer(plan, given, self._rows_of)
+        front_end = self._front_ends[plan].get()
         try:
-            planes = maker(frames, context)
+            planes = front_end(frames, context)
             if len(self._tiles) == 1:
-                return self._infer(plan, planes, self._rows_of)
+                return self._infer(plan, {"planes": planes}, self._rows_of)
             return self._rows_of(self._tiled(plan, planes))
         finally:
-            self._makers[plan].put(maker)
+            self._front_ends[plan].put(front_end)
 
     def _rows_of(self, maps: F32) -> list[F32]:
-        return rows_of(maps, self._shape, axial=self._model.axial, settings=self._model.decode)
+        if self._decoder is None:
+            raise LocalizerError(f"{self.name} is not prepared")
+        return self._decoder(maps)
 
     def _tiled(self, plan: _Plan, planes: F32) -> F32:
         """Return maps put together of tiles, so that no emitter is found at a seam alone."""
@@ -117,16 +142,16 @@ class OpenVinoRuntime:
             kept = tile.kept
             whole[:, :, *tile.inner] = self._infer(
                 plan,
-                part,
+                {"planes": part},
                 lambda maps, kept=kept: maps[:, :, *kept].copy(),  # type: ignore[misc]
             )
         return whole
 
-    def _infer(self, plan: _Plan, planes: F32, use: Callable[[F32], T]) -> T:
+    def _infer(self, plan: _Plan, given: dict[str, Any], use: Callable[[F32], T]) -> T:
         """Run the network and return what is made of its maps, which are gone afterwards."""
         request = self._requests[plan].get()
         try:
-            request.infer({0: planes}, share_inputs=True)
+            request.infer({i: given[name] for i, name in self._fed}, share_inputs=True)
             return use(request.get_output_tensor(0).data)
         except RuntimeError as error:
             raise LocalizerError(f"{self.name} failed: {error}") from error
@@ -137,7 +162,12 @@ class OpenVinoRuntime:
         return 1 if plan[1] else self.lanes
 
     def _compile(self, plan: _Plan) -> SimpleQueue[Any]:
-        network = trunk(self._core, self._model, (plan[0], *self._tiles[0].size))
+        if self._has_front_end:
+            network = trunk(self._core, self._model, (plan[0], *self._tiles[0].size))
+            self._fed = [(0, "planes")]
+        else:
+            network = told(self._core, self._model, (plan[0], *self._padded))
+            self._fed = [(i, value.get_any_name()) for i, value in enumerate(network.inputs)]
         if self.precision == "int8":
             self._ranges = self._ranges or activation_ranges(self._core, self._model)
             network = quantized(network, self._ranges)
@@ -156,14 +186,19 @@ class OpenVinoRuntime:
         return requests
 
 
-def best_precision() -> str:
+def best_precision(*, int8: bool = True) -> str:
     """Return the fastest precision of this processor that finds emitters as well as f32 does.
 
     bf16 with matrix units (AMX), where it costs no more than int8; int8 with VNNI; f32 elsewhere.
+
+    Parameters
+    ----------
+    int8
+        Whether the network can run in eight bits.
     """
     if _supports("amx-bf16"):
         return "bf16"
-    return "int8" if _supports("avx512vnni") or _supports("avxvnni") else "f32"
+    return "int8" if int8 and (_supports("avx512vnni") or _supports("avxvnni")) else "f32"
 
 
 def _floating_precision() -> str:

@@ -1,7 +1,7 @@
 """The convolutions of a model for OpenVINO: fed with planes, told the PSF, in eight bits if asked.
 
-The ONNX model holds everything from raw frames on. On a CPU, `rtsmlm.models.flagship.planes`
-does the first part faster, so the graph is cut where the planes are; the PSF is a constant here.
+The ONNX model holds everything from raw frames on. Where an architecture has a compiled
+front end for the CPU, the graph is cut where its planes enter; the PSF is a constant here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import openvino
 from openvino import opset13 as ops
 
 from rtsmlm.engines.example_frames import OFFSET_ADU, example_frames
-from rtsmlm.engines.runtime import NetworkModel
-from rtsmlm.models.flagship.planes import PLANES, PlaneMaker
+from rtsmlm.engines.runtime import input_shapes
+from rtsmlm.errors import LocalizerError
+from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import ONNX_NAME
 
@@ -25,7 +26,7 @@ _HEADROOM = 1.1
 
 
 def trunk(core: Any, model: NetworkModel, size: tuple[int, int, int]) -> Any:
-    """Return the convolutions, planes (n, rows, columns, 16) to maps (n, channels, rows, columns).
+    """Return the convolutions, planes (n, rows, columns, planes) to maps (n, channels, ...).
 
     Parameters
     ----------
@@ -34,28 +35,42 @@ def trunk(core: Any, model: NetworkModel, size: tuple[int, int, int]) -> Any:
     model
         The network, told the PSF.
     size
-        n, rows and columns, in cells of 2 x 2 pixels, multiples of four.
+        n, rows and columns, in cells of the architecture, multiples of four.
     """
     n, rows, columns = size
-    whole = core.read_model(model.folder / ONNX_NAME)
-    field = [rows * 2, columns * 2]
-    condition = model.psf.condition
-    whole.reshape(
-        {
-            "frames": [n + 2, *field],
-            "offset_adu": field,
-            "photons_per_adu": field,
-            "read_variance": field,
-            "context": [n, 2],
-            "condition": list(condition.shape),
-        }
-    )
-    for parameter in whole.get_parameters():
-        if "condition" in parameter.output(0).get_names():
-            _replace(parameter.output(0), ops.constant(condition).output(0))
-    planes = ops.parameter([n, rows, columns, PLANES], openvino.Type.f32, name="planes")
+    cell_px, n_planes = model.architecture.cell_px, model.architecture.planes
+    whole = told(core, model, (n, rows * cell_px, columns * cell_px))
+    planes = ops.parameter([n, rows, columns, n_planes], openvino.Type.f32, name="planes")
     _replace(_convolutions(whole)[0].input_value(0), ops.transpose(planes, [0, 3, 1, 2]).output(0))
     return openvino.Model([whole.output(0)], [planes], model.manifest.name)
+
+
+def told(core: Any, model: NetworkModel, size: tuple[int, int, int]) -> Any:
+    """Return the whole graph for frames of one shape, told the PSF.
+
+    Parameters
+    ----------
+    core
+        `openvino.Core`.
+    model
+        The network, told the PSF.
+    size
+        Frames at once, height and width in pixels, padded.
+    """
+    whole = core.read_model(model.folder / ONNX_NAME)
+    shapes = input_shapes(model, size)
+    inputs = {name: p for p in whole.get_parameters() for name in p.output(0).get_names()}
+    if unknown := sorted(set(inputs) - set(shapes)):
+        raise LocalizerError(
+            f"{model.manifest.name} asks for {', '.join(unknown)}; rtsmlm gives a network "
+            f"{', '.join(shapes)}"
+        )
+    whole.reshape({name: list(shapes[name]) for name in inputs})
+    if "condition" in inputs:
+        constant = ops.constant(model.psf.condition)
+        _replace(inputs["condition"].output(0), constant.output(0))
+        whole.remove_parameter(inputs["condition"])
+    return whole
 
 
 def quantized(network: Any, ranges: list[float]) -> Any:
@@ -102,9 +117,12 @@ def activation_ranges(core: Any, model: NetworkModel) -> list[float]:
     side = _EXAMPLE_SIDE_PX // BLOCK_PX * BLOCK_PX
     frames = example_frames(model, _EXAMPLE_FRAMES + 2, side)
     plain = np.ones((side, side), dtype=np.float32)
-    maker = PlaneMaker(_EXAMPLE_FRAMES, (OFFSET_ADU * plain, plain, plain))
-    planes = maker(frames.pixels, np.ones((_EXAMPLE_FRAMES, 2), dtype=np.float32))
-    network = trunk(core, model, (_EXAMPLE_FRAMES, side // 2, side // 2))
+    front_end = model.architecture.front_end(_EXAMPLE_FRAMES, (OFFSET_ADU * plain, plain, plain))
+    if front_end is None:
+        raise LocalizerError(f"{model.manifest.name} has no front end to measure ranges with")
+    planes = front_end(frames.pixels, np.ones((_EXAMPLE_FRAMES, 2), dtype=np.float32))
+    cells = side // model.architecture.cell_px
+    network = trunk(core, model, (_EXAMPLE_FRAMES, cells, cells))
     inputs = [convolution.input_value(0) for convolution in _convolutions(network)]
     tops = [ops.reduce_max(ops.abs(value), [0, 1, 2, 3]) for value in inputs]
     watched = openvino.Model(tops, network.get_parameters(), "ranges")

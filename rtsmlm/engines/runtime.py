@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.errors import ConfigError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.flagship.decode import DecodeSettings
-from rtsmlm.models.manifest import Manifest, load_manifest
-from rtsmlm.models.psf_condition import PsfInput
+from rtsmlm.models.architecture import Maps, NetworkModel
+from rtsmlm.models.catalog import architecture_of
+from rtsmlm.models.manifest import load_manifest
 from rtsmlm.physics.astigmatism import WidthCurves
-
-Maps = tuple[F32, F32, F32]
-"""Offset in ADU, photons per ADU, read variance in photons², each of a padded frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkModel:
-    """A model, told the PSF in force."""
-
-    folder: Path
-    manifest: Manifest
-    psf: PsfInput
-    decode: DecodeSettings
-
-    @property
-    def axial(self) -> bool:
-        """Whether it finds z."""
-        return self.psf.depth is not None
 
 
 def open_model(
@@ -60,15 +43,42 @@ def open_model(
     ------
     CalibrationError
         If the PSF is not one that the model was trained for.
+    ConfigError
+        If the model does not localize, or its architecture is not installed.
     FileFormatError
         If the model is damaged or is not what its manifest describes.
     """
     manifest = load_manifest(folder)
+    if manifest.task != "localize":
+        raise ConfigError(
+            f"{manifest.name} does {manifest.task}, not localization: it is no localizer.name"
+        )
     psf = manifest.psf_input(sigma_nm, curves, calibration)
     decode = manifest.decode.settings()
     if min_probability is not None:
         decode = replace(decode, min_probability=min_probability)
-    return NetworkModel(folder, manifest, psf, decode)
+    return NetworkModel(folder, manifest, architecture_of(manifest.architecture), psf, decode)
+
+
+def input_shapes(model: NetworkModel, size: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Return all that rtsmlm can give a network, with its shape; a graph may leave some out.
+
+    Parameters
+    ----------
+    model
+        The network, told the PSF.
+    size
+        Frames to be localized at once, height and width in pixels, padded.
+    """
+    n, height, width = size
+    return {
+        "frames": (n + 2 * model.neighbours, height, width),
+        "offset_adu": (height, width),
+        "photons_per_adu": (height, width),
+        "read_variance": (height, width),
+        "context": (n, 2),
+        "condition": model.psf.condition.shape,
+    }
 
 
 class Runtime(Protocol):
@@ -105,12 +115,12 @@ class Runtime(Protocol):
         ...
 
     def rows(self, frames: Pixels, context: F32, *, alone: bool) -> list[F32]:
-        """Return the emitters of each frame as `rtsmlm.models.flagship.decode.rows_of` does.
+        """Return the emitters of each frame as rows of `rtsmlm.models.rows`.
 
         Parameters
         ----------
         frames
-            One more before and after those to be localized, padded, (n + 2, height, width).
+            Those to be localized and their neighbours, padded, (n + 2 neighbours, height, width).
         context
             1 where the previous, the next frame is there, (n, 2); n is 1 or `batch_frames`.
         alone

@@ -9,9 +9,9 @@ from pathlib import Path
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
-from rtsmlm.engines.runtime import NetworkModel, Runtime, open_model
+from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
-from rtsmlm.models.manifest import weights_folder
+from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.run import RunSettings
 
@@ -95,9 +95,9 @@ def open_runtime(model: NetworkModel, engine: str, precision: str | None = None)
 
 
 def open_network(
-    name: str, settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+    folder: Path, settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
 ) -> NetworkLocalizer:
-    """Return a shipped network on the engine that the settings name.
+    """Return the network of a model folder on the engine that the settings name.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def open_network(
     """
     wanted, astigmatism = settings.localizer, settings.psf.astigmatism
     return localizer_of(
-        weights_folder(name),
+        folder,
         calibration=calibration,
         sigma_nm=sigma_nm,
         curves=None if astigmatism is None else astigmatism.curves(),

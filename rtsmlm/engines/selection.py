@@ -9,45 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.runtimes import open_network
-from rtsmlm.errors import CalibrationError
-from rtsmlm.fitting.astigmatic_localizer import open_astigmatic_mle
-from rtsmlm.fitting.localizer import open_gaussian_mle
-from rtsmlm.models.manifest import load_manifest, weights_folder
+from rtsmlm.errors import CalibrationError, ConfigError
+from rtsmlm.models.catalog import find_model, is_path, model_folders
+from rtsmlm.models.manifest import load_manifest, read_manifest
 from rtsmlm.protocols import Localizer
 from rtsmlm.settings.run import RunSettings
 
 Opener = Callable[[RunSettings, CameraCalibration, float], Localizer]
 
 
-def open_flagship_2d(
-    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> Localizer:
-    """Build the localizer of entry point `flagship-2d`."""
-    return open_network("flagship-2d", settings, calibration, sigma_nm)
-
-
-def open_flagship_2d_fast(
-    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> Localizer:
-    """Build the localizer of entry point `flagship-2d-fast`."""
-    return open_network("flagship-2d-fast", settings, calibration, sigma_nm)
-
-
-def open_flagship_astig(
-    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> Localizer:
-    """Build the localizer of entry point `flagship-astig`."""
-    return open_network("flagship-astig", settings, calibration, sigma_nm)
-
-
-_OPENERS: dict[str, Opener] = {
-    "flagship-2d": open_flagship_2d,
-    "flagship-astig": open_flagship_astig,
-    "gaussian-mle": open_gaussian_mle,
-    "astigmatic-mle": open_astigmatic_mle,
-}
+GROUP = "rtsmlm.localizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +51,7 @@ def choose(settings: RunSettings, calibration: CameraCalibration, sigma_nm: floa
     if curves is not None:
         network, fit = ("flagship-astig", "astigmatic-mle")
     try:
-        load_manifest(weights_folder(network)).psf_input(sigma_nm, curves, calibration)
+        load_manifest(find_model(network)).psf_input(sigma_nm, curves, calibration)
     except CalibrationError as error:
         return Choice(fit, f"{fit} localizes instead of {network}: {error}")
     return Choice(network)
@@ -85,4 +59,51 @@ def choose(settings: RunSettings, calibration: CameraCalibration, sigma_nm: floa
 
 def open_auto(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> Localizer:
     """Build the localizer of entry point `auto`."""
-    return _OPENERS[choose(settings, calibration, sigma_nm).name](settings, calibration, sigma_nm)
+    name = choose(settings, calibration, sigma_nm).name
+    return factory_of(name)(settings, calibration, sigma_nm)
+
+
+def localizer_names() -> list[str]:
+    """Return all names that `localizer.name` may have, besides paths of model folders, sorted."""
+    return sorted({*plugins.names(GROUP), *models_that_localize()})
+
+
+def models_that_localize() -> list[str]:
+    """Return the names of the installed models that turn frames into rows, sorted."""
+    return [
+        name
+        for name, folder in sorted(model_folders().items())
+        if read_manifest(folder).task == "localize"
+    ]
+
+
+def factory_of(name: str) -> plugins.LocalizerFactory:
+    """Return what opens the localizer of a name.
+
+    Parameters
+    ----------
+    name
+        As in `localizer.name`: a fit or another localizer that is installed, a model by its name,
+        or the path of a model folder.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name, or the folder holds no model.
+    """
+    if not is_path(name):
+        if name in plugins.names(GROUP):
+            return plugins.find_localizer(name)
+        if name not in model_folders():
+            raise ConfigError(
+                f"no localizer named {name!r} (localizer.name); there are "
+                f"{', '.join(localizer_names())}, or give the path of a model folder"
+            )
+    folder = find_model(name)
+
+    def open_model_folder(
+        settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+    ) -> Localizer:
+        return open_network(folder, settings, calibration, sigma_nm)
+
+    return open_model_folder

@@ -31,11 +31,11 @@ from rtsmlm.engines.tensorrt_parts import (
     tensors_of,
 )
 from rtsmlm.errors import ConfigError, LocalizerError, SinkError
-from rtsmlm.models.manifest import WEIGHTS_NAME, load_manifest
+from rtsmlm.models.manifest import ONNX_NAME, load_manifest
 
 _log = logging.getLogger(__name__)
 _PACKAGES = ("tensorrt", "tensorrt_rtx")
-_FOR_EXPORT = ("onnx", "safetensors")
+_FOR_EXPORT = ("onnx",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,16 +186,13 @@ def onnx_of(folder: Path, shape: Shape, precision: str) -> bytes:
         If the precision is unknown.
     """
     check_precision(precision)
-    from safetensors.numpy import load_file
+    import onnx
 
-    from rtsmlm.models.flagship.export import build_onnx
+    from rtsmlm.engines.graph_types import typed_graph
 
-    model = build_onnx(
-        load_file(folder / WEIGHTS_NAME),
-        frame_type="int32",
-        trunk_type="float16" if precision == "f16" else "float32",
-        shape=shape,
-    )
+    manifest = load_manifest(folder)
+    shapes = {name: sides for name, (_, sides) in tensors_of(manifest, shape).items()}
+    model = typed_graph(onnx.load(folder / ONNX_NAME), shapes, half=precision == "f16")
     return bytes(model.SerializeToString())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rtsmlm.errors import ConfigError, LocalizerError
-from rtsmlm.models.manifest import Manifest
+from rtsmlm.models.manifest import Manifest, TensorEntry
 
 PRECISIONS = ("f16", "f32")
 OnStep = Callable[[str, float], None]
@@ -129,17 +129,15 @@ def tensors_of(manifest: Manifest, shape: Shape) -> Tensors:
         Frames at once, height and width in pixels, padded.
     """
     n, height, width = shape
-    told = next(entry for entry in manifest.inputs if entry.name == "condition")
-    channels = int(manifest.outputs[0].shape[1])
-    return {
-        "frames": ("int32", (n + 2, height, width)),
-        "offset_adu": ("float32", (height, width)),
-        "photons_per_adu": ("float32", (height, width)),
-        "read_variance": ("float32", (height, width)),
-        "context": ("float32", (n, 2)),
-        "condition": ("float32", (1, int(told.shape[1]))),
-        "maps": ("float32", (n, channels, height // 2, width // 2)),
-    }
+    known = {"n": n, f"n + {2 * manifest.neighbours}": n + 2 * manifest.neighbours}
+    for axis, side in (("height", height), ("width", width)):
+        known |= {axis: side} | {f"{axis} / {k}": side // k for k in (2, 4, 8)}
+
+    def tensor(entry: TensorEntry) -> tuple[str, tuple[int, ...]]:
+        kind = "int32" if entry.name == "frames" else entry.dtype
+        return kind, tuple(known[axis] if axis in known else int(axis) for axis in entry.shape)
+
+    return {entry.name: tensor(entry) for entry in (*manifest.inputs, *manifest.outputs)}
 
 
 def check_tensors(found: Tensors, expected: Tensors) -> None:

@@ -14,15 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtsmlm.engines.runtime import Maps, NetworkModel
 from rtsmlm.engines.tensorrt import load_or_build, missing, open_engine, title
 from rtsmlm.engines.tensorrt_parts import Shape, check_precision, tensors_of
 from rtsmlm.engines.torch import rows_capacity, rows_to_host
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.flagship.decode import background_channel_of
-from rtsmlm.models.flagship.decode_on_device import DeviceDecoder
+from rtsmlm.models.architecture import Decoder, Maps, NetworkModel
 
 _log = logging.getLogger(__name__)
 # TensorRT chooses and compiles kernels as it runs first: a graph must not hold that.
@@ -138,20 +136,27 @@ class _Lane:
         self._name = runtime.name
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         # int16 holds the bits of uint16, for which torch has few operations.
-        self._frames_here = torch.empty((n + 2, height, width), dtype=torch.int16, pin_memory=True)
+        self._frames_here = torch.empty(
+            (n + 2 * runtime.model.neighbours, height, width), dtype=torch.int16, pin_memory=True
+        )
         self._context_here = torch.empty((n, 2), dtype=torch.float32, pin_memory=True)
         self._raw = torch.zeros_like(self._frames_here, device="cuda")
+        manifest, architecture = runtime.model.manifest, runtime.model.architecture
+        self._output = manifest.outputs[0].name
         self._tensors = constants | {
             "frames": torch.zeros_like(self._raw, dtype=torch.int32),
             "context": torch.zeros_like(self._context_here, device="cuda"),
-            "maps": torch.zeros(tuple(engine.get_tensor_shape("maps")), device="cuda"),
+            self._output: torch.zeros(tuple(engine.get_tensor_shape(self._output)), device="cuda"),
         }
-        channel = background_channel_of(runtime.model.axial)
-        self._decoder = DeviceDecoder(runtime.model.decode, shape, channel, rows_capacity(shape))
+        asked = {entry.name for entry in manifest.inputs}
+        self._decode: Decoder = architecture.decoder(runtime.model, shape)
+        self._decoder = architecture.device_decoder(runtime.model, shape, rows_capacity(shape))
         self._execution = engine.create_execution_context()
         if self._execution is None:
             raise LocalizerError(f"the GPU has no room for {n} frames of {height} x {width}")
         for name, tensor in self._tensors.items():
+            if name not in asked and name != self._output:
+                continue
             self._execution.set_tensor_address(name, tensor.data_ptr())
         # The buffers were filled on another stream.
         torch.cuda.synchronize()
@@ -172,14 +177,17 @@ class _Lane:
                 self._answer = self._compute()
             else:
                 self._graph.replay()
+            if len(self._answer) == 1:  # there is no decoder for the device
+                return self._decode(self._answer[0].cpu().numpy())
             return rows_to_host(*self._answer, who=self._name)
 
-    def _compute(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _compute(self) -> tuple[Tensor, ...]:
         """Queue network and decoding on the current stream."""
         self._tensors["frames"].copy_(self._raw).bitwise_and_(0xFFFF)
         if not self._execution.execute_async_v3(torch.cuda.current_stream().cuda_stream):
             raise LocalizerError(f"{self._name} refused to run the network")
-        return self._decoder(self._tensors["maps"])
+        output = self._tensors[self._output]
+        return (output,) if self._decoder is None else self._decoder(output)
 
     def _capture(self) -> Any:
         """Return network and decoding as one CUDA graph; None where that is not possible."""

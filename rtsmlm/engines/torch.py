@@ -6,18 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
 from torch import Tensor
 
-from rtsmlm.engines.runtime import Maps, NetworkModel
+from rtsmlm.engines.graph_on_torch import GraphOnTorch
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.flagship.decode import background_channel_of, rows_of
-from rtsmlm.models.flagship.decode_on_device import DeviceDecoder
-from rtsmlm.models.flagship.layers import folded
-from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork, stabilize
-from rtsmlm.models.manifest import WEIGHTS_NAME
+from rtsmlm.models.architecture import Decoder, DeviceDecoder, Maps, NetworkModel
 
 TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 CPU_PRECISIONS, GPU_PRECISIONS = ("f32", "bf16"), ("f16", "f32")
@@ -58,23 +53,21 @@ class TorchRuntime:
             )
         self._device = torch.device(device)
         self._model = model
-        self._type = TYPES[self.precision]
-        network = FlagshipNetwork(SIZES[model.manifest.size])
-        weights = folded(load_file(model.folder / WEIGHTS_NAME), model.psf.condition)
-        network.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
-        network = network.eval().to(self._device, self._type)
-        # What is told of the PSF and what is answered are numbers, not features.
-        for exact in (network.condition_first, network.condition_second, network.out):
-            exact.float()
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._condition = torch.from_numpy(model.psf.condition).to(self._device)
+        dtype = TYPES[self.precision]
+        self._network = model.architecture.torch_network(model, self._device, dtype) or (
+            GraphOnTorch(model, self._device)
+        )
         self.lanes = 1
         self.batch_frames = _GPU_FRAMES if self.on_gpu else 1
         self.uses_all_cores = not self.on_gpu
-        self._maps: tuple[Tensor, ...] = ()
-        self._shape = (0, 0)
+        self._decode: Decoder | None = None
         self._decoder: DeviceDecoder | None = None
         self._graphs: dict[int, _Graph] = {}
+
+    @property
+    def neighbours(self) -> int:
+        """Frames before and after those to be localized."""
+        return self._model.neighbours
 
     @property
     def name(self) -> str:
@@ -83,13 +76,16 @@ class TorchRuntime:
 
     def prepare(self, shape: tuple[int, int], maps: Maps) -> None:
         """Take the camera maps to the device; on a GPU, take up the graphs."""
-        self._shape = shape
-        self._maps = tuple(torch.from_numpy(m)[None, None].to(self._device) for m in maps)
+        architecture = self._model.architecture
+        self._decode = architecture.decoder(self._model, shape)
+        self._network.set_camera(maps)
         self._graphs.clear()
         if not self.on_gpu:
             return
-        channel = background_channel_of(self._model.axial)
-        self._decoder = DeviceDecoder(self._model.decode, shape, channel, rows_capacity(shape))
+        capacity = rows_capacity(shape)
+        self._decoder = architecture.device_decoder(self._model, shape, capacity)
+        if self._decoder is None:
+            return  # the output comes back, and the CPU decodes it
         try:
             for n in (self.batch_frames, 1):
                 self._graphs[n] = _Graph(self, n, maps[0].shape)
@@ -99,32 +95,21 @@ class TorchRuntime:
     def rows(self, frames: Pixels, context: F32, *, alone: bool) -> list[F32]:
         """Return the emitters of each frame; see `Runtime`."""
         del alone
+        if self._decode is None:
+            raise LocalizerError(f"{self.name} is not prepared")
         try:
-            if self.on_gpu:
+            if self._graphs:
                 return self._graphs[len(context)](frames, context)
             with torch.inference_mode():
-                maps = self.maps(_as_tensor(frames), torch.from_numpy(context)).numpy()
+                here = _as_tensor(frames).to(self._device)
+                maps = self.maps(here, torch.from_numpy(context).to(self._device)).cpu().numpy()
         except RuntimeError as error:
             raise LocalizerError(f"{self.name} failed: {error}") from error
-        return rows_of(maps, self._shape, axial=self._model.axial, settings=self._model.decode)
+        return self._decode(maps)
 
     def maps(self, frames: Tensor, context: Tensor) -> Tensor:
-        """Return raw maps in float32.
-
-        Parameters
-        ----------
-        frames
-            int16 whose bits are those of the uint16 pixels, (n + 2, height, width).
-        context
-            (n, 2).
-        """
-        offset, gain, variance = self._maps
-        adu = (frames.to(torch.int32) & 0xFFFF).to(torch.float32)
-        photons = (adu - offset[0, 0]) * gain[0, 0]
-        triples = torch.stack([photons[:-2], photons[1:-1], photons[2:]], 1)
-        planes = stabilize(triples, variance, context).to(self._type)
-        planes = planes.contiguous(memory_format=torch.channels_last)
-        return torch.as_tensor(self._network(planes, self._condition)).float()
+        """Return the output of the network in float32; see `TorchNetwork`."""
+        return self._network(frames, context)
 
     def decoded(self, frames: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return rows, their numbers and those of the candidates, all on the device."""
@@ -138,7 +123,9 @@ class _Graph:
 
     def __init__(self, runtime: TorchRuntime, n: int, field: tuple[int, ...]) -> None:
         self._name = runtime.name
-        self._frames_here = torch.empty((n + 2, *field), dtype=torch.int16, pin_memory=True)
+        self._frames_here = torch.empty(
+            (n + 2 * runtime.neighbours, *field), dtype=torch.int16, pin_memory=True
+        )
         self._context_here = torch.empty((n, 2), dtype=torch.float32, pin_memory=True)
         self._frames = torch.zeros_like(self._frames_here, device="cuda")
         self._context = torch.ones_like(self._context_here, device="cuda")

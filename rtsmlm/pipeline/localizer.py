@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.runtimes import AUTO
-from rtsmlm.engines.selection import choose
+from rtsmlm.engines.selection import choose, factory_of
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -26,9 +25,9 @@ def open_localizer(
     Raises
     ------
     ConfigError
-        If no localizer of that name is installed.
+        If there is no localizer of that name, or the folder that is named holds no model.
     """
-    return plugins.find_localizer(settings.localizer.name)(settings, calibration, sigma_nm)
+    return factory_of(settings.localizer.name)(settings, calibration, sigma_nm)
 
 
 def localizer_note(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> str:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rtsmlm import plugins
+from rtsmlm.engines.selection import factory_of
 from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.feedback.loop import FeedbackLoop
 from rtsmlm.feedback.records import DensityEstimate
@@ -128,7 +128,7 @@ class Session:
     def _start(self, stop: threading.Event) -> None:
         settings = self.settings
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
-        plugins.find_localizer(settings.localizer.name)  # a misspelling shows here
+        factory_of(settings.localizer.name)  # a misspelling shows here
         self._loop.prepare()
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(

@@ -7,12 +7,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rtsmlm import plugins
 from rtsmlm.bench.accuracy.measure import Contender, Psf
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.peers.peers import PEERS, Peer, PeerMethod, start_peer
+from rtsmlm.engines.selection import factory_of
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import Localizations
+from rtsmlm.models.catalog import find_model, is_path, model_folders
+from rtsmlm.models.manifest import Manifest, read_manifest
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.settings.load import from_mapping as settings_from
 from rtsmlm.settings.load import load
@@ -25,19 +27,25 @@ SHIPPED: tuple[str, ...] = (
     "astigmatic-mle",
     "flagship-astig",
 )
-ASTIGMATIC = frozenset({"astigmatic-mle", "flagship-astig"})
-NETWORKS = frozenset({"flagship-2d", "flagship-2d-fast", "flagship-astig"})
 ALONE = ", network alone"
 
 
 def plain_name(localizer: str) -> str:
-    """Return the entry point of a localizer that may carry a precision, such as `auto:int8`."""
-    return localizer.partition(":")[0]
+    """Return the name of a localizer that may carry a precision, such as `auto:int8`."""
+    return _split(localizer)[0]
+
+
+def _split(localizer: str) -> tuple[str, str]:
+    """Return name and precision; a path of Windows has a colon of its own."""
+    name, colon, precision = localizer.rpartition(":")
+    if not colon or "/" in precision or "\\" in precision:
+        return localizer, ""
+    return name, precision
 
 
 def overrides_of(localizer: str) -> list[str]:
     """Return the settings that make a localizer of such a name."""
-    name, _, precision = localizer.partition(":")
+    name, precision = _split(localizer)
     chosen = [f"localizer.name={name}"]
     return [*chosen, f"localizer.precision={precision}"] if precision else chosen
 
@@ -49,7 +57,7 @@ class OurLocalizer:
 
     def __init__(self, localizer: str, *, refine: bool = True) -> None:
         self.name = localizer if refine else localizer + ALONE
-        self.psf: Psf = "astigmatic" if plain_name(localizer) in ASTIGMATIC else "round"
+        self.psf: Psf = psf_of(localizer)
         self._settings = load(
             None, [*overrides_of(localizer), f"localizer.refine={str(refine).lower()}"]
         )
@@ -114,18 +122,36 @@ def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
     ConfigError
         If one that was named is not installed.
     """
-    installed = plugins.names("rtsmlm.localizer")
     contenders: list[Contender] = []
     for name in names or SHIPPED:
-        if plain_name(name) not in installed:
+        try:
+            factory_of(plain_name(name))
+        except ConfigError as error:
             if names:
-                raise ConfigError(f"no localizer {name!r}; installed: {', '.join(installed)}")
-            notes.append(f"{name} is left out: it is not installed")
+                raise
+            notes.append(f"{name} is left out: {error}")
             continue
         contenders.append(OurLocalizer(name))
-        if plain_name(name) in NETWORKS:
+        if manifest_of(name) is not None:
             contenders.append(OurLocalizer(name, refine=False))
     return contenders
+
+
+def manifest_of(name: str) -> Manifest | None:
+    """Return the manifest of a localizer that is a network; None of one that is not."""
+    plain = plain_name(name)
+    if is_path(plain) or plain in model_folders():
+        return read_manifest(find_model(plain))
+    return None
+
+
+def psf_of(name: str) -> Psf:
+    """Return the PSF for which a localizer is measured."""
+    manifest = manifest_of(name)
+    astigmatic = (
+        plain_name(name) == "astigmatic-mle" if manifest is None else manifest.psf == "astigmatic"
+    )
+    return "astigmatic" if astigmatic else "round"
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+"""A torch module to ONNX, with axes left open for an engine to fix."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+OPSET = 17
+
+
+def export_onnx(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    output: str,
+    path: Path,
+    *,
+    axes: Mapping[str, Mapping[int, str]],
+) -> None:
+    """Write what a module does with example inputs as an ONNX model.
+
+    Parameters
+    ----------
+    module
+        In evaluation mode; called with the inputs in their order.
+    inputs
+        Examples by name.
+    output
+        Name of its only output.
+    path
+        File to write.
+    axes
+        Names of the axes that are left open, of inputs and output.
+
+    Notes
+    -----
+    The exporter by tracing is used: the newer one needs the package onnxscript, which a compute
+    node need not have, and these graphs have no control flow.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporter about itself, and of traced constants
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes={name: dict(open_axes) for name, open_axes in axes.items()},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(onnx.load(path))

@@ -1,0 +1,91 @@
+"""A checkpoint to a model folder: weights, ONNX and manifest, of any architecture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from rtsmlm.models import manifest as records
+from rtsmlm.models.manifest import DecodeEntry, Manifest, TrainingEntry
+from rtsmlm.models.training.checkpoint import mean_weights, read_progress
+from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.trainable import Trainable, trainable_of
+
+
+def export_model(
+    checkpoint: Path,
+    folder: Path,
+    *,
+    version: str,
+    architecture: Trainable | None = None,
+    decode: DecodeEntry | None = None,
+    tuning_windows: int = 1024,
+    accuracy: tuple[dict[str, float | str], ...] = (),
+    hardware: str = "",
+) -> Manifest:
+    """Write a model folder from the mean weights of a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint
+        File of `rtsmlm.models.training.checkpoint`.
+    folder
+        Made if it is not there; its files are replaced.
+    version
+        Version of the model.
+    architecture
+        What was trained; by default what the recipe in the checkpoint names.
+    decode
+        Calibration of the decoding; not given leaves it to the architecture.
+    tuning_windows
+        Simulated windows to measure it on; 0 leaves everything as the network states it.
+    accuracy
+        Rows of the accuracy table.
+    hardware
+        What it was trained on.
+
+    Raises
+    ------
+    ConfigError
+        If the architecture is not installed.
+    FileFormatError
+        If the checkpoint cannot be read.
+    """
+    tensors, recipe_json = mean_weights(checkpoint)
+    recipe = Recipe.model_validate_json(recipe_json)
+    architecture = architecture or trainable_of(recipe)
+    network = architecture.build(recipe.network.size)
+    network.load_state_dict(tensors)
+    folder.mkdir(parents=True, exist_ok=True)
+    if decode is not None:
+        tuning_windows = 0
+    manifest = architecture.package(network.eval(), folder, recipe, tuning_windows=tuning_windows)
+    progress = read_progress(checkpoint)
+    files = (records.ONNX_NAME, records.WEIGHTS_NAME)
+    manifest = manifest.model_copy(
+        update={
+            "version": version,
+            "decode": decode or manifest.decode,
+            "accuracy": accuracy,
+            "training": TrainingEntry(
+                steps=progress.step,
+                windows=progress.windows,
+                seconds=round(progress.seconds, 1),
+                hardware=hardware,
+                recipe=json.loads(recipe.model_dump_json(exclude_none=True)),
+            ),
+            "files": tuple(records.file_entry(folder / name) for name in files),
+        }
+    )
+    records.save_manifest(manifest, folder)
+    return manifest
+
+
+def save_weights(tensors: dict[str, Tensor], folder: Path) -> None:
+    """Write the weights of a model folder."""
+    path = folder / records.WEIGHTS_NAME
+    save_file({name: value.detach().float().numpy() for name, value in tensors.items()}, path)
+    path.chmod(0o644)  # written for its owner alone; whoever installs a package reads it

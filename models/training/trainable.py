@@ -1,0 +1,97 @@
+"""What the trainer asks of an architecture; one that has all of it is trained by a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.localizations import F32
+from rtsmlm.models.catalog import architecture_of
+from rtsmlm.models.manifest import Manifest
+from rtsmlm.models.simulation.training_windows import Windows
+from rtsmlm.models.training.recipe import Recipe
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """An architecture that learns on simulated windows of three frames."""
+
+    @property
+    def name(self) -> str:
+        """Name as in recipes and manifests."""
+        ...
+
+    def sizes(self) -> Sequence[str]:
+        """Return the names of its sizes, which a recipe may ask for."""
+        ...
+
+    def build(self, size: str) -> nn.Module:
+        """Return a network with fresh weights."""
+        ...
+
+    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
+        """Copy what a network can take of the weights of another model.
+
+        Raises
+        ------
+        ConfigError
+            If they do not fit.
+        """
+        ...
+
+    def forward(self, network: nn.Module, windows: Windows) -> Tensor:
+        """Return the output of the network for training windows, under autocast."""
+        ...
+
+    def loss(self, output: Tensor, windows: Windows, recipe: Recipe) -> dict[str, Tensor]:
+        """Return the loss as `total`, and its parts by name for the log."""
+        ...
+
+    def hidden(self, name: str) -> bool:
+        """Tell whether Muon steps the convolution of this name; AdamW steps all else."""
+        ...
+
+    def package(
+        self, network: nn.Module, folder: Path, recipe: Recipe, *, tuning_windows: int
+    ) -> Manifest:
+        """Write `model.onnx` and `model.safetensors` into a folder, and return the manifest.
+
+        Parameters
+        ----------
+        network
+            With its trained weights.
+        folder
+            The model folder; it is there.
+        recipe
+            What it was trained by.
+        tuning_windows
+            Simulated windows on which what it states is calibrated; 0 leaves it as it is.
+        """
+        ...
+
+
+def trainable_of(recipe: Recipe) -> Trainable:
+    """Return the architecture that a recipe names.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name or size, or it cannot be trained here.
+    """
+    wanted = recipe.network
+    architecture = architecture_of(wanted.architecture)
+    if not isinstance(architecture, Trainable):
+        raise ConfigError(
+            f"{wanted.architecture} cannot be trained by a recipe; it only runs models that were "
+            "trained elsewhere"
+        )
+    if wanted.size not in architecture.sizes():
+        raise ConfigError(
+            f"network.size is {wanted.size!r}; {wanted.architecture} has "
+            f"{', '.join(architecture.sizes())}"
+        )
+    return architecture
