@@ -112,7 +112,7 @@ def _numbers(value: Any) -> list[int]:
 def _pads(attributes: Attributes) -> list[int]:
     """Return the padding in the order of torch: last axis first, before and after."""
     if attributes.get("auto_pad", "NOTSET") not in {"NOTSET", "VALID"}:
-        raise LocalizerError("an ONNX model with auto_pad; export it with explicit pads")
+        raise LocalizerError("the ONNX model pads by auto_pad; export it with explicit pads")
     pads = attributes.get("pads", [0, 0, 0, 0])
     half = len(pads) // 2
     return [pads[axis + side * half] for axis in reversed(range(half)) for side in (0, 1)]

@@ -15,7 +15,8 @@ from rtsmlm.engines.runtimes import localizer_of, open_network
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError, LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
-from rtsmlm.models.manifest import ONNX_NAME, weights_folder
+from rtsmlm.models.catalog import find_model
+from rtsmlm.models.manifest import ONNX_NAME
 from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.settings.load import load
 
@@ -25,7 +26,7 @@ IDEAL = CameraCalibration(pixel_nm=PIXEL_NM, offset_adu=100.0, e_per_adu=1.0)
 
 def flagship(calibration: CameraCalibration = IDEAL, sigma_px: float = 1.3) -> NetworkLocalizer:
     sigma_nm = sigma_px * calibration.pixel_nm
-    return open_network("flagship-2d", load(None), calibration, sigma_nm)
+    return open_network(find_model("flagship-2d"), load(None), calibration, sigma_nm)
 
 
 def scene(
@@ -184,7 +185,7 @@ def test_a_psf_outside_the_trained_range_is_refused_with_what_to_do() -> None:
 
 def test_a_model_that_was_changed_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(weights_folder("flagship-2d"), folder)
+    shutil.copytree(find_model("flagship-2d"), folder)
     with (folder / ONNX_NAME).open("ab") as file:
         file.write(b"\0")
 
@@ -194,7 +195,7 @@ def test_a_model_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_model_is_named_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match="flagship-2d"):
-        weights_folder("flagship-4d")
+        find_model("flagship-4d")
 
 
 def test_frames_of_another_type_are_refused() -> None:

@@ -13,7 +13,7 @@ from rtsmlm.bench.accuracy.scenes import Scene, astigmatic_scene, crowded_scene,
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.runtimes import localizer_of, why_not
 from rtsmlm.localizations import Localizations
-from rtsmlm.models.manifest import weights_folder
+from rtsmlm.models.catalog import find_model
 
 NEAR_NM = 50.0
 MODELS = ("flagship-2d", "flagship-2d-fast", "flagship-astig")
@@ -44,7 +44,7 @@ def scene_for(name: str, *, crowded: bool = False) -> Scene:
 
 def localizer(name: str, scene: Scene, engine: str, precision: str | None) -> NetworkLocalizer:
     return localizer_of(
-        weights_folder(name),
+        find_model(name),
         calibration=scene.calibration,
         sigma_nm=scene.sigma_nm,
         curves=scene.curves,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.engine_cache import VARIABLE, EngineCache
-from rtsmlm.engines.runtime import NetworkModel, open_model
+from rtsmlm.engines.runtime import open_model
 from rtsmlm.engines.tensorrt import (
     build_engine,
     load_or_build,
@@ -29,17 +29,17 @@ from rtsmlm.engines.tensorrt_parts import (
     tensors_of,
 )
 from rtsmlm.errors import ConfigError, LocalizerError
-from rtsmlm.models.flagship.slots import PHOTONS, X, Y
+from rtsmlm.models.architecture import NetworkModel
+from rtsmlm.models.catalog import find_model
 from rtsmlm.models.inputs import padded_maps
-from rtsmlm.models.manifest import load_manifest, weights_folder
+from rtsmlm.models.manifest import load_manifest
+from rtsmlm.models.rows import Row
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.gaussian import render_spots
 
 SHAPE = (1, 64, 64)
 SM = 89
-SHIPPED = sorted(
-    p.parent.name for p in weights_folder("flagship-2d").parent.glob("*/manifest.toml")
-)
+SHIPPED = sorted(p.parent.name for p in find_model("flagship-2d").parent.glob("*/manifest.toml"))
 IDEAL = CameraCalibration(pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0)
 PIXEL_NM = IDEAL.pixel_nm
 CURVES = WidthCurves(
@@ -59,7 +59,7 @@ def cache(tmp_path: Path) -> EngineCache:
 
 
 def shipped(name: str) -> NetworkModel:
-    return open_model(weights_folder(name), calibration=IDEAL, sigma_nm=130.0, curves=CURVES)
+    return open_model(find_model(name), calibration=IDEAL, sigma_nm=130.0, curves=CURVES)
 
 
 @builds
@@ -71,7 +71,7 @@ def test_an_engine_of_a_shipped_model_is_built_without_a_gpu(
     steps: list[float] = []
 
     built = load_or_build(
-        weights_folder(name),
+        find_model(name),
         SHAPE,
         precision,
         sm=SM,
@@ -91,7 +91,7 @@ def test_an_engine_of_a_shipped_model_is_built_without_a_gpu(
 @pytest.mark.parametrize("n", [1, 8])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_network_has_the_inputs_and_outputs_of_the_manifest(name: str, n: int) -> None:
-    trt, folder = package(), weights_folder(name)
+    trt, folder = package(), find_model(name)
     sink = messages_of(trt).sink
     builder = trt.Builder(sink)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -111,7 +111,7 @@ def test_the_network_has_the_inputs_and_outputs_of_the_manifest(name: str, n: in
 
 @builds
 def test_the_convolutions_have_the_precision_asked_for() -> None:
-    trt, folder = package(), weights_folder("flagship-2d")
+    trt, folder = package(), find_model("flagship-2d")
     sink = messages_of(trt).sink
     for precision, kind in (("f16", trt.float16), ("f32", trt.float32)):
         builder = trt.Builder(sink)
@@ -124,7 +124,7 @@ def test_the_convolutions_have_the_precision_asked_for() -> None:
 
 @builds
 def test_the_second_time_it_comes_from_the_cache(cache: EngineCache) -> None:
-    folder = weights_folder("flagship-2d-fast")
+    folder = find_model("flagship-2d-fast")
     first = load_or_build(folder, SHAPE, "f16", sm=SM, cache=cache)
 
     second = load_or_build(folder, SHAPE, "f16", sm=SM, cache=cache)
@@ -140,7 +140,7 @@ def test_the_second_time_it_comes_from_the_cache(cache: EngineCache) -> None:
 def test_a_damaged_entry_is_refused_with_a_message_and_built_again(
     cache: EngineCache, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = weights_folder("flagship-2d-fast")
+    folder = find_model("flagship-2d-fast")
     load_or_build(folder, SHAPE, "f16", sm=SM, cache=cache)
     path = next(cache.folder.glob("*.engine"))
     path.write_bytes(path.read_bytes()[:-100])
@@ -158,7 +158,7 @@ def test_a_damaged_entry_is_refused_with_a_message_and_built_again(
 def test_a_foreign_entry_is_refused_with_a_message_and_built_again(
     cache: EngineCache, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = weights_folder("flagship-2d-fast")
+    folder = find_model("flagship-2d-fast")
     load_or_build(folder, SHAPE, "f16", sm=SM, cache=cache)
     record = next(cache.folder.glob("*.toml"))
     record.write_text(record.read_text(encoding="utf-8").replace(package().__version__, "0.9"))
@@ -178,7 +178,7 @@ def test_a_cache_that_cannot_be_written_costs_time_and_not_the_engine(
     (tmp_path / "file").write_text("")
     cache = EngineCache(tmp_path / "file" / "engines")
 
-    built = load_or_build(weights_folder("flagship-2d-fast"), SHAPE, "f16", sm=SM, cache=cache)
+    built = load_or_build(find_model("flagship-2d-fast"), SHAPE, "f16", sm=SM, cache=cache)
 
     assert built.engine
     assert "built at each start" in caplog.text
@@ -186,7 +186,7 @@ def test_a_cache_that_cannot_be_written_costs_time_and_not_the_engine(
 
 @builds
 def test_a_network_of_another_shape_is_refused() -> None:
-    folder = weights_folder("flagship-2d-fast")
+    folder = find_model("flagship-2d-fast")
     expected = tensors_of(load_manifest(folder), (1, 64, 72))
 
     with pytest.raises(LocalizerError, match="maps of the engine is float32"):
@@ -204,13 +204,13 @@ def test_what_is_no_model_is_refused() -> None:
 @builds
 def test_an_unknown_gpu_is_refused_with_those_there_are(cache: EngineCache) -> None:
     with pytest.raises(LocalizerError, match=r"sm_12; it builds for .*89"):
-        load_or_build(weights_folder("flagship-2d-fast"), SHAPE, "f16", sm=12, cache=cache)
+        load_or_build(find_model("flagship-2d-fast"), SHAPE, "f16", sm=12, cache=cache)
 
 
 @builds
 def test_an_unknown_precision_is_refused(cache: EngineCache) -> None:
     with pytest.raises(ConfigError, match="f16 or f32"):
-        load_or_build(weights_folder("flagship-2d-fast"), SHAPE, "bf16", sm=SM, cache=cache)
+        load_or_build(find_model("flagship-2d-fast"), SHAPE, "bf16", sm=SM, cache=cache)
 
 
 @builds
@@ -222,7 +222,7 @@ def test_without_a_gpu_it_says_so() -> None:
     assert missing()
     with pytest.raises(LocalizerError, match=r"CUDA|GPU"):
         TensorRtRuntime(shipped("flagship-2d-fast"))
-    folder = weights_folder("flagship-2d-fast")
+    folder = find_model("flagship-2d-fast")
     expected = tensors_of(load_manifest(folder), SHAPE)
     with pytest.raises(LocalizerError, match="--sm"):
         load_or_build(folder, SHAPE, "f16")
@@ -263,9 +263,9 @@ def test_the_rows_are_those_of_openvino(
     for found in (together, single):
         assert [len(rows) for rows in found] == [len(rows) for rows in expected]
         difference = np.concatenate(found) - np.concatenate(expected)
-        assert np.abs(difference[:, [X, Y]]).max() * PIXEL_NM < 0.5
-        light = np.concatenate(expected)[:, PHOTONS]
-        assert np.abs(difference[:, PHOTONS] / light).max() < 0.005
+        assert np.abs(difference[:, [Row.X, Row.Y]]).max() * PIXEL_NM < 0.5
+        light = np.concatenate(expected)[:, Row.PHOTONS]
+        assert np.abs(difference[:, Row.PHOTONS] / light).max() < 0.005
 
 
 def spots(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.uint16]:

@@ -8,8 +8,8 @@ from rtsmlm.engines import openvino
 from rtsmlm.engines.openvino import OpenVinoRuntime
 from rtsmlm.engines.runtime import open_model
 from rtsmlm.engines.tiles import MARGIN_CELLS, Tile, tiles_of
+from rtsmlm.models.catalog import find_model
 from rtsmlm.models.inputs import padded_maps
-from rtsmlm.models.manifest import weights_folder
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.gaussian import render_spots
 
@@ -47,7 +47,7 @@ def test_a_tiled_field_gives_the_rows_of_the_whole_one(
     )
     frames = (rng.poisson(mean, (3, *shape)) + 100).astype(np.uint16)
     model = open_model(
-        weights_folder(name),
+        find_model(name),
         calibration=IDEAL,
         sigma_nm=130.0,
         curves=curves(),

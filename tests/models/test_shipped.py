@@ -13,12 +13,13 @@ from rtsmlm.bench.accuracy.scenes import (
 )
 from rtsmlm.engines.runtimes import localizer_of
 from rtsmlm.localizations import Localizations
-from rtsmlm.models.manifest import load_manifest, weights_folder
+from rtsmlm.models.catalog import find_model
+from rtsmlm.models.manifest import load_manifest
 
 
 def localized(name: str, scene: Scene, *, refine: bool = False) -> Localizations:
     localizer = localizer_of(
-        weights_folder(name),
+        find_model(name),
         calibration=scene.calibration,
         sigma_nm=scene.sigma_nm,
         curves=scene.curves,
@@ -32,7 +33,7 @@ def localized(name: str, scene: Scene, *, refine: bool = False) -> Localizations
     [("flagship-2d", "round"), ("flagship-2d-fast", "round"), ("flagship-astig", "astigmatic")],
 )
 def test_a_model_is_whole_small_and_says_how_it_was_trained(name: str, psf: str) -> None:
-    folder = weights_folder(name)
+    folder = find_model(name)
     manifest = load_manifest(folder)
 
     assert manifest.name == name

@@ -8,9 +8,10 @@ import pytest
 
 from rtsmlm.errors import LocalizerError
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.models.flagship.decode import CROWD_KNOTS, DecodeSettings, decode
-from rtsmlm.models.flagship.slots import AXIAL_BACKGROUND_CHANNEL, BACKGROUND_CHANNEL
+from rtsmlm.models.flagship.decode import decode
+from rtsmlm.models.flagship.maps import AXIAL_BACKGROUND_CHANNEL, BACKGROUND_CHANNEL
 from rtsmlm.models.psf_condition import DepthRange
+from rtsmlm.models.rows import CROWD_KNOTS, DecodeSettings
 
 SHAPE = (32, 40)
 DARK = -12.0

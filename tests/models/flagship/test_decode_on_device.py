@@ -8,16 +8,17 @@ import pytest
 torch = pytest.importorskip("torch", reason="the decoder of GPUs is written in torch")
 
 from rtsmlm.localizations import F32  # noqa: E402
-from rtsmlm.models.flagship import slots  # noqa: E402
-from rtsmlm.models.flagship.decode import DecodeSettings, background_channel_of, rows_of  # noqa: E402
+from rtsmlm.models.flagship.decode import rows_of  # noqa: E402
 from rtsmlm.models.flagship.decode_on_device import DeviceDecoder  # noqa: E402
+from rtsmlm.models.flagship.maps import Map, background_channel_of  # noqa: E402
+from rtsmlm.models.rows import DecodeSettings, Row  # noqa: E402
 
 SHAPE = (60, 44)
 SETTINGS = DecodeSettings(min_probability=0.3)
 
 
 def device_rows(maps: F32, *, axial: bool, capacity: int = 4096) -> tuple[list[F32], list[int]]:
-    decoder = DeviceDecoder(SETTINGS, SHAPE, background_channel_of(axial), capacity)
+    decoder = DeviceDecoder(SETTINGS, SHAPE, background_channel_of(axial=axial), capacity)
     rows, counts, found = decoder(torch.from_numpy(maps))
     tables = [rows[k, :n].numpy() for k, n in enumerate(counts.tolist())]
     return tables, found.tolist()
@@ -66,7 +67,7 @@ def test_of_a_chain_of_rows_those_stay_that_no_kept_one_is_near() -> None:
     for column, p, x in ((20, 0.9, 20.5), (21, 0.8, 21.0), (22, 0.7, 21.5)):
         channel, cell = column % 2, column // 2
         maps[0, channel, 10, cell] = math.log(p / (1 - p))
-        maps[0, 4 * slots.DX + channel, 10, cell] = math.atanh(x - column)
+        maps[0, 4 * Map.DX + channel, 10, cell] = math.atanh(x - column)
     settings_rows = rows_of(maps, SHAPE, axial=False, settings=DecodeSettings())[0]
 
-    np.testing.assert_allclose(settings_rows[:, slots.X], [20.5, 21.5], atol=1e-3)
+    np.testing.assert_allclose(settings_rows[:, Row.X], [20.5, 21.5], atol=1e-3)

@@ -1,6 +1,5 @@
 """The exported model says in nm and photons what torch says."""
 
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,16 +11,18 @@ torch = pytest.importorskip("torch", reason="the reference is torch")
 onnx = pytest.importorskip("onnx", reason="the export needs onnx")
 
 from rtsmlm.calibration import CameraCalibration  # noqa: E402
+from rtsmlm.engines.graph_types import typed_graph  # noqa: E402
+from rtsmlm.engines.onnx_graph import OnnxGraph  # noqa: E402
 from rtsmlm.errors import FileFormatError  # noqa: E402
 from rtsmlm.frames import FrameBatch  # noqa: E402
 from rtsmlm.localizations import F32  # noqa: E402
-from rtsmlm.models.flagship.export import build_onnx  # noqa: E402
 from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork, stabilize  # noqa: E402
-from rtsmlm.models.flagship.packaging import export_model  # noqa: E402
+from rtsmlm.models.flagship.packaging import write_onnx  # noqa: E402
 from rtsmlm.models.inputs import context_of, pad_frames, padded_maps  # noqa: E402
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest  # noqa: E402
 from rtsmlm.models.psf_condition import PsfInput, astigmatic_psf, round_psf  # noqa: E402
 from rtsmlm.models.simulation.ranges import SimulationRanges  # noqa: E402
+from rtsmlm.models.training.packaging import export_model  # noqa: E402
 from rtsmlm.models.training.recipe import Recipe, TrainingSection  # noqa: E402
 from rtsmlm.models.training.trainer import Trainer  # noqa: E402
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves  # noqa: E402
@@ -114,18 +115,44 @@ def run_torch(
         return np.asarray(network(planes, torch.from_numpy(psf.condition)).numpy())
 
 
-@pytest.mark.parametrize("run", [run_onnxruntime, run_openvino])
+def run_nodes(model: Any, feed: dict[str, Any], tmp_path: Path) -> F32:
+    path = tmp_path / "nodes.onnx"
+    onnx.save(model, path)
+    feed = feed | {"frames": feed["frames"].astype(np.int32)}
+    graph = OnnxGraph(path, torch.device("cpu"))
+    return graph({k: torch.from_numpy(np.array(v)) for k, v in feed.items()})["maps"].numpy()
+
+
+@pytest.fixture
+def model(network: FlagshipNetwork, tmp_path: Path) -> Any:
+    write_onnx(network.eval(), tmp_path / "model.onnx")
+    return onnx.load(tmp_path / "model.onnx")
+
+
+def shapes_of(network: FlagshipNetwork, feed: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    n, (height, width) = len(feed["context"]), feed["offset_adu"].shape
+    maps = (n, network.settings.channels, height // 2, width // 2)
+    return {name: value.shape for name, value in feed.items()} | {"maps": maps}
+
+
+@pytest.mark.parametrize("run", ["onnxruntime", "openvino", "node by node"])
 def test_engines_agree_with_torch(
-    run: Callable[[Any, dict[str, Any]], F32],
+    run: str,
+    model: Any,
     network: FlagshipNetwork,
     batch: FrameBatch,
     calibration: CameraCalibration,
+    tmp_path: Path,
 ) -> None:
     psf = psf_of(network)
     reference = run_torch(network, batch, calibration, psf)
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    feed = feed_of(batch, calibration, psf)
 
-    maps = run(build_onnx(weights), feed_of(batch, calibration, psf))
+    if run == "node by node":
+        maps = run_nodes(model, feed, tmp_path)
+    else:
+        feed = feed | {"frames": feed["frames"].astype(np.int32)}
+        maps = (run_openvino if run == "openvino" else run_onnxruntime)(model, feed)
 
     assert np.abs(reference).max() > 0.5
     # 1e-4 of an offset is 0.01 nm at a pixel of 100 nm, 1e-4 of log(photons) is 0.01 %.
@@ -133,48 +160,50 @@ def test_engines_agree_with_torch(
 
 
 def test_float16_convolutions_give_the_same_maps_within_their_precision(
-    network: FlagshipNetwork, batch: FrameBatch, calibration: CameraCalibration
+    model: Any, network: FlagshipNetwork, batch: FrameBatch, calibration: CameraCalibration
 ) -> None:
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
     feed = feed_of(batch, calibration, psf_of(network))
-    half = build_onnx(weights, trunk_type="float16")
+    feed = feed | {"frames": feed["frames"].astype(np.int32)}
+    half = typed_graph(model, shapes_of(network, feed), half=True)
 
-    reference, maps = (run_openvino(model, feed) for model in (build_onnx(weights), half))
+    reference, maps = (run_openvino(graph, feed) for graph in (model, half))
 
     assert maps.dtype == np.float32
     # float16 has 11 bits, of which two are lost over some fifteen layers.
     assert np.abs(maps - reference).max() < 2**-9 * np.abs(reference).max()
-    types = {c.name: c.data_type for c in half.graph.initializer if c.name in weights}
-    halves = {name for name, kind in types.items() if kind == onnx.TensorProto.FLOAT16}
-    assert halves == {name for name in weights if not name.startswith("condition")}
 
 
-def test_float16_begins_behind_the_raw_frames(network: FlagshipNetwork) -> None:
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    half = build_onnx(weights, trunk_type="float16", shape=(2, 64, 48))
+def test_float16_begins_behind_the_raw_frames(
+    model: Any, network: FlagshipNetwork, batch: FrameBatch, calibration: CameraCalibration
+) -> None:
+    feed = feed_of(batch, calibration, psf_of(network))
+    half = typed_graph(model, shapes_of(network, feed), half=True)
 
     inferred = onnx.shape_inference.infer_shapes(half, check_type=True, strict_mode=True).graph
     types = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
+    types |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
 
     convolutions = [node for node in inferred.node if node.op_type == "Conv"]
+    for node in convolutions:
+        assert {types[name] for name in (*node.input, *node.output)} == {onnx.TensorProto.FLOAT16}
     first = list(inferred.node).index(convolutions[0])
-    halves = [types[o] for node in inferred.node[first:-1] for o in node.output]
-    assert set(halves) == {onnx.TensorProto.FLOAT16}
-    before = {types[o] for node in inferred.node[:first] for o in node.output if "cast" not in o}
+    before = {types[o] for n in inferred.node[:first] for o in n.output if not o.endswith("_half")}
     assert onnx.TensorProto.FLOAT16 not in before
     assert inferred.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
 
-def test_the_model_of_a_fixed_shape_states_it(network: FlagshipNetwork) -> None:
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+def test_the_model_of_a_fixed_shape_states_it(
+    model: Any, network: FlagshipNetwork, batch: FrameBatch, calibration: CameraCalibration
+) -> None:
+    shapes = shapes_of(network, feed_of(batch, calibration, psf_of(network)))
 
-    model = build_onnx(weights, frame_type="float32", shape=(4, 64, 48))
+    typed = typed_graph(model, shapes, half=False)
 
-    frames = model.graph.input[0].type.tensor_type
-    assert [axis.dim_value for axis in frames.shape.dim] == [6, 64, 48]
-    assert frames.elem_type == onnx.TensorProto.FLOAT
-    maps = model.graph.output[0].type.tensor_type.shape
-    assert [axis.dim_value for axis in maps.dim] == [4, network.settings.channels, 32, 24]
+    frames = typed.graph.input[0].type.tensor_type
+    assert [axis.dim_value for axis in frames.shape.dim] == [7, 64, 48]
+    assert frames.elem_type == onnx.TensorProto.INT32
+    maps = typed.graph.output[0].type.tensor_type.shape
+    assert [axis.dim_value for axis in maps.dim] == [5, network.settings.channels, 32, 24]
 
 
 def test_frames_beside_a_gap_have_no_neighbour_there() -> None:

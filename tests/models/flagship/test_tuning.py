@@ -5,16 +5,17 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch")
 
 from rtsmlm.errors import ConfigError  # noqa: E402
+from rtsmlm.models.catalog import find_model  # noqa: E402
 from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork  # noqa: E402
 from rtsmlm.models.flagship.output_calibration import tune  # noqa: E402
-from rtsmlm.models.manifest import WEIGHTS_NAME, weights_folder  # noqa: E402
+from rtsmlm.models.manifest import WEIGHTS_NAME  # noqa: E402
 from rtsmlm.models.simulation.ranges import SimulationRanges  # noqa: E402
 
 
 def test_errors_stated_too_small_are_scaled_up() -> None:
     numpy_files = pytest.importorskip("safetensors.torch")
     try:
-        folder = weights_folder("flagship-2d")
+        folder = find_model("flagship-2d")
     except ConfigError:
         pytest.skip("needs the shipped weights")
     network = FlagshipNetwork(SIZES["S+"])
