@@ -60,6 +60,8 @@ def _in(base: Path) -> dict[str, Path]:
 
 def is_path(name: str) -> bool:
     """Tell whether the name of a localizer is meant as the path of a model folder."""
+    if not name:
+        return False
     return "/" in name or "\\" in name or (Path(name) / MANIFEST_NAME).is_file()
 
 

@@ -38,6 +38,10 @@ COMMANDS = {
         "rtsmlm.cli.hil:hil",
         "Rehearse a rig: check camera and lasers, provoke every fault, close the loop.",
     ),
+    "models": (
+        "rtsmlm.cli.models:models",
+        "List the models there are: task, PSF, size, speed on this machine, accuracy, origin.",
+    ),
     "train": (
         "rtsmlm.cli.train:train",
         "Train a network on simulated frames; Ctrl-C saves, `--resume` goes on another day.",

@@ -136,6 +136,10 @@ def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
 
     rebase(data.get("replay"), "movie", if_there=True)
     rebase(data.get("micromanager"), "config", if_there=True)
+    localizer = data.get("localizer")
+    name = localizer.get("name") if isinstance(localizer, dict) else None
+    if isinstance(name, str) and name and (base / name / "manifest.toml").is_file():
+        data["localizer"]["name"] = str((base / name).resolve())  # a model folder
     camera = data.get("camera")
     for key in ("offset", "gain", "variance", "stack"):
         maps = camera.get("maps") if isinstance(camera, dict) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rtsmlm.settings.base import Settings
 from rtsmlm.settings.camera import (
@@ -28,9 +28,9 @@ class LocalizerSettings(Settings):
     """Which localizer, and how it is used."""
 
     name: str = "auto"
-    """Entry point of group `rtsmlm.localizer`: flagship-2d, flagship-2d-fast, flagship-astig,
-    gaussian-mle, astigmatic-mle, elliptical-lsq. auto takes the network for this PSF, and a fit
-    for a PSF that no network was trained for."""
+    """A fit (gaussian-mle, astigmatic-mle, elliptical-lsq), a model by its name (`rtsmlm models`
+    lists them), or the path of a model folder. auto takes the network for this PSF, and a fit for
+    a PSF that no network was trained for."""
     engine: Literal["auto", "tensorrt", "torch", "openvino"] = "auto"
     """Networks: what they run on. auto takes the fastest that this machine has."""
     precision: Literal["f32", "f16", "bf16", "int8"] | None = None
@@ -48,6 +48,12 @@ class LocalizerSettings(Settings):
     """Networks: rows less probable are not reported. Not given takes the model's own value."""
     refine: bool = True
     """Networks: fit lone emitters once more, by maximum likelihood, where they were found."""
+
+    @field_validator("name")
+    @classmethod
+    def _absolute(cls, name: str) -> str:
+        """Make a path absolute: `run.toml` is read again from another folder."""
+        return str(Path(name).expanduser().absolute()) if "/" in name or "\\" in name else name
 
 
 class PipelineSettings(Settings):
