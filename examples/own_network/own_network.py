@@ -169,7 +169,8 @@ class OwnArchitecture:
     ) -> Manifest:
         """Write weights and ONNX model, and return the manifest."""
         del tuning_windows  # what it states is not calibrated on simulations
-        assert isinstance(network, OwnNetwork)
+        if not isinstance(network, OwnNetwork):
+            raise TypeError(f"this is a {type(network).__name__}, not the network of the example")
         save_weights(network.state_dict(), folder)
         field = {0: "height", 1: "width"}
         plane = torch.ones((64, 64))

@@ -71,7 +71,7 @@ def test_a_file_outside_the_folder_cannot_be_named(folder: Path) -> None:
     path = folder / "manifest.toml"
     path.write_text(path.read_text().replace('"model.onnx"', '"../model.onnx"'))
 
-    with pytest.raises(FileFormatError, match="the manifest .* is not one"):
+    with pytest.raises(FileFormatError, match=r"the manifest .* is not one"):
         load_manifest(folder)
 
 
