@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+import rtsmlm
 from rtsmlm.settings.base import Settings
 from rtsmlm.settings.load import load, packaged
 from rtsmlm.settings.run import RunSettings
@@ -116,6 +117,14 @@ def test_the_architecture_page_names_every_thread_there_is() -> None:
 
     shown = set(re.findall(r"`rtsmlm-([a-z-]+)`", page))
     assert names - shown == set()
+
+
+def test_the_page_of_the_public_interface_has_every_public_name_and_each_can_be_imported() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    public = {name for name in rtsmlm.__all__ if not name.startswith("__")}
+
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == public
+    assert all(getattr(rtsmlm, name).__doc__ for name in public)
 
 
 def test_the_readme_has_the_two_commands_that_ci_runs() -> None:

@@ -44,7 +44,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def run(*arguments: str | Path, path: str = "") -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}
+        paths = os.pathsep.join(filter(None, (path, os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"}
         process = subprocess.Popen(
             [sys.executable, "-P", *map(str, arguments)],
             cwd=tmp_path, env=environment, text=True, encoding="utf-8",
