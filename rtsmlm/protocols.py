@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from threading import Event
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.frames import CameraFrame, FrameBatch
@@ -79,6 +82,16 @@ class Camera(Protocol):
 ALL = slice(0, None)
 """Every frame of a batch is a target."""
 
+RecallTable: TypeAlias = NDArray[np.float64]
+"""Recall of a localizer against density, float64 of shape (2, n).
+
+First row, ascending: sum of the probabilities of its rows per frame, in a square whose side is the
+standard deviation of the PSF. Second row: how many emitters there truly are for one that is found.
+Between the points lies a straight line, beyond the ends the last value holds.
+"""
+AS_FOUND: RecallTable = np.array([[0.0], [1.0]])
+"""Recall of a localizer that finds every emitter once; for one that was never measured."""
+
 
 class Localizer(Protocol):
     """Frames in, localizations out. Keeps no memory of earlier batches."""
@@ -96,6 +109,20 @@ class Localizer(Protocol):
     @property
     def uses_all_cores(self) -> bool:
         """True if one instance keeps all cores busy by itself, so that a second gains nothing."""
+        ...
+
+    @property
+    def max_local_per_um2(self) -> float:
+        """Densest place, in emitters per frame and um2, where it still tells emitters apart.
+
+        The feedback loop lets no part of the field get denser, unless the settings say otherwise
+        (`feedback.max_local_per_um2`); `math.inf` where it knows no limit.
+        """
+        ...
+
+    @property
+    def recall(self) -> RecallTable:
+        """What the estimate of the density is corrected with; `AS_FOUND` where it is not known."""
         ...
 
     def warm_up(self, shape: tuple[int, int]) -> None:

@@ -16,6 +16,7 @@ from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
+from rtsmlm.models.recall import MAX_LOCAL_NETWORK_PER_UM2, NETWORK_RECALL
 from rtsmlm.models.rows import localizations_of
 from rtsmlm.protocols import ALL
 
@@ -38,6 +39,9 @@ class NetworkLocalizer:
     fallback
         Makes the runtime that takes over, with a warning, where `runtime` cannot be prepared.
     """
+
+    max_local_per_um2 = MAX_LOCAL_NETWORK_PER_UM2
+    recall = NETWORK_RECALL
 
     def __init__(
         self,

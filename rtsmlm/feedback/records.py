@@ -38,6 +38,8 @@ class DensityEstimate:
     """Standard deviation of `mean_per_um2` from counting; emitters that stay on are allowed for."""
     local_per_um2: float
     """High percentile of the occupied tiles; NaN where none is."""
+    max_local_per_um2: float = math.inf
+    """Densest place at which the localizer says that it tells emitters apart."""
     new_per_um2: float
     """Emitters per frame and field area that were not there in the frame before."""
     unexplained: float
@@ -54,8 +56,10 @@ class DensityEstimate:
         return self.mean_per_um2 * self.area_um2
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data, with None for NaN, for the way between processes."""
+        """Return plain data for the way between processes: None for NaN, and for no limit."""
         data = asdict(self)
+        if math.isinf(self.max_local_per_um2):
+            data["max_local_per_um2"] = None
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in data.items()}
 
     @classmethod
@@ -63,6 +67,8 @@ class DensityEstimate:
         """Read plain data back."""
         known = {f.name: data[f.name] for f in fields(cls)}
         values: dict[str, Any] = {k: math.nan if v is None else v for k, v in known.items()}
+        if known["max_local_per_um2"] is None:
+            values["max_local_per_um2"] = math.inf
         return cls(**values)
 
 

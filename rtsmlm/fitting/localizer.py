@@ -19,8 +19,22 @@ from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.fitting.selection import reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.protocols import ALL
+from rtsmlm.protocols import ALL, RecallTable
 from rtsmlm.settings.run import LocalizerSettings, RunSettings
+
+FIT_RECALL: RecallTable = np.array(
+    [
+        [0.0, 0.0020, 0.0031, 0.0046, 0.0068, 0.0113, 0.0135],
+        [1.02, 1.045, 1.08, 1.13, 1.27, 1.51, 1.83],
+    ]
+)
+"""Recall of gaussian-mle, up to 1.5 emitters per um2.
+
+Measured on simulated frames with emitters at random places (sigma 1.3 px of 100 nm, 500 and 1500
+photons with a spread of 40 %, on for three frames in the mean, sCMOS). Beyond the end the count
+says next to nothing of the truth."""
+MAX_LOCAL_FIT_PER_UM2 = 0.3
+"""A fit takes every spot for one emitter."""
 
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
@@ -89,6 +103,8 @@ class SpotLocalizer:
 
     neighbours = 0
     uses_all_cores = False
+    max_local_per_um2 = MAX_LOCAL_FIT_PER_UM2
+    recall = FIT_RECALL
 
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
         """Return the localizations of the target frames, by frame, then from top to bottom.

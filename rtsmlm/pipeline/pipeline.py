@@ -199,7 +199,12 @@ class Pipeline:
         self._localizer.warm_up(self._ring.shape)
         self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._warn)
         self._density = DensityMeter(
-            self._calibration, self._ring.shape, sigma_nm, self._settings.feedback
+            self._calibration,
+            self._ring.shape,
+            sigma_nm,
+            self._settings.feedback,
+            recall=self._localizer.recall,
+            max_local_per_um2=self._localizer.max_local_per_um2,
         )
         self._emit(Localizing())
 

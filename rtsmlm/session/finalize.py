@@ -74,12 +74,11 @@ class RunFinalizer:
 
     def _catch_up(self) -> None:
         skipped = len(self.ledger.skipped())
-        if not self.settings.localizer.name.endswith(("-mle", "-lsq")):
-            self.notices.warn(
-                f"the network could not follow the camera: {skipped} frames were localized after "
-                "the run; to see all of them live take a smaller region of interest, or set "
-                "localizer.name=flagship-2d-fast, or gaussian-mle (astigmatic-mle with z)"
-            )
+        self.notices.warn(
+            f"localization could not follow the camera: {skipped} frames were localized after the "
+            "run; to see all of them live take a smaller region of interest, or a faster localizer "
+            "(localizer.name): flagship-2d-fast, then gaussian-mle, or astigmatic-mle with z"
+        )
         self.on_step(f"catching up on {skipped} skipped frames")
         sigma_nm = self.progress.sigma_nm
         if sigma_nm is None:

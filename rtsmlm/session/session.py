@@ -28,7 +28,7 @@ from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.status import RunStatus, StatusPublisher, run_message
-from rtsmlm.settings.resolve import with_calibration, with_local_limit, with_sigma
+from rtsmlm.settings.resolve import with_calibration, with_sigma
 from rtsmlm.settings.run import RunSettings
 
 _log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class Session:
             table, pixel_nm = self.folder.localizations, self.calibration.pixel_nm
             resolution = ResolutionMonitor(table, self._camera.shape, pixel_nm)
         return FeedbackLoop(
-            with_local_limit(self.settings),
+            self.settings,
             lasers,
             stages,
             folder=self.folder,

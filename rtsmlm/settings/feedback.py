@@ -50,7 +50,8 @@ class FeedbackSettings(Settings):
     target_per_um2: float | tuple[Point, ...] = 0.1
     """Density to hold, or (seconds since start, density) points that it moves through."""
     max_local_per_um2: Annotated[float, Field(gt=0)] | None = None
-    """Crowded tiles never get denser than this. Not given: 1 with a network, 0.3 with a fit."""
+    """Crowded tiles never get denser than this. Not given: as the localizer states, 1 for our
+    networks, 0.3 for fits."""
     tile_um: Annotated[float, Field(gt=0)] = 2.0
     """Side of a tile."""
     percentile: Annotated[float, Field(ge=50, le=100)] = 90.0

@@ -7,9 +7,6 @@ from typing import Any
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.settings.run import RunSettings
 
-MOST_LOCAL_FIT_PER_UM2, MOST_LOCAL_NETWORK_PER_UM2 = 0.3, 1.0
-"""Densest place at which emitters are told apart: one emitter at a time, and a network."""
-
 
 def with_calibration(settings: RunSettings, calibration: CameraCalibration) -> RunSettings:
     """Return the settings with the camera values in force written out."""
@@ -25,16 +22,6 @@ def with_calibration(settings: RunSettings, calibration: CameraCalibration) -> R
             values[name] = float(value)
     camera = settings.camera.model_copy(update=values)
     return settings.model_copy(update={"camera": camera})
-
-
-def with_local_limit(settings: RunSettings) -> RunSettings:
-    """Return the settings with a limit for crowded tiles: what the localizer can tell apart."""
-    if settings.feedback.max_local_per_um2 is not None:
-        return settings
-    fits = settings.localizer.name.endswith(("-mle", "-lsq"))
-    limit = MOST_LOCAL_FIT_PER_UM2 if fits else MOST_LOCAL_NETWORK_PER_UM2
-    feedback = settings.feedback.model_copy(update={"max_local_per_um2": limit})
-    return settings.model_copy(update={"feedback": feedback})
 
 
 def with_sigma(settings: RunSettings, sigma_nm: float) -> RunSettings:

@@ -10,13 +10,14 @@ import pytest
 from rtsmlm.bench.accuracy.scenes import Emitters, expose
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.density.meter import DensityMeter
-from rtsmlm.feedback.density.recall import FIT
 from rtsmlm.feedback.density.tracks import MOST_TRACKS
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.fitting.localizer import FIT_RECALL
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.psf import GaussianPsf
 from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.protocols import Localizer
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.load import load
 
@@ -62,6 +63,23 @@ def dark(index: np.ndarray, shape: tuple[int, int]) -> FrameBatch:
     return timed(FrameBatch.from_pixels(pixels, index=index))
 
 
+def meter_of(
+    shape: tuple[int, int],
+    tick_s: float,
+    camera: CameraCalibration = CALIBRATION,
+    localizer: Localizer | None = None,
+) -> DensityMeter:
+    """A meter for a localizer; by default for a fit."""
+    return DensityMeter(
+        camera,
+        shape,
+        SIGMA_NM,
+        FeedbackSettings(tick_s=tick_s),
+        recall=FIT_RECALL if localizer is None else localizer.recall,
+        max_local_per_um2=0.3 if localizer is None else localizer.max_local_per_um2,
+    )
+
+
 def estimates(
     locs: Localizations,
     batch: FrameBatch,
@@ -69,8 +87,7 @@ def estimates(
     meter: DensityMeter | None = None,
     tick_s: float = 1.0,
 ) -> list[DensityEstimate]:
-    settings = FeedbackSettings(tick_s=tick_s)
-    meter = meter or DensityMeter(CALIBRATION, batch.shape, SIGMA_NM, settings)
+    meter = meter or meter_of(batch.shape, tick_s)
     found = []
     for start in range(0, len(batch), step):
         part = batch.frames(start, min(start + step, len(batch)))
@@ -115,8 +132,9 @@ def test_density_and_arrivals_are_those_of_the_simulator(
         photons=truth.photons.astype(np.float64),
     )
     batch, camera = expose(drawn, GaussianPsf(1.3), 20.0, np.arange(n), (side, side), rng, "sCMOS")
-    locs = open_localizer(load(None, [f"localizer.name={name}"]), camera, SIGMA_NM)(batch)
-    meter = DensityMeter(camera, batch.shape, SIGMA_NM, FeedbackSettings(tick_s=0.2))
+    localizer = open_localizer(load(None, [f"localizer.name={name}"]), camera, SIGMA_NM)
+    locs = localizer(batch)
+    meter = meter_of(batch.shape, 0.2, camera, localizer)
 
     found = estimates(locs, timed(batch), meter=meter)
 
@@ -135,7 +153,7 @@ def test_the_stated_scatter_is_that_of_many_ticks(on_frames: float, tick_s: floa
     n = int(200 * tick_s * FRAMES_PER_S)
     locs, _ = blinking(np.random.default_rng(2), n, 0.15, on_frames, 128)
     batch = dark(np.arange(n), (128, 128))
-    meter = DensityMeter(CALIBRATION, (128, 128), SIGMA_NM, FeedbackSettings(tick_s=tick_s))
+    meter = meter_of((128, 128), tick_s)
     meter._monitor.look = lambda *_: None  # there is nothing in the pixels
 
     found = estimates(locs, batch, meter=meter)
@@ -235,13 +253,13 @@ def test_the_crowded_part_of_an_uneven_field_is_that_of_its_dense_part() -> None
 
     found = estimates(locs, dark(np.arange(1000), (256, 256)), tick_s=0.5)
 
-    true = 0.4 * np.interp(0.4 * 0.0169, *FIT)
+    true = 0.4 * np.interp(0.4 * 0.0169, *FIT_RECALL)
     assert column(found, "local_per_um2").mean() == pytest.approx(true, rel=0.15)
-    recall = [true / 0.4, np.interp(0.05 * 0.0169, *FIT)]
+    recall = [true / 0.4, np.interp(0.05 * 0.0169, *FIT_RECALL)]
     share = (8000.0 / 25_600.0, 1.0)
     even = 0.35 * share[0] + 0.05
     expected = 0.05 * (1 - share[0]) * recall[1] + 0.4 * share[0] * recall[0]
-    assert expected > 1.04 * even * np.interp(even * 0.0169, *FIT), "or it would be no test"
+    assert expected > 1.04 * even * np.interp(even * 0.0169, *FIT_RECALL), "or it would be no test"
     assert column(found, "mean_per_um2").mean() == pytest.approx(expected, rel=0.03)
 
 
@@ -269,7 +287,7 @@ def test_rows_that_are_not_finite_and_of_other_frames_are_none() -> None:
     ]
     mixed = Localizations.concatenate([*spoilt, locs])
     batch = dark(np.arange(60), (64, 64))
-    meter = DensityMeter(CALIBRATION, (64, 64), SIGMA_NM, FeedbackSettings(tick_s=0.2))
+    meter = meter_of((64, 64), 0.2)
 
     plain = estimates(locs, batch, 15, tick_s=0.2)
     found = [meter.add(mixed, batch.frames(k, k + 15)) for k in range(0, 60, 15)]

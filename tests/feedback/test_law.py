@@ -129,6 +129,18 @@ def test_tiles_denser_than_the_limit_lower_the_power_below_the_target() -> None:
     assert decisions[-1].power < 0.5
 
 
+def test_where_the_settings_name_no_limit_that_of_the_localizer_holds() -> None:
+    limited = feed(law(), TARGET / 2, 5, local_per_um2=0.6, max_local_per_um2=0.3)
+    free = feed(law(), TARGET / 2, 5, local_per_um2=0.6)
+    overruled = feed(
+        law(max_local_per_um2=5.0), TARGET / 2, 5, local_per_um2=0.6, max_local_per_um2=0.3
+    )
+
+    assert limited[-1].power < 0.5
+    assert [d.power for d in overruled] == [d.power for d in free]
+    assert free[-1].power > 1.0
+
+
 @pytest.mark.parametrize("signal", ["mean", "local", "new"])
 def test_the_signal_that_is_held_is_the_one_chosen(signal: str) -> None:
     values = {"mean_per_um2": 0.02, "local_per_um2": 0.02, "new_per_um2": 0.02}

@@ -16,7 +16,7 @@ from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
 from rtsmlm.offline.catch_up import catch_up, merge_by_frame
 from rtsmlm.offline.parallel import OfflineLocalizers, with_neighbours
-from rtsmlm.protocols import ALL
+from rtsmlm.protocols import ALL, AS_FOUND
 from rtsmlm.realtime.ledger import Ledger
 
 
@@ -34,6 +34,7 @@ class OneRowPerFrame:
 
     name = "one"
     uses_all_cores = False
+    max_local_per_um2, recall = 0.3, AS_FOUND
 
     def __init__(self, neighbours: int = 0) -> None:
         self.neighbours = neighbours

@@ -380,6 +380,7 @@ def wrap(
             name = "failing"
             neighbours = 0
             uses_all_cores = False
+            max_local_per_um2, recall = localizer.max_local_per_um2, localizer.recall
             warm_up = localizer.warm_up
 
             def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
@@ -403,6 +404,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
             name = "slow"
             neighbours = 0
             uses_all_cores = False
+            max_local_per_um2, recall = localizer.max_local_per_um2, localizer.recall
             warm_up = localizer.warm_up
 
             def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:

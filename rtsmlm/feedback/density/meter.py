@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.density.crowding import CrowdingMonitor
-from rtsmlm.feedback.density.recall import FIT, NETWORK, true_density
+from rtsmlm.feedback.density.recall import true_density
 from rtsmlm.feedback.density.tracks import (
     COUNT,
-    DOUBTFUL,
     N_SUMS,
     NEW,
     NEW_FRAMES,
@@ -29,6 +28,7 @@ from rtsmlm.feedback.density.tracks import (
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.protocols import RecallTable
 from rtsmlm.settings.feedback import FeedbackSettings
 
 F64: TypeAlias = NDArray[np.float64]
@@ -55,6 +55,8 @@ class DensityMeter:
         Standard deviation of the PSF in force.
     settings
         Length of a tick, side of a tile, percentile.
+    recall, max_local_per_um2
+        As the localizer states them; see `protocols.Localizer`.
 
     Notes
     -----
@@ -70,7 +72,11 @@ class DensityMeter:
         shape: tuple[int, int],
         sigma_nm: float,
         settings: FeedbackSettings,
+        *,
+        recall: RecallTable,
+        max_local_per_um2: float,
     ) -> None:
+        self._recall, self._max_local_per_um2 = recall, max_local_per_um2
         self._pixel_nm = calibration.pixel_nm
         self._sigma_um = sigma_nm / 1000.0
         self._tick_ns = settings.tick_s * 1e9
@@ -146,13 +152,12 @@ class DensityMeter:
         n, sums = self._n_frames, self._sums
         whole = n * self._area_um2
         found = float(sums[COUNT]) / whole
-        table = NETWORK if sums[DOUBTFUL] else FIT
         # This brings the running mean of the tiles up to date.
         local = self._crowded_part(n)
-        local, _ = true_density(local, table, np.array([local]), self._sigma_um)
+        local, _ = true_density(local, self._recall, np.array([local]), self._sigma_um)
         tiles = self._usual * float(self._tiles[0].sum()) / max(float(self._usual.sum()), 1e-9)
         tiles /= n * self._tile_um2
-        mean, slope = true_density(found, table, tiles, self._sigma_um)
+        mean, slope = true_density(found, self._recall, tiles, self._sigma_um)
         # Where nothing was seen there may well have been one.
         std = math.sqrt(max(float(sums[SQUARES]), 1.0)) / whole * slope
         new = math.nan
@@ -168,6 +173,7 @@ class DensityMeter:
             mean_per_um2=mean,
             std_per_um2=std,
             local_per_um2=local,
+            max_local_per_um2=self._max_local_per_um2,
             new_per_um2=new,
             unexplained=unexplained,
             crowded=crowded,

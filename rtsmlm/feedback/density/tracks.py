@@ -24,8 +24,8 @@ FIDUCIAL_TICKS = 5
 """What stays on for longer counts, but adds nothing to the scatter and to the crowded part."""
 
 # Sums over a tick.
-COUNT, NEW, NEW_FRAMES, SQUARES, DOUBTFUL = range(5)
-N_SUMS = 5
+COUNT, NEW, NEW_FRAMES, SQUARES = range(4)
+N_SUMS = 4
 
 
 class Tracks(NamedTuple):
@@ -193,7 +193,6 @@ def count_frame(
             p = 1.0
         p = min(max(p, 0.0), 1.0)
         sums[COUNT] += p
-        sums[DOUBTFUL] += p < 1.0
         i, _ = _nearest(x, y, k, tracks, field)
         if i < 0:
             sums[NEW] += p * follows

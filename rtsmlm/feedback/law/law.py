@@ -39,7 +39,7 @@ class DensityLaw:
     Parameters
     ----------
     settings
-        What to hold and how fast. Where `max_local_per_um2` is None no local limit is kept.
+        What to hold and how fast. Where `max_local_per_um2` is None the localizer's limit is kept.
     power_limits
         Least and highest power in the unit of the laser; below the least it is off.
     start_power

@@ -61,7 +61,7 @@ def read(
         target=target_per_um2,
         exposure_um2=exposure_um2,
         crowded=estimate.crowded,
-        log_limit=_log_limit(estimate.local_per_um2, settings.max_local_per_um2),
+        log_limit=_log_limit(estimate, settings),
     )
 
 
@@ -75,7 +75,11 @@ def _signal(estimate: DensityEstimate, settings: FeedbackSettings) -> float:
     return 0.0 if math.isnan(local) else local
 
 
-def _log_limit(local_per_um2: float, most_per_um2: float | None) -> float:
-    if most_per_um2 is None or not local_per_um2 > 0:
+def _log_limit(estimate: DensityEstimate, settings: FeedbackSettings) -> float:
+    """Return the logarithm of limit over crowded part: that of the settings, or the localizer's."""
+    local, most = estimate.local_per_um2, settings.max_local_per_um2
+    if most is None:
+        most = estimate.max_local_per_um2
+    if not (local > 0 and most < math.inf):
         return math.inf
-    return math.log(most_per_um2 / local_per_um2) if local_per_um2 < math.inf else -math.inf
+    return math.log(most / local) if local < math.inf else -math.inf
