@@ -27,8 +27,9 @@ class CameraFrame:
     """Camera frame number from 0; a gap means that the camera or its driver lost frames."""
     t_exposure_end_ns: int
     """When the exposure ended, as near as the driver knows, by `realtime.clock.now_ns`."""
-    power_mw: float = float("nan")
-    """Activation laser power in force during the exposure; NaN where unknown."""
+    activation_power: float = float("nan")
+    """Power of the activation laser during the exposure, in the unit of that laser (mW, %, V, us),
+    which the recording states; NaN where unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ class FrameBatch:
     """Host time at the end of the exposure, (n,), on the clock of `realtime.clock.now_ns`."""
     t_ring_ns: NDArray[np.int64]
     """Host time at which the frame entered the ring, (n,)."""
-    power_mw: NDArray[np.float64]
-    """Activation laser power in force, (n,); NaN where unknown."""
+    activation_power: NDArray[np.float64]
+    """Power of the activation laser, (n,), in its unit; NaN where unknown."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -61,7 +62,7 @@ class FrameBatch:
             index=self.index[start:stop],
             t_exposure_end_ns=self.t_exposure_end_ns[start:stop],
             t_ring_ns=self.t_ring_ns[start:stop],
-            power_mw=self.power_mw[start:stop],
+            activation_power=self.activation_power[start:stop],
         )
 
     @classmethod
@@ -74,7 +75,7 @@ class FrameBatch:
             index=np.concatenate([b.index for b in batches]),
             t_exposure_end_ns=np.concatenate([b.t_exposure_end_ns for b in batches]),
             t_ring_ns=np.concatenate([b.t_ring_ns for b in batches]),
-            power_mw=np.concatenate([b.power_mw for b in batches]),
+            activation_power=np.concatenate([b.activation_power for b in batches]),
         )
 
     @classmethod
@@ -101,5 +102,5 @@ class FrameBatch:
             index=index,
             t_exposure_end_ns=none,
             t_ring_ns=none,
-            power_mw=np.full(n, np.nan),
+            activation_power=np.full(n, np.nan),
         )

@@ -289,8 +289,13 @@ class FeedbackLoop:
         return self._steered.status(self._estimate, self._t_s(), powers)
 
     def power(self) -> float:
-        """Return the power of the steered laser that is in force now, for the frame; or NaN."""
+        """Return the power of the steered laser in force now, in its unit; NaN without one."""
         return math.nan if self._steered is None else self._steered.power
+
+    @property
+    def power_unit(self) -> str | None:
+        """Unit of `power`; None where no laser is steered."""
+        return None if self._steered is None else self._steered.guard.actuator.unit
 
     def latency_ms(self) -> dict[str, Any]:
         """Return percentiles from the end of the newest exposure to the command; empty without."""

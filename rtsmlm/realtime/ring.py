@@ -148,7 +148,7 @@ class FrameRing:
         self._pixels[slot] = frame.pixels
         self._index[slot] = frame.index
         self._t_exposure_end[slot] = frame.t_exposure_end_ns
-        self._power[slot] = frame.power_mw
+        self._power[slot] = frame.activation_power
         self._t_ring[slot] = now_ns()
         self._barrier()
         self._words[_Word.HEAD] = head + 1
@@ -209,7 +209,7 @@ class FrameRing:
             index=self._index[slots],
             t_exposure_end_ns=self._t_exposure_end[slots],
             t_ring_ns=self._t_ring[slots],
-            power_mw=self._power[slots],
+            activation_power=self._power[slots],
         )
 
     def release(self, n_frames: int) -> None:

@@ -103,8 +103,9 @@ class GuardSet:
             self._audit.note(row)
         self._early_rows.clear()
         if self._armed:
+            units = {name: guard.actuator.unit for name, guard in self.lasers.items()}
             job = SentinelJob(
-                settings.micromanager, settings.lasers, path.resolve(), self._start_ns
+                settings.micromanager, settings.lasers, path.resolve(), self._start_ns, units
             )
             self._sentinel = Sentinel(job)
 

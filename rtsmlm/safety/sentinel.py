@@ -18,7 +18,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -53,6 +53,8 @@ class SentinelJob:
     """`lasers.csv` of the run."""
     start_ns: int
     """When the run began, on the clock of `realtime.clock.now_ns`."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Unit of each laser, for the audit."""
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""
@@ -63,6 +65,7 @@ class SentinelJob:
                 "lasers": lasers,
                 "log": str(self.log),
                 "start_ns": self.start_ns,
+                "units": dict(self.units),
             }
         )
 
@@ -75,6 +78,7 @@ class SentinelJob:
             lasers={k: LaserSettings.model_validate(v) for k, v in data["lasers"].items()},
             log=Path(data["log"]),
             start_ns=data["start_ns"],
+            units=data["units"],
         )
 
 
@@ -162,7 +166,7 @@ def _stand_in(job: SentinelJob) -> bool:
     for attempt in range(1, _TRIES + 1):
         why: dict[str, str] = {}
         try:
-            failed = turn_dark(SentinelJob(job.micromanager, left, job.log, job.start_ns))
+            failed = turn_dark(replace(job, lasers=left))
             why = {name: "; ".join(texts) for name, texts in failed.items() if texts}
         except Exception as error:  # while the core is released
             why = dict.fromkeys(left, " ".join(str(error).split()))
@@ -183,6 +187,7 @@ def _note(job: SentinelJob, name: str, reason: str) -> None:
         "actuator": name,
         "kind": "trip",
         "sent": 0.0,
+        "unit": job.units.get(name, ""),
         "reason": reason,
     }
     try:

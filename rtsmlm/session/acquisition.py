@@ -38,7 +38,8 @@ class Acquisition:
     on_end
         Called in the thread when the camera has ended, with the error if there was one.
     power
-        Called with every frame; returns the power of the activation laser in force.
+        Called with every frame; returns the power of the activation laser in force, in its
+        unit.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Acquisition:
                 queued = self._has_room()
                 self._ledger.receive(frame.index, queued=queued)
                 if self._power is not None:
-                    frame = replace(frame, power_mw=self._power())
+                    frame = replace(frame, activation_power=self._power())
                 if queued:
                     self._ring.push(frame)
                 if self._recorder is not None:

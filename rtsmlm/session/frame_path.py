@@ -99,8 +99,8 @@ class FramePath:
         self._supervisor.start()
         self._supervisor.wait_ready(stop)
 
-    def start_recording(self) -> None:
-        """Record all frames to come.
+    def start_recording(self, activation_unit: str | None) -> None:
+        """Record all frames to come; the unit is that of the power that comes with them.
 
         Raises
         ------
@@ -113,6 +113,7 @@ class FramePath:
             self._settings,
             self._folder,
             self._ledger,
+            activation_unit=activation_unit,
             fail=self._notices.fail,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import RecordingError
+from rtsmlm.files.movies.raw_layout import UNIT_KEY
 from rtsmlm.files.run.folder import RunFolder, free_mb
 from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.protocols import Camera
@@ -21,6 +22,7 @@ def start_recording(
     folder: RunFolder,
     ledger: Ledger,
     *,
+    activation_unit: str | None,
     fail: Callable[[str], None],
 ) -> RawRecorder:
     """Return a recorder that takes frames.
@@ -37,6 +39,8 @@ def start_recording(
         The run folder.
     ledger
         Where written frames are booked.
+    activation_unit
+        Unit of the laser power that comes with the frames, None where there is no laser; stored.
     fail
         Called with one sentence if the recording ends early.
 
@@ -53,13 +57,15 @@ def start_recording(
         n_frames=n_frames,
         buffer_mb=settings.record.buffer_mb,
         chunk_mb=settings.record.chunk_mb,
-        attributes=_attributes(calibration, camera.exposure_ms),
+        attributes=_attributes(calibration, camera.exposure_ms, activation_unit),
         on_written=ledger.record,
         on_failure=lambda error: fail(str(error)),
     )
 
 
-def _attributes(calibration: CameraCalibration, exposure_ms: float | None) -> dict[str, Any]:
+def _attributes(
+    calibration: CameraCalibration, exposure_ms: float | None, activation_unit: str | None
+) -> dict[str, Any]:
     numbers = {
         "pixel_nm": calibration.pixel_nm,
         "offset_adu": calibration.offset_adu,
@@ -68,7 +74,8 @@ def _attributes(calibration: CameraCalibration, exposure_ms: float | None) -> di
         "read_noise_e": calibration.read_noise_e,
         "exposure_ms": exposure_ms,
     }
-    return {name: value for name, value in numbers.items() if isinstance(value, float)}
+    known: dict[str, Any] = {k: value for k, value in numbers.items() if isinstance(value, float)}
+    return known if activation_unit is None else known | {UNIT_KEY: activation_unit}
 
 
 def _check_disk(folder: RunFolder, shape: tuple[int, int], n_frames: int | None) -> None:

@@ -135,7 +135,7 @@ class Session:
             stop, on_density=self._loop.handle_estimate, on_lost=self._loop.analysis_lost
         )
         if settings.record.raw:
-            self._path.start_recording()
+            self._path.start_recording(self._loop.power_unit)
         if self._loop.active:
             self._on_step("lasers")
             self._loop.start()

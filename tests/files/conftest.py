@@ -184,10 +184,10 @@ def recording(folder: Path, frames: Frames) -> Path:
     }
     ours = {"pixel_nm": 108.0, "offset_adu": 99.5, "e_per_adu": 0.5, "exposure_ms": 10.0}
     group.attrs.update({"ome": ome, "rtsmlm": ours})
-    records = np.zeros(n, dtype=[("index", "<i8"), ("t_ns", "<i8"), ("power_mw", "<f8")])
+    records = np.zeros(n, dtype=[("index", "<i8"), ("t_ns", "<i8"), ("activation_power", "<f8")])
     records["index"] = np.arange(n) + np.arange(n) // 5  # the camera lost every sixth frame
     records["t_ns"] = 10_000_000 * records["index"] + 7
-    records["power_mw"] = 0.25 * np.arange(n)
+    records["activation_power"] = 0.25 * np.arange(n)
     (run / "raw_index.bin").write_bytes(records.tobytes())
     return run
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movies import raw_layout as raw_zarr
 from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.movies.raw_layout import INDEX_DTYPE
 from rtsmlm.files.run import raw_recorder
 
 Frames = NDArray[np.uint16]
@@ -31,9 +32,45 @@ def test_a_recording_keeps_frame_numbers_times_and_power(
 
     assert last.index.tolist() == [9, 10, 12]
     assert last.t_exposure_end_ns.tolist() == [90_000_007, 100_000_007, 120_000_007]
-    assert last.power_mw.tolist() == [2.0, 2.25, 2.5]
+    assert last.activation_power.tolist() == [2.0, 2.25, 2.5]
     assert movie.frame_index is not None
     assert movie.frame_index.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12]
+
+
+def test_a_recording_from_before_units_were_written_is_in_mw(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    with open_movie(sample["recording"](tmp_path, frames)) as movie:
+        assert movie.activation_power is not None
+        assert movie.activation_power[:2].tolist() == [0.0, 0.25]
+        assert movie.activation_unit == "mW"
+
+
+@pytest.mark.parametrize("unit", ["%", "V", "us"])
+def test_a_recording_states_the_unit_of_its_laser(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, unit: str
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    group = zarr.open_group(run / "raw.ome.zarr", mode="r+")
+    group.attrs["rtsmlm"] = {**group.attrs["rtsmlm"], "activation_unit": unit}  # type: ignore[dict-item]
+
+    with open_movie(run) as movie:
+        assert movie.activation_unit == unit
+        assert movie.describe()["activation power"] == f"per frame, in {unit}"
+
+
+def test_a_recording_without_a_laser_has_no_unit(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    index = run / "raw_index.bin"
+    records = np.fromfile(index, dtype=INDEX_DTYPE)
+    records["activation_power"] = np.nan
+    index.write_bytes(records.tobytes())
+
+    with open_movie(run) as movie:
+        assert movie.activation_unit is None
+        assert "activation power" not in movie.describe()
 
 
 def test_a_recording_states_its_calibration(

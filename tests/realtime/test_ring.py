@@ -33,7 +33,7 @@ def test_frames_come_out_as_they_went_in_with_their_stamps() -> None:
         assert batch is not None
         assert batch.index.tolist() == [3, 4, 9]
         assert batch.t_exposure_end_ns.tolist() == [1003, 1004, 1009]
-        assert batch.power_mw.tolist() == [3.0, 4.0, 9.0]
+        assert batch.activation_power.tolist() == [3.0, 4.0, 9.0]
         assert (batch.pixels == np.array([3, 4, 9])[:, None, None]).all()
         assert (batch.t_ring_ns > 0).all()
 

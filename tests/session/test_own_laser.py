@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.safety.sentinel import Sentinel, SentinelJob, turn_dark
@@ -122,6 +123,11 @@ def test_it_is_armed_driven_written_down_and_dark_at_the_end_without_a_core(
     assert rows[0]["kind"] == "arm"
     assert rows[-1]["kind"] == "dark"
     assert {row["unit"] for row in rows} == {"%"}
+    with open_movie(run.folder.path) as movie:
+        assert movie.activation_unit == "%", "40 % are not read back as 40 mW"
+        assert movie.activation_power is not None
+        seen = {float(f"{power:.6g}") for power in movie.activation_power.tolist()}
+        assert seen <= {0.0, *(float(row["sent"]) for row in rows)}
 
 
 def test_a_cap_beyond_its_own_limit_is_refused_before_any_light(
@@ -145,6 +151,7 @@ def job_of(lab: Path, settings: RunSettings, tmp_path: Path) -> SentinelJob:
         settings.lasers,
         tmp_path / "lasers.csv",
         now_ns(),
+        {"activation": "%"},
     )
 
 
@@ -162,6 +169,7 @@ def test_the_sentinel_makes_it_safe_when_the_program_is_gone(
     [row] = read_laser_log(tmp_path / "lasers.csv")
     assert row["actuator"] == "activation"
     assert "dark by the sentinel" in row["reason"]
+    assert (row["sent"], row["unit"]) == ("0", "%")
 
 
 def test_a_laser_that_does_not_open_keeps_no_other_from_going_dark(

@@ -229,7 +229,7 @@ def test_every_frame_carries_the_power_in_force(
     deliver = Pipeline._deliver
 
     def look(self: Pipeline, batch: Any, targets: slice, *more: Any) -> None:
-        powers.extend(batch.power_mw[targets].tolist())
+        powers.extend(batch.activation_power[targets].tolist())
         deliver(self, batch, targets, *more)
 
     monkeypatch.setattr(Pipeline, "_deliver", look)

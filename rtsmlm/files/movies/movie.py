@@ -42,7 +42,8 @@ class MovieFacts:
     exposure_ms: float | None = None
     frame_index: NDArray[np.int64] | None = None
     t_exposure_end_ns: NDArray[np.int64] | None = None
-    power_mw: NDArray[np.float64] | None = None
+    activation_power: NDArray[np.float64] | None = None
+    activation_unit: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
     """Further metadata of the file, for the record of the run."""
     notes: tuple[str, ...] = ()
@@ -109,9 +110,14 @@ class Movie(ABC):
         return self._facts.t_exposure_end_ns
 
     @property
-    def power_mw(self) -> NDArray[np.float64] | None:
-        """Activation laser power per frame, shape (n_frames,); None where not recorded."""
-        return self._facts.power_mw
+    def activation_power(self) -> NDArray[np.float64] | None:
+        """Power of the activation laser per frame, shape (n_frames,); None where not recorded."""
+        return self._facts.activation_power
+
+    @property
+    def activation_unit(self) -> str | None:
+        """Unit of `activation_power`: mW, %, V or us; None where no power is recorded."""
+        return self._facts.activation_unit
 
     def describe(self) -> dict[str, str]:
         """Return format, size and remarks; `note` names guesses made and frames missing."""
@@ -124,6 +130,8 @@ class Movie(ABC):
             "dtype": str(facts.dtype),
             **facts.details,
         }
+        if facts.activation_unit is not None:
+            described["activation power"] = f"per frame, in {facts.activation_unit}"
         if facts.notes:
             described["note"] = "; ".join(facts.notes)
         return described
@@ -224,7 +232,7 @@ class Movie(ABC):
         known: dict[str, Any] = {
             "index": facts.frame_index,
             "t_exposure_end_ns": facts.t_exposure_end_ns,
-            "power_mw": facts.power_mw,
+            "activation_power": facts.activation_power,
         }
         parts = {key: value[start:stop] for key, value in known.items() if value is not None}
         return replace(batch, **parts)

@@ -20,11 +20,20 @@ from rtsmlm.files.movies.metadata import Statements, as_int
 
 RAW_NAME = "raw.ome.zarr"
 INDEX_NAME = "raw_index.bin"
-INDEX_DTYPE = np.dtype([("index", "<i8"), ("t_exposure_end_ns", "<i8"), ("power_mw", "<f8")])
-"""One record of the index: camera frame number, end of the exposure, laser power."""
+INDEX_DTYPE = np.dtype(
+    [("index", "<i8"), ("t_exposure_end_ns", "<i8"), ("activation_power", "<f8")]
+)
+"""One record of the index: camera frame number, end of the exposure, laser power.
+
+The unit of the power is that of the laser, and stands in the attribute.
+"""
 
 ATTRIBUTE = "rtsmlm"
 """Group attribute with calibration, exposure and, once finished, the number of frames."""
+UNIT_KEY = "activation_unit"
+"""Its key for the unit of the laser power: mW, %, V or us."""
+UNIT_BEFORE = "mW"
+"""What recordings meant that state no unit: they were made before units were written."""
 
 
 def read_index(raw: Path) -> tuple[NDArray[np.void] | None, list[str]]:
@@ -64,6 +73,23 @@ def state_calibration(into: Statements, attributes: Mapping[str, Any]) -> int | 
     into.state("em_gain", ours.get("em_gain"), at_least=1)
     into.state_exposure(ours.get("exposure_ms"))
     return as_int(ours.get("n_frames"))
+
+
+def activation_unit(attributes: Mapping[str, Any], power: NDArray[np.float64] | None) -> str | None:
+    """Return the unit of the recorded laser power, None where no power is recorded.
+
+    Parameters
+    ----------
+    attributes
+        Of the group.
+    power
+        Power per frame, (n,); NaN where unknown.
+    """
+    if power is None or np.isnan(power).all():
+        return None
+    ours = attributes.get(ATTRIBUTE)
+    unit = ours.get(UNIT_KEY) if isinstance(ours, Mapping) else None
+    return unit if isinstance(unit, str) and unit else UNIT_BEFORE
 
 
 def chunks_on_disk(folder: Path) -> list[int]:

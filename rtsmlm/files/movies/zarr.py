@@ -25,7 +25,12 @@ from rtsmlm.files.movies.ome_zarr import (
     state_pixel,
     uses_blosc,
 )
-from rtsmlm.files.movies.raw_layout import chunks_on_disk, read_index, state_calibration
+from rtsmlm.files.movies.raw_layout import (
+    activation_unit,
+    chunks_on_disk,
+    read_index,
+    state_calibration,
+)
 
 MAX_CHUNK_BYTES = 1 << 30
 """A chunk is decoded as a whole; a larger one is corrupt, or made for another purpose."""
@@ -56,6 +61,7 @@ def open_zarr(path: Path) -> ZarrMovie:
     layout = _Layout.of(array, frame_axis)
     length = int(array.shape[frame_axis]) if frame_axis is not None else 1
     n_frames, notes = _count(path, folder, layout, length, stated, records)
+    power = _column(records, "activation_power", n_frames)
     facts = MovieFacts(
         path=path,
         kind=f"OME-Zarr (zarr {array.metadata.zarr_format})",
@@ -66,7 +72,8 @@ def open_zarr(path: Path) -> ZarrMovie:
         exposure_ms=statements.exposure_ms,
         frame_index=_column(records, "index", n_frames),
         t_exposure_end_ns=_column(records, "t_exposure_end_ns", n_frames),
-        power_mw=_column(records, "power_mw", n_frames),
+        activation_power=power,
+        activation_unit=activation_unit(attributes, power),
         notes=(*statements.notes, *index_notes, *notes),
     )
     return ZarrMovie(facts, folder, array, frame_axis=frame_axis, chunk_frames=layout.chunk_frames)

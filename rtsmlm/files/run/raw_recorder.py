@@ -156,7 +156,7 @@ class RawRecorder:
         records = np.empty(len(batch), INDEX_DTYPE)
         records["index"] = batch.index
         records["t_exposure_end_ns"] = batch.t_exposure_end_ns
-        records["power_mw"] = batch.power_mw
+        records["activation_power"] = batch.activation_power
         for pixels, index in zip(batch.pixels, batch.index.tolist(), strict=True):
             self._stream.append(pixels)
             self.n_written += 1
