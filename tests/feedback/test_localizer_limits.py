@@ -80,7 +80,6 @@ def test_limit_and_recall_of_a_labs_localizer_reach_the_loop(
     seen: list[DensityEstimate] = []
     settings = quick_settings(
         f"localizer.name={name}",
-        "acquisition.frames=120",
         "feedback.tick_s=0.2",
         "feedback.stop.seconds=1000",
         "record.raw=false",
@@ -88,8 +87,13 @@ def test_limit_and_recall_of_a_labs_localizer_reach_the_loop(
 
     camera = spot_camera(period_s=0.005)
     with Session(camera, settings, perturb=lambda e: seen.append(e) or e) as session:  # type: ignore[func-returns-value]
+        while len(seen) < 3 and not session.wait(0.05):
+            pass
+        session.stop()
         assert session.wait(60)
-    found = session.report.localizations / 120
+    totals = session.report.totals
+    assert totals is not None
+    found = session.report.localizations / totals.localized
 
     assert {estimate.max_local_per_um2 for estimate in seen} == {limit_per_um2}
     # Three spots per frame, some of them in the rim, where nothing is counted.

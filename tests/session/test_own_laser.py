@@ -161,9 +161,7 @@ def test_the_sentinel_makes_it_safe_when_the_program_is_gone(
     sentinel = Sentinel(job_of(lab, armed(lab, quick_settings), tmp_path))
     sentinel.wait_ready()
 
-    sentinel._process.stdin.close()  # type: ignore[union-attr]  # what the death of the owner does
-    sentinel._process.wait(60)
-    sentinel._process.stdout.close()  # type: ignore[union-attr]
+    sentinel._child.close(60)  # its input ends, as when the main process dies
 
     assert state_of(lab)["log"] == ["opened", "safe", "closed"]
     [row] = read_laser_log(tmp_path / "lasers.csv")
