@@ -87,6 +87,15 @@ class Decision:
     """The acquisition is done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The resolution (FRC) of all localizations up to a frame."""
+
+    frame: int = -1
+    """Newest frame that counts; -1 before the first measurement."""
+    resolution_nm: float = math.nan
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
     """The loop at one moment, for a status line or a window."""
@@ -94,7 +103,7 @@ class LoopStatus:
     laser: str
     unit: str
     power: float
-    """What the laser was last told; 0 is dark."""
+    """Last power sent to the laser; 0 is off."""
     cap: float
     wanted: float
     """What the law asks for; the same as `power` once the laser follows."""

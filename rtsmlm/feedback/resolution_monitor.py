@@ -1,4 +1,8 @@
-"""Keeps the resolution of a run for its stop criterion: reads the table as a viewer does."""
+"""Measures the resolution of a run while it goes on, for its stop criterion and its status.
+
+It reads the table, as a viewer does. The window shows this figure and measures none of its own, so
+that a run which stops at 25 nm shows 25 nm.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.errors import FileFormatError
+from rtsmlm.feedback.records import Resolution
 from rtsmlm.files.tables.arrow_decoder import ArrowDecoder
 from rtsmlm.realtime.worker import Worker
 
@@ -40,7 +45,7 @@ class ResolutionMonitor:
         self._table = table
         self._shape_px, self._pixel_nm, self._pause_s = shape_px, pixel_nm, pause_s
         self._history: list[tuple[int, float]] = []
-        self._worker = Worker("resolution", self._watch)
+        self._worker = Worker("resolution", self._measure_repeatedly)
         self._start()
 
     def _start(self) -> None:
@@ -49,8 +54,13 @@ class ResolutionMonitor:
         self._frame = -1
 
     @property
+    def newest(self) -> Resolution:
+        """The newest measurement; NaN before the first one."""
+        return Resolution(*self._history[-1]) if self._history else Resolution()
+
+    @property
     def history(self) -> list[tuple[int, float]]:
-        """Newest frame and resolution in nm of each measurement so far."""
+        """Newest frame and resolution in nm of each measurement so far, in their order."""
         return list(self._history)
 
     def start(self) -> None:
@@ -68,18 +78,18 @@ class ResolutionMonitor:
         self._worker.stop()
         self._worker.join(_END_S)
 
-    def _watch(self, stop: threading.Event) -> None:
+    def _measure_repeatedly(self, stop: threading.Event) -> None:
         while not stop.wait(self._pause_s):
             try:
-                self.look()
+                self.measure()
             except FileFormatError as error:  # cut after a crash, and longer again by now
-                _log.warning("the resolution could not be measured, and is begun anew: %s", error)
+                _log.warning("the resolution could not be measured and starts anew: %s", error)
                 self._start()
-            except Exception:  # a figure that cannot be had ends no run
+            except Exception:  # a missing figure ends no run
                 _log.exception("the resolution could not be measured")
 
-    def look(self) -> None:
-        """Take what is new in the table, and measure."""
+    def measure(self) -> None:
+        """Read what is new in the table, and measure."""
         if not self._table.exists():
             return
         if self._table.stat().st_size < self._feed.n_bytes:  # cut after a crash of the analysis

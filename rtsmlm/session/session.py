@@ -31,6 +31,8 @@ from rtsmlm.session.status import RunStatus, StatusPublisher, run_message
 from rtsmlm.settings.resolve import with_calibration, with_sigma
 from rtsmlm.settings.run import RunSettings
 
+_LAST_STATUS_S = 1.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -157,10 +159,10 @@ class Session:
         stages: Mapping[str, Actuator],
         perturb: Callable[[DensityEstimate], DensityEstimate] | None,
     ) -> FeedbackLoop:
-        resolution = None
+        self._resolution: ResolutionMonitor | None = None
         if self.settings.feedback.stop.needs_resolution:
             table, pixel_nm = self.folder.localizations, self.calibration.pixel_nm
-            resolution = ResolutionMonitor(table, self._camera.shape, pixel_nm)
+            self._resolution = ResolutionMonitor(table, self._camera.shape, pixel_nm)
         return FeedbackLoop(
             self.settings,
             lasers,
@@ -169,12 +171,13 @@ class Session:
             armed=self._arm,
             warn=self._notices.warn,
             finish=self._finish,
-            resolution=resolution,
+            resolution=self._resolution,
             perturb=perturb,
         )
 
     def _finish(self, reason: str) -> None:
         self.report.ended_by = reason
+        self._status.publish_now(_LAST_STATUS_S)  # with the figure that ends it
         self.stop()
 
     # -- running -------------------------------------------------------------------------
@@ -194,6 +197,7 @@ class Session:
             recorder_backlog=self._path.recorder_backlog,
             model=progress.validity.get("verdict", ""),
             loop=self._loop.status(),
+            resolution=None if self._resolution is None else self._resolution.newest,
         )
 
     @property

@@ -6,18 +6,20 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from rtsmlm.feedback.records import LoopStatus
+from rtsmlm.feedback.records import LoopStatus, Resolution
 from rtsmlm.files.run.folder import RunFolder, free_mb
 from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.realtime.worker import Worker, one_line
+from rtsmlm.stream.messages import LoopMessage, ResolutionMessage, StatusMessage, ValidityMessage
 
 _PERIOD_S = 0.25
 _END_S = 15.0
+_BYTES_PER_PIXEL = 2
 
 _log = logging.getLogger(__name__)
 
@@ -39,37 +41,8 @@ class RunStatus:
     """Verdict of the validity meter in two or three words; empty where it is off."""
     loop: LoopStatus | None = None
     """Laser and density; None where no laser is steered."""
-
-
-def status_message(status: RunStatus, more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a status as plain JSON data for the stream; NaN becomes None.
-
-    Parameters
-    ----------
-    status
-        The run at this moment.
-    more
-        Further entries: latency per stage, validity, disk, warnings.
-    """
-    loop = status.loop
-    data = asdict(status) | {"loop": None, **more}
-    if loop is not None:
-        estimate = None if loop.estimate is None else loop.estimate.as_dict()
-        powers = dict(loop.powers)
-        plain = {f.name: getattr(loop, f.name) for f in fields(loop)}
-        data["loop"] = plain | {"estimate": estimate, "powers": powers}
-    plain_data: dict[str, Any] = _without_nan(data)
-    return plain_data
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
-    return value
+    resolution: Resolution | None = None
+    """The newest resolution; None where the run does not measure it."""
 
 
 class StatusPublisher:
@@ -96,15 +69,27 @@ class StatusPublisher:
     ) -> None:
         self._message, self._publish, self._warn = message, publish, warn
         self._failed: set[str] = set()
+        self._turn = threading.Condition()
+        self._n_wanted = self._n_published = 0  # of `publish_now`
         self._worker = Worker("status", self._run, on_death=self._die)
 
     def start(self) -> None:
         """Start publishing."""
         self._worker.start()
 
+    def publish_now(self, timeout_s: float) -> bool:
+        """Publish out of turn; False if that is not done within the time-out."""
+        with self._turn:
+            self._n_wanted += 1
+            number = self._n_wanted
+            self._turn.notify_all()
+            return self._turn.wait_for(lambda: self._n_published >= number, timeout_s)
+
     def stop(self) -> None:
         """Ask it to end; returns at once."""
         self._worker.stop()
+        with self._turn:
+            self._turn.notify_all()
 
     def join(self) -> None:
         """Wait for its end.
@@ -117,11 +102,21 @@ class StatusPublisher:
         self._worker.join(_END_S)
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(_PERIOD_S):
+        while not stop.is_set():
+            with self._turn:
+                self._turn.wait_for(
+                    lambda: stop.is_set() or self._n_wanted > self._n_published, _PERIOD_S
+                )
+                number = self._n_wanted
+            if stop.is_set():
+                return
             try:
                 self._publish(self._message())
             except Exception as error:
                 self._note(error)
+            with self._turn:
+                self._n_published = number
+                self._turn.notify_all()
 
     def _note(self, error: Exception) -> None:
         kind = type(error).__name__
@@ -144,7 +139,7 @@ def run_message(
     recording: bool,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the state of a run as plain data.
+    """Return the state of a run as `stream.messages.StatusMessage`, in plain JSON data.
 
     Parameters
     ----------
@@ -162,25 +157,39 @@ def run_message(
         All warnings and failures so far.
     """
     height, width = camera.shape
-    return status_message(
-        status,
-        {
-            "latency_ms": progress.latency_ms,
-            "validity": progress.validity,
-            "restarts": progress.restarts,
-            "recording": recording,
-            "disk_free_mb": _free_mb(folder),
-            "disk_mb_per_s": status.frames_per_s * height * width * 2 / 2**20,
-            "exposure_ms": camera.exposure_ms,
-            "warnings": list(warnings),
-        },
+    message = StatusMessage(
+        totals=status.totals,
+        frames_per_s=status.frames_per_s,
+        localizations=status.localizations,
+        emitters_per_frame=status.emitters_per_frame,
+        p50_ms=status.p50_ms,
+        p99_ms=status.p99_ms,
+        backlog=status.backlog,
+        recorder_backlog=status.recorder_backlog,
+        model=status.model,
+        loop=None if status.loop is None else LoopMessage.model_validate(status.loop),
+        resolution=_resolution_message(status),
+        latency_ms=progress.latency_ms,
+        validity=ValidityMessage.model_validate(progress.validity),
+        restarts=progress.restarts,
+        recording=recording,
+        disk_free_mb=_free_mb(folder),
+        disk_mb_per_s=status.frames_per_s * height * width * _BYTES_PER_PIXEL / 2**20,
+        exposure_ms=camera.exposure_ms,
+        warnings=tuple(warnings),
     )
+    return message.model_dump(mode="json")
 
 
-def _free_mb(folder: RunFolder) -> float | None:
-    """Return the free space of the disk, None where it does not answer, as a share now and then."""
+def _resolution_message(status: RunStatus) -> ResolutionMessage | None:
+    found = status.resolution
+    return None if found is None else ResolutionMessage.model_validate(found)
+
+
+def _free_mb(folder: RunFolder) -> float:
+    """Return the free space of the disk, NaN where it does not answer, as a share now and then."""
     try:
         return free_mb(folder.path)
     except OSError as error:
         _log.debug("the free space of %s is not known", folder.path, exc_info=error)
-        return None
+        return math.nan

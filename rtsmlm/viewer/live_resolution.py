@@ -1,4 +1,8 @@
-"""Works out the resolution beside the window: some tenths of a second, now and then."""
+"""Resolution in the window process, where the run measures none: of a folder, without a criterion.
+
+A run with a stop criterion for it measures it itself (`feedback.resolution_monitor`), and the
+window shows that figure.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.errors import WorkerError
 from rtsmlm.localizations import Localizations
 from rtsmlm.realtime.worker import Worker
+from rtsmlm.stream.messages import ResolutionMessage
 
 EVERY_S = 4.0
 _LEAVE_S = 5.0
@@ -19,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class LiveResolution:
-    """Resolution by Fourier ring correlation, in a thread of its own.
+    """Resolution by Fourier ring correlation, in a thread of its own: it takes tenths of a second.
 
     Parameters
     ----------
@@ -32,31 +37,37 @@ class LiveResolution:
     def __init__(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         self._meter = ResolutionMeter(shape_px, pixel_nm)
         self._lock = threading.Lock()
-        self._found: float | None = None
-        self._n_seen = 0
-        self._worker = Worker("resolution", self._work)
+        self._frame = -1
+        self._newest: ResolutionMessage | None = None
+        self._n_measured = 0
+        self._worker = Worker("resolution", self._work, on_death=self._report)
         self._worker.start()
 
     def add(self, batches: Sequence[Localizations]) -> None:
         """Add rows."""
         for rows in batches:
             self._meter.add(rows)
+            if len(rows):
+                self._frame = max(self._frame, int(rows.frame.max()))
 
-    def take(self) -> float | None:
-        """Return a resolution in nm that is new, else None."""
+    def take(self) -> ResolutionMessage | None:
+        """Return a resolution that is new, else None."""
         with self._lock:
-            found, self._found = self._found, None
-        return found
+            newest, self._newest = self._newest, None
+        return newest
 
     def _work(self, stop: threading.Event) -> None:
         while not stop.wait(EVERY_S):
-            if self._meter.n_inside == self._n_seen:
+            if self._meter.n_inside == self._n_measured:
                 continue
-            self._n_seen = self._meter.n_inside
+            self._n_measured, frame = self._meter.n_inside, self._frame
             resolution_nm = self._meter.resolution_nm()
             if math.isfinite(resolution_nm):
                 with self._lock:
-                    self._found = resolution_nm
+                    self._newest = ResolutionMessage(frame=frame, resolution_nm=resolution_nm)
+
+    def _report(self, error: BaseException) -> None:
+        _log.error("the resolution is no longer measured", exc_info=error)
 
     def close(self) -> None:
         """End the thread. Safe to call more than once."""

@@ -1,11 +1,11 @@
-"""LiveWidget: a run as it goes on, or as it was; asks its source, and is never waited for."""
+"""LiveWidget: a run while it goes on, or afterwards; it polls its source, and delays no run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
@@ -18,6 +18,7 @@ from rtsmlm.viewer.panels.histogram_panel import HistogramPanel
 from rtsmlm.viewer.panels.laser_panel import LaserPanel
 from rtsmlm.viewer.panels.ledger_lights import LedgerLights
 from rtsmlm.viewer.panels.messages import Messages
+from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
 from rtsmlm.viewer.panels.trends_panel import TrendsPanel
 from rtsmlm.viewer.panels.walk_through import WalkThrough
@@ -25,21 +26,20 @@ from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.update_reader import UpdateReader
-from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.laser_key import LaserKey
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
-from rtsmlm.viewer.widgets.side_column import SideColumn
 from rtsmlm.viewer.widgets.theme import THEMES, palette, scale_for, style_sheet, theme_of
+from rtsmlm.viewer.window_layout import WindowLayout
 
 TICK_MS, PATIENT_TICK_MS = 50, 400
 """From one picture to the next; and while the run is behind and needs the cores itself."""
 BEHIND_FRAMES = 12
 PLOTS_S = 0.5
 VIEW_ONLY = "view only: this window cannot control the run"
-_COLUMNS, _ROWS = (24, 46, 30), (50, 50)
-"""Shares of the width and, on the right, of the height, in percent."""
 _STEP = 1.1
 _LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
+
+P = TypeVar("P", bound=Panel)
 
 
 class LiveWidget(QtWidgets.QWidget):
@@ -48,9 +48,9 @@ class LiveWidget(QtWidgets.QWidget):
     Parameters
     ----------
     source
-        Where news come from; closed with the widget.
+        Where the updates come from; closed with the widget.
     control
-        What a person's clicks are handed to; None only looks on.
+        Takes the commands; None makes it a window to view only.
     parent
         Owner.
     settings_file
@@ -73,12 +73,14 @@ class LiveWidget(QtWidgets.QWidget):
         """Called once, when nothing is left to compile."""
         self.preferences = Preferences(settings_file)
         self._why_not = None if control is not None else VIEW_ONLY
-        self._is_closed = self._has_layout = False
+        self._is_closed = False
         self._plots_at_s = 0.0
         self.series = RunSeries()
-        self._make_parts()
-        self.reader = UpdateReader(self)
-        self._lay_out()
+        self.panels: list[Panel] = []
+        self.layout_parts = WindowLayout(self)
+        self.newest = self.layout_parts.newest
+        self._make_panels()
+        self.reader = UpdateReader()
         self._connect()
         self._read_preferences()
         self._set_why_not()
@@ -90,52 +92,35 @@ class LiveWidget(QtWidgets.QWidget):
 
     # -- making --------------------------------------------------------------------------
 
-    def _make_parts(self) -> None:
-        self.acquisition = AcquisitionPanel()
-        self.header = Header(self.ask, self._overrides)
-        self.camera = CameraPanel()
-        self.laser = LaserPanel(self.ask)
-        self.super_res = SuperResPanel(self.preferences)
-        self.trends = TrendsPanel(self.series)
-        self.histograms = HistogramPanel(self.series)
-        self.messages = Messages()
-        self.trends.addTab(self.messages, "Messages")
-        self.lights = LedgerLights()
-        self.newest = ElidedLabel("Newest message; all are in the tab Messages.")
+    def _make_panels(self) -> None:
+        """Make and place the panels: one more is a line here."""
+        at = self.layout_parts
+        self.header = self._add(Header(self.ask, self._overrides), at.top.addWidget)
+        self.camera = self._add(CameraPanel(), at.left.add)
+        self.acquisition = self._add(AcquisitionPanel(), at.left.add)
+        self.laser = self._add(LaserPanel(self.ask), at.left.add)
+        self.super_res = self._add(SuperResPanel(self.preferences), at.middle.addWidget)
+        self.trends = self._add(TrendsPanel(self.series), at.right.addWidget)
+        self.histograms = self._add(HistogramPanel(self.series), at.right.addWidget)
+        self.messages = self._add(Messages(), lambda panel: self.trends.addTab(panel, "Messages"))
+        self.lights = self._add(LedgerLights(), at.bottom.addWidget)
         self.help = HelpDialog(self)
         self.walk_through = WalkThrough(self)
 
-    def _lay_out(self) -> None:
-        self.left = SideColumn([self.camera, self.acquisition, self.laser])
-        self.right = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
-        self.right.addWidget(self.trends)
-        self.right.addWidget(self.histograms)
-        self.columns = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
-        for part in (self.left, self.super_res, self.right):
-            self.columns.addWidget(part)
-        for splitter in (self.right, self.columns):
-            splitter.setChildrenCollapsible(False)
-            splitter.setHandleWidth(6)
-        self.columns.setStretchFactor(1, 1)
-        bottom = QtWidgets.QHBoxLayout()
-        bottom.setSpacing(16)
-        bottom.addWidget(self.lights)
-        bottom.addWidget(self.newest, 1)
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
-        layout.setSpacing(6)
-        layout.addWidget(self.header)
-        layout.addWidget(self.columns, 1)
-        layout.addLayout(bottom)
+    def _add(self, panel: P, place: Callable[[P], object]) -> P:
+        place(panel)
+        self.panels.append(panel)
+        return panel
 
     def _connect(self) -> None:
         self.acquisition.draw_asked.connect(self._draw_roi)
         self.camera.roi_drawn.connect(self.acquisition.take_roi)
+        self.messages.changed.connect(self._show_messages)
         self.super_res.export_asked.connect(self.ask_where_to_export)
         self.histograms.filter_changed.connect(self._filter)
         self.camera.detections.toggled.connect(lambda on: self.preferences.set("detections", on))
         self.trends.currentChanged.connect(lambda tab: self.preferences.set("tab", tab))
-        self.header.off.pressed.connect(self.lasers_off)  # and not only when let go
+        self.header.off.pressed.connect(self.lasers_off)  # not only when released
         self.header.theme.clicked.connect(self.next_theme)
         self.header.help.clicked.connect(self.help.show)
         self.help.walk_through_asked.connect(self.walk_through.begin)
@@ -163,13 +148,10 @@ class LiveWidget(QtWidgets.QWidget):
         self.camera.detections.setChecked(get("detections"))
         self.trends.setCurrentIndex(get("tab"))
         self.histograms.set_ranges(get("filters"))
-        for name, splitter in (("columns", self.columns), ("right", self.right)):
-            state = self.preferences.bytes(name)
-            if state is not None:
-                self._has_layout = splitter.restoreState(state)
+        self.layout_parts.restore(self.preferences)
         self.apply_theme()
 
-    # -- look ----------------------------------------------------------------------------
+    # -- appearance ----------------------------------------------------------------------
 
     def apply_theme(self, *_: Any) -> None:
         """Take the theme and the size of text that are chosen."""
@@ -177,8 +159,8 @@ class LiveWidget(QtWidgets.QWidget):
         theme = self.theme = theme_of(self.preferences.get("theme"), scale)
         self.setPalette(palette(theme))
         self.setStyleSheet(style_sheet(theme))
-        for part in (self.header, self.camera, self.trends, self.histograms, self.lights):
-            part.set_theme(theme)
+        for panel in self.panels:
+            panel.set_theme(theme)
 
     def next_theme(self) -> None:
         """Go on to the next theme: system, dark, light."""
@@ -191,6 +173,11 @@ class LiveWidget(QtWidgets.QWidget):
         self.apply_theme()
         self.say(f"Theme: {name}")
 
+    def _show_messages(self, count: int, newest: str) -> None:
+        self.trends.show_count(self.messages, "Messages", count)
+        if newest:
+            self.say(newest, self.theme.amber)
+
     def scale_text(self, factor: float) -> None:
         """Make all text larger or smaller."""
         scale = min(max(self.theme.scale * factor, _LEAST_SCALE), _MOST_SCALE)
@@ -201,7 +188,7 @@ class LiveWidget(QtWidgets.QWidget):
         """Show a line at the bottom."""
         self.newest.set_text(text, color)
 
-    # -- what a person asks for ----------------------------------------------------------
+    # -- commands ----------------------------------------------------------
 
     def ask(self, command: Command) -> bool:
         """Hand a command to the control and show that; without one show why not: False."""
@@ -220,14 +207,14 @@ class LiveWidget(QtWidgets.QWidget):
         return [*self.acquisition.overrides(), *self.laser.overrides()]
 
     def lose_control(self, why: str) -> None:
-        """Only look on from now on, and say why."""
+        """View only from now on, and show why."""
         self.control, self._why_not = None, why
         self._set_why_not()
         self.say(why, self.theme.amber)
 
     def _set_why_not(self) -> None:
-        for part in (self.header, self.acquisition, self.laser):
-            part.set_why_not(self._why_not)
+        for panel in self.panels:
+            panel.set_why_not(self._why_not)
 
     def _draw_roi(self, on: bool) -> None:
         self.camera.draw_roi(self.acquisition.roi_on_image() if on else None)
@@ -251,46 +238,45 @@ class LiveWidget(QtWidgets.QWidget):
 
     # -- life ----------------------------------------------------------------------------
 
-    def watch(self, source: Source) -> None:
-        """Let go of the source and take another."""
+    def follow(self, source: Source) -> None:
+        """Close the source and take another."""
         self.source.close()
         self.source = source
 
     def tick(self) -> None:
-        """Take what is new and draw what has changed; a bounded piece of work."""
-        self.reader.read(self.source)
+        """Read what is new, hand it to all panels and let them draw; a bounded piece of work."""
+        begin_s = time.perf_counter()
+        update = self.reader.read(self.source)
+        if update is None:
+            self.super_res.show_message("Getting ready to draw; longer on first start …")
+        else:
+            self.series.add(update)
+            for panel in self.panels:
+                panel.show_update(update)
+            self.reader.learn(update, time.perf_counter() - begin_s)
         if self.on_ready is not None and self.reader.is_ready:
             on_ready, self.on_ready = self.on_ready, None
             on_ready()
         behind = self.reader.backlog > BEHIND_FRAMES
         self._timer.setInterval(PATIENT_TICK_MS if behind else TICK_MS)
-        self.camera.refresh()
-        self.super_res.refresh()
-        now_s = time.monotonic()
-        if now_s >= self._plots_at_s:
-            self._plots_at_s = now_s + PLOTS_S
-            self.trends.refresh()
-            self.histograms.refresh()
-
-    def _share_out(self) -> None:
-        """Give each column its share, once the window has its size."""
-        self._has_layout = True
-        width, height = self.columns.width(), self.columns.height()
-        self.columns.setSizes([width * share // 100 for share in _COLUMNS])
-        self.right.setSizes([height * share // 100 for share in _ROWS])
+        plots = time.monotonic() >= self._plots_at_s
+        if plots:
+            self._plots_at_s = time.monotonic() + PLOTS_S
+        for panel in self.panels:
+            if plots or not panel.is_plot:
+                panel.refresh()
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
-        """Show the walk-through to whoever has never seen it."""
+        """Show the walk-through once."""
         super().showEvent(event)
-        if not self._has_layout:
-            self._share_out()
+        if self.layout_parts.share_out():
             self.super_res.canvas.setFocus()
         if not self.preferences.get("walk_through_seen"):
             self.preferences.set("walk_through_seen", True)
             self.walk_through.begin()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self.shut_down()
         super().closeEvent(event)
 
@@ -302,8 +288,7 @@ class LiveWidget(QtWidgets.QWidget):
         self._timer.stop()
         self.laser_key.release()
         self.help.close()
-        self.preferences.set_bytes("columns", self.columns.saveState())
-        self.preferences.set_bytes("right", self.right.saveState())
+        self.layout_parts.save(self.preferences)
         self.preferences.save()
         self.reader.close()
         self.source.close()

@@ -1,7 +1,7 @@
 """Series: curves and histograms of a run in bounded memory, however long it takes.
 
-All curves run over frame numbers: they are what rows, estimates and status have in common, whoever
-joins when, and what stays right when the camera pauses.
+All curves run over frame numbers: they are what rows, estimates and status have in common,
+whenever a window joins, and what stays right when the camera pauses.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import DensityMessage, StatusMessage
 from rtsmlm.viewer.sources.updates import RunUpdate
 
 F64 = NDArray[np.float64]
@@ -49,9 +49,9 @@ class Series:
         self.last = math.nan
         """The newest value."""
 
-    def append(self, at: float, value: float | None) -> None:
-        """Add a value at a frame or time; None and NaN are no value."""
-        if value is None or not math.isfinite(value):
+    def append(self, at: float, value: float) -> None:
+        """Add a value at a frame or time; NaN is no value."""
+        if not math.isfinite(value):
             return
         self.last = value
         if self._filled == 0:
@@ -90,48 +90,45 @@ class Series:
 
 
 class RunSeries:
-    """The curves of a run, out of its news.
+    """The curves of a run, out of its updates.
 
     `curves` holds, by name: density, density_low, density_high (mean, and a standard deviation
     below and above it), local_density, target, all per um²; photons, background (per pixel),
     precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms,
-    backlog (frames), frames_per_s; resolution_nm (see `note_resolution`); drift_x_nm, drift_y_nm,
-    drift_z_nm where the status tells them. `powers` holds one curve per laser, in its own unit.
+    backlog (frames), frames_per_s; resolution_nm; drift_x_nm, drift_y_nm, drift_z_nm where the
+    status has them. `powers` holds one curve per laser, in its own unit.
     """
 
     def __init__(self, most_points: int = MOST_POINTS) -> None:
         self._most_points = most_points
-        self.curves = {name: Series(most_points) for name in (*_TOLD, *_OF_ROWS)}
+        self.curves = {name: Series(most_points) for name in (*_STATED, *_OF_ROWS)}
         self.powers: dict[str, Series] = {}
         self.frame_s = math.nan
-        """Seconds from frame to frame as estimates or status tell them, to label an axis in
+        """Seconds from frame to frame by the estimates or the status, to label an axis in
         seconds; NaN while that is not known."""
-        self._run: Any = None
+        self._run: str | None = None
         self._estimate: tuple[int, int] | None = None
         self._block = _Block()
         self._frame = 0
 
-    def add(self, news: RunUpdate) -> None:
-        """Take news."""
-        run = news.about.get("run", self._run)
-        if news.restarted or run != self._run:
+    def add(self, update: RunUpdate) -> None:
+        """Take what is new."""
+        run = self._run if update.run is None else update.run.run
+        if update.restarted or run != self._run:
             for name in _OF_ROWS:
                 self.curves[name].clear()
             self._block = _Block()
         if run != self._run and self._run is not None:
             self._forget()
         self._run = run
-        for estimate in news.densities:
+        for estimate in update.densities:
             self._add_estimate(estimate)
-        if news.status is not None:
-            self._add_status(news.status)
-        for rows in news.rows:
+        if update.status is not None:
+            self._add_status(update.status)
+        for rows in update.rows:
             self._add_rows(rows)
-
-    def note_resolution(self, resolution_nm: float, frame: float | None = None) -> None:
-        """Take a resolution that was worked out elsewhere; by default as of the last frame."""
-        at = self._frame if frame is None else frame
-        self.curves["resolution_nm"].append(at, resolution_nm)
+        if (found := update.resolution) is not None:
+            self.curves["resolution_nm"].append(found.frame, found.resolution_nm)
 
     def _forget(self) -> None:
         for series in self.curves.values():
@@ -139,41 +136,38 @@ class RunSeries:
         self.powers.clear()
         self.frame_s, self._estimate, self._frame = math.nan, None, 0
 
-    def _add_estimate(self, estimate: Mapping[str, Any]) -> None:
-        frame = estimate.get("last_frame")
-        if frame is None:
-            return
+    def _add_estimate(self, estimate: DensityMessage) -> None:
+        frame, mean, std = estimate.last_frame, estimate.mean_per_um2, estimate.std_per_um2
         self._frame = max(self._frame, frame)
-        mean, std = estimate.get("mean_per_um2"), estimate.get("std_per_um2") or 0.0
+        std = std if math.isfinite(std) else 0.0
         self.curves["density"].append(frame, mean)
-        if mean is not None:
+        if math.isfinite(mean):
             self.curves["density_low"].append(frame, max(0.0, mean - std))
             self.curves["density_high"].append(frame, mean + std)
-        self.curves["local_density"].append(frame, estimate.get("local_per_um2"))
-        self.curves["target"].append(frame, estimate.get("target_per_um2"))
-        self._add_powers(frame, estimate.get("powers") or {})
-        end_ns = estimate.get("t_exposure_end_ns")
+        self.curves["local_density"].append(frame, estimate.local_per_um2)
+        self.curves["target"].append(frame, estimate.target_per_um2)
+        self._add_powers(frame, estimate.powers)
+        end_ns = estimate.t_exposure_end_ns
         if end_ns is None:
             return
         if self._estimate is not None and frame > self._estimate[0]:
             self.frame_s = (end_ns - self._estimate[1]) / (frame - self._estimate[0]) / 1e9
         self._estimate = frame, end_ns
 
-    def _add_status(self, status: Mapping[str, Any]) -> None:
-        frame = (status.get("totals") or {}).get("camera", self._frame)
-        self._frame = max(self._frame, frame)
+    def _add_status(self, status: StatusMessage) -> None:
+        frame = self._frame = max(self._frame, status.totals.camera)
         for name in ("p50_ms", "p99_ms", "backlog", "frames_per_s"):
-            self.curves[name].append(frame, status.get(name))
-        loop = status.get("loop") or {}
-        self.curves["target"].append(frame, loop.get("target_per_um2"))
-        self._add_powers(frame, loop.get("powers") or {})
-        for axis, value in (status.get("drift") or {}).items():
+            self.curves[name].append(frame, getattr(status, name))
+        if status.loop is not None:
+            self.curves["target"].append(frame, status.loop.target_per_um2)
+            self._add_powers(frame, status.loop.powers)
+        for axis, value in status.drift.items():
             if (name := f"drift_{axis}") in self.curves:
                 self.curves[name].append(frame, value)
-        if math.isnan(self.frame_s) and (rate := status.get("frames_per_s")):
-            self.frame_s = 1 / rate
+        if math.isnan(self.frame_s) and status.frames_per_s > 0:
+            self.frame_s = 1 / status.frames_per_s
 
-    def _add_powers(self, frame: float, powers: Mapping[str, Any]) -> None:
+    def _add_powers(self, frame: float, powers: Mapping[str, float]) -> None:
         for name, power in powers.items():
             self.powers.setdefault(name, Series(self._most_points)).append(frame, power)
 
@@ -192,7 +186,7 @@ class RunSeries:
             self._block.add(block, part)
 
 
-_TOLD = (
+_STATED = (
     "density", "density_low", "density_high", "local_density", "target", "p50_ms", "p99_ms",
     "backlog", "frames_per_s", "resolution_nm", "drift_x_nm", "drift_y_nm", "drift_z_nm",
 )  # fmt: skip

@@ -111,7 +111,7 @@ class RtsmlmWidget(QtWidgets.QWidget):
         address = self.session.address if self.session.state == "running" else None
         if address is not None and address != self._watched:
             self._watched = address
-            self.live.watch(StreamSource(address))
+            self.live.follow(StreamSource(address))
         if self.session.state == "idle":
             self._watched = None
         busy = None if self.session.state == "idle" else "a run goes on"

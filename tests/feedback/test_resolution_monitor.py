@@ -35,16 +35,16 @@ def test_a_growing_table_gives_a_history_that_falls(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     path = tmp_path / "localizations.arrows"
-    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
-    watch.look()
-    assert watch.history == [], "the table is not there yet"
+    monitor = ResolutionMonitor(path, SHAPE, PIXEL_NM)
+    monitor.measure()
+    assert monitor.history == [], "the table is not there yet"
 
     with ArrowStreamFile(path) as table:
         for k in range(4):
             table.put(part(rng, k))
-            watch.look()
+            monitor.measure()
 
-    frames, found_nm = zip(*watch.history, strict=True)
+    frames, found_nm = zip(*monitor.history, strict=True)
     assert [round(frame / PART_FRAMES) for frame in frames] == [1, 2, 3, 4]
     assert all(b < a for a, b in pairwise(found_nm)), found_nm
     assert 15 < found_nm[-1] < found_nm[0] < 200
@@ -53,30 +53,30 @@ def test_a_growing_table_gives_a_history_that_falls(
 def test_a_table_that_is_cut_starts_anew(tmp_path: Path, rng: np.random.Generator) -> None:
     parts = [part(rng, k) for k in range(3)]
     path = tmp_path / "localizations.arrows"
-    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
+    monitor = ResolutionMonitor(path, SHAPE, PIXEL_NM)
     with ArrowStreamFile(path) as table:
         for rows in parts:
             table.put(rows)
-    watch.look()
+    monitor.measure()
 
     with ArrowStreamFile.resume(path, 2 * PART_FRAMES):
-        watch.look()
+        monitor.measure()
 
     other = ResolutionMonitor(path, SHAPE, PIXEL_NM)
-    other.look()
-    assert watch.history[-1] == other.history[-1], "rows that were cut off count no more"
-    assert watch.history[-1][0] < 2 * PART_FRAMES < watch.history[0][0]
+    other.measure()
+    assert monitor.history[-1] == other.history[-1], "rows that were cut off count no more"
+    assert monitor.history[-1][0] < 2 * PART_FRAMES < monitor.history[0][0]
 
 
 def test_rows_without_a_resolution_leave_no_trace(tmp_path: Path, rng: np.random.Generator) -> None:
     path = tmp_path / "localizations.arrows"
     with ArrowStreamFile(path) as table:
         table.put(part(rng, 0, n=1))
-    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
+    monitor = ResolutionMonitor(path, SHAPE, PIXEL_NM)
 
-    watch.look()
+    monitor.measure()
 
-    assert watch.history == []
+    assert monitor.history == []
 
 
 def test_a_table_that_cannot_be_read_ends_nothing(
@@ -84,16 +84,16 @@ def test_a_table_that_cannot_be_read_ends_nothing(
 ) -> None:
     path = tmp_path / "localizations.arrows"
     path.write_bytes(b"no table of ours at all")
-    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM, pause_s=0.01)
+    monitor = ResolutionMonitor(path, SHAPE, PIXEL_NM, pause_s=0.01)
 
-    watch.start()
-    watch._worker.wait(0.5)
-    alive = watch._worker.alive
-    watch.close()
+    monitor.start()
+    monitor._worker.wait(0.5)
+    alive = monitor._worker.alive
+    monitor.close()
 
     assert alive
     assert "could not be measured" in caplog.text
-    assert watch.history == []
+    assert monitor.history == []
 
 
 def test_a_resolution_that_stands_still_ends_the_run(
@@ -101,15 +101,15 @@ def test_a_resolution_that_stands_still_ends_the_run(
 ) -> None:
     criteria = StopCriteria(StopSettings(resolution_change=0.05))
     path = tmp_path / "localizations.arrows"
-    watch = ResolutionMonitor(path, SHAPE, PIXEL_NM)
+    monitor = ResolutionMonitor(path, SHAPE, PIXEL_NM)
     reasons: list[str | None] = []
 
     with ArrowStreamFile(path) as table:
         for k in range(12):
             table.put(part(rng, k))
-            watch.look()
-            reasons.append(criteria.check(resolution=watch.history))
+            monitor.measure()
+            reasons.append(criteria.check(resolution=monitor.history))
 
-    assert all(math.isfinite(nm) for _, nm in watch.history)
+    assert all(math.isfinite(nm) for _, nm in monitor.history)
     assert reasons[:3] == [None] * 3, "it still falls"
     assert any(reason is not None and "the resolution of" in reason for reason in reasons)

@@ -209,8 +209,8 @@ def test_settings_survive_a_restart(
     first.histograms.set_ranges({"photons": [500.0, None]})
     first.set_theme("light")
     first.trends.setCurrentIndex(2)
-    first.columns.setSizes([380, 500, 400])
-    sizes = first.columns.sizes()
+    first.layout_parts.columns.setSizes([380, 500, 400])
+    sizes = first.layout_parts.columns.sizes()
     first.close()
 
     second = open_window()
@@ -222,7 +222,7 @@ def test_settings_survive_a_restart(
     np.testing.assert_allclose(second.super_res.picture.style.filter.photons[0], 500.0)
     assert second.theme.name == "light"
     assert second.trends.currentIndex() == 2
-    assert second.columns.sizes() == sizes
+    assert second.layout_parts.columns.sizes() == sizes
 
 
 def test_damaged_settings_are_the_defaults(open_window: Callable[..., Any], tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from rtsmlm.stream.messages import RunMessage, StatusMessage
+from rtsmlm.viewer.panels.panel import Panel
+from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import allow, button, label, number, show_as, tick
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
@@ -13,7 +14,7 @@ _SIDES = (("x", 0), ("y", 0), ("width", 8), ("height", 8))
 _LOW_DISK_S = 120.0
 
 
-class AcquisitionPanel(QtWidgets.QFrame):
+class AcquisitionPanel(Panel, QtWidgets.QFrame):
     """Exposure, region and recording; they take effect with the next start."""
 
     draw_asked = QtCore.Signal(bool)
@@ -97,18 +98,24 @@ class AcquisitionPanel(QtWidgets.QFrame):
         """Allow the controls, or say why they cannot be used."""
         allow([self.exposure, *self.roi.values(), self.draw, self.whole, self.record], why_not)
 
-    def show_settings(self, settings: Mapping[str, Any], shape: tuple[int, int]) -> None:
-        """Show what a run was started with."""
-        exposure = (settings.get("acquisition") or {}).get("exposure_ms")
-        roi = (settings.get("micromanager") or {}).get("roi")
-        height, width = shape
+    def show_update(self, update: RunUpdate) -> None:
+        """Show what another run was started with, and how long the disk lasts."""
+        if update.begins and update.run is not None:
+            self._show_settings(update.run)
+        if update.status is not None:
+            self._show_disk(update.status)
+
+    def _show_settings(self, run: RunMessage) -> None:
+        exposure = run.settings.acquisition.exposure_ms
+        roi = run.settings.micromanager.roi
+        height, width = run.shape
         self._corner = (roi[0], roi[1]) if roi else (0, 0)
         self._set([(self.exposure, exposure)])
         self._knows_exposure |= exposure is not None
         if not self._touched:
             self._set(list(zip(self.roi.values(), roi or (0, 0, width, height), strict=True)))
             self._full = roi is None
-        self._set_record(bool((settings.get("record") or {}).get("raw", True)))
+        self._set_record(run.settings.record.raw)
 
     def take_roi(self, x: int, y: int, width: int, height: int) -> None:
         """Take a region that was drawn on the image of the run that goes on."""
@@ -139,7 +146,7 @@ class AcquisitionPanel(QtWidgets.QFrame):
         return x - self._corner[0], y - self._corner[1], width, height
 
     def overrides(self) -> list[str]:
-        """Return what somebody has chosen for the next run, as `section.key=value` texts."""
+        """Return what the user has chosen for the next run, as `section.key=value` texts."""
         texts = []
         if self._knows_exposure:
             texts.append(f"acquisition.exposure_ms={self.exposure.value():g}")
@@ -151,20 +158,18 @@ class AcquisitionPanel(QtWidgets.QFrame):
         texts.append(f"record.raw={'true' if self.record.isChecked() else 'false'}")
         return texts
 
-    def show_status(self, status: Mapping[str, Any]) -> None:
-        """Show the disk of a status message, and the exposure in force."""
-        free, rate = status.get("disk_free_mb"), status.get("disk_mb_per_s")
-        if free is None:
+    def _show_disk(self, status: StatusMessage) -> None:
+        free_mb, rate_mb_per_s = status.disk_free_mb, status.disk_mb_per_s
+        if math.isnan(free_mb):
             self.disk.setText("")
             return
-        recording = bool(status.get("recording"))
-        text = f"{free / 1024:.3g} GB free"
+        text = f"{free_mb / 1024:.3g} GB free"
         name = "dim"
-        if recording and rate:
-            left_s = free / rate
+        if status.recording and rate_mb_per_s > 0:
+            left_s = free_mb / rate_mb_per_s
             text += f", {_duration(left_s)} left"
             name = "alarm" if left_s < _LOW_DISK_S else "dim"
-        elif not recording:
+        elif not status.recording:
             text += ", not recording"
         show_as(self.disk, name, text)
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rtsmlm.localizations import F32, Localizations
-from rtsmlm.viewer.sources.updates import CameraImage
+from rtsmlm.viewer.panels.panel import Panel
+from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 from rtsmlm.viewer.widgets.controls import label, tick
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets, pg
 from rtsmlm.viewer.widgets.steady_levels import SteadyLevels
@@ -26,7 +27,7 @@ Roi = tuple[int, int, int, int]
 """x, y, width, height in camera pixels."""
 
 
-class CameraPanel(QtWidgets.QFrame):
+class CameraPanel(Panel, QtWidgets.QFrame):
     """The newest frame whose detections are here: rows come some tenths of a second after it."""
 
     roi_drawn = QtCore.Signal(int, int, int, int)
@@ -87,8 +88,19 @@ class CameraPanel(QtWidgets.QFrame):
 
     # -- what comes in -------------------------------------------------------------------
 
-    def add(self, batches: Sequence[Localizations]) -> None:
-        """Keep the newest rows for the overlay."""
+    def show_update(self, update: RunUpdate) -> None:
+        """Keep the newest rows for the overlay, and the frame until its rows can be here."""
+        if update.begins and update.run is not None:
+            self.pixel_nm = update.run.pixel_nm
+        if update.begins or update.restarted:
+            self._clear()
+        if update.connection == "ended" and self.image is None:
+            self.caption.setText("frames are shown while a run goes on")
+        self._add(update.rows)
+        if update.frame is not None:
+            self._waiting.append((time.monotonic(), update.frame))
+
+    def _add(self, batches: Sequence[Localizations]) -> None:
         for rows in batches:
             if not len(rows):
                 continue
@@ -99,16 +111,12 @@ class CameraPanel(QtWidgets.QFrame):
         while self._n_recent > _MOST_ROWS and len(self._recent) > 1:
             self._n_recent -= len(self._recent.popleft())
 
-    def clear(self) -> None:
+    def _clear(self) -> None:
         """Forget rows."""
         self._recent.clear()
         self._waiting.clear()
         self._n_recent, self._newest_row = 0, -1
         self._is_new = True
-
-    def take_frame(self, image: CameraImage) -> None:
-        """Take a frame; it is shown as soon as its detections can be here."""
-        self._waiting.append((time.monotonic(), image))
 
     def _choose_frame(self) -> None:
         """Show the newest frame whose rows are here, or for which they do not come."""
@@ -131,11 +139,6 @@ class CameraPanel(QtWidgets.QFrame):
         if self._shape != (height * n, width * n):
             self._shape = height * n, width * n
             self._view.setRange(QtCore.QRectF(-0.5, -0.5, width * n, height * n), padding=0.0)
-
-    def say_over(self) -> None:
-        """Say why there is no frame of a run that is over."""
-        if self.image is None:
-            self.caption.setText("frames are shown while a run goes on")
 
     def refresh(self) -> None:
         """Bring frame and overlay up to date."""
@@ -182,7 +185,7 @@ class CameraPanel(QtWidgets.QFrame):
         )
         self._roi.addScaleHandle((0, 0), (1, 1))
         self.plot.addItem(self._roi)
-        self._roi.sigRegionChangeFinished.connect(self._tell_roi)
+        self._roi.sigRegionChangeFinished.connect(self._report_roi)
 
     def roi(self) -> Roi | None:
         """Return the region that is shown, in whole camera pixels of the image."""
@@ -196,7 +199,7 @@ class CameraPanel(QtWidgets.QFrame):
         h = min(max(round(float(size.y())), 1), height - y)
         return x, y, w, h
 
-    def _tell_roi(self) -> None:
+    def _report_roi(self) -> None:
         roi = self.roi()
         if roi is not None:
             self.roi_drawn.emit(*roi)

@@ -1,11 +1,14 @@
-"""Header: which run this is, whether it is alive, the buttons of a run, and Laser off."""
+"""Header: name of the run, connection, the buttons of a run, and Laser off."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+from rtsmlm.stream.messages import StatusMessage
 from rtsmlm.viewer.commands import Snap, Start, Stop
-from rtsmlm.viewer.sources.updates import Connection
+from rtsmlm.viewer.panels.panel import Panel
+from rtsmlm.viewer.sources.updates import Connection, RunUpdate
 from rtsmlm.viewer.widgets.controls import Ask, allow, button, label
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.laser_key import KEYS
@@ -25,7 +28,7 @@ _BEHIND_MB = 0.5
 """Less is only what is on its way."""
 
 
-class Header(QtWidgets.QWidget):
+class Header(Panel, QtWidgets.QWidget):
     """The uppermost line.
 
     Parameters
@@ -47,19 +50,21 @@ class Header(QtWidgets.QWidget):
         self._connection: Connection = "waiting"
         self._why_not: str | None = None
         self._behind_bytes = 0
-        self.title = ElidedLabel("The run and where its news come from.", bold=True)
-        self.connection = label("", "", "Whether news come: live, silent for more than some "
-                                "seconds, lost, or the run is over.")  # fmt: skip
+        self.title = ElidedLabel(
+            "The run, and the address or folder that it is read from.", bold=True
+        )
+        self.connection = label("", "", "Connection to the run: live, silent for some seconds, "
+                                "lost, or the run is over.")  # fmt: skip
         self.rate = label("", "dim", "Camera frames per second; localizations per frame.")
         self.start = button("Start", "Start a new run with the settings below (F5; no unit).")
-        self.stop = button("Stop", "End the run in order: lasers dark, camera stops, files close "
+        self.stop = button("Stop", "End the run in order: lasers off, camera stops, files close "
                            "(Shift+F5; no unit).")  # fmt: skip
         self.snap = button("Snap", "Take one frame while no run goes on (F6; no unit).")
         self.theme = button("Theme", "Dark, light, or as the system has it (Ctrl+T; no unit).")
         self.help = button("Help", "Keys, and a short walk through the window (F1; no unit).")
         self.off = button(
-            "LASER OFF", f"All lasers dark at once, and latched until a reset.\nKeys, wherever the "
-            f"focus is: {KEYS} (no unit).",
+            "LASER OFF", f"Switch all lasers off at once, latched until a reset.\nKeys, wherever "
+            f"the focus is: {KEYS} (no unit).",
         )  # fmt: skip
         self.off.setObjectName("off")
         layout = QtWidgets.QHBoxLayout(self)
@@ -76,7 +81,7 @@ class Header(QtWidgets.QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme."""
         self._theme = theme
-        self._say()
+        self._show_words()
 
     def set_why_not(self, why_not: str | None) -> None:
         """Allow the buttons, or say why they cannot be used."""
@@ -87,14 +92,23 @@ class Header(QtWidgets.QWidget):
         allow([self.start, self.snap], why_not or goes_on)
         allow([self.stop], why_not or (None if runs else "no run goes on"))
 
-    def show_connection(self, connection: Connection, behind_bytes: int) -> None:
-        """Show whether news come, and how much of the table is still on its way."""
+    def show_update(self, update: RunUpdate) -> None:
+        """Show the run, its connection and its rates."""
+        self.title.set_text(update.source_name)
+        self._show_connection(update.connection, update.behind_bytes)
+        if update.connection == "ended":
+            self.rate.setText("")
+        elif update.status is not None:
+            self.rate.setText(_rate(update.status))
+
+    def _show_connection(self, connection: Connection, behind_bytes: int) -> None:
+        """Show the connection, and how much of the table is still on its way."""
         if (connection, behind_bytes) != (self._connection, self._behind_bytes):
             self._connection, self._behind_bytes = connection, behind_bytes
-            self._say()
+            self._show_words()
             self.set_why_not(self._why_not)
 
-    def _say(self) -> None:
+    def _show_words(self) -> None:
         sign, words, color = _WORDS[self._connection]
         behind_mb = self._behind_bytes / _BYTES_PER_MB
         if behind_mb > _BEHIND_MB and self._connection != "lost":
@@ -103,3 +117,10 @@ class Header(QtWidgets.QWidget):
         text = f'<span style="color:{shade}">{sign}</span> {words}'
         if self.connection.text() != text:
             self.connection.setText(text)
+
+
+def _rate(status: StatusMessage) -> str:
+    rate, emitters = status.frames_per_s, status.emitters_per_frame
+    texts = [] if math.isnan(rate) else [f"{rate:.0f} frames/s"]
+    texts += [] if math.isnan(emitters) else [f"{emitters:.1f} per frame"]
+    return "  ·  ".join(texts)

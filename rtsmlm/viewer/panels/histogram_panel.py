@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from rtsmlm.localizations import Localizations
 from rtsmlm.render.filter import Filter
+from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.series import RowStatistics, RunSeries
+from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.histogram_plot import COLUMNS, HistogramPlot
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 from rtsmlm.viewer.widgets.theme import Theme
 
 
-class HistogramPanel(QtWidgets.QFrame):
-    """All histograms; `filter_changed` tells when somebody has moved a region.
+class HistogramPanel(Panel, QtWidgets.QFrame):
+    """All histograms; `filter_changed` is sent when a region has been moved.
 
     Parameters
     ----------
     series
-        Its emitters per frame are what one sets the range of frames on.
+        Its emitters per frame are the curve on which the range of frames is set.
     """
 
+    is_plot = True
     filter_changed = QtCore.Signal()
 
     def __init__(self, series: RunSeries, parent: QtWidgets.QWidget | None = None) -> None:
@@ -47,14 +49,12 @@ class HistogramPanel(QtWidgets.QFrame):
         for plot in self.plots.values():
             plot.set_theme(theme)
 
-    def add_rows(self, batches: Sequence[Localizations]) -> None:
-        """Add rows."""
-        for rows in batches:
+    def show_update(self, update: RunUpdate) -> None:
+        """Count the new rows; where they come again, the filters stay."""
+        if update.begins or update.restarted:
+            self.statistics.clear()
+        for rows in update.rows:
             self.statistics.add(rows)
-
-    def clear(self) -> None:
-        """Forget all rows; the filters stay."""
-        self.statistics.clear()
 
     def refresh(self) -> None:
         """Draw anew."""
@@ -78,7 +78,7 @@ class HistogramPanel(QtWidgets.QFrame):
         )
 
     def ranges(self) -> dict[str, list[float | None]]:
-        """Return the limits that somebody has set, as plain data; None where a side is open."""
+        """Return the limits that are set, as plain data; None where a side is open."""
         found = {name: plot.sides() for name, plot in self.plots.items()}
         return {name: list(sides) for name, sides in found.items() if sides is not None}
 

@@ -1,18 +1,20 @@
-"""Laser panel: what the laser does, what is wanted of it, and what stops it."""
+"""Laser panel: power, target and gain of the loop, and why the laser is off."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
 
+from rtsmlm.stream.messages import LoopMessage
 from rtsmlm.viewer.commands import ResetTrip, SetGain, SetTarget
+from rtsmlm.viewer.panels.panel import Panel
+from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import Ask, allow, button, label, number, show_as
 from rtsmlm.viewer.widgets.qt import QtWidgets
 
 NO_LOOP = "no laser is steered in this run; see [feedback] in the configuration"
 
 
-class LaserPanel(QtWidgets.QFrame):
+class LaserPanel(Panel, QtWidgets.QFrame):
     """State of the loop, target and gain.
 
     Parameters
@@ -33,13 +35,13 @@ class LaserPanel(QtWidgets.QFrame):
         self.tripped: str | None = None
         self._make()
         self._lay_out()
-        self.show_loop(None)
+        self._show_loop(None)
 
     def _make(self) -> None:
         self.badge = label(
             "",
             "",
-            "Armed: commands are sent to the laser. Monitor: none are. Tripped: dark, and latched.",
+            "Armed: commands are sent to the laser. Monitor: none are. Tripped: off, and latched.",
         )
         self.power = label("–", "big", "Last power sent to the laser, in its own unit.")
         self.bar = QtWidgets.QProgressBar()
@@ -66,7 +68,7 @@ class LaserPanel(QtWidgets.QFrame):
         self.gain.setValue(0.3)
         self.alarm = label("", "alarm", "Why the laser was switched off.")
         self.alarm.setWordWrap(True)
-        self.reset = button("Reset trip", "Lift the latch; the laser stays dark until the law "
+        self.reset = button("Reset trip", "Lift the latch; the laser stays off until the law "
                             "or you raise it (no unit).")  # fmt: skip
         self.target.valueChanged.connect(self._send_target)
         self.gain.valueChanged.connect(self._send_gain)
@@ -123,41 +125,50 @@ class LaserPanel(QtWidgets.QFrame):
         allow(steers, why_not or (None if self._has_loop else NO_LOOP))
         allow([self.reset], why_not)
 
-    def set_gain(self, gain: float) -> None:
-        """Show the gain of the run's settings."""
-        _show(self.gain, gain)
+    def show_update(self, update: RunUpdate) -> None:
+        """Show the loop, and the gain that another run was started with."""
+        is_over = update.connection == "ended"
+        if is_over != self._is_over:
+            self._is_over = is_over
+            self._show_badge()
+        if update.begins and update.run is not None:
+            gain = update.run.settings.feedback.gain
+            if gain is not None:
+                _show(self.gain, gain)
+        if update.status is not None:
+            self._show_loop(update.status.loop)
 
-    def show_loop(self, loop: Mapping[str, Any] | None) -> None:
-        """Show the loop of a status message; None where nothing is steered."""
+    def _show_loop(self, loop: LoopMessage | None) -> None:
+        """Show the loop; None where nothing is steered."""
         self._has_loop = loop is not None
         self.set_why_not(self._why_not)
-        loop = loop or {}
-        unit = str(loop.get("unit") or "")
-        armed = bool(loop.get("armed"))
-        self.tripped = loop.get("tripped")
-        self.title.setText(f"Laser {loop['laser']}" if "laser" in loop else "Laser")
-        self._armed = armed if loop else None
+        self._armed = None if loop is None else loop.armed
+        self.tripped = None if loop is None else loop.tripped
         self._show_badge()
-        power, cap = float(loop.get("power") or 0), float(loop.get("cap") or 0)
-        text = f"{power:.3g} {unit}" if loop else "not steered"
-        self.power.setText(text)
-        self.bar.setValue(round(1000 * power / cap) if cap > 0 else 0)
-        self.values["cap"].setText(_number(loop.get("cap"), unit))
-        self.values["wanted"].setText(_number(loop.get("wanted"), unit))
-        self.values["dose"].setText(_number(loop.get("dose"), f"{unit} s" if unit else ""))
-        self.values["state"].setText(str(loop.get("state") or "–"))
-        others = {k: v for k, v in (loop.get("powers") or {}).items() if k != loop.get("laser")}
-        self.values["others"].setText(", ".join(f"{k} {v:.3g}" for k, v in others.items()) or "–")
         self.alarm.setVisible(self.tripped is not None)
         self.alarm.setText(f"Tripped: {self.tripped}" if self.tripped is not None else "")
         self.reset.setVisible(self.tripped is not None)
-        self._show_target(loop.get("target_per_um2"))
+        if loop is None:
+            self.title.setText("Laser")
+            self.power.setText("not steered")
+            self.bar.setValue(0)
+            for value in self.values.values():
+                value.setText("–")
+        else:
+            self._show_values(loop)
 
-    def set_over(self, over: bool) -> None:
-        """Tell whether the run is over, and nothing armed any more."""
-        if over != self._is_over:
-            self._is_over = over
-            self._show_badge()
+    def _show_values(self, loop: LoopMessage) -> None:
+        unit, power = loop.unit, loop.power
+        self.title.setText(f"Laser {loop.laser}")
+        self.power.setText(f"{0.0 if math.isnan(power) else power:.3g} {unit}")
+        self.bar.setValue(round(1000 * power / loop.cap) if loop.cap > 0 and power >= 0 else 0)
+        self.values["cap"].setText(_number(loop.cap, unit))
+        self.values["wanted"].setText(_number(loop.wanted, unit))
+        self.values["dose"].setText(_number(loop.dose, f"{unit} s" if unit else ""))
+        self.values["state"].setText(loop.state or "–")
+        others = [f"{k} {v:.3g}" for k, v in loop.powers.items() if k != loop.laser]
+        self.values["others"].setText(", ".join(others) or "–")
+        self._show_target(loop.target_per_um2)
 
     def _show_badge(self) -> None:
         if self._armed is None:
@@ -169,10 +180,10 @@ class LaserPanel(QtWidgets.QFrame):
         else:
             show_as(self.badge, *(("armed", "ARMED") if self._armed else ("dim", "monitor")))
 
-    def _show_target(self, per_um2: float | None) -> None:
-        if per_um2 is None or self.target.hasFocus():
+    def _show_target(self, per_um2: float) -> None:
+        if math.isnan(per_um2) or self.target.hasFocus():
             return
-        # A status that was on its way when somebody chose another target must not undo it.
+        # A status that was on its way when another target was chosen must not undo it.
         if self._asked_target is not None and abs(per_um2 - self._asked_target) > 5e-5:
             return
         self._asked_target = None
@@ -187,5 +198,5 @@ def _show(box: QtWidgets.QDoubleSpinBox, value: float) -> None:
         box.blockSignals(was)
 
 
-def _number(value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{value:.3g} {unit}".strip()
+def _number(value: float, unit: str) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g} {unit}".strip()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
-from rtsmlm.localizations import Localizations
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.hue import hue_table
 from rtsmlm.viewer.live_picture import LivePicture, Look
+from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.preferences import Preferences
+from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.canvas import Canvas, to_qimage
 from rtsmlm.viewer.widgets.controls import allow, button, choice, choose, explained, label, tick
 from rtsmlm.viewer.widgets.lut import LUTS
@@ -36,7 +36,7 @@ _SHARE = 0.4
 _OCTAVES = 4.0
 
 
-class SuperResPanel(QtWidgets.QFrame):
+class SuperResPanel(Panel, QtWidgets.QFrame):
     """The picture with its controls.
 
     Parameters
@@ -167,23 +167,35 @@ class SuperResPanel(QtWidgets.QFrame):
 
     # -- what comes in -------------------------------------------------------------------
 
-    def begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
+    def show_update(self, update: RunUpdate) -> None:
+        """Take the new rows; another run begins an empty field."""
+        if update.begins and update.run is not None:
+            self._begin(update.run.shape, update.run.pixel_nm)
+        elif update.restarted:
+            self.picture.clear()
+        if self.picture.pyramid is not None:
+            self.show_message("")
+        elif update.connection == "ended":
+            self.show_message("This run is empty.")
+        else:
+            self.show_message("Waiting for a run …")
+        self.picture.add(update.rows)
+
+    def show_message(self, text: str) -> None:
+        """Write a sentence across the canvas; nothing where it is empty."""
+        if self.canvas.message != text:
+            self.canvas.message = text
+            self.canvas.update()
+
+    def _begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         """Begin a field."""
         self.picture.begin(shape_px, pixel_nm)
         if self.picture.pyramid is not None:
             field = self.picture.pyramid.field
             self.canvas.set_field(field.corner_nm, field.size_nm)
 
-    def add(self, batches: Sequence[Localizations]) -> None:
-        """Add rows."""
-        self.picture.add(batches)
-
-    def clear(self) -> None:
-        """Forget all rows."""
-        self.picture.clear()
-
     def refresh(self) -> None:
-        """Draw, if there is something new to be seen and the last time was long enough ago."""
+        """Draw, if anything has changed and the last time was long enough ago."""
         viewport, canvas = self.canvas.viewport, self.canvas
         if viewport is None or not canvas.isVisible() or time.monotonic() < self._next_s:
             return

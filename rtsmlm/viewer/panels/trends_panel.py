@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.series import RunSeries
+from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.qt import QtWidgets
 from rtsmlm.viewer.widgets.theme import Theme
 from rtsmlm.viewer.widgets.trend_plot import Curve, TrendPlot
@@ -18,7 +20,7 @@ _X = "Over camera frames."
 _PLOTS: dict[str, tuple[tuple[str, str, str, str, bool], ...]] = {
     "Loop": (
         ("density", "Density", "/µm²", f"Emitters per frame and µm². {_X}\nGreen: the target. "
-         "Dashed red: where the localizer can no longer tell them apart.", False),
+         "Dashed red: where the localizer can no longer separate them.", False),
         ("power", "Laser power", "", f"Power of the laser that is steered, in its own unit. {_X}",
          False),
     ),
@@ -51,8 +53,8 @@ _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
 """Name shown, and name in `RunSeries.curves`."""
 
 
-class TrendsPanel(QtWidgets.QTabWidget):
-    """Figures over time; only the tab in front is drawn.
+class TrendsPanel(Panel, QtWidgets.QTabWidget):
+    """Figures over the frames; only the tab in front is drawn.
 
     Parameters
     ----------
@@ -60,11 +62,13 @@ class TrendsPanel(QtWidgets.QTabWidget):
         The curves.
     """
 
+    is_plot = True
+
     def __init__(self, series: RunSeries, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.series = series
         self.limit_per_um2: float | None = None
-        """Density above which the localizer cannot tell emitters apart."""
+        """Density above which the localizer cannot separate emitters."""
         self.laser, self.power_unit = "", ""
         """The one that is steered; others would press its curve flat."""
         self.plots: dict[str, TrendPlot] = {}
@@ -80,6 +84,19 @@ class TrendsPanel(QtWidgets.QTabWidget):
             self.addTab(page, tab)
             self.setTabToolTip(self.count() - 1, "\n".join(tip for *_, tip, _log in plots))
         self.currentChanged.connect(self.refresh)
+
+    def show_update(self, update: RunUpdate) -> None:
+        """Note which laser is steered, and the limit that another run was started with."""
+        if update.begins and update.run is not None:
+            self.limit_per_um2 = update.run.settings.feedback.max_local_per_um2
+        if update.status is not None:
+            loop = update.status.loop
+            self.laser = "" if loop is None else loop.laser
+            self.power_unit = "" if loop is None else loop.unit
+
+    def show_count(self, widget: QtWidgets.QWidget, title: str, count: int) -> None:
+        """Write how many entries a tab has behind its title."""
+        self.setTabText(self.indexOf(widget), f"{title} {count}" if count else title)
 
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme."""
@@ -100,10 +117,10 @@ class TrendsPanel(QtWidgets.QTabWidget):
             self._mark_density()
 
     def _of(self, name: str) -> list[Curve]:
-        points = [(said, *self.series.curves[curve].points()) for said, curve in _CURVES[name]]
+        points = [(label, *self.series.curves[curve].points()) for label, curve in _CURVES[name]]
         known = [curve for curve in points if len(curve[1])]
         if name == "drift" and not known:
-            self.plots["drift"].say_nothing("nobody measures it in this run")
+            self.plots["drift"].explain_empty("not measured in this run")
         return known
 
     def _powers(self) -> list[Curve]:

@@ -1,4 +1,4 @@
-"""FolderSource: a run folder as a source of news, of a run that is over or still goes on."""
+"""FolderSource: a run folder as a source of updates, of a run that is over or still goes on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import DensityMessage, RunMessage
 from rtsmlm.viewer.sources.folder_status import FolderStatus
 from rtsmlm.viewer.sources.table_tail import OVERLAP_BYTES, TableTail
 from rtsmlm.viewer.sources.updates import Connection, RunUpdate
@@ -21,8 +22,8 @@ SILENT_S = 3.0
 _PIECE_BYTES = 256 << 10
 _MOST_S = 0.03
 """For reading in one poll: the thread that polls is the one that draws."""
-_LOOK_S = 0.5
-"""How often the small files are looked at."""
+_FILES_S = 0.5
+"""Time from one reading of the small files to the next."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class FolderSource:
 
     def __init__(self, path: Path) -> None:
         self._folder = RunFolder(path)
-        self._accounts = FolderStatus(self._folder)
+        self._files = FolderStatus(self._folder)
         self._tail = TableTail()
         self._waiting: list[Localizations] = []
         self._n_rows = 0
@@ -48,7 +49,7 @@ class FolderSource:
         self._table_there = self._gone = False
         self._damaged_at: int | None = None  # size of the table that could not be read
         self._grown_s = -math.inf
-        self._look_at_s = -math.inf
+        self._files_at_s = -math.inf
 
     @property
     def name(self) -> str:
@@ -66,18 +67,19 @@ class FolderSource:
         restarted = self._read_table(most_rows, now_s)
         rows = list(self._waiting)
         self._waiting.clear()
-        densities: list[dict[str, Any]] = []
-        if now_s >= self._look_at_s:
-            self._look_at_s = now_s + _LOOK_S
-            densities = self._accounts.look()
+        densities: list[DensityMessage] = []
+        if now_s >= self._files_at_s:
+            self._files_at_s = now_s + _FILES_S
+            densities = self._files.update()
         return RunUpdate(
             connection=self._connection(now_s),
-            about=self._about(),
+            run=self._run(),
             restarted=restarted,
             rows=rows,
-            status=self._accounts.status(self._n_rows),
+            status=self._files.status(self._n_rows),
             densities=densities,
             behind_bytes=self._behind_bytes,
+            problem=self._files.take_problem(),
         )
 
     def close(self) -> None:
@@ -94,14 +96,21 @@ class FolderSource:
             return "lost"
         if self._tail.ended and not self._behind_bytes:
             return "ended"
-        if self._accounts.finished and now_s - self._grown_s > SILENT_S:
+        if self._files.finished and now_s - self._grown_s > SILENT_S:
             return "ended"  # a killed run has no mark of the end
         return "live" if now_s - self._grown_s < SILENT_S else "silent"
 
-    def _about(self) -> dict[str, Any]:
+    def _run(self) -> RunMessage | None:
         table = self._tail.metadata
-        about: dict[str, Any] = {"run": self.name, "settings": self._accounts.settings}
-        return about | {name: table[name] for name in ("run", "shape", "pixel_nm") if name in table}
+        if "shape" not in table or "pixel_nm" not in table:
+            return None
+        height, width = table["shape"]
+        return RunMessage(
+            run=str(table.get("run", self.name)),
+            shape=(height, width),
+            pixel_nm=table["pixel_nm"],
+            settings=self._files.settings,
+        )
 
     def _read_table(self, most_rows: int, now_s: float) -> bool:
         """Read on; True if all has to come again."""

@@ -1,8 +1,7 @@
-"""FolderStatus: what the small files of a run folder tell, in the words of the stream."""
+"""FolderStatus: the small files of a run folder, as the messages that a stream would send."""
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -12,67 +11,116 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.files.run.laser_log import COLUMNS
+from pydantic import ValidationError
 
-_MOST_BYTES = 1 << 20
-"""Of the laser audit at once: some seven thousand rows."""
+from rtsmlm.errors import FileFormatError
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.realtime.ledger import LedgerTotals
+from rtsmlm.stream.messages import (
+    DensityMessage,
+    SettingsPart,
+    StatusMessage,
+    ValidityMessage,
+    read_message,
+)
+from rtsmlm.viewer.sources.laser_tail import LaserTail
 
 _log = logging.getLogger(__name__)
 
 
 class FolderStatus:
-    """Settings, ledger, latency, validity and lasers of a run, read again when they change."""
+    """Settings, ledger, latency, validity and lasers of a run, read again when they change.
+
+    Parameters
+    ----------
+    folder
+        The run folder; no file of it need be there.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._seen: dict[Path, tuple[int, int]] = {}
-        self._ledger: dict[str, Any] = {}
-        self._latency: dict[str, Any] = {}
-        self._validity: dict[str, Any] = {}
-        self._run: dict[str, Any] = {}
-        self.settings: dict[str, Any] = {}
-        """Settings in force, as `run.toml` holds them."""
-        self.lasers = LaserTail(folder.lasers)
+        self._marks: dict[Path, tuple[int, int]] = {}
+        self._totals: LedgerTotals | None = None
+        self._latency_ms: dict[str, dict[str, float]] = {}
+        self._validity = ValidityMessage()
+        self._warnings: tuple[str, ...] = ()
+        self.settings = SettingsPart()
+        """Settings in force, as far as a window shows them."""
+        self._lasers = LaserTail(folder.lasers)
+        self._problems: list[str] = []
         self._is_new = False
 
     @property
     def finished(self) -> bool:
-        """True if the run has written its accounts, which it does last."""
-        return bool(self._ledger)
+        """True if the run has written its ledger, which it does last."""
+        return self._totals is not None
 
-    def look(self) -> list[dict[str, Any]]:
+    def update(self) -> list[DensityMessage]:
         """Read what has changed and return new estimates of the density, oldest first."""
         folder = self._folder
-        if self._changed(folder.settings):
-            self.settings = _read(folder.settings)
-            self._run = self.settings.pop("run", {})
-            self._is_new = True
-        for path, name in (
-            (folder.ledger, "_ledger"),
-            (folder.latency, "_latency"),
-            (folder.validity, "_validity"),
+        for path, take in (
+            (folder.settings, self._take_settings),
+            (folder.ledger, self._take_ledger),
+            (folder.latency, self._take_latency),
+            (folder.validity, self._take_validity),
         ):
-            if self._changed(path):
-                setattr(self, name, _read(path))
-                self._is_new = True
-        densities = self.lasers.read()
-        self._is_new = self._is_new or self.lasers.is_new
+            if not self._has_changed(path):
+                continue
+            self._is_new = True
+            try:
+                take(_read(path))
+            except FileFormatError as error:
+                _log.warning("%s", error)
+                self._problems.append(str(error))
+        densities = self._lasers.read()
+        self._is_new = self._is_new or self._lasers.is_new
         return densities
 
-    def _changed(self, path: Path) -> bool:
+    def take_problem(self) -> str | None:
+        """Return a sentence on a file that could not be read, once; else None."""
+        return self._problems.pop(0) if self._problems else None
+
+    def _has_changed(self, path: Path) -> bool:
         try:
             stat = path.stat()
         except OSError:
             return False
         mark = (stat.st_mtime_ns, stat.st_size)
-        is_new = self._seen.get(path) != mark
-        self._seen[path] = mark
+        is_new = self._marks.get(path) != mark
+        self._marks[path] = mark
         return is_new
 
-    def status(self, rows: int) -> dict[str, Any] | None:
-        """Return a status with the entries of `run_report.status_message` that files tell.
+    def _take_settings(self, data: dict[str, Any]) -> None:
+        run = data.pop("run", {})
+        text = json.dumps(data, default=str)
+        self.settings = read_message(SettingsPart, text, f"{self._folder.settings}")
+        if isinstance(run, dict):
+            texts = [*run.get("failures", []), *run.get("warnings", [])]
+            self._warnings = tuple(map(str, texts))
+
+    def _take_ledger(self, data: dict[str, Any]) -> None:
+        counts = {field.name: data.get(field.name, 0) for field in fields(LedgerTotals)}
+        if not all(isinstance(count, int) for count in counts.values()):
+            raise FileFormatError(f"{self._folder.ledger} has counts that are no whole numbers")
+        self._totals = LedgerTotals(**counts)
+
+    def _take_latency(self, data: dict[str, Any]) -> None:
+        self._latency_ms = {
+            name: {key: _number(value) for key, value in stage.items()}
+            for name, stage in data.items()
+            if isinstance(stage, Mapping)
+        }
+
+    def _take_validity(self, data: dict[str, Any]) -> None:
+        try:
+            self._validity = ValidityMessage.model_validate(data)
+        except ValidationError as error:
+            raise FileFormatError(
+                f"{self._folder.validity} holds no verdict that can be read"
+            ) from error
+
+    def status(self, rows: int) -> StatusMessage | None:
+        """Return the status of the run as far as its files have it.
 
         Parameters
         ----------
@@ -82,135 +130,53 @@ class FolderStatus:
         Returns
         -------
         :
-            None where nothing is new, or nothing is told.
+            None where nothing is new, or no file has anything of it.
         """
-        loop = self.lasers.loop
-        if not self._is_new or not (self._ledger or loop):
+        loop = self._lasers.loop
+        if not self._is_new or (self._totals is None and loop is None):
             return None
         self._is_new = False
-        total = self._latency.get("total", {})
-        localized = self._ledger.get("localized")
-        return {
-            "totals": {k: v for k, v in self._ledger.items() if isinstance(v, int | float)},
-            "frames_per_s": None,
-            "localizations": rows,
-            "emitters_per_frame": rows / localized if localized else None,
-            "p50_ms": total.get("p50"),
-            "p99_ms": total.get("p99"),
-            "backlog": 0,
-            "recorder_backlog": 0,
-            "model": self._validity.get("verdict", ""),
-            "loop": loop,
-            "latency_ms": self._latency,
-            "validity": self._validity,
-            "warnings": [*self._run.get("failures", []), *self._run.get("warnings", [])],
-        }
+        totals = self._totals or LedgerTotals(0, 0, 0, 0, 0, 0, 0)
+        total_ms = self._latency_ms.get("total", {})
+        return StatusMessage(
+            totals=totals,
+            frames_per_s=math.nan,
+            localizations=rows,
+            emitters_per_frame=rows / totals.localized if totals.localized else math.nan,
+            p50_ms=total_ms.get("p50", math.nan),
+            p99_ms=total_ms.get("p99", math.nan),
+            backlog=0,
+            recorder_backlog=0,
+            model=self._validity.verdict,
+            loop=loop,
+            latency_ms=self._latency_ms,
+            validity=self._validity,
+            recording=False,
+            disk_free_mb=math.nan,
+            disk_mb_per_s=math.nan,
+            exposure_ms=math.nan,
+            warnings=self._warnings,
+        )
 
 
-class LaserTail:
-    """What a growing `lasers.csv` tells of lasers and density.
-
-    Parameters
-    ----------
-    path
-        The file; it need not be there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._frame = -1
-        self._powers: dict[str, float] = {}
-        self._armed = False
-        self.loop: dict[str, Any] | None = None
-        """As `run_report.status_message` tells it; None before a laser was steered."""
-        self.is_new = False
-        """True if the last `read` found rows."""
-
-    def read(self) -> list[dict[str, Any]]:
-        """Return the new rows as estimates of the density, oldest first.
-
-        Returns
-        -------
-        :
-            As `DensityEstimate.as_dict`, None for what the file does not hold, and besides
-            `powers` of all lasers by name and `target_per_um2`.
-        """
-        lines = self._lines()
-        self.is_new = bool(lines)
-        told = (self._hear(row) for row in csv.DictReader(lines, COLUMNS) if row["t_s"] != "t_s")
-        return [entry for entry in told if entry is not None]
-
-    def _lines(self) -> list[str]:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read(_MOST_BYTES)
-        except OSError:
-            return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return whole.decode("utf-8", errors="replace").splitlines()
-
-    def _hear(self, row: Mapping[str, str | None]) -> dict[str, Any] | None:
-        sent, frame = _number(row["sent"]), _number(row["frame"])
-        name, kind = row["actuator"] or "", row["kind"]
-        if name and row["dose"] and sent is not None:  # a stage has no dose
-            self._powers[name] = sent
-        self._armed = self._armed or kind == "arm"
-        if frame is None:
-            if self.loop is not None:
-                self.loop = {**self.loop, "powers": dict(self._powers)}
-                if name == self.loop["laser"]:
-                    reason = row["reason"] if kind == "trip" else self.loop["tripped"]
-                    self.loop |= {"power": sent, "tripped": None if kind == "reset" else reason}
-            return None
-        self._frame = max(self._frame, int(frame))
-        entry = self._estimate(row, int(frame))
-        self.loop = {
-            "laser": name,
-            "unit": row["unit"] or "",
-            "power": sent,
-            "cap": None,
-            "wanted": _number(row["wanted"]),
-            "armed": self._armed,
-            "tripped": row["reason"] if kind == "trip" else None,
-            "state": row["state"] or "",
-            "dose": _number(row["dose"]),
-            "target_per_um2": entry["target_per_um2"],
-            "estimate": entry,
-            "powers": entry["powers"],
-        }
-        return entry
-
-    def _estimate(self, row: Mapping[str, str | None], frame: int) -> dict[str, Any]:
-        t_s, late_ms = _number(row["t_s"]), _number(row["latency_ms"])
-        end_ns = None if t_s is None else round(t_s * 1e9 - (late_ms or 0.0) * 1e6)
-        entry: dict[str, Any] = dict.fromkeys(field.name for field in fields(DensityEstimate))
-        return entry | {
-            "last_frame": frame,
-            "t_exposure_end_ns": end_ns,
-            "mean_per_um2": _number(row["estimate_per_um2"]),
-            "std_per_um2": _number(row["std_per_um2"]),
-            "crowded": False,
-            "target_per_um2": _number(row["target_per_um2"]),
-            "powers": dict(self._powers),
-        }
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+def _number(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else math.nan
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return the entries of a TOML or JSON file.
+
+    Raises
+    ------
+    FileFormatError
+        If it cannot be read, or holds no entries.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:
-        _log.warning("%s cannot be read: %s", path, error)
-        return {}
-    return data if isinstance(data, dict) else {}
+        raise FileFormatError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise FileFormatError(f"{path} cannot be read: it holds no entries with names")
+    return data

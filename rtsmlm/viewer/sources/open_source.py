@@ -11,7 +11,7 @@ from rtsmlm.viewer.sources.updates import Source
 
 
 def open_source(where: str, keys: Path | None = None) -> Source:
-    """Return a source of news.
+    """Return a source of updates.
 
     Parameters
     ----------

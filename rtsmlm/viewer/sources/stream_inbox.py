@@ -1,13 +1,12 @@
-"""StreamInbox: what a stream has told, until the window asks for it; bounded, whoever is slow."""
+"""StreamInbox: what has come from a stream until the window asks for it; bounded."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import DensityMessage, RunMessage, StatusMessage
 from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
 
 AHEAD_ROWS = 100_000
@@ -20,13 +19,14 @@ class StreamInbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._about: Mapping[str, Any] = {}
+        self._run: RunMessage | None = None
         self._restarted = False
         self._rows: deque[Localizations] = deque()
         self._n_rows = 0
-        self._status: Mapping[str, Any] | None = None
-        self._densities: deque[Mapping[str, Any]] = deque(maxlen=_MOST_DENSITIES)
+        self._status: StatusMessage | None = None
+        self._densities: deque[DensityMessage] = deque(maxlen=_MOST_DENSITIES)
         self._frame: CameraImage | None = None
+        self._problem: str | None = None
 
     @property
     def is_full(self) -> bool:
@@ -34,17 +34,19 @@ class StreamInbox:
         with self._lock:
             return self._n_rows >= AHEAD_ROWS
 
-    def tell(
+    def note(
         self,
         *,
-        about: Mapping[str, Any] | None = None,
-        status: Mapping[str, Any] | None = None,
-        density: Mapping[str, Any] | None = None,
+        run: RunMessage | None = None,
+        status: StatusMessage | None = None,
+        density: DensityMessage | None = None,
         frame: CameraImage | None = None,
+        problem: str | None = None,
     ) -> None:
-        """Take what the stream says; of status and frame only the newest is kept."""
+        """Take what has come; of all but the densities only the newest is kept."""
         with self._lock:
-            self._about = self._about if about is None else about
+            self._run = run or self._run
+            self._problem = problem or self._problem
             self._status = status or self._status
             self._frame = frame or self._frame
             if density is not None:
@@ -69,7 +71,7 @@ class StreamInbox:
                 self._densities.clear()
 
     def take(self, connection: Connection, behind_bytes: int, most_rows: int) -> RunUpdate:
-        """Return what has come and forget it; `ended` is said with the last rows."""
+        """Return what has come and forget it; `ended` comes with the last rows."""
         with self._lock:
             rows: list[Localizations] = []
             taken = 0
@@ -79,17 +81,18 @@ class StreamInbox:
             self._n_rows -= taken
             if connection == "ended" and self._rows:
                 connection = "live"
-            news = RunUpdate(
+            update = RunUpdate(
                 connection=connection,
-                about=self._about,
+                run=self._run,
                 restarted=self._restarted,
                 rows=rows,
                 status=self._status,
                 densities=tuple(self._densities),
                 frame=self._frame,
                 behind_bytes=behind_bytes,
+                problem=self._problem,
             )
             self._restarted = False
-            self._status = self._frame = None
+            self._status = self._frame = self._problem = None
             self._densities.clear()
-            return news
+            return update

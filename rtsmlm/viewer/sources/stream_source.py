@@ -1,8 +1,8 @@
-"""StreamSource: a run that somebody else makes, heard over its stream.
+"""StreamSource: a run of another process, read from its stream.
 
-Rows are not heard but fetched, byte by byte out of the run's table (`rtsmlm.stream.history`):
-so whoever joins late, whoever was cut off, and whoever is slow get all of them, and in the same
-way. The next bytes are asked for only when the window has taken those before.
+Rows are not taken from the stream but fetched, byte by byte, out of the run's table
+(`rtsmlm.stream.history`): a window that joins late, was cut off or is slow gets all of them, in the
+same way. The next bytes are asked for only when the window has taken those before.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from rtsmlm.errors import ConfigError, FileFormatError, WorkerError
 from rtsmlm.realtime.worker import Worker
+from rtsmlm.stream.messages import DensityMessage, RunMessage, StatusMessage, read_message
 from rtsmlm.stream.wire import DENSITY, FRAME, STATUS
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
 from rtsmlm.viewer.sources.table_tail import TableTail
@@ -40,18 +41,18 @@ _MOST_MESSAGES = 64
 _LEAVE_S = 5.0
 _AGAIN_S, _TRIES = 1.0, 3
 _STRANGE = (ValueError, KeyError, TypeError, IndexError, AttributeError)
-"""What reading a message of another make brings about."""
+"""What reading a message of another kind raises."""
 
 _log = logging.getLogger(__name__)
 
 
 class StreamSource:
-    """RunUpdate of a run, from this machine or another; implements `news.Source`.
+    """Updates of a run, on this machine or another; implements `updates.Source`.
 
     Parameters
     ----------
     address
-        Where the run publishes, as `tcp://127.0.0.1:5757`. Nobody need be there yet.
+        Where the run publishes, as `tcp://127.0.0.1:5757`. The run may start later.
     curve_keys
         Folder with `server.key` and this client's `client.key_secret`, for a remote run.
 
@@ -69,18 +70,19 @@ class StreamSource:
         self._port: int | None = None
         self._inbox = StreamInbox()
         self._tail = TableTail()
-        self._run: Any = None
+        self._run: str | None = None
         self._generation: Any = None
         self._size = 0
         self._asked_s: float | None = None  # when a request went out that is not answered yet
         self._ask_at_s = 0.0
-        self._news_s: float | None = None  # when something new came last
+        self._newest_s: float | None = None  # when something new came last
         self._again_at_s = math.inf  # when the stream is asked for its first message once more
         self._tries = 0
         self._cut_s: float | None = None  # when the connection broke
         self._mute = self._damaged = False
-        self._over_s: float | None = None  # when the stream said that the run is over
-        self._n_rows, self._told_rows = 0, 0  # that came, and that the stream said there are
+        self._problem = ""  # that was logged last
+        self._over_s: float | None = None  # when the stream stated the end of the run
+        self._n_rows, self._stated_rows = 0, 0  # that came, and that the stream has stated
         self._read_on = False  # the table was read to its end after the stream's
         self._whole = False
         try:
@@ -132,13 +134,13 @@ class StreamSource:
         return max(0, self._size - self._tail.n_bytes)
 
     def _connection(self) -> Connection:
-        if self._news_s is None:
+        if self._newest_s is None:
             return "waiting"
         if self._whole:
             return "ended"
         if self._cut_s is not None or self._mute or self._damaged:
             return "lost"
-        return "live" if time.monotonic() - self._news_s < SILENT_S else "silent"
+        return "live" if time.monotonic() - self._newest_s < SILENT_S else "silent"
 
     # -- the thread ------------------------------------------------------------------------
 
@@ -146,9 +148,9 @@ class StreamSource:
         try:
             while not stop.is_set():
                 self._wait()
-                self._hear_monitor()
-                self._hear_stream()
-                self._hear_history()
+                self._read_monitor()
+                self._read_stream()
+                self._read_history()
                 self._ask()
                 self._begin_again()
                 self._whole = self._all_is_here()
@@ -170,53 +172,65 @@ class StreamSource:
         if self._over_s is None or self._behind_bytes:
             return False
         gone = self._cut_s is not None or self._mute or self._port is None
-        return self._read_on or (gone and self._n_rows >= self._told_rows)
+        return self._read_on or (gone and self._n_rows >= self._stated_rows)
 
     def _die(self, error: BaseException) -> None:
         self._damaged = True
         _log.error("the listening thread died", exc_info=error)
 
-    def _hear_stream(self) -> None:
+    def _read_stream(self) -> None:
         with contextlib.suppress(zmq.Again):
             for _ in range(_MOST_MESSAGES):
                 topic, *parts = self._stream.recv_multipart(flags=zmq.NOBLOCK)
                 try:
-                    self._hear(topic, parts)
+                    self._take_message(topic, parts)
+                except FileFormatError as error:
+                    self._report(str(error))
                 except _STRANGE as error:
                     _log.debug("a message of %s was not understood: %s", topic[:16], error)
 
-    def _hear(self, topic: bytes, parts: list[bytes]) -> None:
-        now_s = self._news_s = time.monotonic()
+    def _report(self, problem: str) -> None:
+        """Pass a sentence on to the window, and to the log once."""
+        if problem != self._problem:
+            self._problem = problem
+            _log.warning("%s: %s", self.name, problem)
+        self._inbox.note(problem=problem)
+
+    def _take_message(self, topic: bytes, parts: list[bytes]) -> None:
+        now_s = self._newest_s = time.monotonic()
         is_first = topic.startswith(_SETTINGS)
         # What was on its way when the connection broke still comes, and means nothing.
         if is_first or (self._cut_s is not None and now_s - self._cut_s > _AGAIN_S):
             self._cut_s = None
         if is_first:
-            self._begin(json.loads(topic[len(_SETTINGS) :]))
+            self._begin(
+                read_message(RunMessage, topic[len(_SETTINGS) :], "the first message of the run")
+            )
         elif topic == STATUS:
-            self._inbox.tell(status=json.loads(parts[0]))
+            self._inbox.note(status=read_message(StatusMessage, parts[0], "the status of the run"))
         elif topic == _END:
             self._over_s = now_s
-            self._told_rows = int(json.loads(parts[0]).get("localizations", 0))
+            self._stated_rows = int(json.loads(parts[0]).get("localizations", 0))
         elif topic == DENSITY:
-            self._inbox.tell(density=json.loads(parts[0]))
+            self._inbox.note(
+                density=read_message(DensityMessage, parts[0], "the density of the run")
+            )
         elif topic == FRAME:
             head = json.loads(parts[0])
             pixels = np.frombuffer(parts[1], "<u2").reshape(head["shape"]).astype(np.uint16)
             image = CameraImage(int(head["index"]), pixels, int(head["binning"]))
-            self._inbox.tell(frame=image)
+            self._inbox.note(frame=image)
 
-    def _begin(self, settings: dict[str, Any]) -> None:
-        """Hear the first message, of this run or of another one at the same address."""
-        settings.pop("arrow_schema", None)
-        port = settings.pop("history_port", None)
-        is_new = self._run is not None and settings.get("run") != self._run
+    def _begin(self, run: RunMessage) -> None:
+        """Take the first message, of this run or of another one at the same address."""
+        port = run.history_port
+        is_new = self._run is not None and run.run != self._run
         if is_new or self._tail.ended:
             self._restart(new_run=is_new)
-        self._run = settings.get("run")
-        self._over_s, self._told_rows, self._read_on = None, 0, False
-        self._inbox.tell(about=settings)
-        self._port = None if port is None else int(port)
+        self._run = run.run
+        self._over_s, self._stated_rows, self._read_on = None, 0, False
+        self._inbox.note(run=run)
+        self._port = port
         self._connect_history()
         if port is not None:
             self._tries = 0
@@ -225,7 +239,7 @@ class StreamSource:
             self._again_at_s = time.monotonic() + _AGAIN_S
 
     def _begin_again(self) -> None:
-        """Who came between the stream and its history is told of the latter only next time."""
+        """Connect again: the first message names the history only once that is open."""
         if time.monotonic() > self._again_at_s:
             self._again_at_s = math.inf
             self._stream.disconnect(self._address)
@@ -247,7 +261,7 @@ class StreamSource:
         self._ask_at_s = 0.0
         self._inbox.restart(new_run=new_run)
 
-    def _hear_monitor(self) -> None:
+    def _read_monitor(self) -> None:
         with contextlib.suppress(zmq.Again):
             while True:
                 recv_monitor_message(self._monitor, flags=zmq.NOBLOCK)
@@ -273,12 +287,12 @@ class StreamSource:
             self._history.send(request, flags=zmq.NOBLOCK)
             self._asked_s = now_s
 
-    def _hear_history(self) -> None:
+    def _read_history(self) -> None:
         if self._history is None or self._asked_s is None:
             return
         with contextlib.suppress(zmq.Again):
             parts = self._history.recv_multipart(flags=zmq.NOBLOCK)
-            # Rows are written before the end is said.
+            # Rows are written before the end is stated.
             after_end = self._over_s is not None and self._asked_s >= self._over_s
             self._asked_s, self._mute = None, False
             try:
@@ -305,5 +319,5 @@ class StreamSource:
         self._n_rows += len(rows)
         now_s = time.monotonic()
         if self._tail.n_bytes > before:
-            self._news_s = now_s
+            self._newest_s = now_s
         self._ask_at_s = now_s if self._behind_bytes else now_s + _ASK_S

@@ -1,7 +1,7 @@
 """TableTail: rows out of a growing table, and whether it is still the table it was.
 
-A table is cut after a crash of the analysis and grows again with other bytes. So whoever reads on
-reads the last bytes that he has once more: where they differ, all rows have to come again.
+A table is cut after a crash of the analysis and grows again with other bytes. So the last bytes
+that are here are read once more: where they differ, all rows have to come again.
 """
 
 from __future__ import annotations

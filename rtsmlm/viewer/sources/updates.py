@@ -5,17 +5,18 @@ The window polls its source when it has time, so that a slow window never delays
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import DensityMessage, ResolutionMessage, RunMessage, StatusMessage
 
 Connection = Literal["waiting", "live", "silent", "lost", "ended"]
-"""waiting: nobody has answered yet; live: news within the last seconds; silent: none for longer;
+"""waiting: no answer yet; live: something new within the last seconds; silent: nothing for longer;
 lost: the connection broke, rows that came are kept, and it is tried again; ended: the run is over
 and all its rows are here."""
 
@@ -31,27 +32,36 @@ class CameraImage:
     """Camera pixels a side that went into one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunUpdate:
     """What is new since the last poll."""
 
     connection: Connection
-    about: Mapping[str, Any] = field(default_factory=dict)
-    """What the run tells of itself: run, shape [height, width], pixel_nm, settings."""
+    run: RunMessage | None = None
+    """What the run states of itself; None while that is not known."""
     restarted: bool = False
     """Forget all rows: they come again, from the first."""
     rows: Sequence[Localizations] = ()
-    status: Mapping[str, Any] | None = None
-    """The newest status, as `run_report.status_message` makes it; None if none is new."""
-    densities: Sequence[Mapping[str, Any]] = ()
-    """Estimates, oldest first, as `feedback.records.DensityEstimate.as_dict`."""
+    status: StatusMessage | None = None
+    """The newest status; None if none is new."""
+    densities: Sequence[DensityMessage] = ()
+    """New estimates, oldest first."""
     frame: CameraImage | None = None
     behind_bytes: int = 0
     """Bytes of the table that are known to be there and are not here yet."""
+    problem: str | None = None
+    """One sentence on a message or a file that could not be read; None if none is new."""
+
+    # The rest is filled in by `update_reader.UpdateReader`.
+    source_name: str = ""
+    begins: bool = False
+    """Another run or field than in the update before: forget all that was shown."""
+    resolution: ResolutionMessage | None = None
+    """A new resolution, of the run or, where the run measures none, of this process."""
 
 
 class Source(Protocol):
-    """Where news come from: a stream, a run folder, a session of this process."""
+    """Where updates come from: a stream, a run folder."""
 
     @property
     def name(self) -> str:
@@ -61,10 +71,10 @@ class Source(Protocol):
     def poll(self, most_rows: int = 100_000) -> RunUpdate:
         """Return what is new, at once; at most about so many rows, the rest comes next time.
 
-        Never raises: what goes wrong shows in `RunUpdate.connection`.
+        Never raises: what goes wrong shows in `RunUpdate.connection` and `RunUpdate.problem`.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it. Safe to call more than once."""
+        """Release it. Safe to call more than once."""
         ...

@@ -6,27 +6,21 @@ from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 
 class SideColumn(QtWidgets.QScrollArea):
-    """Panels one below the other; the first takes the room that is left.
+    """Panels one below the other; the first takes the room that is left."""
 
-    Parameters
-    ----------
-    panels
-        From top to bottom.
-    """
-
-    def __init__(
-        self, panels: list[QtWidgets.QWidget], parent: QtWidgets.QWidget | None = None
-    ) -> None:
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._inside = QtWidgets.QWidget()
-        layout = QtWidgets.QVBoxLayout(self._inside)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        for k, panel in enumerate(panels):
-            layout.addWidget(panel, 1 if k == 0 else 0)
+        self._panels = QtWidgets.QVBoxLayout(self._inside)
+        self._panels.setContentsMargins(0, 0, 0, 0)
+        self._panels.setSpacing(6)
         self.setWidget(self._inside)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def add(self, panel: QtWidgets.QWidget) -> None:
+        """Add a panel below the others."""
+        self._panels.addWidget(panel, 0 if self._panels.count() else 1)
 
     def minimumSizeHint(self) -> QtCore.QSize:
         """Return a size that cuts nothing off at the sides."""

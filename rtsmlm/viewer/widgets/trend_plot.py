@@ -112,8 +112,8 @@ class TrendPlot(QtWidgets.QWidget):
             texts.append(f'<span style="color:{color}">{prefix}<b>{newest}</b></span>')
         if self._from_zero:
             self._show_from_zero([y for _, _, y in curves])
-        said = f"{'&nbsp; '.join(texts)} {self.unit}" if texts else self._nothing
-        self.value.setText(said)
+        text = f"{'&nbsp; '.join(texts)} {self.unit}" if texts else self._nothing
+        self.value.setText(text)
 
     def _show_from_zero(self, values: list[NDArray[np.float64]]) -> None:
         tops = [float(np.nanmax(y)) for y in values if np.isfinite(y).any()]
@@ -123,8 +123,8 @@ class TrendPlot(QtWidgets.QWidget):
         if top > 0:
             self.plot.setYRange(0.0, top * _HEADROOM, padding=0.0)
 
-    def say_nothing(self, why: str) -> None:
-        """Say why there is no curve."""
+    def explain_empty(self, why: str) -> None:
+        """Show why there is no curve."""
         self._nothing = why
 
     def set_band(self, low: float, high: float) -> None:

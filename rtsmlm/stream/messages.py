@@ -1,0 +1,199 @@
+"""The JSON messages of the stream as records: what a run states of itself, its density, its status.
+
+The sender builds them, whoever listens reads them with `read_message`: once, at the border. What is
+behind has attributes and types. A number that is not known is NaN here and null in the JSON. Values
+that a newer version adds are ignored; one that is missing or damaged is a `FileFormatError`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+
+from rtsmlm.errors import FileFormatError
+from rtsmlm.realtime.ledger import LedgerTotals
+
+
+def _nan_if_none(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _none_if_not_finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+Number = Annotated[
+    float,
+    BeforeValidator(_nan_if_none),
+    PlainSerializer(_none_if_not_finite, return_type=float | None, when_used="json"),
+]
+"""NaN where it is not known."""
+
+
+class Message(BaseModel):
+    """Base of all messages: frozen, and tolerant of values that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+
+class LoopMessage(Message):
+    """The feedback loop at one moment."""
+
+    laser: str
+    unit: str
+    """Of all powers here: mW, %, V or us."""
+    power: Number
+    """Last power sent to the laser; 0 is off."""
+    cap: Number
+    wanted: Number
+    """What the law asks for; the same as `power` once the laser follows."""
+    armed: bool
+    tripped: str | None
+    """Why the guard has switched the laser off; None where it has not."""
+    state: str
+    dose: Number
+    """Power times seconds so far."""
+    target_per_um2: Number
+    powers: dict[str, Number]
+    """Of every laser, in its own unit."""
+
+
+class ValidityMessage(Message):
+    """Whether PSF, camera and localizer fit the data, and the figures behind that."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    verdict: str = ""
+    findings: tuple[str, ...] = ()
+
+
+class ResolutionMessage(Message):
+    """The resolution (FRC) as the run itself measures it."""
+
+    frame: int = -1
+    """Newest frame that counts; -1 before the first measurement."""
+    resolution_nm: Number = math.nan
+
+
+class StatusMessage(Message):
+    """A run at one moment."""
+
+    totals: LedgerTotals
+    frames_per_s: Number
+    localizations: int
+    emitters_per_frame: Number
+    p50_ms: Number
+    p99_ms: Number
+    backlog: int
+    """Frames that wait for the localizer."""
+    recorder_backlog: int
+    """Frames on their way to disk."""
+    model: str
+    """The verdict of the validity meter in two or three words; nothing where it is off."""
+    loop: LoopMessage | None
+    """None where no laser is steered."""
+    latency_ms: dict[str, dict[str, Number]]
+    """Percentiles by stage."""
+    validity: ValidityMessage
+    restarts: int = 0
+    """Of the analysis process."""
+    recording: bool
+    """Whether raw frames are written."""
+    disk_free_mb: Number
+    disk_mb_per_s: Number
+    exposure_ms: Number
+    resolution: ResolutionMessage | None = None
+    """None where the run does not measure it."""
+    drift: dict[str, Number] = {}
+    """Drift of the sample by axis, as `x_nm`; empty where the run does not measure it."""
+    warnings: tuple[str, ...]
+    """All failures and warnings so far, in their order."""
+
+
+class DensityMessage(Message):
+    """An estimate of the density, as a listener may rely on it: part of `DensityEstimate`."""
+
+    last_frame: int
+    t_exposure_end_ns: int | None = None
+    """When the exposure of the last frame ended; None where that is not known."""
+    mean_per_um2: Number
+    std_per_um2: Number
+    local_per_um2: Number = math.nan
+    target_per_um2: Number = math.nan
+    """Only of a run folder."""
+    powers: dict[str, Number] = {}
+    """Of each laser by name, in its own unit; only of a run folder."""
+
+
+class _AcquisitionPart(Message):
+    exposure_ms: float | None = None
+
+
+class _MicroManagerPart(Message):
+    roi: tuple[int, int, int, int] | None = None
+    """x, y, width and height on the chip."""
+
+
+class _RecordPart(Message):
+    raw: bool = True
+
+
+class _FeedbackPart(Message):
+    gain: float | None = None
+    max_local_per_um2: float | None = None
+
+
+class SettingsPart(Message):
+    """The settings of a run that a window shows, by section and name as in the TOML file."""
+
+    acquisition: _AcquisitionPart = _AcquisitionPart()
+    micromanager: _MicroManagerPart = _MicroManagerPart()
+    record: _RecordPart = _RecordPart()
+    feedback: _FeedbackPart = _FeedbackPart()
+
+
+class RunMessage(Message):
+    """What a run states of itself in its first message."""
+
+    run: str
+    shape: tuple[int, int]
+    """Height and width of a frame in camera pixels."""
+    pixel_nm: float
+    """Camera pixel in the sample plane."""
+    settings: SettingsPart = SettingsPart()
+    history_port: int | None = None
+    """Where earlier rows can be had (`stream.history`)."""
+
+
+M = TypeVar("M", bound=Message)
+
+
+def read_message(kind: type[M], data: bytes | str, what: str) -> M:
+    """Read the JSON of a message.
+
+    Parameters
+    ----------
+    kind
+        Record to make.
+    data
+        A JSON object.
+    what
+        Names it in the error, as `the status of the run`.
+
+    Raises
+    ------
+    FileFormatError
+        If a value is missing or of another type, in one sentence.
+    """
+    try:
+        return kind.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        found = error.errors()[0]
+        place = ".".join(str(part) for part in found["loc"])
+        reason = found["msg"][:1].lower() + found["msg"][1:]
+        raise FileFormatError(
+            f"{what} cannot be read: {f'{place}: ' if place else ''}{reason}; "
+            "it is damaged, or of another version of rtsmlm"
+        ) from error

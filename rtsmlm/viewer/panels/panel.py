@@ -1,0 +1,25 @@
+"""Panel: what the window asks of each of its parts; all of it may be left as it is here."""
+
+from __future__ import annotations
+
+from rtsmlm.viewer.sources.updates import RunUpdate
+from rtsmlm.viewer.widgets.theme import Theme
+
+
+class Panel:
+    """Mixed into a widget, before it: `class MyPanel(Panel, QtWidgets.QFrame)`."""
+
+    is_plot = False
+    """True where drawing is slow, and twice a second is enough."""
+
+    def show_update(self, update: RunUpdate) -> None:
+        """Take what is new in the run; called some ten times a second."""
+
+    def refresh(self) -> None:
+        """Draw what has changed; called after all panels have the update."""
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take the colours of a theme, where the style sheet does not give them."""
+
+    def set_why_not(self, why_not: str | None) -> None:
+        """Allow the controls, or show why they cannot be used."""
