@@ -165,10 +165,9 @@ def test_a_status_is_plain_data_and_what_is_not_known_is_null(tmp_path: Path) ->
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert (data["p50_ms"], data["emitters_per_frame"]) == (None, None)
     assert data["loop"]["dose"] is None
-    assert data["loop"]["estimate"]["unexplained"] is None
     assert data["loop"]["powers"] == {"activation": 2.0}
     assert data["totals"]["received"] == 9
-    assert (data["validity"], data["restarts"]) == ({"verdict": "fits"}, 1)
+    assert (data["validity"], data["restarts"]) == ({"verdict": "fits", "findings": []}, 1)
     assert data["warnings"] == ["a", "b"]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import DensityMessage, RunMessage, StatusMessage
 from rtsmlm.viewer.commands import Command
 from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 
@@ -27,7 +28,7 @@ SETTINGS = {
 
 
 class FakeSource:
-    """Tells what the test has put in; `news` collects until the next poll."""
+    """Returns what the test has put in `next`, as plain data or as records, with the next poll."""
 
     name = "fake run"
 
@@ -42,9 +43,17 @@ class FakeSource:
 
     def poll(self, most_rows: int = 100_000) -> RunUpdate:
         self.polls += 1
-        told, self.next = self.next, {}
+        update, self.next = self.next, {}
+        if isinstance(status := update.get("status"), dict):
+            update["status"] = StatusMessage.model_validate(status)
+        update["densities"] = [
+            DensityMessage.model_validate(density) for density in update.get("densities", ())
+        ]
         return RunUpdate(
-            connection=self.connection, about=self.about, behind_bytes=self.behind_bytes, **told
+            connection=self.connection,
+            run=RunMessage.model_validate(self.about) if self.about else None,
+            behind_bytes=self.behind_bytes,
+            **update,
         )
 
     def close(self) -> None:
@@ -112,7 +121,7 @@ def open_window(app: Any, tmp_path: Path, source: FakeSource) -> Iterator[Callab
 
 
 def settle(window: Any, app: Any, ticks: int = 3) -> None:
-    """Let a window take its news and draw them."""
+    """Let a window take what is new and draw it."""
     for _ in range(ticks):
         window.super_res._next_s = window._plots_at_s = 0.0
         window.tick()
@@ -121,7 +130,7 @@ def settle(window: Any, app: Any, ticks: int = 3) -> None:
 
 @pytest.fixture
 def run_on(app: Any) -> Callable[..., None]:
-    """Return a function that lets a window take its news and draw them."""
+    """Return a function that lets a window take what is new and draw it."""
 
     def run(window: Any, ticks: int = 3) -> None:
         settle(window, app, ticks)
@@ -162,11 +171,11 @@ def camera_image(rng: np.random.Generator) -> Callable[..., CameraImage]:
 
 
 def make_status(**more: Any) -> dict[str, Any]:
-    """Return a status message as a run tells it."""
+    """Return the plain data of a status message."""
     loop = {
         "laser": "activation", "unit": "mW", "power": 4.5, "cap": 60.0, "wanted": 4.6,
         "armed": True, "tripped": None, "state": "steer", "dose": 12.0, "target_per_um2": 0.05,
-        "estimate": None, "powers": {"activation": 4.5, "readout": 84.0},
+        "powers": {"activation": 4.5, "readout": 84.0},
     }  # fmt: skip
     totals = {
         "camera": 1000, "received": 1000, "recorded": 990, "localized": 997, "skipped": 0,
@@ -176,6 +185,7 @@ def make_status(**more: Any) -> dict[str, Any]:
         "totals": totals, "frames_per_s": 100.0, "localizations": 5000, "emitters_per_frame": 25.0,
         "p50_ms": 3.5, "p99_ms": 12.0, "backlog": 1, "recorder_backlog": 0, "model": "model ok",
         "loop": loop, "validity": {"verdict": "model ok", "findings": []}, "restarts": 0,
+        "latency_ms": {"total": {"p50": 3.5, "p99": 12.0}},
         "recording": True, "disk_free_mb": 60_000.0, "disk_mb_per_s": 12.5, "exposure_ms": 10.0,
         "warnings": [],
     }  # fmt: skip

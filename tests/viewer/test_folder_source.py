@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.laser_log import LaserLog
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import RunMessage, SettingsPart
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources import folder_source
 from rtsmlm.viewer.sources.folder_source import FolderSource
@@ -30,8 +30,8 @@ def _rows(first: int, n: int) -> Localizations:
 
 
 @pytest.fixture(autouse=True)
-def look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_source, "_LOOK_S", 0.0)
+def read_the_files_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_source, "_FILES_S", 0.0)
 
 
 @pytest.fixture
@@ -85,13 +85,14 @@ def test_a_finished_run_gives_all_its_rows_and_ends(folder: RunFolder) -> None:
 
     assert window.frames == list(range(30_000))
     assert news.behind_bytes == 0
-    assert news.about == {**METADATA, "settings": {"camera": {"pixel_nm": 100.0}}}
+    assert news.run == RunMessage(run="one", shape=(64, 48), pixel_nm=100.0)
     assert window.source.name == "one"
     status = window.status
-    assert status["totals"]["camera"] == 900
-    assert (status["p50_ms"], status["p99_ms"], status["model"]) == (4.5, 9.0, "model ok")
-    assert status["warnings"] == ["dim"]
-    assert status["loop"] is None
+    assert status.totals.camera == 900
+    assert (status.p50_ms, status.p99_ms, status.model) == (4.5, 9.0, "model ok")
+    assert status.warnings == ("dim",)
+    assert status.loop is None
+    assert status.resolution is None, "the window measures it"
     assert window.poll().rows == []
     window.source.close()
     window.source.close()
@@ -242,14 +243,14 @@ def test_lasers_and_densities_come_from_the_audit_while_it_grows(folder: RunFold
     for k in range(3):
         log.write(_tick(100 * k + 99, 1.0 + k))
     window.poll()
-    assert [entry["last_frame"] for entry in window.densities] == [99, 199, 299]
-    assert window.densities[1]["powers"] == {"activation": 2.0, "readout": 84.0}
-    estimate = DensityEstimate.from_dict(window.densities[2])
-    assert estimate.mean_per_um2 == pytest.approx(0.799)
-    assert estimate.t_exposure_end_ns == pytest.approx(299 / 50 * 1e9)
-    assert window.status["loop"]["power"] == 3.0
-    assert window.status["loop"]["state"] == "steer"
-    assert window.status["loop"]["tripped"] is None
+    assert [entry.last_frame for entry in window.densities] == [99, 199, 299]
+    assert window.densities[1].powers == {"activation": 2.0, "readout": 84.0}
+    assert window.densities[2].mean_per_um2 == pytest.approx(0.799)
+    assert window.densities[2].t_exposure_end_ns == pytest.approx(299 / 50 * 1e9)
+    assert window.status.loop.power == 3.0
+    assert window.status.loop.state == "steer"
+    assert window.status.loop.armed
+    assert window.status.loop.tripped is None
 
     half = b"2026-01-01,9.0,activation,trip,,0,mW,,1,,,,,,,too"
     size = folder.lasers.stat().st_size
@@ -258,11 +259,11 @@ def test_lasers_and_densities_come_from_the_audit_while_it_grows(folder: RunFold
     whole = folder.lasers.read_bytes()
     folder.lasers.write_bytes(whole[:size] + half)  # a row that is being written
     window.poll()
-    assert window.status["loop"]["tripped"] is None
+    assert window.status.loop.tripped is None
     folder.lasers.write_bytes(whole)
     window.poll()
-    assert window.status["loop"]["tripped"] == "too hot"
-    assert window.status["loop"]["power"] == 0.0
+    assert window.status.loop.tripped == "too hot"
+    assert window.status.loop.power == 0.0
     assert len(window.densities) == 3
 
 
@@ -288,15 +289,54 @@ def test_the_audit_of_a_finished_run_makes_curves(folder: RunFolder) -> None:
     assert len(curves.curves["emitters"].points()[0]) > 10
 
 
-def test_damaged_small_files_are_left_out(folder: RunFolder) -> None:
+def test_damaged_small_files_are_left_out_and_named_once(folder: RunFolder) -> None:
     folder.settings.write_text("not [ toml", encoding="utf-8")
     folder.ledger.write_text(json.dumps([1, 2]), encoding="utf-8")
     folder.latency.write_text("{", encoding="utf-8")
+    folder.validity.write_text('{"findings": 7}', encoding="utf-8")
     folder.lasers.write_bytes(b"\xff\xfe,,,\n1,2\nx,y,z,a,b,c,d,e,f,g,h\n")
     with ArrowStreamFile(folder.localizations, METADATA) as file:
         file.put(_rows(0, 10))
     window = Window(folder.path)
-    news = window.until(lambda news: news.connection == "ended")
+    problems = []
+    for _ in range(20):
+        news = window.poll()
+        if news.problem is not None:
+            problems.append(news.problem)
+    assert news.connection == "ended"
     assert news.status is None
-    assert news.about["settings"] == {}
+    assert news.run is not None
+    assert news.run.settings == SettingsPart()
     assert window.densities == []
+    assert len(problems) == 4
+    for path, problem in zip(
+        (folder.settings, folder.ledger, folder.latency, folder.validity), problems, strict=True
+    ):
+        assert str(path) in problem
+        assert "\n" not in problem.strip()
+
+
+def test_settings_of_another_version_show_what_is_known_of_them(folder: RunFolder) -> None:
+    folder.settings.write_text(
+        "[feedback]\ngain = 0.5\nnew_in_2030 = [1]\n[micromanager]\nroi = [8, 16, 32, 24]\n"
+        "started = 2026-11-26T10:00:00Z\n[quantum]\nx = 1\n",
+        encoding="utf-8",
+    )
+    with ArrowStreamFile(folder.localizations, METADATA) as file:
+        file.put(_rows(0, 10))
+    news = Window(folder.path).poll()
+    assert news.problem is None
+    assert news.run is not None
+    assert news.run.settings.feedback.gain == 0.5
+    assert news.run.settings.micromanager.roi == (8, 16, 32, 24)
+
+
+@pytest.mark.parametrize("counts", [{"camera": "many"}, {"localized": 2.5}, {"lost": None}])
+def test_a_ledger_with_counts_that_are_none_gives_a_sentence(
+    folder: RunFolder, counts: dict[str, Any]
+) -> None:
+    folder.write_json(folder.ledger, counts)
+    news = Window(folder.path).poll()
+    assert news.problem is not None
+    assert "ledger" in news.problem
+    assert news.status is None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import DensityMessage, ResolutionMessage, RunMessage, StatusMessage
 from rtsmlm.viewer.series import RowStatistics, RunSeries, Series
 from rtsmlm.viewer.sources.updates import RunUpdate
 
@@ -45,7 +48,7 @@ def test_eight_hours_keep_their_shape_and_every_spike() -> None:
 
 def test_no_value_is_no_point() -> None:
     series = Series()
-    for value in (None, math.nan, math.inf, 2.0):
+    for value in (math.nan, math.inf, 2.0):
         series.append(1.0, value)
     assert series.points()[1].tolist() == [2.0]
     series.clear()
@@ -58,8 +61,12 @@ def _rows(frame: np.ndarray, **columns: Any) -> Localizations:
     return Localizations.from_columns({"frame": frame, "x_nm": x, "y_nm": x, **columns})
 
 
-def _news(**more: Any) -> RunUpdate:
-    return RunUpdate("live", {"run": "one"}, **more)
+def _run(name: str) -> RunMessage:
+    return RunMessage(run=name, shape=(64, 64), pixel_nm=100.0)
+
+
+def _update(**more: Any) -> RunUpdate:
+    return RunUpdate(connection="live", run=_run("one"), **more)
 
 
 def _values(curves: RunSeries, name: str) -> tuple[list[float], list[float]]:
@@ -67,28 +74,23 @@ def _values(curves: RunSeries, name: str) -> tuple[list[float], list[float]]:
     return at.tolist(), value.tolist()
 
 
-def test_estimates_and_status_become_curves_over_frames() -> None:
+def test_estimates_and_status_become_curves_over_frames(status: Callable[..., Any]) -> None:
     curves = RunSeries()
     densities = [
-        {
-            "last_frame": 99 + 100 * k,
-            "mean_per_um2": 0.5 + k,
-            "std_per_um2": 0.1,
-            "local_per_um2": None if k == 0 else 2.0,
-            "t_exposure_end_ns": 7_000_000_000 + 2_000_000_000 * k,
-        }
+        DensityMessage(
+            last_frame=99 + 100 * k,
+            mean_per_um2=0.5 + k,
+            std_per_um2=0.1,
+            local_per_um2=math.nan if k == 0 else 2.0,
+            t_exposure_end_ns=7_000_000_000 + 2_000_000_000 * k,
+        )
         for k in range(2)
     ]
-    status = {
-        "totals": {"camera": 250},
-        "frames_per_s": 50.0,
-        "p50_ms": 4.0,
-        "p99_ms": None,
-        "backlog": 3,
-        "loop": {"target_per_um2": 0.8, "powers": {"activation": 2.5, "readout": 90.0}},
-        "drift": {"x_nm": 12.0},
-    }
-    curves.add(_news(densities=densities, status=status))
+    data = status(frames_per_s=50.0, p50_ms=4.0, p99_ms=None, backlog=3, drift={"x_nm": 12.0})
+    data["totals"]["camera"] = 250
+    data["loop"] |= {"target_per_um2": 0.8, "powers": {"activation": 2.5, "readout": 90.0}}
+    message = StatusMessage.model_validate(data)
+    curves.add(_update(densities=densities, status=message))
 
     assert _values(curves, "density") == ([99, 199], [0.5, 1.5])
     assert _values(curves, "density_low") == ([99, 199], [0.4, 1.4])
@@ -105,8 +107,8 @@ def test_estimates_and_status_become_curves_over_frames() -> None:
         "readout": 90.0,
     }
     assert curves.frame_s == pytest.approx(0.02)
-    curves.note_resolution(41.0)
-    curves.note_resolution(math.nan)
+    curves.add(_update(resolution=ResolutionMessage(frame=250, resolution_nm=41.0)))
+    curves.add(_update(resolution=ResolutionMessage()))
     assert _values(curves, "resolution_nm") == ([250], [41.0])
 
 
@@ -119,7 +121,7 @@ def test_medians_are_those_of_blocks_of_frames_however_rows_come() -> None:
         curves = RunSeries()
         for start in range(0, 4000, portion):
             part = rows.take(slice(start, start + portion))
-            curves.add(_news(rows=[part]))
+            curves.add(_update(rows=[part]))
         at, value = _values(curves, "photons")
         # The last block is still open.
         assert value == [float(np.median(photons[frame // 100 == k])) for k in range(9)]
@@ -133,24 +135,25 @@ def test_medians_are_those_of_blocks_of_frames_however_rows_come() -> None:
 def test_a_restart_forgets_what_came_of_rows_and_another_run_forgets_all() -> None:
     curves = RunSeries()
     rows = _rows(np.arange(500), photons=np.full(500, 9.0))
-    density = {"last_frame": 99, "mean_per_um2": 0.5, "std_per_um2": 0.1, "powers": {"uv": 1.0}}
-    curves.add(_news(rows=[rows], densities=[density]))
+    density = DensityMessage(last_frame=99, mean_per_um2=0.5, std_per_um2=0.1, powers={"uv": 1.0})
+    curves.add(_update(rows=[rows], densities=[density]))
     assert len(_values(curves, "photons")[0]) == 4
 
-    curves.add(_news(restarted=True))
+    curves.add(_update(restarted=True))
     assert _values(curves, "photons") == ([], [])
     assert _values(curves, "density")[1] == [0.5]
 
-    curves.add(RunUpdate("live", {"run": "two"}, restarted=True))
+    curves.add(RunUpdate(connection="live", run=_run("two"), restarted=True))
     assert _values(curves, "density") == ([], [])
     assert curves.powers == {}
 
 
-def test_memory_does_not_grow_with_frames() -> None:
-    curves = RunSeries(200)
+def test_memory_does_not_grow_with_frames(status: Callable[..., Any]) -> None:
+    curves, message = RunSeries(200), StatusMessage.model_validate(status())
     for k in range(3000):
-        curves.add(_news(rows=[_rows(np.arange(100 * k, 100 * k + 100, 10))]))
-        curves.add(_news(status={"totals": {"camera": 100 * k}, "backlog": k}))
+        curves.add(_update(rows=[_rows(np.arange(100 * k, 100 * k + 100, 10))]))
+        totals = replace(message.totals, camera=100 * k)
+        curves.add(_update(status=message.model_copy(update={"totals": totals, "backlog": k})))
     assert len(_values(curves, "emitters")[0]) <= 200
     assert 50 <= len(_values(curves, "backlog")[0]) <= 200
     assert _values(curves, "backlog")[1][-1] >= 2900

@@ -20,6 +20,7 @@ from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import schema
 from rtsmlm.localizations import Localizations
 from rtsmlm.stream.history import CHUNK_BYTES, HistoryServer
+from rtsmlm.stream.messages import RunMessage
 from rtsmlm.stream.publisher import Publisher
 from rtsmlm.stream.wire import DENSITY, STATUS
 from rtsmlm.viewer.sources import stream_source
@@ -28,6 +29,7 @@ from rtsmlm.viewer.sources.stream_source import StreamSource
 from rtsmlm.viewer.sources.updates import RunUpdate
 
 PATIENCE_S = 20.0
+DENSITY_DATA = {"mean_per_um2": 0.5, "std_per_um2": 0.1, "local_per_um2": None}
 LIVE: list[Run] = []
 
 
@@ -90,7 +92,7 @@ class Window:
         self.source = StreamSource(address, keys)
         self.frames: list[int] = []
         self.restarts = 0
-        self.last = RunUpdate("waiting")
+        self.last = RunUpdate(connection="waiting")
         self.all: list[RunUpdate] = []
 
     def poll(self) -> RunUpdate:
@@ -158,12 +160,9 @@ def test_who_joins_late_gets_all_rows_once_and_hears_the_end(
     one = run(path)
     late = window(one.address)
     late.until_rows(300_000)
-    assert late.last.about == {
-        "run": "one",
-        "shape": [64, 48],
-        "pixel_nm": 100.0,
-        "settings": {"a": 1},
-    }
+    assert late.last.run == RunMessage(
+        run="one", shape=(64, 48), pixel_nm=100.0, history_port=one.history.port
+    )
     assert late.source.name == f"one at {one.address}"
     assert any(news.behind_bytes > 0 for news in late.all)
 
@@ -252,27 +251,35 @@ def test_a_table_with_other_bytes_comes_again_even_if_nobody_says_so(
 
 
 def test_another_run_at_the_same_address_begins_anew(
-    tmp_path: Path, path: Path, window: Callable[..., Window], run: Callable[..., Run]
+    tmp_path: Path,
+    path: Path,
+    window: Callable[..., Window],
+    run: Callable[..., Run],
+    status: Callable[..., Any],
 ) -> None:
     with ArrowStreamFile(path, {}) as file:
         file.put(_rows(0, 300))
     first = Run(path)
     one = window(first.address)
     one.until_it_is("ended")
-    first.publisher.publish_json(STATUS, {"backlog": 1})
+    first.publisher.publish_json(STATUS, status(backlog=1))
     first.close()
     other = tmp_path / "other.arrows"
     with ArrowStreamFile(other, {}) as file:
         file.put(_rows(9000, 50))
         run(other, first.address, name="two")
         one.until(lambda: one.restarts == 1 and len(one.frames) == 50)
-        assert one.last.about["run"] == "two"
+        assert one.last.run is not None
+        assert one.last.run.run == "two"
         assert one.last.connection == "live"
         assert one.source.name.startswith("two at ")
 
 
 def test_of_frames_and_status_only_the_newest_is_kept_and_of_densities_all(
-    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+    path: Path,
+    window: Callable[..., Window],
+    run: Callable[..., Run],
+    status: Callable[..., Any],
 ) -> None:
     one = run(path)
     seer = window(one.address)
@@ -280,15 +287,16 @@ def test_of_frames_and_status_only_the_newest_is_kept_and_of_densities_all(
     seer.until(lambda: one.publisher.frame_is_wanted)
     for k in range(30):
         one.publisher.show(np.full((8, 6), k, np.uint16), 10 * k, 2)
-        one.publisher.publish_json(STATUS, {"backlog": k})
-        one.publisher.publish_json(DENSITY, {"last_frame": k})
+        one.publisher.publish_json(STATUS, status(backlog=k))
+        one.publisher.publish_json(DENSITY, DENSITY_DATA | {"last_frame": k})
     _wait(0.5)
     news = seer.poll()
     assert news.frame is not None
     assert (news.frame.index, news.frame.binning) == (290, 2)
     assert np.array_equal(news.frame.pixels, np.full((8, 6), 29))
-    assert news.status == {"backlog": 29}
-    assert [entry["last_frame"] for entry in news.densities] == list(range(30))
+    assert news.status is not None
+    assert news.status.backlog == 29
+    assert [entry.last_frame for entry in news.densities] == list(range(30))
     empty = seer.poll()
     assert (empty.frame, empty.status, empty.densities) == (None, None, ())
 
@@ -306,7 +314,7 @@ def test_a_window_that_never_looks_costs_bounded_memory_and_loses_no_row(
     slow = window(one.address)
     assert _wait(PATIENCE_S, lambda: slow.source._inbox._n_rows >= AHEAD_ROWS)
     for k in range(3000):
-        one.publisher.publish_json(DENSITY, {"last_frame": k})
+        one.publisher.publish_json(DENSITY, DENSITY_DATA | {"last_frame": k})
         if k % 50 == 0:
             _wait(0.01)
     waiting = slow.source._inbox._n_rows
@@ -426,8 +434,12 @@ def test_bytes_that_are_no_table_are_lost_and_nothing_dies(
     assert puzzled.frames == []
 
 
-def test_messages_that_are_not_understood_are_left_out(
-    path: Path, window: Callable[..., Window], run: Callable[..., Run]
+def test_messages_that_are_not_understood_are_left_out_and_named(
+    path: Path,
+    window: Callable[..., Window],
+    run: Callable[..., Run],
+    status: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     one = run(path)
     calm = window(one.address)
@@ -435,16 +447,22 @@ def test_messages_that_are_not_understood_are_left_out(
     for parts in (
         [b"status", b"{"],
         [b"density"],
+        [b"density", b"{}"],
         [b"frame", json.dumps({"index": 1, "shape": [9, 9], "binning": 1}).encode(), b"xy"],
         [b"settings[]"],
         [b'settings"run"'],
         [b"end"],
         [b"end", b"[]"],
-        [b"status", b'{"backlog": 5}'],
+        *[[b"status", json.dumps(status(totals=[])).encode()]] * 5,
+        [b"status", json.dumps(status(backlog=5)).encode()],
     ):
         one.publisher._send(parts)
-    calm.until(lambda: calm.last.status == {"backlog": 5})
+    calm.until(lambda: calm.last.status is not None and calm.last.status.backlog == 5)
     assert calm.source._worker.alive
+    problems = [update.problem for update in calm.all if update.problem is not None]
+    assert problems, "the window shows what it could not read"
+    assert all("of another version of rtsmlm" in problem for problem in problems)
+    assert caplog.text.count("the status of the run cannot be read: totals") == 1
 
 
 def test_keys_open_both_sockets(
