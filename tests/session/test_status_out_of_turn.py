@@ -19,6 +19,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
+        self.warnings: list[str] = []
         self.is_open = threading.Event()
         self.is_open.set()
         self.entered, self.five = threading.Event(), threading.Event()
@@ -43,7 +44,9 @@ def publisher(receiver: Receiver) -> Iterator[Callable[..., StatusPublisher]]:
 
     def start(first: int = 0) -> StatusPublisher:
         numbers = iter(range(first, 1_000_000))
-        made.append(StatusPublisher(lambda: {"number": next(numbers)}, receiver))
+        made.append(
+            StatusPublisher(lambda: {"number": next(numbers)}, receiver, receiver.warnings.append)
+        )
         made[-1].start()
         return made[-1]
 
@@ -118,3 +121,27 @@ def test_after_the_stop_nothing_is_published(
 
     assert not one.publish_now(0.01)
     assert receiver.got == []
+
+
+def test_a_status_that_cannot_be_made_is_warned_of_once_and_the_next_one_comes(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_module, "_PERIOD_S", 1000.0)
+    texts = iter([OSError("no disk"), OSError("no disk"), {"number": 7}])
+
+    def message() -> Any:
+        found = next(texts)
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    one = StatusPublisher(message, receiver, receiver.warnings.append)
+    one.start()
+    for _ in range(3):
+        assert one.publish_now(PATIENCE_S)
+    one.stop()
+    one.join()
+
+    assert receiver.got == [{"number": 7}]
+    assert len(receiver.warnings) == 1
+    assert "no disk" in receiver.warnings[0]
