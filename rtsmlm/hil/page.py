@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from rtsmlm.files.run.charts import STYLE, line_chart, table_of
+from rtsmlm.files.run.charts import line_chart
 from rtsmlm.files.run.folder import machine, versions, write_text
+from rtsmlm.files.run.pages import latency_section, note, page, section
 from rtsmlm.hil.result import DrillResult
 
 _BAND = 0.2
-_PERCENTILES = ("p50", "p95", "p99", "max")
+_STYLE = "td{text-align:left;vertical-align:top}"
 _CLASSES = {"passed": "good", "failed": "bad", "not run": "note"}
 
 
@@ -60,23 +61,13 @@ def _plain(value: Any) -> Any:
 def _page(title: str, results: Sequence[DrillResult]) -> str:
     failed = [result.name for result in results if result.failed]
     verdict = f"failed: {', '.join(failed)}" if failed else "nothing failed"
-    parts = [
-        f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>",
-        f"<style>{STYLE}td{{text-align:left;vertical-align:top}}</style>",
-        f"<h1>{escape(title)}</h1>",
-        f"<p class='{'bad' if failed else 'good'}'>{escape(verdict)}</p>",
-        _table(results),
-    ]
+    parts = [_table(results)]
     for result in results:
         if "course" in result.details:
-            parts += [f"<h2>{escape(result.name)}</h2>", _charts(result.details)]
+            parts.append(section(result.name, _charts(result.details)))
         if "latency_ms" in result.details:
-            stages = (
-                (name, *(stage[p] for p in _PERCENTILES))
-                for name, stage in result.details["latency_ms"].items()
-            )
-            parts += ["<h2>Latency in ms</h2>", table_of(("stage", *_PERCENTILES), stages)]
-    return "\n".join(parts) + "\n"
+            parts.append(latency_section(result.details["latency_ms"]))
+    return page(title, verdict, parts, good=not failed, more_style=_STYLE)
 
 
 def _table(results: Sequence[DrillResult]) -> str:
@@ -93,7 +84,7 @@ def _charts(details: Mapping[str, Any]) -> str:
     course = {name: np.array(column) for name, column in details["course"].items()}
     t_s, target = course["t_s"], course["target_per_um2"]
     if not len(t_s):
-        return "<p class='note'>no estimate came</p>"
+        return note("no estimate came")
     density = line_chart(
         "emitters per frame and um2, target within 20 %",
         "s",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,8 @@ from rtsmlm.errors import LocalizerError
 from rtsmlm.physics.astigmatism import WidthCurves
 
 F64 = NDArray[np.float64]
+Integrals: TypeAlias = tuple[F64, F64, F64]
+"""Pixel integrals along one axis with their derivatives by centre and width, each (n, box)."""
 
 
 def fisher_information(
@@ -139,26 +142,11 @@ def gaussian_crlb(
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
     """
-    middle = 0.5 * (box_px - 1)
-    parts = (photons, background, sigma_px, middle if x_px is None else x_px)
-    n, b, s, x, y = (
-        np.asarray(part, dtype=np.float64)
-        for part in np.broadcast_arrays(
-            *(np.atleast_1d(part) for part in (*parts, middle if y_px is None else y_px))
-        )
-    )
-    ex, dex, sex = _row_integrals(x, s, box_px)
-    ey, dey, sey = _row_integrals(y, s, box_px)
-    light = n[:, None, None]
-    slopes = [
-        light * ey[:, :, None] * dex[:, None, :],
-        light * dey[:, :, None] * ex[:, None, :],
-        ey[:, :, None] * ex[:, None, :],
-        np.ones((len(n), box_px, box_px)),
-    ]
-    mean = light * slopes[2] + b[:, None, None]
+    n, b, s, x, y = _columns(photons, background, sigma_px, x_px, y_px, box_px)
+    along_x, along_y = _row_integrals(x, s, box_px), _row_integrals(y, s, box_px)
+    slopes, mean = _slopes(n, b, along_x, along_y)
     if fit_sigma:
-        slopes.append(light * (ey[:, :, None] * sex[:, None, :] + sey[:, :, None] * ex[:, None, :]))
+        slopes.append(_width_slope(n, along_x, along_y))
     std = _bounds(slopes, mean, read_variance, excess_noise)
     return GaussianCrlb(
         x_px=std[:, 0],
@@ -211,31 +199,62 @@ def astigmatic_crlb(
     box_px, x_px, y_px, read_variance, excess_noise
         As `gaussian_crlb` takes them.
     """
+    n, b, z, x, y = _columns(photons, background, z_nm, x_px, y_px, box_px)
+    along_x = _row_integrals(x, curves.x.sigma_nm(z) / pixel_nm, box_px)
+    along_y = _row_integrals(y, curves.y.sigma_nm(z) / pixel_nm, box_px)
+    slopes, mean = _slopes(n, b, along_x, along_y)
+    along_x = (*along_x[:2], along_x[2] * (curves.x.slope(z) / pixel_nm)[:, None])
+    along_y = (*along_y[:2], along_y[2] * (curves.y.slope(z) / pixel_nm)[:, None])
+    slopes.insert(2, _width_slope(n, along_x, along_y))
+    std = _bounds(slopes, mean, read_variance, excess_noise)
+    names = ("x_px", "y_px", "z_nm", "photons", "background")
+    return AstigmaticCrlb(**dict(zip(names, std.T, strict=True)))
+
+
+def _columns(
+    photons: ArrayLike,
+    background: ArrayLike,
+    shape: ArrayLike,
+    x_px: ArrayLike | None,
+    y_px: ArrayLike | None,
+    box_px: int,
+) -> list[F64]:
+    """Return all of shape (n,); a centre that is not given is that of the box."""
     middle = 0.5 * (box_px - 1)
-    parts = (photons, background, z_nm, middle if x_px is None else x_px)
-    n, b, z, x, y = (
-        np.asarray(part, dtype=np.float64)
-        for part in np.broadcast_arrays(
-            *(np.atleast_1d(part) for part in (*parts, middle if y_px is None else y_px))
-        )
+    parts = (
+        photons,
+        background,
+        shape,
+        middle if x_px is None else x_px,
+        middle if y_px is None else y_px,
     )
-    ex, dex, sex = _row_integrals(x, curves.x.sigma_nm(z) / pixel_nm, box_px)
-    ey, dey, sey = _row_integrals(y, curves.y.sigma_nm(z) / pixel_nm, box_px)
-    zex = sex * (curves.x.slope(z) / pixel_nm)[:, None]
-    zey = sey * (curves.y.slope(z) / pixel_nm)[:, None]
-    light = n[:, None, None]
+    return [
+        np.asarray(part, dtype=np.float64)
+        for part in np.broadcast_arrays(*map(np.atleast_1d, parts))
+    ]
+
+
+def _slopes(
+    photons: F64, background: F64, along_x: Integrals, along_y: Integrals
+) -> tuple[list[F64], F64]:
+    """Return the slopes of the mean by x, y, photons and background, and the mean itself."""
+    (ex, dex, _), (ey, dey, _) = along_x, along_y
+    light = photons[:, None, None]
     spot = ey[:, :, None] * ex[:, None, :]
     slopes = [
         light * ey[:, :, None] * dex[:, None, :],
         light * dey[:, :, None] * ex[:, None, :],
-        light * (ey[:, :, None] * zex[:, None, :] + zey[:, :, None] * ex[:, None, :]),
         spot,
         np.ones_like(spot),
     ]
-    mean = light * spot + b[:, None, None]
-    std = _bounds(slopes, mean, read_variance, excess_noise)
-    names = ("x_px", "y_px", "z_nm", "photons", "background")
-    return AstigmaticCrlb(**dict(zip(names, std.T, strict=True)))
+    return slopes, light * spot + background[:, None, None]
+
+
+def _width_slope(photons: F64, along_x: Integrals, along_y: Integrals) -> F64:
+    """Return the slope of the mean by what changes both widths."""
+    (ex, _, sex), (ey, _, sey) = along_x, along_y
+    light = photons[:, None, None]
+    return light * (ey[:, :, None] * sex[:, None, :] + sey[:, :, None] * ex[:, None, :])
 
 
 def _bounds(
@@ -251,8 +270,7 @@ def _bounds(
     return crlb(weighted @ jacobian.transpose(0, 2, 1))
 
 
-def _row_integrals(center_px: F64, sigma_px: F64, n_px: int) -> tuple[F64, F64, F64]:
-    """Pixel integrals and their derivatives by centre and width, each (n, n_px)."""
+def _row_integrals(center_px: F64, sigma_px: F64, n_px: int) -> Integrals:
     sigma = sigma_px[:, None]
     u = (np.arange(n_px + 1) - 0.5 - center_px[:, None]) / sigma
     cumulative = 0.5 * erf(u * math.sqrt(0.5))

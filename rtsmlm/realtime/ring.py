@@ -16,7 +16,6 @@ import threading
 from enum import IntEnum
 from multiprocessing import shared_memory
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -271,12 +270,7 @@ class FrameRing:
     def __enter__(self) -> FrameRing:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _barrier(self) -> None:

@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from dataclasses import replace
-from types import TracebackType
 
 import numpy as np
 
@@ -283,12 +282,7 @@ class Pyramid:
     def __enter__(self) -> Pyramid:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

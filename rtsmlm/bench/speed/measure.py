@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeAlias
 
 from rtsmlm.bench.accuracy.scenes import Scene
@@ -155,12 +154,7 @@ class _Rig:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.ring.close_input()
         if error is not None:
             self.supervisor.gave_up.set()

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.files.run.charts import STYLE, bar_chart, line_chart, table_of
+from rtsmlm.files.run.charts import bar_chart, line_chart, table_of
 from rtsmlm.files.run.folder import write_text
+from rtsmlm.files.run.pages import latency_section, note, page, section
 from rtsmlm.localizations import Localizations
 
 
@@ -87,32 +88,27 @@ def write_report(
         If it cannot be written.
     """
     settings = (folder / "run.toml").read_text(encoding="utf-8")
+    totals = ((name, ledger[name]) for name in _TOTALS if name in ledger)
     parts = [
-        f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>",
-        f"<style>{STYLE}</style><h1>{escape(title)}</h1>",
-        f"<p class='{'good' if good else 'bad'}'>{escape(verdict)}</p>",
-        *(f"<p class='note'>{escape(note)}</p>" for note in notes),
+        *map(note, notes),
         "<p><img src='image.png' alt='super-resolution image'></p>",
         "<div class='charts'>",
         line_chart("emitters per frame", "frame", *_per_frame(table, n_frames)),
         bar_chart("photons per localization", "photons", table.photons, table.PHOTON_EDGES),
         bar_chart("stated precision", "nm", table.precision, table.PRECISION_EDGES_NM),
         "</div>",
-        "<h2>Frames</h2>",
-        table_of(("", "frames"), ((name, ledger[name]) for name in _TOTALS if name in ledger)),
+        section("Frames", table_of(("", "frames"), totals)),
     ]
     if latency_ms:
-        stages = ((name, *(s[p] for p in _PERCENTILES)) for name, s in latency_ms.items())
-        parts += ["<h2>Latency in ms</h2>", table_of(("stage", *_PERCENTILES), stages)]
+        parts.append(latency_section(latency_ms))
     if validity:
         figures = ((label, _figure_of(validity[name])) for name, label in _VALIDITY)
-        parts += ["<h2>Does the model fit the data?</h2>", table_of(("", "figure"), figures)]
-    parts += ["<h2>Settings in force</h2>", f"<pre>{escape(settings)}</pre>"]
-    write_text(folder / "report.html", "\n".join(parts) + "\n")
+        parts.append(section("Does the model fit the data?", table_of(("", "figure"), figures)))
+    parts.append(section("Settings in force", f"<pre>{escape(settings)}</pre>"))
+    write_text(folder / "report.html", page(title, verdict, parts, good=good))
 
 
 _TOTALS = ("camera", "received", "recorded", "localized", "caught_up", "skipped", "lost")
-_PERCENTILES = ("p50", "p95", "p99", "max")
 _VALIDITY = (
     ("verdict", "verdict"),
     ("spots", "spots fitted once more"),
