@@ -131,7 +131,7 @@ class HistoryServer:
             offset = int(json.loads(request)["offset"])
             if offset < 0:
                 raise ValueError(f"offset {offset} is negative")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             return [json.dumps({"error": f"not understood: {error}"}).encode(), b""]
         data, size = b"", 0
         try:
