@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any
 
@@ -40,8 +41,10 @@ class LatencyHistogram:
         total = len(self)
         if total == 0:
             return float("nan")
-        rank = np.searchsorted(np.cumsum(self._counts), percent / 100 * total)
-        edge_ns = _SHORTEST_NS * 10.0 ** ((int(rank) + 1) / _STEPS_PER_DECADE)
+        rank = int(np.searchsorted(np.cumsum(self._counts), percent / 100 * total))
+        edge_ns = _SHORTEST_NS * 10.0 ** ((rank + 1) / _STEPS_PER_DECADE)
+        if rank == len(self._counts) - 1:  # the last bin has no upper edge
+            edge_ns = math.inf
         return float(min(edge_ns, self._longest_ns)) / 1e6
 
     def summary(self) -> dict[str, float]:
