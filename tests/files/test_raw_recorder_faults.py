@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,7 +77,8 @@ class Recording:
             self.recorder.push(frame(index), NEVER)
 
     def close(self) -> None:
-        self.recorder.close()
+        with contextlib.suppress(WorkerError):  # of a recorder that has died and told so
+            self.recorder.close()
 
     def frames(self) -> list[int]:
         with open_movie(self.folder.path) as movie:
