@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsmlm.feedback.density.recall import FIT, NETWORK, true_density
+from rtsmlm.feedback.density.recall import true_density
 from rtsmlm.feedback.density.tracks import (
     COUNT,
     DOUBTFUL,
@@ -25,6 +25,9 @@ from rtsmlm.feedback.density.tracks import (
     make_field,
     no_tracks,
 )
+from rtsmlm.fitting.localizer import FIT_RECALL
+from rtsmlm.models.recall import NETWORK_RECALL
+from rtsmlm.protocols import AS_FOUND
 
 SIDE_PX = 64
 SIGMA_PX = 1.3
@@ -200,7 +203,7 @@ def test_tiles_hold_the_count_and_no_more_come_than_are_seen(
     assert counter.sums[SQUARES] <= count**2 + 1e-9
 
 
-@pytest.mark.parametrize("table", [NETWORK, FIT], ids=["network", "fit"])
+@pytest.mark.parametrize("table", [NETWORK_RECALL, FIT_RECALL], ids=["network", "fit"])
 class TestRecall:
     """From what was found to what was there."""
 
@@ -235,3 +238,13 @@ class TestRecall:
 
         assert density == 0.0
         assert 1.0 <= slope < 1.2
+
+
+@given(st.lists(st.floats(0.0, 5.0), min_size=1, max_size=9))
+def test_a_localizer_that_finds_every_emitter_is_taken_at_its_word(tiles: list[float]) -> None:
+    found = float(np.mean(tiles))
+
+    density, slope = true_density(found, AS_FOUND, np.array(tiles), 0.13)
+
+    assert density == pytest.approx(found)
+    assert slope == pytest.approx(1.0)
