@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from rtsmlm.feedback.density.recall import true_density
 from rtsmlm.feedback.density.tracks import (
     COUNT,
-    DOUBTFUL,
     FIDUCIAL_TICKS,
     N_SUMS,
     NEW,
@@ -81,18 +80,17 @@ def test_rows_on_the_rim_and_nowhere_do_not_count(x: float, y: float, counts: in
 
 
 @pytest.mark.parametrize(
-    ("probability", "counted", "doubtful"),
-    [(1.0, 1.0, 0), (0.25, 0.25, 1), (math.nan, 1.0, 0), (-3.0, 0.0, 1), (7.0, 1.0, 0)],
+    ("probability", "counted"),
+    [(1.0, 1.0), (0.25, 0.25), (math.nan, 1.0), (-3.0, 0.0), (7.0, 1.0)],
 )
 def test_probabilities_are_summed_and_none_stands_for_certainty(
-    probability: float, counted: float, doubtful: int
+    probability: float, counted: float
 ) -> None:
     counter = Counter()
 
     counter.see(0, (30, 30, probability))
 
     assert counter.sums[COUNT] == counted
-    assert counter.sums[DOUBTFUL] == doubtful
 
 
 def test_an_emitter_that_stays_is_new_once() -> None:
