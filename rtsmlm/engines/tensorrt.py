@@ -138,7 +138,7 @@ def load_or_build(
     on_step
         Told how far the builder is.
     anew
-        CommandContext what is in the cache will not do; empty if it will.
+        Why the engine in the cache cannot be used; empty if it can.
 
     Raises
     ------

@@ -41,7 +41,7 @@ def catch_up(
     movie
         The recording of the run.
     ledger
-        Says which frames were skipped; those that are caught up are booked.
+        Lists the skipped frames; those that are caught up are booked in it.
     table
         The `localizations.arrows` of the run, replaced in one step by the completed one.
     make_localizer
@@ -79,8 +79,8 @@ def catch_up(
 
     merged = table.with_name(table.name + ".partial")
     merged.unlink(missing_ok=True)
-    # An analysis that died between writing rows and giving their frames back has left rows of
-    # frames that are done again here.
+    # An analysis that died between writing rows and releasing their frames has left rows of
+    # frames that are localized again here.
     wanted_frames = indices[positions]
     live = (p.take(~np.isin(p.frame, wanted_frames)) for p in iter_arrow_batches(table))
     with ArrowStreamFile(merged, read_arrow_metadata(table)) as file:
@@ -92,7 +92,7 @@ def catch_up(
 
 
 def _read_windows(
-    movie: Movie, indices: NDArray[np.int64], positions: NDArray[np.int64], context: int
+    movie: Movie, indices: NDArray[np.int64], positions: NDArray[np.int64], neighbours: int
 ) -> Iterator[tuple[FrameBatch, slice]]:
     """Read runs of consecutive positions with the neighbours that lie beside them in the movie."""
     shape = movie.read(positions[:1]).shape
@@ -101,8 +101,8 @@ def _read_windows(
     for run in np.split(positions, starts[1:]):
         for k in range(0, len(run), size):
             part = run[k : k + size]
-            first = max(int(part[0]) - context, 0)
-            chosen = np.arange(first, min(int(part[-1]) + context + 1, len(indices)))
+            first = max(int(part[0]) - neighbours, 0)
+            chosen = np.arange(first, min(int(part[-1]) + neighbours + 1, len(indices)))
             batch = FrameBatch.from_pixels(movie.read(chosen), index=indices[chosen])
             start = int(part[0]) - first
             yield batch, slice(start, start + len(part))

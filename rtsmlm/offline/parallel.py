@@ -1,4 +1,4 @@
-"""Localize frames that wait for nobody: whole movies, and what was skipped during a run.
+"""Localize recorded frames: whole movies, and what was skipped during a run.
 
 The same localizers as live, on several threads, results in frame order.
 """
@@ -26,7 +26,7 @@ def batch_frames(shape: tuple[int, int]) -> int:
 
 
 class OfflineLocalizers:
-    """One localizer per thread, and the order of the frames all the same.
+    """One localizer per thread; results come in the order of the frames.
 
     Parameters
     ----------
@@ -85,15 +85,19 @@ class OfflineLocalizers:
 
 
 def with_neighbours(
-    batches: Iterable[FrameBatch], context: int
+    batches: Iterable[FrameBatch], neighbours: int
 ) -> Iterator[tuple[FrameBatch, slice]]:
     """Yield each batch with the last frames of the one before and the first of the one after."""
     before: FrameBatch | None = None
     current: FrameBatch | None = None
     for after in chain(batches, (None,)):
         if current is not None:
-            lead = before.frames(len(before) - context, len(before)) if before and context else None
-            tail = after.frames(0, context) if after and context else None
+            lead = (
+                before.frames(len(before) - neighbours, len(before))
+                if before and neighbours
+                else None
+            )
+            tail = after.frames(0, neighbours) if after and neighbours else None
             pieces = [piece for piece in (lead, current, tail) if piece is not None]
             start = len(lead) if lead is not None else 0
             yield FrameBatch.concatenate(pieces), slice(start, start + len(current))

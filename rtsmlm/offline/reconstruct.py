@@ -34,7 +34,7 @@ class Reconstruction:
     path
         The movie, of any format that `open_movie` knows.
     settings
-        Settings of the run; what the movie states fills what they leave open.
+        Settings of the run; what they leave open is taken from the metadata of the movie.
     folder
         Where the results go.
 
@@ -48,7 +48,7 @@ class Reconstruction:
 
     def __init__(self, path: Path, settings: RunSettings, folder: RunFolder) -> None:
         self.folder = folder
-        # A headerless file does not tell its shape; the maps of its camera do.
+        # A file without a header does not state its shape; the maps of its camera do.
         maps = [m for m in load_camera_maps(settings.camera.maps) if m is not None]
         known_shape = (maps[0].shape[0], maps[0].shape[1]) if maps else None
         self._movie = open_movie(path, settings.movie, known_shape=known_shape)
@@ -63,7 +63,7 @@ class Reconstruction:
             assumed = what_was_assumed(settings.camera, self._movie.stated)
         self.settings = with_calibration(settings, self.calibration)
         if assumed:
-            self.notes.append("not specified, so assumed: " + "; ".join(assumed))
+            self.notes.append("not specified; assumed: " + "; ".join(assumed))
         height, width = self._movie.shape
         self.title = f"{path}: {self.n_frames} frames of {width}x{height}"
 

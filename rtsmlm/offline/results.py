@@ -1,4 +1,4 @@
-"""What is left to do when all frames are in: the table's image and exports, and the accounts."""
+"""After the last frame: image and exports of the table, and the accounts of the run."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def finish_table(
 
 
 def keep_table(table: Path, shape: tuple[int, int], pixel_nm: float) -> None:
-    """Leave an empty table where the analysis did not come as far as making one."""
+    """Write an empty table where the analysis has not written any."""
     if not table.exists():
         ArrowStreamFile(table, table_metadata(table.parent.name, shape, pixel_nm, None)).close()
 
@@ -90,7 +90,7 @@ def write_accounts(
     settings
         Settings in force.
     camera
-        What the camera says of itself, with its `name`.
+        Description of the camera, with its `name`.
     summary
         What the page shows of the localizations.
     run_step

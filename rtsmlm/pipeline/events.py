@@ -83,7 +83,7 @@ class FramesFailed:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """One sentence that a person should read."""
+    """One sentence that the user should read."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""PipelineJob: what the analysis needs to know, as plain data."""
+"""PipelineJob: ring, folder and settings of an analysis, as plain data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rtsmlm.settings.run import RunSettings
 
 @dataclass(frozen=True, slots=True)
 class PipelineJob:
-    """What the analysis needs to know; plain data, so that it crosses to another process."""
+    """What an analysis is to do; plain data, so that it can be sent to another process."""
 
     ring: str
-    """Name of the shared memory, empty where the ring is handed over in person."""
+    """Name of the shared memory, empty where the ring is given as an object."""
     folder: Path
     settings: RunSettings
     resume_before: int | None = None
-    """After a crash: rows of this frame and later are dropped from the file and made again."""
+    """After a crash: rows from this frame on are dropped from the file and localized again."""
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""

@@ -66,7 +66,7 @@ class PipelineSupervisor:
     ledger
         Where released and failed frames are booked.
     warn
-        Called with one sentence for everything that a person should read.
+        Called with one sentence for everything that the user should read.
     on_density
         Called with every estimate of the density and the number of localizations so far.
     on_lost

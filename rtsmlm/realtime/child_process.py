@@ -22,7 +22,7 @@ from rtsmlm.realtime.worker import Worker
 _KILLED_S = 10.0
 """A killed process is gone within it, and its pipes are at their end."""
 _WRITER_S = 0.1
-"""A line on its way gets so long before its pipe is closed; longer, and the child is frozen."""
+"""Time for a line that is being written; one that takes longer is stuck in a frozen child."""
 _MOST_LINES = 256
 """Lines that wait for `read_line`; a child that writes more unasked loses the rest."""
 

@@ -1,4 +1,4 @@
-"""The clock of the machine room, latency percentiles and rates; constant memory, no locks."""
+"""Latency percentiles and rates; constant memory, no locks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LatencyHistogram:
     def percentile_ms(self, percent: float) -> float:
         """Return the duration that `percent` of all stay below, in ms; NaN if there is none.
 
-        The upper edge of the bin is returned, so that the figure never flatters.
+        The upper edge of the bin is returned, so that the figure is never too small.
         """
         total = len(self)
         if total == 0:

@@ -1,7 +1,7 @@
 """Ledger: what became of every frame, and the proof that the sums balance.
 
 Every frame that the camera numbered is *lost* (never reached us) or *received*. Every received
-frame is *localized*, *skipped*, or still on its way. *Recorded* is counted beside that.
+frame is *localized*, *skipped*, or still in the ring. *Recorded* is counted independently.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class LedgerTotals:
 
 
 class Ledger:
-    """Books every frame; called by the acquisition thread and by whoever hears of results."""
+    """Books every frame; called by the threads of acquisition, recorder and supervisor."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -146,7 +146,7 @@ class Ledger:
                 self._skipped.add(a, b)
 
     def give_up_queued(self) -> None:
-        """Book everything that is still in the ring as skipped; nobody will take it any more."""
+        """Book all frames that are still in the ring as skipped: they will not be localized."""
         with self._lock:
             for start, stop in self._queued:
                 self._skipped.add(start, stop)
@@ -158,7 +158,7 @@ class Ledger:
             self._caught_up.add(start, stop)
 
     def skipped(self) -> FrameRanges:
-        """Return the frames that nobody has localized."""
+        """Return the frames that have not been localized."""
         with self._lock:
             return self._skipped.without(self._caught_up)
 
@@ -201,7 +201,7 @@ class Ledger:
             }
 
     def verdict(self, *, recording: bool) -> str:
-        """Return one line that says what became of the frames."""
+        """Return one line about what became of the frames."""
         t = self.totals()
         state = "balances" if t.balances and t.in_ring == 0 else "DOES NOT BALANCE"
         recorded = f"{t.recorded} recorded, " if recording else "not recorded, "

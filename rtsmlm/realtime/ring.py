@@ -28,7 +28,7 @@ from rtsmlm.realtime.clock import now_ns
 _MAGIC = 0x52544C4D0001  # "RTLM", layout version 1
 _PAGE = 4096
 _COLUMNS = 4
-_KEPT = 1  # the frame before the oldest is not overwritten: a network may look at it
+_KEPT = 1  # the frame before the oldest is not overwritten: a network may use it as a neighbour
 
 
 class _Word(IntEnum):
@@ -154,7 +154,7 @@ class FrameRing:
         return True
 
     def close_input(self) -> None:
-        """Tell the consumer that no more frames will come."""
+        """Mark the input as closed: no more frames will come."""
         self._barrier()
         self._words[_Word.CLOSED] = 1
 
@@ -175,7 +175,7 @@ class FrameRing:
         return self._batch(slice(start, stop))
 
     def window(
-        self, max_frames: int, context: int, *, final: bool
+        self, max_frames: int, neighbours: int, *, final: bool
     ) -> tuple[FrameBatch, slice] | None:
         """Return a copy of the oldest frames with their neighbours, or None if they lack one.
 
@@ -183,7 +183,7 @@ class FrameRing:
         ----------
         max_frames
             Most frames to be localized.
-        context
+        neighbours
             How many frames before and after each are wanted, 0 or 1.
         final
             No more frames will come: the last one goes without one after it.
@@ -195,10 +195,10 @@ class FrameRing:
         """
         tail, head = int(self._words[_Word.TAIL]), int(self._words[_Word.HEAD])
         self._barrier()
-        n = min(head - tail - (0 if final else context), max_frames)
+        n = min(head - tail - (0 if final else neighbours), max_frames)
         if n <= 0:
             return None
-        first, last = max(tail - context, 0), min(tail + n + context, head)
+        first, last = max(tail - neighbours, 0), min(tail + n + neighbours, head)
         slots = np.arange(first, last) % self._slots
         return self._batch(slots), slice(tail - first, tail - first + n)
 
@@ -217,7 +217,7 @@ class FrameRing:
         self._words[_Word.TAIL] += n_frames
 
     def beat(self) -> None:
-        """Tell the owner that the consumer is alive."""
+        """Note that the consumer is alive."""
         self._words[_Word.HEARTBEAT] = now_ns()
 
     # -- both ----------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class FrameRing:
 
     @property
     def input_closed(self) -> bool:
-        """True if the producer has said that no more frames will come."""
+        """True once no more frames will come."""
         return bool(self._words[_Word.CLOSED])
 
     @property
@@ -260,7 +260,7 @@ class FrameRing:
             setattr(self, column, np.zeros((0,), np.int64))
         memory, self._memory = self._memory, bytearray()
         if isinstance(memory, shared_memory.SharedMemory):
-            # A view that somebody still holds keeps the mapping until it is gone; no harm.
+            # A view that is still held keeps the mapping until it is gone, which does no harm.
             with contextlib.suppress(BufferError):
                 memory.close()
             if self._owner:

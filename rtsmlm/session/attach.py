@@ -1,4 +1,4 @@
-"""Plug-in use: localize what somebody else's program records."""
+"""Plug-in use: localize what another program records."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def attach(
     *,
     arm: bool = False,
 ) -> Session:
-    """Localize what the camera of somebody else's Micro-Manager core records.
+    """Localize what the camera of a running Micro-Manager core records.
 
-    Returns a started session: frames are drained on a thread of ours, the program goes on. A
-    sequence that runs already is joined and left running; otherwise one is started.
+    Returns a started session: frames are taken in a thread of rtsmlm, and the program that owns the
+    core goes on. A sequence that is running is joined and left running; otherwise one is started.
 
     Parameters
     ----------

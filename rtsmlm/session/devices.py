@@ -1,4 +1,4 @@
-"""Opens what the settings name: camera, lasers, stages."""
+"""Opens the devices that the settings name: camera, lasers, stages."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def core_of(camera: Camera) -> CoreSource:
             raise ConfigError(
                 f"the camera {camera.name} belongs to no Micro-Manager core, so that lasers and "
                 'stages with driver = "micromanager" cannot be reached; choose another driver for '
-                "them, or leave [lasers] and [stages] out"
+                "them, or remove [lasers] and [stages]"
             )
         return camera.core
 

@@ -1,4 +1,4 @@
-"""RunFinalizer: what a session does once its last frame is in: catches up, writes, accounts."""
+"""RunFinalizer: the work after the last frame of a run: catching up, files, accounts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RunFinalizer:
     _summary: TableSummary = field(default_factory=TableSummary, init=False)
 
     def complete(self, *, n_recorded: int) -> None:
-        """Make the table whole, and of it image and exports.
+        """Complete the table with the skipped frames, and write image and exports.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class RunFinalizer:
         if not skipped:
             return
         if self.progress.failed_frames or (self.recording and self.settings.results.catch_up):
-            self.notices.fail(f"{skipped} frames could not be localized; ledger.json tells which")
+            self.notices.fail(f"{skipped} frames could not be localized; ledger.json lists them")
         elif not self.recording:
             self.notices.warn(
                 f"{skipped} frames were skipped and, not being recorded, could not be caught up; "
@@ -131,6 +131,6 @@ class RunFinalizer:
             )
         else:
             self.notices.warn(
-                f"{skipped} frames wait to be caught up (results.catch_up=false); rtsmlm "
+                f"{skipped} frames are still to be caught up (results.catch_up=false); rtsmlm "
                 f"reconstruct {self.folder.path} localizes all of them"
             )

@@ -175,7 +175,7 @@ class FramePath:
 
     @property
     def recorder_backlog(self) -> int:
-        """Frames on their way to disk."""
+        """Frames that wait to be written to disk."""
         return 0 if self._recorder is None or self._closing else self._recorder.backlog
 
     def publish(self, status: Mapping[str, Any]) -> None:
@@ -191,7 +191,7 @@ class FramePath:
             self._acquisition.worker.stop()
 
     def drain(self) -> None:
-        """Wait for the camera, then for the frames on their way; failures go to the notices."""
+        """Wait for the camera, then for all frames to be processed; failures go to the notices."""
         self._closing = True
         run_step = self._notices.run_step
         if self._acquisition is not None:

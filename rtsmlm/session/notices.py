@@ -1,4 +1,4 @@
-"""Notices: what went wrong in a run, from all its threads, into its report."""
+"""Notices: warnings and failures of a run, from all its threads, for its report."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Notices:
         self._lock = threading.Lock()
 
     def warn(self, text: str) -> None:
-        """Note what a person should know."""
+        """Add a sentence that the user should read."""
         _log.warning("%s", text)
         with self._lock:
             self._report.warnings.append(text)
 
     def fail(self, text: str) -> None:
-        """Note why the run counts as failed."""
+        """Add the reason why the run counts as failed."""
         _log.error("%s", text)
         with self._lock:
             self._report.failures.append(text)
@@ -43,11 +43,11 @@ class Notices:
             return [*self._report.failures, *self._report.warnings]
 
     def run_step(self, step: Callable[[], object]) -> None:
-        """Run one step of leaving; its failure is noted and does not stop the next."""
+        """Run one step of the end of a run; its failure is added, and the next step still runs."""
         try:
             step()
         except RtsmlmError as error:
             self.fail(str(error))
         except Exception as error:
-            _log.exception("leaving the run")
+            _log.exception("a step of the end of the run failed")
             self.fail(f"{type(error).__name__}: {error}")

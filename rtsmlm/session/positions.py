@@ -1,9 +1,8 @@
 """Positions: a useq sequence whose events are driven by the feedback, each a run of its own.
 
-pymmcore-plus's runner takes any iterable of events and an engine to carry them out. The iterable
-here asks, before it yields the next one, how the last ended; the engine moves the stage and then
-runs a `Session` until its stop criterion. Everything happens unattended, and a laser that trips
-ends it all.
+pymmcore-plus's runner takes any iterable of events and an engine that executes them. The iterable
+here yields the next event depending on how the last one ended; the engine moves the stage and then
+runs a `Session` until a stop criterion is met. It runs unattended; a laser that trips ends it.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class PositionResult:
     ok: bool
     localizations: int
     tripped: bool
-    """A laser is latched: nothing may follow."""
+    """A laser is latched: no further event is executed."""
 
 
 class PositionsRun:
@@ -63,13 +62,13 @@ class PositionsRun:
     settings
         Settings of every run; a channel may change some of them (`KEY`).
     out
-        Folder in which every event makes its own.
+        Folder in which every event gets a folder of its own.
     arm
         Send commands to the lasers.
     stop
         Set from outside to end in order.
     on_event
-        Called with a sentence at the begin and the end of each event.
+        Called with a sentence at the start and at the end of each event.
 
     Raises
     ------
@@ -94,7 +93,7 @@ class PositionsRun:
         self._out = out
         self._arm = arm
         self._stop = stop or threading.Event()
-        self._say = on_event
+        self._on_event = on_event
         self.results: list[PositionResult] = []
         self._done: set[tuple[int, str]] = set()
         self._changes = _channel_settings(sequence)
@@ -103,12 +102,12 @@ class PositionsRun:
         self._check_guards()
 
     def run(self) -> list[PositionResult]:
-        """Carry out all events, and return how each ended.
+        """Execute all events, and return how each ended.
 
         Raises
         ------
         RtsmlmError
-            If the microscope does not go where it is sent.
+            If the stage does not reach a position.
         """
         runner = self._core.mda
         before = runner.set_engine(_Engine(self._core, self))
@@ -131,7 +130,7 @@ class PositionsRun:
                 return
             if self._key(event) in self._done:
                 continue
-            # The engine sets the channel's preset where the core has one; its name goes along.
+            # The engine sets the preset of a channel that the core knows; the name goes along.
             named = event.replace(metadata={**event.metadata, KEY: event_channel(event)})
             yield named if self._core_knows(event) else named.replace(channel=None)
 
@@ -145,9 +144,9 @@ class PositionsRun:
     # -- one event ---------------------------------------------------------------------------
 
     def execute(self, event: useq.MDAEvent, channel: str) -> None:
-        """Run a session where the microscope stands now."""
+        """Run a session at the present position."""
         name = self._name(event, channel)
-        self._say(f"{name}: begins")
+        self._on_event(f"{name}: started")
         settings = self.settings_for(channel)
         camera = MicroManagerCamera(
             self._core, settings=settings.micromanager, acquisition=settings.acquisition
@@ -161,7 +160,7 @@ class PositionsRun:
         self.results.append(result)
         if result.ended_by and result.ok:
             self._done.add((event.index.get("p", 0), channel))
-        self._say(f"{name}: {result.ended_by or 'round done'}, {result.localizations} rows")
+        self._on_event(f"{name}: {result.ended_by or 'round done'}, {result.localizations} rows")
 
     def _run_here(
         self, camera: MicroManagerCamera, settings: RunSettings, name: str
@@ -183,7 +182,7 @@ class PositionsRun:
                     session.stop()
         finally:
             report = session.close()
-        ended_by = report.ended_by or ("stopped by hand" if self._stop.is_set() else "")
+        ended_by = report.ended_by or ("stopped by the user" if self._stop.is_set() else "")
         if report.failures:
             ended_by = report.failures[0]
         return PositionResult(
@@ -204,8 +203,8 @@ class PositionsRun:
     # -- checks ------------------------------------------------------------------------------
 
     def _check_guards(self) -> None:
-        """Refuse channel presets and properties that set a laser: only its guard may."""
-        run_step = {
+        """Refuse channel presets and properties that set a laser, as only its guard may."""
+        guarded = {
             label
             for laser in self._settings.lasers.values()
             for label in (laser.device, laser.shutter, laser.pulse_device)
@@ -217,20 +216,20 @@ class PositionsRun:
             if channel is not None and self._core_knows(event):
                 data = self._core.getConfigData(channel.group, channel.config)
                 touched |= {setting[0] for setting in data}
-            if wrong := sorted(touched & run_step):
+            if wrong := sorted(touched & guarded):
                 raise ConfigError(
                     f"the sequence sets {', '.join(wrong)} by a channel preset or a property, but "
-                    "lasers obey their guard alone; take them out of it, and give their powers in "
-                    "[lasers] or in the metadata of the sequence"
+                    "lasers are set by their guards alone; remove them there, and give their "
+                    "powers in [lasers] or in the metadata of the sequence"
                 )
 
     def check_place(self, event: useq.MDAEvent) -> None:
-        """Raise `DeviceError` if the stage is not where the event wants it; the engine only warns.
+        """Raise `DeviceError` if the stage is not at the event's position; the engine only warns.
 
         Raises
         ------
         DeviceError
-            With both places.
+            With the position and the target.
         """
         wanted = (event.x_pos, event.y_pos)
         if wanted == (None, None):
@@ -240,8 +239,8 @@ class PositionsRun:
         off = [abs(a - b) for a, b in zip(wanted, there, strict=True) if a is not None]
         if any(not math.isfinite(d) or d > _NEAR_UM for d in off):
             raise DeviceError(
-                f"the stage stands at {there} um and not at {wanted}; check its limits and that "
-                "nothing is in its way"
+                f"the stage is at {there} um instead of {wanted} um; check its limits and that "
+                "nothing blocks it"
             )
 
     def as_dict(self) -> list[dict[str, Any]]:
@@ -250,7 +249,7 @@ class PositionsRun:
 
 
 class _Engine(MDAEngine):
-    """Moves as pymmcore-plus does, and lets a session take the frames."""
+    """Moves as the engine of pymmcore-plus does; a session takes the frames."""
 
     def __init__(self, core: CMMCorePlus, run: PositionsRun) -> None:
         super().__init__(core, use_hardware_sequencing=False, restore_initial_state=False)
@@ -282,7 +281,7 @@ def load_sequence(path: Path) -> useq.MDASequence:
     """
     try:
         return useq.MDASequence.from_file(path)
-    except Exception as error:  # yaml, json and pydantic each have their own
+    except Exception as error:  # yaml, json and pydantic each raise their own
         text = " ".join(str(error).split())
         raise ConfigError(f"{path} is no useq sequence: {text}") from error
 
@@ -300,7 +299,8 @@ def _channel_settings(sequence: useq.MDASequence) -> dict[str, tuple[str, ...]]:
     known = {event_channel(event) for event in sequence}
     if unknown := sorted(set(data) - known):
         raise ConfigError(
-            f"metadata.{KEY} of the sequence names {', '.join(unknown)}, which is no channel of it"
+            f"metadata.{KEY} of the sequence names {', '.join(unknown)}, which is not one of its "
+            "channels"
         )
     return {str(name): tuple(texts) for name, texts in data.items()}
 
@@ -311,6 +311,6 @@ def _check_end(settings: RunSettings, channel: str) -> None:
     if not ends:
         where = f"channel {channel}" if channel else "the sequence"
         raise ConfigError(
-            f"{where} would never leave its first position: set feedback.stop.seconds, "
+            f"{where} would never end its first position: set feedback.stop.seconds, "
             "feedback.stop.localizations or acquisition.frames"
         )

@@ -1,4 +1,4 @@
-"""The recording of a run: whether the disk holds it, and what is written beside the frames."""
+"""The recording of a run: the check of the disk, and the attributes stored with the frames."""
 
 from __future__ import annotations
 

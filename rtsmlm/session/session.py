@@ -1,7 +1,8 @@
-"""Session: one run from open to close; the only place that knows all parts.
+"""Session: one run from start to close; the only module that knows all parts.
 
-Order of leaving, whatever the reason: the lasers go dark, the camera stops, the ring drains into
-the localizer, the recorder writes what it holds, the files close, skipped frames are caught up.
+A run ends in this order, whatever the reason: the lasers are switched off, the camera stops, the
+ring drains into the localizer, the recorder writes what it holds, the files are closed, skipped
+frames are caught up.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ class Session:
     owns_devices
         Close lasers and stages when the session is closed.
     perturb
-        For drills: what happens to an estimate of the density before it counts.
+        For drills: changes an estimate of the density before the laser is steered by it.
     on_step
-        Called with the name of what is being done while starting and leaving.
+        Called with the name of each step of the start and of the end.
     on_progress
         Called with frames done and to do while skipped frames are caught up.
     """
@@ -112,7 +113,7 @@ class Session:
         Parameters
         ----------
         stop
-            Breaks off the wait for the analysis.
+            Ends the wait for the analysis.
 
         Raises
         ------
@@ -130,7 +131,9 @@ class Session:
     def _start(self, stop: threading.Event) -> None:
         settings = self.settings
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
-        factory_of(settings.localizer.name)  # a misspelling shows here
+        factory_of(
+            settings.localizer.name
+        )  # an unknown name is an error here, before anything is started
         self._loop.prepare()
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(
@@ -206,7 +209,7 @@ class Session:
         return self._path.analysis_pid
 
     def message(self) -> dict[str, Any]:
-        """Return the state of the run as plain data, as the stream tells it."""
+        """Return the state of the run as plain data, as it is published."""
         return run_message(
             self.status(),
             self._path.progress,
@@ -218,7 +221,7 @@ class Session:
 
     @property
     def stream_address(self) -> str | None:
-        """Where results are published; None while nobody publishes."""
+        """Where results are published; None while nothing is published."""
         return self._path.progress.stream_address
 
     def messages(self) -> list[str]:
@@ -234,17 +237,17 @@ class Session:
         return self.camera_ended.wait(timeout_s)
 
     def stop(self) -> None:
-        """Turn the lasers dark and ask the camera to end; does not wait for it."""
+        """Switch the lasers off and ask the camera to end; returns at once."""
         self._asked_to_end.set()
         self._loop.shut_down("the run was asked to end")
         self._path.stop()
 
     def lasers_off(self, reason: str = "lasers switched off by the user") -> None:
-        """Turn all lasers dark and latch them; the recording goes on."""
+        """Switch all lasers off and latch them; the recording goes on."""
         self._loop.trip(reason)
 
     def set_gain(self, gain: float) -> None:
-        """Correct another part of the logarithmic error per tick from now on.
+        """Set the part of the logarithmic error that is corrected per tick, from now on.
 
         Raises
         ------
@@ -256,16 +259,16 @@ class Session:
         self._loop.set_gain(gain)
 
     def set_target(self, per_um2: float) -> None:
-        """Hold another density from now on."""
+        """Set the density to hold, from now on."""
         self._loop.set_target(per_um2)
 
     def reset_trip(self, reason: str) -> None:
-        """Lift the latches after a trip, by the hand of a person; the lasers stay dark.
+        """Lift the latches after a trip, manually; the lasers stay off.
 
         Raises
         ------
         RtsmlmError
-            If what made a guard trip is still there.
+            If the cause of a trip is still there.
         """
         self._loop.reset(reason)
 
@@ -283,10 +286,10 @@ class Session:
                 _log.error("the camera thread died", exc_info=error)
         self.camera_ended.set()
 
-    # -- leaving -------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------------
 
     def close(self) -> RunReport:
-        """Leave in order, finish the files and report. Safe to call more than once."""
+        """End the run in order, finish its files and report. Safe to call more than once."""
         if self._closed:
             return self.report
         self._on_step("finishing the frames on their way")
@@ -308,7 +311,7 @@ class Session:
         self._notices.run_step(self._status.join)
 
     def _end(self) -> None:
-        """Finish the files of what came in, and account for it."""
+        """Finish the files of all frames that were received, and write the accounts."""
         progress = self._path.progress
         ending = RunFinalizer(
             camera=self._camera,

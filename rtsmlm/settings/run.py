@@ -70,7 +70,7 @@ class PipelineSettings(Settings):
     start_timeout_s: float = Field(default=180, gt=0)
     """Compiling the fitter takes long on the very first run."""
     heartbeat_timeout_s: float = Field(default=10, gt=0)
-    """Pipeline silent for longer is taken for frozen, ended and restarted."""
+    """An analysis without a heartbeat for longer counts as frozen and is restarted."""
     validity: bool = True
     """Watch whether PSF, camera and localizer fit the data, on a sample of the spots."""
     max_restarts: int = Field(default=3, ge=0)

@@ -250,8 +250,8 @@ def test_every_frame_carries_the_power_that_was_in_force() -> None:
 
     batch = run.ring.peek(3)
     assert batch is not None
-    assert batch.power_mw.tolist() == [0.0, 1.5, 2.5]
-    assert [frame.power_mw for frame in run.recorder.frames] == [0.0, 1.5, 2.5]
+    assert batch.activation_power.tolist() == [0.0, 1.5, 2.5]
+    assert [frame.activation_power for frame in run.recorder.frames] == [0.0, 1.5, 2.5]
 
 
 def test_without_a_laser_the_power_is_not_known() -> None:
@@ -261,7 +261,7 @@ def test_without_a_laser_the_power_is_not_known() -> None:
 
     batch = run.ring.peek(1)
     assert batch is not None
-    assert np.isnan(batch.power_mw).all()
+    assert np.isnan(batch.activation_power).all()
 
 
 @pytest.mark.parametrize("camera_error", [None, DeviceError("gone")])

@@ -117,7 +117,7 @@ class Rig:
 
     def start_recording(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(frame_path_module, "start_recording", lambda *a, **k: self.recorder)
-        self.path.start_recording()
+        self.path.start_recording("mW")
 
     def start_camera(self) -> None:
         self.path.start_camera(power=None, on_end=self.ends.append)
@@ -344,6 +344,6 @@ def test_a_disk_that_is_too_small_is_said_before_the_first_frame(
     with pytest.raises(
         RecordingError, match=r"1000000 frames need \d+ MB, the disk of .* has 10 MB"
     ):
-        rig.path.start_recording()
+        rig.path.start_recording("mW")
 
     assert not rig.path.recording

@@ -136,14 +136,14 @@ def test_a_stop_from_outside_ends_in_order(
         core, sequence, slow, out=tmp_path, arm=True, stop=stop, on_event=look
     ).run()
 
-    assert [result.ended_by for result in results] == ["stopped by hand"]
+    assert [result.ended_by for result in results] == ["stopped by the user"]
     assert int(float(core.getProperty("Laser405", "State"))) == 0
 
 
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"metadata": {"rtsmlm": {"red": ["a.b=1"]}}}, "no channel of it"),
+        ({"metadata": {"rtsmlm": {"red": ["a.b=1"]}}}, "not one of its channels"),
         ({"metadata": {"rtsmlm": ["a.b=1"]}}, "must hold lists"),
     ],
 )
@@ -156,7 +156,7 @@ def test_wrong_metadata_is_one_sentence(
 
 def test_a_run_without_an_end_is_refused(core: Any, tmp_path: Path) -> None:
     settings = load(Path("hil_sim.toml"), FAST)
-    with pytest.raises(ConfigError, match="would never leave its first position"):
+    with pytest.raises(ConfigError, match="would never end its first position"):
         PositionsRun(core, _sequence(), settings, out=tmp_path, arm=True)
 
 
@@ -165,7 +165,7 @@ def test_a_preset_that_sets_a_laser_is_refused(
 ) -> None:
     core.defineConfig("Channel", "red", "Laser405", "State", "1")
     sequence = _sequence(channels=[{"group": "Channel", "config": "red"}])
-    with pytest.raises(ConfigError, match="lasers obey their guard alone"):
+    with pytest.raises(ConfigError, match="lasers are set by their guards alone"):
         PositionsRun(core, sequence, settings, out=tmp_path, arm=True)
 
 
@@ -174,7 +174,7 @@ def test_a_stage_that_does_not_arrive_is_an_error(
 ) -> None:
     run = PositionsRun(core, _sequence(), settings, out=tmp_path, arm=True)
     monkeypatch.setattr(core, "setXYPosition", lambda *a: None)
-    with pytest.raises(DeviceError, match="the stage stands at"):
+    with pytest.raises(DeviceError, match="the stage is at"):
         run.run()
 
 
