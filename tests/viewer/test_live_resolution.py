@@ -56,8 +56,8 @@ def test_a_figure_is_given_once_and_measured_again_only_for_new_rows(
         found: list[float] = []
 
         def take() -> list[float]:
-            if (value := resolution.take()) is not None:
-                found.append(value)
+            if (message := resolution.take()) is not None:
+                found.append(message.resolution_nm)
             return found
 
         until(take)
@@ -83,6 +83,6 @@ def test_the_death_of_its_thread_is_logged_as_an_error_and_closing_goes_on(
     resolution.close()
 
     [record] = [r for r in caplog.records if r.levelno >= logging.ERROR]
-    assert record.getMessage() == "the resolution thread died"
+    assert record.getMessage() == "the resolution is no longer measured"
     assert record.exc_info is not None
     assert "MemoryError: no room for a map" in caplog.text
