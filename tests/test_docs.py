@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -61,6 +60,11 @@ def code_shown(text: str) -> list[tuple[str, str]]:
     return [(path, part) for path, code in blocks for part in re.split(r"\n *\.\.\. *\n", code)]
 
 
+def lines_of(code: str) -> list[str]:
+    """Return lines without indent; how many empty ones are between differs in a document."""
+    return [line.strip() for line in code.splitlines() if line.strip()]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     for section, key in settings_named(page.read_text(encoding="utf-8")):
@@ -87,9 +91,8 @@ def test_every_override_on_a_command_line_is_valid(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_code_that_a_page_shows_of_a_file_stands_in_that_file(page: Path) -> None:
     for path, code in code_shown(page.read_text(encoding="utf-8")):
-        there = textwrap.dedent((ROOT / path).read_text(encoding="utf-8"))
-        lines = [line.strip() for line in there.splitlines()]
-        shown = [line.strip() for line in code.splitlines()]
+        there = (ROOT / path).read_text(encoding="utf-8")
+        lines, shown = lines_of(there), lines_of(code)
         starts = range(len(lines) - len(shown) + 1)
         assert any(lines[k : k + len(shown)] == shown for k in starts), f"{path}:\n{code}"
 

@@ -77,9 +77,9 @@ def text_of(process: subprocess.Popen[str]) -> str:
 
 def live(start: Start, folder: Path, *arguments: str | Path, path: str = "") -> str:
     """Run the live command and return what it printed."""
-    command = ("-m", "rtsmlm.cli", "live", *arguments, "--headless", "--out", folder)
     settings = [text for setting in QUICK for text in ("--set", setting)]
-    return text_of(start(*command, *settings, path=path))
+    command = ("-m", "rtsmlm.cli", "live", "--headless", "--out", folder, *settings, *arguments)
+    return text_of(start(*command, path=path))
 
 
 def test_every_example_is_named_on_the_page_and_run_by_a_test() -> None:
@@ -156,3 +156,17 @@ def test_a_laser_from_another_package_can_be_rehearsed(start: Start, tmp_path: P
     text = text_of(start(*command, "--report", tmp_path / "report", path=path))
 
     assert "passed  laser-limits" in text
+
+
+def test_a_network_of_ones_own_is_trained_and_run_by_the_path_of_its_folder(
+    start: Start, tmp_path: Path
+) -> None:
+    for package in ("torch", "onnx", "safetensors"):
+        pytest.importorskip(package)
+    example, model = EXAMPLES / "own_network", tmp_path / "my-model"
+
+    text_of(start(example / "train.py", "--steps", "2", "--out", model, path=str(example)))
+    name = f"localizer.name={model.as_posix()}"
+    text = live(start, tmp_path / "run", "--frames", "60", "--set", name)
+
+    assert "ledger balances: 60 received = 60 localized + 0 skipped" in text
