@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import ConfigError, WorkerError
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.safety import sentinel as sentinel_module
 from rtsmlm.safety.sentinel import Sentinel, SentinelJob, turn_dark
 from rtsmlm.session.devices import open_actuators
 from rtsmlm.session.session import Session
@@ -200,3 +201,24 @@ def test_a_laser_of_micro_manager_beside_a_camera_without_a_core_is_a_wrong_sett
         open_actuators(settings, spot_camera())
 
     assert state_of(lab)["log"] == ["opened", "closed"], "what was opened before is released"
+
+
+def test_no_laser_is_lit_where_the_sentinel_hangs_while_it_starts(
+    lab: Path,
+    quick_settings: Callable[..., RunSettings],
+    spot_camera: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hangs = [sys.executable, "-P", "-c", "import threading; threading.Event().wait()"]
+    monkeypatch.setattr(sentinel_module, "module_command", lambda module: hangs)
+    monkeypatch.setattr(sentinel_module, "_READY_S", 0.2)
+    camera = spot_camera()
+    settings = armed(lab, quick_settings)
+    lasers, stages = open_actuators(settings, camera)
+    session = Session(camera, settings, lasers=lasers, stages=stages, arm=True, owns_devices=True)
+
+    with pytest.raises(WorkerError, match=r"not armed: .* did not answer within 0\.2 s"):
+        session.start()
+    session.close()
+
+    assert not [call for call in state_of(lab)["log"] if call.startswith("set ")]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,8 @@ from rtsmlm.pipeline.__main__ import _read_job, _watch_owner
 from rtsmlm.pipeline.child import PipelineProcess
 from rtsmlm.pipeline.events import Died, Event, PublishStatus
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.realtime.child_process import ChildProcess
+from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
 
 WAIT_S = 60.0
@@ -88,6 +93,52 @@ print('{"event": "Warned", "text": "the end"}')
     assert [type(event).__name__ for event in owner.events] == ["Ready", "Warned"]
     [sentence] = owner.unknown
     assert sentence.startswith("the analysis process sent the unknown event 'Sneezed'")
+
+
+def test_what_a_library_prints_does_not_get_among_the_events(tmp_path: Path) -> None:
+    program = """
+import os
+from rtsmlm.pipeline.__main__ import _Output
+from rtsmlm.pipeline.events import Warned
+output = _Output()
+print('a line of Python', flush=True)
+os.write(1, b'a line of C\\n')
+output.emit(Warned('an event'))
+"""
+    with (tmp_path / "log").open("w+b") as log:
+        child = ChildProcess("helper", [sys.executable, "-P", "-c", program], stderr=log)
+        lines = [child.read_line(WAIT_S), child.read_line(WAIT_S)]
+        child.close(WAIT_S)
+
+    assert lines == ['{"event": "Warned", "text": "an event"}', None]
+    assert (tmp_path / "log").read_bytes().split(b"\n")[:2] == [b"a line of Python", b"a line of C"]
+
+
+def test_an_analysis_of_another_version_costs_the_live_image_and_no_frame(
+    monkeypatch: pytest.MonkeyPatch,
+    spot_camera: Callable[..., Any],
+    quick_settings: Callable[..., RunSettings],
+) -> None:
+    program = """
+import sys
+sys.stdin.readline()
+for event in ('{"event": "Ready"}', '{"event": "Localizing"}', '{"event": "Progress", "rows": 1}'):
+    print(event, flush=True)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-P", "-c", program]
+    monkeypatch.setattr(child_module, "module_command", lambda module: command)
+    settings = quick_settings("pipeline.process=true", "acquisition.frames=40")
+
+    with Session(spot_camera(), settings) as session:
+        assert session.wait(WAIT_S)
+    report = session.report
+
+    [failure] = report.failures
+    assert failure.startswith("the analysis was given up: the event Progress lacks frames, lat")
+    assert session.folder.localizations.stat().st_size > 1000
+    assert report.totals is not None
+    assert (report.totals.recorded, report.totals.localized, report.totals.skipped) == (40, 40, 0)
 
 
 def test_of_several_lines_behind_the_job_only_the_newest_counts(tmp_path: Path) -> None:
