@@ -115,6 +115,13 @@ def read_progress(path: Path) -> Progress:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            metadata: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise FileFormatError(f"cannot read the checkpoint {path}: {error}") from error
+    if missing := {"progress", "recipe"} - metadata.keys():
+        raise FileFormatError(
+            f"{path} is not a checkpoint: it states no {' and no '.join(sorted(missing))}; give "
+            f"the {FILE_NAME} of a training folder"
+        )
+    return tensors, metadata
