@@ -356,26 +356,6 @@ def test_the_slope_of_a_curve_is_that_of_its_widths() -> None:
     np.testing.assert_allclose(X_CURVE.slope(z_nm), slope, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (["--astigmatic"], "--z-step-nm"),
-        (["--z-step-nm", "0"], "planes lie"),
-        (["--z-step-nm", "50", "--planes", "4"], "whole number of stacks"),
-        (["--box-px", "8"], "odd side"),
-    ],
-)
-def test_the_command_refuses_what_makes_no_sense(
-    tmp_path: Path, rng: np.random.Generator, options: list[str], sentence: str
-) -> None:
-    movie = write_movie(tmp_path / "beads.tif", stack(np.zeros(3), X_CURVE, X_CURVE, rng))
-
-    result = CliRunner().invoke(app, ["psf", str(movie), *options, "--out", str(tmp_path)])
-
-    assert isinstance(result.exception, ConfigError)
-    assert sentence in str(result.exception)
-
-
 def test_real_astigmatic_beads_give_z_within_25_nm_of_the_stage(
     data_dir: Callable[[str], Path],
 ) -> None:

@@ -146,3 +146,32 @@ def test_reference_truth_agrees_with_itself(
     assert (figures["efficiency_3d"] == 100) == file.startswith("3D")
     assert figures["field_nm"] == [-50, -50, 3150, 3150]
     assert "size of the field" in figures["notes"][0]
+
+
+def test_a_figure_that_is_not_defined_is_a_dash_and_null(
+    run: Callable[..., tuple[str, dict[str, Any]]], run_folder: Path, tmp_path: Path
+) -> None:
+    far = tmp_path / "truth.csv"
+    far.write_text(TRUTH + "1,1,5050.0,5050.0,0.0,1000\n")
+
+    output, figures = run(run_folder, far)
+
+    assert figures["tp"] == 0
+    assert figures["rmse_lateral_nm"] is None
+    assert next(line for line in output.splitlines() if "RMSE lateral" in line).count(" - ") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--brightest", "0"), ("--brightest", "1.5"), ("--radius-nm", "0"), ("--method", "best")],
+)
+def test_an_option_out_of_its_limits_is_a_mistake_of_the_command_line(
+    run_folder: Path, option: str, value: str
+) -> None:
+    app = typer.Typer()
+    app.command()(evaluate)
+
+    result = CliRunner().invoke(app, [str(run_folder), str(run_folder), option, value])
+
+    assert result.exit_code == 2
+    assert option in result.output

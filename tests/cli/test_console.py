@@ -1,0 +1,167 @@
+"""What the command line writes, how it is asked to stop, and the state of a run in one line."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtsmlm.cli import console
+from rtsmlm.cli.console import StopRequest, log_to, stop_log, stop_on_signal
+from rtsmlm.cli.status import number, status_line
+from rtsmlm.feedback.records import LoopStatus
+from rtsmlm.realtime.ledger import LedgerTotals
+from rtsmlm.session.status import RunStatus
+
+
+@pytest.mark.parametrize(("say", "word"), [(console.warn, "note:"), (console.fail, "error:")])
+def test_brackets_in_a_message_are_printed_and_not_taken_for_markup(
+    say: object, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say("no [lasers] in rig.toml [bold]")  # type: ignore[operator]
+
+    shown = capsys.readouterr()
+    assert shown.err.strip() == f"{word} no [lasers] in rig.toml [bold]"
+    assert shown.out == ""
+
+
+def test_a_long_message_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console.warn("word " * 100)
+
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_log_of_a_run_ends_with_it_and_an_empty_one_makes_no_file(tmp_path: Path) -> None:
+    logger = logging.getLogger("rtsmlm.somewhere")
+    silent = log_to(tmp_path / "silent.log")
+    stop_log(silent)
+    handler = log_to(tmp_path / "run.log")
+
+    logger.info("laser %s armed", "uv")
+    stop_log(handler)
+    logger.info("after the run")
+
+    lines = (tmp_path / "run.log").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1
+    assert lines[0].endswith("INFO MainThread rtsmlm.somewhere: laser uv armed")
+    assert not (tmp_path / "silent.log").exists()
+    assert handler not in logging.getLogger("rtsmlm").handlers
+
+
+def test_the_first_signal_asks_and_the_second_ctrl_c_breaks_off() -> None:
+    request = StopRequest()
+    assert not request.event.is_set()
+
+    request.handle(signal.SIGTERM, None)
+    request.handle(signal.SIGTERM, None)
+    assert request.event.is_set()
+
+    with pytest.raises(KeyboardInterrupt):
+        request.handle(signal.SIGINT, None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="exit codes of signals are POSIX")
+@pytest.mark.parametrize("number_", [signal.SIGINT, signal.SIGTERM])
+def test_the_exit_code_names_the_signal(number_: signal.Signals) -> None:
+    request = StopRequest()
+    request.handle(number_, None)
+
+    assert request.exit_code == 128 + number_
+
+
+def test_signals_are_handled_inside_the_block_and_as_before_after_it() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    with stop_on_signal() as request:
+        signal.raise_signal(signal.SIGTERM)
+        assert request.event.is_set()
+        assert request.signal == signal.SIGTERM
+    with pytest.raises(RuntimeError, match="inside"), stop_on_signal():
+        raise RuntimeError("inside")
+
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def loop(**changes: object) -> LoopStatus:
+    facts: dict[str, object] = {
+        "laser": "activation", "unit": "mW", "power": 1.25, "cap": 50.0, "wanted": 3.0,
+        "armed": True, "tripped": None, "state": "steer", "dose": 0.0, "target_per_um2": 0.1,
+        "estimate": None, "powers": {},
+    }  # fmt: skip
+    return LoopStatus(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def status(**changes: object) -> RunStatus:
+    facts: dict[str, object] = {
+        "totals": LedgerTotals(
+            camera=120, received=118, recorded=118, localized=110, skipped=0, lost=2, in_ring=8
+        ),
+        "frames_per_s": 99.7, "localizations": 500, "emitters_per_frame": 4.56, "p50_ms": 11.04,
+        "p99_ms": 40.0, "backlog": 8, "recorder_backlog": 0,
+    }  # fmt: skip
+    return RunStatus(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def test_a_run_without_a_laser_is_its_frames_and_its_latency() -> None:
+    assert status_line(status()) == (
+        "118 frames 100/s, 4.6/frame, p50 11.0 p99 40.0 ms, backlog 8 lost 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        (loop(), ", 1.25 mW"),
+        (loop(armed=False), ", 3 mW?"),
+        (loop(tripped="interlock open"), " LASER TRIPPED"),
+        (None, "lost 2"),
+    ],
+    ids=["armed", "what would be sent", "tripped", "no laser"],
+)
+def test_the_line_ends_with_the_laser(state: LoopStatus | None, shown: str) -> None:
+    assert status_line(status(loop=state)).endswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [("model ok", " model ok"), ("model: PSF too wide", " model !"), ("model: no verdict yet", "")],
+)
+def test_a_finding_about_the_model_is_a_sign_in_the_line(model: str, shown: str) -> None:
+    assert status_line(status(model=model)) == status_line(status()) + shown
+
+
+def test_skipped_frames_are_in_the_line_once_there_are_some() -> None:
+    totals = LedgerTotals(
+        camera=9, received=9, recorded=9, localized=5, skipped=4, lost=0, in_ring=0
+    )
+
+    assert "skipped 4" in status_line(status(totals=totals))
+    assert "skipped" not in status_line(status())
+
+
+@given(
+    frames=st.integers(0, 99_999), rate=st.floats(0, 999), light=st.floats(1e-3, 999),
+    ms=st.floats(0, 99),
+)  # fmt: skip
+def test_the_line_of_a_usual_run_fits_a_terminal_of_80_columns(
+    frames: int, rate: float, light: float, ms: float
+) -> None:
+    totals = LedgerTotals(
+        camera=frames, received=frames, recorded=frames, localized=frames, skipped=0, lost=0,
+        in_ring=0,
+    )  # fmt: skip
+    line = status_line(
+        status(totals=totals, frames_per_s=rate, p50_ms=ms, p99_ms=ms, loop=loop(power=light))
+    )
+
+    assert len(line) <= 80
+
+
+def test_a_latency_that_is_not_known_yet_is_a_dash() -> None:
+    assert number(float("nan")) == "-"
+    assert number(12.345) == "12.3"
