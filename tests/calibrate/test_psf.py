@@ -18,7 +18,7 @@ from rtsmlm.calibrate.psf import calibrate_focus, calibrate_in_focus
 from rtsmlm.calibrate.widths import SIGMA_X, SIGMA_Y, fit_widths
 from rtsmlm.cli import app as whole_app
 from rtsmlm.cli.calibrate import app
-from rtsmlm.errors import CalibrationError, ConfigError
+from rtsmlm.errors import CalibrationError
 from rtsmlm.files.tables.read import read_table
 from rtsmlm.fitting.psf_width import estimate_sigma_px
 from rtsmlm.localizations import F32
