@@ -21,7 +21,7 @@ COMMANDS = {
         "rtsmlm.cli.positions:positions",
         "Run every position of a sequence until its stop criterion, then go on to the next.",
     ),
-    "view": ("rtsmlm.cli.view:view", "Open the live window on a run; it only looks on."),
+    "view": ("rtsmlm.cli.view:view", "Open the live window on a run; view only."),
     "evaluate": (
         "rtsmlm.cli.evaluate:evaluate",
         "Score localizations against a ground truth, after the SMLM-2016 protocol.",
@@ -32,7 +32,7 @@ COMMANDS = {
     ),
     "devices": (
         "rtsmlm.cli.devices:devices",
-        "List devices, tell which are lasers, and print their sections for the settings.",
+        "List devices, find the lasers, and print their sections for the settings.",
     ),
     "hil": (
         "rtsmlm.cli.hil:hil",
@@ -99,7 +99,7 @@ def main() -> None:
         _fail("stopped by Ctrl-C")
         sys.exit(130)
     except Exception as error:
-        # A fault of ours; whoever wants to see where sets RTSMLM_DEBUG.
+        # A fault of rtsmlm; RTSMLM_DEBUG shows where.
         if os.environ.get("RTSMLM_DEBUG"):
             raise
         _fail(

@@ -142,7 +142,7 @@ def _stacks(
 
 
 def _some_frames(movie: Movie, calibration: CameraCalibration, highest: list[int]) -> Planes:
-    """Return frames from all over a movie of beads in focus: more tell nothing new."""
+    """Return frames from all over a movie of beads in focus: more add nothing."""
     positions = np.unique(np.linspace(0, movie.n_frames - 1, MAX_FRAMES).astype(np.int64))
 
     def photons() -> Iterator[F32]:

@@ -1,4 +1,4 @@
-"""Where the command line writes, and how it says things."""
+"""Terminal output, log and signals of the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    """Say something that a person should know, and go on."""
+    """Print what the user should know, and go on."""
     errors.print(f"[yellow]note:[/] {escape(text)}")
 
 
@@ -68,7 +68,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
 
 class StopRequest:
-    """Whether somebody has asked to stop, and by which signal."""
+    """Whether the program was asked to stop, and by which signal."""
 
     def __init__(self) -> None:
         self.event = threading.Event()

@@ -34,7 +34,7 @@ def devices(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """List devices, tell which are lasers, and print their sections for the settings.
+    """List devices, find the lasers, and print their sections for the settings.
 
     Loads the configuration; sets no property and opens no shutter beyond what that does.
     """
@@ -66,7 +66,7 @@ def _settings(config: Path | None) -> RunSettings:
 def _stated(
     core: CMMCorePlus, settings: RunSettings
 ) -> Iterator[tuple[str, LaserProperties | str]]:
-    """Yield what the sections [lasers] mean: properties, or the sentence that says why none."""
+    """Yield what the sections [lasers] mean: properties, or the sentence why there are none."""
     from rtsmlm.drivers.micromanager.laser import properties_of
 
     for name, laser in settings.lasers.items():
@@ -140,10 +140,10 @@ def _laser_table(lasers: list[FoundLaser]) -> Table:
             table,
             p.device,
             f"{p.power} = {laser.power} {p.unit}",
-            f"{limits[0]:g} to {limits[1]:g} {p.unit}" if limits else "not told",
+            f"{limits[0]:g} to {limits[1]:g} {p.unit}" if limits else "not stated",
             f"{p.on} = {laser.emission} (on {p.on_value}, off {p.off_value})" if p.on else "none",
             p.readback or "no",
-            ", ".join(f"{name} = {said}" for name, said in laser.faults.items()) or "not told",
+            ", ".join(f"{name} = {value}" for name, value in laser.faults.items()) or "not stated",
             {True: "yes", False: "NO", None: "not known"}[p.turns_off],
         )
     return table

@@ -103,7 +103,7 @@ def _pixel_nm(table: Table) -> float | None:
 def _same_frames(
     table: Table, true_table: Table, frames: int | None, notes: list[str]
 ) -> tuple[int, Localizations, Localizations]:
-    """Cut both tables to the frames that were analysed, and say what that leaves out."""
+    """Cut both tables to the frames that were analysed, and name what that leaves out."""
     found, emitters = table.localizations, true_table.localizations
     last = [int(rows.frame.max(initial=-1)) for rows in (found, emitters)]
     stated = table.metadata.get("n_frames")

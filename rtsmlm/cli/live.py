@@ -55,13 +55,13 @@ def live(
     if no_window is not None and not headless:
         console.print(f"[dim]no window: {no_window}[/]")
     with stop_on_signal() as request:
-        desk = LiveRunner(settings, arm=arm, request=request, with_window=no_window is None)
+        runner = LiveRunner(settings, arm=arm, request=request, with_window=no_window is None)
         try:
-            report = desk.run(settings, run_folder(settings, out))
-            while (settings_of_next := desk.next_run()) is not None:
-                report = desk.run(settings_of_next, run_folder(settings_of_next, None))
+            report = runner.run(settings, run_folder(settings, out))
+            while (settings_of_next := runner.next_run()) is not None:
+                report = runner.run(settings_of_next, run_folder(settings_of_next, None))
         finally:
-            desk.close()
+            runner.close()
     if not report.ok:
         raise typer.Exit(1)
     if request.signal is not None and _has_target(settings):

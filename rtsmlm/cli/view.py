@@ -1,4 +1,4 @@
-"""`rtsmlm view`: look at a run that goes on somewhere, or at one that is over."""
+"""`rtsmlm view`: show a run that goes on somewhere, or one that is over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def view(
         typer.Option(help="Folder with server.key and client.key_secret, for a remote run."),
     ] = None,
 ) -> None:
-    """Open the live window on a run; it only looks on.
+    """Open the live window on a run; view only.
 
     It may be opened and closed at any time: the run does not notice.
     """

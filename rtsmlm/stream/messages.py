@@ -127,6 +127,32 @@ class DensityMessage(Message):
     """Of each laser by name, in its own unit; only of a run folder."""
 
 
+class FrameMessage(Message):
+    """The header of a camera frame."""
+
+    index: int
+    shape: tuple[int, int]
+    """Height and width after binning."""
+    binning: int
+    """Camera pixels a side that went into one."""
+
+
+class EndMessage(Message):
+    """The end of the run."""
+
+    localizations: int = 0
+    """Rows of the whole table."""
+
+
+class HistoryMessage(Message):
+    """The header of an answer of the history."""
+
+    size: int
+    """Bytes of the table that are there."""
+    generation: int
+    """Rises whenever the table was cut."""
+
+
 class _AcquisitionPart(Message):
     exposure_ms: float | None = None
 

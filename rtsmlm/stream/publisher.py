@@ -13,7 +13,7 @@ The publisher binds an XPUB socket. Every message begins with its topic:
     ``b"density"`` and a JSON object, once per tick: `feedback.records.DensityEstimate`.
 ``status`` (two parts)
     ``b"status"`` and a JSON object, four times a second: ledger, rates, latency, backlog, validity,
-    disk, laser and warnings, as `run_report.status_message` makes it.
+    disk, laser and warnings, see `messages.StatusMessage`.
 ``frame`` (three parts)
     ``b"frame"``, a JSON header (``index``, ``shape``, ``binning``), and the newest camera frame as
     little-endian uint16, binned to at most 512 pixels a side: sums over ``binning``² pixels divided

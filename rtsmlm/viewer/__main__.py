@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--control",
         action="store_true",
-        help="write what is clicked to standard output, one JSON object per line",
+        help="write commands to standard output, one JSON object per line",
     )
     parser.add_argument("--settings", type=Path, help="ini file with the preferences")
     given = parser.parse_args(arguments)
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     control = None
     if given.control:
-        _stand_back()
+        _lower_priority()
         control = PipeControl(sys.stdout)
         control.watch(sys.stdin.fileno())
     app = application()
@@ -46,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     return show(source, control, settings_file=given.settings)
 
 
-def _stand_back() -> None:
-    """Leave the cores to the run beside us; Windows is told so by whoever starts the window."""
+def _lower_priority() -> None:
+    """Leave the cores to the run; on Windows the parent gives the window its lower priority."""
     nice = getattr(os, "nice", None)
     if nice is not None:
         nice(_NICE)

@@ -22,7 +22,7 @@ def application() -> QtWidgets.QApplication:
         return found
     made = QtWidgets.QApplication(["rtsmlm"])
     made.setApplicationName("rtsmlm")
-    made.setStyle("Fusion")  # the one that looks alike everywhere and takes all colours
+    made.setStyle("Fusion")  # the same on every system, and takes all colours
     return made
 
 

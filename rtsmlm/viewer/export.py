@@ -38,7 +38,7 @@ def export_view(panel: SuperResPanel, path: Path, title: str) -> tuple[Path, Pat
     viewport, canvas = panel.canvas.viewport, panel.canvas
     if viewport is None:
         raise ConfigError("there is no image to export yet; wait for the first localizations")
-    drawn = panel.picture.render(viewport, canvas.canvas_px, panel.look, budget_ms=None)
+    drawn = panel.picture.render(viewport, canvas.canvas_px, panel.appearance, budget_ms=None)
     if drawn is None:
         raise ConfigError("there is no image to export yet; wait for the first localizations")
     tif, png = path.with_suffix(".tif"), path.with_suffix(".png")

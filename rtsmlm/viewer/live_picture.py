@@ -28,7 +28,7 @@ LIMITS_BAND = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Appearance:
     """How the picture is shown; none of this draws localizations anew."""
 
     lut: str = "ember"
@@ -125,7 +125,7 @@ class LivePicture:
         self,
         viewport: Viewport,
         canvas_px: tuple[int, int],
-        look: Look,
+        appearance: Appearance,
         budget_ms: float | None = BUDGET_MS,
     ) -> Picture | None:
         """Draw what a canvas shows; None before `begin`.
@@ -136,14 +136,14 @@ class LivePicture:
             Part of the sample plane.
         canvas_px
             Width and height.
-        look
+        appearance
             How it is shown.
         budget_ms
             None draws all, however long it takes.
         """
         if self.pyramid is None:
             return None
-        if look.autocontrast or self._judged_version < 0:
+        if appearance.autocontrast or self._judged_version < 0:
             self._judge(budget_ms)
         width, height = canvas_px
         x0_nm, y0_nm = viewport.corner_nm(canvas_px)
@@ -153,8 +153,8 @@ class LivePicture:
         limits = None
         if self.style.color in ("z_nm", "frame", "photons"):
             limits = self._limits or (0.0, 1.0)
-        white = max(self.white_per_um2 / look.brightness, 1e-9)
-        rgb = colored(view, white, lut=look.lut, gamma=look.gamma, limits=limits)
+        white = max(self.white_per_um2 / appearance.brightness, 1e-9)
+        rgb = colored(view, white, lut=appearance.lut, gamma=appearance.gamma, limits=limits)
         return Picture(rgb, viewport, view, limits)
 
     def _judge(self, budget_ms: float | None) -> None:

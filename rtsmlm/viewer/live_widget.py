@@ -171,12 +171,12 @@ class LiveWidget(QtWidgets.QWidget):
         """Choose a theme."""
         self.preferences.set("theme", name)
         self.apply_theme()
-        self.say(f"Theme: {name}")
+        self.report(f"Theme: {name}")
 
     def _show_messages(self, count: int, newest: str) -> None:
         self.trends.show_count(self.messages, "Messages", count)
         if newest:
-            self.say(newest, self.theme.amber)
+            self.report(newest, self.theme.amber)
 
     def scale_text(self, factor: float) -> None:
         """Make all text larger or smaller."""
@@ -184,7 +184,7 @@ class LiveWidget(QtWidgets.QWidget):
         self.preferences.set("text_scale", float(scale))
         self.apply_theme()
 
-    def say(self, text: str, color: str | None = None) -> None:
+    def report(self, text: str, color: str | None = None) -> None:
         """Show a line at the bottom."""
         self.newest.set_text(text, color)
 
@@ -193,10 +193,10 @@ class LiveWidget(QtWidgets.QWidget):
     def ask(self, command: Command) -> bool:
         """Hand a command to the control and show that; without one show why not: False."""
         if self.control is None or self._why_not is not None:
-            self.say(f"{describe(command)}: {self._why_not}", self.theme.amber)
+            self.report(f"{describe(command)}: {self._why_not}", self.theme.amber)
             return False
         self.control.ask(command)
-        self.say(f"Asked: {describe(command)}")
+        self.report(f"Asked: {describe(command)}")
         return True
 
     def lasers_off(self) -> bool:
@@ -210,7 +210,7 @@ class LiveWidget(QtWidgets.QWidget):
         """View only from now on, and show why."""
         self.control, self._why_not = None, why
         self._set_why_not()
-        self.say(why, self.theme.amber)
+        self.report(why, self.theme.amber)
 
     def _set_why_not(self) -> None:
         for panel in self.panels:
@@ -232,9 +232,9 @@ class LiveWidget(QtWidgets.QWidget):
         try:
             tif, png = export_view(self.super_res, path, self.source.name)
         except RtsmlmError as error:
-            self.say(str(error), self.theme.red)
+            self.report(str(error), self.theme.red)
             return
-        self.say(f"Saved {tif} and {png.name}")
+        self.report(f"Saved {tif} and {png.name}")
 
     # -- life ----------------------------------------------------------------------------
 

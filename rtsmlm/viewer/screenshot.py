@@ -1,6 +1,6 @@
 """Pictures of the window for the documentation: `python -m rtsmlm.viewer.screenshot OUT`.
 
-Runs the simulated microscope with the loop closed for some seconds and looks at its stream, so that
+Runs the simulated microscope with the loop closed for some seconds and shows its stream, so that
 the pictures stay true.
 """
 
@@ -57,7 +57,7 @@ def _start_run(folder: Path, seconds: float) -> subprocess.Popen[bytes]:
 def _take(
     out: Path, folder: Path, seconds: float, size: tuple[int, int], run: subprocess.Popen[bytes]
 ) -> bool:
-    """Look at the run, then save the pictures while it goes on; tell whether there were rows."""
+    """Show the run, then save the pictures while it goes on; False if there were no rows."""
     from rtsmlm.viewer.app import application, open_window
     from rtsmlm.viewer.sources.open_source import open_source
 
@@ -82,7 +82,7 @@ def _take(
     out.mkdir(parents=True, exist_ok=True)
     for theme in ("dark", "light"):
         window.set_theme(theme)
-        window.say("")
+        window.report("")
         _settle(app, window)
         window.grab().save(str(out / f"window-{theme}.png"))
     pyramid = window.super_res.picture.pyramid

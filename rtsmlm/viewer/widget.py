@@ -19,12 +19,12 @@ from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 if TYPE_CHECKING:
     from rtsmlm.session.session import Session
 
-_LOOK_MS = 200
+_UPDATE_MS = 200
 _ANY_PORT = "stream.address=tcp://127.0.0.1:*"
 
 
 class NoRun:
-    """A source without news, until there is a run."""
+    """A source without anything new, until there is a run."""
 
     name = "no run yet"
 
@@ -38,7 +38,7 @@ class NoRun:
 
 
 class RtsmlmWidget(QtWidgets.QWidget):
-    """Start and stop localizing on a core, and look on.
+    """Start and stop localizing on a core, and show the run.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ class RtsmlmWidget(QtWidgets.QWidget):
         self._is_closed = False
         self._make_row()
         self._timer = QtCore.QTimer(self)
-        self._timer.setInterval(_LOOK_MS)
-        self._timer.timeout.connect(self.look)
+        self._timer.setInterval(_UPDATE_MS)
+        self._timer.timeout.connect(self.follow_session)
         self._timer.start()
         application = QtWidgets.QApplication.instance()
         if application is not None:
@@ -100,12 +100,12 @@ class RtsmlmWidget(QtWidgets.QWidget):
     def _attach(self, settings: Sequence[str]) -> Session:
         text = self.config.text().strip()
         config = Path(text) if text else None
-        # Any free port, so that two programs do not meet; who writes a file may have chosen one.
+        # Any free port, so that two programs do not collide; a configuration file may name one.
         address = () if config else (_ANY_PORT,)
         return attach(self._core, config, (*address, *settings, *self.overrides))
 
-    def look(self) -> None:
-        """Follow the session: listen to it once it publishes, and say what it says."""
+    def follow_session(self) -> None:
+        """Go on with the session: show its stream once it publishes, and its messages."""
         was = self.session.state
         self.session.update()
         address = self.session.address if self.session.state == "running" else None
@@ -118,10 +118,10 @@ class RtsmlmWidget(QtWidgets.QWidget):
         allow([self.config, self.browse], busy)
         messages = self.session.take_messages()
         if self.session.state != was or messages:
-            self.live.say("  ".join(messages) or self.session.state)
+            self.live.report("  ".join(messages) or self.session.state)
 
     def shut_down(self, *_: Any) -> None:
-        """End the session in order, and let go of everything. Safe to call more than once."""
+        """End the session in order, and release everything. Safe to call more than once."""
         if self._is_closed:
             return
         self._is_closed = True

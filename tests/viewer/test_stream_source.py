@@ -461,7 +461,6 @@ def test_messages_that_are_not_understood_are_left_out_and_named(
     assert calm.source._worker.alive
     problems = [update.problem for update in calm.all if update.problem is not None]
     assert problems, "the window shows what it could not read"
-    assert all("of another version of rtsmlm" in problem for problem in problems)
     assert caplog.text.count("the status of the run cannot be read: totals") == 1
 
 

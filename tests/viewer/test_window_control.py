@@ -159,6 +159,20 @@ def test_raw_recording_is_chosen_for_the_next_start_and_not_for_this_run(
     assert "record.raw=false" in control.asked[0].settings
 
 
+def test_a_start_before_the_first_run_leaves_the_recording_to_the_configuration(
+    open_window: Callable[..., Any], control: Any, source: Any, run_on: Any
+) -> None:
+    source.about = {}  # nothing is known of a run
+    source.connection = "waiting"
+    window = open_window(control)
+    assert window.acquisition.record.isChecked()
+    window.header.start.click()
+    window.acquisition.record.click()
+    window.header.start.click()
+
+    assert control.asked == [Start(), Start(("record.raw=false",))]
+
+
 def test_a_trip_shows_its_reason_and_is_reset(
     open_window: Callable[..., Any], control: Any, source: Any, status: Any, run_on: Any
 ) -> None:

@@ -217,8 +217,8 @@ def test_settings_survive_a_restart(
 
     assert (tmp_path / "window.ini").exists()
     assert second.super_res.mode.currentData() == "histogram"
-    assert second.super_res.look.lut == first.super_res.look.lut != "ember"
-    assert second.super_res.look.gamma == 0.85
+    assert second.super_res.appearance.lut == first.super_res.appearance.lut != "ember"
+    assert second.super_res.appearance.gamma == 0.85
     np.testing.assert_allclose(second.super_res.picture.style.filter.photons[0], 500.0)
     assert second.theme.name == "light"
     assert second.trends.currentIndex() == 2
@@ -231,7 +231,7 @@ def test_damaged_settings_are_the_defaults(open_window: Callable[..., Any], tmp_
 
     window = open_window(settings_file=file)
 
-    assert window.super_res.look.gamma == 0.6
+    assert window.super_res.appearance.gamma == 0.6
     assert window.super_res.mode.currentData() == "gaussian"
 
 

@@ -23,7 +23,7 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
-        self._touched = self._knows_exposure = False
+        self._touched = self._knows_exposure = self._knows_record = False
         self._corner = (0, 0)
         """Of the image that is shown, on the chip."""
         self._make()
@@ -51,11 +51,13 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         self.record = tick(
             "Record raw", "Write raw frames to disk in the next run (MB/s: see beside)."
         )
+        self.record.setChecked(True)  # as the settings have it by default
         self.disk = label("", "dim", "Free disk in GB, and how long it lasts at this rate.")
         self._full = True
         self.draw.toggled.connect(self.draw_asked)
         self.whole.clicked.connect(self._take_whole)
         self.exposure.valueChanged.connect(self._learn_exposure)
+        self.record.toggled.connect(self._learn_record)
         for box in self.roi.values():
             box.valueChanged.connect(self._touch)
 
@@ -87,6 +89,9 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
     def _touch(self) -> None:
         self._touched, self._full = True, False
 
+    def _learn_record(self) -> None:
+        self._knows_record = True
+
     def _learn_exposure(self) -> None:
         self._knows_exposure = True
 
@@ -95,7 +100,7 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         self.draw.setChecked(False)
 
     def set_why_not(self, why_not: str | None) -> None:
-        """Allow the controls, or say why they cannot be used."""
+        """Allow the controls, or show why they cannot be used."""
         allow([self.exposure, *self.roi.values(), self.draw, self.whole, self.record], why_not)
 
     def show_update(self, update: RunUpdate) -> None:
@@ -131,6 +136,7 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
                 box.blockSignals(was)
 
     def _set_record(self, on: bool) -> None:
+        self._knows_record = True
         was = self.record.blockSignals(True)
         self.record.setChecked(on)
         self.record.blockSignals(was)
@@ -155,7 +161,8 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         elif not self._full:
             x, y, width, height = self.roi_px()
             texts.append(f"micromanager.roi=[{x}, {y}, {width}, {height}]")
-        texts.append(f"record.raw={'true' if self.record.isChecked() else 'false'}")
+        if self._knows_record:
+            texts.append(f"record.raw={'true' if self.record.isChecked() else 'false'}")
         return texts
 
     def _show_disk(self, status: StatusMessage) -> None:

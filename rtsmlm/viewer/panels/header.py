@@ -84,7 +84,7 @@ class Header(Panel, QtWidgets.QWidget):
         self._show_words()
 
     def set_why_not(self, why_not: str | None) -> None:
-        """Allow the buttons, or say why they cannot be used."""
+        """Allow the buttons, or show why they cannot be used."""
         self._why_not = why_not
         runs = self._connection in _RUNS
         allow([self.off], why_not)

@@ -20,13 +20,13 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
     ("Double click   Home", "Show the whole field"),
 )
 _COLORS = (
-    "Lights: ○ grey, nothing to tell · ● green, fine · ▲ amber, look at it · ■ red, frames are "
-    "lost. Hold the mouse over anything to read what it is and its unit."
+    "Lights: ○ grey, nothing known · ● green, fine · ▲ amber, attention · ■ red, frames are lost. "
+    "Hold the mouse over anything to read what it is and its unit."
 )
 
 
 class HelpDialog(QtWidgets.QDialog):
-    """Keys in a table; never in the way of the window."""
+    """Keys in a table; the window stays usable meanwhile."""
 
     walk_through_asked = QtCore.Signal()
 

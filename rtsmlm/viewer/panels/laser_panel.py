@@ -119,7 +119,7 @@ class LaserPanel(Panel, QtWidgets.QFrame):
         self._ask(SetTarget(per_um2))
 
     def set_why_not(self, why_not: str | None) -> None:
-        """Allow the controls, or say why they cannot be used."""
+        """Allow the controls, or show why they cannot be used."""
         self._why_not = why_not
         steers = [self.target, self.gain]
         allow(steers, why_not or (None if self._has_loop else NO_LOOP))

@@ -8,7 +8,7 @@ import numpy as np
 
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.hue import hue_table
-from rtsmlm.viewer.live_picture import LivePicture, Look
+from rtsmlm.viewer.live_picture import Appearance, LivePicture
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.sources.updates import RunUpdate
@@ -42,7 +42,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
     Parameters
     ----------
     preferences
-        Where the look is remembered.
+        Where the appearance is remembered.
     """
 
     export_asked = QtCore.Signal()
@@ -141,9 +141,9 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         self.brightness.setValue(round(100 * np.log2(max(get("brightness"), 1e-3)) / _OCTAVES))
 
     @property
-    def look(self) -> Look:
+    def appearance(self) -> Appearance:
         """How the picture is shown."""
-        return Look(
+        return Appearance(
             lut=self.lut.currentData(),
             gamma=self.gamma.value() / 100,
             brightness=2.0 ** (_OCTAVES * self.brightness.value() / 100),
@@ -151,13 +151,13 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         )
 
     def _restyle(self) -> None:
-        look = self.look
+        appearance = self.appearance
         mode, color = self.mode.currentData(), self.color.currentData()
         allow([self.lut], None if color == "none" else "the colours show something else now")
         self.picture.restyle(mode=mode, color=color)
         for name, value in {
-            "mode": mode, "color": color, "lut": look.lut, "gamma": look.gamma,
-            "brightness": look.brightness, "autocontrast": look.autocontrast,
+            "mode": mode, "color": color, "lut": appearance.lut, "gamma": appearance.gamma,
+            "brightness": appearance.brightness, "autocontrast": appearance.autocontrast,
         }.items():  # fmt: skip
             self._preferences.set(name, value)
 
@@ -199,12 +199,12 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         viewport, canvas = self.canvas.viewport, self.canvas
         if viewport is None or not canvas.isVisible() or time.monotonic() < self._next_s:
             return
-        wanted = (self.picture.version, viewport, canvas.canvas_px, self.look)
+        wanted = (self.picture.version, viewport, canvas.canvas_px, self.appearance)
         settled = self._complete and self.picture.is_settled
         if wanted == self._shown and settled:
             return
         begin_s = time.monotonic()
-        drawn = self.picture.render(viewport, canvas.canvas_px, self.look)
+        drawn = self.picture.render(viewport, canvas.canvas_px, self.appearance)
         if drawn is None:
             return
         canvas.show_picture(drawn)

@@ -1,4 +1,4 @@
-"""Walk-through: five steps on the simulator for whoever opens the window for the first time."""
+"""Walk-through: five steps on the simulator, shown when the window opens for the first time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 STEPS: tuple[tuple[str, str], ...] = (
     (
         "1 of 5 · What the camera sees",
-        "On the left is the newest camera frame, of a simulated microscope as long as you have "
-        "configured none. Every ring is a molecule that was found in just this frame.",
+        "On the left is the newest camera frame, of a simulated microscope until you configure "
+        "your own. Every ring is a molecule found in this frame.",
     ),
     (
         "2 of 5 · The image that grows",
-        "In the middle all localizations so far. Turn the wheel to zoom, drag to pan, double click "
-        "to see the whole field. Choose Depth z, Time or Photons to give them colours.",
+        "In the middle are all localizations so far. Turn the wheel to zoom, drag to pan, double "
+        "click to see the whole field. Choose Depth z, Time or Photons to give them colours.",
     ),
     (
         "3 of 5 · The loop",
         "On the right: the density of molecules, with the target as a green band, and the laser "
-        "that holds it there. Change the target on the left and watch it follow.",
+        "that holds it there. Change the target on the left and the laser follows.",
     ),
     (
         "4 of 5 · Keep only what is good",
@@ -28,7 +28,7 @@ STEPS: tuple[tuple[str, str], ...] = (
         "deleted, and new rows never move your range.",
     ),
     (
-        "5 of 5 · Safe, and honest",
+        "5 of 5 · Safety and bookkeeping",
         f"{KEYS} switches the lasers off from anywhere. The lights at the bottom account for every "
         "frame: received, recorded, localized, skipped, lost.",
     ),
@@ -36,7 +36,7 @@ STEPS: tuple[tuple[str, str], ...] = (
 
 
 class WalkThrough(QtWidgets.QFrame):
-    """A small panel over the window; it hides nothing that is asked for."""
+    """A small panel over the window, which stays usable."""
 
     def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 
@@ -12,6 +13,8 @@ from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
 AHEAD_ROWS = 100_000
 """No more are asked for while so many wait to be taken."""
 _MOST_DENSITIES = 1000
+
+_log = logging.getLogger(__name__)
 
 
 class StreamInbox:
@@ -27,6 +30,7 @@ class StreamInbox:
         self._densities: deque[DensityMessage] = deque(maxlen=_MOST_DENSITIES)
         self._frame: CameraImage | None = None
         self._problem: str | None = None
+        self._logged = ""
 
     @property
     def is_full(self) -> bool:
@@ -41,16 +45,22 @@ class StreamInbox:
         status: StatusMessage | None = None,
         density: DensityMessage | None = None,
         frame: CameraImage | None = None,
-        problem: str | None = None,
     ) -> None:
         """Take what has come; of all but the densities only the newest is kept."""
         with self._lock:
             self._run = run or self._run
-            self._problem = problem or self._problem
             self._status = status or self._status
             self._frame = frame or self._frame
             if density is not None:
                 self._densities.append(density)
+
+    def report(self, problem: str) -> None:
+        """Take a sentence on a message that cannot be read; the log has it once."""
+        if problem != self._logged:
+            self._logged = problem
+            _log.warning("%s", problem)
+        with self._lock:
+            self._problem = problem
 
     def put(self, rows: Localizations) -> None:
         """Take rows."""

@@ -14,16 +14,21 @@ import math
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import zmq
 import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from rtsmlm.errors import ConfigError, FileFormatError, WorkerError
 from rtsmlm.realtime.worker import Worker
-from rtsmlm.stream.messages import DensityMessage, RunMessage, StatusMessage, read_message
+from rtsmlm.stream.messages import (
+    DensityMessage,
+    EndMessage,
+    HistoryMessage,
+    RunMessage,
+    StatusMessage,
+    read_message,
+)
 from rtsmlm.stream.wire import DENSITY, FRAME, STATUS
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
 from rtsmlm.viewer.sources.table_tail import TableTail
@@ -40,8 +45,6 @@ _HEARTBEAT_MS = 1000
 _MOST_MESSAGES = 64
 _LEAVE_S = 5.0
 _AGAIN_S, _TRIES = 1.0, 3
-_STRANGE = (ValueError, KeyError, TypeError, IndexError, AttributeError)
-"""What reading a message of another kind raises."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ class StreamSource:
         self._inbox = StreamInbox()
         self._tail = TableTail()
         self._run: str | None = None
-        self._generation: Any = None
+        self._generation: int | None = None
         self._size = 0
         self._asked_s: float | None = None  # when a request went out that is not answered yet
         self._ask_at_s = 0.0
@@ -80,7 +83,6 @@ class StreamSource:
         self._tries = 0
         self._cut_s: float | None = None  # when the connection broke
         self._mute = self._damaged = False
-        self._problem = ""  # that was logged last
         self._over_s: float | None = None  # when the stream stated the end of the run
         self._n_rows, self._stated_rows = 0, 0  # that came, and that the stream has stated
         self._read_on = False  # the table was read to its end after the stream's
@@ -185,44 +187,33 @@ class StreamSource:
                 try:
                     self._take_message(topic, parts)
                 except FileFormatError as error:
-                    self._report(str(error))
-                except _STRANGE as error:
-                    _log.debug("a message of %s was not understood: %s", topic[:16], error)
-
-    def _report(self, problem: str) -> None:
-        """Pass a sentence on to the window, and to the log once."""
-        if problem != self._problem:
-            self._problem = problem
-            _log.warning("%s: %s", self.name, problem)
-        self._inbox.note(problem=problem)
+                    self._inbox.report(str(error))
 
     def _take_message(self, topic: bytes, parts: list[bytes]) -> None:
         now_s = self._newest_s = time.monotonic()
+        first, second = (*parts, b"", b"")[:2]
         is_first = topic.startswith(_SETTINGS)
         # What was on its way when the connection broke still comes, and means nothing.
         if is_first or (self._cut_s is not None and now_s - self._cut_s > _AGAIN_S):
             self._cut_s = None
         if is_first:
-            self._begin(
-                read_message(RunMessage, topic[len(_SETTINGS) :], "the first message of the run")
-            )
+            about = topic[len(_SETTINGS) :]
+            self._begin(read_message(RunMessage, about, "the first message of the run"))
         elif topic == STATUS:
-            self._inbox.note(status=read_message(StatusMessage, parts[0], "the status of the run"))
+            status = read_message(StatusMessage, first, "the status of the run")
+            self._inbox.note(status=status)
+        elif topic == DENSITY:
+            density = read_message(DensityMessage, first, "the density of the run")
+            self._inbox.note(density=density)
+        elif topic == FRAME:
+            self._inbox.note(frame=CameraImage.from_parts(first, second))
         elif topic == _END:
             self._over_s = now_s
-            self._stated_rows = int(json.loads(parts[0]).get("localizations", 0))
-        elif topic == DENSITY:
-            self._inbox.note(
-                density=read_message(DensityMessage, parts[0], "the density of the run")
-            )
-        elif topic == FRAME:
-            head = json.loads(parts[0])
-            pixels = np.frombuffer(parts[1], "<u2").reshape(head["shape"]).astype(np.uint16)
-            image = CameraImage(int(head["index"]), pixels, int(head["binning"]))
-            self._inbox.note(frame=image)
+            end = read_message(EndMessage, first, "the end of the run")
+            self._stated_rows = end.localizations
 
     def _begin(self, run: RunMessage) -> None:
-        """Take the first message, of this run or of another one at the same address."""
+        """Take a first message: of this run, or of another one at the same address."""
         port = run.history_port
         is_new = self._run is not None and run.run != self._run
         if is_new or self._tail.ended:
@@ -296,25 +287,27 @@ class StreamSource:
             after_end = self._over_s is not None and self._asked_s >= self._over_s
             self._asked_s, self._mute = None, False
             try:
-                head = json.loads(parts[0])
-                self._take(int(head["size"]), head["generation"], parts[1])
+                head = read_message(HistoryMessage, parts[0], "the history of the run")
+            except FileFormatError as error:
+                self._inbox.report(str(error))
+                self._ask_at_s = time.monotonic() + _ASK_S
+                return
+            try:
+                self._take(head, b"".join(parts[1:]))
                 self._read_on = after_end and not self._behind_bytes
             except FileFormatError as error:
                 self._damaged = True
-                _log.warning("the rows of %s cannot be read: %s", self.name, error)
-            except _STRANGE as error:
-                _log.debug("an answer of the history was not understood: %s", error)
-                self._ask_at_s = time.monotonic() + _ASK_S
+                self._inbox.report(f"the rows of the run cannot be read: {error}")
 
-    def _take(self, size: int, generation: Any, data: bytes) -> None:
+    def _take(self, head: HistoryMessage, data: bytes) -> None:
         before = self._tail.n_bytes
-        is_same = self._generation in (None, generation)
+        is_same = self._generation in (None, head.generation)
         rows = self._tail.take(data) if is_same else None
         if rows is None:
             self._restart(new_run=False)
-            self._generation = generation
+            self._generation = head.generation
             return
-        self._generation, self._size = generation, size
+        self._generation, self._size = head.generation, head.size
         self._inbox.put(rows)
         self._n_rows += len(rows)
         now_s = time.monotonic()

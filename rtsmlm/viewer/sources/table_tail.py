@@ -39,7 +39,7 @@ class TableTail:
 
     @property
     def metadata(self) -> Metadata:
-        """What the table says of itself, once its first message is here."""
+        """What the table states of itself, once its first message is here."""
         return self._feed.metadata
 
     def take(self, data: bytes) -> Localizations | None:

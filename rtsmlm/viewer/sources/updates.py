@@ -12,8 +12,16 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.errors import FileFormatError
 from rtsmlm.localizations import Localizations
-from rtsmlm.stream.messages import DensityMessage, ResolutionMessage, RunMessage, StatusMessage
+from rtsmlm.stream.messages import (
+    DensityMessage,
+    FrameMessage,
+    ResolutionMessage,
+    RunMessage,
+    StatusMessage,
+    read_message,
+)
 
 Connection = Literal["waiting", "live", "silent", "lost", "ended"]
 """waiting: no answer yet; live: something new within the last seconds; silent: nothing for longer;
@@ -30,6 +38,25 @@ class CameraImage:
     """ADU, shape (height, width), after binning."""
     binning: int
     """Camera pixels a side that went into one."""
+
+    @classmethod
+    def from_parts(cls, head: bytes, pixels: bytes) -> CameraImage:
+        """Read header and pixels of a frame message (`stream.publisher`).
+
+        Raises
+        ------
+        FileFormatError
+            If the pixels do not fill the shape in the header.
+        """
+        stated = read_message(FrameMessage, head, "the newest frame of the run")
+        height, width = stated.shape
+        if len(pixels) != 2 * height * width or height < 1 or width < 1:
+            raise FileFormatError(
+                f"the newest frame of the run has {len(pixels)} bytes; {height} x {width} pixels "
+                "of two bytes were stated"
+            )
+        image = np.frombuffer(pixels, "<u2").reshape(height, width).astype(np.uint16)
+        return cls(stated.index, image, stated.binning)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

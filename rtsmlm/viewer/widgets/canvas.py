@@ -24,7 +24,7 @@ def to_qimage(rgb: RGB8) -> QtGui.QImage:
 
 
 class Canvas(QtWidgets.QWidget):
-    """Shows the last picture at once where the mouse moves it; somebody else draws the next."""
+    """Shows the last picture at once where the mouse moves it; the panel draws the next."""
 
     viewport_changed = QtCore.Signal()
 

@@ -20,7 +20,7 @@ def explained(widget: QtWidgets.QWidget, tip: str) -> None:
 
 
 def allow(widgets: Iterable[QtWidgets.QWidget], why_not: str | None) -> None:
-    """Enable controls, or disable them and say why in the tooltip."""
+    """Enable controls, or disable them and explain why in the tooltip."""
     for widget in widgets:
         tip = str(widget.property(_TIP) or "")
         shown = tip if why_not is None else f"{tip}\n\nNot now: {why_not}"
@@ -71,7 +71,7 @@ def number(
     suffix: str = "",
     step: float = 1.0,
 ) -> QtWidgets.QDoubleSpinBox:
-    """Return a box for a number, which tells of a change only once it is complete."""
+    """Return a box for a number, which reports a change only once it is complete."""
     made = QtWidgets.QDoubleSpinBox()
     made.setDecimals(decimals)
     made.setRange(*limits)
@@ -90,7 +90,7 @@ def tick(text: str, tip: str) -> QtWidgets.QCheckBox:
 
 
 def label(text: str = "", name: str = "", tip: str = "") -> QtWidgets.QLabel:
-    """Return a label; `name` chooses its look in the style sheet."""
+    """Return a label; `name` chooses its style in the style sheet."""
     made = QtWidgets.QLabel(text)
     made.setObjectName(name)
     if tip:
@@ -109,7 +109,7 @@ def panel() -> tuple[QtWidgets.QFrame, QtWidgets.QVBoxLayout]:
 
 
 def show_as(made: QtWidgets.QLabel, name: str, text: str) -> None:
-    """Show a text in another look, and let the label take the size that it needs then."""
+    """Show a text in another style, and let the label take the size that it needs then."""
     if made.objectName() != name:
         made.setObjectName(name)
         made.style().unpolish(made)

@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 class HistogramPlot(QtWidgets.QWidget):
-    """A histogram with a region to drag; what comes in never moves a side that somebody has set.
+    """A histogram with a region to drag; new rows never move a side that has been set.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ class HistogramPlot(QtWidgets.QWidget):
         what = column.title.lower()
         self.on = tick(column.title, f"Show only a range of {what}, in {column.unit}; drag its "
                        "sides.")  # fmt: skip
-        self.said = label("", "dim", f"Range that is shown, in {column.unit}.")
+        self.range_text = label("", "dim", f"Range that is shown, in {column.unit}.")
         self._make_plot()
         self._make_region()
         head = QtWidgets.QHBoxLayout()
         head.addWidget(self.on if column.filters else label(column.title))
         head.addStretch(1)
-        head.addWidget(self.said)
+        head.addWidget(self.range_text)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -118,7 +118,7 @@ class HistogramPlot(QtWidgets.QWidget):
         """Show a histogram, from its first to its last bin that holds more than stragglers."""
         total = counts.sum()
         if not total:
-            self._say()
+            self._show_range()
             return
         self._fill()
         share = np.cumsum(counts) / total
@@ -142,7 +142,7 @@ class HistogramPlot(QtWidgets.QWidget):
 
     def _look_at(self, low: float, high: float) -> None:
         self._bounds = low, high
-        self._say()
+        self._show_range()
         if self.on.isChecked():
             sides = self.region.getRegion()
             if not self._open[0]:
@@ -155,12 +155,12 @@ class HistogramPlot(QtWidgets.QWidget):
             self.plot.getAxis("bottom").setTicks([_log_ticks(low, high)])
 
     def _put(self, sides: tuple[float, float]) -> None:
-        """Set the region without taking it for somebody's wish."""
+        """Set the region without reporting a change."""
         was = self.region.blockSignals(True)
         self.region.setRegion(sides)
         self.region.blockSignals(was)
 
-    # -- what somebody wants -------------------------------------------------------------
+    # -- the range -----------------------------------------------------------------------
 
     def _switch(self, on: bool) -> None:
         if on:
@@ -168,7 +168,7 @@ class HistogramPlot(QtWidgets.QWidget):
             self._put(self._bounds)
         self.region.setVisible(on)
         self.region.lines[1].setVisible(not self.column.one_sided)
-        self._say()
+        self._show_range()
         self.changed.emit()
 
     def _dragged(self) -> None:
@@ -178,18 +178,18 @@ class HistogramPlot(QtWidgets.QWidget):
             self._open[0] = False
         if abs(high - self._bounds[1]) > close or not self._open[1]:
             self._open[1] = self.column.one_sided
-        self._say()
+        self._show_range()
         self.changed.emit()
 
-    def _say(self) -> None:
+    def _show_range(self) -> None:
         sides = self.sides()
         if sides is None:
-            self.said.setText("none so far" if self._is_empty else "")
+            self.range_text.setText("none so far" if self._is_empty else "")
             return
         low, high = ("" if side is None else _number(side) for side in sides)
         words = {(True, True): f"{low} – {high}", (True, False): f"≥ {low}",
                  (False, True): f"≤ {high}"}  # fmt: skip
-        self.said.setText(words.get((bool(low), bool(high)), "all"))
+        self.range_text.setText(words.get((bool(low), bool(high)), "all"))
 
     def sides(self) -> Sides | None:
         """Return the limits that are set; None where the range is not switched on."""
@@ -208,7 +208,7 @@ class HistogramPlot(QtWidgets.QWidget):
             shown = [self._to_axis(side) for side in sides]
             low, high = (b if s is None else s for s, b in zip(shown, self._bounds, strict=True))
             self._put((low, max(high, low)))
-        self._say()
+        self._show_range()
         self.blockSignals(was)
         self.changed.emit()
 

@@ -12,7 +12,7 @@ _CTRL = QtCore.Qt.KeyboardModifier.ControlModifier
 
 
 class LaserKey(QtCore.QObject):
-    """Sees every key before anybody else does.
+    """Sees every key before any widget does.
 
     A shortcut would not do: one that the embedding program uses as well is ambiguous and does
     nothing, and none reaches past a modal dialog.
@@ -20,7 +20,7 @@ class LaserKey(QtCore.QObject):
     Parameters
     ----------
     act
-        Called once per stroke; returns False if it cannot do anything, and if nobody can, the
+        Called once per stroke; returns False if it cannot do anything; if no window can, the
         program gets the key.
     parent
         Owner.
@@ -37,7 +37,7 @@ class LaserKey(QtCore.QObject):
             self._application.installEventFilter(self)
 
     def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        """Act on the keys; whoever sees one first acts for all windows."""
+        """Act on the keys; the first window to see one acts for all."""
         if event.type() != QtCore.QEvent.Type.KeyPress or not isinstance(event, QtGui.QKeyEvent):
             return False
         key, keys = event.key(), QtCore.Qt.Key

@@ -128,7 +128,7 @@ QFrame#walk {{ background: {panel}; border: 2px solid {accent}; border-radius: 8
 
 
 def theme_of(name: str, scale: float = 1.0) -> Theme:
-    """Return a theme by its name; `system` asks the system, and is dark where it says nothing."""
+    """Return a theme by its name; `system` asks the system, and is dark where it has none."""
     if name == "system":
         return replace(_of_system(), scale=scale)
     return replace(LIGHT if name == "light" else DARK, scale=scale)
