@@ -123,6 +123,8 @@ class Manifest(Settings):
     kmac_per_px: float
     window_frames: int = Field(default=3, ge=1)
     """Frames that it looks at to localize one: an odd number."""
+    upsampling: int = Field(default=1, ge=1)
+    """Pixels of an image that it makes, along the side of a camera pixel."""
     block_px: int = Field(default=8, ge=1)
     """Frames are padded to multiples of it."""
     inputs: tuple[TensorEntry, ...]

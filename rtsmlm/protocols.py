@@ -7,6 +7,7 @@ contract. Parts are opened by factories that `rtsmlm.plugins` finds by entry poi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from threading import Event
 from typing import Protocol, TypeAlias
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.frames import CameraFrame, FrameBatch
-from rtsmlm.localizations import Localizations
+from rtsmlm.localizations import F32, Localizations
 
 
 class Camera(Protocol):
@@ -140,6 +141,56 @@ class Localizer(Protocol):
         ------
         LocalizerError
             If the batch cannot be localized.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayer:
+    """An image that a network predicts: shown and written beside the rows, never among them."""
+
+    name: str
+    """Of the model."""
+    pixel_nm: float
+    """Side of a pixel in the sample plane."""
+    image: F32
+    """(height, width); the corner of its first pixel is that of the first camera pixel."""
+
+
+class ImageReconstructor(Protocol):
+    """Frames, or localizations, to an image: the networks that do not localize."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    @property
+    def takes_frames(self) -> bool:
+        """True if it is made of frames, False if of localizations."""
+        ...
+
+    def add_frames(self, batch: FrameBatch) -> None:
+        """Add frames; without effect where it is made of localizations.
+
+        Raises
+        ------
+        LocalizerError
+            If the network fails.
+        """
+        ...
+
+    def add_localizations(self, localizations: Localizations) -> None:
+        """Add localizations; without effect where it is made of frames."""
+        ...
+
+    def layer(self) -> ImageLayer:
+        """Return the layer of all that was added so far.
+
+        Raises
+        ------
+        LocalizerError
+            If the network fails.
         """
         ...
 

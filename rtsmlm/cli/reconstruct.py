@@ -17,7 +17,9 @@ from rich.progress import (
 
 from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
+from rtsmlm.engines.selection import factory_of
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.models.catalog import find_model
 from rtsmlm.offline.reconstruct import Reconstruction
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
@@ -49,6 +51,9 @@ def reconstruct(
 ) -> None:
     """Localize a recorded movie, with the camera's parameters from its metadata where they are."""
     settings = load(config or _settings_of_run(movie), overrides(set_, None, None, export))
+    factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
+    for name in settings.results.image_models:
+        find_model(name)
     with Reconstruction(movie, settings, folder_for(movie, settings, out)) as work:
         log_to(work.folder.log)
         console.print(f"movie    {escape(work.title)}")

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.box_networks import NetworkBackground, open_box_localizer
+from rtsmlm.engines.graph_runner import graph_engine
 from rtsmlm.engines.runtimes import open_network
 from rtsmlm.errors import CalibrationError, ConfigError
+from rtsmlm.fitting.localizer import SpotLocalizer
 from rtsmlm.models.catalog import find_model, is_path, model_folders
 from rtsmlm.models.manifest import load_manifest, read_manifest
 from rtsmlm.protocols import Localizer
@@ -22,6 +25,8 @@ Opener = Callable[[RunSettings, CameraCalibration, float], Localizer]
 
 
 GROUP = "rtsmlm.localizer"
+LOCALIZING = ("localize", "box-parameters")
+"""Tasks of models whose answer are rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def models_that_localize() -> list[str]:
     return [
         name
         for name, folder in sorted(model_folders().items())
-        if read_manifest(folder).task == "localize"
+        if read_manifest(folder).task in LOCALIZING
     ]
 
 
@@ -91,19 +96,52 @@ def factory_of(name: str) -> plugins.LocalizerFactory:
     ConfigError
         If there is none of this name, or the folder holds no model.
     """
-    if not is_path(name):
-        if name in plugins.names(GROUP):
-            return plugins.find_localizer(name)
-        if name not in model_folders():
-            raise ConfigError(
-                f"no localizer named {name!r} (localizer.name); there are "
-                f"{', '.join(localizer_names())}, or give the path of a model folder"
-            )
+    if not is_path(name) and name in plugins.names(GROUP):
+        return _on_stated_background(plugins.find_localizer(name))
+    if not is_path(name) and name not in model_folders():
+        raise ConfigError(
+            f"no localizer named {name!r} (localizer.name); there are "
+            f"{', '.join(localizer_names())}, or give the path of a model folder"
+        )
     folder = find_model(name)
+    task = read_manifest(folder).task
+    if task not in LOCALIZING:
+        raise ConfigError(
+            f"{name} does {task}, not localization, so that it is no localizer.name; see "
+            f"{'localizer.background' if task == 'box-background' else 'results.image_models'}"
+        )
 
     def open_model_folder(
         settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
     ) -> Localizer:
-        return open_network(folder, settings, calibration, sigma_nm)
+        if task == "localize":
+            return open_network(folder, settings, calibration, sigma_nm)
+        engine = graph_engine(settings.localizer.engine)
+        return open_box_localizer(folder, settings, calibration, sigma_nm, engine)
 
     return open_model_folder
+
+
+def _on_stated_background(factory: plugins.LocalizerFactory) -> plugins.LocalizerFactory:
+    """Return a factory whose fit takes the background of a network, where one is named."""
+
+    def open_fit(
+        settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+    ) -> Localizer:
+        wanted = settings.localizer
+        if wanted.background is None:
+            return factory(settings, calibration, sigma_nm)
+        network = NetworkBackground(find_model(wanted.background), graph_engine(wanted.engine))
+        wanted = wanted.model_copy(update={"box_px": network.box_px})
+        localizer = factory(
+            settings.model_copy(update={"localizer": wanted}), calibration, sigma_nm
+        )
+        if not isinstance(localizer, SpotLocalizer):
+            raise ConfigError(
+                f"localizer.background is for fits of boxes; {wanted.name} is none: set "
+                "localizer.name to gaussian-mle or astigmatic-mle"
+            )
+        localizer.use_background(network)
+        return localizer
+
+    return open_fit

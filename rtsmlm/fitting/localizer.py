@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration, Map
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
+from rtsmlm.fitting.box_fit import BackgroundFit, BoxFit, EllipticalLsq, GaussianMle, WithBackground
 from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
 from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidates
-from rtsmlm.fitting.elliptical_lsq import fit_elliptical_lsq
 from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
-from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.fitting.selection import reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
@@ -51,13 +50,34 @@ class _Plan(NamedTuple):
 
 
 class SpotLocalizer:
-    """Detection and selection; the fit is the subclass's."""
+    """Detection, a fit of the box around each candidate, selection.
 
-    _method = ""
+    Parameters
+    ----------
+    calibration
+        Camera calibration; maps must have the shape of the frames.
+    sigma_nm
+        Standard deviation of the PSF, for detection and selection.
+    settings
+        Threshold and box.
+    fit
+        Boxes to parameters.
+
+    Raises
+    ------
+    LocalizerError
+        If the PSF width or the box cannot be used.
+    """
 
     def __init__(
-        self, *, calibration: CameraCalibration, sigma_nm: float, settings: LocalizerSettings
+        self,
+        *,
+        calibration: CameraCalibration,
+        sigma_nm: float,
+        settings: LocalizerSettings,
+        fit: BoxFit,
     ) -> None:
+        self._box_fit = fit
         self._calibration = calibration
         self._settings = settings
         self._sigma_px = sigma_nm / calibration.pixel_nm
@@ -80,7 +100,7 @@ class SpotLocalizer:
     def name(self) -> str:
         """Method, PSF width and box."""
         sigma_nm = self._sigma_px * self._calibration.pixel_nm
-        return f"{self._method}, sigma {sigma_nm:.1f} nm, box {self._box_px} px"
+        return f"{self._box_fit.method}, sigma {sigma_nm:.1f} nm, box {self._box_px} px"
 
     def warm_up(self, shape: tuple[int, int]) -> None:
         """Compile the fit, and prepare for frames of this shape.
@@ -116,6 +136,24 @@ class SpotLocalizer:
         LocalizerError
             If the frames are not uint16 or smaller than a box.
         """
+        return Localizations.concatenate([rows for rows, _ in self._parts(batch, targets)])
+
+    def with_extras(self, batch: FrameBatch) -> tuple[Localizations, dict[str, F32]]:
+        """Return the localizations of all frames and what else the fit found, by its name, (n,).
+
+        Raises
+        ------
+        CalibrationError, LocalizerError
+            As when it is called.
+        """
+        parts = self._parts(batch, ALL)
+        names = self._box_fit.extra_columns
+        tables = [np.empty((0, len(names)), np.float32), *(e for _, e in parts if e is not None)]
+        table = np.concatenate(tables)
+        extras = {name: table[:, k] for k, name in enumerate(names)}
+        return Localizations.concatenate([rows for rows, _ in parts]), extras
+
+    def _parts(self, batch: FrameBatch, targets: slice) -> list[tuple[Localizations, F32 | None]]:
         if targets != ALL:
             batch = batch.frames(*targets.indices(len(batch))[:2])
         pixels = batch.pixels
@@ -129,14 +167,14 @@ class SpotLocalizer:
         # read-only, so that nothing is compiled twice.
         pixels = np.ascontiguousarray(pixels).view()
         pixels.flags.writeable = False
-        parts: list[Localizations] = []
+        parts: list[tuple[Localizations, F32 | None]] = []
         first_frame = 0
         while first_frame < len(pixels):
             found, first_frame = self._detect(pixels, plan, first_frame)
             for start in range(0, len(found.x), FITS_AT_ONCE):
                 part = found.part(start, start + FITS_AT_ONCE)
                 parts.append(self._fit_and_select(pixels, plan, part, batch.index))
-        return Localizations.concatenate(parts)
+        return parts
 
     def _plan(self, shape: tuple[int, int]) -> _Plan:
         if shape not in self._plans:
@@ -189,8 +227,14 @@ class SpotLocalizer:
                 return found.part(0, n), next_frame
             found = make_candidates(2 * len(found.x))
 
-    def _fit_candidates(self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates) -> F64:
-        """Return the fit table, positions in pixels of the frame."""
+    def use_background(self, background: BackgroundFit) -> None:
+        """Fit on the background that this states for each box, from now on."""
+        self._box_fit = WithBackground(self._box_fit, background)
+
+    def _fit_candidates(
+        self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
+    ) -> tuple[F64, F32 | None]:
+        """Return the fit table, positions in pixels of the frame, and the extra columns."""
         box = self._box_px
         height, width = plan.offset_adu.shape
         n = len(found.x)
@@ -213,7 +257,7 @@ class SpotLocalizer:
         rows = boxes.fit_table(n)
         start_x = (found.start_x - left).astype(np.float32)
         start_y = (found.start_y - top).astype(np.float32)
-        self._fit(photons, variance, start_x, start_y, rows)
+        extras = self._box_fit(photons, variance, start_x, start_y, rows)
         center_y = (found.y - top).astype(np.int32)
         center_x = (found.x - left).astype(np.int32)
         excess_noise = float(self._calibration.excess_noise)
@@ -222,10 +266,7 @@ class SpotLocalizer:
         )
         rows[:, boxes.X] += left
         rows[:, boxes.Y] += top
-        return rows
-
-    def _fit(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
-        raise NotImplementedError
+        return rows, extras
 
     def _fit_and_select(
         self,
@@ -233,15 +274,15 @@ class SpotLocalizer:
         plan: _Plan,
         found: Candidates,
         frame_index: NDArray[np.int64],
-    ) -> Localizations:
-        rows = self._fit_candidates(pixels, plan, found)
+    ) -> tuple[Localizations, F32 | None]:
+        rows, extras = self._fit_candidates(pixels, plan, found)
         keep = np.zeros(len(rows), dtype=np.bool_)
         height, width = plan.offset_adu.shape
         excess_noise = self._calibration.excess_noise
         select_rows(rows, found.frame, height, width, self._sigma_px, excess_noise, keep)
         rows, frame = rows[keep], frame_index[found.frame[keep]]
         pixel_nm = self._calibration.pixel_nm
-        return Localizations.from_columns(
+        localizations = Localizations.from_columns(
             {
                 "frame": frame,
                 "x_nm": rows[:, boxes.X] * pixel_nm,
@@ -255,6 +296,7 @@ class SpotLocalizer:
                 "std_photons": rows[:, boxes.STD_PHOTONS],
             }
         )
+        return localizations, None if extras is None else extras[keep]
 
 
 class GaussianMleLocalizer(SpotLocalizer):
@@ -262,12 +304,8 @@ class GaussianMleLocalizer(SpotLocalizer):
 
     Parameters
     ----------
-    calibration
-        Camera calibration; maps must have the shape of the frames.
-    sigma_nm
-        Standard deviation of the PSF.
-    settings
-        Threshold, box and iterations.
+    calibration, sigma_nm, settings
+        As for `SpotLocalizer`.
 
     Raises
     ------
@@ -275,38 +313,16 @@ class GaussianMleLocalizer(SpotLocalizer):
         If the PSF width or the box cannot be used.
     """
 
-    _method = "gaussian-mle"
-
-    def _fit(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
-        fit_gaussian_mle(
-            photons,
-            variance,
-            start_x,
-            start_y,
-            float(self._sigma_px),
-            self._settings.fit_sigma,
-            float(self._calibration.excess_noise),
-            self._settings.max_iterations,
-            rows,
+    def __init__(
+        self, *, calibration: CameraCalibration, sigma_nm: float, settings: LocalizerSettings
+    ) -> None:
+        fit = GaussianMle(
+            sigma_nm / calibration.pixel_nm,
+            fit_sigma=settings.fit_sigma,
+            excess_noise=calibration.excess_noise,
+            max_iterations=settings.max_iterations,
         )
-
-
-class EllipticalLsqLocalizer(SpotLocalizer):
-    """Weighted least squares fit of a rotated elliptical Gaussian; same parameters."""
-
-    _method = "elliptical-lsq"
-
-    def _fit(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
-        fit_elliptical_lsq(
-            photons,
-            variance,
-            start_x,
-            start_y,
-            float(self._sigma_px),
-            float(self._calibration.excess_noise),
-            self._settings.max_iterations,
-            rows,
-        )
+        super().__init__(calibration=calibration, sigma_nm=sigma_nm, settings=settings, fit=fit)
 
 
 def open_gaussian_mle(
@@ -320,10 +336,15 @@ def open_gaussian_mle(
 
 def open_elliptical_lsq(
     settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
-) -> EllipticalLsqLocalizer:
+) -> SpotLocalizer:
     """Build the localizer of entry point `elliptical-lsq`."""
-    return EllipticalLsqLocalizer(
-        calibration=calibration, sigma_nm=sigma_nm, settings=settings.localizer
+    fit = EllipticalLsq(
+        sigma_nm / calibration.pixel_nm,
+        excess_noise=calibration.excess_noise,
+        max_iterations=settings.localizer.max_iterations,
+    )
+    return SpotLocalizer(
+        calibration=calibration, sigma_nm=sigma_nm, settings=settings.localizer, fit=fit
     )
 
 

@@ -17,6 +17,7 @@ from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import Pixels
+from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.offline.results import finish_table
 from rtsmlm.pipeline.localizer import localizer_note, open_localizer
@@ -115,6 +116,14 @@ class Reconstruction:
             image_pixel_nm=self.settings.results.image_pixel_nm,
             formats=self.settings.results.export,
             on_step=on_step,
+        )
+        self.notes += write_layers(
+            folder.localizations,
+            movie.shape,
+            self.calibration,
+            self.settings,
+            lambda: movie.batches(batch_frames(movie.shape)),
+            on_step,
         )
         verdict = (
             f"{n_rows} localizations in {ledger.totals().localized} of {self.n_frames} frames, "

@@ -11,6 +11,7 @@ import tifffile
 
 from rtsmlm.errors import SinkError
 from rtsmlm.localizations import F32
+from rtsmlm.protocols import ImageLayer
 from rtsmlm.render.png import write_png, write_rgb_png
 from rtsmlm.render.rgb import RGB8, Colormap, color_table, to_index8
 from rtsmlm.render.scale_bar import draw_scale_bar
@@ -70,6 +71,32 @@ def write_image(
     draw_scale_bar(index, picture_pixel_nm)
     write_png(png, index, color_table(colormap), picture_pixel_nm)
     return tif, png
+
+
+def write_layer(folder: Path, layer: ImageLayer) -> Path:
+    """Write `predicted_<name>.tif` (float32, ImageJ, with its pixel size), and return its path.
+
+    The name and the description say that it is a prediction, so that it is not taken for data.
+
+    Raises
+    ------
+    SinkError
+        If it cannot be written.
+    """
+    path = folder / f"predicted_{layer.name}.tif"
+    per_um = 1000 / layer.pixel_nm
+    metadata = {
+        "axes": "YX",
+        "unit": "um",
+        "Info": f"predicted by the network {layer.name}; these are no localizations",
+    }
+    try:
+        tifffile.imwrite(
+            path, layer.image, imagej=True, resolution=(per_um, per_um), metadata=metadata
+        )
+    except OSError as error:
+        raise SinkError(f"cannot write {path}: {error.strerror or error}; free space") from error
+    return path
 
 
 def write_view(

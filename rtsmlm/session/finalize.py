@@ -8,11 +8,14 @@ from typing import Any
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import PipelineError
+from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.offline.catch_up import catch_up
+from rtsmlm.offline.layers import write_layers
+from rtsmlm.offline.parallel import batch_frames
 from rtsmlm.offline.results import finish_table, keep_table, write_accounts
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.pipeline.supervisor import PipelineProgress
@@ -67,6 +70,24 @@ class RunFinalizer:
             formats=self.settings.results.export,
             on_step=self.on_step,
         )
+        if self.settings.results.image_models:
+            self.notices.run_step(lambda: self._write_layers(n_recorded))
+
+    def _write_layers(self, n_recorded: int) -> None:
+        table, shape = self.folder.localizations, self.camera.shape
+
+        def write(movie: Movie | None) -> None:
+            frames = None if movie is None else lambda: movie.batches(batch_frames(shape))
+            for note in write_layers(
+                table, shape, self.calibration, self.settings, frames, self.on_step
+            ):
+                self.notices.warn(note)
+
+        if not n_recorded:
+            write(None)
+            return
+        with open_movie(self.folder.raw, self.settings.movie) as movie:
+            write(movie)
 
     @property
     def _pixel_nm(self) -> float:

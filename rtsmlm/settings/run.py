@@ -24,6 +24,11 @@ from rtsmlm.settings.lasers import LaserSettings, StageSettings
 from rtsmlm.settings.psf import PsfSettings
 
 
+def absolute_if_path(name: str) -> str:
+    """Return the name of a model as it is, and the path of a model folder made absolute."""
+    return str(Path(name).expanduser().absolute()) if "/" in name or "\\" in name else name
+
+
 class LocalizerSettings(Settings):
     """Which localizer, and how it is used."""
 
@@ -36,6 +41,9 @@ class LocalizerSettings(Settings):
     precision: Literal["f32", "f16", "bf16", "int8"] | None = None
     """Networks: how exactly the engine computes. Not given takes the fastest that finds emitters as
     well as f32 does: on a CPU bf16 with AMX, int8 with VNNI."""
+    background: str | None = None
+    """Fits of boxes: name or folder of a network that states the background of each box (task
+    box-background), so that the fit need not take it for flat."""
     threshold: float = Field(default=5.0, gt=0)
     """Detection threshold in standard deviations of the filtered noise."""
     box_px: int | None = Field(default=None, ge=5, le=31)
@@ -49,11 +57,11 @@ class LocalizerSettings(Settings):
     refine: bool = True
     """Networks: fit lone emitters once more, by maximum likelihood, where they were found."""
 
-    @field_validator("name")
+    @field_validator("name", "background")
     @classmethod
-    def _absolute(cls, name: str) -> str:
+    def _absolute(cls, name: str | None) -> str | None:
         """Make a path absolute: `run.toml` is read again from another folder."""
-        return str(Path(name).expanduser().absolute()) if "/" in name or "\\" in name else name
+        return None if name is None else absolute_if_path(name)
 
 
 class PipelineSettings(Settings):
@@ -108,10 +116,18 @@ class ResultsSettings(Settings):
     """Name of the run folder; not given takes date and time."""
     export: tuple[Literal["csv", "picasso", "parquet"], ...] = ()
     """Formats written at the end beside localizations.arrows."""
+    image_models: tuple[str, ...] = ()
+    """Names or folders of networks that make an image of frames or localizations; each leaves a
+    layer of its own beside the image."""
     image_pixel_nm: float = Field(default=10.0, gt=0)
     """Pixel side of the super-resolution image."""
     catch_up: bool = True
     """Localize frames that were skipped live from the raw file after the run."""
+
+    @field_validator("image_models")
+    @classmethod
+    def _absolute(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(absolute_if_path(name) for name in names)
 
 
 class RunSettings(Settings):

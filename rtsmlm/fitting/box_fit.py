@@ -1,0 +1,151 @@
+"""Fits of boxes: what a localizer of spots asks of the step between detection and selection.
+
+A fit gets boxes that were cut around candidates and gives parameters of the emitter in each: a
+compiled fit of a model, or a network. A background fit states what else shines in a box.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.fitting.boxes import BACKGROUND, F64
+from rtsmlm.fitting.elliptical_lsq import fit_elliptical_lsq
+from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
+from rtsmlm.localizations import F32
+
+NO_EXTRAS: tuple[str, ...] = ()
+
+
+class BoxFit(Protocol):
+    """Box to parameters; implemented by the compiled fits and by networks of boxes."""
+
+    @property
+    def method(self) -> str:
+        """Name, as in the settings."""
+        ...
+
+    @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """Names of what it finds beyond the columns of `boxes`: colour, aberrations, ..."""
+        ...
+
+    def __call__(
+        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
+    ) -> F32 | None:
+        """Write the rows of `rtsmlm.fitting.boxes.fit_table`, and return the extra columns.
+
+        Parameters
+        ----------
+        photons, variance
+            Light and read variance of the boxes in photons and photons², (n, box, box).
+        start_x, start_y
+            Where the candidates are, in pixels from the centre of the box's first pixel, (n,).
+        rows
+            Written, (n, `boxes.N_COLUMNS`).
+
+        Returns
+        -------
+        :
+            (n, len(extra_columns)), or None where there are no extra columns.
+        """
+        ...
+
+
+class BackgroundFit(Protocol):
+    """Box to background: light of the box that is not the emitter's."""
+
+    @property
+    def method(self) -> str:
+        """Name, for the name of the localizer."""
+        ...
+
+    def __call__(self, photons: F32, variance: F32) -> F32:
+        """Return the background in photons per pixel, (n, box, box), 0 or more."""
+        ...
+
+
+class GaussianMle:
+    """Maximum likelihood fit of an integrated Gaussian.
+
+    Parameters
+    ----------
+    sigma_px
+        Standard deviation of the PSF.
+    fit_sigma
+        Fit the width of every spot, too.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, else 1.
+    max_iterations
+        Newton steps per fit.
+    """
+
+    method = "gaussian-mle"
+    extra_columns = NO_EXTRAS
+
+    def __init__(
+        self, sigma_px: float, *, fit_sigma: bool, excess_noise: float, max_iterations: int
+    ) -> None:
+        self._arguments = (float(sigma_px), fit_sigma, float(excess_noise), max_iterations)
+
+    def __call__(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
+        """Write the rows; see `BoxFit`."""
+        fit_gaussian_mle(photons, variance, start_x, start_y, *self._arguments, rows)
+
+
+class EllipticalLsq:
+    """Weighted least squares fit of a rotated elliptical Gaussian.
+
+    Parameters
+    ----------
+    sigma_px, excess_noise, max_iterations
+        As for `GaussianMle`.
+    """
+
+    method = "elliptical-lsq"
+    extra_columns = NO_EXTRAS
+
+    def __init__(self, sigma_px: float, *, excess_noise: float, max_iterations: int) -> None:
+        self._arguments = (float(sigma_px), float(excess_noise), max_iterations)
+
+    def __call__(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
+        """Write the rows; see `BoxFit`."""
+        fit_elliptical_lsq(photons, variance, start_x, start_y, *self._arguments, rows)
+
+
+class WithBackground:
+    """A fit that knows the shape of the background of each box.
+
+    A fit takes the background of a box for flat. What is known of its shape, less its least value,
+    is taken out of the light and added to the variance: for a Poisson likelihood that is exactly
+    the model with this background, since the sum of light and variance is fitted (Huang et al.,
+    Nat. Methods 10, 653 (2013)).
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    background
+        States the background.
+    """
+
+    def __init__(self, fit: BoxFit, background: BackgroundFit) -> None:
+        self._fit, self._background = fit, background
+        self.method = f"{fit.method} on the background of {background.method}"
+        self.extra_columns = fit.extra_columns
+
+    def __call__(
+        self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
+    ) -> F32 | None:
+        """Write the rows; the background of a row is the mean of its box."""
+        whole = self._background(photons, variance)
+        shape = whole - whole.min(axis=(1, 2), keepdims=True)
+        extras = self._fit(photons - shape, variance + shape, start_x, start_y, rows)
+        rows[:, BACKGROUND] += _means(shape)
+        return extras
+
+
+def _means(boxes: F32) -> NDArray[np.float64]:
+    return np.asarray(boxes.mean(axis=(1, 2), dtype=np.float64))
