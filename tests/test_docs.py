@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -99,6 +101,15 @@ def test_code_that_a_page_shows_of_a_file_stands_in_that_file(page: Path) -> Non
         lines, shown = lines_of(there), lines_of(code)
         starts = range(len(lines) - len(shown) + 1)
         assert any(lines[k : k + len(shown)] == shown for k in starts), f"{path}:\n{code}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_program_of_a_page_imports_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"^(?:from|import) (rtsmlm\S*)", text, re.MULTILINE):
+        assert importlib.util.find_spec(name) is not None, name
+    for module, name in re.findall(r"^from (rtsmlm\S*) import (\w+)$", text, re.MULTILINE):
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
 
 
 @pytest.mark.parametrize("pattern", PLAIN)
