@@ -20,8 +20,10 @@ from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.fitting.localizer import FIT_RECALL, open_gaussian_mle
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import ALL, AS_FOUND, RecallTable
 from rtsmlm.session.session import Session
+from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 
 TWICE: RecallTable = np.array([[0.0], [2.0]])
@@ -107,7 +109,7 @@ def test_limit_and_recall_of_a_labs_localizer_reach_the_loop(
 )
 def test_what_ships_states_the_limits_that_were_measured(name: str, limit_per_um2: float) -> None:
     calibration = CameraCalibration(pixel_nm=100.0)
-    localizer = plugins.find_localizer(name)(RunSettings(), calibration, 130.0)
+    localizer = open_localizer(load(None, [f"localizer.name={name}"]), calibration, 130.0)
 
     assert localizer.max_local_per_um2 == limit_per_um2
     density, truth = localizer.recall
