@@ -1,4 +1,4 @@
-"""Finds cameras, lasers, stages and localizers by entry point: a lab adds its own.
+"""Finds cameras, lasers, stages, localizers and sinks by entry point: a lab adds its own.
 
 A package names its factories in its `pyproject.toml`::
 
@@ -17,12 +17,14 @@ be right and `DeviceError` for a device that does not answer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import ConfigError
-from rtsmlm.protocols import Actuator, Camera, Localizer
+from rtsmlm.protocols import Actuator, Camera, Localizer, Sink
 from rtsmlm.settings.lasers import LaserSettings, StageSettings
 from rtsmlm.settings.run import RunSettings
 
@@ -109,6 +111,40 @@ class LocalizerFactory(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What a sink has to know of a run."""
+
+    folder: Path
+    """The run folder; a sink that writes files writes them here."""
+    shape: tuple[int, int]
+    """Height and width of a frame in pixels."""
+    pixel_nm: float
+    """Side of a pixel in the sample plane."""
+    sigma_nm: float
+    """Standard deviation of the PSF in force."""
+
+
+class SinkFactory(Protocol):
+    """Opens a sink for localizations; entry point group `rtsmlm.sink`.
+
+    It is called in the analysis process before the first rows. An analysis that is restarted after
+    a crash opens its sinks anew. Frames that are caught up after the run do not go to sinks.
+    """
+
+    def __call__(self, settings: RunSettings, run: RunFacts, /) -> Sink:
+        """Return the sink.
+
+        Parameters
+        ----------
+        settings
+            Settings of the run.
+        run
+            Folder, frame size and scale.
+        """
+        ...
+
+
 def find_camera(name: str) -> CameraFactory:
     """Return the camera factory of this name; raises `ConfigError` as `find` does."""
     return cast(CameraFactory, find("rtsmlm.camera", name))
@@ -127,6 +163,11 @@ def find_stage(name: str) -> StageFactory:
 def find_localizer(name: str) -> LocalizerFactory:
     """Return the localizer factory of this name; raises `ConfigError` as `find` does."""
     return cast(LocalizerFactory, find("rtsmlm.localizer", name))
+
+
+def find_sink(name: str) -> SinkFactory:
+    """Return the sink factory of this name; raises `ConfigError` as `find` does."""
+    return cast(SinkFactory, find("rtsmlm.sink", name))
 
 
 def names(group: str) -> list[str]:

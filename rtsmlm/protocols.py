@@ -279,18 +279,16 @@ class Actuator(Protocol):
 
 
 class Sink(Protocol):
-    """Where localizations go: a file, a socket, an image."""
+    """Where localizations go while they come, beside the table and the stream of the run."""
 
     def put(self, localizations: Localizations) -> None:
-        """Take the rows of one batch.
+        """Take the rows of the next frames, ordered by frame; they must not be changed.
 
-        Raises
-        ------
-        SinkError
-            If they cannot be written.
+        Called on a thread of its own. Whatever it raises is counted and reported, and the run goes
+        on; if it is slower than the camera for long, it misses rows.
         """
         ...
 
     def close(self) -> None:
-        """Finish and release. Safe to call more than once."""
+        """Finish and release. Called once, on the same thread, after the last rows."""
         ...

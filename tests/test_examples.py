@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import socket
@@ -146,6 +147,19 @@ def test_a_laser_from_another_package_is_armed_lit_and_dark_at_the_end(
     assert [row["sent"] for row in rows if row["kind"] == "command"] == ["20"]
     assert rows[-1]["kind"] == "dark"
     assert (tmp_path / "my_laser.txt").read_text() == "power 1.0\nemission off\n"
+
+
+def test_a_sink_from_another_package_gets_every_row(start: Start, tmp_path: Path) -> None:
+    example = EXAMPLES / "own_sink"
+    path = install(example, tmp_path / "site")
+
+    live(start, tmp_path / "run", example / "run.toml", path=path)
+
+    with (tmp_path / "run" / "emitters.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    table = read_table(tmp_path / "run").localizations
+    assert sum(int(row["emitters"]) for row in rows) == len(table) > 0
+    assert [int(row["frame"]) for row in rows] == sorted(set(table.frame.tolist()))
 
 
 def test_a_laser_from_another_package_can_be_rehearsed(start: Start, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ from rtsmlm.pipeline.events import (
 )
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.localizer import localize_each, localizer_note, open_localizer
+from rtsmlm.pipeline.sinks import Sinks
+from rtsmlm.plugins import RunFacts
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import LatencyStages
@@ -82,6 +84,7 @@ class Pipeline:
         self._last_status_ns = 0
         self._broadcast: Broadcast | None = None
         self._file: ArrowStreamFile | None = None
+        self._sinks: Sinks | None = None
         self._schema = arrow_schema(self._metadata(None))
 
     def _metadata(self, sigma_nm: float | None) -> dict[str, Any]:
@@ -111,12 +114,16 @@ class Pipeline:
             self._loop(stop)
             if self._file is not None:
                 self._file.close()  # whole, before its end is published
+            if self._sinks is not None:
+                self._sinks.close()
             if self._broadcast is not None:
                 self._broadcast.end(self._summary())
             self._report(now_ns())
         finally:
             if self._file is not None:
                 self._file.close()
+            if self._sinks is not None:
+                self._sinks.close()
             if self._broadcast is not None:
                 self._broadcast.close()
 
@@ -197,6 +204,13 @@ class Pipeline:
             self._warn(note)
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
+        facts = RunFacts(
+            folder=self._job.folder,
+            shape=self._ring.shape,
+            pixel_nm=self._calibration.pixel_nm,
+            sigma_nm=sigma_nm,
+        )
+        self._sinks = Sinks(self._settings, facts, self._warn)
         self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._warn)
         self._density = DensityMeter(
             self._calibration,
@@ -219,6 +233,8 @@ class Pipeline:
         t_localized = now_ns()
         batch = batch.frames(*targets.indices(len(batch))[:2])
         file.put(localizations)
+        if self._sinks is not None:
+            self._sinks.put(localizations)
         if self._broadcast is not None:
             self._broadcast.rows(localizations, batch)
         t_published = now_ns()

@@ -20,6 +20,7 @@ from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
+from rtsmlm.pipeline.sinks import check_sinks
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import RateMeter
@@ -131,9 +132,9 @@ class Session:
     def _start(self, stop: threading.Event) -> None:
         settings = self.settings
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
-        factory_of(
-            settings.localizer.name
-        )  # an unknown name is an error here, before anything is started
+        # Unknown names are an error here, before anything is started.
+        factory_of(settings.localizer.name)
+        check_sinks(settings.results.sinks)
         self._loop.prepare()
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(

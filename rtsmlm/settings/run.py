@@ -119,6 +119,8 @@ class ResultsSettings(Settings):
     image_models: tuple[str, ...] = ()
     """Names or folders of networks that make an image of frames or localizations; each leaves a
     layer of its own beside the image."""
+    sinks: tuple[str, ...] = ()
+    """Sinks of your own that get every row while it comes: entry points of group `rtsmlm.sink`."""
     image_pixel_nm: float = Field(default=10.0, gt=0)
     """Pixel side of the super-resolution image."""
     catch_up: bool = True
