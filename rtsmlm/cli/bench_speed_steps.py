@@ -19,7 +19,7 @@ from rtsmlm.bench.speed.scene import MovieKind, speed_scene
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.settings.load import load
-from rtsmlm.settings.resolve import with_calibration
+from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
 SWEEP_SIZES_PX = (128, 256, 512, 1024)
@@ -209,4 +209,4 @@ def _settings(name: str, engine: str | None, scene: Scene | None = None) -> RunS
     if scene is None:
         return load(None, overrides)
     settings = load(None, [*overrides, f"psf.sigma_nm={scene.sigma_nm}"])
-    return with_calibration(with_curves(settings, scene), scene.calibration)
+    return resolve(with_curves(settings, scene), calibration=scene.calibration)

@@ -23,7 +23,7 @@ from rtsmlm.offline.results import finish_table
 from rtsmlm.pipeline.localizer import localizer_note, open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
-from rtsmlm.settings.resolve import with_calibration, with_sigma
+from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
 
@@ -62,7 +62,7 @@ class Reconstruction:
         if any("camera.read_noise_e" in phrase for phrase in assumed):
             settings = self._with_measured_noise(settings)
             assumed = what_was_assumed(settings.camera, self._movie.stated)
-        self.settings = with_calibration(settings, self.calibration)
+        self.settings = resolve(settings, calibration=self.calibration)
         if assumed:
             self.notes.append("not specified; assumed: " + "; ".join(assumed))
         height, width = self._movie.shape
@@ -81,9 +81,9 @@ class Reconstruction:
             f"the frames scatter more than their light explains: a read noise of {read_noise_e} "
             "electrons (camera.read_noise_e) was measured on them; run rtsmlm calibrate camera"
         )
-        camera = settings.camera.model_copy(update={"read_noise_e": read_noise_e})
-        self.calibration = resolve_calibration(camera, self._movie.stated)
-        return settings.model_copy(update={"camera": camera})
+        settings = resolve(settings, read_noise_e=read_noise_e)
+        self.calibration = resolve_calibration(settings.camera, self._movie.stated)
+        return settings
 
     def run(self, on_progress: Callable[[int, int], None], on_step: Callable[[str], None]) -> str:
         """Localize all frames, write table, image and exports; return the verdict in one line.
@@ -97,7 +97,7 @@ class Reconstruction:
         """
         movie, folder = self._movie, self.folder
         sigma_nm = self._sigma_nm()
-        self.settings = with_sigma(self.settings, sigma_nm)
+        self.settings = resolve(self.settings, sigma_nm=sigma_nm)
         if note := localizer_note(self.settings, self.calibration, sigma_nm):
             self.notes.append(note)
         folder.write_settings(self.settings, {"movie": dict(movie.describe())})

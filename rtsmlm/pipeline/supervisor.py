@@ -32,6 +32,7 @@ from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import Worker, one_line
+from rtsmlm.settings.resolve import resolve
 
 _POLL_S = 0.05
 
@@ -204,10 +205,7 @@ class PipelineSupervisor:
             return
         self.progress.restarts += 1
         self._warn(f"the analysis died ({why}) and is restarted; the recording goes on")
-        settings = self._job.settings
-        if self.progress.sigma_nm is not None:
-            psf = settings.psf.model_copy(update={"sigma_nm": self.progress.sigma_nm})
-            settings = settings.model_copy(update={"psf": psf})
+        settings = resolve(self._job.settings, sigma_nm=self.progress.sigma_nm)
         self._earlier_rows = self.progress.localizations
         self._localizing.clear()
         resume_before = self._ledger.next_undelivered()

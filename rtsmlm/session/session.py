@@ -30,7 +30,7 @@ from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.status import RunStatus, StatusPublisher, run_message
-from rtsmlm.settings.resolve import with_calibration, with_sigma
+from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
 _LAST_STATUS_S = 1.0
@@ -84,7 +84,7 @@ class Session:
         self._on_progress = on_progress
         self.calibration = resolve_calibration(settings.camera, camera.stated)
         self.calibration.check_frame_shape(camera.shape)
-        self.settings = with_calibration(settings, self.calibration)
+        self.settings = resolve(settings, calibration=self.calibration)
         self.assumed = what_was_assumed(settings.camera, camera.stated)
         results = settings.results
         self.folder = folder or RunFolder.create(results.out, results.name)
@@ -331,7 +331,7 @@ class Session:
             n_recorded = self._path.n_recorded
             self._notices.run_step(lambda: ending.complete(n_recorded=n_recorded))
         if progress.sigma_nm is not None:
-            self.settings = ending.settings = with_sigma(self.settings, progress.sigma_nm)
+            self.settings = ending.settings = resolve(self.settings, sigma_nm=progress.sigma_nm)
         ending.account(self._loop.latency_ms())
 
     def __enter__(self) -> Session:

@@ -1,4 +1,15 @@
-"""The settings in force: what was measured, stated by a device, or follows from another one."""
+"""The settings in force: as the user gave them, with what was found out since written in.
+
+The one place that does this; what is written in becomes known in this order:
+
+- camera calibration: once camera or movie is open, before the first frame;
+- read noise, where it was assumed: after the first frames of a movie (`rtsmlm reconstruct`);
+- PSF width: before the first frame where it is stated, else after the first frames;
+- the densest place that can be localized is not among them: the localizer states it, and every
+  estimate of the density carries it.
+
+What a user changes for the next run or another position is read by `settings.load.load_over`.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +19,44 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.settings.run import RunSettings
 
 
-def with_calibration(settings: RunSettings, calibration: CameraCalibration) -> RunSettings:
-    """Return the settings with the camera values in force written out."""
+def resolve(
+    settings: RunSettings,
+    *,
+    calibration: CameraCalibration | None = None,
+    read_noise_e: float | None = None,
+    sigma_nm: float | None = None,
+) -> RunSettings:
+    """Return the settings with the values that are known by now written out.
+
+    Parameters
+    ----------
+    settings
+        So far in force.
+    calibration
+        Calibration of the camera; maps stay files.
+    read_noise_e
+        Read noise that was measured on the frames, in electrons.
+    sigma_nm
+        Standard deviation of the PSF.
+    """
+    camera: dict[str, Any] = {} if calibration is None else _camera_values(settings, calibration)
+    if read_noise_e is not None:
+        camera["read_noise_e"] = read_noise_e
+    psf: dict[str, Any] = {} if sigma_nm is None else {"sigma_nm": sigma_nm}
+    return settings.model_copy(
+        update={
+            "camera": settings.camera.model_copy(update=camera),
+            "psf": settings.psf.model_copy(update=psf),
+        }
+    )
+
+
+def _camera_values(settings: RunSettings, calibration: CameraCalibration) -> dict[str, Any]:
     maps = settings.camera.maps
     has_maps = any((maps.offset, maps.gain, maps.variance, maps.stack))
-    values: dict[str, Any] = {
-        "pixel_nm": calibration.pixel_nm,
-        "em_gain": calibration.em_gain,
-    }
+    values: dict[str, Any] = {"pixel_nm": calibration.pixel_nm, "em_gain": calibration.em_gain}
     for name in ("offset_adu", "e_per_adu", "read_noise_e"):
         value = getattr(calibration, name)
         if isinstance(value, float | int) and not (has_maps and name != "offset_adu"):
             values[name] = float(value)
-    camera = settings.camera.model_copy(update=values)
-    return settings.model_copy(update={"camera": camera})
-
-
-def with_sigma(settings: RunSettings, sigma_nm: float) -> RunSettings:
-    """Return the settings with the PSF width in force written out."""
-    psf = settings.psf.model_copy(update={"sigma_nm": sigma_nm})
-    return settings.model_copy(update={"psf": psf})
+    return values

@@ -25,7 +25,7 @@ from rtsmlm.cli.bench_speed_steps import time_peer
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.realtime.latency import STAGES
 from rtsmlm.settings.load import load
-from rtsmlm.settings.resolve import with_calibration
+from rtsmlm.settings.resolve import resolve
 
 RTSMLM = [sys.executable, "-P", "-m", "rtsmlm.cli"]
 KEYS = {
@@ -119,7 +119,7 @@ def test_frames_balance_at_a_rate_and_the_localizer_sees_what_is_there() -> None
         ],
     )
 
-    run = paced(scene, with_calibration(settings, scene.calibration), 100, 400.0)
+    run = paced(scene, resolve(settings, calibration=scene.calibration), 100, 400.0)
 
     assert run.received == 100 == run.localized + run.skipped
     assert 0 < run.offered_per_s < 1.02 * 400  # a busy machine may be late, never early
