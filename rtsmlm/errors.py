@@ -13,7 +13,7 @@
     ├── LocalizerError          the localizer failed on a batch
     ├── SinkError               results could not be written
     │   └── RecordingError      raw frames could not be written
-    ├── CommandError            a command of the window is damaged, unknown or cannot be obeyed now
+    ├── CommandError            a command of the window is damaged, unknown or not possible now
     ├── PipelineError           the analysis process died and could not be brought back
     └── WorkerError             a thread died or did not end in time
 

@@ -261,7 +261,7 @@ class Actuator(Protocol):
         ...
 
     def fault(self) -> str | None:
-        """Return what the device complains of, such as an open interlock; None if nothing.
+        """Return the fault that the device reports, such as an open interlock; None if none.
 
         Raises
         ------

@@ -32,7 +32,7 @@ class MicroManagerLaser:
 
     Values are powers in the unit of its power property; with a pulse property they are
     effective powers (power times the part of the frame that it is on). 0 is dark. It may be
-    brought to rest by another thread than the one that sets it.
+    switched off by another thread than the one that sets it.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class MicroManagerLaser:
         ------
         DeviceError
             If the value is no number or beyond the limits, if the device refuses, or if another
-            thread brought the laser to rest meanwhile.
+            thread switched the laser off meanwhile.
         """
         if not math.isfinite(value):
             raise DeviceError(f"{self._title} was asked for {value}; it takes finite powers only")
@@ -116,7 +116,7 @@ class MicroManagerLaser:
             if self._rests != rests:
                 failures = self._go_dark()
                 raise DeviceError(
-                    "; ".join([f"{self._title} was brought to rest while it was set", *failures])
+                    "; ".join([f"{self._title} was switched off while it was set", *failures])
                 )
 
     def make_safe(self) -> list[str]:
@@ -160,7 +160,7 @@ class MicroManagerLaser:
         return self._readback.get()
 
     def fault(self) -> str | None:
-        """Return what the device complains of, None if nothing.
+        """Return the faults that the device reports, None if none.
 
         Raises
         ------

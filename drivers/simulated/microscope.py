@@ -253,7 +253,7 @@ class SimMicroscope:
     # The truth
 
     def keep_truth(self, frames: int | None) -> None:
-        """Keep the truth of the last so many frames from now on; None keeps all."""
+        """Keep the truth of the last frames, this number of them, from now on; None keeps all."""
         with self._lock:
             self._truth.keep(frames)
 

@@ -110,7 +110,7 @@ class Sample:
         )
 
     def pass_time(self, settings: MicroscopeSettings) -> None:
-        """Let drift and background go on by one frame."""
+        """Advance drift and background by one frame."""
         period_s = settings.period_s
         speed_nm_per_s = (
             settings.drift_nm_per_s * math.cos(DRIFT_ANGLE),

@@ -68,7 +68,7 @@ class TruthLog:
         self._frames: deque[FrameTruth] = deque(maxlen=keep_frames)
 
     def keep(self, frames: int | None) -> None:
-        """Keep so many frames from now on, None for all."""
+        """Keep this number of frames from now on, None for all."""
         self._frames = deque(self._frames, maxlen=frames)
 
     def append(self, truth: FrameTruth) -> None:

@@ -36,7 +36,7 @@ _TAPER = 0.25
 """Part of a side that the window fades over, as in Nieuwenhuizen et al."""
 _FIRST_RING = 4
 """Below stand the window and the shape of the sample, which agree without any structure."""
-_LOOK_ROWS = 20_000
+_LOCATE_ROWS = 20_000
 """Localizations needed to locate the sample."""
 _CELLS = 8
 """Cells per side of the crop in the search for the densest place."""
@@ -132,7 +132,7 @@ def resolution_bins(correlation: F64) -> float:
 
 
 class ResolutionMeter:
-    """FRC resolution while the run goes on; one thread adds, others may ask meanwhile.
+    """FRC resolution while the run goes on; one thread adds, others may read meanwhile.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class ResolutionMeter:
         self._images = np.zeros((2, rows, columns), np.float32)
         self._corner_nm: F64 = (sides_nm - self._sides_nm - pixel_nm) / 2
         """Y and x of the outer corner of bin (0, 0); the whole field in the middle, at first."""
-        self._looking = bool((sides_nm > 1.25 * self._sides_nm).any())
+        self._undecided = bool((sides_nm > 1.25 * self._sides_nm).any())
         self._waiting: list[Localizations] = []
         self._field_nm = np.stack([np.full(2, -pixel_nm / 2), sides_nm - pixel_nm / 2])
         self._lock = threading.Lock()
@@ -182,18 +182,18 @@ class ResolutionMeter:
         if not len(localizations):
             return
         with self._lock:
-            if not self._looking:
+            if not self._undecided:
                 self._draw(localizations)
                 return
             self._waiting.append(localizations)
-            if sum(map(len, self._waiting)) >= _LOOK_ROWS:
+            if sum(map(len, self._waiting)) >= _LOCATE_ROWS:
                 self._settle()
 
     def _settle(self) -> None:
         """Choose the part of the field to analyse, and draw the rows kept until then."""
         rows = Localizations.concatenate(self._waiting)
         self._corner_nm = _densest(rows, self._field_nm, self._sides_nm)
-        self._looking, self._waiting = False, []
+        self._undecided, self._waiting = False, []
         self._draw(rows)
 
     def _draw(self, rows: Localizations) -> None:
@@ -251,14 +251,14 @@ def nena_nm(localizations: Localizations, *, reach_nm: float = 200.0) -> float:
     -------
     :
         In nm, per axis; NaN where too few emitters stay on, or none repeats. Many emitters a
-        frame on one thin line look like repetitions that are as wide apart as on average they lie.
+        frame on one thin line resemble repetitions at their mean distance.
     """
     rows = localizations.take(slice(0, _NENA_ROWS))
     places = np.column_stack([rows.x_nm, rows.y_nm, rows.frame]).astype(np.float64)
     places = places[np.isfinite(places).all(axis=1)]
     if len(places) < _NENA_PAIRS:
         return math.nan
-    # Frames lie so far apart that the nearest of the next frame is the nearest of all.
+    # Frames are so far apart along the third axis that the nearest is one of the next frame.
     places[:, 2] *= 10 * reach_nm
     next_frame = places + np.array([0.0, 0.0, 10 * reach_nm])
     found = cKDTree(places).query(next_frame, distance_upper_bound=reach_nm)[0]

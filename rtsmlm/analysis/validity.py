@@ -23,9 +23,9 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
 
-SPOTS_PER_LOOK = 16
+SPOTS_PER_SAMPLE = 16
 """A fit with the width free takes some 30 microseconds: half a millisecond per sample."""
-FRAMES_PER_LOOK = 16
+FRAMES_PER_SAMPLE = 16
 """Larger batches, as of a recorded movie, are sampled in parts."""
 WINDOW = 1000
 """Spots, patches and repetitions that count: the last ones."""
@@ -83,7 +83,7 @@ class Verdict:
 
     @property
     def summary(self) -> str:
-        """Return the state in two or three words."""
+        """Short text for a status line."""
         if self.findings:
             return "model: " + self.findings[0].name
         return "model ok" if self.spots >= ENOUGH else "model: no verdict yet"
@@ -131,7 +131,7 @@ class ValidityMeter:
         self._noise: deque[float] = deque(maxlen=WINDOW)
         self._repeats: deque[float] = deque(maxlen=2 * WINDOW)
         self._places = np.zeros((2, PHASES))
-        self._looks = 0
+        self._samples = 0
         self._previous = Localizations.empty()
         self._active: frozenset[str] = frozenset()
 
@@ -145,18 +145,18 @@ class ValidityMeter:
         batch
             The frames.
         """
-        for start in range(0, len(batch), FRAMES_PER_LOOK):
-            part = batch.frames(start, min(start + FRAMES_PER_LOOK, len(batch)))
+        for start in range(0, len(batch), FRAMES_PER_SAMPLE):
+            part = batch.frames(start, min(start + FRAMES_PER_SAMPLE, len(batch)))
             inside = (locs.frame >= part.index[0]) & (locs.frame <= part.index[-1])
-            self._look(locs.take(inside), part)
+            self._sample(locs.take(inside), part)
 
-    def _look(self, locs: Localizations, batch: FrameBatch) -> None:
+    def _sample(self, locs: Localizations, batch: FrameBatch) -> None:
         lone = self._sampler.lone(locs, batch)
         # Evenly over the batch, and the same ones in every run.
-        chosen = lone[:: max(1, -(-len(lone) // SPOTS_PER_LOOK))]
+        chosen = lone[:: max(1, -(-len(lone) // SPOTS_PER_SAMPLE))]
         if len(chosen):
             self._spots.extend(self._sampler.refit(locs, batch, chosen))
-        self._noise.extend(self._sampler.noise(locs, batch, self._looks)[:, 0].tolist())
+        self._noise.extend(self._sampler.noise(locs, batch, self._samples)[:, 0].tolist())
         # With those of the last frame before, which these may repeat.
         seen = Localizations.concatenate([self._previous, locs.take(lone)])
         self._repeats.extend(self._repetitions(seen))
@@ -167,7 +167,7 @@ class ValidityMeter:
             self._places[axis] += counts
         if self._places.sum() > 40 * ENOUGH_PLACES:
             self._places *= 0.5
-        self._looks += 1
+        self._samples += 1
 
     def _repetitions(self, lone: Localizations) -> list[float]:
         """Return ways between lone emitters of successive frames, over those stated."""

@@ -1,4 +1,4 @@
-"""Keeps the validity meter beside a run: never in its way, and never able to end it."""
+"""Runs the validity meter beside a run: never blocks it, and never ends it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIDE_PX = 96
 
 
 def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
-    """Judge spots of no meaning, so that the first real ones do not wait for a compiler.
+    """Judge artificial spots, so that the first real ones do not wait for a compiler.
 
     Two of them: arrays of a single row lie in memory in another way, and would compile anew.
     """
@@ -72,7 +72,7 @@ class ValidityMonitor:
         warn: Callable[[str], None],
     ) -> None:
         self._warn = warn
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self._due = _BATCHES
         self._last_ns = 0
         self._meter: ValidityMeter | None = None
@@ -114,8 +114,8 @@ class ValidityMonitor:
             self._give_up(error)
             return {}
         for finding in verdict.findings:
-            if finding.name not in self._said:
-                self._said.add(finding.name)
+            if finding.name not in self._reported:
+                self._reported.add(finding.name)
                 self._warn(finding.text)
         return verdict.as_dict()
 

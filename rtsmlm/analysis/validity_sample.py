@@ -23,7 +23,7 @@ WIDTH, CHI2_FIXED, CHI2_FREE, SQUARES, EXPECTED, PHOTONS, BACKGROUND, DX, DY = r
 N_COLUMNS = 9
 
 LONELY_SIGMA = 5.0
-"""Other emitters are at least so many PSF widths away, and a pixel: their tails are gone there."""
+"""Least distance of other emitters in PSF widths, plus a pixel: their tails end before."""
 MIN_SIGNIFICANCE = 8.0
 """Photons over their error. A free width of a dimmer spot scatters by 15 % and is biased."""
 MAX_ITERATIONS = 20

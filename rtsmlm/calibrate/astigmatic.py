@@ -16,11 +16,11 @@ from rtsmlm.calibrate.widths import F64
 from rtsmlm.errors import CalibrationError
 from rtsmlm.physics.astigmatism import WidthCurves
 
-# Out to so many times the width in focus an astigmatic spot is used.
+# An astigmatic spot is used up to this multiple of its width in focus.
 DEFOCUS_RATIO = 3.2
 MIN_CURVE_PLANES = 12
 MARGIN_NM = 100.0
-# Beads whose z errs so many times more than that of the typical bead are left out.
+# Beads whose error of z is above this multiple of the typical one are left out.
 MAX_ERROR_RATIO = 4.0
 ALIGNMENT_ROUNDS = 3
 # Cross-validation leaves out one bead, or one part of many beads.

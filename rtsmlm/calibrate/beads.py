@@ -22,7 +22,7 @@ Planes: TypeAlias = Callable[[], Iterable[F32]]
 SMOOTHING_PX = 1.3
 MIN_SIGNIFICANCE = 8.0
 MAD_TO_STD = 1.4826
-# Planes are cut out with so much around a bead; what of it is fitted depends on the width.
+# Half width of the windows cut around beads; the part that is fitted depends on the width.
 MAX_WINDOW_HALF_PX = 15
 MIN_WINDOW_HALF_PX = 4
 OFF_CENTER_PX = 3
@@ -164,7 +164,7 @@ def find_beads(projection: F32) -> F64:
     noise = MAD_TO_STD * float(np.median(steps)) / math.sqrt(2)
     top = ndimage.maximum_filter(image, 2 * MIN_WINDOW_HALF_PX + 1)
     height = image - background
-    # Smoothing over so many pixels leaves this part of white noise.
+    # Standard deviation of white noise after that smoothing.
     smoothed = noise / (2 * math.sqrt(math.pi) * SMOOTHING_PX)
     y, x = np.nonzero((image == top) & (height > MIN_SIGNIFICANCE * max(smoothed, 1e-9)))
     found = np.stack([x, y, height[y, x]], axis=1).astype(np.float64)

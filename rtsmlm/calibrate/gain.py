@@ -23,7 +23,7 @@ from rtsmlm.errors import CalibrationError
 from rtsmlm.localizations import F32
 
 ROUNDS = 4
-# Slopes further from the common gain than so many of their standard deviations are defects.
+# Slopes further from the common gain than this many standard deviations are defects.
 OUTLIER_STD = 6.0
 # A defect may be off by this factor; beyond, its slope has no meaning.
 MAX_RATIO = 5.0

@@ -18,7 +18,7 @@ I64 = NDArray[np.int64]
 
 # Where cameras of 8 to 16 bits end.
 FULL_SCALES = tuple(2**bits - 1 for bits in range(8, 17))
-# So many pixels that peak at one and the same full scale have been cut off there.
+# Share of pixels with their maximum at full scale from which on they count as saturated.
 SATURATED_SHARE = 1e-3
 
 

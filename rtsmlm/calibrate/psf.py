@@ -14,7 +14,7 @@ from rtsmlm.calibrate.beads import MAD_TO_STD, BeadWidths, known_median, plane_z
 from rtsmlm.calibrate.widths import F64
 from rtsmlm.errors import CalibrationError
 
-# Planes in which the width is below so many times that in focus fix the focus.
+# Planes whose width is below this multiple of that in focus determine the focus.
 FOCUS_RATIO = 1.3
 # Further from the sharpest plane a narrow fit is noise.
 MAX_FROM_FOCUS_NM = 300.0

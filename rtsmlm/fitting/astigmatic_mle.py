@@ -49,7 +49,7 @@ from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import LEAST_SQUARE, WidthCurves
 from rtsmlm.physics.gaussian import pixel_integrals
 
-# z may leave the curves by so much: emitters at their ends scatter to both sides.
+# z may leave the curves by this margin: emitters at their ends scatter to both sides.
 MARGIN_NM = 100.0
 # 150 nm apart in a usual range of 1.2 µm with its margins, less than half a depth of focus.
 N_STARTS = 9

@@ -52,7 +52,7 @@ class Candidates(NamedTuple):
 
 
 def make_candidates(capacity: int) -> Candidates:
-    """Allocate room for so many candidates."""
+    """Allocate memory for a number of candidates."""
     frame, y, x = np.zeros((3, capacity), dtype=np.int32)
     start_y, start_x, extra_variance = np.zeros((3, capacity), dtype=np.float32)
     return Candidates(frame, y, x, start_y, start_x, extra_variance)
@@ -177,7 +177,7 @@ def detect_in_batch(
     Returns
     -------
     :
-        Number of rows taken, and the frame to go on with.
+        Number of rows taken, and the frame to continue with.
     """
     n = 0
     height, width = offset_adu.shape

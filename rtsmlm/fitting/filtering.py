@@ -48,7 +48,7 @@ class Filter(NamedTuple):
     threshold: float
     """In standard deviations of the filtered noise."""
     radius_px: int
-    """A maximum is the highest within so many pixels."""
+    """A maximum is the highest pixel within this radius."""
 
 
 class Scratch(NamedTuple):

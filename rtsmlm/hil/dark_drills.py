@@ -41,7 +41,7 @@ class Fault:
     all_lasers: bool = False
     """Every laser has to go dark, not only the steered one."""
     frames_go_on: bool = True
-    """The recording has to go on."""
+    """The recording has to continue."""
 
 
 def dark_on_fault(fault: Fault, rig: HilRig) -> DrillResult:
@@ -124,14 +124,14 @@ def _recording(report: RunReport, more: int, *, goes_on: bool) -> list[str]:
     if totals.recorded != totals.received:
         wrong.append(f"{totals.recorded} of {totals.received} frames were recorded")
     if goes_on and more <= 0:
-        wrong.append("the recording did not go on")
+        wrong.append("the recording stopped")
     if goes_on and totals.lost:
         wrong.append(f"{totals.lost} frames were lost")
     return wrong
 
 
 def _reason_in_log(rig: HilRig, laser: str) -> str:
-    """Return why the laser was dark first after it had been on, in the words of lasers.csv."""
+    """Return why the laser was dark first after it had been on, from lasers.csv."""
     if rig.last_run is None or not rig.last_run.lasers.is_file():
         return ""
     lit, dark = False, ""

@@ -32,7 +32,7 @@ def laser_limits(rig: HilRig) -> DrillResult:
         if cap is None or cap > high:
             faults.append(f"the cap of {name} is {_figure(cap)}, the device gives {high:g} at most")
         if (complaint := laser.fault()) is not None:
-            faults.append(f"{name} complains: {complaint}")
+            faults.append(f"{name} reports a fault: {complaint}")
     return DrillResult("laser-limits", not faults, "; ".join(faults or texts), found)
 
 

@@ -68,7 +68,7 @@ def course_of(rows: Iterable[Mapping[str, str]], laser: str) -> Course:
 
 
 def settle_s(course: Course, begin_s: float) -> float:
-    """Return when the 2-s mean came within 20 % for good, in s from a time; inf if never."""
+    """Return when the 2-s mean came within 20 % to stay, in s from a time; inf if never."""
     ratio = course.mean_ratio(_SETTLE_MEAN_S)
     outside = np.flatnonzero(~(np.abs(ratio - 1) <= _BAND))
     if not len(ratio) or (len(outside) and outside[-1] == len(ratio) - 1):

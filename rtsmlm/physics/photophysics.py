@@ -89,7 +89,7 @@ class Emitters:
 
     @property
     def n_bleached(self) -> int:
-        """Emitters lost for good so far."""
+        """Emitters bleached so far."""
         return int(self._counts[_BLEACHED])
 
     @property

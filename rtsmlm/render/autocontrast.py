@@ -6,10 +6,10 @@ from rtsmlm.render.rgb import LIVE_SAMPLES, white_level
 from rtsmlm.render.view import View
 
 DEAD_BAND = 0.15
-"""So far may the wanted level be from the one shown without being followed."""
+"""Relative deviation of the wanted level up to which the one shown stays."""
 ARRIVED = 0.02
 SHARE = 0.2
-"""Part of the way that is gone with each update while following."""
+"""Part of the way covered by each update while following."""
 
 
 class Autocontrast:

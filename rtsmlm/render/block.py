@@ -27,7 +27,7 @@ MOST_HALF_PX = np.float32(15.49)
 """Half width of the widest Gaussian that has a block: of 2 h + 1 pixels at most."""
 
 MARGIN_PX = SIDES[-1]
-"""So far from the edge of what is drawn, no block crosses it."""
+"""A block at this distance from the edge of the drawing never crosses it."""
 
 _TERMS = 7
 """Beyond the line; with them it is right to 1e-6."""

@@ -179,7 +179,7 @@ class Pyramid:
             Height and width in screen pixels.
         budget_ms
             Time after which no more tiles are begun; what is missing is shown coarser, the view
-            is not complete, and the next call goes on. None draws all.
+            is not complete, and the next call continues. None draws all.
 
         Raises
         ------

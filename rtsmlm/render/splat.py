@@ -126,7 +126,7 @@ def _draw_spread(
         ):
             stamp(flat, size, slots, window, rows, columns, row_weights, column_weights, factors)
             continue
-        # What nearly all come to, without the pains of the others.
+        # Nearly all are of this simple kind: one plane, one tile.
         slot = slots[np.uint64(tile_row - window[1]), np.uint64(tile_column - window[2])]
         if slot < 0:
             continue

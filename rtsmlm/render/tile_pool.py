@@ -1,4 +1,4 @@
-"""Memory of the tiles: so many of them, and the one seen longest ago makes room."""
+"""Memory of the tiles: a fixed number; the least recently seen one is replaced."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """All that leaves by a socket: publisher, subscriber, history, and the wire format of them.
 
-Never import devices or the pipeline here; nothing that comes by a socket is obeyed.
+Never import devices or the pipeline here; no message from a socket changes the run.
 One more topic: its name and its message in `wire`, one method of the publisher.
 """
 

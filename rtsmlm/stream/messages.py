@@ -91,7 +91,7 @@ class StatusMessage(Message):
     recorder_backlog: int
     """Frames on their way to disk."""
     model: str
-    """The verdict of the validity meter in two or three words; nothing where it is off."""
+    """The verdict of the validity meter as a short text; empty where it is off."""
     loop: LoopMessage | None
     """None where no laser is steered."""
     latency_ms: dict[str, dict[str, Number]]

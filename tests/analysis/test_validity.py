@@ -228,7 +228,7 @@ def test_live_it_looks_at_pairs_of_batches_and_then_pauses() -> None:
 
     assert watch._meter is not None
     # 190 ms: two at once, and two after a pause.
-    assert watch._meter._looks == 4
+    assert watch._meter._samples == 4
 
 
 def test_the_picture_of_a_spot_is_what_the_meter_is_told(rng: np.random.Generator) -> None:

@@ -356,7 +356,7 @@ def test_rest_does_not_wait_for_a_command_that_hangs_and_wins(obis: Callable[[],
     go_on.set()
     setter.join(10)
 
-    assert errors == ["laser uv was brought to rest while it was set"]
+    assert errors == ["laser uv was switched off while it was set"]
     assert core.values("L") == {"PowerSetpoint": "1.0000", "State": "0"}
     assert ("L", "State", "1") not in core.commands
 

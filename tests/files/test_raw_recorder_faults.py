@@ -114,7 +114,7 @@ def test_a_full_disk_ends_the_recording_with_one_sentence(
     (error,) = recording.failures
     assert "recording stopped after 12 frames" in str(error)
     assert "No space left on device; free the disk" in str(error)
-    assert "Localization goes on" in str(error)
+    assert "Localization continues" in str(error)
 
 
 def test_after_a_failure_frames_are_taken_without_waiting(

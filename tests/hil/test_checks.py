@@ -106,7 +106,7 @@ def test_limits_are_shown_with_the_cap() -> None:
         ({"range": (math.nan, math.nan)}, 50.0, "uv reports limits of nan to nan mW"),
         ({}, 100.5, "the cap of uv is 100.5, the device gives 100 at most"),
         ({}, None, "the cap of uv is none"),
-        ({"complaint": "its interlock is open"}, 50.0, "uv complains: its interlock is open"),
+        ({"complaint": "its interlock is open"}, 50.0, "uv reports a fault: its interlock is open"),
     ],
 )
 def test_limits_and_caps_without_sense_and_faults_are_found(

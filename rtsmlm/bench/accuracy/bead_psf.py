@@ -17,13 +17,13 @@ from rtsmlm.physics.psf import TablePsf, table_from_planes
 F64: TypeAlias = NDArray[np.float64]
 
 HALF_PX = 16
-"""Beads are cut out with so much around them."""
+"""Half width of the windows cut around beads."""
 FIT_HALF_PX = 5
 FINE_PER_PX = 4
 RIM_PX = 2
 """Outermost pixels, of which the mean is the background; the median of an EMCCD lies below."""
 SMOOTH_PLANES = 2.0
-"""Planes are averaged over so many; noise in them would be taken for light."""
+"""Number of planes averaged; their noise would be taken for light."""
 BAND = 0.45
 """Frequencies beyond, in cycles per pixel, hold noise alone: light has none above 2 NA / lambda."""
 

@@ -40,7 +40,7 @@ SPARE = 40
 STRUCTURE_FRAMES = 250
 """Frames of one set of tubules; the next ones show another set."""
 HALF_LIGHT, QUARTER_LIGHT = 0.55, 0.70
-"""Distance from the middle, in fields of view, at which so much of the light is left."""
+"""Distance from the middle, in fields of view, and the part of the light left there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ I64: TypeAlias = NDArray[np.int64]
 PIXEL_NM = 100.0
 SIDE_PX = 256
 FRAME_STEP = 2
-"""Numbers of frames that have nothing to do with each other lie so far apart."""
+"""Step of the numbers of unrelated frames: none is the neighbour of another."""
 SPACING_PX = 32
 """Distance of isolated emitters."""
 EDGE_PX = 12
@@ -36,7 +36,7 @@ JITTER_PX = 3.0
 BOX_PX = 25
 """Side of the square around an emitter that its bound takes into account."""
 BEYOND_PX = 4.5
-"""Emitters lie so far outside of the frame, too: their light falls into it."""
+"""How far outside the frame emitters are drawn too: their light falls into it."""
 CALIBRATED_NM = 600.0
 """How far from focus the curves of the astigmatic PSF are given."""
 EMPTY_SIGMA_PX = 1.3

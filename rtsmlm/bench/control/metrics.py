@@ -16,7 +16,7 @@ _SMOOTH_TICKS = 21
 
 
 def settle_s(trace: Trace, wanted_per_frame: float) -> float:
-    """Return when the 2-s mean is within 20 % for good, in s from the start; inf if never."""
+    """Return when the 2-s mean is within 20 % to stay, in s from the start; inf if never."""
     ratio = trace.mean(trace.true, 2.0) / wanted_per_frame
     outside = np.flatnonzero(np.abs(ratio - 1) > _BAND)
     if not len(outside):

@@ -155,7 +155,7 @@ class AutoLaseSteering(_PeerSteering):
 
     def decide(self, field: SimulatedField, sample: FieldSample | None, t_s: float) -> float:
         del field, t_s
-        # Without new images the original goes on with the last density it has.
+        # Without new images the original continues with its last density.
         self._recent.extend([] if sample is None else sample.on_time_s.tolist())
         return self._law.decide(float(np.mean(self._recent)))
 

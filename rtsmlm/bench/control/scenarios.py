@@ -1,4 +1,4 @@
-"""What a law has to cope with, each in simulated time, and the figures that come of it."""
+"""Scenarios for a feedback law in simulated time, and the figures measured in each."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def run(
     duration_s
         In simulated seconds.
     start
-        Power at the start, as a multiple of what is needed; negative: so many times the density.
+        Power at the start, as a multiple of what is needed; negative: as a multiple of the density.
     found_per_frame
         Target, in detected emitters per frame.
     event

@@ -1,4 +1,4 @@
-"""A field of blinking emitters under a readout laser, and what detection makes of it.
+"""A field of blinking emitters under a readout laser, and a model of detection.
 
 Time is counted in frames and runs as fast as it is computed. Kinetics are exact
 (`physics.photophysics`); detection is a model: each emitter is found with a probability that falls
@@ -94,7 +94,7 @@ class FieldSpec:
         return low
 
     def needed_w_cm2(self, per_frame: float) -> float:
-        """Return the irradiance at 405 nm that makes so many shine while the pool is full.
+        """Return the irradiance at 405 nm for these emitters per frame while the pool is full.
 
         k_act N_dark = (k_off + k_bleach) N_on, k_act = thermal rate plus light times irradiance.
         """

@@ -102,7 +102,7 @@ def fits(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, Cal
 
 
 def _threshold(pixels: Any, n_emitters: int) -> float:
-    """Return the net gradient that so many maxima of the movie exceed."""
+    """Return the net gradient that a given number of maxima of the movie exceed."""
     from picasso import localize as picasso
 
     found = [picasso.identify_in_frame(frame, 0.0, DEFAULT_BOX_PX)[2] for frame in pixels]

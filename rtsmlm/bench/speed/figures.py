@@ -1,4 +1,4 @@
-"""Figures of speed: what one run came to, and what a localizer came to in all."""
+"""Figures of speed: of one run, and of a localizer in all its runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Latency: TypeAlias = dict[str, dict[str, float]]
 """p50, p95 and p99 of each stage in ms."""
 
 GROWTH_SHARE, LEAST_GROWTH = 0.01, 4.0
-"""So much of a run may be added to the backlog: its mean wavers by less than a batch."""
+"""Allowed growth of the backlog, as part of a run and in frames: its mean fluctuates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedRun:
-    """What one run came to."""
+    """Result of one run."""
 
     frames_per_s: float
     """Released by the analysis, after the warm-up."""
@@ -45,7 +45,7 @@ class SpeedRun:
 
 @dataclass(slots=True)
 class RingSamples:
-    """What a ring showed, and when."""
+    """Samples of the state of a ring, with their times."""
 
     t_ns: list[int] = field(default_factory=list)
     pushed: list[int] = field(default_factory=list)
@@ -136,7 +136,7 @@ class PeerSpeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedResult:
-    """What one localizer came to."""
+    """Result of one localizer."""
 
     localizer: str
     engine: str

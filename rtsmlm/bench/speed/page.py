@@ -71,7 +71,7 @@ def tables(results: Sequence[SpeedResult]) -> list[Table]:
 
 
 def throughput_table(results: Sequence[SpeedResult]) -> Table:
-    """Return what all localizers came to."""
+    """Return the throughput of all localizers."""
     headings = [
         "localizer",
         "engine",

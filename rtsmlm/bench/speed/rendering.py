@@ -123,7 +123,7 @@ def measure_render(table: Localizations, style: Style | None = None) -> RenderTi
         load_ms, from_columns_ms = _load(pyramid, table)
         first_ms: list[float] = []
         for _ in range(REPEATS + 1):
-            # A change of the mode and back gives up all tiles.
+            # A change of the mode and back discards all tiles.
             pyramid.restyle(mode=other)
             pyramid.restyle(mode=style.mode)
             first_ms.append(_ms(lambda: _whole(pyramid)))

@@ -1,4 +1,4 @@
-"""What metadata state of the camera, in the words of the programs that wrote them."""
+"""Camera metadata, read in the formats of the programs that wrote them."""
 
 from __future__ import annotations
 

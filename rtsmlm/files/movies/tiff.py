@@ -96,7 +96,7 @@ class TiffMovie(Movie):
         return frames
 
     def _open_file_of(self, page: tifffile.TiffPage) -> None:
-        """Open the file of a page for good; tifffile would reopen it for every page."""
+        """Open the file of a page and keep it open; tifffile would reopen it for every page."""
         handle = page.parent.filehandle
         if handle.closed:
             handle.open()

@@ -193,7 +193,7 @@ def _count(
             notes.append(f"{missing} of {last + 1} chunks are missing; their frames read as 0")
     if records is not None:
         there = min(there, len(records))
-        # While it runs, a recording states as many frames as it might come to have.
+        # While it runs, a recording states the largest possible number of frames.
         expected = len(records) if stated is None else max(stated, len(records))
     if there < 1:
         raise FileFormatError(f"{path} holds no complete frame")

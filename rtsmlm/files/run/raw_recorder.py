@@ -197,7 +197,7 @@ class RawRecorder:
         self._on_failure(
             RecordingError(
                 f"recording stopped after {self.n_written} frames: {self._folder.raw}: {reason}; "
-                "free the disk or choose another results.out. Localization goes on"
+                "free the disk or choose another results.out. Localization continues"
             )
         )
 

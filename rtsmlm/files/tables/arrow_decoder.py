@@ -25,7 +25,7 @@ class ArrowDecoder:
 
     def __init__(self) -> None:
         self.n_bytes = 0
-        """Bytes taken so far: where to go on reading."""
+        """Bytes taken so far: where to continue reading."""
         self.ended = False
         """True after the mark that a closed table ends with."""
         self.metadata: Metadata = {}
