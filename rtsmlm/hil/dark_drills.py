@@ -20,7 +20,7 @@ from rtsmlm.hil.scene import Scene, lit_scene, most_light, watch_dark
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ledger import LedgerTotals
 
-_STRIKE_S = 5.0
+_INJECT_S = 5.0
 _LATER_S = 1.2
 """A laser that went dark has to stay so; two ticks of the drill, and more."""
 _MARGIN_S = 1.0
@@ -59,8 +59,8 @@ def dark_on_fault(fault: Fault, rig: HilRig) -> DrillResult:
         with lit_scene(rig, fault.name) as scene:
             received = scene.session.ledger.totals().received
             fault.inject(scene)
-            if not scene.clock.struck.wait(_STRIKE_S):
-                return _failed(fault, f"the fault did not come about within {_STRIKE_S:g} s")
+            if not scene.clock.injected.wait(_INJECT_S):
+                return _failed(fault, f"the fault did not come about within {_INJECT_S:g} s")
             watched = {
                 name: laser.real
                 for name, laser in scene.lasers.items()
@@ -166,7 +166,7 @@ def _signal_analysis(scene: Scene, number: int) -> None:
     if pid is None:
         raise NotForThisRig("the analysis has no process of its own")
     os.kill(pid, number)  # on Windows this is TerminateProcess
-    scene.clock.strike()
+    scene.clock.mark()
 
 
 def _freeze_camera(scene: Scene) -> None:
@@ -177,18 +177,18 @@ def _perturb(scene: Scene, how: Callable[..., Any]) -> None:
     scene.perturbation.perturb = how
 
 
-def _lie(scene: Scene) -> None:
-    scene.laser.lies = True
-    scene.clock.strike()
+def _misreport(scene: Scene) -> None:
+    scene.laser.misreports = True
+    scene.clock.mark()
 
 
-def _break_line(scene: Scene, rest_fails_s: float) -> None:
-    scene.laser.rest_fails_s = rest_fails_s
-    scene.laser.refuse_next_put = True
+def _break_line(scene: Scene, safe_fails_s: float) -> None:
+    scene.laser.safe_fails_s = safe_fails_s
+    scene.laser.refuse_next_set = True
 
 
 def _switch_off(scene: Scene) -> None:
-    scene.clock.strike()
+    scene.clock.mark()
     scene.session.lasers_off("drill: lasers switched off by the user")
 
 
@@ -213,9 +213,9 @@ FAULTS = (
     Fault("analysis-frozen", _freeze, _by_heartbeat),
     Fault("camera-frozen", _freeze_camera, _by_watchdog, latches=False, frames_go_on=False),
     Fault("estimate-nan", partial(_perturb, how=not_a_number), _by_watchdog, latches=False),
-    Fault("read-back-lies", _lie, _at_once),
-    Fault("serial-error", partial(_break_line, rest_fails_s=0.0), _at_once),
-    Fault("serial-error-at-rest", partial(_break_line, rest_fails_s=1.0), _after_line),
+    Fault("read-back-wrong", _misreport, _at_once),
+    Fault("serial-error", partial(_break_line, safe_fails_s=0.0), _at_once),
+    Fault("serial-error-at-shutdown", partial(_break_line, safe_fails_s=1.0), _after_line),
     Fault("controller-fails", partial(_perturb, how=raising), _at_once, all_lasers=True),
     Fault("interlock", trip_interlock, _at_once),
     Fault("lasers-off", _switch_off, _at_once, all_lasers=True),

@@ -20,15 +20,15 @@ class FaultClock:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self.struck = Event()
+        self.injected = Event()
         self.t_ns = 0
 
-    def strike(self) -> None:
+    def mark(self) -> None:
         """Note the time, once."""
         with self._lock:
-            if not self.struck.is_set():
+            if not self.injected.is_set():
                 self.t_ns = now_ns()
-                self.struck.set()
+                self.injected.set()
 
 
 class FreezableCamera:
@@ -52,7 +52,7 @@ class FreezableCamera:
     def freeze(self) -> None:
         """Yield nothing from now on."""
         self._frozen.set()
-        self._clock.strike()
+        self._clock.mark()
 
     @property
     def name(self) -> str:
@@ -109,10 +109,10 @@ class FaultyLaser:
         self._clock = clock
         self.complaint: str | None = None
         """What `fault` reports while the device itself has no fault."""
-        self.lies = False
+        self.misreports = False
         """The measured power is twice the set one."""
-        self.refuse_next_put = False
-        self.rest_fails_s = 0.0
+        self.refuse_next_set = False
+        self.safe_fails_s = 0.0
         """How long `make_safe` fails after the refused command."""
 
     @property
@@ -137,16 +137,16 @@ class FaultyLaser:
         DeviceError
             If it is to fail, or the device refuses.
         """
-        if self.refuse_next_put:
-            self.refuse_next_put = False
-            self._clock.strike()
+        if self.refuse_next_set:
+            self.refuse_next_set = False
+            self._clock.mark()
             raise DeviceError("serial error: no answer (drill)")
         self.real.set(value)
 
     def make_safe(self) -> list[str]:
         """Switch the laser off, unless that is to fail as well."""
         since_s = (now_ns() - self._clock.t_ns) / 1e9
-        if self._clock.struck.is_set() and since_s < self.rest_fails_s:
+        if self._clock.injected.is_set() and since_s < self.safe_fails_s:
             return ["serial error: no answer (drill)"]
         return self.real.make_safe()
 
@@ -156,7 +156,7 @@ class FaultyLaser:
 
     def readback(self) -> float | None:
         """Return the measured power, or twice the set one."""
-        if self.lies:
+        if self.misreports:
             return 2 * self.real.setpoint()
         return self.real.readback()
 
@@ -185,7 +185,7 @@ class Perturbation:
         """Return the estimate, perturbed where that is wanted."""
         if self.perturb is None:
             return estimate
-        self._clock.strike()
+        self._clock.mark()
         return self.perturb(estimate)
 
 

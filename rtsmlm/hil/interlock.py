@@ -20,7 +20,7 @@ def trip_interlock(scene: Scene) -> None:
         rig.core.setProperty(rig.settings.lasers[scene.steered].device, _PROPERTY, "OPEN")
     else:
         scene.laser.complaint = "its interlock is open (drill)"
-    scene.clock.strike()
+    scene.clock.mark()
 
 
 def restore_interlocks(rig: HilRig) -> None:

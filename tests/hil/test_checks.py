@@ -256,13 +256,13 @@ ESTIMATE = DensityEstimate(
 
 def test_the_first_fault_counts() -> None:
     clock = FaultClock()
-    assert not clock.struck.is_set()
+    assert not clock.injected.is_set()
 
-    clock.strike()
+    clock.mark()
     first = clock.t_ns
-    clock.strike()
+    clock.mark()
 
-    assert clock.struck.is_set()
+    assert clock.injected.is_set()
     assert clock.t_ns == first > 0
 
 
@@ -286,7 +286,7 @@ def test_a_frozen_camera_yields_nothing_more_while_the_real_one_runs_on() -> Non
 
     assert seen == [0, 1, 2, 3]
     assert taken == list(range(10)), "its buffer does not fill up"
-    assert clock.struck.is_set()
+    assert clock.injected.is_set()
     assert (camera.name, camera.shape, camera.exposure_ms) == ("cam", (2, 3), 5.0)
 
 
@@ -298,14 +298,14 @@ def test_a_faulty_laser_is_the_real_one_until_a_fault_is_injected() -> None:
     assert (laser.setpoint(), laser.readback(), laser.fault()) == (5.0, 5.0, None)
     assert laser.limits() == real.range
 
-    laser.lies, laser.complaint = True, "hot"
+    laser.misreports, laser.complaint = True, "hot"
     assert (laser.readback(), laser.fault()) == (10.0, "hot")
 
-    laser.refuse_next_put = True
+    laser.refuse_next_set = True
     with pytest.raises(DeviceError, match="no answer"):
         laser.set(7.0)
     assert real.power == 5.0
-    assert clock.struck.is_set()
+    assert clock.injected.is_set()
     laser.set(7.0)
     assert real.power == 7.0, "one command is refused, not the next"
 
@@ -314,14 +314,14 @@ def test_a_laser_that_cannot_be_switched_off_reports_that_for_its_time() -> None
     real, clock = Laser(), FaultClock()
     laser = FaultyLaser(cast("Any", real), clock)
     laser.set(5.0)
-    laser.rest_fails_s = 60.0
+    laser.safe_fails_s = 60.0
     assert laser.make_safe() == [], "not before the fault"
 
     laser.set(5.0)
-    clock.strike()
+    clock.mark()
     assert laser.make_safe() != []
     assert real.power == 5.0
-    laser.rest_fails_s = 0.0
+    laser.safe_fails_s = 0.0
     assert laser.make_safe() == []
     assert real.power == 0.0
 
@@ -330,14 +330,14 @@ def test_estimates_pass_unchanged_until_they_are_perturbed() -> None:
     clock = FaultClock()
     between = Perturbation(clock)
     assert between(ESTIMATE) is ESTIMATE
-    assert not clock.struck.is_set()
+    assert not clock.injected.is_set()
 
     between.perturb = not_a_number
     wrong = between(ESTIMATE)
 
     assert math.isnan(wrong.mean_per_um2)
     assert wrong.last_frame == ESTIMATE.last_frame
-    assert clock.struck.is_set()
+    assert clock.injected.is_set()
     with pytest.raises(ZeroDivisionError):
         raising(ESTIMATE)
 
@@ -358,7 +358,7 @@ def test_a_real_interlock_is_never_touched_by_software() -> None:
 
     assert touched == []
     assert "interlock is open" in (scene.laser.fault() or "")
-    assert clock.struck.is_set()
+    assert clock.injected.is_set()
 
 
 # -- results and figures ---------------------------------------------------------------------

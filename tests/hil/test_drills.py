@@ -64,7 +64,7 @@ def test_the_checks_of_the_lasers_pass_and_leave_them_dark(rig: HilRig) -> None:
 def test_without_a_watchdog_the_drill_fails(rig: HilRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watchdog, "_watch", lambda self, stop: stop.wait())
 
-    result = run(rig, "read-back-lies")
+    result = run(rig, "read-back-wrong")
 
     assert result.failed
     assert "it was not latched" in result.what
@@ -165,15 +165,15 @@ def test_a_refused_command_strikes_once_and_rest_fails_for_its_time(rig: HilRig)
     guard = LaserGuard(laser, rig.settings.lasers["activation"], audit=lambda row: None)
     guard.arm()
     guard.command(2.0, CommandContext(reason="test"))
-    laser.rest_fails_s, laser.refuse_next_put = 60.0, True
+    laser.safe_fails_s, laser.refuse_next_set = 60.0, True
 
     guard.command(2.5, CommandContext(reason="test"))
 
-    assert clock.struck.is_set()
+    assert clock.injected.is_set()
     assert guard.tripped is not None
     assert not guard.at_rest
     assert laser.real.setpoint() == 2.0, "a laser that does not answer shines on"
-    laser.rest_fails_s = 0.0
+    laser.safe_fails_s = 0.0
     guard.poll()
     assert laser.real.setpoint() == 0.0
     guard.shut_down("the test is over")
