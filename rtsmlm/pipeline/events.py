@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.realtime.latency import LatencySummary
 
 _MOST_SHOWN = 200
 """Characters of a line that an error repeats."""
@@ -57,7 +58,7 @@ class Progress:
     frames: int
     """Localized since this process has started."""
     localizations: int
-    latency_ms: dict[str, Any]
+    latency_ms: LatencySummary
     """Summary of every stage, see `LatencyStages.summary`."""
     validity: dict[str, Any]
     """Figures of the validity meter; empty where it is off."""

@@ -29,6 +29,7 @@ from rtsmlm.pipeline.events import (
 )
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.latency import LatencySummary
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import Worker, one_line
@@ -44,7 +45,7 @@ class PipelineProgress:
     """What the analysis has reported so far."""
 
     localizations: int = 0
-    latency_ms: dict[str, Any] = field(default_factory=dict)
+    latency_ms: LatencySummary = field(default_factory=dict)
     stream_address: str | None = None
     sigma_nm: float | None = None
     validity: dict[str, Any] = field(default_factory=dict)

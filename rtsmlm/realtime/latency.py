@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 _SHORTEST_NS = 1e3
 _STEPS_PER_DECADE = 100  # 2.3 % wide: finer than the spread between two runs
 _DECADES = 9  # 1 microsecond to 1000 seconds
+
+
+LatencySummary: TypeAlias = dict[str, dict[str, float]]
+"""Per stage count, p50, p95, p99 and max; durations in ms."""
 
 
 class LatencyHistogram:
@@ -84,7 +88,7 @@ class LatencyStages:
         self.stages["publish"].add(once * (t_published_ns - t_localized_ns))
         self.stages["total"].add(t_published_ns - t_exposure_end_ns)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> LatencySummary:
         """Return the summary of every stage, in ms."""
         return {name: histogram.summary() for name, histogram in self.stages.items()}
 

@@ -18,9 +18,9 @@ from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import batch_frames
 from rtsmlm.offline.results import finish_table, keep_table, write_accounts
 from rtsmlm.pipeline.localizer import open_localizer
-from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
 from rtsmlm.settings.run import RunSettings
 
@@ -37,21 +37,14 @@ class RunFinalizer:
     ledger: Ledger
     report: RunReport
     notices: Notices
-    progress: PipelineProgress
-    """What the analysis has reported."""
-    recording: bool
-    """Whether raw frames were to be written."""
+    path: FramePath
+    """Drained: what the analysis has reported, and whether and what was recorded."""
     on_step: Callable[[str], None]
     on_progress: Callable[[int, int], None]
     _summary: TableSummary = field(default_factory=TableSummary, init=False)
 
-    def complete(self, *, n_recorded: int) -> None:
+    def complete(self) -> None:
         """Complete the table with the skipped frames, and write image and exports.
-
-        Parameters
-        ----------
-        n_recorded
-            Frames on disk.
 
         Raises
         ------
@@ -60,7 +53,7 @@ class RunFinalizer:
         """
         table, shape, pixel_nm = self.folder.localizations, self.camera.shape, self._pixel_nm
         keep_table(table, shape, pixel_nm)
-        if n_recorded and self.settings.results.catch_up and len(self.ledger.skipped()):
+        if self.path.n_recorded and self.settings.results.catch_up and len(self.ledger.skipped()):
             self.notices.run_step(self._catch_up)
         self._summary = finish_table(
             table,
@@ -71,7 +64,7 @@ class RunFinalizer:
             on_step=self.on_step,
         )
         if self.settings.results.image_models:
-            self.notices.run_step(lambda: self._write_layers(n_recorded))
+            self.notices.run_step(lambda: self._write_layers(self.path.n_recorded))
 
     def _write_layers(self, n_recorded: int) -> None:
         table, shape = self.folder.localizations, self.camera.shape
@@ -101,7 +94,7 @@ class RunFinalizer:
             "(localizer.name): flagship-2d-fast, then gaussian-mle, or astigmatic-mle with z"
         )
         self.on_step(f"catching up on {skipped} skipped frames")
-        sigma_nm = self.progress.sigma_nm
+        sigma_nm = self.path.progress.sigma_nm
         if sigma_nm is None:
             raise PipelineError("skipped frames cannot be caught up: the PSF width is not known")
 
@@ -120,9 +113,9 @@ class RunFinalizer:
         laser_latency_ms
             From the end of the exposure to the command; empty where there was none.
         """
-        report, progress = self.report, self.progress
+        report, progress = self.report, self.path.progress
         report.totals = self.ledger.totals()
-        report.verdict = self.ledger.verdict(recording=self.recording)
+        report.verdict = self.ledger.verdict(recording=self.path.recording)
         report.latency_ms = dict(progress.latency_ms)
         report.validity = progress.validity
         report.stream_address = progress.stream_address
@@ -143,9 +136,11 @@ class RunFinalizer:
     def _judge_skipped(self, skipped: int) -> None:
         if not skipped:
             return
-        if self.progress.failed_frames or (self.recording and self.settings.results.catch_up):
+        if self.path.progress.failed_frames or (
+            self.path.recording and self.settings.results.catch_up
+        ):
             self.notices.fail(f"{skipped} frames could not be localized; ledger.json lists them")
-        elif not self.recording:
+        elif not self.path.recording:
             self.notices.warn(
                 f"{skipped} frames were skipped and, not being recorded, could not be caught up; "
                 "set record.raw=true, or choose a smaller region or a longer exposure"

@@ -22,14 +22,12 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.pipeline.sinks import check_sinks
 from rtsmlm.protocols import Actuator, Camera
-from rtsmlm.realtime.clock import now_ns
-from rtsmlm.realtime.latency import RateMeter
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.session.devices import close_actuators
 from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
-from rtsmlm.session.status import RunStatus, StatusPublisher, run_message
+from rtsmlm.session.status import RunStatus, StatusMeter, StatusPublisher, run_message
 from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
@@ -100,8 +98,7 @@ class Session:
         self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer: threading.Timer | None = None
-        self._rate = RateMeter()
-        self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
+        self._meter = StatusMeter(self._path, self.ledger)
         self._closed = False
         self._asked_to_end = threading.Event()
         self._status = StatusPublisher(self.message, self._path.publish, self._notices.warn)
@@ -188,21 +185,8 @@ class Session:
 
     def status(self) -> RunStatus:
         """Return the state of the run at this moment."""
-        totals, progress = self.ledger.totals(), self._path.progress
-        total = progress.latency_ms.get("total", {})
-        return RunStatus(
-            totals=totals,
-            frames_per_s=self._rate.update(totals.received, now_ns()) * 1e9,
-            localizations=progress.localizations,
-            emitters_per_frame=self._emitters.update(progress.localizations, totals.localized),
-            p50_ms=total.get("p50", float("nan")),
-            p99_ms=total.get("p99", float("nan")),
-            backlog=self._path.backlog,
-            recorder_backlog=self._path.recorder_backlog,
-            model=progress.validity.get("verdict", ""),
-            loop=self._loop.status(),
-            resolution=None if self._resolution is None else self._resolution.newest,
-        )
+        resolution = None if self._resolution is None else self._resolution.newest
+        return self._meter.measure(self._loop.status(), resolution)
 
     @property
     def analysis_pid(self) -> int | None:
@@ -313,7 +297,6 @@ class Session:
 
     def _end(self) -> None:
         """Finish the files of all frames that were received, and write the accounts."""
-        progress = self._path.progress
         ending = RunFinalizer(
             camera=self._camera,
             calibration=self.calibration,
@@ -322,16 +305,14 @@ class Session:
             ledger=self.ledger,
             report=self.report,
             notices=self._notices,
-            progress=progress,
-            recording=self._path.recording,
+            path=self._path,
             on_step=self._on_step,
             on_progress=self._on_progress,
         )
         if self.ledger.totals().received:
-            n_recorded = self._path.n_recorded
-            self._notices.run_step(lambda: ending.complete(n_recorded=n_recorded))
-        if progress.sigma_nm is not None:
-            self.settings = ending.settings = resolve(self.settings, sigma_nm=progress.sigma_nm)
+            self._notices.run_step(ending.complete)
+        if (sigma_nm := self._path.progress.sigma_nm) is not None:
+            self.settings = ending.settings = resolve(self.settings, sigma_nm=sigma_nm)
         ending.account(self._loop.latency_ms())
 
     def __enter__(self) -> Session:

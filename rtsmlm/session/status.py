@@ -13,8 +13,11 @@ from rtsmlm.feedback.records import LoopStatus, Resolution
 from rtsmlm.files.run.folder import RunFolder, free_mb
 from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.protocols import Camera
-from rtsmlm.realtime.ledger import LedgerTotals
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.latency import RateMeter
+from rtsmlm.realtime.ledger import Ledger, LedgerTotals
 from rtsmlm.realtime.worker import Worker, one_line
+from rtsmlm.session.frame_path import FramePath
 from rtsmlm.stream.messages import LoopMessage, ResolutionMessage, StatusMessage, ValidityMessage
 
 _PERIOD_S = 0.25
@@ -43,6 +46,41 @@ class RunStatus:
     """Laser and density; None where no laser is steered."""
     resolution: Resolution | None = None
     """The newest resolution; None where the run does not measure it."""
+
+
+class StatusMeter:
+    """Measures the state of a run on its parts; keeps what the rates need.
+
+    Parameters
+    ----------
+    path
+        The way of the frames, with the progress of the analysis.
+    ledger
+        Where every frame is booked.
+    """
+
+    def __init__(self, path: FramePath, ledger: Ledger) -> None:
+        self._path, self._ledger = path, ledger
+        self._rate = RateMeter()
+        self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
+
+    def measure(self, loop: LoopStatus | None, resolution: Resolution | None) -> RunStatus:
+        """Return the state at this moment, with that of the loop and the newest resolution."""
+        totals, progress = self._ledger.totals(), self._path.progress
+        total = progress.latency_ms.get("total", {})
+        return RunStatus(
+            totals=totals,
+            frames_per_s=self._rate.update(totals.received, now_ns()) * 1e9,
+            localizations=progress.localizations,
+            emitters_per_frame=self._emitters.update(progress.localizations, totals.localized),
+            p50_ms=total.get("p50", math.nan),
+            p99_ms=total.get("p99", math.nan),
+            backlog=self._path.backlog,
+            recorder_backlog=self._path.recorder_backlog,
+            model=progress.validity.get("verdict", ""),
+            loop=loop,
+            resolution=resolution,
+        )
 
 
 class StatusPublisher:

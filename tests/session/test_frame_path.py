@@ -331,8 +331,6 @@ def test_the_ring_has_a_name_where_another_process_reads_it(make_rig: Make, shar
 
     assert bool(job.ring) is shared
     assert job.folder == rig.folder.path
-    if shared:
-        FrameRing.attach(job.ring).close()
 
 
 def test_a_disk_that_is_too_small_is_said_before_the_first_frame(

@@ -12,9 +12,12 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:  # at run time nothing of rtsmlm is there
+    from rtsmlm.bench.peers.peers import PeerAnswer, PeerJob
 
 REPEATS = 3
 
@@ -44,10 +47,10 @@ def serve(module: str) -> None:
             _answer(answers, answer)
 
 
-def _run(peer: Any, job: dict[str, Any]) -> dict[str, Any]:
+def _run(peer: Any, job: PeerJob) -> PeerAnswer:
     with np.load(job["movie"], allow_pickle=False) as movie:
         tables = peer.localize(dict(movie), job["settings"])
-    arrays: dict[str, Any] = {"names": np.array([name for name, _ in tables])}
+    arrays: Any = {"names": np.array([name for name, _ in tables])}
     for number, (_, columns) in enumerate(tables):
         for name, values in columns.items():
             arrays[f"{number}.{name}"] = np.asarray(values, dtype=np.float64)
@@ -55,11 +58,11 @@ def _run(peer: Any, job: dict[str, Any]) -> dict[str, Any]:
     return {"done": job["out"]}
 
 
-def _time(peer: Any, job: dict[str, Any]) -> dict[str, Any]:
+def _time(peer: Any, job: PeerJob) -> PeerAnswer:
     """Return the fastest call of all ways to fit; the first call of each does not count."""
     with np.load(job["movie"], allow_pickle=False) as file:
         movie = dict(file)
-    best: dict[str, Any] = {"seconds": float("inf")}
+    best: PeerAnswer = {"seconds": float("inf")}
     for how, fit in peer.fits(movie, job["settings"]):
         fit()
         for _ in range(REPEATS):
@@ -71,7 +74,7 @@ def _time(peer: Any, job: dict[str, Any]) -> dict[str, Any]:
     return best
 
 
-def _answer(answers: Any, message: dict[str, Any]) -> None:
+def _answer(answers: IO[str], message: PeerAnswer) -> None:
     answers.write(json.dumps(message) + "\n")
     answers.flush()
 

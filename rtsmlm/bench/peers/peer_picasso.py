@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+if TYPE_CHECKING:  # at run time nothing of rtsmlm is there
+    from numpy.typing import NDArray
+
+    from rtsmlm.bench.peers.peers import PeerSettings
+
+    Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 BOXES_PX = (5, 7)
 """7 is its default; of emitters nearer than half a box it keeps one."""
@@ -26,7 +33,7 @@ def version() -> str:
     return f"Picasso {picasso.__version__}"
 
 
-def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def localize(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Arrays]]:
     """Return a table for each of its settings tried.
 
     Fits do not depend on each other, so that a higher threshold is a choice of rows.
@@ -43,11 +50,12 @@ def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str,
 
     camera, maps = _camera(movie)
     wide = 2 * round(BOX_SIGMAS * settings["sigma_px"] / 2) + 1
-    found: list[tuple[str, dict[str, Any]]] = []
+    found: list[tuple[str, Arrays]] = []
     for box in sorted({*BOXES_PX, max(*BOXES_PX, wide)}):
         maxima = _maxima(movie["pixels"], box)
         if not len(maxima):
-            found.append((f"box {box} px", {"frame": [], "x_px": [], "y_px": []}))
+            nothing = np.empty(0)
+            found.append((f"box {box} px", dict.fromkeys(("frame", "x_px", "y_px"), nothing)))
             continue
         least, most = np.percentile(maxima, (LEAST_PERCENTILE, MOST_PERCENTILE))
         thresholds = np.geomspace(max(least, 1e-3 * most), most, N_THRESHOLDS)
@@ -66,7 +74,7 @@ def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str,
     return found
 
 
-def fits(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, Callable[[], int]]]:
+def fits(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Callable[[], int]]]:
     """Return its ways to fit, on one core and on all.
 
     Parameters
@@ -110,7 +118,7 @@ def _threshold(pixels: Any, n_emitters: int) -> float:
     return float(maxima[-min(n_emitters, len(maxima))]) if len(maxima) else DEFAULT_NET_GRADIENT
 
 
-def _camera(movie: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any] | None]:
+def _camera(movie: Arrays) -> tuple[dict[str, float], Arrays | None]:
     offset, e_per_adu = movie["offset_adu"], movie["e_per_adu"]
     camera = {
         "Baseline": float(np.median(offset)),
@@ -135,7 +143,7 @@ def _maxima(pixels: Any, box: int) -> Any:
     return np.concatenate([picasso.identify_in_frame(frame, 0.0, box)[2] for frame in some])
 
 
-def _columns(rows: Any) -> dict[str, Any]:
+def _columns(rows: Any) -> Arrays:
     names = {
         "frame": "frame",
         "x_px": "x",

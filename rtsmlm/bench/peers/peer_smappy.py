@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+if TYPE_CHECKING:  # at run time nothing of rtsmlm is there
+    from numpy.typing import NDArray
+
+    from rtsmlm.bench.peers.peers import PeerSettings
+
+    Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 CUTOFFS = (0.7, 1.0, 1.7, 3.0, 5.0, 8.0)
 """Multiples of each frame's noise; 1.7 is its default."""
@@ -22,7 +29,7 @@ def version() -> str:
     return f"smappy {smappy.__version__}"
 
 
-def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def localize(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Arrays]]:
     """Return a table for each of its settings tried.
 
     Parameters
@@ -38,7 +45,7 @@ def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str,
     camera = _camera(movie)
     trials = [(box, "dynamic", c) for box in (SMALL_BOX_PX, DEFAULT_BOX_PX) for c in CUTOFFS]
     trials += [(SMALL_BOX_PX, "absolute", cutoff) for cutoff in PHOTONS]
-    found: list[tuple[str, dict[str, Any]]] = []
+    found: list[tuple[str, Arrays]] = []
     for box, mode, cutoff in trials:
         locs = smappy.fit(
             movie["pixels"],
@@ -52,7 +59,7 @@ def localize(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str,
     return found
 
 
-def fits(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, Callable[[], int]]]:
+def fits(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Callable[[], int]]]:
     """Return its one way to fit; it takes all cores.
 
     Parameters
@@ -74,7 +81,7 @@ def fits(movie: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, Cal
     return [(f"box {box} px", fit)]
 
 
-def _camera(movie: dict[str, Any]) -> dict[str, Any]:
+def _camera(movie: Arrays) -> dict[str, float | bool]:
     gain = float(movie["em_gain"])
     return {
         "conversion": float(np.median(movie["e_per_adu"])),
@@ -87,9 +94,9 @@ def _camera(movie: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _columns(locs: Any) -> dict[str, Any]:
+def _columns(locs: Any) -> Arrays:
     if not len(locs):
-        return {"frame": [], "x_px": [], "y_px": []}
+        return dict.fromkeys(("frame", "x_px", "y_px"), np.empty(0))
     return {
         "frame": locs["frame"],
         "x_px": locs["x_nm"] / 1000.0,

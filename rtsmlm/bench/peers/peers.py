@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 
 import numpy as np
 
@@ -32,13 +32,45 @@ LEAVE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
+class PeerSettings(TypedDict, total=False):
+    """Settings of a peer's script; which it takes, the script says."""
+
+    method: str
+    fastest: bool
+    sigma_px: float
+    n_emitters: int
+
+
+class PeerJob(TypedDict, total=False):
+    """A line to a peer."""
+
+    kind: str
+    """`speed` to be timed; else tables are wanted."""
+    movie: str
+    """Path of the frames and their calibration."""
+    out: str
+    """Path for the tables."""
+    settings: PeerSettings
+
+
+class PeerAnswer(TypedDict, total=False):
+    """A line of a peer: its version first, then for each job an error, a path or a time."""
+
+    version: str
+    error: str
+    done: str
+    seconds: float
+    n_localizations: int
+    how: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerMethod:
-    """One way in which a peer can be asked."""
+    """One method of a peer that is compared."""
 
     column: str
     """Name in the tables."""
-    settings: dict[str, Any]
+    settings: PeerSettings
 
 
 PEERS: dict[str, tuple[PeerMethod, ...]] = {
@@ -83,9 +115,7 @@ class Peer:
         self._errors = errors
         self.version = version
 
-    def localize(
-        self, scene: Scene, settings: dict[str, Any]
-    ) -> Iterator[tuple[str, Localizations]]:
+    def localize(self, scene: Scene, settings: PeerSettings) -> Iterator[tuple[str, Localizations]]:
         """Yield a table for each of the peer's settings that were tried.
 
         Parameters
@@ -106,7 +136,7 @@ class Peer:
             for number, name in enumerate(found["names"]):
                 yield str(name), _table(found, number, scene)
 
-    def time(self, scene: Scene, settings: dict[str, Any]) -> PeerTiming:
+    def time(self, scene: Scene, settings: PeerSettings) -> PeerTiming:
         """Return how long the peer takes, measured in its process around its fit alone.
 
         Parameters
@@ -121,7 +151,7 @@ class Peer:
         LocalizerError
             If the peer fails.
         """
-        asked = {**settings, "n_emitters": len(scene.truth)}
+        asked: PeerSettings = {**settings, "n_emitters": len(scene.truth)}
         answer = self._answered({**self._job(scene, asked), "kind": "speed"})
         return PeerTiming(
             seconds=float(answer["seconds"]),
@@ -129,7 +159,7 @@ class Peer:
             how=str(answer["how"]),
         )
 
-    def _job(self, scene: Scene, settings: dict[str, Any]) -> dict[str, Any]:
+    def _job(self, scene: Scene, settings: PeerSettings) -> PeerJob:
         movie = self._folder / "movie.npz"
         calibration = scene.calibration
         np.savez(
@@ -143,13 +173,13 @@ class Peer:
         sigma_px = scene.sigma_nm / calibration.pixel_nm
         return {"movie": str(movie), "settings": {**settings, "sigma_px": sigma_px}}
 
-    def _answered(self, job: dict[str, Any]) -> dict[str, Any]:
+    def _answered(self, job: PeerJob) -> PeerAnswer:
         answer = self._ask(job)
         if "error" in answer:
             raise LocalizerError(f"{self.version} failed: {answer['error']}")
         return answer
 
-    def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, job: PeerJob) -> PeerAnswer:
         self._child.write_line(json.dumps(job))
         try:
             line = self._child.read_line(ANSWER_S)
@@ -157,7 +187,7 @@ class Peer:
             raise LocalizerError(f"{self.version}: {error}") from error
         if line is None:
             raise LocalizerError(f"{self.version} has ended: {last_words(self._errors)}")
-        answer: dict[str, Any] = json.loads(line)
+        answer: PeerAnswer = json.loads(line)
         return answer
 
 
