@@ -1,8 +1,7 @@
 """Session: one run from start to close; the only module that knows all parts.
 
-A run ends in this order, whatever the reason: the lasers are switched off, the camera stops, the
-ring drains into the localizer, the recorder writes what it holds, the files are closed, skipped
-frames are caught up.
+Order of the end, whatever the reason: lasers off, camera stopped, ring drained into the localizer,
+recording written, files closed, skipped frames caught up.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from rtsmlm.files.run.report import RunReport
 from rtsmlm.pipeline.sinks import check_sinks
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.realtime.worker import one_line
 from rtsmlm.session.devices import close_actuators
 from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
@@ -78,14 +78,12 @@ class Session:
         on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self._camera = camera
-        self._on_step = on_step
-        self._on_progress = on_progress
+        self._on_step, self._on_progress = on_step, on_progress
         self.calibration = resolve_calibration(settings.camera, camera.stated)
         self.calibration.check_frame_shape(camera.shape)
         self.settings = resolve(settings, calibration=self.calibration)
         self.assumed = what_was_assumed(settings.camera, camera.stated)
-        results = settings.results
-        self.folder = folder or RunFolder.create(results.out, results.name)
+        self.folder = folder or RunFolder.create(settings.results.out, settings.results.name)
         self.report = RunReport(self.folder.path)
         self._notices = Notices(self.report)
         self.ledger = Ledger()
@@ -194,7 +192,7 @@ class Session:
         return self._path.analysis_pid
 
     def message(self) -> dict[str, Any]:
-        """Return the state of the run as plain data, as it is published."""
+        """Return the state of the run as it is published."""
         return run_message(
             self.status(),
             self._path.progress,
@@ -265,8 +263,7 @@ class Session:
     def _camera_ended(self, error: BaseException | None) -> None:
         self._loop.shut_down("the camera ended" if error is None else f"the camera failed: {error}")
         if error is not None:
-            text = str(error) if isinstance(error, RtsmlmError) else repr(error)
-            self._notices.fail(text)
+            self._notices.fail(one_line(error))
             if not isinstance(error, RtsmlmError):
                 _log.error("the camera thread died", exc_info=error)
         self.camera_ended.set()
