@@ -273,7 +273,7 @@ class Actuator(Protocol):
     def close(self) -> None:
         """Release the device as it is. Safe to call more than once.
 
-        Called after `make_safe` by whoever opened it, never during a run.
+        Called after `make_safe` by what has opened it, never during a run.
         """
         ...
 

@@ -32,19 +32,8 @@ PLAIN = {
     "docs/**/*.md": ("docs/decisions/",),
     "drivers/**/*.py": (),
     "examples/**/*": (),
-    "rtsmlm/analysis/**/*.py": (),
-    "rtsmlm/bench/**/*.py": (),
-    "rtsmlm/calibrate/**/*.py": (),
-    "rtsmlm/files/**/*.py": (),
-    "rtsmlm/fitting/**/*.py": (),
-    "rtsmlm/hil/**/*.py": (),
-    "rtsmlm/offline/**/*.py": (),
-    "rtsmlm/physics/**/*.py": (),
-    "rtsmlm/pipeline/**/*.py": (),
-    "rtsmlm/realtime/**/*.py": (),
-    "rtsmlm/render/**/*.py": (),
-    "rtsmlm/session/**/*.py": (),
-    "rtsmlm/settings/**/*.py": (),
+    "models/**/*.py": (),
+    "rtsmlm/**/*.py": (),
 }
 """Files that hold no vague word, and what is left out of them; add a line for what is clean."""
 

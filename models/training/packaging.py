@@ -88,4 +88,4 @@ def save_weights(tensors: dict[str, Tensor], folder: Path) -> None:
     """Write the weights of a model folder."""
     path = folder / records.WEIGHTS_NAME
     save_file({name: value.detach().float().numpy() for name, value in tensors.items()}, path)
-    path.chmod(0o644)  # written for its owner alone; whoever installs a package reads it
+    path.chmod(0o644)  # written for its owner alone; any user of a package reads it

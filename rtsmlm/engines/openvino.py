@@ -1,7 +1,7 @@
 """OpenVINO on the CPU: bf16 with matrix units, int8 with VNNI, float32 elsewhere.
 
 One frame alone is worked on by all cores, for latency; of a backlog, each core takes frames of its
-own, for throughput: nobody waits for anybody, and what is no convolution runs in parallel too.
+own, for throughput: no core waits for another, and what is no convolution runs in parallel too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Large fields as overlapping tiles, cut so that nobody sees where."""
+"""Large fields as overlapping tiles without visible seams."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class SteeredLaser:
             self._warn(f"{guard.actuator.name}: {decision.event}: {decision.reason}")
 
     def _power_now(self) -> float:
-        """Return the power that somebody else has set; asks the device twice a second at most."""
+        """Return the power that was set elsewhere; asks the device twice a second at most."""
         if now_ns() - self._asked_ns > _ASK_NS:
             self._asked_ns = now_ns()
             try:

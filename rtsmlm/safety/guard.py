@@ -1,7 +1,7 @@
 """Guard: the only way to an actuator during a run; it can say no, and only make things safer.
 
 Watching is the default: commands are noted and not sent until the guard is armed. A trip turns the
-actuator to rest, is latched until somebody resets it, and stands in the audit file with its reason.
+actuator to rest, is latched until it is reset manually, and stands in the audit with its reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Guard:
     Parameters
     ----------
     actuator
-        What is run_step; nobody else may command it.
+        What is guarded; only this guard may command it.
     audit
         Called with every row; what it raises is logged and stops nothing.
     on_trip
@@ -309,7 +309,7 @@ class Guard:
         try:
             self._on_trip(text)
         except Exception:
-            _log.exception("nobody could be told")
+            _log.exception("the trip callback failed")
 
 
 def _with(reason: str, failed: list[str]) -> str:

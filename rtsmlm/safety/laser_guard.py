@@ -25,12 +25,12 @@ _OF_CAP = 1e-3
 
 
 class LaserGuard(Guard):
-    """Let no more light through than was agreed, and none when nobody is watching.
+    """Let no more light through than was agreed, and none while its effect is not seen.
 
     Parameters
     ----------
     laser
-        The laser; nobody else may command it.
+        The laser; only this guard may command it.
     settings
         Cap, dose and start power.
     max_rise

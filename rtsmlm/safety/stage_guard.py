@@ -23,7 +23,7 @@ class StageGuard(Guard):
     Parameters
     ----------
     stage
-        The stage; nobody else may command it.
+        The stage; only this guard may command it.
     settings
         Range and largest step.
     audit, on_trip, clock_ns

@@ -1,6 +1,6 @@
 """The JSON messages of the stream as records: what a run states of itself, its density, its status.
 
-The sender builds them, whoever listens reads them with `read_message`: once, at the border. What is
+The sender builds them, a receiver reads them with `read_message`: once, at the border. What is
 behind has attributes and types. A number that is not known is NaN here and null in the JSON. Values
 that a newer version adds are ignored; one that is missing or damaged is a `FileFormatError`.
 """

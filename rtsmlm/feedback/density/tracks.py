@@ -135,7 +135,7 @@ def _sort_tracks(frame: int, tracks: Tracks, field: Field, tiles: F64, sums: F64
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _nearest(x: float, y: float, k: int, tracks: Tracks, field: Field) -> tuple[int, float]:
-    """Return the nearest track that is row k's or nobody's, or -1, and its squared distance.
+    """Return the nearest track that is row k's or free, or -1, and its squared distance.
 
     Old ones count as nearer, so that a fiducial is not lost to an emitter that comes beside it.
     """
