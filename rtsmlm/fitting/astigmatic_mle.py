@@ -9,6 +9,7 @@ of focus: the fit begins at the z of the least squares of a coarse search.
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
@@ -17,10 +18,7 @@ from rtsmlm.fitting.boxes import (
     BACKGROUND,
     CHI2,
     CONVERGED,
-    ESCAPED,
     F64,
-    MAX_WANDER_PX,
-    NOT_CONVERGED,
     OUT_OF_RANGE,
     PHOTONS,
     SIGMA,
@@ -35,16 +33,7 @@ from rtsmlm.fitting.boxes import (
     Z,
     invert,
 )
-from rtsmlm.fitting.likelihood import (
-    ENOUGH,
-    FIRST_DAMPING,
-    MAX_DAMPING,
-    MAX_STEP_PX,
-    chi2_per_pixel,
-    damped_step,
-    evaluate,
-    least_background,
-)
+from rtsmlm.fitting.likelihood import MAX_STEP_PX, chi2_per_pixel, maximizer
 from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import LEAST_SQUARE, WidthCurves
 from rtsmlm.physics.gaussian import pixel_integrals
@@ -55,6 +44,9 @@ MARGIN_NM = 100.0
 N_STARTS = 9
 # Longest step along z, in depths of focus: beyond it the curves bend away.
 MAX_STEP_DEPTH = 0.5
+
+Shape: TypeAlias = tuple[F64, F64, float]
+"""Both curves, the limits of z, and the longest step along it in nm."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -70,8 +62,9 @@ def _width_px(curve: F64, z_nm: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _integrate(theta: F64, curves: F64, along_x: F64, along_y: F64) -> None:
+def _integrate(theta: F64, shape: Shape, along_x: F64, along_y: F64) -> None:
     """Write pixel integrals and their derivatives by the centre and by z."""
+    curves = shape[0]
     sigma_x, slope_x = _width_px(curves[0], theta[4])
     sigma_y, slope_y = _width_px(curves[1], theta[4])
     pixel_integrals(theta[0], sigma_x, along_x)
@@ -82,7 +75,7 @@ def _integrate(theta: F64, curves: F64, along_x: F64, along_y: F64) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _start(photons: F32, theta: F64, curves: F64, limits_nm: F64, tables: F64) -> None:
+def _start(photons: F32, theta: F64, shape: Shape, tables: F64) -> None:
     """Write photons and background into `theta`, and z where it is NaN.
 
     Of a coarse search along z, the z of which a spot and a flat background explain most of the
@@ -91,13 +84,14 @@ def _start(photons: F32, theta: F64, curves: F64, limits_nm: F64, tables: F64) -
     box = photons.shape[0]
     n = float(box * box)
     along_x, along_y = tables[0], tables[1]
+    limits_nm = shape[1]
     is_known = not math.isnan(theta[4])
     first = theta[4] if is_known else limits_nm[0]
     spacing = 0.0 if is_known else (limits_nm[1] - limits_nm[0]) / (N_STARTS - 1)
     best, best_z = -1.0, first
     for k in range(1 if is_known else N_STARTS):
         theta[4] = first + k * spacing
-        _integrate(theta, curves, along_x, along_y)
+        _integrate(theta, shape, along_x, along_y)
         e_x, ee_x, e_y, ee_y, d, ed = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for i in range(box):
             e_x += along_x[0, i]
@@ -122,84 +116,31 @@ def _start(photons: F32, theta: F64, curves: F64, limits_nm: F64, tables: F64) -
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _free_parameters(z_nm: float, slope: float, limits_nm: F64) -> int:
+def _count_free(theta: F64, gradient: F64, shape: Shape) -> int:
     """Return how many parameters move: at an end of the range and on its way out, z stays."""
-    leaves_low = z_nm <= limits_nm[0] and slope < 0.0
-    leaves_high = z_nm >= limits_nm[1] and slope > 0.0
+    limits_nm = shape[1]
+    leaves_low = theta[4] <= limits_nm[0] and gradient[4] < 0.0
+    leaves_high = theta[4] >= limits_nm[1] and gradient[4] > 0.0
     return 4 if leaves_low or leaves_high else 5
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _go(
-    theta: F64, step: F64, floor: float, limits_nm: F64, max_step_nm: float, trial: F64
-) -> None:
+def _advance(theta: F64, step: F64, p: int, floor: float, shape: Shape, trial: F64) -> None:
     """Write where the step leads, not further than the model can be trusted."""
+    _, limits_nm, max_step_nm = shape
     for i in range(2):
         trial[i] = theta[i] + min(max(step[i], -MAX_STEP_PX), MAX_STEP_PX)
     trial[2] = max(theta[2] + step[2], 0.1 * theta[2])
     trial[3] = max(theta[3] + step[3], floor)
     trial[4] = theta[4]
-    if len(step) == 5:
+    if p == 5:
         z_nm = theta[4] + min(max(step[4], -max_step_nm), max_step_nm)
         trial[4] = min(max(z_nm, limits_nm[0]), limits_nm[1])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fit_spot(
-    photons: F32,
-    variance: F32,
-    theta: F64,
-    curves: F64,
-    limits_nm: F64,
-    max_iterations: int,
-    tables: F64,
-    information: F64,
-) -> float:
-    """Move `theta` to the maximum of the likelihood and return the status."""
-    along_x, along_y = tables[0], tables[1]
-    trial = np.empty(5)
-    gradient, trial_gradient, step = np.empty(5), np.empty(5), np.empty(5)
-    trial_information, damped = np.empty((5, 5)), np.empty((5, 5))
-    floor = least_background(variance)
-    theta[3] = max(theta[3], floor)
-    start_x, start_y = theta[0], theta[1]
-    max_step_nm = MAX_STEP_DEPTH * min(curves[0, 2], curves[1, 2])
-    _integrate(theta, curves, along_x, along_y)
-    deviance = evaluate(photons, variance, theta, along_x, along_y, gradient, information)
-    damping = FIRST_DAMPING
-    for _ in range(max_iterations):
-        p = _free_parameters(theta[4], gradient[4], limits_nm)
-        gain = damped_step(theta, gradient, information, step[:p], damped, damping, floor)
-        if gain < 0.0:
-            damping *= 10.0
-            if damping > MAX_DAMPING:
-                return SINGULAR
-            continue
-        _go(theta, step[:p], floor, limits_nm, max_step_nm, trial)
-        moved = max(abs(trial[0] - start_x), abs(trial[1] - start_y))
-        if not moved <= MAX_WANDER_PX:
-            return ESCAPED
-        _integrate(trial, curves, along_x, along_y)
-        trial_deviance = evaluate(
-            photons, variance, trial, along_x, along_y, trial_gradient, trial_information
-        )
-        if trial_deviance <= deviance + 1e-9 * abs(deviance):
-            theta[:] = trial
-            gradient[:] = trial_gradient
-            information[:] = trial_information
-            # In focus of one axis the likelihood bends more than its expectation and steps go too
-            # far, to the other side of the maximum: it climbs less than half of what was expected.
-            climbed = deviance - trial_deviance
-            damping = 0.1 * damping if climbed > 0.25 * gain else max(4.0 * damping, 0.3)
-            deviance = trial_deviance
-            if gain < ENOUGH:
-                inside = limits_nm[0] < theta[4] < limits_nm[1]
-                return CONVERGED if inside else OUT_OF_RANGE
-        else:
-            damping = 10.0 * max(damping, 1e-3)
-            if damping > MAX_DAMPING:
-                return NOT_CONVERGED
-    return NOT_CONVERGED
+# In focus of one axis the likelihood bends more than its expectation and steps go too far, to the
+# other side of the maximum: hence careful.
+_maximize = maximizer(_integrate, _count_free, _advance, careful=True)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -261,6 +202,7 @@ def fit_astigmatic_mle(
     information, covariance = np.empty((5, 5)), np.empty((5, 5))
     shifted = np.empty((box, box), dtype=np.float32)
     inverse_excess = np.float32(1.0 / excess_noise)
+    shape = (curves, limits_nm, MAX_STEP_DEPTH * min(curves[0, 2], curves[1, 2]))
     for i in range(len(photons)):
         for row in range(box):
             for column in range(box):
@@ -269,11 +211,11 @@ def fit_astigmatic_mle(
         theta[4] = min(max(start_z_nm[i], limits_nm[0]), limits_nm[1])
         if math.isnan(start_z_nm[i]):
             theta[4] = math.nan
-        _start(photons[i], theta, curves, limits_nm, tables)
-        status = _fit_spot(
-            photons[i], shifted, theta, curves, limits_nm, max_iterations, tables, information
-        )
-        _integrate(theta, curves, tables[0], tables[1])
+        _start(photons[i], theta, shape, tables)
+        status = _maximize(shape, photons[i], shifted, theta, max_iterations, tables, information)
+        if status == CONVERGED and not limits_nm[0] < theta[4] < limits_nm[1]:
+            status = OUT_OF_RANGE
+        _integrate(theta, shape, tables[0], tables[1])
         chi2 = chi2_per_pixel(photons[i], shifted, theta, tables[0, 0], tables[1, 0])
         if not invert(information, covariance):
             status = SINGULAR

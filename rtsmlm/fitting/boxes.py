@@ -115,12 +115,12 @@ def invert(matrix: F64, inverse: F64) -> bool:
     for k in range(p):
         for i in range(p):
             inverse[k, i] = 1.0 if i == k else 0.0
-        _substitute(matrix, inverse[k])
+        _substitute(matrix, inverse[k], p)
     return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_in_place(matrix: F64, vector: F64) -> bool:
+def solve_in_place(matrix: F64, vector: F64, p: int) -> bool:
     """Solve a positive definite system; False if it is not one.
 
     Parameters
@@ -129,17 +129,17 @@ def solve_in_place(matrix: F64, vector: F64) -> bool:
         Symmetric, shape (p, p); its lower triangle is overwritten by its Cholesky factor.
     vector
         Right side, overwritten by the solution, shape (p,).
+    p
+        How many equations; both may be larger.
     """
-    p = len(vector)
     if not _factorize(matrix, p):
         return False
-    _substitute(matrix, vector)
+    _substitute(matrix, vector, p)
     return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _substitute(factor: F64, vector: F64) -> None:
-    p = len(vector)
+def _substitute(factor: F64, vector: F64, p: int) -> None:
     for i in range(p):
         for j in range(i):
             vector[i] -= factor[i, j] * vector[j]

@@ -114,7 +114,7 @@ def _step(theta: F64, trial: F64, gradient: F64, information: F64, damping: floa
         for j in range(i + 1):
             damped[i, j] = information[i, j]
         damped[i, i] *= 1.0 + damping
-    if not solve_in_place(damped, step):
+    if not solve_in_place(damped, step, N_PARAMETERS):
         return -1.0
     gain = 0.0
     for i in range(N_PARAMETERS):

@@ -17,11 +17,7 @@ from numba import njit
 from rtsmlm.fitting.boxes import (
     BACKGROUND,
     CHI2,
-    CONVERGED,
-    ESCAPED,
     F64,
-    MAX_WANDER_PX,
-    NOT_CONVERGED,
     PHOTONS,
     SIGMA,
     SINGULAR,
@@ -34,25 +30,29 @@ from rtsmlm.fitting.boxes import (
     invert,
     start_light,
 )
-from rtsmlm.fitting.likelihood import (
-    ENOUGH,
-    FIRST_DAMPING,
-    MAX_DAMPING,
-    MAX_STEP_PX,
-    chi2_per_pixel,
-    damped_step,
-    evaluate,
-    least_background,
-)
+from rtsmlm.fitting.likelihood import MAX_STEP_PX, chi2_per_pixel, maximizer
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import pixel_integrals
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _go(theta: F64, step: F64, floor: float, trial: F64) -> None:
+def _integrate(theta: F64, shape: tuple[int], along_x: F64, along_y: F64) -> None:
+    """Write pixel integrals and their derivatives by the centre and by the width."""
+    pixel_integrals(theta[0], theta[4], along_x)
+    pixel_integrals(theta[1], theta[4], along_y)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_free(theta: F64, gradient: F64, shape: tuple[int]) -> int:
+    """Return 5 where the width is fitted, too, else 4."""
+    return shape[0]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _advance(theta: F64, step: F64, p: int, floor: float, shape: tuple[int], trial: F64) -> None:
     """Write where the step leads, not further than the model can be trusted."""
     trial[4] = theta[4]
-    for i in range(len(step)):
+    for i in range(p):
         trial[i] = theta[i] + step[i]
     for i in range(2):
         trial[i] = theta[i] + min(max(step[i], -MAX_STEP_PX), MAX_STEP_PX)
@@ -61,60 +61,7 @@ def _go(theta: F64, step: F64, floor: float, trial: F64) -> None:
     trial[4] = min(max(trial[4], 0.7 * theta[4]), 1.4 * theta[4])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fit_spot(
-    photons: F32,
-    variance: F32,
-    theta: F64,
-    n_parameters: int,
-    max_iterations: int,
-    tables: F64,
-    information: F64,
-) -> float:
-    """Move `theta` to the maximum of the likelihood and return the status."""
-    p = n_parameters
-    along_x, along_y = tables[0], tables[1]
-    trial = np.empty(5)
-    gradient, trial_gradient, step = np.empty(5), np.empty(5), np.empty(p)
-    trial_information, damped = np.empty((5, 5)), np.empty((p, p))
-    floor = least_background(variance)
-    theta[3] = max(theta[3], floor)
-    start_x, start_y = theta[0], theta[1]
-    pixel_integrals(theta[0], theta[4], along_x)
-    pixel_integrals(theta[1], theta[4], along_y)
-    deviance = evaluate(photons, variance, theta, along_x, along_y, gradient, information)
-    damping = FIRST_DAMPING
-    for _ in range(max_iterations):
-        gain = damped_step(theta, gradient, information, step, damped, damping, floor)
-        if gain < 0.0:
-            damping *= 10.0
-            if damping > MAX_DAMPING:
-                return SINGULAR
-            continue
-        _go(theta, step, floor, trial)
-        moved = max(abs(trial[0] - start_x), abs(trial[1] - start_y))
-        if not moved <= MAX_WANDER_PX:
-            return ESCAPED
-        pixel_integrals(trial[0], trial[4], along_x)
-        pixel_integrals(trial[1], trial[4], along_y)
-        trial_deviance = evaluate(
-            photons, variance, trial, along_x, along_y, trial_gradient, trial_information
-        )
-        if trial_deviance <= deviance + 1e-9 * abs(deviance):
-            for i in range(5):
-                theta[i] = trial[i]
-                gradient[i] = trial_gradient[i]
-                for j in range(5):
-                    information[i, j] = trial_information[i, j]
-            deviance = trial_deviance
-            damping *= 0.1
-            if gain < ENOUGH:
-                return CONVERGED
-        else:
-            damping = 10.0 * max(damping, 1e-3)
-            if damping > MAX_DAMPING:
-                return NOT_CONVERGED
-    return NOT_CONVERGED
+_maximize = maximizer(_integrate, _count_free, _advance, careful=False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -167,7 +114,7 @@ def fit_gaussian_mle(
         pixel_integrals(theta[1], sigma_px, tables[1])
         light, background = start_light(photons[i], tables[0, 0], tables[1, 0])
         theta[2], theta[3] = max(light, 1.0), background
-        status = _fit_spot(photons[i], shifted, theta, p, max_iterations, tables, information)
+        status = _maximize((p,), photons[i], shifted, theta, max_iterations, tables, information)
         rows[i, X], rows[i, Y] = theta[0], theta[1]
         rows[i, PHOTONS], rows[i, BACKGROUND], rows[i, SIGMA] = theta[2], theta[3], theta[4]
         pixel_integrals(theta[0], theta[4], tables[0])

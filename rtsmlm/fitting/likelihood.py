@@ -1,15 +1,27 @@
-"""What maximum likelihood fits of one spot share: likelihood, damped step, goodness of fit.
+"""What maximum likelihood fits of one spot share: likelihood, ascent, goodness of fit.
 
-The PSF is separable and has at most one parameter of shape: the width, or z.
+The PSF is separable and has at most one parameter of shape: the width, or z. A fit hands its PSF
+to `maximizer` as compiled functions.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar, cast
 
+import numpy as np
 from numba import njit
 
-from rtsmlm.fitting.boxes import F64, solve_in_place
+from rtsmlm.fitting.boxes import (
+    CONVERGED,
+    ESCAPED,
+    F64,
+    MAX_WANDER_PX,
+    NOT_CONVERGED,
+    SINGULAR,
+    solve_in_place,
+)
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
 
@@ -20,6 +32,9 @@ FIRST_DAMPING = 1e-3
 MAX_DAMPING = 1e9
 MAX_STEP_PX = 1.0
 MIN_MEAN = 1e-3
+
+S = TypeVar("S")
+"""What a PSF needs besides the five parameters; the same for all boxes."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -113,6 +128,7 @@ def damped_step(
     gradient: F64,
     information: F64,
     step: F64,
+    p: int,
     damped: F64,
     damping: float,
     floor: float,
@@ -124,15 +140,16 @@ def damped_step(
     theta, gradient, information
         As `evaluate` takes and writes them.
     step
-        Written, float64, shape (p,): only the first p parameters are free.
+        Written, float64: that of the first p parameters; only they are free.
+    p
+        How many.
     damped
-        Scratch, float64, shape (p, p).
+        Scratch, float64, shape (p, p) or larger.
     damping
         Of Levenberg and Marquardt, relative to the diagonal.
     floor
         Least background in photons per pixel.
     """
-    p = len(step)
     for i in range(p):
         step[i] = gradient[i]
         for j in range(i + 1):
@@ -144,12 +161,100 @@ def damped_step(
             damped[max(i, 3), min(i, 3)] = 0.0
         damped[3, 3] = 1.0
         step[3] = 0.0
-    if not solve_in_place(damped, step):
+    if not solve_in_place(damped, step, p):
         return -1.0
     gain = 0.0
     for i in range(p):
         gain += step[i] * gradient[i]
     return gain
+
+
+def maximizer(
+    integrate: Callable[[F64, S, F64, F64], None],
+    count_free: Callable[[F64, F64, S], int],
+    advance: Callable[[F64, F64, int, float, S, F64], None],
+    *,
+    careful: bool,
+) -> Callable[[S, F32, F32, F64, int, F64, F64], float]:
+    """Return the compiled ascent for one PSF, to be called from compiled fits.
+
+    The functions of the PSF are compiled in, not passed: numba keeps no compiled fit on disk that
+    holds the address of a function.
+
+    Parameters
+    ----------
+    integrate
+        (theta, shape, along_x, along_y): writes pixel integrals and derivatives as `evaluate`
+        takes them. `shape` is what the PSF needs besides theta.
+    count_free
+        (theta, gradient, shape): how many of the parameters move in the next step.
+    advance
+        (theta, step, p, floor, shape, trial): writes where the step of the first p parameters
+        leads, not further than the model can be trusted; `floor` is the least background.
+    careful
+        Damp more where a step climbs much less than expected: it went too far.
+
+    Returns
+    -------
+    :
+        (shape, photons, variance, theta, max_iterations, tables, information): moves theta to
+        the maximum of the likelihood and returns the status. `tables` is scratch, float64, shape
+        (2, 3, box); `information` is written, its lower triangle; others as of `evaluate`.
+    """
+
+    @njit(nogil=True, error_model="numpy")
+    def maximize(
+        shape: S,
+        photons: F32,
+        variance: F32,
+        theta: F64,
+        max_iterations: int,
+        tables: F64,
+        information: F64,
+    ) -> float:
+        along_x, along_y = tables[0], tables[1]
+        trial = np.empty(5)
+        gradient, trial_gradient, step = np.empty(5), np.empty(5), np.empty(5)
+        trial_information, damped = np.empty((5, 5)), np.empty((5, 5))
+        floor = least_background(variance)
+        theta[3] = max(theta[3], floor)
+        start_x, start_y = theta[0], theta[1]
+        integrate(theta, shape, along_x, along_y)
+        deviance = evaluate(photons, variance, theta, along_x, along_y, gradient, information)
+        damping = FIRST_DAMPING
+        for _ in range(max_iterations):
+            p = count_free(theta, gradient, shape)
+            gain = damped_step(theta, gradient, information, step, p, damped, damping, floor)
+            if gain < 0.0:
+                damping *= 10.0
+                if damping > MAX_DAMPING:
+                    return SINGULAR
+                continue
+            advance(theta, step, p, floor, shape, trial)
+            moved = max(abs(trial[0] - start_x), abs(trial[1] - start_y))
+            if not moved <= MAX_WANDER_PX:
+                return ESCAPED
+            integrate(trial, shape, along_x, along_y)
+            trial_deviance = evaluate(
+                photons, variance, trial, along_x, along_y, trial_gradient, trial_information
+            )
+            if trial_deviance <= deviance + 1e-9 * abs(deviance):
+                theta[:] = trial
+                gradient[:] = trial_gradient
+                information[:] = trial_information
+                climbed = deviance - trial_deviance
+                too_far = careful and climbed <= 0.25 * gain
+                damping = max(4.0 * damping, 0.3) if too_far else 0.1 * damping
+                deviance = trial_deviance
+                if gain < ENOUGH:
+                    return CONVERGED
+            else:
+                damping = 10.0 * max(damping, 1e-3)
+                if damping > MAX_DAMPING:
+                    return NOT_CONVERGED
+        return NOT_CONVERGED
+
+    return cast("Callable[[S, F32, F32, F64, int, F64, F64], float]", maximize)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
