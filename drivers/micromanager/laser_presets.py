@@ -58,6 +58,10 @@ class LaserPreset:
     """What values of `least` and `most` are multiplied with to be in the unit of the power."""
     turns_off: bool | None = None
     """Whether unloading the device switches emission off; None if not known."""
+    simulated: bool = False
+    """True for a simulated head; only its interlock may be opened by software, for a drill."""
+    outlives_process: bool = True
+    """False for a device that is gone, light and all, with the process that has loaded it."""
     note: str = ""
     """What a user has to know."""
 
@@ -277,6 +281,7 @@ PRESETS: tuple[LaserPreset, ...] = (
         "V",
         devices=("D-DA", "D-DA2"),
         turns_off=False,
+        outlives_process=False,
         note="No laser: a stand-in, to try the loop without one.",
     ),
     LaserPreset(
@@ -291,6 +296,8 @@ PRESETS: tuple[LaserPreset, ...] = (
         readback=("PowerMeasured_mW",),
         faults=(FaultProperty(("Interlock",), ("OK",)),),
         turns_off=False,
+        simulated=True,
+        outlives_process=False,
     ),
     LaserPreset(
         "file-laser",
@@ -302,6 +309,7 @@ PRESETS: tuple[LaserPreset, ...] = (
         on_values=("1",),
         off_values=("0",),
         turns_off=False,
+        simulated=True,
     ),
 )
 

@@ -52,6 +52,8 @@ class LaserProperties:
     """Property with the pulse length per frame in us."""
     shutter: str | None = None
     turns_off: bool | None = None
+    simulated: bool = False
+    outlives_process: bool = True
     note: str = ""
 
 
@@ -108,6 +110,8 @@ def resolve(
         pulse=settings.pulse_property,
         shutter=settings.shutter,
         turns_off=preset.turns_off if preset else None,
+        simulated=preset is not None and preset.simulated,
+        outlives_process=preset is None or preset.outlives_process,
         note=preset.note if preset else "",
     )
 

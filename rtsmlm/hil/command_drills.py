@@ -28,10 +28,6 @@ _START_S = 120.0
 _END_S = 60.0
 _NOTE_S = 3.0
 _POLL_S = 0.02
-_IN_PROCESS = {
-    "rtsmlm.drivers.simulated.laser": "the laser is simulated and ends with its process",
-    "DemoCamera": "the stand-in for a laser ends with its process",
-}
 
 
 def ctrl_c(rig: HilRig) -> DrillResult:
@@ -55,8 +51,8 @@ def ctrl_c(rig: HilRig) -> DrillResult:
 
 def killed(rig: HilRig) -> DrillResult:
     """Kill the live command, and see the sentinel turn its lasers dark."""
-    if why := _IN_PROCESS.get(rig.library_of(rig.steered)):
-        raise NotForThisRig(f"not applicable: {why}")
+    if not rig.traits_of(rig.steered).outlives_process:
+        raise NotForThisRig("not applicable: the laser is simulated and ends with its process")
     limit_s = rig.limits.sentinel_s
     with _live(rig, "killed") as (process, folder):
         t_ns, t_utc = now_ns(), datetime.now(UTC)
@@ -153,7 +149,7 @@ def _seen_dark(
     by: str = "",
 ) -> float:
     """Return when the steered laser was dark, in s: by its light where it is seen, else by log."""
-    light = rig.light_file(rig.steered)
+    light = rig.known_traits(rig.steered).light_file
     while (now_ns() - t_ns) / 1e9 < limit_s:
         if light is not None and light_mw(light) == 0.0:
             return (now_ns() - t_ns) / 1e9
@@ -172,7 +168,7 @@ def _still_on(rig: HilRig, folder: RunFolder) -> str:
     outlive = {
         name: laser
         for name, laser in settings.lasers.items()
-        if rig.known_library(name) not in _IN_PROCESS
+        if rig.known_traits(name).outlives_process
     }
     if not outlive:
         return ""

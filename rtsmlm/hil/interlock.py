@@ -6,25 +6,28 @@ to report an open interlock, and everything behind the device is drilled.
 
 from __future__ import annotations
 
+from rtsmlm.drivers.micromanager.core import as_core
 from rtsmlm.hil.rig import HilRig
 from rtsmlm.hil.scene import Scene
-
-_SIMULATED = "rtsmlm.drivers.simulated.laser"
-_PROPERTY = "Interlock"
 
 
 def trip_interlock(scene: Scene) -> None:
     """Open the interlock of the steered laser."""
-    rig = scene.rig
-    if rig.library_of(scene.steered) == _SIMULATED:
-        rig.core.setProperty(rig.settings.lasers[scene.steered].device, _PROPERTY, "OPEN")
-    else:
+    if not _set_interlock(scene.rig, scene.steered, "OPEN"):
         scene.laser.complaint = "its interlock is open (drill)"
     scene.clock.mark()
 
 
 def restore_interlocks(rig: HilRig) -> None:
     """Close the interlocks of simulated lasers."""
-    for name, laser in rig.settings.lasers.items():
-        if rig.library_of(name) == _SIMULATED:
-            rig.core.setProperty(laser.device, _PROPERTY, "OK")
+    for name in rig.settings.lasers:
+        _set_interlock(rig, name, "OK")
+
+
+def _set_interlock(rig: HilRig, laser: str, state: str) -> bool:
+    """Return False, and touch nothing, where the interlock is a real one."""
+    interlock = rig.traits_of(laser).interlock
+    if interlock is None:
+        return False
+    as_core(rig.core).setProperty(*interlock, state)
+    return True

@@ -17,6 +17,7 @@ from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX
 from rtsmlm.hil.result import NotForThisRig
+from rtsmlm.hil.traits import LaserTraits, traits_of
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.session.devices import close_actuators, open_actuators, open_camera
 from rtsmlm.session.session import Session
@@ -28,8 +29,6 @@ _NO_TARGET_PER_UM2 = 50.0
 """So high that the law wants all the light that a drill allows, whatever it sees."""
 _NO_LOCAL_LIMIT_PER_UM2 = 1e6
 _OF_CAP = 1e-3
-_ON_A_CORE = "micromanager"
-"""Driver of lasers that are devices of the core; others have drivers of their own."""
 _IMAGE_PIXEL_NM = 100.0
 
 
@@ -64,8 +63,7 @@ class HilRig:
         self._camera: Camera | None = None
         self._lasers: dict[str, Actuator] = {}
         self._stages: dict[str, Actuator] = {}
-        self._libraries: dict[str, str] = {}
-        self._light_files: dict[str, Path] = {}
+        self._traits: dict[str, LaserTraits] = {}
         self.last_run: RunFolder | None = None
         self.kept: dict[str, Any] = {}
         """What one drill has found and another one shows as well, by a name of its own."""
@@ -78,7 +76,8 @@ class HilRig:
         if self._camera is None:
             self._camera = open_camera(self.settings)
             self._lasers, self._stages = open_actuators(self.settings, self._camera)
-            self._note_devices()
+            core = self._camera.core
+            self._traits = {k: traits_of(laser, core) for k, laser in self._lasers.items()}
         return self._camera
 
     @property
@@ -98,21 +97,17 @@ class HilRig:
         return microscope_of_core(self.camera.core)
 
     @property
-    def core(self) -> Any:
+    def core(self) -> object | None:
         """The Micro-Manager core of camera and lasers, None where there is none."""
         return self.camera.core
 
-    def library_of(self, laser: str) -> str:
-        """Return the adapter, or the Python module, of a laser."""
-        return self._libraries.get(laser, "") if self.camera else ""
+    def traits_of(self, laser: str) -> LaserTraits:
+        """Return what a laser states of itself for drills."""
+        return self.known_traits(laser) if self.camera else LaserTraits()
 
-    def known_library(self, laser: str) -> str:
+    def known_traits(self, laser: str) -> LaserTraits:
         """Return the same without opening the rig, while another process has it."""
-        return self._libraries.get(laser, "")
-
-    def light_file(self, laser: str) -> Path | None:
-        """Return the file in which the light of a `FileLaser` can be seen; None for others."""
-        return self._light_files.get(laser)
+        return self._traits.get(laser, LaserTraits())
 
     def close(self) -> None:
         """Turn dark what may be lit, and release camera and lasers; Safe to call more than once."""
@@ -125,15 +120,6 @@ class HilRig:
         close_actuators([*self._lasers.values(), *self._stages.values()])
         self._lasers, self._stages = {}, {}
         camera.close()
-
-    def _note_devices(self) -> None:
-        for name, laser in self.settings.lasers.items():
-            if laser.driver != _ON_A_CORE:
-                continue
-            self._libraries[name] = str(self.core.getDeviceLibrary(laser.device))
-            if self._libraries[name] == "rtsmlm.drivers.simulated.file_laser":
-                light = self.core.getProperty(laser.device, "StateFile")
-                self._light_files[name] = Path(str(light))
 
     # -- settings of drills -------------------------------------------------------------------
 

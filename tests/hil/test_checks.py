@@ -27,6 +27,7 @@ from rtsmlm.hil.faults import (
 from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HilRig, check_dark, power_now
 from rtsmlm.hil.step_figures import Course, bias, overshoot, settle_s
+from rtsmlm.hil.traits import traits_of
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.settings.lasers import LaserSettings
 
@@ -347,7 +348,9 @@ def test_a_real_interlock_is_never_touched_by_software() -> None:
     core = SimpleNamespace(setProperty=lambda *args: touched.append("core"))
     clock = FaultClock()
     scene = SimpleNamespace(
-        rig=rig_of(Laser(), library_of=lambda name: "vendor", core=core),
+        rig=rig_of(
+            Laser(), traits_of=lambda name: traits_of(cast("Any", Laser()), core), core=core
+        ),
         steered="uv",
         laser=FaultyLaser(cast("Any", Laser()), clock),
         clock=clock,
@@ -420,3 +423,11 @@ def test_a_step_that_stays_is_settled_within_the_mean_after_it(
     assert late * tick_s <= settled <= late * tick_s + 2.0
     assert overshoot(course(ratio, tick_s)) == pytest.approx(level - 1, abs=1e-9)
     assert bias(course([level] * 5, tick_s)) == pytest.approx(level - 1)
+
+
+def test_a_laser_of_a_labs_own_driver_is_taken_for_real() -> None:
+    traits = traits_of(cast("Any", Laser()), None)
+
+    assert traits.outlives_process
+    assert traits.interlock is None
+    assert traits.light_file is None

@@ -1,0 +1,46 @@
+"""What a drill has to know of a laser beyond what a guard asks; the laser itself states it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtsmlm.drivers.micromanager.core import as_core
+from rtsmlm.drivers.micromanager.laser import MicroManagerLaser
+from rtsmlm.protocols import Actuator
+
+_STATE_FILE = "StateFile"
+
+
+@dataclass(frozen=True, slots=True)
+class LaserTraits:
+    """By default those of a real laser: its light outlives the program."""
+
+    outlives_process: bool = True
+    """False for a simulation that is gone with the process that holds it."""
+    interlock: tuple[str, str] | None = None
+    """Device and property of an interlock that is simulated, and may be opened by software."""
+    light_file: Path | None = None
+    """File in which the light of a simulated head can be seen from outside."""
+
+
+def traits_of(laser: Actuator, core: object) -> LaserTraits:
+    """Ask a laser; one with a driver of a lab's own is taken for real.
+
+    Parameters
+    ----------
+    laser
+        As its driver has opened it.
+    core
+        The Micro-Manager core of the camera; used for lasers of Micro-Manager only.
+    """
+    if not isinstance(laser, MicroManagerLaser):
+        return LaserTraits()
+    properties = laser.properties
+    interlock, light_file = None, None
+    if properties.simulated:
+        interlock = next(((fault.device, fault.property) for fault in properties.faults), None)
+        mm = as_core(core)
+        if mm.hasProperty(properties.device, _STATE_FILE):
+            light_file = Path(str(mm.getProperty(properties.device, _STATE_FILE)))
+    return LaserTraits(properties.outlives_process, interlock, light_file)
