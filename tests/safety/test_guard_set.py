@@ -1,0 +1,257 @@
+"""GuardSet: every laser has a guard, the sentinel comes before the first light, all end dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtsmlm.errors import ConfigError, WorkerError
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.laser_log import read_laser_log
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.safety import guard_set
+from rtsmlm.safety.guard_set import GuardSet
+from rtsmlm.safety.records import CommandContext
+from rtsmlm.safety.sentinel import SentinelJob
+from rtsmlm.settings.load import from_mapping
+
+WHY = CommandContext(reason="a test")
+
+
+class FakeSentinel:
+    """Notes what its owner asks of it."""
+
+    made: list[FakeSentinel]
+    refuses = False
+
+    def __init__(self, job: SentinelJob) -> None:
+        self.job, self.calls = job, ["started"]
+        type(self).made.append(self)
+
+    def wait_ready(self) -> None:
+        self.calls.append("ready")
+        if self.refuses:
+            raise WorkerError("no laser sentinel")
+
+    def dismiss(self) -> None:
+        self.calls.append("dismissed")
+
+
+@pytest.fixture
+def sentinels(monkeypatch: pytest.MonkeyPatch) -> type[FakeSentinel]:
+    FakeSentinel.made, FakeSentinel.refuses = [], False
+    monkeypatch.setattr(guard_set, "Sentinel", FakeSentinel)
+    return FakeSentinel
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path, "run")
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def benches(bench: Any) -> dict[str, Any]:
+    readout = type(bench)()
+    readout.name, readout.unit = "readout", "%"
+    return {"activation": bench, "readout": readout}
+
+
+def make(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str], *, armed: bool = True
+) -> GuardSet:
+    settings = from_mapping(
+        {
+            "lasers": {
+                "activation": {"device": "A", "max_power": 50.0, "start_power": 10.0},
+                "readout": {"device": "R", "max_power": 80.0, "start_power": 60.0},
+            },
+            "feedback": {"laser": "activation"},
+        }
+    )
+    return GuardSet(
+        settings, benches, {}, folder=folder, start_ns=now_ns(), armed=armed, warn=warnings.append
+    )
+
+
+@pytest.mark.usefixtures("sentinels")
+def test_only_the_steered_laser_is_ramped_and_watched_for_silence(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str]
+) -> None:
+    guards = make(benches, folder, warnings)
+    guards.open()
+    guards.arm()
+
+    first = {name: guard.command(45.0, WHY) for name, guard in guards.lasers.items()}
+    second = {name: guard.command(45.0, WHY) for name, guard in guards.lasers.items()}
+
+    assert first == {"activation": 10.0, "readout": 45.0}, "light begins at start_power at most"
+    assert 10.0 < second["activation"] < 20.0, "and rises by a part per tick"
+    assert second["readout"] == 45.0
+    guards.shut_down("a test")
+    guards.close()
+
+
+def test_the_sentinel_is_there_before_the_first_laser_is_armed(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str], sentinels: type[FakeSentinel]
+) -> None:
+    guards = make(benches, folder, warnings)
+
+    guards.open()
+    [sentinel] = sentinels.made
+    assert sentinel.calls == ["started"], "it loads while the analysis does"
+    assert sentinel.job.log == folder.lasers.resolve()
+    assert sentinel.job.units == {"activation": "mW", "readout": "%"}
+    guards.arm()
+
+    assert sentinel.calls == ["started", "ready"]
+    guards.shut_down("a test")
+    guards.close()
+    assert sentinel.calls == ["started", "ready", "dismissed"]
+
+
+def test_without_a_sentinel_nothing_is_armed(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str], sentinels: type[FakeSentinel]
+) -> None:
+    sentinels.refuses = True
+    guards = make(benches, folder, warnings)
+    guards.open()
+
+    with pytest.raises(WorkerError, match="no laser sentinel"):
+        guards.arm()
+
+    assert [bench.calls for bench in benches.values()] == [[], []]
+    assert not any(guard.armed for guard in guards.lasers.values())
+    guards.close()
+
+
+def test_a_run_that_only_watches_has_no_sentinel_and_an_audit_all_the_same(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str], sentinels: type[FakeSentinel]
+) -> None:
+    guards = make(benches, folder, warnings, armed=False)
+    guards.open()
+
+    guards.lasers["activation"].command(10.0, WHY)
+    guards.close()
+
+    assert sentinels.made == []
+    assert [row["kind"] for row in read_laser_log(folder.lasers)] == ["monitor"]
+
+
+@pytest.mark.usefixtures("sentinels")
+def test_rows_from_before_the_audit_is_open_are_in_it(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str]
+) -> None:
+    guards = make(benches, folder, warnings)
+
+    guards.trip("before the start")
+    guards.open()
+    guards.close()
+
+    rows = list(read_laser_log(folder.lasers))
+    assert [(row["actuator"], row["kind"]) for row in rows] == [
+        ("activation", "trip"),
+        ("readout", "trip"),
+    ]
+    assert {row["unit"] for row in rows} == {"mW", "%"}
+
+
+@pytest.mark.usefixtures("sentinels")
+def test_a_trip_of_all_latches_all_and_a_reset_lifts_all(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str]
+) -> None:
+    guards = make(benches, folder, warnings)
+    guards.open()
+    guards.arm()
+    for guard in guards.lasers.values():
+        guard.command(10.0, WHY)
+
+    guards.trip("lasers switched off by the user")
+
+    assert guards.tripped
+    assert [bench.shining for bench in benches.values()] == [0.0, 0.0]
+    assert len(warnings) == 2
+    guards.reset("the user has looked")
+    assert not guards.tripped
+    assert not any(guard.armed for guard in guards.lasers.values())
+    guards.close()
+
+
+@pytest.mark.usefixtures("sentinels")
+def test_one_laser_that_is_not_armed_is_an_error_and_the_others_can_still_be_shut_down(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str]
+) -> None:
+    benches["readout"].range = (0.01, 40.0)
+    guards = make(benches, folder, warnings)
+    guards.open()
+
+    with pytest.raises(ConfigError, match=r"lasers\.readout\.max_power is 80 %"):
+        guards.arm()
+    assert guards.lasers["activation"].armed
+    guards.shut_down("it could not be armed")
+
+    assert not guards.lasers["activation"].armed
+    assert guards.lasers["activation"].at_rest
+    guards.close()
+
+
+def test_the_sentinel_stays_while_a_laser_is_not_dark(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str], sentinels: type[FakeSentinel]
+) -> None:
+    guards = make(benches, folder, warnings)
+    guards.open()
+    guards.arm()
+    guards.lasers["readout"].command(10.0, WHY)
+    benches["readout"].fails.add("make_safe")
+
+    guards.shut_down("the run ends")
+    guards.close()
+
+    assert sentinels.made[0].calls == ["started", "ready"], "it acts when this process is gone"
+    assert any("readout" in text for text in warnings)
+    assert benches["activation"].shining == 0.0, "one that fails keeps no other lit"
+
+
+def test_a_run_without_lasers_writes_no_audit_and_starts_nothing(
+    folder: RunFolder, warnings: list[str], sentinels: type[FakeSentinel]
+) -> None:
+    guards = make({}, folder, warnings)
+
+    guards.open()
+    guards.arm()
+    guards.shut_down("the run ends")
+    guards.close()
+
+    assert not folder.lasers.exists()
+    assert sentinels.made == []
+    assert not guards.tripped
+
+
+@pytest.mark.usefixtures("sentinels")
+def test_the_watchdog_of_the_set_polls_every_guard(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str]
+) -> None:
+    guards = make(benches, folder, warnings)
+    guards.open()
+    guards.arm()
+    for bench in benches.values():
+        bench.complaint = "its interlock is open"
+
+    guards.start_watchdog()
+    for _ in range(200):
+        if all(guard.tripped for guard in guards.lasers.values()):
+            break
+        guards._watchdog._worker.wait(0.05)
+    guards.shut_down("a test")
+    guards.stop_watchdog()
+    guards.close()
+
+    assert [guard.tripped for guard in guards.lasers.values()] == [
+        "the device reports its interlock is open"
+    ] * 2
