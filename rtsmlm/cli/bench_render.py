@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -110,7 +110,7 @@ def _smappy(python: Path | None, table: Localizations) -> Smappy:
     return Smappy(version=version, first_ms=first_ms)
 
 
-def _figures(times: list[RenderTimes], smappy: Smappy) -> dict[str, Any]:
+def _figures(times: list[RenderTimes], smappy: Smappy) -> dict[str, object]:
     return {
         "version": __version__,
         "machine": machine(),

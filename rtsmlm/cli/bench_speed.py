@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -108,7 +108,7 @@ def _refuse_options(ctx: typer.Context) -> None:
             raise ConfigError(f"options of {command} stand behind its name: {command} ...")
 
 
-def as_json(results: Sequence[SpeedResult]) -> dict[str, Any]:
+def as_json(results: Sequence[SpeedResult]) -> dict[str, object]:
     """Return the figures of the first localizer, and of several all in a list."""
     figures = {**results[0].as_json(), "machine": machine(), "versions": versions()}
     if len(results) > 1:

@@ -77,7 +77,7 @@ def _write(measured: MeasuredCamera, out: Path) -> Path:
         "offset": measured.offset_adu,
         "variance": measured.read_variance_adu2,
     }
-    section: dict[str, Any] = {"offset_adu": round(measured.median_offset_adu, 4)}
+    section: dict[str, object] = {"offset_adu": round(measured.median_offset_adu, 4)}
     if measured.gain is not None:
         maps["gain"] = measured.gain.adu_per_e
         section["e_per_adu"] = float(f"{1 / measured.gain.typical:.6g}")

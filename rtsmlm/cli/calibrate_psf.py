@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tomli_w
@@ -255,9 +255,9 @@ def astigmatism_text(result: Astigmatism, widths: BeadWidths) -> str:
     return comment + tomli_w.dumps({"psf": {"astigmatism": astigmatism_table(result.curves)}})
 
 
-def astigmatism_table(curves: WidthCurves) -> dict[str, Any]:
+def astigmatism_table(curves: WidthCurves) -> dict[str, object]:
     """Return the curves as the setting `psf.astigmatism`."""
-    table: dict[str, Any] = {
+    table: dict[str, object] = {
         "z_min_nm": round(curves.z_min_nm, 1),
         "z_max_nm": round(curves.z_max_nm, 1),
     }

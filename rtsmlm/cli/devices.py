@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -189,7 +189,7 @@ def _as_data(
     loaded: list[LoadedDevice],
     lasers: list[FoundLaser],
     stated: dict[str, LaserProperties | str],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
         "config": settings.micromanager.config,
         "devices": [asdict(device) for device in loaded],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -188,7 +188,7 @@ def _write_json(
     field: metrics.Field,
     notes: list[str],
 ) -> None:
-    figures: dict[str, Any] = result.as_dict() | {
+    figures: dict[str, object] = result.as_dict() | {
         "radius_nm": protocol.radius_nm,
         "axial_nm": protocol.axial_nm,
         "border_nm": protocol.border_nm,

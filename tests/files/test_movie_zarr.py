@@ -204,6 +204,27 @@ def test_two_channels_are_refused_with_what_was_found(
         open_movie(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"axes": ["t", "c", "z", "y", "x"], "version": "0.3"}, id="axes by letters"),
+        pytest.param({"axes": None, "version": "0.1"}, id="no axes"),
+        pytest.param({"datasets": [{"path": "0"}]}, id="no scale"),
+    ],
+)
+def test_images_of_older_and_careless_writers_are_movies_without_a_pixel_size(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = sample["ome_zarr_04"](tmp_path, frames)
+    attributes = json.loads((path / ".zattrs").read_text())
+    attributes["multiscales"][0].update(change)
+    (path / ".zattrs").write_text(json.dumps(attributes))
+
+    with open_movie(path) as movie:
+        np.testing.assert_array_equal(movie.read(range(movie.n_frames)), frames)
+        assert movie.stated.pixel_nm is None
+
+
 @pytest.mark.parametrize("name", ["../elsewhere", "/etc", "nothing", "", None, 7])
 def test_an_image_outside_of_its_folder_is_refused(
     sample: dict[str, Write], frames: Frames, tmp_path: Path, name: object

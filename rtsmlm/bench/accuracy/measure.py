@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from rtsmlm.bench.accuracy.figures import Figures
 from rtsmlm.bench.accuracy.scenes import Scene
@@ -232,7 +232,7 @@ def manifest_rows(rows: Iterable[Row], name: str) -> tuple[dict[str, float | str
     return tuple(entries)
 
 
-def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def as_json(rows: Iterable[Row]) -> list[dict[str, object]]:
     """Return the rows for JSON; what is NaN or unlimited becomes None."""
 
     def known(value: float) -> float | None:

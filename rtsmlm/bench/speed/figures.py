@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class SweepPoint:
         """Time per localization; None where nothing was found."""
         return 1e6 / self.localizations_per_s if self.localizations_per_s else None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return all figures as plain data."""
         cost = {
             "mpixel_per_s": self.mpixel_per_s,
@@ -170,9 +170,9 @@ class SpeedResult:
         """Return how many times as fast as a peer it is."""
         return self.flood.frames_per_s / peer.frames_per_s
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return all figures as plain data."""
-        figures: dict[str, Any] = {
+        figures: dict[str, object] = {
             "localizer": self.localizer,
             "engine": self.engine,
             "size": self.size_px,

@@ -1,6 +1,8 @@
-"""OME-Zarr metadata, 0.4 and 0.5: which array is the image, and what its axes mean.
+"""OME-Zarr metadata up to 0.5: which array is the image, and what its axes mean.
 
-The metadata are read here, before zarr sees them, so that nothing in them is run.
+The metadata are read here, before zarr sees them, so that nothing in them is run. They are taken as
+they come: `yaozarrs` knows 0.4 and 0.5 and refuses an image without axes, with axes by bare letters
+(both 0.3 and before) or without a scale, whose frames are no worse for that.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ import json
 import math
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import zarr
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movies.checks import check_frame_shape, one_line
 from rtsmlm.files.movies.metadata import Statements
+
+Json: TypeAlias = dict[str, object]
+"""A JSON object from a file: every value is checked before it is used."""
 
 _MAX_METADATA_BYTES = 64 << 20
 
@@ -31,7 +37,7 @@ _CODECS = {
 }  # fmt: skip
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> Json:
     """Return a metadata file as a mapping, empty where it does not exist."""
     try:
         if not path.is_file():
@@ -46,20 +52,67 @@ def _json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _attributes(path: Path) -> dict[str, Any]:
+def _attributes(path: Path) -> Json:
     attributes = _json(path / "zarr.json").get("attributes") or _json(path / ".zattrs")
     return attributes if isinstance(attributes, dict) else {}
 
 
-def image_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the attributes, and the first image's description, empty for a bare array."""
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of an array, by its name and the unit of its scale."""
+
+    name: str = "?"
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OmeImage:
+    """What a group states of its first image."""
+
+    array: str
+    """Folder of the full-resolution array within the group; empty if none is named."""
+    axes: tuple[Axis, ...] | None
+    """None where none are stated."""
+    scales: tuple[tuple[object, ...], ...]
+    """Per stated scale the length of a pixel along each axis."""
+
+    @classmethod
+    def of(cls, stated: Json) -> OmeImage:
+        """Return an image from an entry of `multiscales`."""
+        datasets = stated.get("datasets")
+        first = datasets[0] if isinstance(datasets, list) and datasets else None
+        first = first if isinstance(first, dict) else {}
+        array, axes = first.get("path"), stated.get("axes")
+        transforms = first.get("coordinateTransformations")
+        scales = [
+            transform.get("scale")
+            for transform in (transforms if isinstance(transforms, list) else ())
+            if isinstance(transform, dict)
+        ]
+        return cls(
+            array=array if isinstance(array, str) else "",
+            axes=tuple(map(_axis, axes)) if isinstance(axes, list) else None,
+            scales=tuple(tuple(scale) for scale in scales if isinstance(scale, list)),
+        )
+
+
+def _axis(stated: object) -> Axis:
+    # OME-Zarr 0.3 named its axes by bare letters.
+    if not isinstance(stated, dict):
+        return Axis(str(stated))
+    unit = stated.get("unit")
+    return Axis(str(stated.get("name", "?")), unit if isinstance(unit, str) else "")
+
+
+def image_of(path: Path) -> tuple[Json, OmeImage | None]:
+    """Return the attributes, and the first image, None for a bare array."""
     attributes = _attributes(path)
     ome = attributes.get("ome", attributes)
     images = ome.get("multiscales") if isinstance(ome, dict) else None
-    if isinstance(images, list) and images and isinstance(images[0], dict):
-        return attributes, images[0]
+    if isinstance(images, list) and images and isinstance(images[0], dict) and images[0]:
+        return attributes, OmeImage.of(images[0])
     if (path / ".zarray").is_file() or _json(path / "zarr.json").get("node_type") == "array":
-        return attributes, {}
+        return attributes, None
     inside = sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     raise FileFormatError(
         f"{path} is a zarr group without an image (no multiscales attribute)"
@@ -67,18 +120,17 @@ def image_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-def array_folder(path: Path, image: Mapping[str, Any]) -> Path:
+def array_folder(path: Path, image: OmeImage | None) -> Path:
     """Return the folder of the full-resolution array; one outside of `path` is refused."""
-    if not image:
+    if image is None:
         return path
-    datasets = image.get("datasets")
-    first = datasets[0] if isinstance(datasets, list) and datasets else None
-    name = first.get("path") if isinstance(first, dict) else None
-    if not isinstance(name, str) or not name:
+    if not image.array:
         raise FileFormatError(f"{path} names no array for its image (multiscales, datasets)")
-    folder = path / name
+    folder = path / image.array
     if not folder.resolve().is_relative_to(path.resolve()) or not folder.is_dir():
-        raise FileFormatError(f"{path} names the array {name!r}, which is not a folder in it")
+        raise FileFormatError(
+            f"{path} names the array {image.array!r}, which is not a folder in it"
+        )
     return folder
 
 
@@ -105,10 +157,10 @@ def open_array(folder: Path) -> zarr.Array[Any]:
     return array
 
 
-def _codec_names(description: Mapping[str, Any]) -> list[str]:
+def _codec_names(description: Mapping[str, object]) -> list[str]:
     """Return the names of all codecs of an array, those within shards included."""
     names: list[str] = []
-    waiting: list[Any] = [description.get(key) for key in ("codecs", "filters", "compressor")]
+    waiting: list[object] = [description.get(key) for key in ("codecs", "filters", "compressor")]
     while waiting:
         codec = waiting.pop()
         if isinstance(codec, list):
@@ -165,25 +217,22 @@ def uses_blosc(array: zarr.Array[Any]) -> bool:
     return type(metadata.codecs[-1]).__name__ == "BloscCodec"
 
 
-def axes_of(path: Path, image: Mapping[str, Any], ndim: int) -> list[dict[str, Any]]:
-    """Return the descriptions of the axes, the last two being y and x."""
-    axes = image.get("axes")
-    if not isinstance(axes, list):
-        return [{"name": name} for name in "tczyx"[-ndim:]] if ndim <= 5 else [{}] * ndim
-    # OME-Zarr 0.3 named its axes by bare letters.
-    named = [axis if isinstance(axis, dict) else {"name": str(axis)} for axis in axes]
-    names = [str(axis.get("name")).lower() for axis in named]
-    if len(named) != ndim or names[-2:] != ["y", "x"]:
+def axes_of(path: Path, image: OmeImage | None, ndim: int) -> tuple[Axis, ...]:
+    """Return the axes, the last two being y and x."""
+    if image is None or image.axes is None:
+        return tuple(map(Axis, "tczyx"[-ndim:])) if ndim <= 5 else (Axis(),) * ndim
+    names = [axis.name.lower() for axis in image.axes]
+    if len(names) != ndim or names[-2:] != ["y", "x"]:
         raise FileFormatError(
-            f"{path} names {len(named)} axes ({', '.join(names)}) for an array of {ndim} "
+            f"{path} names {len(names)} axes ({', '.join(names)}) for an array of {ndim} "
             "dimensions; the last two must be y and x"
         )
-    return named
+    return image.axes
 
 
-def frame_axis_of(path: Path, axes: list[dict[str, Any]], shape: tuple[int, ...]) -> int | None:
+def frame_axis_of(path: Path, axes: tuple[Axis, ...], shape: tuple[int, ...]) -> int | None:
     """Return the one axis along which there are several planes, else that of time."""
-    names = [str(axis.get("name", "?")) for axis in axes[:-2]]
+    names = [axis.name for axis in axes[:-2]]
     several = [k for k, n in enumerate(shape[:-2]) if n != 1]
     if len(several) > 1:
         found = " x ".join(f"{shape[k]} {names[k]}" for k in several)
@@ -196,15 +245,8 @@ def frame_axis_of(path: Path, axes: list[dict[str, Any]], shape: tuple[int, ...]
     return names.index("t") if "t" in names else (0 if names else None)
 
 
-def state_pixel(
-    statements: Statements, image: Mapping[str, Any], axes: list[dict[str, Any]]
-) -> None:
+def state_pixel(into: Statements, image: OmeImage | None, axes: tuple[Axis, ...]) -> None:
     """Take the pixel size from the scale of the image where its unit is given."""
-    datasets = image.get("datasets")
-    first = datasets[0] if isinstance(datasets, list) and datasets else {}
-    transforms = first.get("coordinateTransformations") if isinstance(first, dict) else None
-    for transform in transforms if isinstance(transforms, list) else ():
-        scale = transform.get("scale") if isinstance(transform, dict) else None
-        unit = axes[-1].get("unit")
-        if isinstance(scale, list) and len(scale) == len(axes) and isinstance(unit, str):
-            statements.state_pixel(scale[-1], unit, "OME-Zarr")
+    for scale in () if image is None else image.scales:
+        if len(scale) == len(axes) and axes[-1].unit:
+            into.state_pixel(scale[-1], axes[-1].unit, "OME-Zarr")

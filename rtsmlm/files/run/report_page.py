@@ -51,9 +51,9 @@ def write_report(
     verdict: str,
     good: bool,
     notes: Sequence[str],
-    ledger: Mapping[str, Any],
+    ledger: Mapping[str, int],
     latency_ms: Mapping[str, Mapping[str, float]],
-    validity: Mapping[str, Any],
+    validity: Mapping[str, object],
     n_frames: int,
     table: TableSummary,
 ) -> None:
@@ -120,7 +120,7 @@ _VALIDITY = (
 )
 
 
-def _figure_of(value: Any) -> Any:
+def _figure_of(value: object) -> object:
     return "too little seen" if value is None else value
 
 
