@@ -115,7 +115,7 @@ Event: TypeAlias = (
 class PublishStatus:
     """Publish the state of the run; only the newest counts."""
 
-    status: dict[str, Any]
+    status: dict[str, object]
     """As `session.status.run_message` makes it. The analysis passes it on as it is."""
 
 
@@ -162,7 +162,7 @@ def status_from_line(line: str) -> PublishStatus:
     return _record(PublishStatus, data, name)
 
 
-def _plain(record: Any) -> dict[str, Any]:
+def _plain(record: Any) -> dict[str, object]:
     return {f.name: _plain_value(getattr(record, f.name)) for f in fields(record)}
 
 
@@ -172,7 +172,7 @@ def _plain_value(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _name_and_fields(line: str) -> tuple[str, dict[str, Any]]:
+def _name_and_fields(line: str) -> tuple[str, dict[str, object]]:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -182,7 +182,7 @@ def _name_and_fields(line: str) -> tuple[str, dict[str, Any]]:
     return name, data
 
 
-def _record(kind: type[_Record], data: Mapping[str, Any], name: str) -> _Record:
+def _record(kind: type[_Record], data: Mapping[str, object], name: str) -> _Record:
     """Return a record of plain data.
 
     Parameters

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.calibration import StatedCalibration
@@ -87,7 +87,7 @@ class Pipeline:
         self._sinks: Sinks | None = None
         self._schema = arrow_schema(self._metadata(None))
 
-    def _metadata(self, sigma_nm: float | None) -> dict[str, Any]:
+    def _metadata(self, sigma_nm: float | None) -> dict[str, object]:
         folder, pixel_nm = self._job.folder, self._calibration.pixel_nm
         return table_metadata(folder.name, self._ring.shape, pixel_nm, sigma_nm)
 
@@ -261,7 +261,7 @@ class Pipeline:
             if self._broadcast is not None:
                 self._broadcast.density(estimate.as_dict())
 
-    def _summary(self) -> dict[str, Any]:
+    def _summary(self) -> dict[str, object]:
         validity = {} if self._watch is None else self._watch.judge()
         return {
             "frames": self._n_frames,

@@ -131,7 +131,7 @@ class PipelineSupervisor:
                     "(pipeline.start_timeout_s); see analysis.log in the run folder"
                 )
 
-    def publish(self, status: Mapping[str, Any]) -> None:
+    def publish(self, status: Mapping[str, object]) -> None:
         """Publish the state of the run through the analysis; may block while that is frozen."""
         child = self._child
         if child is not None and self._ready.is_set():

@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 class FrameRanges:
@@ -183,7 +182,7 @@ class Ledger:
                 in_ring=len(waiting),
             )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return totals and the ranges of every gap, for `ledger.json`."""
         totals = self.totals()
         skipped = self.skipped().as_list()

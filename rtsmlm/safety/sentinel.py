@@ -21,7 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from rtsmlm import plugins
 from rtsmlm.drivers.micromanager.lasers_only import core_of_lasers
@@ -182,7 +181,7 @@ def _stand_in(job: SentinelJob) -> bool:
 
 
 def _note(job: SentinelJob, name: str, reason: str) -> None:
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "t_s": (now_ns() - job.start_ns) / 1e9,
         "actuator": name,
         "kind": "trip",

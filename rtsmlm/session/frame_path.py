@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.records import DensityEstimate
@@ -178,7 +177,7 @@ class FramePath:
         """Frames that wait to be written to disk."""
         return 0 if self._recorder is None or self._closing else self._recorder.backlog
 
-    def publish(self, status: Mapping[str, Any]) -> None:
+    def publish(self, status: Mapping[str, object]) -> None:
         """Publish the state of the run through the analysis; may block while that is frozen."""
         if self._supervisor is not None:
             self._supervisor.publish(status)

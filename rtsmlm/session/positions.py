@@ -243,7 +243,7 @@ class PositionsRun:
                 "nothing blocks it"
             )
 
-    def as_dict(self) -> list[dict[str, Any]]:
+    def as_dict(self) -> list[dict[str, object]]:
         """Return the results as plain data."""
         return [asdict(result) for result in self.results]
 

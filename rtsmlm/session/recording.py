@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import RecordingError
@@ -65,7 +64,7 @@ def start_recording(
 
 def _attributes(
     calibration: CameraCalibration, exposure_ms: float | None, activation_unit: str | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     numbers = {
         "pixel_nm": calibration.pixel_nm,
         "offset_adu": calibration.offset_adu,
@@ -74,7 +73,9 @@ def _attributes(
         "read_noise_e": calibration.read_noise_e,
         "exposure_ms": exposure_ms,
     }
-    known: dict[str, Any] = {k: value for k, value in numbers.items() if isinstance(value, float)}
+    known: dict[str, object] = {
+        k: value for k, value in numbers.items() if isinstance(value, float)
+    }
     return known if activation_unit is None else known | {UNIT_KEY: activation_unit}
 
 

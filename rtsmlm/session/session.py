@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.errors import ConfigError, RtsmlmError
@@ -191,7 +190,7 @@ class Session:
         """Number of the analysis process; None while there is none, or where it is a thread."""
         return self._path.analysis_pid
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> dict[str, object]:
         """Return the state of the run as it is published."""
         return run_message(
             self.status(),

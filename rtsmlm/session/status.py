@@ -7,7 +7,6 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rtsmlm.feedback.records import LoopStatus, Resolution
 from rtsmlm.files.run.folder import RunFolder, free_mb
@@ -101,8 +100,8 @@ class StatusPublisher:
 
     def __init__(
         self,
-        message: Callable[[], Mapping[str, Any]],
-        publish: Callable[[Mapping[str, Any]], None],
+        message: Callable[[], Mapping[str, object]],
+        publish: Callable[[Mapping[str, object]], None],
         warn: Callable[[str], None],
     ) -> None:
         self._message, self._publish, self._warn = message, publish, warn
@@ -176,7 +175,7 @@ def run_message(
     folder: RunFolder,
     recording: bool,
     warnings: Sequence[str],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the state of a run as `stream.messages.StatusMessage`, in plain JSON data.
 
     Parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +48,7 @@ class Broadcast:
         folder: RunFolder,
         *,
         schema: pa.Schema,
-        about: Mapping[str, Any],
+        about: Mapping[str, object],
         generation: int,
         warn: Callable[[str], None],
     ) -> None:
@@ -59,7 +58,7 @@ class Broadcast:
         self._history: HistoryServer | None = None
         self._last_frame_ns = 0
         self._lock = threading.Lock()
-        self._status: Mapping[str, Any] | None = None
+        self._status: Mapping[str, object] | None = None
         if not settings.enabled:
             return
         try:
@@ -69,7 +68,11 @@ class Broadcast:
             warn(f"no live stream: {error}")
 
     def _open(
-        self, settings: StreamSettings, folder: RunFolder, about: Mapping[str, Any], generation: int
+        self,
+        settings: StreamSettings,
+        folder: RunFolder,
+        about: Mapping[str, object],
+        generation: int,
     ) -> None:
         publisher = self._publisher = Publisher(
             settings.address, schema=self._schema, settings=about, curve_keys=settings.curve_keys
@@ -101,11 +104,11 @@ class Broadcast:
             )
         )
 
-    def density(self, estimate: Mapping[str, Any]) -> None:
+    def density(self, estimate: Mapping[str, object]) -> None:
         """Publish an estimate of the density."""
         self._try(lambda publisher: publisher.publish_json(DENSITY, estimate))
 
-    def hand_over(self, status: Mapping[str, Any]) -> None:
+    def hand_over(self, status: Mapping[str, object]) -> None:
         """Leave a status to be published by `refresh`; from any thread, only the newest counts."""
         with self._lock:
             self._status = status
@@ -130,7 +133,7 @@ class Broadcast:
 
         self._try(show)
 
-    def end(self, summary: Mapping[str, Any]) -> None:
+    def end(self, summary: Mapping[str, object]) -> None:
         """Notify the subscribers that the run is over."""
         self.refresh()
         self._try(lambda publisher: publisher.end(summary))
