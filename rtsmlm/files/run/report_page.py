@@ -51,7 +51,7 @@ def write_report(
     verdict: str,
     good: bool,
     notes: Sequence[str],
-    ledger: Mapping[str, int],
+    ledger: Mapping[str, object],
     latency_ms: Mapping[str, Mapping[str, float]],
     validity: Mapping[str, object],
     n_frames: int,
@@ -72,7 +72,7 @@ def write_report(
     notes
         Warnings and failures, one sentence each.
     ledger
-        The totals of the run.
+        Counts of the run, by the names of `LedgerTotals`.
     latency_ms
         Summary per stage; empty where frames did not come from a camera.
     validity
