@@ -98,6 +98,22 @@ def test_every_gain_is_between_its_own_slope_and_the_common_one(rng: np.random.G
     assert ((found.adu_per_e >= low - 1e-3) & (found.adu_per_e <= high + 1e-3)).all()
 
 
+def test_the_map_is_nearer_to_the_true_gains_than_raw_slopes_and_than_one_number(
+    rng: np.random.Generator,
+) -> None:
+    true = 2.0 * (1 + 0.06 * rng.standard_normal(SHAPE))
+    light = level(500, true, n_frames=400, rng=rng)
+
+    found = fitted(light)
+
+    def error(gain: np.ndarray | float) -> float:
+        return float(np.sqrt(np.mean((gain - true) ** 2)))
+
+    raw = light.extra_variance_adu2 / light.signal_adu
+    assert error(found.adu_per_e) < 0.85 * error(raw)
+    assert error(found.adu_per_e) < 0.85 * error(found.typical)
+
+
 def test_a_pixel_without_light_takes_the_typical_gain(rng: np.random.Generator) -> None:
     usable = np.ones(SHAPE, np.bool_)
     usable[3, 4] = False
