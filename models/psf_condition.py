@@ -1,4 +1,4 @@
-"""What a network is told of the PSF: a width, or the curves of an astigmatic one."""
+"""PSF as input of a network: a width, or the curves of an astigmatic one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH_CONDITION = 2
 """Length of the condition of a two-dimensional PSF."""
 
 KNOTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
-"""Where an astigmatic PSF is told, in halves of the range of z."""
+"""Heights at which the widths of an astigmatic PSF are given, in halves of the range of z."""
 
 CURVE_CONDITION = 2 * len(KNOTS) + 1
 """Length of the condition of an astigmatic PSF."""
@@ -25,7 +25,7 @@ CURVE_CONDITION = 2 * len(KNOTS) + 1
 
 @dataclass(frozen=True, slots=True)
 class PsfInput:
-    """What a network is told of a PSF, and the range of z that its answer counts in."""
+    """PSF input of a network, and the range of z in which its output counts."""
 
     condition: F32
     """(1, condition size)."""
@@ -33,21 +33,21 @@ class PsfInput:
 
 
 def round_psf(sigma_px: float | None) -> PsfInput:
-    """Return what a network is told of a round PSF: log(sigma / 1.3 px) and 1.
+    """Return the input for a round PSF: log(sigma / 1.3 px) and 1.
 
     Parameters
     ----------
     sigma_px
-        Standard deviation of the PSF in pixels; None where it is not known, which is told as 0, 0.
+        Standard deviation of the PSF in pixels; None where it is not known, which is given as 0, 0.
     """
     if sigma_px is None:
         return PsfInput(np.zeros((1, WIDTH_CONDITION), dtype=np.float32))
-    told = [[math.log(sigma_px / REFERENCE_SIGMA_PX), 1.0]]
-    return PsfInput(np.array(told, dtype=np.float32))
+    values = [[math.log(sigma_px / REFERENCE_SIGMA_PX), 1.0]]
+    return PsfInput(np.array(values, dtype=np.float32))
 
 
 def astigmatic_psf(curves: WidthCurves, pixel_nm: float) -> PsfInput:
-    """Return what a network is told of an astigmatic PSF: log(width / 1.3 px) at `KNOTS`, and 1.
+    """Return the input for an astigmatic PSF: log(width / 1.3 px) at `KNOTS`, and 1.
 
     Parameters
     ----------

@@ -266,7 +266,7 @@ class MicroManagerCamera:
     def _ask(self, what: str, action: Callable[[], Any]) -> None:
         try:
             action()
-        except Exception as error:  # vendor code raises whatever it likes
+        except Exception as error:  # vendor code may raise anything
             raise DeviceError(f"camera {self._label} did not {what}: {error}") from error
 
 

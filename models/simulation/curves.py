@@ -40,7 +40,7 @@ class Curves:
         return sigma[:, 0], sigma[:, 1]
 
     def condition(self) -> Tensor:
-        """Return what the network is told, (n, condition size)."""
+        """Return the PSF input of the network, (n, condition size)."""
         knots = torch.tensor(KNOTS, device=self.focus.device).expand(len(self.focus), -1)
         logs = torch.log(torch.cat(self.widths(knots), dim=1) / REFERENCE_SIGMA_PX)
         return torch.cat([logs, torch.ones_like(logs[:, :1])], dim=1)

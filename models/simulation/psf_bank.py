@@ -44,7 +44,7 @@ class PsfBank:
     unit_nm: Tensor
     """How many nm a depth of 1 is, (psfs,)."""
     condition: Tensor
-    """What a network is told of an astigmatic PSF, (psfs, condition size)."""
+    """PSF input of astigmatic PSFs, (psfs, condition size)."""
 
     def __len__(self) -> int:
         return len(self.sums)
@@ -72,7 +72,7 @@ def make_bank(ranges: SimulationRanges, seed: int) -> PsfBank:
     low, high = ranges.sigma_px
     while len(tables) < ranges.computed_psfs:
         table = _draw_psf(ranges, rng)
-        told = np.zeros(CURVE_CONDITION)
+        values = np.zeros(CURVE_CONDITION)
         zero_nm, unit_nm = 0.0, DEPTH_OF_FOCUS_NM
         width = _width_in_focus(table)
         if astigmatism is not None:
@@ -81,11 +81,11 @@ def make_bank(ranges: SimulationRanges, seed: int) -> PsfBank:
             if curves is None:
                 continue
             zero_nm, width = curves.zero_nm, curves.sigma_px
-            told = curves.condition(unit_nm)
-        if low <= width <= high and np.all(np.isfinite(told)):
+            values = curves.condition(unit_nm)
+        if low <= width <= high and np.all(np.isfinite(values)):
             tables.append(table.sums)
             rows.append((width, zero_nm, unit_nm))
-            conditions.append(told)
+            conditions.append(values)
     width_column, zero_column, unit_column = torch.tensor(rows, dtype=torch.float32).T
     told_column = torch.from_numpy(np.stack(conditions)).float()
     sums = torch.from_numpy(np.stack(tables))
@@ -208,7 +208,7 @@ class MeasuredCurves:
     """Geometric mean of the least widths of both axes."""
 
     def condition(self, half_range_nm: float) -> NDArray[np.float64]:
-        """Return what a network is told; NaN where the table does not reach so far."""
+        """Return the PSF input of a network; NaN where the table does not reach so far."""
         at = self.zero_nm + half_range_nm * np.array(KNOTS)
         widths = [
             np.interp(at, self.z_nm, sigma, left=np.nan, right=np.nan)

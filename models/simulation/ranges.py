@@ -48,7 +48,7 @@ class AstigmatismRanges(Settings):
     quartic: Span = (0.0, 0.35)
     """b."""
     curve_error: float = 0.02
-    """Standard deviation of the relative error of the widths that the network is told."""
+    """Standard deviation of the relative error of the widths given to the network."""
     thin_fraction: float = 0.4
     """Windows whose emitters lie near one depth."""
     thickness: LogSpan = (0.05, 0.5)
@@ -94,11 +94,11 @@ class SimulationRanges(Settings):
     halo_weight: Span = (0.05, 0.35)
     halo_ratio: Span = (1.7, 2.8)
     astigmatism: AstigmatismRanges | None = None
-    """An astigmatic PSF, whose curves the network is told, instead of a round one."""
+    """An astigmatic PSF, whose curves are given to the network, instead of a round one."""
     unknown_sigma_fraction: float = 0.15
-    """The network is not told the PSF width."""
+    """The network is not given the PSF width."""
     sigma_error: float = 0.04
-    """Relative error of the width that it is told."""
+    """Relative error of the width that it is given."""
 
     density: LogSpan = (0.02, 6.0)
     sparse_fraction: float = 0.35

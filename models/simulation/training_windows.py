@@ -53,7 +53,7 @@ class Windows:
     read_variance: Tensor
     """In photons², (n, 1, height, width)."""
     condition: Tensor
-    """What the network is told of the PSF, (n, condition size): see `condition_of`."""
+    """PSF input of the network, (n, condition size): see `condition_of`."""
     context: Tensor
     """1 where the previous or next frame is there, else 0, (n, 2)."""
     targets: Targets
@@ -67,7 +67,7 @@ def condition_of(sigma_px: Tensor, known: Tensor) -> Tensor:
     sigma_px
         Standard deviation of the PSF in pixels, (n,).
     known
-        Whether the network is told, bool, (n,).
+        Whether the network is given the width, bool, (n,).
     """
     log_ratio = torch.log(sigma_px / REFERENCE_SIGMA_PX)
     return torch.stack([log_ratio, torch.ones_like(log_ratio)], dim=1) * known[:, None]
@@ -127,7 +127,7 @@ def _draw_psf(
     computed: Tensor,
     bank: PsfBank | None,
 ) -> tuple[Tensor, Curves | None, Tensor]:
-    """Return width in focus (n,), curves of an astigmatic PSF, and what the network is told."""
+    """Return width in focus (n,), curves of an astigmatic PSF, and the PSF input."""
     if ranges.astigmatism is None:
         sigma_px = draw_sigma(ranges, draw)
         if bank is not None:

@@ -115,7 +115,7 @@ class Metrics:
     median_dy_nm: float
     median_dz_nm: float
     std_ratio: float
-    """RMS of lateral error over stated standard deviation, median offset removed; 1 is honest."""
+    """RMS of lateral error over stated standard deviation, median offset removed; ideally 1."""
     photons_ratio: float
     """Median of localized over true photons."""
     n_locs: int

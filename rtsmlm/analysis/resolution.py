@@ -31,7 +31,7 @@ THRESHOLD = 1 / 7
 BLOCK_FRAMES = 50
 MOST_BINS = 2048
 _STEP_BINS = 32
-"""Sides are multiples of it, which the Fourier transform likes."""
+"""Sides are multiples of it, for a fast Fourier transform."""
 _TAPER = 0.25
 """Part of a side that the window fades over, as in Nieuwenhuizen et al."""
 _FIRST_RING = 4

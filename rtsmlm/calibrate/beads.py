@@ -231,7 +231,7 @@ def _cut(planes: Planes, places: NDArray[np.int64], half: int) -> F32:
     reach = np.arange(-half, half + 1)
     rows = (places[:, 1, None] + reach)[:, :, None]
     columns = (places[:, 0, None] + reach)[:, None, :]
-    # (planes, beads, side, side) as they come; beads first is what the fit wants.
+    # (planes, beads, side, side) as read; the fit takes beads first.
     cut = [part[:, rows, columns] for part in planes()]
     return np.ascontiguousarray(np.concatenate(cut).swapaxes(0, 1), dtype=np.float32)
 

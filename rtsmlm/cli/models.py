@@ -59,11 +59,11 @@ def models(
 def _cells(manifest: Manifest, folder: Path, here: str) -> tuple[str, ...]:
     size_mb = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     low, high = manifest.valid.sigma_px
-    told = "any" if manifest.psf == "any" else f"{manifest.psf}, {low:g} to {high:g} px"
+    psf = "any" if manifest.psf == "any" else f"{manifest.psf}, {low:g} to {high:g} px"
     return (
         f"{manifest.architecture} {manifest.size}",
         manifest.task,
-        told,
+        psf,
         f"{manifest.parameters / 1e3:.0f} k, {size_mb:.1f} MB",
         here,
         "; ".join(_accuracy(manifest)) or "not stated",

@@ -14,10 +14,10 @@ from scipy.special import ndtr
 from rtsmlm.localizations import F32
 
 LEAST_STD_NM = 2.0
-"""No localization is drawn sharper: claims below are optimism."""
+"""No localization is drawn sharper: stated precisions below are not realistic."""
 
 MOST_STD_NM = 100.0
-"""Wider ones are mist, at the cost of thousands of sharp ones."""
+"""Wider ones add nothing visible, at the cost of thousands of sharp ones."""
 
 UNKNOWN_STD_NM = 15.0
 """Width of a Gaussian where the method states none: a typical precision."""

@@ -83,7 +83,7 @@ class Acquisition:
                 if frame.index <= last:
                     raise DeviceError(
                         f"{self._camera.name} numbered a frame {frame.index} after {last}; frame "
-                        "numbers must rise, or losses cannot be told from repetitions"
+                        "numbers must rise, or losses cannot be distinguished from repetitions"
                     )
                 last = frame.index
                 self._ring.check(frame)
