@@ -319,7 +319,7 @@ def test_rtsmlm_live_refuses_a_start_while_the_camera_runs(runner: LiveRunner) -
     assert runner._waiting.empty()
 
 
-def test_more_starts_than_fit_are_refused_and_said(
+def test_more_starts_than_fit_are_refused_and_reported(
     runner: LiveRunner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(40):
@@ -356,7 +356,7 @@ def test_without_a_run_the_terminal_shows_what_was_refused(
     assert "lasers off: there is no run now; start one first" in capsys.readouterr().err
 
 
-def test_settings_that_are_wrong_are_said_and_the_next_start_counts(
+def test_settings_that_are_wrong_are_reported_and_the_next_start_counts(
     runner: LiveRunner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Open:

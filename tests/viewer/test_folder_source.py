@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 class Window:
-    """Polls, and keeps what it is told."""
+    """Polls, and keeps what comes."""
 
     def __init__(self, path: Path) -> None:
         self.source = FolderSource(path)
@@ -52,22 +52,22 @@ class Window:
         self.status: Any = None
 
     def poll(self, most_rows: int = 100_000) -> RunUpdate:
-        news = self.source.poll(most_rows)
-        if news.restarted:
+        update = self.source.poll(most_rows)
+        if update.restarted:
             self.restarts += 1
             self.frames.clear()
-        for rows in news.rows:
+        for rows in update.rows:
             self.frames += rows.frame.tolist()
-        self.densities += news.densities
-        self.status = news.status or self.status
-        return news
+        self.densities += update.densities
+        self.status = update.status or self.status
+        return update
 
     def until(self, done: Callable[[RunUpdate], bool]) -> RunUpdate:
         deadline = time.monotonic() + 20
-        while not done(news := self.poll()):
+        while not done(update := self.poll()):
             if time.monotonic() > deadline:
-                pytest.fail(f"in vain: {news.connection}, {len(self.frames)} rows")
-        return news
+                pytest.fail(f"in vain: {update.connection}, {len(self.frames)} rows")
+        return update
 
 
 def test_a_finished_run_gives_all_its_rows_and_ends(folder: RunFolder) -> None:
@@ -81,11 +81,11 @@ def test_a_finished_run_gives_all_its_rows_and_ends(folder: RunFolder) -> None:
     folder.write_json(folder.latency, {"total": {"p50": 4.5, "p99": 9.0}})
     folder.write_json(folder.validity, {"verdict": "model ok"})
     window = Window(folder.path)
-    news = window.until(lambda news: news.connection == "ended")
+    update = window.until(lambda update: update.connection == "ended")
 
     assert window.frames == list(range(30_000))
-    assert news.behind_bytes == 0
-    assert news.run == RunMessage(run="one", shape=(64, 48), pixel_nm=100.0)
+    assert update.behind_bytes == 0
+    assert update.run == RunMessage(run="one", shape=(64, 48), pixel_nm=100.0)
     assert window.source.name == "one"
     status = window.status
     assert status.totals.camera == 900
@@ -106,10 +106,10 @@ def test_no_poll_takes_more_rows_than_asked_for_by_more_than_a_piece(folder: Run
     sizes = []
     behind = []
     for _ in range(100):
-        news = window.poll(most_rows=1000)
-        sizes.append(sum(map(len, news.rows)))
-        behind.append(news.behind_bytes)
-        if news.connection == "ended":
+        update = window.poll(most_rows=1000)
+        sizes.append(sum(map(len, update.rows)))
+        behind.append(update.behind_bytes)
+        if update.connection == "ended":
             break
     assert sum(sizes) == 30_000
     assert max(sizes) <= 1000 + (folder_source._PIECE_BYTES // 40)
@@ -129,18 +129,18 @@ def test_a_growing_table_is_followed_and_a_torn_tail_waits_for_its_rest(
         file.put(_rows(10 * k, 10))
         assert window.poll().connection == "live"
         assert window.frames == list(range(10 * k + 10))
-    window.until(lambda news: news.connection == "silent")
+    window.until(lambda update: update.connection == "silent")
     file.put(_rows(200, 50))
     file.close()
 
     whole = folder.localizations.read_bytes()
     torn = Window(folder.path)
     folder.localizations.write_bytes(whole[:-500])
-    news = torn.until(lambda news: news.connection == "silent")
+    update = torn.until(lambda update: update.connection == "silent")
     assert torn.frames == list(range(200))
-    assert news.behind_bytes == 0
+    assert update.behind_bytes == 0
     folder.localizations.write_bytes(whole)
-    torn.until(lambda news: news.connection == "ended")
+    torn.until(lambda update: update.connection == "ended")
     assert torn.frames == list(range(250))
     assert torn.restarts == 0
 
@@ -155,7 +155,7 @@ def test_a_killed_run_that_has_its_accounts_is_over(
     folder.localizations.write_bytes(folder.localizations.read_bytes()[:-300])
     folder.write_json(folder.ledger, {"camera": 200, "localized": 200})
     window = Window(folder.path)
-    window.until(lambda news: news.connection == "ended")
+    window.until(lambda update: update.connection == "ended")
     assert window.frames == list(range(100))
 
 
@@ -167,13 +167,13 @@ def test_a_table_that_was_cut_and_grows_again_comes_from_its_first_row(
         for k in range(10):
             file.put(_rows(10 * k, 10))
     window = Window(folder.path)
-    window.until(lambda news: news.connection == "ended")
+    window.until(lambda update: update.connection == "ended")
     with ArrowStreamFile.resume(folder.localizations, before_frame) as file:
         kept = file.n_rows
         # As long as before, or longer: only the bytes tell.
         for k in range(20):
             file.put(_rows(1000 + 10 * k, 10))
-    window.until(lambda news: news.connection == "ended" and window.restarts == 1)
+    window.until(lambda update: update.connection == "ended" and window.restarts == 1)
     assert window.frames == [*range(kept), *range(1000, 1200)]
 
 
@@ -182,12 +182,12 @@ def test_a_shortened_table_is_seen_even_before_it_grows(folder: RunFolder) -> No
         file.put(_rows(0, 100))
         file.put(_rows(100, 100))
     window = Window(folder.path)
-    window.until(lambda news: news.connection == "ended")
+    window.until(lambda update: update.connection == "ended")
     file = ArrowStreamFile.resume(folder.localizations, 150)
-    window.until(lambda news: window.restarts == 1 and len(window.frames) == 100)
+    window.until(lambda update: window.restarts == 1 and len(window.frames) == 100)
     file.put(_rows(100, 3))
     file.close()
-    window.until(lambda news: news.connection == "ended")
+    window.until(lambda update: update.connection == "ended")
     assert window.frames == list(range(103))
     assert window.restarts == 1
 
@@ -199,7 +199,7 @@ def test_bytes_that_are_no_table_are_lost_until_there_is_one(folder: RunFolder) 
     assert window.poll().connection == "lost"
     with ArrowStreamFile(folder.localizations, METADATA) as file:
         file.put(_rows(0, 10))
-    window.until(lambda news: news.connection == "ended")
+    window.until(lambda update: update.connection == "ended")
     assert window.frames == list(range(10))
 
 
@@ -207,10 +207,10 @@ def test_a_table_that_vanishes_is_lost_and_its_rows_stay(folder: RunFolder) -> N
     with ArrowStreamFile(folder.localizations, METADATA) as file:
         file.put(_rows(0, 10))
     window = Window(folder.path)
-    window.until(lambda news: news.connection == "ended")
+    window.until(lambda update: update.connection == "ended")
     folder.localizations.unlink()
-    news = window.poll()
-    assert (news.connection, news.restarted) == ("lost", False)
+    update = window.poll()
+    assert (update.connection, update.restarted) == ("lost", False)
     assert window.frames == list(range(10))
 
 
@@ -300,13 +300,13 @@ def test_damaged_small_files_are_left_out_and_named_once(folder: RunFolder) -> N
     window = Window(folder.path)
     problems = []
     for _ in range(20):
-        news = window.poll()
-        if news.problem is not None:
-            problems.append(news.problem)
-    assert news.connection == "ended"
-    assert news.status is None
-    assert news.run is not None
-    assert news.run.settings == SettingsPart()
+        update = window.poll()
+        if update.problem is not None:
+            problems.append(update.problem)
+    assert update.connection == "ended"
+    assert update.status is None
+    assert update.run is not None
+    assert update.run.settings == SettingsPart()
     assert window.densities == []
     assert len(problems) == 4
     for path, problem in zip(
@@ -324,11 +324,11 @@ def test_settings_of_another_version_show_what_is_known_of_them(folder: RunFolde
     )
     with ArrowStreamFile(folder.localizations, METADATA) as file:
         file.put(_rows(0, 10))
-    news = Window(folder.path).poll()
-    assert news.problem is None
-    assert news.run is not None
-    assert news.run.settings.feedback.gain == 0.5
-    assert news.run.settings.micromanager.roi == (8, 16, 32, 24)
+    update = Window(folder.path).poll()
+    assert update.problem is None
+    assert update.run is not None
+    assert update.run.settings.feedback.gain == 0.5
+    assert update.run.settings.micromanager.roi == (8, 16, 32, 24)
 
 
 @pytest.mark.parametrize("counts", [{"camera": "many"}, {"localized": 2.5}, {"lost": None}])
@@ -336,7 +336,7 @@ def test_a_ledger_with_counts_that_are_none_gives_a_sentence(
     folder: RunFolder, counts: dict[str, Any]
 ) -> None:
     folder.write_json(folder.ledger, counts)
-    news = Window(folder.path).poll()
-    assert news.problem is not None
-    assert "ledger" in news.problem
-    assert news.status is None
+    update = Window(folder.path).poll()
+    assert update.problem is not None
+    assert "ledger" in update.problem
+    assert update.status is None

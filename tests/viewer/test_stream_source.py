@@ -1,4 +1,4 @@
-"""A run that is heard over its stream: all rows once, whoever joins late, is cut off or is slow."""
+"""A run read over its stream: all rows once, for a window that joins late, is cut off or slow."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _rows(first: int, n: int) -> Localizations:
 
 
 class Run:
-    """The part of a run that tells: stream and history."""
+    """The part of a run that publishes: stream and history."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Run:
         LIVE.append(self)
 
     def tick(self) -> None:
-        """ZeroMQ welcomes whoever has come only while the publisher does something."""
+        """ZeroMQ welcomes a new subscriber only while the publisher does something."""
         assert isinstance(self.publisher.frame_is_wanted, bool)
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ def _wait(seconds: float, done: Callable[[], bool] = lambda: False) -> bool:
 
 
 class Window:
-    """Polls, and keeps what it is told."""
+    """Polls, and keeps what comes."""
 
     def __init__(self, address: str, keys: Path | None = None) -> None:
         self.source = StreamSource(address, keys)
@@ -96,15 +96,15 @@ class Window:
         self.all: list[RunUpdate] = []
 
     def poll(self) -> RunUpdate:
-        news = self.source.poll()
-        if news.restarted:
+        update = self.source.poll()
+        if update.restarted:
             self.restarts += 1
             self.frames.clear()
-        for rows in news.rows:
+        for rows in update.rows:
             self.frames += rows.frame.tolist()
-        self.all.append(news)
-        self.last = news
-        return news
+        self.all.append(update)
+        self.last = update
+        return update
 
     def until(self, done: Callable[[], bool]) -> RunUpdate:
         if not _wait(PATIENCE_S, lambda: self.poll() is not None and done()):
@@ -150,7 +150,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "localizations.arrows"
 
 
-def test_who_joins_late_gets_all_rows_once_and_hears_the_end(
+def test_who_joins_late_gets_all_rows_once_and_the_end(
     path: Path, window: Callable[..., Window], run: Callable[..., Run]
 ) -> None:
     file = ArrowStreamFile(path, {})
@@ -164,7 +164,7 @@ def test_who_joins_late_gets_all_rows_once_and_hears_the_end(
         run="one", shape=(64, 48), pixel_nm=100.0, history_port=one.history.port
     )
     assert late.source.name == f"one at {one.address}"
-    assert any(news.behind_bytes > 0 for news in late.all)
+    assert any(update.behind_bytes > 0 for update in late.all)
 
     file.put(_rows(300_000, 5))
     late.until_rows(300_005)
@@ -176,7 +176,7 @@ def test_who_joins_late_gets_all_rows_once_and_hears_the_end(
     assert late.restarts == 0
 
 
-def test_nobody_there_is_waited_for(
+def test_a_run_that_starts_later_is_waited_for(
     path: Path, window: Callable[..., Window], run: Callable[..., Run]
 ) -> None:
     first = Run(path)
@@ -228,7 +228,7 @@ def test_a_table_that_was_cut_comes_again_from_its_first_row(
     assert one.restarts == 1
 
 
-def test_a_table_with_other_bytes_comes_again_even_if_nobody_says_so(
+def test_a_table_with_other_bytes_comes_again_even_under_the_same_generation(
     path: Path, window: Callable[..., Window], run: Callable[..., Run]
 ) -> None:
     with ArrowStreamFile(path, {}) as file:
@@ -290,13 +290,13 @@ def test_of_frames_and_status_only_the_newest_is_kept_and_of_densities_all(
         one.publisher.publish_json(STATUS, status(backlog=k))
         one.publisher.publish_json(DENSITY, DENSITY_DATA | {"last_frame": k})
     _wait(0.5)
-    news = seer.poll()
-    assert news.frame is not None
-    assert (news.frame.index, news.frame.binning) == (290, 2)
-    assert np.array_equal(news.frame.pixels, np.full((8, 6), 29))
-    assert news.status is not None
-    assert news.status.backlog == 29
-    assert [entry.last_frame for entry in news.densities] == list(range(30))
+    update = seer.poll()
+    assert update.frame is not None
+    assert (update.frame.index, update.frame.binning) == (290, 2)
+    assert np.array_equal(update.frame.pixels, np.full((8, 6), 29))
+    assert update.status is not None
+    assert update.status.backlog == 29
+    assert [entry.last_frame for entry in update.densities] == list(range(30))
     empty = seer.poll()
     assert (empty.frame, empty.status, empty.densities) == (None, None, ())
 
@@ -346,37 +346,37 @@ def test_silence_is_said_and_ends(
     quiet.until_it_is("live")
 
 
-def test_the_end_is_reached_where_the_stream_says_so_and_no_row_is_missing(
+def test_the_end_is_reached_where_the_stream_states_it_and_no_row_is_missing(
     path: Path, window: Callable[..., Window], run: Callable[..., Run]
 ) -> None:
     file = ArrowStreamFile(path, {})
     file.put(_rows(0, 100))
     one = run(path)
-    heard = window(one.address)
-    heard.until_rows(100)
+    late = window(one.address)
+    late.until_rows(100)
     file.put(_rows(100, 11))
     one.publisher.end({"localizations": 111})
-    heard.until_it_is("ended")
-    assert heard.frames == list(range(111))
+    late.until_it_is("ended")
+    assert late.frames == list(range(111))
     file.close()
 
 
-def test_rows_that_the_stream_tells_of_and_nobody_gives_are_missed(
+def test_rows_that_the_stream_states_and_the_history_does_not_give_are_missed(
     path: Path, window: Callable[..., Window]
 ) -> None:
     file = ArrowStreamFile(path, {})
     file.put(_rows(0, 100))
     one = Run(path)
-    heard = window(one.address)
-    heard.until_rows(100)
+    late = window(one.address)
+    late.until_rows(100)
     one.history.close()
     file.put(_rows(100, 11))
     file.close()
     one.publisher.end({"localizations": 111})
     one.close()
     _wait(0.3)
-    heard.until_it_is("lost")
-    assert heard.frames == list(range(100))
+    late.until_it_is("lost")
+    assert late.frames == list(range(100))
 
 
 def test_who_could_not_read_to_the_end_is_not_told_that_it_is_all(

@@ -188,7 +188,7 @@ def test_the_export_has_16_bits_and_the_pixel_size(
     assert (tmp_path / "seen.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_an_export_without_an_image_says_so(
+def test_an_export_without_an_image_explains_why(
     open_window: Callable[..., Any], source: Any, tmp_path: Path
 ) -> None:
     source.about = {}

@@ -65,7 +65,7 @@ def test_what_is_neither_an_address_nor_a_folder_is_refused(app: Any, tmp_path: 
     assert "neither an address" in errors
 
 
-def test_rtsmlm_view_opens_what_it_is_told(
+def test_rtsmlm_view_opens_the_folder_it_is_given(
     app: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from rtsmlm.cli.view import view

@@ -178,9 +178,9 @@ def test_a_trip_shows_its_reason_and_is_reset(
 ) -> None:
     window = open_window(control)
     assert not window.laser.reset.isVisible()
-    told = status()
-    told["loop"] |= {"tripped": "no estimate for 3 s", "power": 0.0}
-    source.next = {"status": told}
+    data = status()
+    data["loop"] |= {"tripped": "no estimate for 3 s", "power": 0.0}
+    source.next = {"status": data}
     run_on(window)
 
     assert window.laser.alarm.isVisible()
@@ -242,7 +242,7 @@ def test_two_windows_both_get_the_key_and_one_without_control_leaves_it(
     field = Heard()
     view_only = open_window(None)
     QTest.keyClick(field, QtCore.Qt.Key.Key_F12)
-    assert field.keys == 1, "the embedding program may use the key where nobody here can"
+    assert field.keys == 1, "the embedding program may use the key where no window here can"
     first, second = open_window(control), open_window(control)
     QTest.keyClick(field, QtCore.Qt.Key.Key_F12)
 
@@ -270,7 +270,7 @@ def test_clicks_become_lines_and_a_gone_parent_is_noted() -> None:
     assert control.is_gone
 
 
-def test_without_its_parent_the_window_stays_and_says_so(
+def test_without_its_parent_the_window_stays_and_shows_why_nothing_can_be_clicked(
     open_window: Callable[..., Any], control: Any
 ) -> None:
     window = open_window(control)

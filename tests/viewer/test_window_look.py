@@ -132,7 +132,7 @@ def test_a_frame_waits_for_its_rows_but_not_for_ever(
     assert window.camera.image.index == 60
 
 
-def test_lights_tell_what_became_of_the_frames(
+def test_lights_show_what_became_of_the_frames(
     open_window: Callable[..., Any], source: Any, status: Any, run_on: Any
 ) -> None:
     window = open_window()
@@ -142,9 +142,9 @@ def test_lights_tell_what_became_of_the_frames(
     run_on(window)
     assert set(window.lights.colors.values()) == {"green"}
 
-    told = status(validity={"verdict": "PSF too wide", "findings": ["the PSF is 9 % wider"]})
-    told["totals"] |= {"lost": 2, "skipped": 40, "in_ring": 900}
-    source.next = {"status": told}
+    data = status(validity={"verdict": "PSF too wide", "findings": ["the PSF is 9 % wider"]})
+    data["totals"] |= {"lost": 2, "skipped": 40, "in_ring": 900}
+    source.next = {"status": data}
     run_on(window)
     assert window.lights.colors == {
         "received": "green", "recorded": "green", "localized": "amber", "skipped": "amber",
@@ -158,7 +158,7 @@ def test_lights_tell_what_became_of_the_frames(
     [("live", 0, "live"), ("silent", 0, "silent"), ("lost", 0, "trying again"),
      ("ended", 0, "run over"), ("live", 34_000_000, "joined late, catching up 34 MB")],
 )  # fmt: skip
-def test_the_connection_is_told(
+def test_the_connection_is_shown(
     open_window: Callable[..., Any], source: Any, run_on: Any, connection: str, behind: int,
     said: str,
 ) -> None:  # fmt: skip
@@ -185,9 +185,9 @@ def test_curves_show_density_with_target_and_limit(
     open_window: Callable[..., Any], source: Any, status: Any, run_on: Any
 ) -> None:
     window = open_window()
-    told = [{"last_frame": 100 * k, "mean_per_um2": 0.05, "std_per_um2": 0.01,
+    data = [{"last_frame": 100 * k, "mean_per_um2": 0.05, "std_per_um2": 0.01,
              "local_per_um2": 0.2} for k in range(1, 9)]  # fmt: skip
-    source.next = {"densities": told, "status": status()}
+    source.next = {"densities": data, "status": status()}
     run_on(window)
 
     density = window.trends.plots["density"]
