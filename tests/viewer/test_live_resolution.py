@@ -1,88 +1,112 @@
-"""The resolution beside the window: new figures arrive, and the death of its thread is logged."""
+"""The window's own resolution, measured only where the run measures none."""
 
 from __future__ import annotations
 
-import logging
 import math
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.localizations import Localizations
+from rtsmlm.stream.messages import ResolutionMessage
 from rtsmlm.viewer import live_resolution
 from rtsmlm.viewer.live_resolution import LiveResolution
 
-WAIT_S = 20.0
+PATIENCE_S = 20.0
 
 
-@pytest.fixture(autouse=True)
-def _without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_resolution, "EVERY_S", 0.001)
+class Meter:
+    """A meter that measures when the test lets it, and what the test says."""
+
+    figure_nm = 40.0
+    fails_with: Exception | None = None
+
+    def __init__(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
+        self.n_inside = 0
+        self.measured = threading.Event()
+        Meter.newest = self
+
+    newest: Meter
+
+    def add(self, rows: Localizations) -> None:
+        self.n_inside += len(rows)
+
+    def resolution_nm(self) -> float:
+        self.measured.set()
+        if Meter.fails_with is not None:
+            raise Meter.fails_with
+        return Meter.figure_nm
 
 
-def rows(n: int) -> Localizations:
-    x = np.linspace(100.0, 900.0, n)
-    return Localizations.from_columns(
-        {"frame": np.zeros(n), "x_nm": x, "y_nm": x, "photons": np.full(n, 500.0)}
-    )
+@pytest.fixture
+def resolution(monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveResolution]:
+    monkeypatch.setattr(live_resolution, "ResolutionMeter", Meter)
+    monkeypatch.setattr(live_resolution, "EVERY_S", 0.005)
+    monkeypatch.setattr(Meter, "figure_nm", 40.0)
+    monkeypatch.setattr(Meter, "fails_with", None)
+    made = LiveResolution((64, 64), 100.0)
+    yield made
+    made.close()
+    made.close()
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+def rows(*frames: int) -> Localizations:
+    columns = {
+        "frame": np.array(frames),
+        "x_nm": np.ones(len(frames)),
+        "y_nm": np.ones(len(frames)),
+    }
+    return Localizations.from_columns(columns)
 
 
-def test_a_figure_is_given_once_and_measured_again_only_for_new_rows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    measured: list[float] = []
-
-    def measure(self: ResolutionMeter) -> float:
-        measured.append(math.nan if not measured else 20.0 + len(measured))
-        return measured[-1]
-
-    monkeypatch.setattr(ResolutionMeter, "resolution_nm", measure)
-    resolution = LiveResolution((10, 10), 100.0)
-    try:
-        resolution.add([rows(50)])
-        until(lambda: len(measured) == 1)
-        assert resolution.take() is None  # not finite: no figure
-        resolution.add([rows(50)])
-        found: list[float] = []
-
-        def take() -> list[float]:
-            if (message := resolution.take()) is not None:
-                found.append(message.resolution_nm)
+def until(take: Callable[[], Any]) -> Any:
+    pause = threading.Event()
+    for _ in range(int(PATIENCE_S / 0.005)):
+        if (found := take()) is not None:
             return found
-
-        until(take)
-    finally:
-        resolution.close()
-        resolution.close()
-
-    assert found == [21.0]
-    assert resolution.take() is None
-    assert len(measured) == 2
+        pause.wait(0.005)
+    return pytest.fail("no resolution came")
 
 
-def test_the_death_of_its_thread_is_logged_as_an_error_and_closing_goes_on(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_figure_comes_once_with_the_newest_frame_that_counts(
+    resolution: LiveResolution,
 ) -> None:
-    def fail(self: ResolutionMeter) -> float:
-        raise MemoryError("no room for a map")
+    resolution.add([rows(3, 70, 20), rows()])
 
-    monkeypatch.setattr(ResolutionMeter, "resolution_nm", fail)
-    resolution = LiveResolution((10, 10), 100.0)
-    resolution.add([rows(50)])
-    until(lambda: any(r.levelno >= logging.ERROR for r in caplog.records))
-    resolution.close()
+    assert until(resolution.take) == ResolutionMessage(frame=70, resolution_nm=40.0)
+    assert resolution.take() is None
 
-    [record] = [r for r in caplog.records if r.levelno >= logging.ERROR]
-    assert record.getMessage() == "the resolution is no longer measured"
-    assert record.exc_info is not None
-    assert "MemoryError: no room for a map" in caplog.text
+
+def test_without_new_rows_nothing_is_measured_again(resolution: LiveResolution) -> None:
+    resolution.add([rows(1, 2)])
+    until(resolution.take)
+    Meter.newest.measured.clear()
+
+    assert not Meter.newest.measured.wait(0.1)
+    resolution.add([rows(9)])
+    assert until(resolution.take).frame == 9
+
+
+def test_a_resolution_that_has_not_converged_is_none(
+    resolution: LiveResolution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Meter, "figure_nm", math.nan)
+    resolution.add([rows(1, 2)])
+
+    assert Meter.newest.measured.wait(PATIENCE_S)
+    assert resolution.take() is None
+
+
+def test_a_measurement_that_fails_is_logged_and_the_window_goes_on(
+    resolution: LiveResolution, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Meter, "fails_with", MemoryError("no room for two images"))
+    resolution.add([rows(1, 2)])
+
+    assert resolution._worker.wait(PATIENCE_S)
+    resolution.add([rows(3)])
+    assert resolution.take() is None
+    assert "the resolution is no longer measured" in caplog.text

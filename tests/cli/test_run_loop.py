@@ -1,0 +1,139 @@
+"""The loop of `rtsmlm live`: what it prints of the window, and what it takes from it between runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tifffile
+
+from rtsmlm.cli import run_loop
+from rtsmlm.cli.console import StopRequest
+from rtsmlm.cli.run_loop import LiveRunner, report_arming
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
+from rtsmlm.viewer.commands import Snap, Start, Stop, WindowReady, to_line
+
+
+class FakeWindow:
+    """A window that is open as long as the test says, and sends what the test says."""
+
+    opened: list[FakeWindow] = []  # noqa: RUF012
+
+    def __init__(self, address: str, on_line: Any) -> None:
+        self.address, self.on_line = address, on_line
+        self.is_open = True
+        self.closed = 0
+        FakeWindow.opened.append(self)
+        on_line(to_line(WindowReady()))
+
+    def close(self) -> None:
+        self.closed += 1
+        self.is_open = False
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> RunSettings:
+    return load(Path("demo.toml"), (f"results.out={tmp_path.as_posix()}",))
+
+
+@pytest.fixture
+def runner(settings: RunSettings, monkeypatch: pytest.MonkeyPatch) -> LiveRunner:
+    FakeWindow.opened.clear()
+    monkeypatch.setattr(run_loop, "Window", FakeWindow)
+    return LiveRunner(settings, arm=False, request=StopRequest(), with_window=True)
+
+
+def test_one_window_is_opened_as_soon_as_there_is_an_address(runner: LiveRunner) -> None:
+    for address in (None, "tcp://127.0.0.1:*", "tcp://127.0.0.1:5757", "tcp://127.0.0.1:5758"):
+        runner._open_window(address)
+
+    assert [window.address for window in FakeWindow.opened] == ["tcp://127.0.0.1:5757"]
+    runner.close()
+    assert FakeWindow.opened[0].closed == 1
+
+
+def test_a_window_that_is_closed_is_reported_once_and_ends_no_run(
+    runner: LiveRunner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner._open_window("tcp://127.0.0.1:5757")
+    runner._report_closed_window()
+    assert "closed" not in capsys.readouterr().out
+
+    FakeWindow.opened[0].is_open = False
+    for _ in range(3):
+        runner._report_closed_window()
+
+    assert capsys.readouterr().out.count("the window is closed; the run goes on") == 1
+
+
+def test_without_a_window_there_is_one_run(settings: RunSettings) -> None:
+    runner = LiveRunner(settings, arm=False, request=StopRequest(), with_window=False)
+
+    runner._open_window("tcp://127.0.0.1:5757")
+
+    assert runner.next_run() is None
+
+
+def test_the_next_run_has_the_settings_of_the_window(runner: LiveRunner) -> None:
+    runner._open_window("tcp://127.0.0.1:5757")
+    FakeWindow.opened[0].on_line(to_line(Start(("acquisition.exposure_ms=7", "record.raw=false"))))
+
+    settings = runner.next_run()
+
+    assert settings is not None
+    assert settings.acquisition.exposure_ms == 7
+    assert settings.record.raw is False
+
+
+def test_a_stop_between_two_runs_is_refused_and_the_window_stays(
+    runner: LiveRunner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner._open_window("tcp://127.0.0.1:5757")
+    FakeWindow.opened[0].on_line(to_line(Stop()))
+
+    assert "stop: there is no run now" in capsys.readouterr().err
+    assert FakeWindow.opened[0].is_open
+
+
+def test_a_snap_writes_one_frame_beside_the_runs_and_waits_for_the_next_command(
+    runner: LiveRunner,
+    settings: RunSettings,
+    spot_camera: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    camera = spot_camera()
+    monkeypatch.setattr(run_loop, "open_camera", lambda settings: camera)
+    runner._open_window("tcp://127.0.0.1:5757")
+    for command in (Snap(), Start()):
+        FakeWindow.opened[0].on_line(to_line(command))
+
+    assert runner.next_run() is not None
+    [path] = settings.results.out.glob("snap_*.tif")
+    assert tifffile.imread(path).shape == camera.shape
+    assert camera.closed
+    assert path.name in capsys.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("lasers", "arm", "allowed", "text"),
+    [
+        (False, False, False, ""),
+        (False, True, False, "--arm does nothing"),
+        (True, False, False, "monitor only (--arm and feedback.arm = true drive them)"),
+        (True, True, False, "monitor only: lasers are not driven (feedback.arm = true is missing)"),
+        (True, False, True, "monitor only: lasers are not driven (--arm is missing)"),
+        (True, True, True, "ARMED"),
+    ],
+)
+def test_whether_lasers_are_driven_is_printed_before_the_run(
+    capsys: pytest.CaptureFixture[str], lasers: bool, arm: bool, allowed: bool, text: str
+) -> None:
+    name = "hil_sim.toml" if lasers else "demo.toml"
+    report_arming(load(Path(name), (f"feedback.arm={'true' if allowed else 'false'}",)), arm)
+
+    captured = capsys.readouterr()
+    assert text in captured.out + captured.err
+    assert bool(captured.out + captured.err) is bool(text)
