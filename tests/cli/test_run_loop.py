@@ -1,4 +1,4 @@
-"""The loop of `rtsmlm live`: what it prints of the window, and what it takes from it between runs."""
+"""The loop of `rtsmlm live`: what it prints of the window, and what it takes from it."""
 
 from __future__ import annotations
 

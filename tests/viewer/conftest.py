@@ -18,6 +18,9 @@ from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 # Before anything imports Qt.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+_COMPILE_S = 300.0
+"""On a machine that has compiled nothing yet."""
+
 SHAPE, PIXEL_NM = (64, 64), 100.0
 SETTINGS = {
     "acquisition": {"exposure_ms": 12.5},
@@ -108,7 +111,7 @@ def open_window(app: Any, tmp_path: Path, source: FakeSource) -> Iterator[Callab
         window._timer.stop()  # the test says when
         window.resize(*size)
         window.show()
-        window.reader._warm_up.close()
+        assert window.reader._warm_up._worker.wait(_COMPILE_S)
         settle(window, app)
         return window
 

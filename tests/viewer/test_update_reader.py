@@ -39,12 +39,20 @@ class OwnResolution:
         OwnResolution.alive.remove(self)
 
 
+class CompiledAlready:
+    """Stands in for the compiling, of which nothing here depends."""
+
+    is_done = True
+
+    def close(self) -> None: ...
+
+
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[UpdateReader]:
     OwnResolution.alive = []
     monkeypatch.setattr(update_reader, "LiveResolution", OwnResolution)
+    monkeypatch.setattr(update_reader, "WarmUp", CompiledAlready)
     made = UpdateReader()
-    made._warm_up.close()
     yield made
     made.close()
     made.close()
@@ -94,12 +102,8 @@ def test_an_update_names_its_source(reader: UpdateReader, source: Any) -> None:
 def test_no_source_is_asked_before_drawing_is_compiled(
     source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Never:
-        is_done = False
-
-        def close(self) -> None: ...
-
-    monkeypatch.setattr(update_reader, "WarmUp", Never)
+    monkeypatch.setattr(update_reader, "WarmUp", CompiledAlready)
+    monkeypatch.setattr(CompiledAlready, "is_done", False)
     reader = UpdateReader()
 
     assert reader.read(source) is None
