@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +87,7 @@ class Verdict:
             return "model: " + self.findings[0].name
         return "model ok" if self.spots >= ENOUGH else "model: no verdict yet"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return all figures as plain data."""
         figures = {
             "verdict": self.summary,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -104,7 +103,7 @@ class ValidityMonitor:
         self._last_ns = t_ns
         self.sample(locs, batch)
 
-    def judge(self) -> dict[str, Any]:
+    def judge(self) -> dict[str, object]:
         """Return the figures so far, and report each finding once."""
         if self._meter is None:
             return {}

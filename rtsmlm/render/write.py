@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
@@ -101,7 +100,7 @@ def write_layer(folder: Path, layer: ImageLayer) -> Path:
 
 def write_view(
     tif: Path, png: Path, view: View, rgb: RGB8, title: str = "localizations"
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write a view as a TIFF of 16 bits to measure in and as a PNG with a scale bar.
 
     Parameters

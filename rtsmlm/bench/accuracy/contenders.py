@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from rtsmlm.bench.accuracy.measure import Contender, Psf
 from rtsmlm.bench.accuracy.scenes import Scene
@@ -92,7 +91,7 @@ def with_curves(settings: RunSettings, scene: Scene) -> RunSettings:
     if scene.curves is None:
         return settings
     curves = scene.curves
-    axes: dict[str, Any] = {
+    axes: dict[str, object] = {
         name: {
             "sigma0_nm": curve.sigma0_nm,
             "focus_nm": curve.focus_nm,

@@ -88,7 +88,7 @@ def as_int(value: Any) -> int | None:
     return int(number) if number is not None and number == int(number) else None
 
 
-def add_micromanager(into: Statements, tags: Mapping[str, Any]) -> None:
+def add_micromanager(into: Statements, tags: Mapping[str, object]) -> None:
     """Take what the metadata of a Micro-Manager frame state.
 
     Only properties that mean one thing are taken. `Gain` and `Offset` are registers without

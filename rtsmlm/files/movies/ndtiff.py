@@ -32,7 +32,7 @@ _MAX_INDEX_BYTES = 1 << 30
 
 
 class _Entry(NamedTuple):
-    axes: dict[str, Any]
+    axes: dict[str, object]
     file_name: str
     offset: int
     width: int
@@ -183,7 +183,7 @@ def _byte_order(file: Path) -> Any:
     return "<" if magic == b"II" else ">"
 
 
-def _metadata(file: Path, entry: _Entry) -> Mapping[str, Any]:
+def _metadata(file: Path, entry: _Entry) -> Mapping[str, object]:
     """Return the metadata of a frame, empty where they cannot be read."""
     try:
         with file.open("rb") as stream:

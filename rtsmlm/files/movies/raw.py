@@ -163,7 +163,7 @@ def _micromanager(
     return (height, width), None, dtype
 
 
-def micromanager_head(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def micromanager_head(path: Path) -> tuple[dict[str, object], dict[str, object]]:
     """Return the summary and the first frame's metadata of a Micro-Manager metadata file.
 
     Only the head of the file is read, which may be huge, or cut short after a crash.
@@ -184,7 +184,7 @@ def micromanager_head(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return summary, _object_after(r'"(FrameKey|Metadata)-[^"]*"\s*:\s*', head)
 
 
-def _object_after(pattern: str, text: str) -> dict[str, Any]:
+def _object_after(pattern: str, text: str) -> dict[str, object]:
     start = re.search(pattern, text)
     try:
         value, _ = json.JSONDecoder().raw_decode(text, start.end()) if start else ({}, 0)

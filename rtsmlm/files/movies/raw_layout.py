@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +61,7 @@ def read_index(raw: Path) -> tuple[NDArray[np.void] | None, list[str]]:
     return good, []
 
 
-def state_calibration(into: Statements, attributes: Mapping[str, Any]) -> int | None:
+def state_calibration(into: Statements, attributes: Mapping[str, object]) -> int | None:
     """Take calibration and exposure from our attribute; return its number of frames."""
     ours = attributes.get(ATTRIBUTE)
     if not isinstance(ours, Mapping):
@@ -75,7 +74,9 @@ def state_calibration(into: Statements, attributes: Mapping[str, Any]) -> int | 
     return as_int(ours.get("n_frames"))
 
 
-def activation_unit(attributes: Mapping[str, Any], power: NDArray[np.float64] | None) -> str | None:
+def activation_unit(
+    attributes: Mapping[str, object], power: NDArray[np.float64] | None
+) -> str | None:
     """Return the unit of the recorded laser power, None where no power is recorded.
 
     Parameters

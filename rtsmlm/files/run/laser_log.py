@@ -60,7 +60,7 @@ class LaserLog:
         except OSError as error:
             raise SinkError(f"the audit file {path} cannot be written: {error}") from error
 
-    def write(self, row: Mapping[str, Any]) -> None:
+    def write(self, row: Mapping[str, object]) -> None:
         """Append a row; what it does not hold, and NaN, stays empty.
 
         Raises

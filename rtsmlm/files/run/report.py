@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rtsmlm.realtime.ledger import LedgerTotals
 
@@ -18,8 +17,8 @@ class RunReport:
     """One line about the ledger."""
     totals: LedgerTotals | None = None
     localizations: int = 0
-    latency_ms: dict[str, Any] = field(default_factory=dict)
-    validity: dict[str, Any] = field(default_factory=dict)
+    latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    validity: dict[str, object] = field(default_factory=dict)
     """Figures of the validity meter; empty where it is off."""
     stream_address: str | None = None
     ended_by: str = ""

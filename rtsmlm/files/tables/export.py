@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -85,7 +84,7 @@ def export(
 
 def _opened(
     source: Path | Table,
-) -> tuple[Callable[[], Iterator[Localizations]], dict[str, Any]]:
+) -> tuple[Callable[[], Iterator[Localizations]], dict[str, object]]:
     """Return a function that starts the ordered batches anew, and the metadata."""
     if isinstance(source, Table):
         return _in_memory(source.localizations), _plain(source.metadata)
@@ -114,5 +113,5 @@ def _is_ordered(batches: Iterable[Localizations]) -> bool:
     return True
 
 
-def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(metadata: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in checked_metadata(metadata).items() if key != "format"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet as pq
@@ -26,7 +25,7 @@ DAMAGE = (
 
 
 def write_parquet(
-    path: Path, batches: Iterable[Localizations], metadata: Mapping[str, Any]
+    path: Path, batches: Iterable[Localizations], metadata: Mapping[str, object]
 ) -> None:
     """Write all columns, one row group per batch.
 

@@ -77,7 +77,7 @@ LONGEST_HEADER = 1 << 16
 def write_csv(
     path: Path,
     batches: Iterable[Localizations],
-    metadata: Mapping[str, Any],
+    metadata: Mapping[str, object],
     known: frozenset[str],
 ) -> None:
     """Write a ThunderSTORM table and its protocol file, batch by batch.
