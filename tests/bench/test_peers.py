@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from rtsmlm.bench.accuracy.scenes import Scene, isolated_scene
-from rtsmlm.bench.peers import peer_picasso, peer_smappy
+from rtsmlm.bench.peers import peer_picasso, peer_smappy, peers
 from rtsmlm.bench.peers.peers import PEERS, start_peer
 from rtsmlm.errors import ConfigError, LocalizerError
 
 PYTHON = Path(sys.executable)
 FAKE = """
 import sys
+import threading
 
 import numpy as np
 
@@ -29,6 +30,8 @@ def localize(movie, settings):
     print("more chatter")
     if settings["do"] == "raise":
         raise ValueError("no spots today")
+    if settings["do"] == "hang":
+        threading.Event().wait()
     if settings["do"] == "die":
         sys.exit("out of memory")
     top = movie["pixels"].reshape(len(movie["pixels"]), -1).argmax(axis=1)
@@ -79,6 +82,36 @@ def test_a_peer_that_dies_is_an_error_and_no_hang(scene: Scene, fake: Path) -> N
         pytest.raises(LocalizerError, match=r"fake 1\.0 has ended: out of memory"),
     ):
         list(peer.localize(scene, {"do": "die"}))
+
+
+def test_a_peer_that_hangs_is_an_error_and_is_ended(
+    scene: Scene, fake: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(peers, "ANSWER_S", 0.2)
+    monkeypatch.setattr(peers, "LEAVE_S", 0.2)
+
+    with (
+        start_peer("fake", PYTHON, fake) as peer,
+        pytest.raises(LocalizerError, match=r"^fake 1\.0: .* did not answer within 0\.2 s"),
+    ):
+        list(peer.localize(scene, {"do": "hang"}))
+
+    assert "did not end within 0.2 s and was killed" in caplog.text
+
+
+def test_a_peer_that_hangs_while_it_is_imported_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "START_S", 0.2)
+    monkeypatch.setattr(peers, "LEAVE_S", 0.2)
+    script = tmp_path / "slow.py"
+    script.write_text("import threading; threading.Event().wait()", encoding="utf-8")
+
+    with (
+        pytest.raises(ConfigError, match=r"^slow cannot be used: .* did not answer within 0\.2 s"),
+        start_peer("slow", PYTHON, script),
+    ):
+        pass
 
 
 def test_a_peer_that_cannot_be_imported_is_a_sentence(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtsmlm.errors import WorkerError
 from rtsmlm.feedback.law.stopping import StopCriteria
 from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
@@ -113,3 +114,22 @@ def test_a_resolution_that_stands_still_ends_the_run(
     assert all(math.isfinite(nm) for _, nm in monitor.history)
     assert reasons[:3] == [None] * 3, "it still falls"
     assert any(reason is not None and "the resolution of" in reason for reason in reasons)
+
+
+def test_the_death_of_its_thread_is_logged_and_raised_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "localizations.arrows"
+    path.write_bytes(b"no table of ours at all")
+    monitor = ResolutionMonitor(path, SHAPE, PIXEL_NM, pause_s=0.001)
+
+    def fail() -> None:
+        raise MemoryError("no room for a map")
+
+    monkeypatch.setattr(monitor, "_start", fail)  # what follows on a table that cannot be read
+    monitor.start()
+    assert monitor._worker.wait(20.0)
+
+    assert "the resolution thread died" in caplog.text
+    with pytest.raises(WorkerError, match="the resolution thread died: MemoryError: no room"):
+        monitor.close()
