@@ -29,7 +29,7 @@ class DensityEstimate:
     first_frame: int
     last_frame: int
     n_frames: int
-    """Frames that were looked at; fewer than the range where some were skipped."""
+    """Frames that were counted; fewer than the range where some were skipped."""
     t_exposure_end_ns: int
     """When the exposure of the last frame ended, on the clock of `realtime.clock.now_ns`."""
     mean_per_um2: float
@@ -39,7 +39,7 @@ class DensityEstimate:
     local_per_um2: float
     """High percentile of the occupied tiles; NaN where none is."""
     max_local_per_um2: float = math.inf
-    """Densest place at which the localizer says that it tells emitters apart."""
+    """Densest place at which emitters can be told apart, as the localizer states."""
     new_per_um2: float
     """Emitters per frame and field area that were not there in the frame before."""
     unexplained: float

@@ -63,7 +63,7 @@ class SteeredLaser:
         Raises
         ------
         RtsmlmError
-            If the laser does not tell its limits, or they leave no room.
+            If the laser does not report its limits, or they leave no room.
         """
         self._law = DensityLaw(self._feedback, self._limits(), self._settings.start_power)
 
@@ -79,7 +79,7 @@ class SteeredLaser:
         """Hold another density from now on."""
         self._target = per_um2
         if self._law is not None:
-            self._law.aim(per_um2)
+            self._law.set_target(per_um2)
 
     def set_gain(self, gain: float) -> None:
         """Correct another part of the logarithmic error per tick from now on."""
@@ -150,7 +150,7 @@ class SteeredLaser:
 
     @property
     def power(self) -> float:
-        """What the laser was last told."""
+        """Last power sent to the laser."""
         return self.guard.sent
 
     @property

@@ -1,7 +1,7 @@
 """Guard: the only way to an actuator during a run; it can say no, and only make things safer.
 
-Watching is the default: commands are noted and not sent until the guard is armed. A trip turns the
-actuator to rest, is latched until it is reset manually, and stands in the audit with its reason.
+Monitoring is the default: commands are noted and not sent until the guard is armed. A trip makes
+the actuator safe, is latched until it is reset manually, and stands in the audit with its reason.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rtsmlm.errors import ConfigError, RtsmlmError
+from rtsmlm.errors import ConfigError
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.worker import one_line
 from rtsmlm.safety.records import AuditKind, AuditRow, CommandContext
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class Guard:
         Clock; another one for simulated time.
     """
 
+    _safe_state = "made safe"
+
     def __init__(
         self,
         actuator: Actuator,
@@ -63,13 +66,13 @@ class Guard:
         self._lock = threading.RLock()
         self._sent = 0.0
         self._dark = True
-        self._must_rest = False  # the device did not go to rest when told: it is told again
+        self._unsafe = False  # making it safe failed: the next poll tries again
         self._bad_polls = self._bad_in_all = 0
         self._measured = math.nan
 
     @property
     def sent(self) -> float:
-        """What the actuator was last told, in its unit; 0 for a dark laser."""
+        """Last value sent to the actuator, in its unit; 0 for a dark laser."""
         return self._sent
 
     @property
@@ -78,21 +81,21 @@ class Guard:
         return self._measured
 
     @property
-    def at_rest(self) -> bool:
-        """True if the device has been brought to rest and has confirmed it."""
-        return self._dark and not self._must_rest
+    def is_safe(self) -> bool:
+        """True if the device was made safe, and has confirmed it."""
+        return self._dark and not self._unsafe
 
     # -- arming ----------------------------------------------------------------------------
 
     def arm(self) -> None:
-        """Allow commands. The device is asked for its limits, and brought to rest first.
+        """Allow commands. The device is asked for its limits, and made safe first.
 
         Raises
         ------
         ConfigError
             If a limit of the settings does not fit the device; nothing is clipped silently.
         DeviceError
-            If the device does not answer, complains, or does not go to rest.
+            If the device does not answer, complains, or cannot be made safe.
         """
         try:
             with self._locked():
@@ -106,10 +109,10 @@ class Guard:
                     raise ConfigError(f"{self.actuator.name} cannot be armed: {fault}")
                 if failed := self.actuator.make_safe():
                     raise ConfigError(
-                        f"{self.actuator.name} cannot be armed, it does not go to rest: "
+                        f"{self.actuator.name} cannot be armed, it cannot be made safe: "
                         + "; ".join(failed)
                     )
-                self._sent, self._dark, self._must_rest = 0.0, True, False
+                self._sent, self._dark, self._unsafe = 0.0, True, False
                 self.armed = True
                 self._begin()
         except Exception as error:
@@ -130,14 +133,14 @@ class Guard:
     # -- commands --------------------------------------------------------------------------
 
     def command(self, wanted: float, context: CommandContext) -> float:
-        """Ask for a value; return what the actuator has been told.
+        """Ask for a value; return the value that was sent.
 
         Whatever goes wrong is a trip, never an exception.
 
         Parameters
         ----------
         wanted
-            Value in the unit of the actuator; 0 is rest.
+            Value in the unit of the actuator; 0 is dark.
         context
             What it rests on, for the audit.
         """
@@ -154,19 +157,18 @@ class Guard:
             try:
                 self._obey(wanted, context)
             except Exception as error:  # a driver raises whatever it likes
-                self.trip(f"the device did not obey: {_one_line(error)}")
+                self.trip(f"the device did not obey: {one_line(error)}")
         return self._sent
 
     def _obey(self, wanted: float, context: CommandContext) -> None:
         raise NotImplementedError
 
     def _put(self, value: float, context: CommandContext, wanted: float) -> None:
-        self._dark = False  # before it is sent: should sending fail half-way, it has to rest
+        self._dark = False  # before it is sent: should sending fail half-way, it is made safe
         self.actuator.set(value)
-        if (
-            self.tripped is not None or not self.armed
-        ):  # it came while the command hung in the driver
-            self._rest()
+        # A trip may have come while the command hung in the driver.
+        if self.tripped is not None or not self.armed:
+            self._make_safe()
             return
         # A new value takes a moment to be measured; the same one again excuses nothing.
         if abs(value - self._sent) > self._tolerance():
@@ -177,26 +179,28 @@ class Guard:
     # -- leaving ---------------------------------------------------------------------------
 
     def trip(self, reason: str) -> None:
-        """Bring the actuator to rest now and latch; the first reason stays."""
+        """Make the actuator safe now and latch; the first reason stays."""
         first = self.tripped is None
         if first:
             self.tripped = reason  # before anything that could hang: no command passes any more
         with self._locked():
-            failed = self._rest() if self.armed or not self._dark else []
+            failed = self._make_safe() if self.armed or not self._dark else []
             if first:
                 self._audit("trip", CommandContext(reason=_with(reason, failed)))
         if first:
-            text = f"{self.actuator.name} was turned to rest and latched: {_with(reason, failed)}"
+            text = (
+                f"{self.actuator.name} was {self._safe_state} and latched: {_with(reason, failed)}"
+            )
             _log.error("%s", text)
             self._tell(text)
 
     def shut_down(self, reason: str) -> list[str]:
-        """Bring the actuator to rest in the order of leaving, and disarm; return what failed."""
+        """Make the actuator safe at the end of a run, and disarm; return what failed."""
         with self._locked():
-            if not self.armed and self.at_rest:
+            if not self.armed and self.is_safe:
                 return []
             self.armed = False
-            failed = self._rest()
+            failed = self._make_safe()
             self._audit("dark", CommandContext(reason=_with(reason, failed)))
             return failed
 
@@ -208,41 +212,41 @@ class Guard:
         DeviceError
             If the device does not answer.
         ConfigError
-            If what the device complains of is still there, or it is not at rest.
+            If what the device complains of is still there, or it cannot be made safe.
         """
         with self._locked():
             if self.tripped is None:
                 return
             if (fault := self.actuator.fault()) is not None:
                 raise ConfigError(f"{self.actuator.name} stays latched: {fault}")
-            if self._must_rest and self._rest():
-                raise ConfigError(f"{self.actuator.name} stays latched: it does not go to rest")
+            if self._unsafe and self._make_safe():
+                raise ConfigError(f"{self.actuator.name} stays latched: it cannot be made safe")
             self.tripped, self.armed = None, False
             self._audit("reset", CommandContext(reason=reason))
 
-    def _rest(self) -> list[str]:
+    def _make_safe(self) -> list[str]:
         try:
             failed = self.actuator.make_safe()
         except Exception as error:  # it must not raise, but this is no place for trust
-            failed = [_one_line(error)]
-        self._must_rest = bool(failed)
+            failed = [one_line(error)]
+        self._unsafe = bool(failed)
         self._sent, self._dark = 0.0, True
         return failed
 
     # -- watching --------------------------------------------------------------------------
 
     def poll(self) -> None:
-        """Look at the device: what it complains of, and whether it does what it was told."""
+        """Ask the device what it complains of, and compare its readback with what was sent."""
         with self._locked():
-            if self._must_rest:
-                self._rest_again("told to rest once more")
+            if self._unsafe:
+                self._make_safe_again("made safe once more")
             if not self.armed:
                 return
             try:
                 fault = self.actuator.fault()
                 measured = self.actuator.readback()
             except Exception as error:
-                self.trip(f"the device does not answer: {_one_line(error)}")
+                self.trip(f"the device does not answer: {one_line(error)}")
                 return
             self._measured = math.nan if measured is None else measured
             if fault is not None:
@@ -263,10 +267,10 @@ class Guard:
         if self.tripped is None:
             self.trip(f"{found}, {self._bad_in_all} times in a row")
         else:
-            self._rest_again(found)
+            self._make_safe_again(found)
 
-    def _rest_again(self, reason: str) -> None:
-        failed = self._rest()
+    def _make_safe_again(self, reason: str) -> None:
+        failed = self._make_safe()
         self._audit("dark", CommandContext(reason=_with(reason, failed)))
 
     def _tolerance(self) -> float:
@@ -313,9 +317,4 @@ class Guard:
 
 
 def _with(reason: str, failed: list[str]) -> str:
-    return reason if not failed else f"{reason}; NOT AT REST: {'; '.join(failed)}"
-
-
-def _one_line(error: Exception) -> str:
-    name = "" if isinstance(error, RtsmlmError) else f"{type(error).__name__}: "
-    return name + " ".join(str(error).split()).rstrip(".")
+    return reason if not failed else f"{reason}; NOT SAFE: {'; '.join(failed)}"

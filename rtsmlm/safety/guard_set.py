@@ -176,7 +176,7 @@ class GuardSet:
             If the sentinel does not end.
         """
         sentinel, self._sentinel = self._sentinel, None
-        if sentinel is not None and all(guard.at_rest for guard in self.lasers.values()):
+        if sentinel is not None and all(guard.is_safe for guard in self.lasers.values()):
             sentinel.dismiss()
         if self._audit is not None:
             self._audit.close()

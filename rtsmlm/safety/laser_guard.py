@@ -44,6 +44,8 @@ class LaserGuard(Guard):
         As for `Guard`.
     """
 
+    _safe_state = "switched off"
+
     def __init__(
         self,
         laser: Actuator,
@@ -83,7 +85,7 @@ class LaserGuard(Guard):
         self._lit_unseen = self._sent > 0.0
 
     def allow_jump(self) -> None:
-        """Let the next rise be as high as the cap: after a test pulse has told what it does."""
+        """Let the next rise be as high as the cap: after a test pulse has shown its effect."""
         self._jumps_left = 1
 
     def arm(self) -> None:
@@ -146,7 +148,7 @@ class LaserGuard(Guard):
         power = self._within(wanted)
         if power == 0.0:
             if self._sent > 0.0 or not self._dark:
-                if failed := self._rest():
+                if failed := self._make_safe():
                     self.trip("it does not go dark: " + "; ".join(failed))
                     return
                 self._audit("command", context, wanted)
@@ -172,9 +174,9 @@ class LaserGuard(Guard):
             power = min(power, self._sent * math.exp(self._rise_left))
         return power
 
-    def _rest(self) -> list[str]:
+    def _make_safe(self) -> list[str]:
         self._count()
-        return super()._rest()
+        return super()._make_safe()
 
     def _put(self, value: float, context: CommandContext, wanted: float) -> None:
         self._count()

@@ -20,7 +20,7 @@ class CommandContext:
 
     reason: str
     frame: int | None = None
-    """Newest frame that was looked at."""
+    """Newest frame that it rests on."""
     t_exposure_end_ns: int | None = None
     """When its exposure ended."""
     estimate_per_um2: float = math.nan
@@ -40,7 +40,7 @@ class AuditRow:
     wanted: float
     """What was asked for, in `unit`; NaN where nothing was."""
     sent: float
-    """What the device was last told; 0 is dark."""
+    """Last value sent to the device; 0 is dark."""
     unit: str
     measured: float = math.nan
     """What the device measures, where it does."""

@@ -30,6 +30,8 @@ class StageGuard(Guard):
         As for `Guard`.
     """
 
+    _safe_state = "stopped"
+
     def __init__(
         self,
         stage: Actuator,
@@ -70,9 +72,9 @@ class StageGuard(Guard):
         step = self._settings.max_step_um
         self._put(self._sent + min(max(wanted - self._sent, -step), step), context, wanted)
 
-    def _rest(self) -> list[str]:
+    def _make_safe(self) -> list[str]:
         stands = self._sent
-        failed = super()._rest()
+        failed = super()._make_safe()
         self._sent = stands
         return failed
 

@@ -1,4 +1,4 @@
-"""Watchdog: a thread that looks at every guard a few times a second, whatever else hangs."""
+"""Watchdog: a thread that polls every guard a few times a second, whatever else hangs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Watchdog:
     Parameters
     ----------
     guards
-        Whom to look at, one after the other.
+        Polled one after the other.
     """
 
     def __init__(self, guards: Sequence[Guard]) -> None:
@@ -34,7 +34,7 @@ class Watchdog:
         self._worker.start()
 
     def close(self) -> None:
-        """Stop watching; the guards must be at rest by then.
+        """Stop watching; all guards must be safe by then.
 
         Raises
         ------

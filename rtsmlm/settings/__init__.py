@@ -1,4 +1,4 @@
-"""What a run is told: one file per section of the TOML, `load` reads, `resolve` completes.
+"""Settings of a run: one file per section of the TOML, `load` reads, `resolve` completes.
 
 Never import devices, engines or files of data here: settings are values and their limits.
 A new section: a model in a file of its own, a field of `run.RunSettings`, a paragraph in

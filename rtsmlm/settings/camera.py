@@ -91,7 +91,7 @@ class ReplaySettings(Settings):
 
 
 class MovieSettings(Settings):
-    """What a movie file does not tell itself."""
+    """What a movie file does not state itself."""
 
     height: int | None = Field(default=None, gt=0)
     """Rows of a headerless file."""

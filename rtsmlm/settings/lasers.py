@@ -39,7 +39,7 @@ class LaserSettings(Settings):
     readback_property: str | None = None
     """Property with the measured power; only a measurement, never an echo of the set-point."""
     interlock_property: str | None = None
-    """Property that tells of a fault or an open interlock."""
+    """Property that reports a fault or an open interlock."""
     ok_values: tuple[str, ...] | None = None
     """Values of interlock_property with which all is well."""
     pulse_property: str | None = None

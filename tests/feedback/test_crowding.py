@@ -62,7 +62,7 @@ def localized(shown: Movie, name: str, sigma_nm: float = SIGMA_NM) -> Localizati
 def feed(monitor: CrowdingMonitor, batch: FrameBatch, locs: Localizations) -> tuple[float, bool]:
     for k in range(len(batch)):
         here = locs.take(locs.frame == batch.index[k])
-        monitor.look(batch.pixels[k], here.x_nm, here.y_nm, here.photons)
+        monitor.sample(batch.pixels[k], here.x_nm, here.y_nm, here.photons)
     return monitor.judge()
 
 
@@ -199,7 +199,7 @@ def test_large_frames_are_looked_at_in_windows_all_over() -> None:
     none = np.empty(0, np.float32)
     corners = set()
     for k in range(16):
-        monitor.look(frames[k % 2], none, none, none)
+        monitor.sample(frames[k % 2], none, none, none)
         corners.add(monitor._corner)
 
     assert len(corners) == 16
@@ -211,10 +211,10 @@ def test_large_frames_are_looked_at_in_windows_all_over() -> None:
 def test_what_cannot_be_judged_is_nan() -> None:
     tiny = CrowdingMonitor(CameraCalibration(pixel_nm=100.0), (5, 5), SIGMA_NM)
     nan = np.full(3, np.nan, np.float32)
-    tiny.look(np.zeros((5, 5), np.uint16), nan, nan, nan)
+    tiny.sample(np.zeros((5, 5), np.uint16), nan, nan, nan)
     usual = CrowdingMonitor(CameraCalibration(pixel_nm=100.0), (32, 32), SIGMA_NM)
-    usual.look(np.zeros((32, 32), np.uint16), nan, nan, nan)
-    usual.look(np.zeros((32, 32), np.uint16), np.full(3, np.inf, np.float32), nan, nan)
+    usual.sample(np.zeros((32, 32), np.uint16), nan, nan, nan)
+    usual.sample(np.zeros((32, 32), np.uint16), np.full(3, np.inf, np.float32), nan, nan)
 
     assert np.isnan(tiny.judge()[0])
     assert np.isnan(usual.judge()[0])

@@ -84,7 +84,7 @@ def test_unknown_resolutions_are_left_out() -> None:
 def test_exhaustion_counts_time_in_a_row_only() -> None:
     exhaustion = Exhaustion(10.0)
 
-    ends = [exhaustion.look(float(t), spent=t != 8) for t in range(25)]
+    ends = [exhaustion.update(float(t), spent=t != 8) for t in range(25)]
 
     assert ends.index(True) == 19
 
@@ -92,4 +92,4 @@ def test_exhaustion_counts_time_in_a_row_only() -> None:
 def test_exhaustion_without_a_time_never_ends_it() -> None:
     exhaustion = Exhaustion(None)
 
-    assert not any(exhaustion.look(float(t), spent=True) for t in range(10_000))
+    assert not any(exhaustion.update(float(t), spent=True) for t in range(10_000))

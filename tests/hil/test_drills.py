@@ -171,7 +171,7 @@ def test_a_refused_command_strikes_once_and_rest_fails_for_its_time(rig: HilRig)
 
     assert clock.injected.is_set()
     assert guard.tripped is not None
-    assert not guard.at_rest
+    assert not guard.is_safe
     assert laser.real.setpoint() == 2.0, "a laser that does not answer shines on"
     laser.safe_fails_s = 0.0
     guard.poll()

@@ -55,7 +55,7 @@ def test_before_it_is_armed_nothing_reaches_the_device(
     assert guard.command(5.0, WHY) == 0.0
 
     assert bench.calls == []
-    assert guard.at_rest
+    assert guard.is_safe
     assert [(row.kind, row.wanted, row.sent) for row in rows] == [("monitor", 5.0, 0.0)]
 
 
@@ -173,7 +173,7 @@ def test_a_latch_is_not_lifted_while_the_device_complains_or_is_not_dark(
     guard.reset("now it is well")
 
     assert guard.tripped is None
-    assert guard.at_rest
+    assert guard.is_safe
     assert bench.shining == 0.0
 
 
@@ -203,15 +203,15 @@ def test_a_device_that_did_not_go_dark_is_told_at_every_poll_until_it_does(
     guard.command(5.0, WHY)
     bench.fails.add("make_safe")
     guard.trip("a test")
-    assert not guard.at_rest
+    assert not guard.is_safe
     assert bench.shining == 5.0
 
     guard.poll()
-    assert not guard.at_rest
+    assert not guard.is_safe
     bench.fails.clear()
     guard.poll()
 
-    assert guard.at_rest
+    assert guard.is_safe
     assert bench.shining == 0.0
     assert kinds(rows)[-3:] == ["trip", "dark", "dark"]
     assert "serial command timed out" in rows[-2].context.reason
@@ -374,5 +374,5 @@ def test_a_device_whose_make_safe_raises_is_not_taken_for_dark(bench: Any, make:
     bench.make_safe = raise_
     guard.trip("a test")
 
-    assert not guard.at_rest
+    assert not guard.is_safe
     assert guard.shut_down("the run ends") == ["port is gone"]

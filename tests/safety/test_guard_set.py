@@ -197,7 +197,7 @@ def test_one_laser_that_is_not_armed_is_an_error_and_the_others_can_still_be_shu
     guards.shut_down("it could not be armed")
 
     assert not guards.lasers["activation"].armed
-    assert guards.lasers["activation"].at_rest
+    assert guards.lasers["activation"].is_safe
     guards.close()
 
 

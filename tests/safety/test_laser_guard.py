@@ -285,14 +285,14 @@ def test_a_device_that_does_not_go_dark_is_told_again(
     bench.fails = {"make_safe"}
     guard.trip("a drill")
     assert bench.shining == 10.0
-    assert not guard.at_rest
-    assert "NOT AT REST" in rows[-1].context.reason
+    assert not guard.is_safe
+    assert "NOT SAFE" in rows[-1].context.reason
 
     bench.fails = set()
     guard.poll()
 
     assert bench.shining == 0.0
-    assert guard.at_rest
+    assert guard.is_safe
 
 
 def test_a_trip_wins_over_a_command_that_hangs_in_the_driver(

@@ -54,7 +54,7 @@ def test_in_any_order_of_events_it_is_within_its_limits_or_dark(
 
             if not was_allowed:
                 assert bench.shining <= before  # nothing gets brighter
-            if guard.tripped is not None and guard.at_rest and event != "hand":
+            if guard.tripped is not None and guard.is_safe and event != "hand":
                 assert bench.shining == 0.0
             if was_tripped is not None and event != "reset":
                 assert guard.tripped == was_tripped

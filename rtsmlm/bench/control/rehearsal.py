@@ -89,7 +89,7 @@ class OurSteering:
         return self.decisions[-1].power
 
     def set_target(self, found_per_frame: float) -> None:
-        self.law.aim(found_per_frame / self._area_um2)
+        self.law.set_target(found_per_frame / self._area_um2)
 
 
 class _PeerSteering:

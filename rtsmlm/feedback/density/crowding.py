@@ -29,7 +29,7 @@ from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 
 WINDOW_PX = 256
-"""Of larger frames a window is looked at, another one with every pair."""
+"""Of larger frames a window is sampled, another one with every pair."""
 MAX_UNEXPLAINED = 0.35
 LESS_WHEN_FOUND = 6.0
 """How much less may be unexplained, per row in a square of the PSF width: of a crowd, which fills
@@ -44,7 +44,7 @@ TICKS = 2
 """So many in a row change the state."""
 SIGNIFICANCE = 5.0
 SMALLEST_CHANGE = 0.05
-"""Change over noise that the camera calibration cannot be trusted to tell from none."""
+"""Change over noise that the camera calibration may be wrong by."""
 LARGEST_SCALE = 3.0
 """Light of the frames over that of the localizations: the PSF in force may be too narrow."""
 HIGH_PASS_GAIN = 36.0
@@ -99,7 +99,7 @@ class CrowdingMonitor:
         try:
             flat = np.zeros(window, dtype=np.float32)
             self._plan = make_filter(flat, self._sigma_px, threshold=1.0)
-        except LocalizerError:  # frames smaller than a spot tell nothing
+        except LocalizerError:  # frames smaller than a spot say nothing
             return
         self._scratch = make_scratch(self._plan)
         self._noise_gain = float(self._plan.shot_gain[window[0] // 2, window[1] // 2])
@@ -114,11 +114,11 @@ class CrowdingMonitor:
         # Compile now, so that no frame of a run has to wait for it.
         dark, none = np.zeros(shape, dtype=np.uint16), np.zeros(0, dtype=np.float32)
         for _ in range(2):
-            self.look(dark, none, none, none)
+            self.sample(dark, none, none, none)
         self._before, self._turn = None, 0
         self._sums.fill(0.0)
 
-    def look(self, pixels: Pixels, x_nm: F32, y_nm: F32, photons: F32) -> None:
+    def sample(self, pixels: Pixels, x_nm: F32, y_nm: F32, photons: F32) -> None:
         """Take a frame: it ends the pair that the one before began, and begins the next.
 
         Parameters

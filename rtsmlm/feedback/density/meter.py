@@ -35,7 +35,7 @@ F64: TypeAlias = NDArray[np.float64]
 
 LEAST_FRAMES = 10
 LOOKS_PER_TICK = 4
-"""Frames of a tick that the crowding alarm looks at."""
+"""Frames of a tick that the crowding alarm samples."""
 TILE_MEMORY = 0.2
 """Weight of the newest tick in running means: which tiles are occupied, how uneven they are."""
 OCCUPIED = 0.2
@@ -43,7 +43,7 @@ OCCUPIED = 0.2
 
 
 class DensityMeter:
-    """Collects localizations over a tick and says how dense the emitters were.
+    """Collects localizations over a tick and estimates how dense the emitters were.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class DensityMeter:
                 self._start_ns = self._due_ns = t_ns
             if t_ns >= self._due_ns:
                 self._due_ns = t_ns + int(self._tick_ns / LOOKS_PER_TICK)
-                self._monitor.look(
+                self._monitor.sample(
                     batch.pixels[k], rows.x_nm[part], rows.y_nm[part], rows.photons[part]
                 )
             if t_ns - self._start_ns >= self._tick_ns and self._n_frames >= LEAST_FRAMES:

@@ -80,7 +80,7 @@ class DensityLaw:
     def gain(self, gain: float) -> None:
         self._state.gain = gain
 
-    def aim(self, target_per_um2: float | tuple[Point, ...]) -> None:
+    def set_target(self, target_per_um2: float | tuple[Point, ...]) -> None:
         """Change the target: emitters per frame and um2, or (seconds, density) points."""
         self._target = target_per_um2
 
@@ -108,14 +108,14 @@ class DensityLaw:
         """
         s = self._state
         if s.phase == "stopped":
-            return Decision(power=0.0, state="stopped", reason=s.last_words, stop=True)
+            return Decision(power=0.0, state="stopped", reason=s.end_reason, stop=True)
         reading = read(estimate, self._settings, at_time(self._target, t_s))
         if reading is None:
             return self._without()
         s.lost_ticks = 0
         s.crowded_ticks = s.crowded_ticks + 1 if reading.crowded else 0
         if s.phase == "hold":
-            return self._decision(self._resting_power(reading), "hold", s.last_words)
+            return self._decision(self._resting_power(reading), "hold", s.end_reason)
         if reading.target <= 0:
             return self._dark("the target is 0")
         if self._experimenting and (reading.crowded or reading.log_limit < 0):
@@ -128,7 +128,7 @@ class DensityLaw:
             return self._tune(self._experiment, reading)
         return self._steer(reading, error, t_s)
 
-    # --- without an estimate, or at rest
+    # --- without an estimate, or at the end
 
     def _without(self) -> Decision:
         s = self._state
@@ -154,9 +154,9 @@ class DensityLaw:
         s = self._state
         self._start = None
         s.phase = "hold"
-        s.last_words = "the density does not answer to the laser"
+        s.end_reason = "the density does not answer to the laser"
         safe = min(self._safe_power, s.power)
-        return self._decision(safe, "hold", s.last_words, s.tell("no response"))
+        return self._decision(safe, "hold", s.end_reason, s.once("no response"))
 
     # --- start and tuning
 
@@ -192,7 +192,7 @@ class DensityLaw:
         s.gain = law_gain(plant, self._settings.smoothing)
         s.response.answered = True
         why = f"plant gain {plant.gain:.2f}, {plant.dead_ticks:.1f} ticks late: gain {s.gain:.2f}"
-        return self._decision(s.power, "steer", why, s.tell("tuned"))
+        return self._decision(s.power, "steer", why, s.once("tuned"))
 
     def _end_tuning(self) -> None:
         s = self._state
@@ -222,7 +222,7 @@ class DensityLaw:
         spent = self._scale.at_cap(s.power) and reading.log_error(reading.density) > -math.log(
             _EXHAUSTED_BELOW
         )
-        if t_s is not None and s.exhaustion.look(t_s, spent=spent):
+        if t_s is not None and s.exhaustion.update(t_s, spent=spent):
             return self._exhausted()
         event = self._event(reading, error, lit_before)
         seen = f"{reading.density:.3g} per um2 of {reading.target:.3g}, error {error:+.2f}"
@@ -261,23 +261,23 @@ class DensityLaw:
         s = self._state
         above = not lit_before and error < -self._settings.dead_band
         if s.floor.stands(reading.log_density(), above=above):
-            return s.tell("below thermal floor")
+            return s.once("below thermal floor")
         if reading.crowded:
             return "crowded" if s.crowded_ticks == 1 else None
         if self._scale.at_cap(s.power):
-            return s.tell("at cap")
+            return s.once("at cap")
         if abs(error) < _REACHED and s.power > 0:
-            return s.tell("target reached")
+            return s.once("target reached")
         return None
 
     def _exhausted(self) -> Decision:
         s = self._state
         s.phase = "stopped"
-        s.last_words = (
+        s.end_reason = (
             f"{self._settings.stop.exhausted_s:g} s at the cap of {self._scale.highest:g} with "
             "less than half of the target: the pool is used up"
         )
-        return self._decision(0.0, "stopped", s.last_words, s.tell("exhausted"), stop=True)
+        return self._decision(0.0, "stopped", s.end_reason, s.once("exhausted"), stop=True)
 
     def _decision(
         self,

@@ -33,14 +33,14 @@ class LawState:
     """Ticks left in which the power must not rise, after crowding."""
     floor: ThermalFloor = field(default_factory=ThermalFloor)
     response: ResponseWatch = field(default_factory=ResponseWatch)
-    last_words: str = ""
-    """Why the law has come to rest."""
-    told: set[Event] = field(default_factory=set)
+    end_reason: str = ""
+    """Why the law has come to its end."""
+    reported: set[Event] = field(default_factory=set)
     """Events that are over and done with."""
 
-    def tell(self, event: Event) -> Event | None:
+    def once(self, event: Event) -> Event | None:
         """Return an event the first time, None after that."""
-        if event in self.told:
+        if event in self.reported:
             return None
-        self.told.add(event)
+        self.reported.add(event)
         return event

@@ -25,7 +25,7 @@ class Exhaustion:
     after_s: float | None
     _since_s: float | None = None
 
-    def look(self, t_s: float, *, spent: bool) -> bool:
+    def update(self, t_s: float, *, spent: bool) -> bool:
         """Note a tick at cap with too little; return whether that has lasted long enough."""
         if not spent:
             self._since_s = None
