@@ -35,7 +35,7 @@ def truth(frame: int, *places: tuple[float, float, float]) -> FrameTruth:
 @pytest.mark.parametrize(
     ("x_px", "y_px", "seen"),
     [(9.5, 25, True), (9.49, 25, False), (41.4, 25, True), (41.5, 25, False), (20, 19.5, True),
-     (20, 43.5, False)],
+     (20, 19.4, False), (20, 43.4, True), (20, 43.5, False)],
 )  # fmt: skip
 def test_a_region_sees_what_lies_on_its_pixels(x_px: float, y_px: float, seen: bool) -> None:
     frame = truth(0, (100.0 * x_px, 100.0 * y_px, 500.0))

@@ -193,7 +193,9 @@ def offsets_of(test: StepTest | RelayTest, log_error: float, ticks: int) -> list
     return offsets
 
 
-@pytest.mark.parametrize(("log_error", "sign"), [(1.0, 1), (0.0, -1), (-1.0, -1)])
+@pytest.mark.parametrize(
+    ("log_error", "sign"), [(1.0, 1), (0.25, 1), (0.15, -1), (0.0, -1), (-1.0, -1)]
+)
 def test_a_step_goes_down_unless_the_density_has_room_above(log_error: float, sign: int) -> None:
     offsets = offsets_of(StepTest(), log_error, 100)
 

@@ -80,6 +80,15 @@ def test_a_second_opening_appends_without_a_second_header(path: Path) -> None:
     assert path.read_text().count("time_utc") == 1
 
 
+def test_a_file_that_was_made_and_left_empty_gets_its_header(path: Path) -> None:
+    path.touch()
+    log = LaserLog(path)
+    log.write({"frame": 3})
+    log.close()
+
+    assert [row["frame"] for row in read_laser_log(path)] == ["3"]
+
+
 def test_threads_that_write_at_once_tear_no_row(path: Path) -> None:
     log = LaserLog(path)
 
