@@ -79,6 +79,9 @@ def test_bars_are_as_high_as_their_counts(counts: np.ndarray) -> None:
 
     heights = np.array([float(bar.attrib["height"]) for bar in figure.iter("rect")])
     assert len(heights) == len(counts)
+    feet = [float(bar.attrib["y"]) + float(bar.attrib["height"]) for bar in figure.iter("rect")]
+    assert np.ptp(feet) < 0.15, "bars stand on one axis"
+    assert 0 < max(feet) < size_of(figure)[1]
     np.testing.assert_allclose(heights, counts / max(counts.max(), 1) * heights.max(), atol=0.06)
 
 

@@ -53,6 +53,20 @@ def test_a_pixel_is_the_same_in_every_unit(pixel_nm: float, unit: str) -> None:
         assert stated.stated.pixel_nm == pytest.approx(pixel_nm, rel=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("unit", "nm"),
+    [("nm", 1), ("nanometre", 1), ("um", 1e3), ("µm", 1e3), ("\u03bcm", 1e3), ("\\u00B5m", 1e3),
+     ("micron", 1e3), ("Microns", 1e3), ("micrometer", 1e3), ("mm", 1e6), ("millimeter", 1e6),
+     ("cm", 1e7), ("m", 1e9), ("inch", 25.4e6), ("Å", 0.1), ("angstrom", 0.1)],
+)  # fmt: skip
+def test_a_unit_of_length_has_the_size_of_the_metric_system(unit: str, nm: float) -> None:
+    stated = Statements()
+
+    stated.state_pixel(130.0 / nm, unit, "a test")
+
+    assert stated.stated.pixel_nm == pytest.approx(130.0)
+
+
 @given(st.floats(1e-3, 1e5))
 def test_an_exposure_is_the_same_in_every_unit(exposure_ms: float) -> None:
     for unit, factor in (("s", 1e-3), ("ms", 1.0), ("us", 1e3), ("µs", 1e3), ("ns", 1e6)):
