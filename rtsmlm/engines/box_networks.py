@@ -17,7 +17,7 @@ from rtsmlm.engines.graph_runner import open_graph
 from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.boxes import F64
-from rtsmlm.fitting.localizer import SpotLocalizer
+from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.settings.run import RunSettings

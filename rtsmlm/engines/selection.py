@@ -15,7 +15,7 @@ from rtsmlm.engines.box_networks import NetworkBackground, open_box_localizer
 from rtsmlm.engines.graph_runner import graph_engine
 from rtsmlm.engines.runtimes import open_network
 from rtsmlm.errors import CalibrationError, ConfigError
-from rtsmlm.fitting.localizer import SpotLocalizer
+from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.models.catalog import find_model, is_path, model_folders
 from rtsmlm.models.manifest import load_manifest, read_manifest
 from rtsmlm.protocols import Localizer

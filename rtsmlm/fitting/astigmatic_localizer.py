@@ -9,7 +9,7 @@ from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
 from rtsmlm.fitting.box_fit import NO_EXTRAS
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
-from rtsmlm.fitting.localizer import SpotLocalizer
+from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.run import LocalizerSettings, RunSettings

@@ -17,7 +17,7 @@ from rtsmlm.engines.box_networks import NetworkBackground, NetworkBoxFit  # noqa
 from rtsmlm.engines.image_network import NetworkImage  # noqa: E402
 from rtsmlm.engines.selection import factory_of  # noqa: E402
 from rtsmlm.errors import ConfigError, FileFormatError  # noqa: E402
-from rtsmlm.fitting.localizer import SpotLocalizer  # noqa: E402
+from rtsmlm.fitting.spot_localizer import SpotLocalizer  # noqa: E402
 from rtsmlm.frames import FrameBatch  # noqa: E402
 from rtsmlm.localizations import Localizations  # noqa: E402
 from rtsmlm.physics.gaussian import render_spots  # noqa: E402

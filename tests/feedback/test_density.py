@@ -12,7 +12,7 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.density.meter import DensityMeter
 from rtsmlm.feedback.density.tracks import MOST_TRACKS
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.fitting.localizer import FIT_RECALL
+from rtsmlm.fitting.spot_localizer import FIT_RECALL
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.psf import GaussianPsf

@@ -24,7 +24,7 @@ from rtsmlm.feedback.density.tracks import (
     make_field,
     no_tracks,
 )
-from rtsmlm.fitting.localizer import FIT_RECALL
+from rtsmlm.fitting.spot_localizer import FIT_RECALL
 from rtsmlm.models.recall import NETWORK_RECALL
 from rtsmlm.protocols import AS_FOUND
 

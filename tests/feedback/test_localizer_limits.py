@@ -17,7 +17,8 @@ from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.density.recall import true_density
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.fitting.localizer import FIT_RECALL, open_gaussian_mle
+from rtsmlm.fitting.localizer import open_gaussian_mle
+from rtsmlm.fitting.spot_localizer import FIT_RECALL
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.localizer import open_localizer

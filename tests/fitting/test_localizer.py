@@ -116,8 +116,8 @@ def test_a_busy_batch_that_outgrows_its_memory_gives_the_same_rows(
 ) -> None:
     movie = make_movie(8)
     expected = _localizer(GaussianMleLocalizer, movie.calibration)(movie.batch)
-    monkeypatch.setattr("rtsmlm.fitting.localizer.FIRST_CAPACITY", 5)
-    monkeypatch.setattr("rtsmlm.fitting.localizer.FITS_AT_ONCE", 7)
+    monkeypatch.setattr("rtsmlm.fitting.spot_localizer.FIRST_CAPACITY", 5)
+    monkeypatch.setattr("rtsmlm.fitting.spot_localizer.FITS_AT_ONCE", 7)
 
     locs = _localizer(GaussianMleLocalizer, movie.calibration)(movie.batch)
 

@@ -97,7 +97,7 @@ def test_a_model_of_a_package_that_is_not_installed_says_so(copy: Path) -> None:
     text = (copy / "manifest.toml").read_text(encoding="utf-8")
     (copy / "manifest.toml").write_text('architecture = "lab-net"\n' + text, encoding="utf-8")
 
-    with pytest.raises(ConfigError, match="no architecture named 'lab-net'.*flagship, pixel-maps"):
+    with pytest.raises(ConfigError, match=r"no architecture named .lab-net.*flagship, pixel-maps"):
         architecture_of(read_manifest(copy).architecture)
 
 
@@ -105,7 +105,7 @@ def test_an_architecture_that_cannot_be_imported_is_named(monkeypatch: pytest.Mo
     offers = EntryPoints([EntryPoint("lab-net", "no_such_lab.net:ARCHITECTURE", catalog.GROUP)])
     monkeypatch.setattr(catalog, "entry_points", lambda **wanted: offers.select(**wanted))
 
-    with pytest.raises(ConfigError, match="'lab-net'.*cannot be imported.*no_such_lab"):
+    with pytest.raises(ConfigError, match=r"'lab-net'.*cannot be imported.*no_such_lab"):
         architecture_of("lab-net")
     assert set(model_folders()) >= SHIPPED, "a package that is half removed hides no model"
 
