@@ -184,3 +184,11 @@ def test_a_network_of_ones_own_is_trained_and_run_by_the_path_of_its_folder(
     text = live(start, tmp_path / "run", "--frames", "60", "--set", name)
 
     assert "ledger balances: 60 received = 60 localized + 0 skipped" in text
+    for engine in ("openvino", "torch"):
+        raw, out = tmp_path / "run" / "raw.ome.zarr", tmp_path / engine
+        again = ("-m", "rtsmlm.cli", "reconstruct", raw, "--out", out, "--set", name)
+        text = text_of(start(*again, "--set", f"localizer.engine={engine}"))
+        assert "in 60 of 60 frames" in text
+    bench = ("-m", "rtsmlm.cli", "bench", "accuracy", "--localizer", model, "--quick")
+    text = text_of(start(*bench, "--only", "empty"))
+    assert "my-model" in text

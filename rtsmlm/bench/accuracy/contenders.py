@@ -9,7 +9,7 @@ from pathlib import Path
 from rtsmlm.bench.accuracy.measure import Contender, Psf
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.peers.peers import PEERS, Peer, PeerMethod, start_peer
-from rtsmlm.engines.selection import factory_of
+from rtsmlm.engines.selection import factory_of, models_that_localize
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.catalog import find_model, is_path, model_folders
@@ -19,13 +19,8 @@ from rtsmlm.settings.load import from_mapping as settings_from
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 
-SHIPPED: tuple[str, ...] = (
-    "gaussian-mle",
-    "flagship-2d",
-    "flagship-2d-fast",
-    "astigmatic-mle",
-    "flagship-astig",
-)
+FITS = ("gaussian-mle", "astigmatic-mle")
+"""Fits that the models are compared with."""
 ALONE = ", network alone"
 
 
@@ -122,7 +117,7 @@ def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
         If one that was named is not installed.
     """
     contenders: list[Contender] = []
-    for name in names or SHIPPED:
+    for name in names or [*FITS, *models_that_localize()]:
         try:
             factory_of(plain_name(name))
         except ConfigError as error:
