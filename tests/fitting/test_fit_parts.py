@@ -92,7 +92,7 @@ def test_a_positive_definite_system_is_solved_and_inverted(root: np.ndarray, see
     right = np.random.default_rng(seed).normal(size=len(root))
     solution, inverse = right.copy(), np.empty_like(matrix)
 
-    assert solve_in_place(matrix.copy(), solution)
+    assert solve_in_place(matrix.copy(), solution, len(root))
     assert invert(matrix.copy(), inverse)
 
     np.testing.assert_allclose(matrix @ solution, right, atol=1e-8)
@@ -105,7 +105,7 @@ def test_a_positive_definite_system_is_solved_and_inverted(root: np.ndarray, see
     ids=["zero", "negative", "indefinite", "not a number"],
 )
 def test_any_other_matrix_is_refused(matrix: np.ndarray) -> None:
-    assert not solve_in_place(matrix.copy(), np.ones(2))
+    assert not solve_in_place(matrix.copy(), np.ones(2), 2)
     assert not invert(matrix.copy(), np.empty((2, 2)))
 
 
@@ -198,14 +198,14 @@ def test_an_undamped_step_solves_the_normal_equations_and_states_its_gain() -> N
     step, damped = np.empty(5), np.empty((5, 5))
 
     gain = damped_step(
-        np.array([5.0, 5.0, 900.0, 12.0, 1.3]), gradient, information, step, damped, 0.0, -1.0
+        np.array([5.0, 5.0, 900.0, 12.0, 1.3]), gradient, information, step, 5, damped, 0.0, -1.0
     )
 
     np.testing.assert_allclose(information @ step, gradient, rtol=1e-6, atol=1e-6)
     assert gain == pytest.approx(float(step @ gradient))
     short = np.empty(5)
     less = damped_step(
-        np.array([5.0, 5.0, 900.0, 12.0, 1.3]), gradient, information, short, damped, 10.0, -1.0
+        np.array([5.0, 5.0, 900.0, 12.0, 1.3]), gradient, information, short, 5, damped, 10.0, -1.0
     )
     assert 0 < less < gain
 
@@ -217,7 +217,7 @@ def test_a_background_at_its_limit_is_held_while_the_others_move() -> None:
     assert gradient[3] < 0, "it wants to go below"
     step, damped = np.empty(4), np.empty((4, 4))
 
-    gain = damped_step(at, gradient, information, step, damped, 0.0, floor=3.0)
+    gain = damped_step(at, gradient, information, step, 4, damped, 0.0, floor=3.0)
 
     assert gain > 0
     assert step[3] == 0.0
@@ -227,7 +227,7 @@ def test_a_background_at_its_limit_is_held_while_the_others_move() -> None:
 def test_without_information_there_is_no_step() -> None:
     none = np.zeros((5, 5))
 
-    assert damped_step(np.ones(5), np.ones(5), none, np.empty(5), np.empty((5, 5)), 0.0, 0.0) == -1
+    assert damped_step(np.ones(5), np.ones(5), none, np.empty(5), 5, none.copy(), 0.0, 0.0) == -1
 
 
 @given(variance=st.lists(st.floats(0, 50, width=32), min_size=4, max_size=4))

@@ -178,7 +178,7 @@ def recipe(tmp_path: Path, text: str) -> Path:
         ("[training]\nsteps = 0", r"training\.steps"),
         ("[training]\ndecay = 1.5", r"training\.decay"),
         ("[training]\nwarm_up = 1.0", r"training\.warm_up"),
-        ('[network]\nsize = "XXL"', r"network\.size"),
+        ('[network]\nsise = "S"', r"network\.sise"),
         ('name = "My Model"', "name"),
         ("[simulation]\ndensity = [2.0, 1.0]", r"simulation\.density"),
         ("steps = ", "cannot read"),
