@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rtsmlm import __version__
@@ -26,7 +25,8 @@ from rtsmlm.bench.accuracy.measure import (
 )
 from rtsmlm.bench.accuracy.page import bar_text, limit_text, page, value_text
 from rtsmlm.bench.accuracy.reference_data import VARIABLE, data_checks, find_data
-from rtsmlm.cli.console import console, warn
+from rtsmlm.cli.console import console, steps, warn
+from rtsmlm.cli.options import JsonPath, Localizers, Markdown, Peers, PicassoPython, SmappyPython
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.folder import machine, write_text
 
@@ -35,10 +35,7 @@ DEEP_FRAMES, QUICK_DEEP_FRAMES = 1000, 100
 
 
 def accuracy(
-    localizer: Annotated[
-        list[str] | None,
-        typer.Option(help="Localizer by name, with a precision as in auto:int8; may be repeated."),
-    ] = None,
+    localizer: Localizers = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="Only sections whose title contains this text; may be repeated."),
@@ -47,18 +44,12 @@ def accuracy(
     data: Annotated[
         Path | None, typer.Option(help=f"Folder of the reference data; else {VARIABLE} names it.")
     ] = None,
-    peers: Annotated[bool, typer.Option(help="Measure Picasso and smappy, too.")] = False,
-    picasso_python: Annotated[
-        Path | None, typer.Option(help="Interpreter in which Picasso is installed.")
-    ] = None,
-    smappy_python: Annotated[
-        Path | None, typer.Option(help="Interpreter in which smappy is installed.")
-    ] = None,
+    peers: Peers = False,
+    picasso_python: PicassoPython = None,
+    smappy_python: SmappyPython = None,
     seed: Annotated[int, typer.Option(help="Of all simulated movies.")] = 0,
-    markdown: Annotated[Path | None, typer.Option(help="Write the page there, too.")] = None,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Write all figures there, too.")
-    ] = None,
+    markdown: Markdown = None,
+    json_path: JsonPath = None,
 ) -> None:
     """Compare localizers with the physical limit, with each other and with the bars we set."""
     notes: list[str] = []
@@ -96,13 +87,7 @@ def _checks(data: Path | None, quick: bool, seed: int, notes: list[str]) -> list
 
 def _measured(checks: list[Check], contenders: list[Contender]) -> Outcome:
     total = sum(takes_part(check, contender) for check in checks for contender in contenders)
-    columns = (
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with steps() as progress:
         task = progress.add_task("", total=total)
 
         def on_step(what: str) -> None:

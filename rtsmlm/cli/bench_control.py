@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rtsmlm import __version__
 from rtsmlm.bench.control.comparison import LawTable, behind, compare_laws, markdown
 from rtsmlm.bench.control.scenarios import LAWS, SCENARIOS
 from rtsmlm.cli.bench_speed import make_folders
-from rtsmlm.cli.console import console
+from rtsmlm.cli.console import console, steps
 from rtsmlm.files.run.folder import write_text
 
 SEEDS = 5
@@ -65,13 +64,7 @@ def control(
 ) -> None:
     """Compare our control law with those of htSMLM, AutoLase and ALICA, in simulated time."""
     make_folders(out)
-    columns = (
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with steps() as progress:
         task = progress.add_task("", total=len(LAWS) * seeds * len(SCENARIOS))
 
         def on_run(what: str) -> None:

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rtsmlm import __version__
@@ -25,7 +24,8 @@ from rtsmlm.bench.speed.rendering import (
     smappy_first_image_ms,
 )
 from rtsmlm.cli.bench_speed import make_folders
-from rtsmlm.cli.console import console, warn
+from rtsmlm.cli.console import console, steps, warn
+from rtsmlm.cli.options import JsonPath, SmappyPython
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.files.run.folder import machine, write_text
 from rtsmlm.localizations import Localizations
@@ -62,23 +62,13 @@ class Smappy:
 def render(
     n: Annotated[int, typer.Option(min=1, help="How many localizations.")] = N_LOCALIZATIONS,
     peers: Annotated[bool, typer.Option(help="Measure smappy, too.")] = False,
-    smappy_python: Annotated[
-        Path | None, typer.Option(help="Interpreter in which smappy is installed.")
-    ] = None,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Write all figures there, too.")
-    ] = None,
+    smappy_python: SmappyPython = None,
+    json_path: JsonPath = None,
 ) -> None:
     """Measure first image, increment and redraw of the live image, in each way of drawing."""
     make_folders(json_path)
     smappy = Smappy()
-    columns = (
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with steps() as progress:
         task = progress.add_task("drawing the localizations", total=len(MODES) + peers)
         table = filaments(n)
         times: list[RenderTimes] = []

@@ -20,16 +20,14 @@ from rtsmlm.bench.speed.figures import SpeedResult
 from rtsmlm.bench.speed.scene import MovieKind
 from rtsmlm.cli.bench_speed_steps import Task, Watched, measure, measure_peers
 from rtsmlm.cli.console import console, warn
+from rtsmlm.cli.options import JsonPath, Localizers, Markdown, Peers, PicassoPython, SmappyPython
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.run.folder import machine, versions, write_text
 
 
 def speed(
     ctx: typer.Context,
-    localizer: Annotated[
-        list[str] | None,
-        typer.Option(help="Localizer by name, with a precision as in auto:int8; may be repeated."),
-    ] = None,
+    localizer: Localizers = None,
     engine: Annotated[
         str | None, typer.Option(help="What runs a network, as localizer.engine.")
     ] = None,
@@ -38,17 +36,11 @@ def speed(
     frames: Annotated[int, typer.Option(help="Frames of each run.")] = 1000,
     rate: Annotated[float, typer.Option(help="Camera frames/s for the latencies.")] = 100.0,
     sweep: Annotated[bool, typer.Option(help="Cost against size and density, too.")] = False,
-    peers: Annotated[bool, typer.Option(help="Measure Picasso and smappy, too.")] = False,
-    picasso_python: Annotated[
-        Path | None, typer.Option(help="Interpreter in which Picasso is installed.")
-    ] = None,
-    smappy_python: Annotated[
-        Path | None, typer.Option(help="Interpreter in which smappy is installed.")
-    ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the page there, too.")] = None,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Write all figures there, too.")
-    ] = None,
+    peers: Peers = False,
+    picasso_python: PicassoPython = None,
+    smappy_python: SmappyPython = None,
+    markdown: Markdown = None,
+    json_path: JsonPath = None,
 ) -> None:
     """Measure the speed of localizers through ring and analysis process; or their accuracy."""
     if ctx.invoked_subcommand is not None:

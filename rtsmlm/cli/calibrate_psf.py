@@ -19,6 +19,7 @@ from rtsmlm.calibrate.psf import FocusWidth, calibrate_focus, calibrate_in_focus
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import overrides
+from rtsmlm.cli.options import Overrides
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies.movie import Movie
@@ -68,10 +69,7 @@ def psf(
         float | None, typer.Option(min=1, help="Camera pixel in the sample plane.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("psf"),
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change one setting: section.key=value. May be repeated."),
-    ] = None,
+    set_: Overrides = None,
 ) -> None:
     """Measure the PSF width on beads, or the astigmatic curves that give z from the widths."""
     _check(z_step_nm, astigmatic, box_px)

@@ -13,6 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -26,6 +27,17 @@ def warn(text: str) -> None:
 def fail(text: str) -> None:
     """Say why a run failed."""
     errors.print(f"[bold red]error:[/] {escape(text)}")
+
+
+def steps() -> Progress:
+    """Return a progress bar that counts steps and names the latest; it leaves nothing behind."""
+    columns = (
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    return Progress(*columns, console=console, transient=True)
 
 
 def log_to(path: Path) -> logging.Handler:

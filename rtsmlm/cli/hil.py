@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from rtsmlm.cli.console import console, fail, log_to, stop_on_signal, warn
+from rtsmlm.cli.options import Overrides
 from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.hil.drills import named, run_all
@@ -37,10 +38,7 @@ def hil(
     only: Annotated[
         list[str] | None, typer.Option(help="Run this drill alone. May be repeated.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change one setting: section.key=value. May be repeated."),
-    ] = None,
+    set_: Overrides = None,
 ) -> None:
     """Rehearse a rig: check camera and lasers, provoke every fault, close the loop.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rtsmlm.cli.console import console, stop_on_signal
+from rtsmlm.cli.options import Exports, Overrides
 from rtsmlm.cli.run_loop import LiveRunner
 from rtsmlm.cli.window import why_no_window
 from rtsmlm.files.run.folder import RunFolder
@@ -36,14 +37,8 @@ def live(
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of this run.")] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(help="Also write csv, picasso, parquet (separate by commas)."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change one setting: section.key=value. May be repeated."),
-    ] = None,
+    export: Exports = None,
+    set_: Overrides = None,
 ) -> None:
     """Localize while the microscope records.
 

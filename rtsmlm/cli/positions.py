@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rtsmlm.cli.console import console, fail, stop_on_signal
 from rtsmlm.cli.live import overrides
+from rtsmlm.cli.options import Overrides
 from rtsmlm.cli.run_loop import report_arming
 from rtsmlm.drivers.micromanager.core import load_core, release_core, set_properties
 from rtsmlm.files.run.folder import RunFolder
@@ -31,10 +32,7 @@ def positions(
         bool, typer.Option("--arm", help="Let the loop steer; feedback.arm must be set as well.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the whole sequence.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change one setting: section.key=value. May be repeated."),
-    ] = None,
+    set_: Overrides = None,
 ) -> None:
     """Run every position of a sequence until its stop criterion, then go on to the next."""
     settings = load(config or Path("hil_sim.toml"), overrides(set_, None, None, None))

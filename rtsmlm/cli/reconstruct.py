@@ -17,6 +17,7 @@ from rich.progress import (
 
 from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
+from rtsmlm.cli.options import Exports, Overrides
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.models.catalog import find_model
@@ -40,14 +41,8 @@ def reconstruct(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(help="Also write csv, picasso, parquet (separate by commas)."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change one setting: section.key=value. May be repeated."),
-    ] = None,
+    export: Exports = None,
+    set_: Overrides = None,
 ) -> None:
     """Localize a recorded movie, with the camera's parameters from its metadata where they are."""
     settings = load(config or _settings_of_run(movie), overrides(set_, None, None, export))
