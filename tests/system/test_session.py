@@ -291,7 +291,7 @@ def test_an_analysis_process_that_is_killed_or_frozen_is_restarted_without_losin
     overrides = [
         "acquisition.frames=600",
         "pipeline.process=true",
-        "pipeline.heartbeat_timeout_s=1",
+        "pipeline.heartbeat_timeout_s=3",
     ]
     expected = run(spot_camera(), quick_settings(*overrides, "results.name=undisturbed"))
     session = Session(spot_camera(period_s=0.004), quick_settings(*overrides))
