@@ -1,8 +1,7 @@
 """What the laser devices of Micro-Manager call power, emission, read-back and interlock.
 
 Names and values are those of the adapters' sources (github.com/micro-manager/mmCoreAndDevices).
-They change between releases, so a preset gives several names and the first that a device has
-counts. `{line}` stands for the number of a laser in a device that holds several.
+They change between releases: of the several names in a preset, the first that a device has counts.
 """
 
 from __future__ import annotations
@@ -207,10 +206,7 @@ PRESETS: tuple[LaserPreset, ...] = (
         on_values=("ON", "On"),
         off_values=("OFF", "Off"),
         readback=("Power",),
-        faults=(
-            FaultProperty(("Interlock",), ("OK",)),
-            FaultProperty(("FaultCode",), ("0",)),
-        ),
+        faults=(FaultProperty(("Interlock",), ("OK",)), FaultProperty(("FaultCode",), ("0",))),
         turns_off=True,
         note="A command takes 0.5 s, and the device states no limits: set max_power.",
     ),
