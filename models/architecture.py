@@ -35,7 +35,7 @@ Decoder: TypeAlias = Callable[[F32], list[F32]]
 
 @dataclass(frozen=True, slots=True)
 class NetworkModel:
-    """A model, told the PSF in force."""
+    """A model, conditioned on the PSF in force."""
 
     folder: Path
     manifest: Manifest

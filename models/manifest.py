@@ -116,7 +116,7 @@ class Manifest(Settings):
     size: str
     """Name of the network's size."""
     psf: Literal["round", "astigmatic", "any"] = "round"
-    """What it is told of the PSF: a width, curves, or nothing."""
+    """What its condition holds of the PSF: a width, curves, or nothing."""
     origin: str = ""
     """Who trained it, where, after which paper."""
     parameters: int
@@ -150,7 +150,7 @@ class Manifest(Settings):
     def psf_input(
         self, sigma_nm: float, curves: WidthCurves | None, calibration: CameraCalibration
     ) -> PsfInput:
-        """Return what the network is told of a PSF.
+        """Return the condition for a PSF.
 
         Parameters
         ----------

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Flagship:
-    """Three frames to slots of emitters at half resolution, told the PSF."""
+    """Three frames to slots of emitters at half resolution, conditioned on the PSF."""
 
     name = "flagship"
     cell_px = 2

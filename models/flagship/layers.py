@@ -1,4 +1,4 @@
-"""The layers of a network told from its weights alone, without torch."""
+"""The layers of a network, known from its weights alone, without torch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def films_of(weights: dict[str, F32], condition: F32) -> list[Film]:
     weights
         Of a `FlagshipNetwork`, by name.
     condition
-        What the network is told, (1, condition size).
+        The condition, (1, condition size).
     """
 
     def linear(value: F32, layer: str) -> F32:
@@ -56,7 +56,7 @@ def films_of(weights: dict[str, F32], condition: F32) -> list[Film]:
 
 
 def folded(weights: dict[str, F32], condition: F32) -> dict[str, F32]:
-    """Return weights that do for one PSF, without being told it, what these do when told it.
+    """Return weights that do without a condition what these do for one PSF.
 
     In half precision every step rounds: what is one convolution should not be three steps.
 
@@ -65,7 +65,7 @@ def folded(weights: dict[str, F32], condition: F32) -> dict[str, F32]:
     weights
         Of a `FlagshipNetwork`, by name.
     condition
-        What the network is told, (1, condition size).
+        The condition, (1, condition size).
     """
     result = dict(weights)
     for layer, (scale, shift) in zip(

@@ -1,4 +1,4 @@
-"""The flagship network: three frames to maps of emitters, at half resolution, told the PSF.
+"""The flagship network: three frames to maps at half resolution, conditioned on the PSF.
 
 Every pixel is a slot that may hold one emitter; the four slots of a 2x2 cell share one position of
 the half-resolution grid, so that no convolution runs at full resolution. Channel 4a + 2r + c is
@@ -69,7 +69,7 @@ def light_level(photons: Tensor) -> Tensor:
     """Return a smooth low estimate of the local background, same shape as the frames.
 
     The least of nine block means, since emitters only add light; it need not be exact, as the
-    network is trained with the same estimate and told it.
+    network is trained with the same estimate, and has it as an input.
     """
     means = functional.avg_pool2d(photons, BLOCK_PX)
     least = -functional.max_pool2d(-means, 3, stride=1, padding=1)

@@ -19,7 +19,7 @@ class FlagshipOnTorch:
     Parameters
     ----------
     model
-        The model, told the PSF.
+        The model, conditioned on the PSF.
     device
         Where it runs.
     dtype
@@ -32,7 +32,7 @@ class FlagshipOnTorch:
         weights = folded(load_file(model.folder / WEIGHTS_NAME), model.psf.condition)
         network.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
         network = network.eval().to(device, dtype)
-        # What is told of the PSF and what is answered are numbers, not features.
+        # The condition and the output are numbers, not features.
         for exact in (network.condition_first, network.condition_second, network.out):
             exact.float()
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

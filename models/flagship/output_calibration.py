@@ -54,7 +54,7 @@ def tune(
     number of neighbours: pairs that are taken for one emitter are errors too.
     """
     network.eval()
-    # What a network is told of a PSF that is not quite so is for the validity meter to see.
+    # A condition that is not quite true is for the validity meter to see.
     honest = {"moving_fraction": 0.0, "repeated_fraction": 0.0, "foreign_fraction": 0.0}
     ranges = ranges.model_copy(update=honest)
     sparse = ranges.model_copy(update={"density": SPARSE_DENSITY, "clustered_fraction": 0.0})

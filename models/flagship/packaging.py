@@ -121,16 +121,18 @@ def _valid(ranges: SimulationRanges) -> ValidRanges:
 
 def _inputs(network: NetworkSettings) -> tuple[TensorEntry, ...]:
     plane = ("height", "width")
-    told = "log(sigma_px / 1.3) and 1; 0, 0 if unknown"
+    condition = "log(sigma_px / 1.3) and 1; 0, 0 if unknown"
     if network.axial:
-        told = "log(sigma_px / 1.3) at z of -1, -1/2, 0, 1/2, 1 half ranges, along x, y, then 1"
+        condition = (
+            "log(sigma_px / 1.3) at z of -1, -1/2, 0, 1/2, 1 half ranges, along x, y, then 1"
+        )
     rows = (
         ("frames", "uint16", ("n + 2", *plane), "ADU", "one frame more before and after"),
         ("offset_adu", "float32", plane, "ADU", "value in the dark"),
         ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
         ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
         ("context", "float32", ("n", "2"), "1", "1 where the previous, the next frame is there"),
-        ("condition", "float32", ("1", str(network.condition_size)), "1", told),
+        ("condition", "float32", ("1", str(network.condition_size)), "1", condition),
     )
     return tuple(
         TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)

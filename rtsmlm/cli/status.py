@@ -13,7 +13,7 @@ def status_line(status: RunStatus) -> str:
     totals = status.totals
     latency = f"p50 {number(status.p50_ms)} p99 {number(status.p99_ms)} ms"
     skipped = f" skipped {totals.skipped}" if totals.skipped else ""
-    # What does not fit is told in a line of its own; here only that it fits, or not.
+    # What does not fit has a line of its own; here only whether it fits.
     light = {"model ok": " model ok", "": "", "model: no verdict yet": ""}
     model = light.get(status.model, " model !")
     return (

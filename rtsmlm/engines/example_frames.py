@@ -1,4 +1,4 @@
-"""Simulated frames like those a model was trained for, with the PSF that it is told."""
+"""Simulated frames like those a model was trained for, with the PSF of its condition."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def example_frames(model: NetworkModel, n_frames: int, side_px: int) -> FrameBat
 def _widths_px(
     model: NetworkModel, z: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    told = np.exp(model.psf.condition[0, :-1].astype(np.float64)) * REFERENCE_SIGMA_PX
+    condition = np.exp(model.psf.condition[0, :-1].astype(np.float64)) * REFERENCE_SIGMA_PX
     if not model.axial:
-        round_px = np.full(len(z), told[0])
+        round_px = np.full(len(z), condition[0])
         return round_px, round_px
-    along_x, along_y = np.split(told, 2)
+    along_x, along_y = np.split(condition, 2)
     return np.interp(z, KNOTS, along_x), np.interp(z, KNOTS, along_y)
 
 

@@ -16,7 +16,7 @@ class GraphOnTorch:
     Parameters
     ----------
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     device
         Where it runs.
 

@@ -2,7 +2,7 @@
 
 TensorRT keeps to the types of a graph and knows no uint16. Frames come as int32; from the first
 convolution on everything may be in half precision, while what comes before (ADU have 16 bits),
-what is told of the PSF, and the output stay in float32.
+the condition and the output stay in float32.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class NetworkLocalizer:
     Parameters
     ----------
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     runtime
         What it runs on.
     calibration

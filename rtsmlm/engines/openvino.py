@@ -15,7 +15,7 @@ import numpy as np
 import openvino
 from llvmlite.binding import get_host_cpu_features
 
-from rtsmlm.engines.openvino_trunk import activation_ranges, quantized, told, trunk
+from rtsmlm.engines.openvino_trunk import activation_ranges, conditioned, quantized, trunk
 from rtsmlm.engines.tiles import Tile, tiles_of
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import Pixels
@@ -39,7 +39,7 @@ class OpenVinoRuntime:
     Parameters
     ----------
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     precision
         bf16, f32 or int8; by default what `best_precision` says. int8 rests on what simulated
         frames make of the network with the PSF in force.
@@ -166,7 +166,7 @@ class OpenVinoRuntime:
             network = trunk(self._core, self._model, (plan[0], *self._tiles[0].size))
             self._fed = [(0, "planes")]
         else:
-            network = told(self._core, self._model, (plan[0], *self._padded))
+            network = conditioned(self._core, self._model, (plan[0], *self._padded))
             self._fed = [(i, value.get_any_name()) for i, value in enumerate(network.inputs)]
         if self.precision == "int8":
             self._ranges = self._ranges or activation_ranges(self._core, self._model)

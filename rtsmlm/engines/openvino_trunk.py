@@ -1,4 +1,4 @@
-"""The convolutions of a model for OpenVINO: fed with planes, told the PSF, in eight bits if asked.
+"""The convolutions of a model for OpenVINO: fed with planes, in eight bits if asked.
 
 The ONNX model holds everything from raw frames on. Where an architecture has a compiled
 front end for the CPU, the graph is cut where its planes enter; the PSF is a constant here.
@@ -33,27 +33,27 @@ def trunk(core: Any, model: NetworkModel, size: tuple[int, int, int]) -> Any:
     core
         `openvino.Core`.
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     size
         n, rows and columns, in cells of the architecture, multiples of four.
     """
     n, rows, columns = size
     cell_px, n_planes = model.architecture.cell_px, model.architecture.planes
-    whole = told(core, model, (n, rows * cell_px, columns * cell_px))
+    whole = conditioned(core, model, (n, rows * cell_px, columns * cell_px))
     planes = ops.parameter([n, rows, columns, n_planes], openvino.Type.f32, name="planes")
     _replace(_convolutions(whole)[0].input_value(0), ops.transpose(planes, [0, 3, 1, 2]).output(0))
     return openvino.Model([whole.output(0)], [planes], model.manifest.name)
 
 
-def told(core: Any, model: NetworkModel, size: tuple[int, int, int]) -> Any:
-    """Return the whole graph for frames of one shape, told the PSF.
+def conditioned(core: Any, model: NetworkModel, size: tuple[int, int, int]) -> Any:
+    """Return the whole graph for frames of one shape, conditioned on the PSF.
 
     Parameters
     ----------
     core
         `openvino.Core`.
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     size
         Frames at once, height and width in pixels, padded.
     """
@@ -92,7 +92,7 @@ def quantized(network: Any, ranges: list[float]) -> Any:
             users = list(value.get_target_inputs())
             zero, top = (np.array(v, dtype=np.float32) for v in (0.0, _HEADROOM * most))
             steps = ops.fake_quantize(value, zero, top, zero, top, _LEVELS).output(0)
-            # Whoever adds the same value adds it in steps, too: it is stored in eight bits.
+            # Other users of the value get its steps, too: it is stored in eight bits.
             for user in users:
                 user.replace_source_output(steps)
         weights = convolution.input_value(1)
@@ -112,7 +112,7 @@ def activation_ranges(core: Any, model: NetworkModel) -> list[float]:
     core
         `openvino.Core`.
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     """
     side = _EXAMPLE_SIDE_PX // BLOCK_PX * BLOCK_PX
     frames = example_frames(model, _EXAMPLE_FRAMES + 2, side)

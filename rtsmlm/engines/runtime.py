@@ -66,7 +66,7 @@ def input_shapes(model: NetworkModel, size: tuple[int, int, int]) -> dict[str, t
     Parameters
     ----------
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     size
         Frames to be localized at once, height and width in pixels, padded.
     """

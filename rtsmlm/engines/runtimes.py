@@ -23,7 +23,7 @@ ORDER = ("tensorrt", "torch", "openvino")
 def why_not(engine: str) -> str:
     """Return why `auto` would not take an engine; empty if it would, were it the first."""
     if engine == "openvino":
-        return ""
+        return "" if find_spec("openvino") else "openvino is not installed; pip install openvino"
     # Asked first, because torch takes seconds to be imported.
     if shutil.which("nvidia-smi") is None:
         return "there is no NVIDIA GPU, or its driver is not installed"
@@ -50,7 +50,9 @@ def engine_of(name: str) -> str:
     """
     if name != AUTO:
         return name
-    return next(engine for engine in ORDER if not why_not(engine))
+    found = next((engine for engine in ORDER if not why_not(engine)), "")
+    # A compute node has torch on its CPU, and no OpenVINO; with neither, that is what is missing.
+    return found or ("torch" if find_spec("torch") else "openvino")
 
 
 def open_runtime(model: NetworkModel, engine: str, precision: str | None = None) -> Runtime:
@@ -59,7 +61,7 @@ def open_runtime(model: NetworkModel, engine: str, precision: str | None = None)
     Parameters
     ----------
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     engine
         One of `ORDER`.
     precision

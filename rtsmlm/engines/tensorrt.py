@@ -136,7 +136,7 @@ def load_or_build(
     cache
         By default that of the user.
     on_step
-        Told how far the builder is.
+        Called with the progress of the builder.
     anew
         Why the engine in the cache cannot be used; empty if it can.
 
@@ -210,7 +210,7 @@ def build_engine(
     sm
         Compute capability of the GPU that it is for; by default the GPU of this computer.
     on_step
-        Told how far the builder is.
+        Called with the progress of the builder.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class TensorRtRuntime:
     Parameters
     ----------
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     precision
         f16 or f32; by default f16.
 
@@ -75,7 +75,7 @@ class TensorRtRuntime:
         """
         self._free = {}
         height, width = maps[0].shape
-        told = {
+        fixed = {
             "offset_adu": maps[0],
             "photons_per_adu": maps[1],
             "read_variance": maps[2],
@@ -83,7 +83,7 @@ class TensorRtRuntime:
         }
         try:
             constants = {
-                name: torch.from_numpy(value.copy()).cuda() for name, value in told.items()
+                name: torch.from_numpy(value.copy()).cuda() for name, value in fixed.items()
             }
             for n in (self.batch_frames, 1):
                 engine = self._engine((n, height, width))

@@ -27,7 +27,7 @@ class TorchRuntime:
     Parameters
     ----------
     model
-        The network, told the PSF.
+        The network, conditioned on the PSF.
     precision
         f16 or f32 on a GPU, f32 or bf16 on a CPU, the first being the default.
     device
