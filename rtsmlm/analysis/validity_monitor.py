@@ -49,7 +49,7 @@ def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
 
 
 class ValidityMonitor:
-    """The validity meter of a run, or nothing where `analysis.validity` is false.
+    """The validity meter of a run, or nothing where `pipeline.validity` is false.
 
     Parameters
     ----------

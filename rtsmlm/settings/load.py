@@ -92,6 +92,8 @@ def from_mapping(data: Mapping[str, Any], source: str = "the settings") -> RunSe
             f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} (got {e['input']!r})"
             for e in error.errors()
         ]
+        if "analysis" in data:
+            lines.append("the section [analysis] is called [pipeline]")
         raise ConfigError(f"wrong settings in {source}: " + "; ".join(lines)) from error
 
 

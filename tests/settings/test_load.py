@@ -146,3 +146,8 @@ def test_the_packaged_configurations_are_valid() -> None:
     for name in names:
         load(packaged(name))
         tomllib.loads(packaged(name).read_text(encoding="utf-8"))
+
+
+def test_the_former_name_of_the_pipeline_section_is_refused_with_the_new_one() -> None:
+    with pytest.raises(ConfigError, match=r"analysis: .*\[analysis\] is called \[pipeline\]"):
+        load(None, ["analysis.ring_mb=64"])

@@ -44,7 +44,7 @@ def test_a_wrong_psf_is_told_live_and_in_the_reconstruction(
 def test_the_meter_can_be_left_out(
     spot_camera: Callable[..., Any], quick_settings: Callable[..., RunSettings]
 ) -> None:
-    settings = quick_settings("acquisition.frames=60", "analysis.validity=false")
+    settings = quick_settings("acquisition.frames=60", "pipeline.validity=false")
 
     report = run(spot_camera(), settings)
 

@@ -37,6 +37,14 @@ def _split(localizer: str) -> tuple[str, str]:
     return name, precision
 
 
+def _label(localizer: str) -> str:
+    """Return what a table calls a localizer: of a model folder, the name of the folder."""
+    name, precision = _split(localizer)
+    if is_path(name):
+        name = Path(name).name
+    return f"{name}:{precision}" if precision else name
+
+
 def overrides_of(localizer: str) -> list[str]:
     """Return the settings that make a localizer of such a name."""
     name, precision = _split(localizer)
@@ -50,7 +58,7 @@ class OurLocalizer:
     is_peer = False
 
     def __init__(self, localizer: str, *, refine: bool = True) -> None:
-        self.name = localizer if refine else localizer + ALONE
+        self.name = _label(localizer) if refine else _label(localizer) + ALONE
         self.psf: Psf = psf_of(localizer)
         self._settings = load(
             None, [*overrides_of(localizer), f"localizer.refine={str(refine).lower()}"]
