@@ -10,6 +10,7 @@ from typing import cast
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.architecture import Architecture
 from rtsmlm.models.manifest import MANIFEST_NAME
+from rtsmlm.settings.run import is_written_as_path
 
 GROUP = "rtsmlm.network"
 
@@ -62,7 +63,7 @@ def is_path(name: str) -> bool:
     """Tell whether the name of a localizer is meant as the path of a model folder."""
     if not name:
         return False
-    return "/" in name or "\\" in name or (Path(name) / MANIFEST_NAME).is_file()
+    return is_written_as_path(name) or (Path(name) / MANIFEST_NAME).is_file()
 
 
 def find_model(name: str) -> Path:

@@ -24,9 +24,14 @@ from rtsmlm.settings.lasers import LaserSettings, StageSettings
 from rtsmlm.settings.psf import PsfSettings
 
 
+def is_written_as_path(name: str) -> bool:
+    """Tell whether the name of a model is the path of its folder: it has a separator."""
+    return "/" in name or "\\" in name
+
+
 def absolute_if_path(name: str) -> str:
     """Return the name of a model as it is, and the path of a model folder made absolute."""
-    return str(Path(name).expanduser().absolute()) if "/" in name or "\\" in name else name
+    return str(Path(name).expanduser().absolute()) if is_written_as_path(name) else name
 
 
 class LocalizerSettings(Settings):

@@ -17,7 +17,7 @@ from rtsmlm.models.manifest import Manifest, read_manifest
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.settings.load import from_mapping as settings_from
 from rtsmlm.settings.load import load
-from rtsmlm.settings.run import RunSettings
+from rtsmlm.settings.run import RunSettings, is_written_as_path
 
 FITS = ("gaussian-mle", "astigmatic-mle")
 """Fits that the models are compared with."""
@@ -32,7 +32,7 @@ def plain_name(localizer: str) -> str:
 def _split(localizer: str) -> tuple[str, str]:
     """Return name and precision; a path of Windows has a colon of its own."""
     name, colon, precision = localizer.rpartition(":")
-    if not colon or "/" in precision or "\\" in precision:
+    if not colon or is_written_as_path(precision):
         return localizer, ""
     return name, precision
 
