@@ -22,6 +22,7 @@ from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.hil import HilSettings
 from rtsmlm.settings.lasers import LaserSettings, StageSettings
 from rtsmlm.settings.psf import PsfSettings
+from rtsmlm.settings.safety import SafetySettings
 
 
 def is_written_as_path(name: str) -> bool:
@@ -156,6 +157,7 @@ class RunSettings(Settings):
     stages: dict[str, StageSettings] = Field(default_factory=dict)
     """Stages that may be moved, by a name of your own."""
     feedback: FeedbackSettings = FeedbackSettings()
+    safety: SafetySettings = SafetySettings()
     hil: HilSettings = HilSettings()
     run: dict[str, Any] = Field(default_factory=dict, exclude=True)
     """What a finished run noted in its run.toml (versions, machine); not read."""
