@@ -107,7 +107,7 @@ class FrameRing:
     @classmethod
     def attach(cls, name: str) -> FrameRing:
         """Open the ring that another process has created."""
-        return cls(_open_untracked(name), owner=False)
+        return cls(open_untracked(name), owner=False)
 
     @property
     def name(self) -> str:
@@ -301,7 +301,7 @@ def _check_shared_memory(size: int) -> None:
             )
 
 
-def _open_untracked(name: str) -> shared_memory.SharedMemory:
+def open_untracked(name: str) -> shared_memory.SharedMemory:
     """Attach without making this process responsible for the removal of the memory."""
     if sys.version_info >= (3, 13):
         return shared_memory.SharedMemory(name=name, track=False)
