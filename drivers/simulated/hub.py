@@ -1,21 +1,46 @@
-"""Which microscope a simulated device belongs to: one per core, shared by all its devices."""
+"""Which microscope a simulated device belongs to: one per core, shared by all its devices.
+
+It is made when a camera, a stage or a test asks for it. Lasers do not: a program that loads them
+alone, to switch them off, does not wait for what draws emitters.
+"""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from pymmcore_plus.experimental.unicore.devices._device_base import Device
 
-from rtsmlm.drivers.simulated.microscope import SimMicroscope
 from rtsmlm.errors import DeviceError
+
+if TYPE_CHECKING:
+    from rtsmlm.drivers.simulated.microscope import SimMicroscope
+
+Light = Callable[[], float]
+"""Power of a laser at the sample in mW, now."""
 
 
 @dataclass(slots=True)
 class _Shared:
-    microscope: SimMicroscope
+    made: SimMicroscope | None = None
+    lights: dict[int, Light] = field(default_factory=dict)
     n_devices: int = 0
+
+    def microscope(self) -> SimMicroscope:
+        if self.made is None:
+            from rtsmlm.drivers.simulated.microscope import SimMicroscope
+
+            self.made = SimMicroscope(power_mw={})
+            for wavelength_nm, light in self.lights.items():
+                self.made.connect_laser(wavelength_nm, light)
+        return self.made
+
+    def connect(self, wavelength_nm: int, light: Light) -> None:
+        self.lights[wavelength_nm] = light
+        if self.made is not None:
+            self.made.connect_laser(wavelength_nm, light)
 
 
 _lock = threading.Lock()
@@ -52,11 +77,31 @@ class Attached:
         """
         with _lock:
             if self._microscope is None:
-                self._key = self._core_key()
-                shared = _shared.setdefault(self._key, _Shared(SimMicroscope(power_mw={})))
-                shared.n_devices += 1
-                self._microscope = shared.microscope
+                self._microscope = self._join().microscope()
             return self._microscope
+
+    def shine(self, wavelength_nm: int, light: Light) -> None:
+        """Let a laser shine into the microscope; it is asked for its power at each exposure.
+
+        Raises
+        ------
+        DeviceError
+            If the device is not loaded into a core and no microscope was given.
+        """
+        with _lock:
+            if self._microscope is not None:
+                self._microscope.connect_laser(wavelength_nm, light)
+            else:
+                self._join().connect(wavelength_nm, light)
+
+    def _join(self) -> _Shared:
+        """Return what the devices of this core share, and be one of them."""
+        key = self._key or self._core_key()
+        shared = _shared.setdefault(key, _Shared())
+        if self._key is None:
+            self._key = key
+            shared.n_devices += 1
+        return shared
 
     def release(self) -> None:
         """Let go of the microscope."""
@@ -109,4 +154,5 @@ def microscope_of_core(core: Any) -> SimMicroscope:
         raise DeviceError(
             "this core has no simulated microscope; load configs/sim_microscope.cfg first"
         )
-    return shared.microscope
+    with _lock:
+        return shared.microscope()

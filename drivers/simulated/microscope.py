@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -60,7 +60,7 @@ class SimMicroscope:
     ) -> None:
         self._lock = threading.RLock()
         self._settings = settings or MicroscopeSettings()
-        self._power_mw = dict.fromkeys(LASERS_NM, 0.0)
+        self._light: dict[int, Callable[[], float]] = dict.fromkeys(LASERS_NM, float)
         self._stage_nm = np.zeros(3)
         self._roi: Roi | None = None
         self._truth = TruthLog(keep_frames)
@@ -114,12 +114,16 @@ class SimMicroscope:
             raise DeviceError(f"no laser of {wavelength_nm} nm; the microscope has {lasers} nm")
         if not 0.0 <= power_mw < math.inf:
             raise DeviceError(f"{wavelength_nm} nm laser: {power_mw} mW is no power of 0 or more")
-        with self._lock:
-            self._power_mw[wavelength_nm] = float(power_mw)
+        self._light[wavelength_nm] = lambda: float(power_mw)
 
     def laser_mw(self, wavelength_nm: int) -> float:
         """Return the power that reaches the sample."""
-        return self._power_mw[wavelength_nm]
+        return self._light[wavelength_nm]()
+
+    def connect_laser(self, wavelength_nm: int, light: Callable[[], float]) -> None:
+        """Ask for the power that reaches the sample in mW at each exposure; see `set_laser`."""
+        self.set_laser(wavelength_nm, 0.0)
+        self._light[wavelength_nm] = light
 
     def move_stage(
         self, x_nm: float | None = None, y_nm: float | None = None, z_nm: float | None = None
@@ -222,12 +226,8 @@ class SimMicroscope:
         """
         with self._lock:
             sample, psf, settings = self._ready_sample(), self._ready_psf(), self._settings
-            irradiance = np.array(
-                [
-                    peak_irradiance_w_cm2(self._power_mw[nm], settings.beam_fwhm_um)
-                    for nm in LASERS_NM
-                ]
-            )
+            fwhm_um, powers_mw = settings.beam_fwhm_um, map(self.laser_mw, LASERS_NM)
+            irradiance = np.array([peak_irradiance_w_cm2(mw, fwhm_um) for mw in powers_mw])
             lit = sample.emitters.advance(
                 settings.period_s, settings.exposure_ms * 1e-3, irradiance
             )
