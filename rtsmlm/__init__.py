@@ -10,8 +10,17 @@ The root holds the vocabulary that every other folder may import: ``errors``, ``
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
+
+# `python -m rtsmlm...` puts the current folder before everything that is installed: a file there,
+# such as one that came with a recording, would be imported in place of the module of its name.
+# Taken out here, since this package is imported before the module that is named.
+if not sys.flags.safe_path and sys.argv[:1] == ["-m"]:
+    _asked = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
+    if _asked and _asked[0].partition(".")[0] == "rtsmlm":
+        del sys.path[0]
 
 if TYPE_CHECKING:
     from rtsmlm.calibration import CameraCalibration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -43,16 +43,8 @@ class CameraCalibration:
             raise CalibrationError(
                 f"camera maps differ in shape: {sorted(shapes)}; all must match the frames"
             )
-        positive = {
-            "pixel_nm": self.pixel_nm,
-            "em_gain": self.em_gain,
-            "e_per_adu": self.e_per_adu,
-        }
-        for name, value in positive.items():
-            if not np.all(np.isfinite(value)) or np.min(value) <= 0:
-                raise CalibrationError(
-                    f"camera.{name} is {np.min(value)}; it must be finite and above 0 everywhere"
-                )
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name))
 
     @property
     def has_em_gain(self) -> bool:
@@ -118,13 +110,47 @@ class CameraCalibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedCalibration:
-    """What a camera or a file states of its calibration; None where it states none."""
+    """What a camera or a file states of its calibration; None where it states none.
+
+    A value that no camera has (NaN, an infinity, a gain of 0) counts as not stated: some adapters
+    give such values for "unknown".
+    """
 
     pixel_nm: float | None = None
     offset_adu: float | None = None
     e_per_adu: float | None = None
     em_gain: float | None = None
     read_noise_e: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not _is_possible(field.name, value):
+                object.__setattr__(self, field.name, None)  # frozen for everyone else
+
+
+_POSITIVE = ("pixel_nm", "e_per_adu", "em_gain")
+
+
+def _is_possible(name: str, value: Map) -> bool:
+    """Tell whether a value of `CameraCalibration`, or all values of a map, can be those of a camera."""
+    if not np.all(np.isfinite(value)):
+        return False
+    if name in _POSITIVE:
+        return bool(np.min(value) > 0)
+    return name == "offset_adu" or bool(np.min(value) >= 0)
+
+
+def _check(name: str, value: Map) -> None:
+    """Raise `CalibrationError` for a value that no camera has."""
+    if not _is_possible(name, value):
+        rule = {"offset_adu": "", "read_noise_e": " and not below 0"}.get(name, " and above 0")
+        bad = np.asarray(value)[~np.isfinite(value)] if np.ndim(value) else np.asarray(value)
+        shown = bad.flat[0] if bad.size else np.min(value)
+        raise CalibrationError(
+            f"camera.{name} is {shown:g}; it must be finite{rule} everywhere: correct the settings "
+            "or the camera map"
+        )
 
 
 def map_or_number(values: NDArray[np.floating]) -> Map:

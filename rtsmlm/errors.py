@@ -17,14 +17,63 @@
     ├── PipelineError           the analysis process died and could not be brought back
     └── WorkerError             a thread died or did not end in time
 
-A message names the thing, the value, the limit and what to do, in one sentence or two.
+A message names the thing, the value, the limit and what to do, in one sentence or two. What it
+quotes may come from a foreign file or device, so every message becomes one line without control
+characters, of limited length, when the error is made.
 """
 
 from __future__ import annotations
 
+import unicodedata
+
+LONGEST_MESSAGE = 2000
+"""Characters: a quoted name may have millions."""
+
+# Control and format characters (escape sequences, bidirectional overrides, zero width), lone
+# surrogates, separators of lines: none of them is seen, and all of them change what is seen.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return text in which control characters are written out, as `\\x1b`.
+
+    For all text that comes from elsewhere (names, files, devices) on its way to a terminal, a log
+    or a page.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    keep
+        Control characters that stay as they are, such as line breaks of a page.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _HIDDEN and character not in keep
+        else character
+        for character in text
+    )
+
+
+def sentence(text: str) -> str:
+    """Return text as one printable line of at most `LONGEST_MESSAGE` characters."""
+    line = printable(" ".join(text[: 2 * LONGEST_MESSAGE].split()))
+    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
+
 
 class RtsmlmError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose.
+
+    Parameters
+    ----------
+    message
+        What is wrong; it becomes one printable line.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(sentence(message))
 
 
 class ConfigError(RtsmlmError):

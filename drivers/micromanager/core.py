@@ -14,11 +14,13 @@ from pymmcore_plus import CMMCorePlus, DeviceType, find_micromanager
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.errors import ConfigError, DeviceError
+from rtsmlm.errors import ConfigError, DeviceError, sentence
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.load import packaged
 
 logger = logging.getLogger(__name__)
+
+_PY_PREFIX = "#py "
 
 _STATED_PROPERTIES = {
     "pixel_nm": "PixelSize_nm",
@@ -42,7 +44,8 @@ def load_core(settings: MicroManagerSettings) -> UniMMCore:
     ConfigError
         If there is no such configuration file.
     DeviceError
-        If an adapter or a device cannot be loaded.
+        If an adapter or a device cannot be loaded, or would come from a Python module that
+        `micromanager.python_modules` does not name; nothing is imported then.
     """
     for folder in settings.adapter_paths:
         if not folder.is_dir():
@@ -55,6 +58,7 @@ def load_core(settings: MicroManagerSettings) -> UniMMCore:
         path = packaged(settings.config)
     core = UniMMCore(adapter_paths=[str(folder) for folder in settings.adapter_paths])
     try:
+        _check_modules(core, path, settings)
         core.loadSystemConfiguration(str(path.resolve()))
     except Exception as error:  # adapters and Python devices raise whatever they like
         release_core(core)
@@ -62,6 +66,30 @@ def load_core(settings: MicroManagerSettings) -> UniMMCore:
             f"Micro-Manager could not load {path}: {_one_line(error)}. {_adapter_advice(settings)}"
         ) from error
     return core
+
+
+def _check_modules(core: UniMMCore, path: Path, settings: MicroManagerSettings) -> None:
+    """Raise `DeviceError` if a configuration would import a Python module that is not allowed.
+
+    pymmcore-plus imports what a line names as its library, with or without `#py`, wherever no
+    device adapter of that name is found; so this is checked before the first line is carried out.
+    """
+    adapters = set(core.getDeviceAdapterNames())
+    allowed = ("rtsmlm", *settings.python_modules)
+    # Read, cut into lines and taken apart as pymmcore-plus does it, or lines would escape.
+    for number, text in enumerate(path.read_text().splitlines(), start=1):
+        line = text.strip().removeprefix(_PY_PREFIX).lstrip()
+        kind, *values = line.split(",")
+        if kind not in {"Device", "pyDevice"} or len(values) < 2 or values[1] in adapters:
+            continue
+        module = values[1]
+        if any(module == name or module.startswith(f"{name}.") for name in allowed):
+            continue
+        raise DeviceError(
+            f"line {number}: device {values[0]!r} would come from {module!r}, which is neither a "
+            f"device adapter found here nor an allowed Python module ({', '.join(allowed)}); name "
+            "it in micromanager.python_modules if it is a module that may run here"
+        )
 
 
 def as_core(core: object) -> CMMCorePlus:
@@ -169,8 +197,6 @@ def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
     if "pixel_nm" not in stated:
         with suppress(Exception):  # no pixel size is no fault
             stated["pixel_nm"] = float(core.getPixelSizeUm()) * 1000
-    if stated.get("pixel_nm", 0.0) <= 0:
-        stated.pop("pixel_nm", None)
     return StatedCalibration(**stated)
 
 
@@ -241,4 +267,4 @@ def _text(fact: Callable[[], Any]) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+    return sentence(str(error)).rstrip(".")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymmcore_plus import CMMCorePlus, PropertyType
 
-from rtsmlm.errors import DeviceError
+from rtsmlm.errors import DeviceError, sentence
 
 STEP = 1e-4
 """Micro-Manager rounds properties of floating point to four decimals."""
@@ -134,4 +134,4 @@ def within(value: float, low: float, high: float) -> float | None:
 
 def one_line(error: Exception) -> str:
     """Return the text of an error, on one line and without a stop at the end."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return sentence(str(error)).rstrip(".") or type(error).__name__

@@ -11,22 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+from rtsmlm.cli.terminal import PrintableConsole
+from rtsmlm.errors import sentence
+from rtsmlm.realtime.log_format import PrintableFormatter
+
+console = PrintableConsole(highlight=False, soft_wrap=True)
+errors = PrintableConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Print what the user should know, and go on."""
-    errors.print(f"[yellow]note:[/] {escape(text)}")
+    errors.print(f"[yellow]note:[/] {escape(sentence(text))}")
 
 
 def fail(text: str) -> None:
     """Say why a run failed."""
-    errors.print(f"[bold red]error:[/] {escape(text)}")
+    errors.print(f"[bold red]error:[/] {escape(sentence(text))}")
 
 
 def steps() -> Progress:
@@ -44,7 +47,7 @@ def log_to(path: Path) -> logging.Handler:
     """Write the log of a run into its folder."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
+        PrintableFormatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
     )
     logger = logging.getLogger("rtsmlm")
     logger.addHandler(handler)

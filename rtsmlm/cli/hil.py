@@ -18,6 +18,7 @@ from rtsmlm.hil.page import write_page
 from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import HilRig
 from rtsmlm.settings.load import load
+from rtsmlm.settings.names import checked_folder
 from rtsmlm.settings.run import RunSettings
 
 _COLOURS = {"passed": "green", "failed": "bold red", "not run": "dim"}
@@ -74,6 +75,7 @@ def _folder(settings: RunSettings, report: Path | None) -> Path:
     if report is None:
         name = datetime.now().astimezone().strftime("hil_%Y-%m-%d_%H-%M-%S")
         return RunFolder.create_free(settings.results.out, name).path
+    report = checked_folder(report.parent, report.name)
     if (report / "hil.json").exists():
         raise ConfigError(f"{report} holds a report already; name another folder (--report)")
     RunFolder(report).make()

@@ -23,6 +23,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.models.catalog import find_model
 from rtsmlm.offline.reconstruct import Reconstruction
 from rtsmlm.settings.load import load
+from rtsmlm.settings.names import folder_name_of
 from rtsmlm.settings.run import RunSettings
 
 
@@ -90,4 +91,4 @@ def folder_for(movie: Path, settings: RunSettings, out: Path | None) -> RunFolde
     stem = movie.resolve().name.split(".")[0] or "movie"
     if stem == "raw":
         stem = movie.resolve().parent.name + "_reconstructed"
-    return RunFolder.create_free(settings.results.out, stem)
+    return RunFolder.create_free(settings.results.out, folder_name_of(stem))

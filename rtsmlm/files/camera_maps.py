@@ -33,6 +33,13 @@ _MEANING = {
     "read_noise_e": "read noise of {:g} electrons",
 }
 
+# What no camera exceeds, by far; within them, no quotient or square root overflows.
+_LIMITS = {
+    "offset": (-65535.0, 65535.0, "finite, from -65535 to 65535 ADU"),
+    "gain": (1e-6, 1e6, "finite and above 0, from 1e-6 to 1e6 ADU per electron"),
+    "variance": (0.0, 1e12, "finite and not negative, at most 1e12 ADU²"),
+}
+
 Maps = tuple[F32 | None, F32 | None, F32 | None]
 
 
@@ -164,7 +171,8 @@ def _array(path: Path) -> F32:
     except Exception as error:
         message = f"camera map {path} cannot be read as .npy or TIFF: {one_line(error)}"
         raise CalibrationError(message) from error
-    return np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def _npy(path: Path) -> NDArray[Any]:
@@ -195,14 +203,8 @@ def _tiff(path: Path) -> NDArray[Any]:
 
 def _check(name: str, values: F32, maps: CameraMaps) -> None:
     """Raise if a map holds values that no camera has."""
-    bad = ~np.isfinite(values)
-    rule = "finite"
-    if name == "gain":
-        bad |= ~(values > 0)
-        rule = "finite and above 0 (ADU per electron)"
-    elif name == "variance":
-        bad |= values < 0
-        rule = "finite and not negative (ADU²)"
+    low, high, rule = _LIMITS[name]
+    bad = ~((values >= low) & (values <= high))  # so that NaN is bad
     count = int(bad.sum())
     if count:
         row, column = np.argwhere(bad)[0]

@@ -19,6 +19,7 @@ from rtsmlm.errors import PipelineError
 from rtsmlm.pipeline.events import Died, Event, Warned, status_from_line, to_line
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.ring import FrameRing
+from rtsmlm.realtime.log_format import handler_to_stderr
 from rtsmlm.realtime.worker import one_line
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ def main() -> int:
     """Run the analysis process."""
     # Ctrl-C goes to the whole console group; the owner alone decides about the order of the end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s %(message)s")
+    line_format = "%(asctime)s %(levelname)s %(threadName)s %(message)s"
+    logging.basicConfig(handlers=[handler_to_stderr(line_format)])
     output = _Output()
     try:
         _run(sys.stdin.fileno(), output.emit)

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from rtsmlm.errors import RtsmlmError, WorkerError
+from rtsmlm.errors import RtsmlmError, WorkerError, sentence
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Worker:
 
 def one_line(error: BaseException) -> str:
     """Return an error as one line: its text, after the name of its type unless it is ours."""
-    text = " ".join(str(error).split())
+    text = sentence(str(error))
     if isinstance(error, RtsmlmError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

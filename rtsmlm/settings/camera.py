@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rtsmlm.settings.base import Settings
+from rtsmlm.settings.base import LONGEST_S, Settings
 
 
 class CameraMaps(Settings):
@@ -35,15 +35,15 @@ class CameraSettings(Settings):
 
     driver: str = "micromanager"
     """Entry point of group `rtsmlm.camera`: micromanager, replay, or one of your own."""
-    offset_adu: float | None = Field(default=None, ge=0)
+    offset_adu: float | None = Field(default=None, ge=0, le=65535)
     """Camera value in the dark. Not given: what the camera or the file states, else 100."""
-    e_per_adu: float | None = Field(default=None, gt=0)
+    e_per_adu: float | None = Field(default=None, gt=0, le=1e6)
     """Electrons per ADU. Not given: what the camera or the file states, else 1."""
-    em_gain: float | None = Field(default=None, ge=1)
+    em_gain: float | None = Field(default=None, ge=1, le=1e6)
     """Electron multiplication, 1 without. Not given: as stated, else 1."""
-    read_noise_e: float | None = Field(default=None, ge=0)
+    read_noise_e: float | None = Field(default=None, ge=0, le=1e6)
     """RMS read noise in electrons before EM gain is divided out. Not given: as stated, else 1.6."""
-    pixel_nm: float | None = Field(default=None, gt=0)
+    pixel_nm: float | None = Field(default=None, gt=0, le=1e6)
     """Pixel side in the sample plane. Not given: as stated, else 100."""
     maps: CameraMaps = CameraMaps()
     """Per-pixel offset, gain and variance."""
@@ -52,13 +52,13 @@ class CameraSettings(Settings):
 class AcquisitionSettings(Settings):
     """How the camera is run."""
 
-    exposure_ms: float | None = Field(default=None, gt=0)
+    exposure_ms: float | None = Field(default=None, gt=0, le=LONGEST_S * 1e3)
     """Exposure per frame; not given leaves what the camera has set."""
     frames: int | None = Field(default=None, gt=0)
     """Stop after so many frames; not given runs until stopped."""
-    seconds: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)
     """Stop after so long."""
-    stall_timeout_s: float = Field(default=10.0, gt=0)
+    stall_timeout_s: float = Field(default=10.0, gt=0, le=LONGEST_S)
     """A camera silent for longer (and for longer than ten exposures) is an error."""
 
 
@@ -67,6 +67,10 @@ class MicroManagerSettings(Settings):
 
     config: str = "sim_microscope.cfg"
     """Configuration file: a path, or the name of one that ships with rtsmlm."""
+    python_modules: tuple[str, ...] = ()
+    """Modules of your own whose devices the configuration may load by `#py pyDevice` lines, such as
+    labname.devices, with what lies in them. Those of rtsmlm need no mention; all others are
+    refused, since to import a module is to run it."""
     camera: str | None = None
     """Label of the camera device; not given takes the core's current camera."""
     adapter_paths: tuple[Path, ...] = ()

@@ -6,8 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rtsmlm.settings.base import Settings
+from rtsmlm.settings.base import LONGEST_S, Settings
 from rtsmlm.settings.lasers import Point, _ascending
+
+
+MOST_PER_UM2 = 100.0
+"""Emitters in one frame stand 100 nm apart then: less than half the width of any PSF of light."""
+
+
+def check_target(per_um2: float) -> None:
+    """Raise `ValueError` unless this is a density that a loop can hold; 0 keeps the laser dark."""
+    if not 0 <= per_um2 < MOST_PER_UM2:  # false for NaN too
+        raise ValueError(
+            f"a target of {per_um2:g} per um2 cannot be held; it must be a number from 0 to below "
+            f"{MOST_PER_UM2:g} (feedback.target_per_um2)"
+        )
 
 
 class StopSettings(Settings):
@@ -15,13 +28,13 @@ class StopSettings(Settings):
 
     localizations: Annotated[int, Field(gt=0)] | None = None
     """So many localizations."""
-    exhausted_s: Annotated[float, Field(gt=0)] | None = 60.0
+    exhausted_s: Annotated[float, Field(gt=0, le=LONGEST_S)] | None = 60.0
     """So long at the power cap with less than half of the target: the pool is used up."""
     resolution_change: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The resolution (FRC) changed by less than this over the last tenth of the frames."""
     resolution_nm: Annotated[float, Field(gt=0)] | None = None
     """This resolution (FRC) is reached."""
-    seconds: Annotated[float, Field(gt=0)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=LONGEST_S)] | None = None
     """So long; as acquisition.seconds, for each position."""
     dose: Annotated[float, Field(gt=0)] | None = None
     """So much power times seconds of the steered laser: an orderly end, unlike max_dose."""
@@ -72,7 +85,7 @@ class FeedbackSettings(Settings):
     """Start by a jump that a short test pulse allows to work out, then let the law take over."""
     tune: Literal["none", "step", "relay"] = "none"
     """Find gain by a step or a relay experiment at the start of the run."""
-    watchdog_s: Annotated[float, Field(gt=0)] | None = None
+    watchdog_s: Annotated[float, Field(gt=0, le=LONGEST_S)] | None = None
     """Dark when no estimate has come for so long. Not given: three ticks, at least 3 s."""
     stop: StopSettings = StopSettings()
     """When it is done."""
@@ -84,8 +97,11 @@ class FeedbackSettings(Settings):
             if not points:
                 raise ValueError("target_per_um2 has no points")
             _ascending("target_per_um2", points)
-        elif not 0 < points < 100:
-            raise ValueError(f"target_per_um2 is {points:g}; it must lie above 0 and below 100")
+        wanted = [density for _, density in points] if isinstance(points, tuple) else [points]
+        for density in wanted:
+            check_target(density)
+        if not any(wanted):
+            raise ValueError("target_per_um2 is 0; it must lie above 0")
         return self
 
     @property

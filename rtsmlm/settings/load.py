@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -12,6 +13,13 @@ from pydantic import ValidationError
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.settings.run import RunSettings
+
+MOST_BYTES = 4 << 20
+"""A configuration has a few kB; the map of a camera is a file of its own."""
+
+# A refused value is quoted, but not all of a long one.
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 120
 
 
 def packaged(name: str) -> Path:
@@ -56,14 +64,22 @@ def load(
     paths = [] if path is None else [path] if isinstance(path, Path) else list(path)
     files = [p if p.is_file() else packaged(p.name) if p.name == str(p) else p for p in paths]
     for file in files:
-        try:
-            file_data = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the configuration {file}: {error}") from error
-        _merge(data, _with_absolute_paths(file_data, file.parent))
-    for text in overrides:
+        _merge(data, _with_absolute_paths(_read(file), file.parent))
+    texts = tuple(overrides)
+    for text in texts:
         _merge(data, _parse_override(text))
-    return from_mapping(data, ", ".join(map(str, files)) or "the defaults")
+    return from_mapping(data, ", ".join([*map(str, files), *texts]) or "the defaults")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return what a TOML file holds."""
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has {file.stat().st_size} bytes, settings at most {MOST_BYTES}")
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    # Not TOML, not text, a number of thousands of digits, or nested thousands deep.
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read the configuration {file}: {error}") from error
 
 
 def load_over(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
@@ -89,7 +105,8 @@ def from_mapping(data: Mapping[str, Any], source: str = "the settings") -> RunSe
         return RunSettings.model_validate(data)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} (got {e['input']!r})"
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} "
+            f"(got {_shown.repr(e['input'])})"
             for e in error.errors()
         ]
         if "analysis" in data:
@@ -123,7 +140,7 @@ def _parse_override(text: str) -> dict[str, Any]:
 def _parse_value(raw: str) -> Any:
     try:
         return tomllib.loads(f"value = {raw.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or a number that cannot be
         text = raw.strip()
         return [part.strip() for part in text.split(",")] if "," in text else text
 

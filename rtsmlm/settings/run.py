@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from rtsmlm.settings.base import Settings
+from rtsmlm.settings.base import LONGEST_S, Settings
 from rtsmlm.settings.camera import (
     AcquisitionSettings,
     CameraSettings,
@@ -21,6 +21,7 @@ from rtsmlm.settings.camera import (
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.hil import HilSettings
 from rtsmlm.settings.lasers import LaserSettings, StageSettings
+from rtsmlm.settings.names import check_folder_name
 from rtsmlm.settings.psf import PsfSettings
 from rtsmlm.settings.safety import SafetySettings
 
@@ -75,15 +76,15 @@ class PipelineSettings(Settings):
 
     process: bool = True
     """Localize in a process of its own; false runs it in a thread of this one."""
-    ring_mb: float = Field(default=128, gt=0)
+    ring_mb: float = Field(default=128, gt=0, le=1e6)
     """Shared memory between acquisition and analysis."""
     when_behind: Literal["skip", "wait"] = "skip"
     """Ring full: record the frame and catch up later, or hold the camera's frames back."""
     batch_frames: int = Field(default=16, ge=1)
     """Most frames handed to the localizer at once; fewer when there is no backlog."""
-    start_timeout_s: float = Field(default=180, gt=0)
+    start_timeout_s: float = Field(default=180, gt=0, le=LONGEST_S)
     """Compiling the fitter takes long on the very first run."""
-    heartbeat_timeout_s: float = Field(default=10, gt=0)
+    heartbeat_timeout_s: float = Field(default=10, gt=0, le=LONGEST_S)
     """An analysis without a heartbeat for longer counts as frozen and is restarted."""
     validity: bool = True
     """Watch whether PSF, camera and localizer fit the data, on a sample of the spots."""
@@ -96,9 +97,9 @@ class RecordSettings(Settings):
 
     raw: bool = True
     """Write raw frames to raw.ome.zarr; without it skipped frames cannot be caught up."""
-    buffer_mb: float = Field(default=512, gt=0)
+    buffer_mb: float = Field(default=512, gt=0, le=1e6)
     """Memory between camera and disk."""
-    chunk_mb: float = Field(default=4, gt=0)
+    chunk_mb: float = Field(default=4, gt=0, le=1e3)
     """Size of a chunk file: whole frames, about this much."""
 
 
@@ -131,6 +132,13 @@ class ResultsSettings(Settings):
     """Pixel side of the super-resolution image."""
     catch_up: bool = True
     """Localize frames that were skipped live from the raw file after the run."""
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, name: str | None) -> str | None:
+        if name is not None:
+            check_folder_name(name)
+        return name
 
     @field_validator("image_models")
     @classmethod

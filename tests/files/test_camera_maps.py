@@ -148,6 +148,9 @@ def test_every_value_that_nobody_stated_is_named(tmp_path: Path) -> None:
         ("offset", np.inf, "offset map .* 2 unusable"),
         ("variance", -1.0, "not negative"),
         ("variance", np.nan, "variance map .* 2 unusable"),
+        ("variance", 1e300, r"\(inf\)"),
+        ("offset", -1e9, "from -65535"),
+        ("gain", 1e-44, "above 0"),
     ],
 )
 def test_impossible_pixels_are_counted_and_placed(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.errors import FileFormatError
+from rtsmlm.errors import FileFormatError, sentence
 from rtsmlm.frames import Pixels
 
 MAX_SIDE_PX = 16384
@@ -103,5 +103,5 @@ def cut_short(there: int, stated: int) -> str:
 
 def one_line(error: BaseException) -> str:
     """Return an error as one short line, for use inside a message of ours."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = sentence(str(error)) or type(error).__name__
     return text if len(text) <= 200 else text[:197] + "..."

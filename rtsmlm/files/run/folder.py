@@ -16,6 +16,7 @@ from typing import Any
 import tomli_w
 
 from rtsmlm.errors import ConfigError, SinkError
+from rtsmlm.settings.names import checked_folder
 from rtsmlm.settings.run import RunSettings
 
 _REPORTED_PACKAGES = (
@@ -49,13 +50,14 @@ class RunFolder:
         Raises
         ------
         ConfigError
-            If a run of that name is there already; nothing that was recorded is overwritten.
+            If a run of that name is there already, since nothing that was recorded is overwritten,
+            or if no folder may have that name.
         SinkError
             If the folder cannot be made.
         """
         if name is None:
             return cls.create_free(out, datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S"))
-        path = out / name
+        path = checked_folder(out, name)
         folder = cls(path)
         if any(p.exists() for p in (folder.settings, folder.localizations, folder.raw)):
             raise ConfigError(
@@ -68,7 +70,7 @@ class RunFolder:
     @classmethod
     def create_free(cls, out: Path, name: str) -> RunFolder:
         """Make a new folder under `out`, with a number after its name where that is taken."""
-        path, n = out / name, 2
+        path, n = checked_folder(out, name), 2
         while path.exists():
             path, n = out / f"{name}_{n}", n + 1
         folder = cls(path)
@@ -127,7 +129,8 @@ def write_text(path: Path, text: str) -> None:
     """
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        # A name of a file may hold bytes that are no text; they are written out.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         partial.replace(path)
     except OSError as error:
         raise SinkError(f"cannot write {path}: {error.strerror or error}") from error

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rtsmlm.errors import FileFormatError, SinkError
+from rtsmlm.errors import FileFormatError, SinkError, printable
 
 COLUMNS = (
     "time_utc",
@@ -86,7 +86,7 @@ class LaserLog:
 def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
 
 
 def read_laser_log(path: Path) -> Iterator[dict[str, str]]:

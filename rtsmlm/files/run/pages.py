@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
+from rtsmlm.errors import printable
 from rtsmlm.files.run.charts import STYLE, table_of
 
 PERCENTILES = ("p50", "p95", "p99", "max")
@@ -28,7 +29,8 @@ def page(
     more_style
         Rules beside those of all pages.
     """
-    return "\n".join(
+    return printable(
+        "\n".join(
         (
             f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>",
             f"<style>{STYLE}{more_style}</style><h1>{escape(title)}</h1>",
@@ -36,6 +38,8 @@ def page(
             *parts,
             "",
         )
+        ),
+        keep="\n",
     )
 
 
