@@ -35,7 +35,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Return text in which control characters are written out, as `\\x1b`.
+    """Return text in which control characters are written out, an escape as its number.
 
     For all text that comes from elsewhere (names, files, devices) on its way to a terminal, a log
     or a page.

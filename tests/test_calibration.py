@@ -25,7 +25,7 @@ def made(**numbers: object) -> CameraCalibration:
 
 def test_there_are_five_numbers() -> None:
     assert len(NAMES) == 5
-    assert NAMES == [field.name for field in fields(StatedCalibration)]
+    assert [field.name for field in fields(StatedCalibration)] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

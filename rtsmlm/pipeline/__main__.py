@@ -18,8 +18,8 @@ from typing import IO
 from rtsmlm.errors import PipelineError
 from rtsmlm.pipeline.events import Died, Event, Warned, status_from_line, to_line
 from rtsmlm.pipeline.job import PipelineJob
-from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.log_format import handler_to_stderr
+from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import one_line
 
 _log = logging.getLogger(__name__)

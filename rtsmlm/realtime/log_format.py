@@ -10,12 +10,12 @@ from rtsmlm.errors import printable
 class PrintableFormatter(logging.Formatter):
     """Formatter whose message is one line, whatever it quotes; a traceback keeps its lines."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - name of logging
+    def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
         record.message = printable(record.message)
         return super().formatMessage(record)
 
-    def formatException(self, ei: object) -> str:  # noqa: N802 - name of logging
+    def formatException(self, ei: object) -> str:
         """Return a traceback."""
         return printable(super().formatException(ei), keep="\n")  # type: ignore[arg-type]
 

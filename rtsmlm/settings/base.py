@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-
 LONGEST_S = 30 * 86400.0
 """No run and no wait is longer; clocks of threads overflow beyond about 49 days on Windows."""
 

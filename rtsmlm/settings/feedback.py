@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from rtsmlm.settings.base import LONGEST_S, Settings
 from rtsmlm.settings.lasers import Point, _ascending
 
-
 MOST_PER_UM2 = 100.0
 """Emitters in one frame stand 100 nm apart then: less than half the width of any PSF of light."""
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from rtsmlm.errors import ConfigError, printable
 
 # Windows gives these to devices, with any suffix: a folder of that name cannot be opened there.
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE
+)
 
 LONGEST_NAME = 200
 """Characters: file systems take 255 bytes, and names of files are made from it."""

@@ -51,7 +51,9 @@ def test_a_module_that_is_not_named_is_refused_before_it_is_imported(
 ) -> None:
     settings = config(tmp_path, f"#py Property,Core,Initialize,0\n{line}")
 
-    with pytest.raises(DeviceError, match=r"rig\.cfg: line \d: device 'X' .*micromanager\.python_modules"):
+    with pytest.raises(
+        DeviceError, match=r"rig\.cfg: line \d: device 'X' .*micromanager\.python_modules"
+    ):
         load_core(settings)
 
     assert not module.exists()

@@ -56,7 +56,8 @@ def bench(folder: Path, device: str, library: str, *lines: str, preset: str = "a
     )
     rig = folder / "bench.toml"
     rig.write_text(
-        f"[micromanager]\nconfig = 'bench.cfg'\npython_modules = ['{library}']\n[psf]\nsigma_nm = 130\n"
+        f"[micromanager]\nconfig = 'bench.cfg'\npython_modules = ['{library}']\n"
+        "[psf]\nsigma_nm = 130\n"
         f"[lasers.uv]\ndevice = 'UV'\nmax_power = 50\npreset = '{preset}'\n"
         "[feedback]\nlaser = 'uv'\narm = true\n[hil]\ndark_s = 2\n",
         encoding="utf-8",

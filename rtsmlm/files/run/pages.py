@@ -31,13 +31,13 @@ def page(
     """
     return printable(
         "\n".join(
-        (
-            f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>",
-            f"<style>{STYLE}{more_style}</style><h1>{escape(title)}</h1>",
-            f"<p class='{'good' if good else 'bad'}'>{escape(verdict)}</p>",
-            *parts,
-            "",
-        )
+            (
+                f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title>",
+                f"<style>{STYLE}{more_style}</style><h1>{escape(title)}</h1>",
+                f"<p class='{'good' if good else 'bad'}'>{escape(verdict)}</p>",
+                *parts,
+                "",
+            )
         ),
         keep="\n",
     )
