@@ -133,7 +133,7 @@ _POSITIVE = ("pixel_nm", "e_per_adu", "em_gain")
 
 
 def _is_possible(name: str, value: Map) -> bool:
-    """Tell whether a value of `CameraCalibration`, or all values of a map, can be those of a camera."""
+    """Tell whether a value of `CameraCalibration`, or every pixel of a map, can be a camera's."""
     if not np.all(np.isfinite(value)):
         return False
     if name in _POSITIVE:

@@ -27,7 +27,7 @@ from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.status import RunStatus, StatusMeter, StatusPublisher, run_message
-from rtsmlm.settings.feedback import check_target
+from rtsmlm.settings.feedback import checked_target
 from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
@@ -242,18 +242,8 @@ class Session:
         self._loop.set_gain(gain)
 
     def set_target(self, per_um2: float) -> None:
-        """Set the density to hold, from now on.
-
-        Raises
-        ------
-        ConfigError
-            If it is no number from 0 to below `MOST_PER_UM2`; the target before stays in force.
-        """
-        try:
-            check_target(per_um2)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-        self._loop.set_target(per_um2)
+        """Set the density to hold, from now on; `ConfigError` for one that no loop can hold."""
+        self._loop.set_target(checked_target(per_um2))
 
     def reset_trip(self, reason: str) -> None:
         """Lift the latches after a trip, manually; the lasers stay off.

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from rtsmlm.errors import ConfigError
 from rtsmlm.settings.base import LONGEST_S, Settings
 from rtsmlm.settings.lasers import Point, _ascending
 
@@ -13,13 +14,20 @@ MOST_PER_UM2 = 100.0
 """Emitters in one frame stand 100 nm apart then: less than half the width of any PSF of light."""
 
 
-def check_target(per_um2: float) -> None:
-    """Raise `ValueError` unless this is a density that a loop can hold; 0 keeps the laser dark."""
+def checked_target(per_um2: float) -> float:
+    """Return a density that a loop can hold; 0 keeps the laser dark.
+
+    Raises
+    ------
+    ConfigError
+        If it is no number from 0 to below `MOST_PER_UM2`.
+    """
     if not 0 <= per_um2 < MOST_PER_UM2:  # false for NaN too
-        raise ValueError(
+        raise ConfigError(
             f"a target of {per_um2:g} per um2 cannot be held; it must be a number from 0 to below "
             f"{MOST_PER_UM2:g} (feedback.target_per_um2)"
         )
+    return per_um2
 
 
 class StopSettings(Settings):
@@ -97,8 +105,10 @@ class FeedbackSettings(Settings):
                 raise ValueError("target_per_um2 has no points")
             _ascending("target_per_um2", points)
         wanted = [density for _, density in points] if isinstance(points, tuple) else [points]
-        for density in wanted:
-            check_target(density)
+        try:
+            wanted = [checked_target(density) for density in wanted]
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
         if not any(wanted):
             raise ValueError("target_per_um2 is 0; it must lie above 0")
         return self

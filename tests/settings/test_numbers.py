@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.settings.base import LONGEST_S
-from rtsmlm.settings.feedback import MOST_PER_UM2, FeedbackSettings, check_target
+from rtsmlm.settings.feedback import MOST_PER_UM2, FeedbackSettings, checked_target
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 
@@ -101,13 +101,13 @@ def test_a_target_over_time_has_densities_that_a_loop_can_hold(points: str) -> N
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, MOST_PER_UM2, 1e9])
 def test_a_density_that_no_loop_can_hold_is_named_with_its_limits(value: float) -> None:
-    with pytest.raises(ValueError, match=r"cannot be held.* from 0 to below 100"):
-        check_target(value)
+    with pytest.raises(ConfigError, match=r"cannot be held.* from 0 to below 100"):
+        checked_target(value)
 
 
 def test_a_target_of_0_keeps_the_laser_dark_and_may_be_set_during_a_run() -> None:
-    check_target(0.0)
-    with pytest.raises(ValidationError, match="target_per_um2 is 0"):
+    assert checked_target(0.0) == 0
+    with pytest.raises(ValidationError, match=r"target_per_um2 is 0"):
         FeedbackSettings(target_per_um2=0.0)
 
 
