@@ -17,6 +17,7 @@ from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX
 from rtsmlm.hil.result import NotForThisRig
+from rtsmlm.hil.simulated_heads import with_light_files
 from rtsmlm.hil.traits import LaserTraits, traits_of
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.session.devices import close_actuators, open_actuators, open_camera
@@ -57,7 +58,7 @@ class HilRig:
             )
         self.folder = folder
         self.arm = arm
-        self.settings = settings
+        self.settings = with_light_files(settings, folder / "light")
         self.limits = settings.hil
         self._stop = stop or Event()
         self._camera: Camera | None = None

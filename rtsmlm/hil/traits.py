@@ -42,5 +42,7 @@ def traits_of(laser: Actuator, core: object) -> LaserTraits:
         interlock = next(((fault.device, fault.property) for fault in properties.faults), None)
         mm = as_core(core)
         if mm.hasProperty(properties.device, _STATE_FILE):
-            light_file = Path(str(mm.getProperty(properties.device, _STATE_FILE)))
-    return LaserTraits(properties.outlives_process, interlock, light_file)
+            name = str(mm.getProperty(properties.device, _STATE_FILE))
+            light_file = Path(name) if name else None
+    outlives = properties.outlives_process or light_file is not None
+    return LaserTraits(outlives, interlock, light_file)
