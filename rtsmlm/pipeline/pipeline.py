@@ -14,6 +14,7 @@ from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.feedback.density.meter import DensityMeter
 from rtsmlm.files.camera_maps import resolve_calibration
+from rtsmlm.files.run.disk_sync import DiskSync
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import schema as arrow_schema
@@ -84,6 +85,7 @@ class Pipeline:
         self._last_status_ns = 0
         self._broadcast: Broadcast | None = None
         self._file: ArrowStreamFile | None = None
+        self._sync = DiskSync("table-sync", self._warn)  # off this thread: a disk may take its time
         self._sinks: Sinks | None = None
         self._schema = arrow_schema(self._metadata(None))
 
@@ -99,6 +101,10 @@ class Pipeline:
         SinkError
             If the localizations cannot be written; their frames stay in the ring.
         """
+        with self._sync:
+            self._run(stop)
+
+    def _run(self, stop: threading.Event) -> None:
         try:
             self._open_stream()
             sigma_nm = self._settings.psf.known_sigma_nm
@@ -200,6 +206,7 @@ class Pipeline:
             self._file = ArrowStreamFile(path, self._metadata(sigma_nm))
         else:
             self._file = ArrowStreamFile.resume(path, self._job.resume_before)
+        self._sync.created(path, path.parent)
         if note := localizer_note(self._settings, self._calibration, sigma_nm):
             self._warn(note)
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
@@ -233,6 +240,8 @@ class Pipeline:
         t_localized = now_ns()
         batch = batch.frames(*targets.indices(len(batch))[:2])
         file.put(localizations)
+        if len(localizations):
+            self._sync.changed(file.path)
         if self._sinks is not None:
             self._sinks.put(localizations)
         if self._broadcast is not None:

@@ -113,6 +113,7 @@ class FramePath:
             self._folder,
             self._ledger,
             activation_unit=activation_unit,
+            warn=self._notices.warn,
             fail=self._notices.fail,
         )
 

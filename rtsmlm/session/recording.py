@@ -22,6 +22,7 @@ def start_recording(
     ledger: Ledger,
     *,
     activation_unit: str | None,
+    warn: Callable[[str], None],
     fail: Callable[[str], None],
 ) -> RawRecorder:
     """Return a recorder that takes frames.
@@ -40,24 +41,29 @@ def start_recording(
         Where written frames are booked.
     activation_unit
         Unit of the laser power that comes with the frames, None where there is no laser; stored.
+    warn
+        Called with one sentence if the disk is nearly full, and when the recording pauses.
     fail
-        Called with one sentence if the recording ends early.
+        Called with one sentence if the recording ends early or lacks frames.
 
     Raises
     ------
     RecordingError
         If the disk is too small, or the recording cannot be started.
     """
-    n_frames = settings.acquisition.frames
-    _check_disk(folder, camera.shape, n_frames)
+    n_frames, record = settings.acquisition.frames, settings.record
+    _check_disk(folder, camera.shape, n_frames, record.reserve_mb)
     return RawRecorder(
         folder,
         camera.shape,
         n_frames=n_frames,
-        buffer_mb=settings.record.buffer_mb,
-        chunk_mb=settings.record.chunk_mb,
+        seconds=settings.acquisition.seconds,
+        buffer_mb=record.buffer_mb,
+        chunk_mb=record.chunk_mb,
+        reserve_mb=record.reserve_mb,
         attributes=_attributes(calibration, camera.exposure_ms, activation_unit),
         on_written=ledger.record,
+        on_warning=warn,
         on_failure=lambda error: fail(str(error)),
     )
 
@@ -79,11 +85,16 @@ def _attributes(
     return known if activation_unit is None else known | {UNIT_KEY: activation_unit}
 
 
-def _check_disk(folder: RunFolder, shape: tuple[int, int], n_frames: int | None) -> None:
+def _check_disk(
+    folder: RunFolder, shape: tuple[int, int], n_frames: int | None, reserve_mb: float
+) -> None:
+    """Refuse a recording that the disk cannot take, be it a single frame of it."""
     free = free_mb(folder.path)
-    needed = (n_frames or 0) * shape[0] * shape[1] * 2 / 2**20
-    if needed > free:
+    needed = (n_frames or 1) * shape[0] * shape[1] * 2 / 2**20
+    if needed + reserve_mb > free:
+        frames = "raw frames" if n_frames is None else f"{n_frames} frames"
         raise RecordingError(
-            f"{n_frames} frames need {needed:.0f} MB, the disk of {folder.path} has "
-            f"{free:.0f} MB free; choose another results.out, fewer frames, or record.raw=false"
+            f"{frames} need {needed:.0f} MB and {reserve_mb:g} MB are kept free for table, ledger "
+            f"and report (record.reserve_mb), the disk of {folder.path} has {free:.0f} MB free; "
+            "choose another results.out, fewer frames, or record.raw=false"
         )

@@ -99,8 +99,12 @@ class RecordSettings(Settings):
     """Write raw frames to raw.ome.zarr; without it skipped frames cannot be caught up."""
     buffer_mb: float = Field(default=512, gt=0, le=1e6)
     """Memory between camera and disk."""
-    chunk_mb: float = Field(default=4, gt=0, le=1e3)
-    """Size of a chunk file: whole frames, about this much."""
+    chunk_mb: float = Field(default=32, gt=0, le=1e3)
+    """Size of a chunk file: whole frames, about this much. Frames are on disk at once whatever it
+    is; smaller chunks make more files, larger ones are slower to look at in other programs."""
+    reserve_mb: float = Field(default=512, ge=0, le=1e6)
+    """Free space on the disk that raw frames leave to table, ledger and report: the recording
+    pauses there, and continues when there is more."""
 
 
 class StreamSettings(Settings):

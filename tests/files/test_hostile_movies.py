@@ -66,7 +66,9 @@ def test_a_file_cut_anywhere_gives_its_first_frames_or_a_clear_error(
         # An .inf or the metadata of a zarr array is either read or not; what counts is pixels.
         if found is not None and file.suffix not in (".inf", ".yaml", ".txt"):
             pixels, note = found
-            np.testing.assert_array_equal(pixels[:, 1:], frames[: len(pixels), 1:])
+            # Of our own recordings only what is damaged is left out; a frame knows its number.
+            kept = pixels[:, 0, 0] - 1000 if path.name == "run" else np.arange(len(pixels))
+            np.testing.assert_array_equal(pixels[:, 1:], frames[kept, 1:])
             assert len(pixels) == len(frames) or note
 
 

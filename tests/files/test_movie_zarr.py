@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -13,10 +14,8 @@ import zarr
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.movies import raw_layout as raw_zarr
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.movies.raw_layout import INDEX_DTYPE
-from rtsmlm.files.run import raw_recorder
 
 Frames = NDArray[np.uint16]
 Write = Callable[[Path, Frames], Path]
@@ -105,9 +104,11 @@ def test_frames_without_a_record_are_left_out(
         np.testing.assert_array_equal(movie.read(range(movie.n_frames)), frames[:n_frames])
 
 
-@pytest.mark.parametrize("left", [None, 0, 100, 4 * 32 * 32 * 2 - 1])
-def test_a_chunk_that_is_cut_short_ends_the_recording_before_it(
-    sample: dict[str, Write], frames: Frames, tmp_path: Path, left: int | None
+@pytest.mark.parametrize(
+    ("left", "n_frames"), [(None, 8), (0, 8), (100, 8), (2048, 9), (4 * 2048 - 1, 11)]
+)
+def test_of_a_chunk_that_is_cut_short_the_whole_frames_are_read(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, left: int | None, n_frames: int
 ) -> None:
     run = sample["recording"](tmp_path, frames)
     chunk = run / "raw.ome.zarr" / "0" / "c" / "2" / "0" / "0"
@@ -116,9 +117,10 @@ def test_a_chunk_that_is_cut_short_ends_the_recording_before_it(
 
     with open_movie(run) as movie:
         assert movie.frame_index is not None
-        assert len(movie.frame_index) == movie.n_frames == 8
-        np.testing.assert_array_equal(movie.read(range(8)), frames[:8])
-        assert "8 complete frames of 11" in movie.describe()["note"]
+        assert len(movie.frame_index) == movie.n_frames == n_frames
+        np.testing.assert_array_equal(movie.read(range(n_frames)), frames[:n_frames])
+        note = movie.describe().get("note", "")
+        assert (f"{n_frames} complete frames of 11" in note) == (n_frames < 11)
 
 
 def test_zeros_that_a_power_cut_left_in_the_index_are_no_frames(
@@ -132,17 +134,25 @@ def test_zeros_that_a_power_cut_left_in_the_index_are_no_frames(
         assert movie.n_frames == 7
 
 
-def test_a_chunk_missing_in_the_middle_is_told(
-    sample: dict[str, Write], frames: Frames, tmp_path: Path
+@pytest.mark.parametrize("left", [None, 3000])
+def test_frames_of_a_chunk_lost_in_the_middle_are_left_out_and_the_others_keep_their_numbers(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path, left: int | None
 ) -> None:
     run = sample["recording"](tmp_path, frames)
-    (run / "raw.ome.zarr" / "0" / "c" / "1" / "0" / "0").unlink()
-    (run / "raw.ome.zarr" / "0" / "c" / "1" / "0").rmdir()
-    (run / "raw.ome.zarr" / "0" / "c" / "1").rmdir()
+    chunk = run / "raw.ome.zarr" / "0" / "c" / "1"
+    whole = (chunk / "0" / "0").read_bytes()
+    if left is None:
+        shutil.rmtree(chunk)
+    else:
+        (chunk / "0" / "0").write_bytes(whole[:left])
+    kept = [0, 1, 2, 3, *([] if left is None else [4]), 8, 9, 10]
 
     with open_movie(run) as movie:
-        assert "1 of 3 chunks are missing" in movie.describe()["note"]
-        np.testing.assert_array_equal(movie.read([8]), frames[8:9])
+        assert f"{11 - len(kept)} frames before the last are missing" in movie.describe()["note"]
+        np.testing.assert_array_equal(movie.read(range(movie.n_frames)), frames[kept])
+        batches = list(movie.batches(3))
+    assert [index for b in batches for index in b.index.tolist()] == [k + k // 5 for k in kept]
+    assert [power for b in batches for power in b.activation_power] == [0.25 * k for k in kept]
 
 
 def test_a_recording_without_its_index_ends_with_its_last_chunk(
@@ -157,9 +167,8 @@ def test_a_recording_without_its_index_ends_with_its_last_chunk(
         assert movie.frame_index is None
 
 
-def test_recorder_and_reader_agree_on_the_index() -> None:
-    assert raw_zarr.INDEX_DTYPE == raw_recorder.INDEX_DTYPE
-    assert raw_zarr.INDEX_DTYPE.itemsize == RECORD_BYTES
+def test_a_record_of_the_index_has_24_bytes() -> None:
+    assert INDEX_DTYPE.itemsize == RECORD_BYTES
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -1,4 +1,4 @@
-"""Raw frames on disk: all of them, with their numbers; and what happens when the disk is slow."""
+"""Raw frames on disk: all of them, at once, with their numbers; and what a slow disk does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rtsmlm.errors import RecordingError
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.raw_recorder import RawRecorder
-from rtsmlm.frames import CameraFrame
+from rtsmlm.files.run.raw_store import RawStore
+from rtsmlm.frames import CameraFrame, FrameBatch
 from rtsmlm.realtime.ledger import FrameRanges
 from rtsmlm.settings.camera import MovieSettings
 
@@ -27,10 +28,13 @@ def recorder(tmp_path: Path) -> Callable[..., RawRecorder]:
     def make(**changes: object) -> RawRecorder:
         options: dict[str, object] = {
             "n_frames": None,
+            "seconds": None,
             "buffer_mb": 1.0,
             "chunk_mb": 0.01,
+            "reserve_mb": 0.0,
             "attributes": {"pixel_nm": 108.0, "offset_adu": 99.0, "exposure_ms": 12.5},
             "on_written": lambda start, stop: None,
+            "on_warning": pytest.fail,
             "on_failure": lambda error: pytest.fail(str(error)),
             **changes,
         }
@@ -66,17 +70,35 @@ def test_what_goes_in_comes_out_with_numbers_times_and_calibration(
     assert list(written) == [(0, 41), (46, 82)], "only what is on disk is booked, gaps are not"
 
 
+@pytest.mark.parametrize("chunk_mb", [0.001, 0.01, 32.0])
+def test_a_frame_is_on_disk_with_its_record_while_its_chunk_is_open(
+    recorder: Callable[..., RawRecorder], tmp_path: Path, chunk_mb: float
+) -> None:
+    out = recorder(chunk_mb=chunk_mb)
+
+    for number in range(30):
+        out.push(frame(number), NEVER)
+        deadline = time.monotonic() + 20
+        while out.n_written <= number:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        with open_movie(tmp_path / "run") as movie:
+            assert movie.n_frames == number + 1
+            assert movie.read([number])[0, 0, 0] == number
+    out.close()
+
+
 def test_a_slow_disk_makes_the_camera_thread_wait_and_loses_nothing(
     recorder: Callable[..., RawRecorder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = RawRecorder._write
+    append = RawStore.append
 
-    def slowly(self: RawRecorder, batch: object) -> None:
+    def slowly(self: RawStore, batch: FrameBatch) -> None:
         time.sleep(0.02)
-        write(self, batch)  # type: ignore[arg-type]
+        append(self, batch)
 
-    monkeypatch.setattr(RawRecorder, "_write", slowly)
-    out = recorder(buffer_mb=0.001)
+    monkeypatch.setattr(RawStore, "append", slowly)
+    out = recorder(buffer_mb=0.02)
     started = time.monotonic()
     for number in range(300):
         out.push(frame(number), NEVER)
@@ -92,7 +114,13 @@ def test_giving_up_ends_the_wait_for_a_disk_that_hangs(
     recorder: Callable[..., RawRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, give_up = threading.Event(), threading.Event()
-    monkeypatch.setattr(RawRecorder, "_write", lambda self, batch: release.wait(30))
+    append = RawStore.append
+
+    def hang(self: RawStore, batch: FrameBatch) -> None:
+        release.wait(30)
+        append(self, batch)
+
+    monkeypatch.setattr(RawStore, "append", hang)
     out = recorder(buffer_mb=0.001)
     threading.Timer(0.1, give_up.set).start()
 

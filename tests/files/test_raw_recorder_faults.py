@@ -1,10 +1,15 @@
-"""When a recording goes wrong: one sentence, no frame booked that is not on disk, no waiting."""
+"""When a disk takes no frames: a pause, no frame booked that is not on disk, and on it goes."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +20,89 @@ from hypothesis import strategies as st
 
 from rtsmlm.errors import RecordingError, WorkerError
 from rtsmlm.files.movies.open import open_movie
-from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run import disk_space, raw_store
+from rtsmlm.files.run.folder import RunFolder, free_mb
 from rtsmlm.files.run.raw_recorder import RawRecorder
+from rtsmlm.files.run.raw_store import RawStore
 from rtsmlm.files.run.report import RunReport
-from rtsmlm.frames import CameraFrame
+from rtsmlm.frames import CameraFrame, FrameBatch
 from rtsmlm.realtime.ledger import FrameRanges, Ledger
 
 SHAPE = (16, 24)
+FRAME_MB = SHAPE[0] * SHAPE[1] * 2 / 2**20
 CHUNK_FRAMES = 5
 NEVER = threading.Event()
 
 
-def frame(index: int) -> CameraFrame:
-    return CameraFrame(np.full(SHAPE, index, np.uint16), index, 1000 * index)
+def frame(index: int, shape: tuple[int, int] = SHAPE) -> CameraFrame:
+    return CameraFrame(np.full(shape, index, np.uint16), index, 1000 * index)
 
 
 class Disk:
     """The disk of a recorder, with room for so many frames; hangs while `free` is not set."""
 
-    def __init__(self, stream: Any, room_frames: int) -> None:
-        self._stream, self._room = stream, room_frames
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room_frames = 10**9
+        self.error = OSError(errno.ENOSPC, "No space left on device")
         self.free = threading.Event()
         self.free.set()
+        self._append_part = RawStore._append_to_chunk
+        monkeypatch.setattr(RawStore, "_append_to_chunk", self._append_to_chunk)
+        monkeypatch.setattr(disk_space, "_RETRY_NS", 10_000_000)
+        monkeypatch.setattr(disk_space, "_MEASURE_NS", 10_000_000)
 
-    def append(self, pixels: np.ndarray) -> None:
-        self.free.wait(30)
-        if self._room == 0:
-            raise OSError(28, "No space left on device")
-        self._room -= 1
-        self._stream.append(pixels)
+    @property
+    def _append_to_chunk(self) -> Callable[..., None]:
+        disk = self
 
-    def close(self) -> None:
-        self._stream.close()
+        def append(store: RawStore, pixels: Any, records: Any) -> None:
+            disk.free.wait(30)
+            for k in range(len(records)):
+                if disk.room_frames <= 0:
+                    raise disk.error
+                disk._append_part(store, pixels[k : k + 1], records[k : k + 1])
+                disk.room_frames -= 1
+
+        return append
 
 
 class Recording:
-    """A recorder, what it has booked, and what it has said."""
+    """A recorder, what it has booked, and its messages."""
 
-    def __init__(self, folder: Path, *, disk_frames: int | None = None, **changes: Any) -> None:
+    def __init__(self, folder: Path, **changes: Any) -> None:
         self.booked = FrameRanges()
+        self.warnings: list[str] = []
         self.failures: list[RecordingError] = []
         self.folder = RunFolder.create_free(folder, "run")
         self.recorder = RawRecorder(
             self.folder,
-            SHAPE,
+            changes.pop("shape", SHAPE),
             **{
                 "n_frames": None,
+                "seconds": None,
                 "buffer_mb": 1.0,
-                "chunk_mb": CHUNK_FRAMES * SHAPE[0] * SHAPE[1] * 2 / 2**20,
+                "chunk_mb": CHUNK_FRAMES * FRAME_MB,
+                "reserve_mb": 0.0,
                 "attributes": {"pixel_nm": 108.0, "exposure_ms": 10.0},
                 "on_written": self.booked.add,
+                "on_warning": self.warnings.append,
                 "on_failure": self.failures.append,
                 **changes,
             },
         )
-        if disk_frames is not None:
-            self.recorder._stream = Disk(self.recorder._stream, disk_frames)  # type: ignore[assignment]
 
     def push(self, indices: Any) -> None:
         for index in indices:
             self.recorder.push(frame(index), NEVER)
 
+    def wait_until(self, fact: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not fact():
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
     def close(self) -> None:
-        with contextlib.suppress(WorkerError):  # of a recorder that has died and told so
+        with contextlib.suppress(WorkerError):  # of a recorder that has died and reported it
             self.recorder.close()
 
     def frames(self) -> list[int]:
@@ -87,6 +112,9 @@ class Recording:
                 movie.frame_index is None or movie.frame_index.tolist() == pixels[:, 0, 0].tolist()
             )
             return [int(value) for value in pixels[:, 0, 0]]
+
+    def booked_frames(self) -> list[int]:
+        return [index for start, stop in self.booked for index in range(start, stop)]
 
 
 @pytest.fixture
@@ -102,42 +130,124 @@ def record(tmp_path: Path) -> Iterator[Callable[..., Recording]]:
         recording.close()
 
 
-def test_a_full_disk_ends_the_recording_with_one_sentence(
-    record: Callable[..., Recording],
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+def test_a_full_disk_pauses_the_recording_with_one_sentence(
+    record: Callable[..., Recording], disk: Disk
 ) -> None:
-    recording = record(disk_frames=12)
+    recording = record()
+    disk.room_frames = 12
 
     recording.push(range(40))
+    recording.wait_until(lambda: bool(recording.warnings))
     recording.close()
 
-    assert recording.recorder.failed.is_set()
+    (text,) = recording.warnings
+    assert "recording paused at frame 12: the disk of" in text
+    assert "is full; free space, and it continues. Localization continues" in text
     (error,) = recording.failures
-    assert "recording stopped after 12 frames" in str(error)
-    assert "No space left on device; free the disk" in str(error)
-    assert "Localization continues" in str(error)
+    assert "28 frames were not recorded: the disk of" in str(error)
+    assert recording.recorder.n_left_out == 28
+    assert recording.frames() == recording.booked_frames() == list(range(12))
 
 
-def test_after_a_failure_frames_are_taken_without_waiting(
-    record: Callable[..., Recording],
+def test_when_there_is_space_again_the_recording_continues_and_its_numbers_show_the_gap(
+    record: Callable[..., Recording], disk: Disk
 ) -> None:
-    recording = record(disk_frames=3, buffer_mb=0.001)
+    recording = record(buffer_mb=10 * FRAME_MB)
+    disk.room_frames = 12
+    recording.push(range(300))
+
+    disk.room_frames = 10**9
+    recording.wait_until(lambda: len(recording.warnings) == 2)
+    recording.push(range(300, 310))
+    recording.close()
+
+    frames = recording.frames()
+    assert frames == recording.booked_frames()
+    assert frames[:12] == list(range(12))
+    assert frames[-10:] == list(range(300, 310))
+    missing = 310 - len(frames)
+    assert missing > 200
+    assert missing == recording.recorder.n_left_out
+    assert recording.warnings[1].startswith("recording continues with frame")
+    (error,) = recording.failures
+    assert f"{missing} frames were not recorded" in str(error)
+    assert "ledger.json lists them" in str(error)
+
+
+def test_an_outage_shorter_than_the_buffer_costs_no_frame(
+    record: Callable[..., Recording], disk: Disk
+) -> None:
+    recording = record(buffer_mb=100 * FRAME_MB)
+    disk.room_frames, disk.error = 12, OSError(errno.EIO, "Input/output error")
+    recording.push(range(60))
+    recording.wait_until(lambda: bool(recording.warnings))
+
+    disk.room_frames = 10**9
+    recording.push(range(60, 80))
+    recording.wait_until(lambda: recording.recorder.backlog == 0)
+    recording.close()
+
+    assert recording.frames() == list(range(80))
+    assert recording.failures == []
+    assert "Input/output error; it is tried again every second" in recording.warnings[0]
+
+
+def test_while_the_disk_is_full_frames_are_taken_without_waiting(
+    record: Callable[..., Recording], disk: Disk
+) -> None:
+    recording = record(buffer_mb=0.001)
+    disk.room_frames = 3
 
     recording.push(range(500))  # many buffers long: it would never return
 
-    assert recording.recorder.failed.wait(10)
+    recording.close()
+    assert recording.recorder.n_left_out == 497
 
 
-def test_what_is_booked_of_a_failed_recording_can_be_read(
-    record: Callable[..., Recording],
+def test_a_fault_of_the_program_ends_the_recording_with_one_sentence_and_without_waiting(
+    record: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording = record(disk_frames=13)
-    recording.push(range(30))
+    def fail(store: RawStore, batch: FrameBatch) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(RawStore, "append", fail)
+    recording = record(buffer_mb=0.001)
+
+    recording.push(range(500))
+
+    assert recording.recorder.failed.wait(10)
+    recording.close()
+    (error,) = recording.failures
+    assert "recording stopped after 0 frames" in str(error)
+    assert "a fault; free the disk" in str(error)
+
+
+def test_free_space_at_the_reserve_pauses_before_the_disk_refuses_anything(
+    record: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room_mb = [100.0 + 12.5 * FRAME_MB]
+    write = raw_store._write
+
+    def spend(file: FileIO, data: Any) -> None:
+        room_mb[0] -= data.nbytes / 2**20
+        write(file, data)
+
+    monkeypatch.setattr(raw_store, "_write", spend)
+    monkeypatch.setattr(disk_space, "free_mb", lambda path: room_mb[0])
+    recording = record(reserve_mb=100.0, buffer_mb=0.001)
+
+    recording.push(range(60))
     recording.close()
 
-    booked = [index for start, stop in recording.booked for index in range(start, stop)]
-
-    assert booked == list(range(10)), "two whole chunks of five"
-    assert recording.frames()[: len(booked)] == booked
+    assert 99.9 < room_mb[0] < 100.1
+    assert recording.frames() == recording.booked_frames() == list(range(12))
+    assert "record.reserve_mb = 100 MB of" not in recording.warnings[0]
+    assert "of which record.reserve_mb = 100 MB are kept" in recording.warnings[0]
 
 
 @settings(
@@ -153,7 +263,7 @@ def test_every_frame_is_booked_once_under_the_number_of_the_camera(
     recording.push(indices)
     recording.close()
 
-    assert [i for start, stop in recording.booked for i in range(start, stop)] == indices
+    assert recording.booked_frames() == indices
     assert recording.frames() == indices
     assert recording.recorder.n_written == len(indices)
     assert recording.recorder.backlog == 0
@@ -180,10 +290,9 @@ def test_fewer_frames_than_were_to_come_are_all_the_recording_states(
 
 
 def test_a_disk_that_hangs_is_reported_when_the_recording_is_closed(
-    record: Callable[..., Recording],
+    record: Callable[..., Recording], disk: Disk
 ) -> None:
-    recording = record(disk_frames=100)
-    disk: Any = recording.recorder._stream
+    recording = record()
     disk.free.clear()
     recording.push(range(3))
 
@@ -193,6 +302,50 @@ def test_a_disk_that_hangs_is_reported_when_the_recording_is_closed(
     disk.free.set()
     recording.close()
     assert recording.frames() == [0, 1, 2], "late, and not lost"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of 24 MB; needs the rights to mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if (
+        sys.platform != "linux"
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs the rights to mount a small disk")
+    yield folder
+    subprocess.run(["/bin/umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("reserve_mb", [0.0, 4.0])
+def test_on_a_real_disk_that_is_full_the_reserve_stays_and_freed_space_is_used(
+    small_disk: Path, reserve_mb: float
+) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(8 << 20))
+    shape = (256, 256)
+    recording = Recording(small_disk, shape=shape, reserve_mb=reserve_mb, chunk_mb=1.0)
+    for index in range(200):  # 25 MB into 16
+        recording.recorder.push(frame(index, shape), NEVER)
+    recording.wait_until(lambda: any("paused" in text for text in recording.warnings))
+    assert reserve_mb <= free_mb(small_disk) < reserve_mb + 2
+    (small_disk / "ledger.json").write_bytes(bytes(int(reserve_mb * 2**20 * 0.9)))
+    (small_disk / "ledger.json").unlink()
+
+    ballast.unlink()
+    recording.wait_until(lambda: any("continues with" in text for text in recording.warnings))
+    for index in range(200, 230):
+        recording.recorder.push(frame(index, shape), NEVER)
+    recording.close()
+
+    frames = recording.frames()
+    assert frames == recording.booked_frames()
+    assert len(frames) + recording.recorder.n_left_out == 230
+    assert frames[:80] == list(range(80))
+    assert frames[-30:] == list(range(200, 230))
+    assert "were not recorded" in str(recording.failures[0])
 
 
 def test_a_run_is_good_when_all_frames_are_accounted_for_and_nothing_failed() -> None:

@@ -333,15 +333,23 @@ def test_the_ring_has_a_name_where_another_process_reads_it(make_rig: Make, shar
     assert job.folder == rig.folder.path
 
 
+def test_a_disk_that_has_only_the_reserve_left_is_refused_for_an_endless_run_too(
+    make_rig: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig("record.reserve_mb=50")
+    monkeypatch.setattr("rtsmlm.session.recording.free_mb", lambda path: 50.0)
+
+    with pytest.raises(RecordingError, match=r"50 MB are kept free .*\(record.reserve_mb\)"):
+        rig.path.start_recording("mW")
+
+
 def test_a_disk_that_is_too_small_is_said_before_the_first_frame(
     make_rig: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = make_rig("acquisition.frames=1000000")
     monkeypatch.setattr("rtsmlm.session.recording.free_mb", lambda path: 10.0)
 
-    with pytest.raises(
-        RecordingError, match=r"1000000 frames need \d+ MB, the disk of .* has 10 MB"
-    ):
+    with pytest.raises(RecordingError, match=r"1000000 frames need \d+ MB .* has 10 MB free"):
         rig.path.start_recording("mW")
 
     assert not rig.path.recording

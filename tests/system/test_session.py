@@ -15,7 +15,7 @@ import pytest
 
 from rtsmlm.errors import CameraStalledError, ConfigError, LocalizerError, RecordingError, SinkError
 from rtsmlm.files.movies.open import open_movie
-from rtsmlm.files.run.raw_recorder import RawRecorder
+from rtsmlm.files.run.raw_store import RawStore
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.tables.arrow_file import read_arrow_table
 from rtsmlm.frames import FrameBatch
@@ -191,30 +191,41 @@ def test_frame_numbers_that_repeat_or_fall_are_refused(
     assert "frame numbers must rise" in report.failures[0]
 
 
-def test_a_full_disk_ends_the_recording_and_not_the_localization(
+def test_a_full_disk_pauses_the_recording_and_not_the_localization(
     spot_camera: Spots, quick_settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = RawRecorder._write
+    append = RawStore._append_to_chunk
+    refused: list[int] = []
 
-    def full_after_fifty(self: RawRecorder, batch: FrameBatch) -> None:
-        if self.n_written >= 50:
+    def full_for_a_while(self: RawStore, pixels: np.ndarray, records: np.ndarray) -> None:
+        if 50 <= records["index"][-1] < 200:
+            refused.append(int(records["index"][0]))
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, batch)
+        append(self, pixels, records)
 
-    monkeypatch.setattr(RawRecorder, "_write", full_after_fifty)
+    monkeypatch.setattr(RawStore, "_append_to_chunk", full_for_a_while)
+    monkeypatch.setattr("rtsmlm.files.run.disk_space._RETRY_NS", 10_000_000)
 
     report = run(
-        spot_camera(period_s=0.001),
-        quick_settings("acquisition.frames=300", "record.chunk_mb=0.05"),
+        spot_camera(period_s=0.002),
+        quick_settings("acquisition.frames=300", "record.buffer_mb=0.06", "record.chunk_mb=0.05"),
     )
 
+    assert refused, "the disk was never full: the test did not try"
     assert not report.ok
-    assert "No space left on device" in report.failures[0]
-    assert report.totals is not None
-    assert (report.totals.received, report.totals.localized) == (300, 300)
-    assert 40 <= report.totals.recorded <= 50
+    totals = report.totals
+    assert totals is not None
+    assert (totals.received, totals.localized) == (300, 300)
+    assert totals.balances
+    assert any("recording paused at frame" in text for text in report.warnings)
+    assert any("recording continues with frame" in text for text in report.warnings)
+    assert f"{300 - totals.recorded} frames were not recorded" in report.failures[0]
+    ledger = json.loads((report.folder / "ledger.json").read_text())
+    ((first, last),) = ledger["ranges"]["not_recorded"]
+    assert last - first + 1 == 300 - totals.recorded
     with open_movie(report.folder / "raw.ome.zarr", quick_settings().movie) as movie:
-        assert movie.n_frames == report.totals.recorded
+        assert movie.frame_index is not None
+        assert movie.frame_index.tolist() == [*range(first), *range(last + 1, 300)]
 
 
 def test_a_disk_that_is_too_small_is_told_before_the_first_frame(

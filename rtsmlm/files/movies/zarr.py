@@ -31,12 +31,13 @@ from rtsmlm.files.movies.raw_layout import (
     read_index,
     state_calibration,
 )
+from rtsmlm.files.movies.recording import is_recording, open_recording
 
 MAX_CHUNK_BYTES = 1 << 30
 """A chunk is decoded as a whole; a larger one is corrupt, or made for another purpose."""
 
 
-def open_zarr(path: Path) -> ZarrMovie:
+def open_zarr(path: Path) -> Movie:
     """Open an OME-Zarr group, or a bare zarr array.
 
     Parameters
@@ -54,11 +55,13 @@ def open_zarr(path: Path) -> ZarrMovie:
     array = open_array(folder)
     axes = axes_of(path, image, array.ndim)
     frame_axis = frame_axis_of(path, axes, array.shape)
+    layout = _Layout.of(array, frame_axis)
+    if is_recording(attributes, array):
+        return open_recording(path, folder, attributes, array)
     statements = Statements()
     stated = state_calibration(statements, attributes)
     state_pixel(statements, image, axes)
     records, index_notes = read_index(path)
-    layout = _Layout.of(array, frame_axis)
     length = int(array.shape[frame_axis]) if frame_axis is not None else 1
     n_frames, notes = _count(path, folder, layout, length, stated, records)
     power = _column(records, "activation_power", n_frames)

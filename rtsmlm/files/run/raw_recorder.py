@@ -1,32 +1,35 @@
-"""RawRecorder: every frame to OME-Zarr through ome-writers, on a thread of its own.
+"""RawRecorder: every frame to OME-Zarr, on a thread of its own.
 
-Beside `raw.ome.zarr` grows `raw_index.bin`, one record (`INDEX_DTYPE`) per frame: camera frame
-number, end of exposure, laser power. Both can be read after the program was killed.
+A frame is written when it arrives, and its record with it (`raw_store`), so that a killed program
+loses what came in its last moment, whatever the size of a chunk; a second thread forces both to the
+disk twice a second. While the disk takes nothing, frames wait in the buffer; the oldest of them
+are given up where it is full, and counted.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import math
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from rtsmlm.errors import RecordingError
-from rtsmlm.files.movies.raw_layout import INDEX_DTYPE
-from rtsmlm.files.run.folder import RunFolder, write_text
-from rtsmlm.frames import CameraFrame, FrameBatch
+from rtsmlm.files.run.disk_space import DiskSpace
+from rtsmlm.files.run.disk_sync import DiskSync
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.raw_store import ENDLESS, RawStore
+from rtsmlm.frames import CameraFrame
 from rtsmlm.realtime.ring import FrameRing, frames_that_fit
-from rtsmlm.realtime.worker import Worker
+from rtsmlm.realtime.worker import Worker, one_line
 
-if TYPE_CHECKING:
-    from ome_writers import OMEStream
-
-_ENDLESS = 2**31 - 1  # frames of a run without a set length; the true number is written at close
 _IDLE_S = 0.002
+_WRITE_MB = 16
+"""Most that is written at once while there is a backlog."""
+_SPARE = 8
+"""While the disk takes nothing, one part in so many of the buffer is kept free for new frames."""
 
 
 class RawRecorder:
@@ -40,17 +43,23 @@ class RawRecorder:
         Height and width of the frames in pixels.
     n_frames
         Number of frames to come, None if unknown.
+    seconds
+        Length of the run, None if unknown.
     buffer_mb
         Memory between camera and disk. While it is full, `push` waits, and frames stay in the
         camera's own buffer.
     chunk_mb
         Size of a chunk file.
+    reserve_mb
+        Free space on the disk that raw frames leave alone.
     attributes
         Plain data stored with the recording: calibration and exposure.
     on_written
         Called with the numbers of the frames [start, stop) that have been written.
+    on_warning
+        Called with one sentence: the disk is nearly full, the recording pauses, it continues.
     on_failure
-        Called once with the error that ended the recording.
+        Called with the error if the recording ends early, and at its end if it lacks frames.
 
     Raises
     ------
@@ -64,62 +73,59 @@ class RawRecorder:
         shape: tuple[int, int],
         *,
         n_frames: int | None,
+        seconds: float | None,
         buffer_mb: float,
         chunk_mb: float,
+        reserve_mb: float,
         attributes: Mapping[str, Any],
         on_written: Callable[[int, int], None],
+        on_warning: Callable[[str], None],
         on_failure: Callable[[RecordingError], None],
     ) -> None:
         self._folder = folder
-        self._attributes = dict(attributes)
-        self._on_written = on_written
-        self._on_failure = on_failure
-        self._chunk_frames = min(frames_that_fit(shape, chunk_mb), n_frames or _ENDLESS)
-        capacity = max(frames_that_fit(shape, buffer_mb), 2 * self._chunk_frames)
+        self._on_written, self._on_failure = on_written, on_failure
+        self._frame_bytes = shape[0] * shape[1] * 2
+        capacity = frames_that_fit(shape, buffer_mb)
         if n_frames is not None:
             capacity = min(capacity, n_frames + 1)
         self._ring = FrameRing.create(shape, capacity, shared=False)
-        self._unbooked: list[int] = []
-        self.n_written = 0
+        self._most = min(frames_that_fit(shape, _WRITE_MB), max(capacity // 2, 1))
+        self._space = DiskSpace(
+            folder.path,
+            reserve_mb=reserve_mb,
+            warn=on_warning,
+            total_bytes=math.inf if n_frames is None else n_frames * self._frame_bytes,
+            seconds=math.inf if seconds is None else seconds,
+        )
+        self._sync = DiskSync("record-sync", on_warning)
+        self.n_left_out = 0
+        """Frames that the disk did not take."""
         self.failed = threading.Event()
         try:
-            self._stream = self._open(shape, n_frames or _ENDLESS)
-            self._index_file: BinaryIO = folder.raw_index.open("wb")
+            self._store = RawStore(
+                folder,
+                shape,
+                n_frames=n_frames or ENDLESS,
+                chunk_frames=min(frames_that_fit(shape, chunk_mb), n_frames or ENDLESS),
+                attributes=attributes,
+                sync=self._sync,
+            )
         except (OSError, ValueError, NotImplementedError) as error:
             raise RecordingError(f"cannot record to {folder.raw}: {error}") from error
         self._worker = Worker("record", self._work, on_death=self._die)
+        self._sync.start()
         self._worker.start()
-
-    def _open(self, shape: tuple[int, int], n_frames: int) -> OMEStream:
-        # Not with this module: a compute node that measures speed records nothing.
-        from ome_writers import AcquisitionSettings, Dimension, create_stream
-
-        height, width = shape
-        pixel_um = self._attributes.get("pixel_nm", 0) / 1000
-        pixel: dict[str, Any] = {"scale": pixel_um, "unit": "micrometer"} if pixel_um else {}
-        dimensions = [
-            Dimension(name="t", count=n_frames, chunk_size=self._chunk_frames, type="time"),
-            Dimension(name="y", count=height, chunk_size=height, type="space", **pixel),
-            Dimension(name="x", count=width, chunk_size=width, type="space", **pixel),
-        ]
-        stream = create_stream(
-            AcquisitionSettings(
-                root_path=str(self._folder.raw),
-                dimensions=dimensions,
-                dtype="uint16",
-                compression=None,
-                format={"name": "ome-zarr", "backend": "zarr-python"},
-            )
-        )
-        # Written at once, so that a recording that was cut short still knows its camera.
-        stream.set_global_metadata("rtsmlm", self._attributes)
-        return stream
 
     def push(self, frame: CameraFrame, give_up: threading.Event) -> None:
         """Hand over a frame; waits while the buffer is full, until `give_up` is set."""
         while not self.failed.is_set() and not self._ring.push(frame):
             if give_up.wait(_IDLE_S):
                 return
+
+    @property
+    def n_written(self) -> int:
+        """Frames on disk, each with its record."""
+        return self._store.n_frames
 
     @property
     def backlog(self) -> int:
@@ -141,74 +147,69 @@ class RawRecorder:
 
     def _work(self, stop: threading.Event) -> None:
         while True:
-            closing = self._ring.input_closed  # read before peek: what was pushed is written
-            batch = self._ring.peek(self._chunk_frames)
-            if batch is None:
-                if closing or stop.is_set():
-                    break
-                stop.wait(_IDLE_S)
+            closing = self._ring.input_closed or stop.is_set()  # before writing: all is tried once
+            if self._write_some():
                 continue
-            self._write(batch)
-            self._ring.release(len(batch))
+            if closing:
+                break
+            self._make_room()
+            stop.wait(_IDLE_S)
         self._finish()
 
-    def _write(self, batch: FrameBatch) -> None:
-        records = np.empty(len(batch), INDEX_DTYPE)
-        records["index"] = batch.index
-        records["t_exposure_end_ns"] = batch.t_exposure_end_ns
-        records["activation_power"] = batch.activation_power
-        for pixels, index in zip(batch.pixels, batch.index.tolist(), strict=True):
-            self._stream.append(pixels)
-            self.n_written += 1
-            self._unbooked.append(index)
-            if self.n_written % self._chunk_frames == 0:
-                self._book()
-        self._index_file.write(records.tobytes())
-        self._index_file.flush()
+    def _write_some(self) -> bool:
+        """Write the oldest frames; False if there are none, or the disk takes none."""
+        batch = self._ring.peek(self._most)
+        first = 0 if batch is None else int(batch.index[0])
+        if batch is None or not self._space.admits(len(batch) * self._frame_bytes, first):
+            return False
+        before = self._store.n_frames
+        try:
+            self._store.append(batch)
+            self._space.wrote(len(batch) * self._frame_bytes, first)
+        except OSError as error:
+            self._space.refused(error, int(batch.index[self._store.n_frames - before]))
+        n = self._store.n_frames - before
+        # Split where the camera lost frames.
+        for part in np.split(batch.index[:n], np.flatnonzero(np.diff(batch.index[:n]) != 1) + 1):
+            if len(part):
+                self._on_written(int(part[0]), int(part[-1]) + 1)
+        self._ring.release(n)
+        return n > 0
 
-    def _book(self) -> None:
-        """Report the frames of the chunk that has just reached the disk."""
-        start = previous = self._unbooked[0] if self._unbooked else 0
-        for index in self._unbooked[1:]:
-            if index != previous + 1:
-                self._on_written(start, previous + 1)
-                start = index
-            previous = index
-        if self._unbooked:
-            self._on_written(start, previous + 1)
-        self._unbooked.clear()
+    def _make_room(self) -> None:
+        """Give up the oldest frames where the disk takes none and the buffer is nearly full."""
+        if self._space.paused_by is None:
+            return
+        spare = max(self._ring.capacity // _SPARE, 1)
+        too_many = self._ring.backlog - (self._ring.capacity - spare)
+        if too_many > 0:
+            self._ring.release(too_many)
+            self.n_left_out += too_many
 
     def _finish(self) -> None:
-        self._stream.close()
-        self._index_file.close()
-        _set_length(self._folder.raw, self.n_written, self._attributes)
-        self._book()
+        self.n_left_out += self._ring.backlog
+        try:
+            self._store.close()
+        finally:
+            self._sync.close()
+        if self.n_left_out:
+            reason = self._space.paused_by or "the disk did not take them"
+            self._on_failure(
+                RecordingError(
+                    f"{self.n_left_out} frames were not recorded: {reason}; ledger.json lists them"
+                )
+            )
 
     def _die(self, error: BaseException) -> None:
-        with contextlib.suppress(Exception):
-            self._index_file.close()
-        with contextlib.suppress(Exception):
-            self._stream.close()
-        with contextlib.suppress(Exception):
-            whole_chunks = self.n_written - len(self._unbooked)
-            _set_length(self._folder.raw, whole_chunks, self._attributes)
         self.failed.set()
-        reason = getattr(error, "strerror", None) or error
+        with contextlib.suppress(Exception):
+            self._store.close()
+        with contextlib.suppress(Exception):
+            self._sync.close()
         self._on_failure(
             RecordingError(
-                f"recording stopped after {self.n_written} frames: {self._folder.raw}: {reason}; "
-                "free the disk or choose another results.out. Localization continues"
+                f"recording stopped after {self.n_written} frames: {self._folder.raw}: "
+                f"{getattr(error, 'strerror', None) or one_line(error)}; free the disk or choose "
+                "another results.out. Localization continues"
             )
         )
-
-
-def _set_length(raw: Path, n_frames: int, attributes: Mapping[str, Any]) -> None:
-    """Write the true number of frames and our attributes into the metadata of the recording."""
-    array = raw / "0" / "zarr.json"
-    data = json.loads(array.read_text(encoding="utf-8"))
-    data["shape"][0] = n_frames
-    write_text(array, json.dumps(data, indent=2))
-    group = raw / "zarr.json"
-    data = json.loads(group.read_text(encoding="utf-8"))
-    data.setdefault("attributes", {})["rtsmlm"] = {**attributes, "n_frames": n_frames}
-    write_text(group, json.dumps(data, indent=2))

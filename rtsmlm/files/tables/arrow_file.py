@@ -9,6 +9,7 @@ end-of-stream mark and opens with `pyarrow.ipc.open_stream`.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,11 +128,22 @@ class ArrowStreamFile:
         self.last_frame = max(self.last_frame, int(localizations.frame.max()))
 
     def close(self) -> None:
-        """Write the end-of-stream mark and close. Safe to call more than once."""
+        """Write the end-of-stream mark, force all to the disk and close. Safe to call again.
+
+        Raises
+        ------
+        SinkError
+            If the disk refuses.
+        """
         if self._file.closed:
             return
         try:
             self._append(END_OF_STREAM)
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise SinkError(
+                f"{self.path} cannot be forced to the disk: {error.strerror or error}"
+            ) from error
         finally:
             self._file.close()
 

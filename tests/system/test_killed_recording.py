@@ -1,0 +1,89 @@
+"""A whole run is killed at a random moment: no frame and no row older than a second is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.tables.arrow_file import read_arrow_table
+
+CHILD = Path(__file__).with_name("recording_child.py")
+RATES = [((64, 64), 100), ((512, 512), 50), ((128, 128), 3)]
+
+
+@dataclass
+class Loss:
+    """What a kill has cost: the age of the oldest frame without pixels, and without rows."""
+
+    raw_s: float
+    rows_s: float
+    n_frames: int
+
+
+def kill_at_random(out: Path, shape: tuple[int, int], per_s: int, rng: random.Random) -> Loss:
+    """Start a run, kill all of its processes at once, and say what is not on disk."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(CHILD), str(out), *map(str, (*shape, per_s))],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    folder = RunFolder(out)
+    try:
+        deadline = time.monotonic() + 120
+        while not (folder.localizations.exists() and folder.localizations.stat().st_size > 4000):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "no rows came"
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0.0, 2.5))
+        killed_ns = time.perf_counter_ns()
+    finally:
+        if sys.platform == "win32":
+            process.kill()  # the analysis ends with its owner
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    return loss(folder, killed_ns, 1e9 / per_s)
+
+
+def loss(folder: RunFolder, killed_ns: int, period_ns: float) -> Loss:
+    with open_movie(folder.path) as movie:
+        assert movie.frame_index is not None
+        assert movie.t_exposure_end_ns is not None
+        n, times_ns = movie.n_frames, movie.t_exposure_end_ns
+        assert movie.frame_index.tolist() == list(range(n)), "a frame is missing before the last"
+        for batch in movie.batches(64):
+            assert (batch.pixels[:, 0, 0] == batch.index).all(), "pixels of another frame"
+    rows, _ = read_arrow_table(folder.localizations)
+    assert np.unique(rows.frame).tolist() == list(range(int(rows.frame.max()) + 1))
+    next_row = int(rows.frame.max()) + 1
+    next_row_ns = times_ns[next_row] if next_row < n else times_ns[-1] + period_ns
+    return Loss(
+        raw_s=max(0.0, killed_ns - times_ns[-1] - period_ns) / 1e9,
+        rows_s=max(0.0, killed_ns - next_row_ns) / 1e9,
+        n_frames=n,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "per_s"), RATES, ids=lambda value: str(value))
+def test_a_killed_run_loses_no_frame_and_no_row_older_than_a_second(
+    tmp_path: Path, shape: tuple[int, int], per_s: int
+) -> None:
+    rng = random.Random(per_s)
+
+    for k in range(3):
+        lost = kill_at_random(tmp_path / f"run{k}", shape, per_s, rng)
+
+        assert lost.n_frames > 3
+        assert lost.raw_s < 1.0, lost
+        assert lost.rows_s < 1.0, lost
