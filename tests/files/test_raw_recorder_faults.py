@@ -197,6 +197,22 @@ def test_an_outage_shorter_than_the_buffer_costs_no_frame(
     assert "Input/output error; it is tried again every second" in recording.warnings[0]
 
 
+def test_space_that_was_freed_just_before_the_end_is_used(
+    record: Callable[..., Recording], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_space, "_RETRY_NS", 10**12)
+    recording = record()
+    disk.room_frames = 12
+    recording.push(range(40))
+    recording.wait_until(lambda: bool(recording.warnings))
+
+    disk.room_frames = 10**9
+    recording.close()
+
+    assert recording.frames() == list(range(40))
+    assert recording.failures == []
+
+
 def test_while_the_disk_is_full_frames_are_taken_without_waiting(
     record: Callable[..., Recording], disk: Disk
 ) -> None:

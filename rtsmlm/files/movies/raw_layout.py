@@ -1,7 +1,7 @@
 """What our recordings are on disk: `raw.ome.zarr`, and `raw_index.bin` beside it.
 
-The index is a bare array of `INDEX_DTYPE`, one record per frame, appended while recording, after the
-pixels. After a crash both may be cut short, each on its own; what both hold is what was recorded.
+The index is a bare array of `INDEX_DTYPE`, one record per frame, appended while recording, after
+the pixels. After a crash both may be cut short, each on its own; what both hold was recorded.
 """
 
 from __future__ import annotations

@@ -24,10 +24,11 @@ _RATE_NS, _RATE_LEAST_NS = 10_000_000_000, 1_000_000_000
 _NOTICE_MIN = (math.inf, 10.0, 1.0)
 """The user is warned when the disk will be full in so many minutes, the first for runs whose end is
 known."""
-_RESUME_S = 5.0
+_RESUME_S = 1.0
 """The recording continues when there is room for so long, or it would pause again at once."""
 _MOST_PAUSES = 5
 """That are reported one by one; a disk that fills again and again would flood the report."""
+_FREE_SPACE = "free space, and it continues"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -69,8 +70,10 @@ class DiskSpace:
         self._rate = 0.0
         """Bytes per second, over the last seconds in which something was written."""
         self._notices_left = list(_NOTICE_MIN)
-        self.paused_by: str | None = None
-        """Why nothing is written now; None while frames are written."""
+        self.paused = False
+        """True while nothing is written."""
+        self.reason = ""
+        """Why the recording paused the last time."""
         self._n_pauses = 0
 
     def admits(self, n_bytes: int, frame: int) -> bool:
@@ -84,7 +87,7 @@ class DiskSpace:
             Camera number of its first frame, for the user.
         """
         now = now_ns()
-        if self.paused_by is not None:
+        if self.paused:
             if now < self._due_ns:
                 return False
             self._measure(now)
@@ -93,7 +96,7 @@ class DiskSpace:
         if now >= self._due_ns or self._room < n_bytes:
             self._measure(now)
             if self._room < n_bytes:
-                self._pause(self._full(), frame, now)
+                self._pause(self._at_reserve(), _FREE_SPACE, frame, now)
                 return False
             self._give_notice(now)
         return True
@@ -110,8 +113,8 @@ class DiskSpace:
         """
         self._written += n_bytes
         self._room -= n_bytes
-        if self.paused_by is not None:
-            self.paused_by = None
+        if self.paused:
+            self.paused = False
             self._samples.clear()
             if self._n_pauses <= _MOST_PAUSES:
                 self._warn(f"recording continues with frame {frame}")
@@ -127,25 +130,30 @@ class DiskSpace:
             Camera number of the first frame that was not written.
         """
         if error.errno in _FULL:
-            reason = f"the disk of {self._folder} is full; free space, and it continues"
+            self._pause(f"the disk of {self._folder} is full", _FREE_SPACE, frame, now_ns())
         else:
-            reason = f"{self._folder}: {error.strerror or error}; it is tried again every second"
-        self._pause(reason, frame, now_ns())
+            reason = f"{self._folder}: {error.strerror or error}"
+            self._pause(reason, "it is tried again every second", frame, now_ns())
 
-    def _pause(self, reason: str, frame: int, now: int) -> None:
+    def try_now(self) -> None:
+        """Let the next frames be tried without a wait: they are the last."""
+        self._due_ns = 0
+
+    def _pause(self, reason: str, advice: str, frame: int, now: int) -> None:
         self._due_ns = now + _RETRY_NS
-        if self.paused_by is None:
+        if not self.paused:
             self._n_pauses += 1
             if self._n_pauses <= _MOST_PAUSES:
-                self._warn(f"recording paused at frame {frame}: {reason}. Localization continues")
-        self.paused_by = reason
+                self._warn(
+                    f"recording paused at frame {frame}: {reason}; {advice}. Localization continues"
+                )
+        self.paused, self.reason = True, reason
 
-    def _full(self) -> str:
+    def _at_reserve(self) -> str:
         free = (self._room + self._reserve_mb * _MB) / _MB
         return (
             f"the disk of {self._folder} has {free:.0f} MB free, of which record.reserve_mb = "
-            f"{self._reserve_mb:g} MB are kept for table, ledger and report; free space, and it "
-            "continues"
+            f"{self._reserve_mb:g} MB are kept for table, ledger and report"
         )
 
     def _measure(self, now: int) -> None:
@@ -154,7 +162,7 @@ class DiskSpace:
             self._room = (free_mb(self._folder) - self._reserve_mb) * _MB
         except OSError:  # writing will tell
             self._room = math.inf
-        if self.paused_by is None:
+        if not self.paused:
             self._samples.append((now, self._written))
             while now - self._samples[0][0] > _RATE_NS:
                 self._samples.popleft()
@@ -177,6 +185,10 @@ class DiskSpace:
         self._notices_left = [m for m in self._notices_left if m not in due]
         self._warn(
             f"the disk of {self._folder} takes {self._room / _MB:.0f} MB more of raw frames, "
-            f"{left_min:.1f} min at {self._rate / _MB:.3g} MB/s; free space, or the recording "
+            f"{_duration(left_min)} at {self._rate / _MB:.3g} MB/s; free space, or the recording "
             "pauses then"
         )
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes:.1f} min" if minutes >= 1 else f"{minutes * 60:.0f} s"

@@ -146,8 +146,11 @@ class RawRecorder:
     # -- in the recorder thread ----------------------------------------------------------
 
     def _work(self, stop: threading.Event) -> None:
+        closing = False
         while True:
-            closing = self._ring.input_closed or stop.is_set()  # before writing: all is tried once
+            if not closing and (self._ring.input_closed or stop.is_set()):
+                closing = True  # before writing: what was pushed is tried
+                self._space.try_now()
             if self._write_some():
                 continue
             if closing:
@@ -178,7 +181,7 @@ class RawRecorder:
 
     def _make_room(self) -> None:
         """Give up the oldest frames where the disk takes none and the buffer is nearly full."""
-        if self._space.paused_by is None:
+        if not self._space.paused:
             return
         spare = max(self._ring.capacity // _SPARE, 1)
         too_many = self._ring.backlog - (self._ring.capacity - spare)
@@ -193,10 +196,11 @@ class RawRecorder:
         finally:
             self._sync.close()
         if self.n_left_out:
-            reason = self._space.paused_by or "the disk did not take them"
             self._on_failure(
                 RecordingError(
-                    f"{self.n_left_out} frames were not recorded: {reason}; ledger.json lists them"
+                    f"{self.n_left_out} frames were not recorded: {self._space.reason}; "
+                    "ledger.json lists them, the others can be read. Free the disk or choose "
+                    "another results.out"
                 )
             )
 
