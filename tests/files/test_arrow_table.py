@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import time
@@ -162,6 +163,33 @@ def test_a_killed_writer_leaves_a_readable_table_that_can_be_resumed(tmp_path: P
     assert np.array_equal(rows.frame, np.repeat(np.arange(len(rows) // 1000), 1000))
     assert kept == (5000, 4)
     assert_same(read_arrow_table(path)[0], rows.take(slice(6000)))
+
+
+def test_a_closed_table_is_forced_to_the_disk(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    file = ArrowStreamFile(tmp_path / "t.arrows")
+    file.put(batch_of(rng, 0))
+
+    file.close()
+    file.close()
+
+    assert sizes == [(tmp_path / "t.arrows").stat().st_size]
+
+
+def test_a_disk_that_does_not_confirm_a_table_is_a_named_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(number: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    file = ArrowStreamFile(tmp_path / "t.arrows")
+    monkeypatch.setattr(os, "fsync", refuse)
+
+    with pytest.raises(SinkError, match=r"t\.arrows cannot be forced to the disk: Input/output"):
+        file.close()
 
 
 def test_resuming_keeps_what_lies_before_and_goes_on_in_the_same_stream(

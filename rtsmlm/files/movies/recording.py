@@ -174,6 +174,11 @@ class RecordedMovie(Movie):
         lengths = [stop - start for start, stop in self._ranges]
         self._ends = np.cumsum(lengths)  # positions in the movie behind each range
 
+    @property
+    def is_gapless(self) -> bool:
+        """True if no frame is missing before the last: others may read it once it is finished."""
+        return self._ranges == [(0, self.n_frames)]
+
     def _stored(self, start: int, stop: int) -> NDArray[Any]:
         if self._closed:
             raise FileFormatError(f"{self.path} is closed")

@@ -72,19 +72,20 @@ class RawStore:
         sync: DiskSync,
     ) -> None:
         self._raw, self._index_path = folder.raw, folder.raw_index
-        self._attributes = dict(attributes)
         self._chunk_frames = chunk_frames
         self._frame_bytes = shape[0] * shape[1] * 2
         self._sync = sync
         self.n_frames = 0
         """Frames of which pixels and record have been written."""
         self._chunk: FileIO | None = None
-        _make_zarr(folder.raw, shape, n_frames, chunk_frames, self._attributes)
+        _make_zarr(folder.raw, shape, n_frames, chunk_frames, dict(attributes))
         self._chunks = folder.raw / _ARRAY / "c"
         self._chunks.mkdir()
         self._index: FileIO | None = FileIO(folder.raw_index, "w")
-        for path in (folder.raw_index, folder.raw / "zarr.json", folder.raw / _ARRAY / "zarr.json"):
+        for path in (folder.raw / "zarr.json", folder.raw / _ARRAY / "zarr.json", folder.raw_index):
             sync.created(path, folder.path)
+        # Now, not by its thread: Windows replaces no file that is open, and they are at the end.
+        sync.sync()
 
     def append(self, batch: FrameBatch) -> None:
         """Write frames and their records; `n_frames` says how far it came.
@@ -160,14 +161,14 @@ class RawStore:
             If the disk refuses; our own reader reads the recording all the same.
         """
         self._let_go()
-        finish_recording(self._raw, self.n_frames, self._attributes)
+        finish_recording(self._raw, self.n_frames)
         for path in (self._raw / "zarr.json", self._raw / _ARRAY / "zarr.json"):
             self._sync.created(path, self._raw)
         if self.n_frames:
             self._sync.changed(self._chunk_path((self.n_frames - 1) // self._chunk_frames))
 
 
-def finish_recording(raw: Path, n_frames: int, attributes: Mapping[str, Any]) -> None:
+def finish_recording(raw: Path, n_frames: int) -> None:
     """Make a recording that has got its last frame one that other programs open.
 
     Parameters
@@ -176,8 +177,6 @@ def finish_recording(raw: Path, n_frames: int, attributes: Mapping[str, Any]) ->
         Its folder, `raw.ome.zarr`.
     n_frames
         How many frames it holds, without a gap.
-    attributes
-        Plain data stored with it; the number of frames is added.
 
     Raises
     ------
@@ -197,7 +196,7 @@ def finish_recording(raw: Path, n_frames: int, attributes: Mapping[str, Any]) ->
     write_text(array, json.dumps(data, indent=2))
     group = raw / "zarr.json"
     data = json.loads(group.read_text(encoding="utf-8"))
-    data.setdefault("attributes", {})[ATTRIBUTE] = {**attributes, "n_frames": n_frames}
+    data["attributes"][ATTRIBUTE]["n_frames"] = n_frames
     write_text(group, json.dumps(data, indent=2))
 
 
