@@ -101,7 +101,19 @@ class CameraOverflowError(DeviceError):
 
 
 class FrameMismatchError(DeviceError):
-    """A frame differs in shape or type from the frames before it."""
+    """A frame differs in shape or type from the frames before it.
+
+    Parameters
+    ----------
+    text
+        The sentence for the user.
+    numbers
+        Camera numbers of the frame, and of those delivered after it that cannot be used.
+    """
+
+    def __init__(self, text: str, numbers: tuple[int, ...] = ()) -> None:
+        super().__init__(text)
+        self.numbers = numbers
 
 
 class LocalizerError(RtsmlmError):

@@ -26,6 +26,7 @@ from rtsmlm.errors import (
     CameraOverflowError,
     CameraStalledError,
     DeviceError,
+    FrameMismatchError,
 )
 from rtsmlm.frames import CameraFrame
 from rtsmlm.plugins import CameraFactory
@@ -129,6 +130,11 @@ class MicroManagerCamera:
             self._start()
         try:
             yield from self._drain(source, reader, stop, n_frames, hosted)
+        except FrameMismatchError as error:
+            if not hosted:
+                self._stop()
+            error.numbers += tuple(reader.waiting_numbers())
+            raise
         finally:
             if not hosted:
                 self._stop()

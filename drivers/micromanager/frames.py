@@ -19,6 +19,7 @@ from pymmcore_plus import CMMCorePlus
 
 from rtsmlm.errors import DeviceError
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.frame_numbers import steps_across_wrap
 
 Tags: TypeAlias = Callable[[str], str | None]
 """The metadata of one frame: text by tag name, None where there is no such tag."""
@@ -156,6 +157,9 @@ def _mapping_tags(metadata: Mapping[str, Any]) -> Tags:
 class FrameNumbers:
     """Camera frame numbers from 0, out of the tag that the first frame shows to be there.
 
+    A counter of 16 or 32 bits that wraps is continued. Numbers that fall or repeat are passed on as
+    they are, for the acquisition to account for.
+
     Parameters
     ----------
     camera
@@ -168,7 +172,8 @@ class FrameNumbers:
         self._camera = camera
         self._wanted = (tag,) if tag else (*NUMBER_TAGS, _CORE_NUMBER)
         self._tag: str | None = None
-        self._first = 0
+        self._zero: int | None = None  # the number of the tag that is our 0
+        self._stated = 0
         self.last = -1
         """Number of the frame before; -1 at the start."""
 
@@ -178,20 +183,18 @@ class FrameNumbers:
         Raises
         ------
         DeviceError
-            If the tag is missing or no number, or if the number does not grow.
+            If the tag is missing or no number.
         """
-        number = self._read(tags)
-        if self.last < 0:
-            self._first = number
-        number -= self._first
-        if number <= self.last:
-            raise DeviceError(
-                f"camera {self._camera} gave frame number {number} (tag {self._tag}) "
-                f"after {self.last}; numbers must grow: restart the camera, or choose "
-                "another tag with micromanager.frame_number_tag"
-            )
-        self.last = number
-        return number
+        stated = self._read(tags)
+        if self._zero is None:
+            self._zero = stated
+        elif stated < self._stated:
+            steps = steps_across_wrap(self._stated, stated)
+            if steps is not None:
+                self._zero -= self._stated + steps - stated
+        self._stated = stated
+        self.last = stated - self._zero
+        return self.last
 
     def _read(self, tags: Tags) -> int:
         if self._tag is None:

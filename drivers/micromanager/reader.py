@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from rtsmlm.frames import CameraFrame, Pixels
 from rtsmlm.realtime.clock import now_ns
 
 _IDLE_S = 1e-3
+
+logger = logging.getLogger(__name__)
 
 
 class Silence:
@@ -75,6 +78,20 @@ class FrameReader:
         self.taken += 1
         return frame
 
+    def waiting_numbers(self) -> list[int]:
+        """Take what is waiting, of any size, and return its numbers; stop where there is none."""
+        numbers: list[int] = []
+        for _ in range(self._source.waiting()):
+            try:
+                popped = self._source.pop()
+                if popped is None:
+                    break
+                numbers.append(self.numbers.next(popped[1]))
+            except Exception:  # vendor code
+                logger.exception("a waiting frame of camera %s could not be taken", self._label)
+                break
+        return numbers
+
     def _check(self, pixels: NDArray[Any], number: int) -> None:
         if self._dtype is None:
             if pixels.dtype not in (np.uint8, np.uint16):
@@ -88,7 +105,8 @@ class FrameReader:
             raise FrameMismatchError(
                 f"frame {number} of camera {self._label} is {pixels.shape} {pixels.dtype}, "
                 f"the run has {self._shape} {self._dtype}; keep region, binning and pixel "
-                "type as they are during a run"
+                "type as they are during a run",
+                (number,),
             )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import typer
 
@@ -16,6 +19,10 @@ COMMANDS = {
     "reconstruct": (
         "rtsmlm.cli.reconstruct:reconstruct",
         "Localize a recorded movie, with the camera's parameters from its metadata where they are.",
+    ),
+    "recover": (
+        "rtsmlm.cli.recover:recover",
+        "Make table, ledger, image and report of what is left of a run that was cut.",
     ),
     "positions": (
         "rtsmlm.cli.positions:positions",
@@ -98,15 +105,28 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("stopped by Ctrl-C")
         sys.exit(130)
-    except Exception as error:
-        # A fault of rtsmlm; RTSMLM_DEBUG shows where.
-        if os.environ.get("RTSMLM_DEBUG"):
-            raise
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            _fail_of_ours(error)
+        name = max(Path(str(error.filename)).parts, key=len, default="")
         _fail(
-            f"{type(error).__name__}: {error}. This is a fault of rtsmlm; run again with the "
-            "environment variable RTSMLM_DEBUG=1 and report what it prints"
+            f"the name {name[:20]}... has {len(name)} characters, and file systems take 255 bytes; "
+            "give a shorter one"
         )
         sys.exit(1)
+    except Exception as error:
+        _fail_of_ours(error)
+
+
+def _fail_of_ours(error: Exception) -> NoReturn:
+    """Report a fault of rtsmlm, and exit; RTSMLM_DEBUG shows where it is."""
+    if os.environ.get("RTSMLM_DEBUG"):
+        raise error
+    _fail(
+        f"{type(error).__name__}: {error}. This is a fault of rtsmlm; run again with the "
+        "environment variable RTSMLM_DEBUG=1 and report what it prints"
+    )
+    sys.exit(1)
 
 
 def _fail(text: str) -> None:

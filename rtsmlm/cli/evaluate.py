@@ -14,6 +14,7 @@ from rtsmlm.analysis import metrics
 from rtsmlm.analysis.matching import Method
 from rtsmlm.cli.console import console
 from rtsmlm.errors import SinkError
+from rtsmlm.files.run.state import cut_note
 from rtsmlm.files.tables.read import Table, read_table
 from rtsmlm.localizations import Localizations
 
@@ -72,7 +73,7 @@ def evaluate(
     """Score localizations against a ground truth, after the SMLM-2016 protocol."""
     table = read_table(locs, pixel_nm)
     true_table = read_table(truth, pixel_nm or _pixel_nm(table))
-    notes: list[str] = []
+    notes = [note for path in (locs, truth) if (note := cut_note(path)) is not None]
     n_frames, found, emitters = _same_frames(table, true_table, frames, notes)
     field = _field(table, true_table, border_nm, notes)
     axial = not ignore_z and all(metrics.has_axial(rows) for rows in (found, emitters))

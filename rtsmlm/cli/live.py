@@ -11,7 +11,10 @@ from rtsmlm.cli.console import console, stop_on_signal
 from rtsmlm.cli.options import Exports, Overrides
 from rtsmlm.cli.run_loop import LiveRunner
 from rtsmlm.cli.window import why_no_window
+from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.report import RunReport
+from rtsmlm.settings.base import LONGEST_S
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 
@@ -35,7 +38,7 @@ def live(
         ),
     ] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so long.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of this run.")] = None,
     export: Exports = None,
     set_: Overrides = None,
@@ -44,6 +47,7 @@ def live(
 
     Without CONFIG a simulated microscope is used, so that everything can be tried at once.
     """
+    check_seconds(seconds)
     files = [*([config] if config else []), *(further or [])]
     settings = load(files or Path("demo.toml"), overrides(set_, frames, seconds, export))
     no_window = "--headless" if headless else why_no_window()
@@ -52,15 +56,39 @@ def live(
     with stop_on_signal() as request:
         runner = LiveRunner(settings, arm=arm, request=request, with_window=no_window is None)
         try:
-            report = runner.run(settings, run_folder(settings, out))
+            report = _run(runner, settings, out)
             while (settings_of_next := runner.next_run()) is not None:
-                report = runner.run(settings_of_next, run_folder(settings_of_next, None))
+                report = _run(runner, settings_of_next, None)
         finally:
             runner.close()
     if not report.ok:
         raise typer.Exit(1)
     if request.signal is not None and _has_target(settings):
         raise typer.Exit(request.exit_code)
+
+
+def check_seconds(seconds: float | None) -> None:
+    """Check the length of a run as it was given on the command line.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    if seconds is not None and not 0 < seconds <= LONGEST_S:
+        raise ConfigError(
+            f"--seconds {seconds:g} is no length of a run; give a number above 0 and at most "
+            f"{LONGEST_S:.0f} (30 days), or leave it out and stop the run with Ctrl-C"
+        )
+
+
+def _run(runner: LiveRunner, settings: RunSettings, out: Path | None) -> RunReport:
+    """Run once in a folder of its own, which is given back whatever happens."""
+    folder = run_folder(settings, out)
+    try:
+        return runner.run(settings, folder)
+    finally:
+        folder.release()
 
 
 def overrides(

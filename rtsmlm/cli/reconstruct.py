@@ -20,6 +20,7 @@ from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Exports, Overrides
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.state import cut_note
 from rtsmlm.models.catalog import find_model
 from rtsmlm.offline.reconstruct import Reconstruction
 from rtsmlm.settings.load import load
@@ -50,6 +51,8 @@ def reconstruct(
     factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
     for name in settings.results.image_models:
         find_model(name)
+    if (note := cut_note(movie)) is not None:
+        warn(note)
     with Reconstruction(movie, settings, folder_for(movie, settings, out)) as work:
         log_to(work.folder.log)
         console.print(f"movie    {escape(work.title)}")

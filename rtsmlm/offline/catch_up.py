@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -9,12 +10,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.files.run.folder import sync_folder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches, read_arrow_metadata
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames
 from rtsmlm.protocols import Localizer
-from rtsmlm.realtime.ledger import FrameRanges, Ledger
+from rtsmlm.realtime.frame_ranges import FrameRanges
+from rtsmlm.realtime.ledger import Ledger
 
 
 class Movie(Protocol):
@@ -55,7 +58,8 @@ def catch_up(
         indices = np.arange(movie.n_frames, dtype=np.int64)
     wanted = np.zeros(len(indices), dtype=bool)
     for start, stop in skipped:
-        wanted |= (indices >= start) & (indices < stop)
+        first, last = np.searchsorted(indices, (start, stop))
+        wanted[first:last] = True
     positions = np.flatnonzero(wanted)
     if not len(positions):
         return
@@ -83,10 +87,16 @@ def catch_up(
     # frames that are localized again here.
     wanted_frames = indices[positions]
     live = (p.take(~np.isin(p.frame, wanted_frames)) for p in iter_arrow_batches(table))
-    with ArrowStreamFile(merged, read_arrow_metadata(table)) as file:
-        for part in merge_by_frame(live, late()):
-            file.put(part)
-    merged.replace(table)
+    try:
+        with ArrowStreamFile(merged, read_arrow_metadata(table)) as file:
+            for part in merge_by_frame(live, late()):
+                file.put(part)
+        merged.replace(table)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            merged.unlink()
+        raise
+    sync_folder(table.parent)
     for start, stop in caught_up.without(failed):
         ledger.catch_up(start, stop)
 

@@ -14,12 +14,13 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import table_metadata
+from rtsmlm.files.tables.export import export
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import Pixels
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
-from rtsmlm.offline.results import finish_table
+from rtsmlm.offline.results import draw_table
 from rtsmlm.pipeline.localizer import localizer_note, open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
@@ -109,14 +110,18 @@ class Reconstruction:
             folder.write_json(folder.validity, validity)
         for frame, _ in failed:
             ledger.fail(frame, frame + 1)
-        summary = finish_table(
+        summary = TableSummary()
+        on_step("image")
+        draw_table(
             folder.localizations,
             movie.shape,
+            summary,
             pixel_nm=self.calibration.pixel_nm,
             image_pixel_nm=self.settings.results.image_pixel_nm,
-            formats=self.settings.results.export,
-            on_step=on_step,
         )
+        if self.settings.results.export:
+            on_step("exports")
+            export(folder.localizations, self.settings.results.export, folder.path)
         self.notes += write_layers(
             folder.localizations,
             movie.shape,
@@ -224,8 +229,9 @@ class Reconstruction:
         return next(iter(self._movie.batches(min(n_frames, self.n_frames)))).pixels
 
     def close(self) -> None:
-        """Close the movie."""
+        """Close the movie, and give the folder of the results back."""
         self._movie.close()
+        self.folder.release()
 
     def __enter__(self) -> Reconstruction:
         return self

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches
 from rtsmlm.files.tables.arrow_schema import table_metadata
-from rtsmlm.files.tables.export import export
-from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.realtime.ledger import Ledger, LedgerState
 from rtsmlm.render import Renderer, write_image
 from rtsmlm.settings.run import RunSettings
 
 
-def finish_table(
+def draw_table(
     table: Path,
     shape: tuple[int, int],
+    summary: TableSummary,
     *,
     pixel_nm: float,
     image_pixel_nm: float,
-    formats: Sequence[str],
-    on_step: Callable[[str], None],
-) -> TableSummary:
-    """Write the image and the exports beside the table, and return its summary.
+) -> None:
+    """Write the image beside the table, and add the table to its summary.
 
     Parameters
     ----------
@@ -34,31 +33,23 @@ def finish_table(
         A `localizations.arrows` file.
     shape
         Height and width of the frames in camera pixels.
+    summary
+        Gets every row, also where the image cannot be written.
     pixel_nm
         Camera pixel in the sample plane.
     image_pixel_nm
         Pixel of the image.
-    formats
-        What to export: csv, picasso, parquet.
-    on_step
-        Called with the name of what is being done.
 
     Raises
     ------
     SinkError
         If a file cannot be written.
     """
-    on_step("image")
     renderer = Renderer(shape, pixel_nm, image_pixel_nm, mode="gaussian")
-    summary = TableSummary()
     for part in iter_arrow_batches(table):
         renderer.add(part)
         summary.add(part)
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
-    if formats:
-        on_step("exports")
-        export(table, formats, table.parent)
-    return summary
 
 
 def keep_table(table: Path, shape: tuple[int, int], pixel_nm: float) -> None:
@@ -76,8 +67,10 @@ def write_accounts(
     camera: Mapping[str, str],
     summary: TableSummary,
     run_step: Callable[[Callable[[], object]], None],
+    state: LedgerState = "finished",
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
-    """Write ledger, latency, settings and the page of a run.
+    """Write ledger, latency, settings and the page of a run; what fails costs itself alone.
 
     Parameters
     ----------
@@ -95,6 +88,10 @@ def write_accounts(
         What the page shows of the localizations.
     run_step
         Calls one step and reports its failure, so that the next is still done.
+    state
+        What the ledger states of the run.
+    more
+        Further entries of the ledger.
     """
     totals = report.totals or ledger.totals()
     run = {
@@ -119,7 +116,7 @@ def write_accounts(
             table=summary,
         )
 
-    run_step(lambda: folder.write_json(folder.ledger, ledger.as_dict()))
+    run_step(lambda: folder.write_json(folder.ledger, ledger.as_dict(state) | dict(more)))
     run_step(lambda: folder.write_json(folder.latency, report.latency_ms))
     if report.validity:
         run_step(lambda: folder.write_json(folder.validity, report.validity))

@@ -1,73 +1,22 @@
 """Ledger: what became of every frame, and the proof that the sums balance.
 
 Every frame that the camera numbered is *lost* (never reached us) or *received*. Every received
-frame is *localized*, *skipped*, or still in the ring. *Recorded* is counted independently.
+frame is *localized*, *skipped*, of *another size* than the run, or still in the ring; where the run
+was cut, what neither table nor recording has of it is *lost in the cut*. *Recorded* is counted
+independently.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
 
+from rtsmlm.realtime.frame_ranges import FrameRanges
 
-class FrameRanges:
-    """A set of frame numbers as half-open ranges; appending in order costs nothing."""
-
-    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        self._ranges: list[tuple[int, int]] = []
-        for start, stop in ranges:
-            self.add(start, stop)
-
-    def add(self, start: int, stop: int) -> None:
-        """Add frames start..stop-1; what is there already stays."""
-        if stop <= start:
-            return
-        ranges = self._ranges
-        if not ranges or start > ranges[-1][1]:
-            ranges.append((start, stop))
-        elif start == ranges[-1][1]:
-            ranges[-1] = (ranges[-1][0], stop)
-        else:
-            self._ranges = list(_merged(sorted([*ranges, (start, stop)])))
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return iter(self._ranges)
-
-    def __len__(self) -> int:
-        return sum(stop - start for start, stop in self._ranges)
-
-    def without(self, other: FrameRanges) -> FrameRanges:
-        """Return the frames that are here and not in `other`."""
-        result = FrameRanges()
-        holes = list(other)
-        first = 0
-        for start, stop in self._ranges:
-            while first < len(holes) and holes[first][1] <= start:
-                first += 1
-            at, k = start, first
-            while k < len(holes) and holes[k][0] < stop:
-                result.add(at, holes[k][0])
-                at = max(at, holes[k][1])
-                k += 1
-            result.add(at, stop)
-        return result
-
-    def as_list(self) -> list[list[int]]:
-        """Return the ranges as [first, last] pairs, both inclusive, for JSON."""
-        return [[start, stop - 1] for start, stop in self._ranges]
-
-
-def _merged(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    current_start, current_stop = ranges[0]
-    for start, stop in ranges[1:]:
-        if start <= current_stop:
-            current_stop = max(current_stop, stop)
-        else:
-            yield current_start, current_stop
-            current_start, current_stop = start, stop
-    yield current_start, current_stop
+LedgerState: TypeAlias = Literal["running", "finished", "recovered"]
+"""What `ledger.json` states of its run: one that stays *running* without an owner was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +32,18 @@ class LedgerTotals:
     lost: int
     in_ring: int
     """Received, and neither localized nor skipped yet."""
+    other_size: int = 0
+    """Received, but of another size or type than the run; neither recorded nor localized."""
+    lost_in_cut: int = 0
+    """Received before the run was cut, and in none of its files."""
 
     @property
     def balances(self) -> bool:
         """True if every frame is accounted for exactly once."""
         return (
             self.camera == self.received + self.lost
-            and self.received == self.localized + self.skipped + self.in_ring
+            and self.received
+            == self.localized + self.skipped + self.other_size + self.lost_in_cut + self.in_ring
             and self.in_ring >= 0
         )
 
@@ -98,7 +52,7 @@ class Ledger:
     """Books every frame; called by the threads of acquisition, recorder and supervisor."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._next = 0
         self._lost = FrameRanges()
         self._received = FrameRanges()
@@ -107,6 +61,36 @@ class Ledger:
         self._released = FrameRanges()  # left the ring with their results delivered
         self._skipped = FrameRanges()  # never entered the ring, or failed in the localizer
         self._caught_up = FrameRanges()
+        self._other_size = FrameRanges()
+        self._renumbered = FrameRanges()  # where the number of the camera was not believed
+        self._lost_in_cut = FrameRanges()
+
+    @classmethod
+    def restored(
+        cls,
+        *,
+        received: FrameRanges,
+        recorded: FrameRanges,
+        localized: FrameRanges,
+        other_size: FrameRanges,
+        renumbered: FrameRanges,
+        lost_in_cut: FrameRanges,
+    ) -> Ledger:
+        """Return the ledger of a run that was cut, from what is known of its frames.
+
+        What was received and is in none of the other books is skipped, to be caught up. The books
+        of the frames that were localized, of another size, and lost must share none.
+        """
+        ledger = cls()
+        ledger._next = received.stop
+        ledger._received = received
+        ledger._lost = FrameRanges([(0, received.stop)]).without(received)
+        ledger._recorded = recorded
+        ledger._released = localized
+        ledger._other_size, ledger._renumbered = other_size, renumbered
+        ledger._lost_in_cut = lost_in_cut
+        ledger._skipped = received.without(localized.union(other_size, lost_in_cut))
+        return ledger
 
     def receive(self, index: int, *, queued: bool) -> None:
         """Book a frame from the camera, which entered the ring or (`queued` False) was skipped."""
@@ -120,6 +104,19 @@ class Ledger:
                 self._queued[-1] = (self._queued[-1][0], index + 1)
             else:
                 self._queued.append((index, index + 1))
+
+    def refuse(self, index: int) -> None:
+        """Book a frame from the camera that is of another size or type than the run."""
+        with self._lock:
+            self._lost.add(self._next, index)
+            self._next = index + 1
+            self._received.add(index, index + 1)
+            self._other_size.add(index, index + 1)
+
+    def renumber(self, index: int) -> None:
+        """Note that the camera gave the frame of this number another one, which cannot be true."""
+        with self._lock:
+            self._renumbered.add(index, index + 1)
 
     def record(self, start: int, stop: int) -> None:
         """Book frames start..stop-1 as written to disk."""
@@ -180,23 +177,31 @@ class Ledger:
                 skipped=len(skipped),
                 lost=len(self._lost),
                 in_ring=len(waiting),
+                other_size=len(self._other_size),
+                lost_in_cut=len(self._lost_in_cut),
             )
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self, state: LedgerState = "finished") -> dict[str, object]:
         """Return totals and the ranges of every gap, for `ledger.json`."""
-        totals = self.totals()
-        skipped = self.skipped().as_list()
         with self._lock:
+            totals = self.totals()
+            books = {
+                "lost": self._lost,
+                "skipped": self.skipped(),
+                "caught_up": self._caught_up,
+                "not_recorded": self._received.without(self._recorded),
+                "in_ring": FrameRanges(self._queued).without(self._skipped),
+                "other_size": self._other_size,
+                "renumbered": self._renumbered,
+                "lost_in_cut": self._lost_in_cut,
+            }
             return {
+                "state": state,
                 **asdict(totals),
                 "balances": totals.balances,
                 "caught_up": len(self._caught_up),
-                "ranges": {
-                    "lost": self._lost.as_list(),
-                    "skipped": skipped,
-                    "caught_up": self._caught_up.as_list(),
-                    "not_recorded": self._received.without(self._recorded).as_list(),
-                },
+                "renumbered": len(self._renumbered),
+                "ranges": {name: book.as_list() for name, book in books.items()},
             }
 
     def verdict(self, *, recording: bool) -> str:
@@ -206,6 +211,10 @@ class Ledger:
         recorded = f"{t.recorded} recorded, " if recording else "not recorded, "
         caught_up = f" ({len(self._caught_up)} of them caught up)" if len(self._caught_up) else ""
         waiting = f", {t.in_ring} unfinished" if t.in_ring else ""
+        if t.other_size:
+            waiting += f" + {t.other_size} received but of another size"
+        if t.lost_in_cut:
+            waiting += f" + {t.lost_in_cut} lost in the cut"
         return (
             f"ledger {state}: {t.received} received = {t.localized} localized{caught_up} + "
             f"{t.skipped} skipped{waiting}; {recorded}{t.lost} lost"

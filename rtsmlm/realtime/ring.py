@@ -10,12 +10,9 @@ is full, `push` refuses and the caller books the frame as skipped: the frame its
 from __future__ import annotations
 
 import contextlib
-import shutil
-import sys
 import threading
 from enum import IntEnum
 from multiprocessing import shared_memory
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,7 @@ from numpy.typing import NDArray
 from rtsmlm.errors import ConfigError, FrameMismatchError
 from rtsmlm.frames import CameraFrame, FrameBatch
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.shared_segments import create_segment, open_untracked
 
 _MAGIC = 0x52544C4D0001  # "RTLM", layout version 1
 _PAGE = 4096
@@ -91,8 +89,7 @@ class FrameRing:
         size = _pixel_offset(slots) + slots * shape[0] * shape[1] * 2
         memory: shared_memory.SharedMemory | bytearray
         if shared:
-            _check_shared_memory(size)
-            memory = shared_memory.SharedMemory(create=True, size=size)
+            memory = create_segment(size)
             buffer: Any = memory.buf
         else:
             memory = buffer = bytearray(size)
@@ -287,28 +284,3 @@ def frames_that_fit(shape: tuple[int, int], megabytes: float) -> int:
 def _pixel_offset(capacity: int) -> int:
     columns = _COLUMNS * capacity * 8
     return _PAGE + (columns + _PAGE - 1) // _PAGE * _PAGE
-
-
-def _check_shared_memory(size: int) -> None:
-    """Refuse a ring that /dev/shm cannot hold: writing to it would end in a bus error."""
-    folder = Path("/dev/shm")  # noqa: S108  # where Linux keeps shared memory; absent elsewhere
-    if sys.platform == "linux" and folder.is_dir():
-        free = shutil.disk_usage(folder).free
-        if size > free:
-            raise ConfigError(
-                f"the frame ring needs {size / 2**20:.0f} MB of shared memory, /dev/shm has "
-                f"{free / 2**20:.0f} MB free; lower pipeline.ring_mb or give the container more"
-            )
-
-
-def open_untracked(name: str) -> shared_memory.SharedMemory:
-    """Attach without making this process responsible for the removal of the memory."""
-    if sys.version_info >= (3, 13):
-        return shared_memory.SharedMemory(name=name, track=False)
-    memory = shared_memory.SharedMemory(name=name)
-    if sys.platform != "win32":
-        # Before 3.13 every attached process would remove the memory at its own exit.
-        from multiprocessing import resource_tracker
-
-        resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]  # noqa: SLF001
-    return memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Mapping
@@ -83,6 +84,8 @@ def _write(
     try:
         path.write_bytes(SIGNATURE + content)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
         raise SinkError(f"cannot write {path}: {error.strerror or error}; free space") from error
 
 

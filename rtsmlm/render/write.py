@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,22 +55,18 @@ def write_image(
         If a file cannot be written.
     """
     tif, png = folder / "image.tif", folder / "image.png"
-    per_um = 1000 / image_pixel_nm
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tifffile.imwrite(
-            tif,
-            image,
-            imagej=True,
-            resolution=(per_um, per_um),
-            metadata={"axes": "YX", "unit": "um", "min": 0.0, "max": float(image.max(initial=0))},
-        )
     except OSError as error:
-        raise SinkError(f"cannot write {tif}: {error.strerror or error}; free space") from error
+        raise SinkError(f"cannot write {tif}: {error.strerror or error}") from error
+    # The picture first: it is small, and a report shows it even where the disk is full.
     picture, picture_pixel_nm = _reduced(image, image_pixel_nm)
     index = to_index8(picture, percentile=percentile, gamma=gamma)
     draw_scale_bar(index, picture_pixel_nm)
     write_png(png, index, color_table(colormap), picture_pixel_nm)
+    per_um = 1000 / image_pixel_nm
+    metadata = {"axes": "YX", "unit": "um", "min": 0.0, "max": float(image.max(initial=0))}
+    _write_tif(tif, image, per_um, metadata)
     return tif, png
 
 
@@ -83,19 +81,31 @@ def write_layer(folder: Path, layer: ImageLayer) -> Path:
         If it cannot be written.
     """
     path = folder / f"predicted_{layer.name}.tif"
-    per_um = 1000 / layer.pixel_nm
     metadata = {
         "axes": "YX",
         "unit": "um",
         "Info": f"predicted by the network {layer.name}; these are no localizations",
     }
+    _write_tif(path, layer.image, 1000 / layer.pixel_nm, metadata)
+    return path
+
+
+def _write_tif(
+    path: Path, image: F32, pixels_per_um: float, metadata: Mapping[str, object]
+) -> None:
+    """Write an image for ImageJ whole, or leave nothing of it."""
     try:
         tifffile.imwrite(
-            path, layer.image, imagej=True, resolution=(per_um, per_um), metadata=metadata
+            path,
+            image,
+            imagej=True,
+            resolution=(pixels_per_um, pixels_per_um),
+            metadata=dict(metadata),
         )
     except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()
         raise SinkError(f"cannot write {path}: {error.strerror or error}; free space") from error
-    return path
 
 
 def write_view(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.realtime.ring import open_untracked
+from rtsmlm.realtime.shared_segments import create_segment, open_untracked
 
 BEAT_S = 0.1
 """The owner beats this often, six times before the sentinel acts at its default."""
@@ -60,7 +60,7 @@ class Heartbeat:
     @classmethod
     def create(cls) -> Heartbeat:
         """Make the memory, for the process that owns the lasers."""
-        memory = shared_memory.SharedMemory(create=True, size=_SIZE)
+        memory = create_segment(_SIZE)
         words: NDArray[np.int64] = np.frombuffer(memory.buf, np.int64, _SIZE // 8)
         words[:] = 0
         words[_Word.PID] = os.getpid()

@@ -13,15 +13,18 @@ from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.run.report_page import TableSummary
+from rtsmlm.files.tables.export import export
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import batch_frames
-from rtsmlm.offline.results import finish_table, keep_table, write_accounts
+from rtsmlm.offline.results import draw_table, keep_table, write_accounts
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.realtime.worker import one_line
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
+from rtsmlm.session.running_accounts import RunningAccounts
 from rtsmlm.settings.run import RunSettings
 
 
@@ -30,6 +33,8 @@ class RunFinalizer:
     """Finish the files of a run, and account for its frames."""
 
     camera: Camera
+    shape: tuple[int, int]
+    """Height and width of the frames of this run, whatever the camera has now."""
     calibration: CameraCalibration
     settings: RunSettings
     """Settings in force."""
@@ -39,35 +44,30 @@ class RunFinalizer:
     notices: Notices
     path: FramePath
     """Drained: what the analysis has reported, and whether and what was recorded."""
+    accounts: RunningAccounts
+    """Of the run while it went on; they end with the last ones."""
     on_step: Callable[[str], None]
     on_progress: Callable[[int, int], None]
     _summary: TableSummary = field(default_factory=TableSummary, init=False)
 
     def complete(self) -> None:
-        """Complete the table with the skipped frames, and write image and exports.
+        """Complete the table with the skipped frames, and write the exports and layers asked for.
 
-        Raises
-        ------
-        SinkError
-            If a file cannot be written.
+        Room for the accounts stays reserved meanwhile, so that these cannot take it.
         """
-        table, shape, pixel_nm = self.folder.localizations, self.camera.shape, self._pixel_nm
-        keep_table(table, shape, pixel_nm)
-        if self.path.n_recorded and self.settings.results.catch_up and len(self.ledger.skipped()):
-            self.notices.run_step(self._catch_up)
-        self._summary = finish_table(
-            table,
-            shape,
-            pixel_nm=pixel_nm,
-            image_pixel_nm=self.settings.results.image_pixel_nm,
-            formats=self.settings.results.export,
-            on_step=self.on_step,
-        )
-        if self.settings.results.image_models:
-            self.notices.run_step(lambda: self._write_layers(self.path.n_recorded))
+        run_step, results = self.notices.run_step, self.settings.results
+        table = self.folder.localizations
+        run_step(lambda: keep_table(table, self.shape, self.calibration.pixel_nm))
+        if self.path.n_recorded and results.catch_up and len(self.ledger.skipped()):
+            run_step(self._catch_up)
+        if results.export:
+            self.on_step("exports")
+            run_step(lambda: export(table, results.export, self.folder.path))
+        if results.image_models:
+            run_step(lambda: self._write_layers(self.path.n_recorded))
 
     def _write_layers(self, n_recorded: int) -> None:
-        table, shape = self.folder.localizations, self.camera.shape
+        table, shape = self.folder.localizations, self.shape
 
         def write(movie: Movie | None) -> None:
             frames = None if movie is None else lambda: movie.batches(batch_frames(shape))
@@ -82,9 +82,15 @@ class RunFinalizer:
         with open_movie(self.folder.raw, self.settings.movie) as movie:
             write(movie)
 
-    @property
-    def _pixel_nm(self) -> float:
-        return self.calibration.pixel_nm
+    def _draw(self) -> None:
+        self.on_step("image")
+        draw_table(
+            self.folder.localizations,
+            self.shape,
+            self._summary,
+            pixel_nm=self.calibration.pixel_nm,
+            image_pixel_nm=self.settings.results.image_pixel_nm,
+        )
 
     def _catch_up(self) -> None:
         skipped = len(self.ledger.skipped())
@@ -106,7 +112,7 @@ class RunFinalizer:
             catch_up(movie, self.ledger, table, make_localizer, self.on_progress)
 
     def account(self, laser_latency_ms: dict[str, Any]) -> None:
-        """Fill the report, and write ledger, latency, settings and the page.
+        """Fill the report, and write image, ledger, latency, settings and the page.
 
         Parameters
         ----------
@@ -114,6 +120,9 @@ class RunFinalizer:
             From the end of the exposure to the command; empty where there was none.
         """
         report, progress = self.report, self.path.progress
+        self.notices.run_step(self.accounts.stop)
+        if self.ledger.totals().received:
+            self.notices.run_step(self._draw)
         report.totals = self.ledger.totals()
         report.verdict = self.ledger.verdict(recording=self.path.recording)
         report.latency_ms = dict(progress.latency_ms)
@@ -128,10 +137,17 @@ class RunFinalizer:
             report,
             self.ledger,
             self.settings,
-            camera={"name": self.camera.name, **self.camera.describe()},
+            camera=self._describe_camera(),
             summary=self._summary,
             run_step=self.notices.run_step,
         )
+
+    def _describe_camera(self) -> dict[str, str]:
+        try:
+            return {"name": self.camera.name, **self.camera.describe()}
+        except Exception as error:  # vendor code; the camera may be unplugged
+            self.notices.warn(f"the camera cannot be described any more: {one_line(error)}")
+            return {"name": self.camera.name}
 
     def _judge_skipped(self, skipped: int) -> None:
         if not skipped:

@@ -9,6 +9,7 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.raw_recorder import RawRecorder
+from rtsmlm.files.run.reserve import reserve_bytes
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.supervisor import PipelineProgress, PipelineSupervisor
 from rtsmlm.protocols import Camera
@@ -52,8 +53,8 @@ class FramePath:
         notices: Notices,
     ) -> None:
         self._camera, self._calibration = camera, calibration
-        self._settings, self._folder = settings, folder
-        self._ledger, self._notices = ledger, notices
+        self._settings, self._notices = settings, notices
+        self.folder, self.ledger = folder, ledger
         self._ring: FrameRing | None = None
         self._supervisor: PipelineSupervisor | None = None
         self._recorder: RawRecorder | None = None
@@ -88,9 +89,9 @@ class FramePath:
         capacity = frames_that_fit(shape, settings.pipeline.ring_mb)
         ring = self._ring = FrameRing.create(shape, capacity, shared=shared)
         self._supervisor = PipelineSupervisor(
-            PipelineJob(ring.name if shared else "", self._folder.path, settings),
+            PipelineJob(ring.name if shared else "", self.folder.path, settings),
             ring,
-            self._ledger,
+            self.ledger,
             self._notices.warn,
             on_density=on_density,
             on_lost=on_lost,
@@ -110,8 +111,8 @@ class FramePath:
             self._camera,
             self._calibration,
             self._settings,
-            self._folder,
-            self._ledger,
+            self.folder,
+            self.ledger,
             activation_unit=activation_unit,
             warn=self._notices.warn,
             fail=self._notices.fail,
@@ -136,13 +137,14 @@ class FramePath:
         self._acquisition = Acquisition(
             self._camera,
             ring,
-            self._ledger,
+            self.ledger,
             recorder=self._recorder,
             n_frames=self._settings.acquisition.frames,
             wait_for_ring=self._settings.pipeline.when_behind == "wait",
             analysis_is_gone=supervisor.gave_up,
             on_end=on_end,
             power=power,
+            warn=self._notices.warn,
         )
         self._acquisition.worker.start()
 
@@ -157,6 +159,12 @@ class FramePath:
     def analysis_pid(self) -> int | None:
         """Number of the analysis process; None while there is none, or where it is a thread."""
         return None if self._supervisor is None else self._supervisor.pid
+
+    @property
+    def accounts_bytes(self) -> int:
+        """Room that image and accounts take at the end."""
+        pixel_nm, image_pixel_nm = self._calibration.pixel_nm, self._settings.results.image_pixel_nm
+        return reserve_bytes(self._camera.shape, pixel_nm, image_pixel_nm)
 
     @property
     def recording(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.report import RunReport
+from rtsmlm.realtime.worker import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,12 @@ class Notices:
         with self._lock:
             self._report.failures.append(text)
 
+    def fail_with(self, error: BaseException) -> None:
+        """Add an error as the reason why the run counts as failed; the log gets all of a fault."""
+        if not isinstance(error, RtsmlmError):
+            _log.error("a part of the run failed", exc_info=error)
+        self.fail(one_line(error))
+
     def so_far(self) -> list[str]:
         """Return all failures and warnings so far."""
         with self._lock:
@@ -46,8 +53,5 @@ class Notices:
         """Run one step of the end of a run; its failure is added, and the next step still runs."""
         try:
             step()
-        except RtsmlmError as error:
-            self.fail(str(error))
         except Exception as error:
-            _log.exception("a step of the end of the run failed")
-            self.fail(f"{type(error).__name__}: {error}")
+            self.fail_with(error)

@@ -6,12 +6,11 @@ recording written, files closed, skipped frames caught up.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 
 from rtsmlm.engines.selection import factory_of
-from rtsmlm.errors import ConfigError, RtsmlmError
+from rtsmlm.errors import ConfigError
 from rtsmlm.feedback.loop import FeedbackLoop
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
@@ -21,19 +20,18 @@ from rtsmlm.files.run.report import RunReport
 from rtsmlm.pipeline.sinks import check_sinks
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.ledger import Ledger
-from rtsmlm.realtime.worker import one_line
 from rtsmlm.session.devices import close_actuators
 from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
+from rtsmlm.session.running_accounts import RunningAccounts
 from rtsmlm.session.status import RunStatus, StatusMeter, StatusPublisher, run_message
+from rtsmlm.session.timer import RunTimer
 from rtsmlm.settings.feedback import checked_target
 from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
 _LAST_STATUS_S = 1.0
-
-_log = logging.getLogger(__name__)
 
 
 class Session:
@@ -77,13 +75,14 @@ class Session:
         on_step: Callable[[str], None] = lambda step: None,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        self._camera = camera
+        self._camera, self._shape = camera, camera.shape
         self._on_step, self._on_progress = on_step, on_progress
         self.calibration = resolve_calibration(settings.camera, camera.stated)
-        self.calibration.check_frame_shape(camera.shape)
+        self.calibration.check_frame_shape(self._shape)
         self.settings = resolve(settings, calibration=self.calibration)
         self.assumed = what_was_assumed(settings.camera, camera.stated)
         self.folder = folder or RunFolder.create(settings.results.out, settings.results.name)
+        self.folder.claim()
         self.report = RunReport(self.folder.path)
         self._notices = Notices(self.report)
         self.ledger = Ledger()
@@ -93,9 +92,10 @@ class Session:
         self._path = FramePath(
             camera, self.calibration, self.settings, self.folder, self.ledger, self._notices
         )
+        self._accounts = RunningAccounts(self._path, self._notices)
         self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
-        self._timer: threading.Timer | None = None
+        self._timer = RunTimer(self.settings.acquisition.seconds, self.stop)
         self._meter = StatusMeter(self._path, self.ledger)
         self._closed = False
         self._asked_to_end = threading.Event()
@@ -120,13 +120,16 @@ class Session:
             self._start(stop or threading.Event())
         except BaseException:
             self._take_down()
+            self._notices.run_step(self._accounts.stop)
             if not self.ledger.totals().received:
                 self.folder.discard()
+            self.folder.release()
             raise
 
     def _start(self, stop: threading.Event) -> None:
         settings = self.settings
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
+        self._accounts.start()
         # Unknown names are an error here, before anything is started.
         factory_of(settings.localizer.name)
         check_sinks(settings.results.sinks)
@@ -147,10 +150,7 @@ class Session:
         )
         if self._asked_to_end.is_set():  # while it was being started
             self.stop()
-        if settings.acquisition.seconds is not None:
-            self._timer = threading.Timer(settings.acquisition.seconds, self.stop)
-            self._timer.name = "rtsmlm-timer"
-            self._timer.start()
+        self._timer.start()
 
     def _make_loop(
         self,
@@ -161,7 +161,7 @@ class Session:
         self._resolution: ResolutionMonitor | None = None
         if self.settings.feedback.stop.needs_resolution:
             table, pixel_nm = self.folder.localizations, self.calibration.pixel_nm
-            self._resolution = ResolutionMonitor(table, self._camera.shape, pixel_nm)
+            self._resolution = ResolutionMonitor(table, self._shape, pixel_nm)
         return FeedbackLoop(
             self.settings,
             lasers,
@@ -263,9 +263,7 @@ class Session:
     def _camera_ended(self, error: BaseException | None) -> None:
         self._loop.shut_down("the camera ended" if error is None else f"the camera failed: {error}")
         if error is not None:
-            self._notices.fail(one_line(error))
-            if not isinstance(error, RtsmlmError):
-                _log.error("the camera thread died", exc_info=error)
+            self._notices.fail_with(error)
         self.camera_ended.set()
 
     # -- the end -------------------------------------------------------------------------
@@ -283,9 +281,7 @@ class Session:
         self._closed = True
         self._loop.shut_down("the run ends")
         self._status.stop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join(5.0)
+        self._timer.cancel()
         self._path.drain()
         self._notices.run_step(self._loop.close)
         self._notices.run_step(lambda: close_actuators(self._owned))
@@ -296,8 +292,10 @@ class Session:
         """Finish the files of all frames that were received, and write the accounts."""
         ending = RunFinalizer(
             camera=self._camera,
+            shape=self._shape,
             calibration=self.calibration,
             settings=self.settings,
+            accounts=self._accounts,
             folder=self.folder,
             ledger=self.ledger,
             report=self.report,
@@ -311,6 +309,7 @@ class Session:
         if (sigma_nm := self._path.progress.sigma_nm) is not None:
             self.settings = ending.settings = resolve(self.settings, sigma_nm=sigma_nm)
         ending.account(self._loop.latency_ms())
+        self.folder.release()
 
     def __enter__(self) -> Session:
         self.start()

@@ -57,7 +57,7 @@ class AcquisitionSettings(Settings):
     frames: int | None = Field(default=None, gt=0)
     """Stop after so many frames; not given runs until stopped."""
     seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)
-    """Stop after so long."""
+    """Stop after so long, at most 30 days; not given runs until stopped."""
     stall_timeout_s: float = Field(default=10.0, gt=0, le=LONGEST_S)
     """A camera silent for longer (and for longer than ten exposures) is an error."""
 

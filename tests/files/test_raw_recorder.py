@@ -16,7 +16,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.files.run.raw_store import RawStore
 from rtsmlm.frames import CameraFrame, FrameBatch
-from rtsmlm.realtime.ledger import FrameRanges
+from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.settings.camera import MovieSettings
 
 SHAPE = (20, 30)

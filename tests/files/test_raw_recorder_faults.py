@@ -26,7 +26,8 @@ from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.files.run.raw_store import RawStore
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.frames import CameraFrame, FrameBatch
-from rtsmlm.realtime.ledger import FrameRanges, Ledger
+from rtsmlm.realtime.frame_ranges import FrameRanges
+from rtsmlm.realtime.ledger import Ledger
 
 SHAPE = (16, 24)
 FRAME_MB = SHAPE[0] * SHAPE[1] * 2 / 2**20

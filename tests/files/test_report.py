@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.localizations import Localizations
@@ -29,9 +30,9 @@ def test_the_summary_counts_every_row_once_whatever_the_batches(rng: np.random.G
     for start in range(0, 1000, 130):
         parts.add(rows.take(slice(start, start + 130)))
 
-    assert whole.n_rows == parts.n_rows == parts.per_frame.sum() == 1000
-    assert np.array_equal(whole.per_frame, parts.per_frame)
-    assert whole.per_frame[:100].sum() == 1000
+    assert whole.n_rows == parts.n_rows == parts.per_bin.sum() == 1000
+    assert np.array_equal(whole.per_bin, parts.per_bin)
+    assert whole.per_bin[:100].sum() == 1000
     assert whole.photons.sum() == 1000
     assert np.flatnonzero(whole.precision).tolist() == [10], "all at 10 nm"
 
@@ -84,3 +85,34 @@ def test_an_empty_run_still_has_a_page(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert "emitters per frame" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("corrupt", [3_000_000_000, 2**62, 2**63 - 1])
+def test_one_corrupt_frame_number_costs_neither_memory_nor_the_page(
+    rng: np.random.Generator, tmp_path: Path, corrupt: int
+) -> None:
+    (tmp_path / "run.toml").write_text("[camera]\npixel_nm = 100\n")
+    rows = table(rng, 500)
+    rows.frame[-1] = corrupt
+    summary = TableSummary()
+    summary.add(rows)
+
+    write_report(
+        tmp_path, title="", verdict="", good=True, notes=[], ledger={}, latency_ms={},
+        validity={}, n_frames=corrupt + 1, table=summary,
+    )  # fmt: skip
+
+    assert summary.per_bin.nbytes < 100_000
+    assert summary.per_bin.sum() == 500
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
+
+
+def test_a_page_without_settings_is_written_all_the_same(tmp_path: Path) -> None:
+    write_report(
+        tmp_path, title="", verdict="cut", good=False, notes=[], ledger={"other_size": 3},
+        latency_ms={}, validity={}, n_frames=0, table=TableSummary(),
+    )  # fmt: skip
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "run.toml cannot be read" in page
+    assert "received but of another size" in page

@@ -15,9 +15,8 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, read_arrow_table
-from rtsmlm.files.tables.read import read_table
 from rtsmlm.localizations import Localizations
-from rtsmlm.offline.results import finish_table, keep_table, write_accounts
+from rtsmlm.offline.results import draw_table, keep_table, write_accounts
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.session.notices import Notices
 from rtsmlm.settings.run import RunSettings
@@ -43,43 +42,35 @@ def rows(rng: np.random.Generator) -> Localizations:
     )
 
 
-def finish(folder: RunFolder, *formats: str) -> tuple[TableSummary, list[str]]:
-    steps: list[str] = []
-    summary = finish_table(
-        folder.localizations, (20, 30), pixel_nm=100.0, image_pixel_nm=20.0, formats=formats,
-        on_step=steps.append,
+def draw(folder: RunFolder) -> TableSummary:
+    summary = TableSummary()
+    draw_table(
+        folder.localizations, (20, 30), summary, pixel_nm=100.0, image_pixel_nm=20.0
     )  # fmt: skip
-    return summary, steps
+    return summary
 
 
-def test_image_and_exports_hold_every_row_of_the_table(
+def test_image_and_summary_hold_every_row_of_the_table(
     folder: RunFolder, rows: Localizations
 ) -> None:
     with ArrowStreamFile(folder.localizations, {"pixel_nm": 100.0}) as file:
         for k in range(0, 300, 70):
             file.put(rows.take(slice(k, k + 70)))
 
-    summary, steps = finish(folder, "csv", "parquet")
+    summary = draw(folder)
 
-    assert steps == ["image", "exports"]
     assert summary.n_rows == 300
-    np.testing.assert_array_equal(summary.per_frame[:50], np.bincount(rows.frame, minlength=50))
+    np.testing.assert_array_equal(summary.per_bin[:50], np.bincount(rows.frame, minlength=50))
     assert (folder.path / "image.png").stat().st_size > 0
-    for name in ("localizations.csv", "localizations.parquet"):
-        assert len(read_table(folder.path / name).localizations) == 300
 
 
-def test_a_table_without_rows_still_has_an_image_and_no_export_is_made_unasked(
-    folder: RunFolder,
-) -> None:
+def test_a_table_without_rows_still_has_an_image(folder: RunFolder) -> None:
     keep_table(folder.localizations, (20, 30), 100.0)
 
-    summary, steps = finish(folder)
+    summary = draw(folder)
 
     assert summary.n_rows == 0
-    assert steps == ["image"]
     assert (folder.path / "image.png").exists()
-    assert not list(folder.path.glob("localizations.csv"))
 
 
 def test_an_analysis_that_never_came_leaves_an_empty_table_and_one_that_did_its_own(
@@ -155,9 +146,32 @@ def test_a_file_that_cannot_be_written_costs_itself_alone(
         assert path.is_file()
 
 
-def test_an_image_that_cannot_be_written_is_a_sink_error(folder: RunFolder) -> None:
-    keep_table(folder.localizations, (20, 30), 100.0)
+def test_an_image_that_cannot_be_written_is_a_sink_error_and_the_summary_is_whole(
+    folder: RunFolder, rows: Localizations
+) -> None:
+    with ArrowStreamFile(folder.localizations, {"pixel_nm": 100.0}) as file:
+        file.put(rows)
     (folder.path / "image.png").mkdir()
+    summary = TableSummary()
 
     with pytest.raises(SinkError, match=r"image\.png"):
-        finish(folder)
+        draw_table(folder.localizations, (20, 30), summary, pixel_nm=100.0, image_pixel_nm=20.0)
+
+    assert summary.n_rows == 300
+
+
+def test_the_picture_is_written_where_the_disk_has_no_room_for_the_image_to_measure_in(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_table(folder.localizations, (20, 30), 100.0)
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rtsmlm.render.write.tifffile.imwrite", full)
+    with pytest.raises(SinkError, match="No space left"):
+        draw(folder)
+
+    names = sorted(path.name for path in folder.path.iterdir())
+    assert names == ["image.png", "localizations.arrows", "run.lock"]

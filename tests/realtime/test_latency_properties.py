@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.realtime.latency import LatencyHistogram, LatencyStages, RateMeter
-from rtsmlm.realtime.ledger import FrameRanges, Ledger
+from rtsmlm.realtime.ledger import Ledger
 
 durations_ns = st.lists(st.integers(1_000, 10**12), min_size=1, max_size=40)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsmlm.realtime.ledger import FrameRanges, Ledger
+from rtsmlm.realtime.frame_ranges import FrameRanges
+from rtsmlm.realtime.ledger import Ledger
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)), max_size=20))

@@ -32,16 +32,17 @@ class ListedCamera:
         self.fault = fault
         self.shape_of: dict[int, tuple[int, int]] = {}
         self.stream_closed = False
+        self.heeds_stop = True
         self.before: Callable[[int], object] = lambda index: None
 
     def stream(self, stop: threading.Event, n_frames: int | None = None) -> Iterator[CameraFrame]:
         try:
             for index in self.indices[:n_frames]:
-                if stop.is_set():
+                if stop.is_set() and self.heeds_stop:
                     return
                 self.before(index)
-                pixels = np.full(self.shape_of.get(index, SHAPE), index, np.uint16)
-                yield CameraFrame(pixels, index, index * 10)
+                pixels = np.full(self.shape_of.get(index, SHAPE), index % 1000, np.uint16)
+                yield CameraFrame(pixels, index, index % 1000 * 10)
             if self.fault is not None:
                 raise self.fault
         finally:
@@ -71,6 +72,7 @@ class Run:
         self.ends: list[BaseException | None] = []
         self.analysis_is_gone = threading.Event()
         self.recorder = Recorder()
+        self.warnings: list[str] = []
         settings: dict[str, Any] = {"n_frames": None, "wait_for_ring": False, **options}
         self.acquisition = Acquisition(
             camera,  # type: ignore[arg-type]
@@ -79,6 +81,7 @@ class Run:
             recorder=self.recorder,  # type: ignore[arg-type]
             analysis_is_gone=self.analysis_is_gone,
             on_end=self.ends.append,
+            warn=self.warnings.append,
             **settings,
         )
 
@@ -120,26 +123,80 @@ def test_a_gap_in_the_numbers_is_booked_as_lost() -> None:
     assert totals.balances
 
 
-def test_a_number_that_does_not_rise_ends_the_run_with_a_sentence() -> None:
-    run = Run(ListedCamera([0, 1, 1, 2]))
+@pytest.mark.parametrize("numbers", [[0, 1, 1, 2], [5, 6, 7, 0, 1, 2], [0, 0, 0, 0]])
+def test_frames_whose_numbers_repeat_or_fall_are_kept_and_numbered_on_and_named_once(
+    numbers: list[int],
+) -> None:
+    run = Run(ListedCamera(numbers))
 
     run.to_the_end()
 
-    [error] = run.ends
-    assert isinstance(error, DeviceError)
-    assert "listed numbered a frame 1 after 1" in str(error)
-    assert run.ledger.totals().received == 2
+    indices = [frame.index for frame in run.recorder.frames]
+    assert run.ends == [None]
+    assert [int(frame.pixels[0, 0]) for frame in run.recorder.frames] == numbers
+    assert indices == list(range(numbers[0], numbers[0] + len(numbers)))
+    [warning] = run.warnings
+    assert "repeat or fall" in warning
+    assert run.ledger.totals().received == len(numbers)
+    assert run.ledger.totals().balances
 
 
-def test_a_frame_of_another_shape_ends_the_run_and_is_not_booked() -> None:
-    camera = ListedCamera([0, 1, 2])
-    camera.shape_of[1] = (4, 5)
+@pytest.mark.parametrize("glitch", [3_000_000_000, 2**31 - 1, 2**62])
+def test_one_corrupt_frame_number_is_named_and_costs_neither_frames_nor_memory(glitch: int) -> None:
+    run = Run(ListedCamera([0, 1, 2, glitch, 4, 5]))
+
+    run.to_the_end()
+
+    assert [frame.index for frame in run.recorder.frames] == [0, 1, 2, 3, 4, 5]
+    totals = run.ledger.totals()
+    assert (totals.camera, totals.received, totals.lost) == (6, 6, 0)
+    assert run.ledger.as_dict()["renumbered"] == 1
+    [warning] = run.warnings
+    assert f"numbered a frame {glitch} after 2" in warning
+
+
+def test_a_frame_of_another_shape_ends_the_run_and_it_and_all_later_ones_are_booked() -> None:
+    camera = ListedCamera([0, 1, 2, 3])
+    camera.shape_of = {1: (4, 5), 3: (2, 2)}
+    camera.heeds_stop = False
     run = Run(camera)
 
     run.to_the_end()
 
-    assert isinstance(run.ends[0], FrameMismatchError)
-    assert run.ledger.totals().received == 1
+    [error] = run.ends
+    assert isinstance(error, FrameMismatchError)
+    totals = run.ledger.totals()
+    assert (totals.received, totals.other_size, totals.in_ring) == (4, 2, 2)
+    assert totals.balances
+    assert [frame.index for frame in run.recorder.frames] == [0, 2]
+    assert "2 received but of another size" in run.ledger.verdict(recording=False)
+    assert camera.stream_closed
+
+
+def test_frames_that_a_driver_refuses_for_their_size_are_booked() -> None:
+    fault = FrameMismatchError("frame 3 is 4 x 5", (3, 4, 6))
+    run = Run(ListedCamera([0, 1, 2], fault=fault))
+
+    run.to_the_end()
+
+    assert run.ends == [fault]
+    totals = run.ledger.totals()
+    assert (totals.received, totals.other_size, totals.lost) == (6, 3, 1)
+    assert totals.balances
+
+
+def test_a_camera_that_never_ends_after_a_frame_of_another_size_is_left_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rtsmlm.session.acquisition._LAST_FRAMES_NS", 0)
+    camera = ListedCamera(list(range(50)))
+    camera.shape_of = dict.fromkeys(range(1, 50), (4, 5))
+    camera.heeds_stop = False
+    run = Run(camera)
+
+    run.to_the_end()
+
+    assert run.ledger.totals().received < 50
     assert camera.stream_closed
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
@@ -16,6 +19,8 @@ from typing import Any
 import tomli_w
 
 from rtsmlm.errors import ConfigError, SinkError
+from rtsmlm.files.run.owner import RunLock
+from rtsmlm.files.run.reserve import RESERVE_NAME
 from rtsmlm.settings.names import checked_folder
 from rtsmlm.settings.run import RunSettings
 
@@ -24,9 +29,12 @@ _REPORTED_PACKAGES = (
     "ome-writers", "zarr", "pydantic",
 )  # fmt: skip
 
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+"""A file system that cannot put a folder on disk by itself, such as a network share."""
+
 
 class RunFolder:
-    """Paths of one run; `create` makes a new folder, the constructor opens an existing one."""
+    """Paths of one run; `create` makes a folder of our own, the constructor opens one to read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,58 +46,127 @@ class RunFolder:
         self.latency = path / "latency.json"
         self.validity = path / "validity.json"
         self.lasers = path / "lasers.csv"
+        self.report = path / "report.html"
         self.log = path / "rtsmlm.log"
         self.analysis_log = path / "analysis.log"
+        self._lock: RunLock | None = None
+        self._is_made = False
+        self._before: frozenset[str] = frozenset()
+        """What was there before this owner came."""
 
     @classmethod
     def create(cls, out: Path, name: str | None = None) -> RunFolder:
         """Make a new folder under `out`; without a name it is called by date and time.
 
-        A folder that is there already is used if it holds no run.
+        A folder that is there already is used if it holds no run. The result is its only owner,
+        in all processes, until `release`.
 
         Raises
         ------
         ConfigError
-            If a run of that name is there already, since nothing that was recorded is overwritten,
-            or if no folder may have that name.
+            If a run of that name is there already, or is being made, since nothing that was
+            recorded is overwritten, or if no folder may have that name.
         SinkError
             If the folder cannot be made.
         """
         if name is None:
             return cls.create_free(out, datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S"))
-        path = checked_folder(out, name)
-        folder = cls(path)
-        if any(p.exists() for p in (folder.settings, folder.localizations, folder.raw)):
-            raise ConfigError(
-                f"{path} holds a run already; choose another name (--out, results.name) or move "
-                "the old run away"
-            )
-        folder.make()
+        folder = cls(checked_folder(out, name))
+        folder.claim()
         return folder
 
     @classmethod
     def create_free(cls, out: Path, name: str) -> RunFolder:
         """Make a new folder under `out`, with a number after its name where that is taken."""
-        path, n = checked_folder(out, name), 2
-        while path.exists():
-            path, n = out / f"{name}_{n}", n + 1
-        folder = cls(path)
-        folder.make()
-        return folder
+        first = checked_folder(out, name)
+        for n in itertools.count(1):
+            folder = cls(first if n == 1 else out / f"{name}_{n}")
+            if folder.make():
+                with contextlib.suppress(ConfigError):  # another run took it in between
+                    folder.claim()
+                    return folder
+        raise AssertionError("unreachable")
 
-    def make(self) -> None:
-        """Make the folder on disk; one that is there already is fine.
+    def make(self) -> bool:
+        """Make the folder on disk; return False, and change nothing, if it is there already.
 
         Raises
         ------
         SinkError
             If it cannot be made.
         """
-        path = self.path
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+        except FileExistsError as error:
+            if self.path.is_dir():
+                return False
+            raise SinkError(f"cannot make the run folder {self.path}: {error}") from error
         except OSError as error:
-            raise SinkError(f"cannot make the run folder {path}: {error}") from error
+            raise SinkError(f"cannot make the run folder {self.path}: {_why(error)}") from error
+        self._is_made = True
+        return True
+
+    def claim(self) -> None:
+        """Become the owner of the folder, which is made if need be; an owner stays it.
+
+        Raises
+        ------
+        ConfigError
+            If it holds a run, or if another one owns it; nothing is touched then.
+        SinkError
+            If it cannot be made.
+        """
+        if self._lock is not None:
+            return
+        self._refuse_run()
+        self.make()
+        lock = RunLock(self.path)
+        try:
+            self._refuse_run()  # it may have come and gone in between
+            self._before = frozenset(entry.name for entry in self.path.iterdir())
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+
+    def claim_existing(self) -> None:
+        """Become the owner of a folder that holds a run, to complete its files.
+
+        Raises
+        ------
+        ConfigError
+            If the run goes on.
+        SinkError
+            If the folder cannot be written to.
+        """
+        if self._lock is None:
+            self._lock = RunLock(self.path)
+            self._before = frozenset(entry.name for entry in self.path.iterdir())
+
+    def release(self) -> None:
+        """Give the folder back, and remove it if it was made and is empty. May be repeated."""
+        if self._lock is None:
+            return
+        self._lock.release()
+        self._lock = None
+        if self._is_made:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
+
+    @property
+    def run_files(self) -> tuple[Path, ...]:
+        """Files and folders that hold what a run has recorded."""
+        return (
+            self.settings, self.localizations, self.raw, self.raw_index, self.ledger, self.lasers,
+        )  # fmt: skip
+
+    def _refuse_run(self) -> None:
+        if any(os.path.lexists(path) for path in self.run_files):
+            raise ConfigError(
+                f"{self.path} holds a run already; choose another name (--out, results.name) or "
+                "move the old run away"
+            )
 
     def write_settings(self, settings: RunSettings, run: Mapping[str, Any]) -> None:
         """Write the settings in force, ready to be used as a configuration again."""
@@ -102,15 +179,23 @@ class RunFolder:
         write_text(path, json.dumps(data, indent=2, allow_nan=True) + "\n")
 
     def discard(self) -> None:
-        """Take back a run that never got a frame, so that its name is free again."""
-        with contextlib.suppress(OSError):
-            for path in (self.settings, self.localizations, self.raw_index):
-                path.unlink(missing_ok=True)
-            if self.raw.exists():
-                shutil.rmtree(self.raw)
-            self.drop_empty_log()
-            if not any(self.path.iterdir()):
-                self.path.rmdir()
+        """Take back a run that never got a frame, so that its name is free again.
+
+        Only an owner does so, and only with what was not there before it came; logs with words
+        stay.
+        """
+        if self._lock is None:
+            return
+        for path in (*self.run_files[:-1], self.path / RESERVE_NAME):
+            if path.name in self._before:
+                continue
+            with contextlib.suppress(OSError):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        self.drop_empty_log()
+        self.release()
 
     def drop_empty_log(self) -> None:
         """Remove the log of the analysis process if it is empty."""
@@ -122,6 +207,9 @@ class RunFolder:
 def write_text(path: Path, text: str) -> None:
     """Write a small file atomically, so that no reader ever sees half of it.
 
+    It is on the disk when this returns, and outlasts a power cut; where it cannot be written,
+    nothing is left beside it.
+
     Raises
     ------
     SinkError
@@ -130,10 +218,44 @@ def write_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         # A name of a file may hold bytes that are no text; they are written out.
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise SinkError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk; Windows does so by itself.
+
+    Raises
+    ------
+    OSError
+        If the disk fails.
+    """
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _why(error: OSError) -> str:
+    """Return the reason of the system, with the limit where a name is too long."""
+    reason = error.strerror or str(error)
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{reason}; a file system takes names of 255 bytes"
+    return reason
 
 
 def free_mb(path: Path) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +15,18 @@ from rtsmlm.files.run.folder import write_text
 from rtsmlm.files.run.pages import latency_section, note, page, section
 from rtsmlm.localizations import Localizations
 
+_BINS = 4096
+
 
 @dataclass
 class TableSummary:
-    """What the page shows of a table, gathered batch by batch: four bytes per frame."""
+    """What the page shows of a table, gathered batch by batch in memory that does not grow."""
 
     n_rows: int = 0
-    per_frame: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1024, np.int32))
-    """Rows by frame number; longer than the run."""
+    per_bin: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    """Rows by frame number, in bins of `frames_per_bin` from frame 0."""
+    frames_per_bin: int = 1
+    """A power of two, so that the bins hold the highest frame number there is."""
     photons: NDArray[np.int64] = field(default_factory=lambda: np.zeros(60, np.int64))
     precision: NDArray[np.int64] = field(default_factory=lambda: np.zeros(60, np.int64))
 
@@ -34,11 +37,12 @@ class TableSummary:
         """Count the rows of one batch."""
         self.n_rows += len(table)
         last = int(table.frame.max(initial=-1))
-        if last >= len(self.per_frame):
-            longer = np.zeros(2 * last + 1, np.int32)
-            longer[: len(self.per_frame)] = self.per_frame
-            self.per_frame = longer
-        np.add.at(self.per_frame, table.frame, 1)
+        while last >= _BINS * self.frames_per_bin:
+            self.per_bin[: _BINS // 2] = self.per_bin.reshape(-1, 2).sum(axis=1)
+            self.per_bin[_BINS // 2 :] = 0
+            self.frames_per_bin *= 2
+        numbered = table.frame[table.frame >= 0]  # a damaged table may hold others
+        self.per_bin += np.bincount(numbered // self.frames_per_bin, minlength=_BINS)
         self.photons += np.histogram(table.photons, self.PHOTON_EDGES)[0]
         precision = (table.std_x_nm + table.std_y_nm) / 2
         self.precision += np.histogram(precision, self.PRECISION_EDGES_NM)[0]
@@ -87,8 +91,8 @@ def write_report(
     SinkError
         If it cannot be written.
     """
-    settings = (folder / "run.toml").read_text(encoding="utf-8")
-    totals = ((name, ledger[name]) for name in _TOTALS if name in ledger)
+    totals = [(name, ledger[name]) for name in _TOTALS if name in ledger]
+    totals += [(label, ledger[name]) for name, label in _RARE_TOTALS.items() if ledger.get(name)]
     parts = [
         *map(note, notes),
         "<p><img src='image.png' alt='super-resolution image'></p>",
@@ -104,11 +108,17 @@ def write_report(
     if validity:
         figures = ((label, _figure_of(validity[name])) for name, label in _VALIDITY)
         parts.append(section("Does the model fit the data?", table_of(("", "figure"), figures)))
-    parts.append(section("Settings in force", f"<pre>{escape(settings)}</pre>"))
+    parts.append(section("Settings in force", f"<pre>{escape(_settings_of(folder))}</pre>"))
     write_text(folder / "report.html", page(title, verdict, parts, good=good))
 
 
 _TOTALS = ("camera", "received", "recorded", "localized", "caught_up", "skipped", "lost")
+_RARE_TOTALS = {
+    "other_size": "received but of another size",
+    "renumbered": "renumbered",
+    "lost_in_cut": "lost in the cut",
+}
+"""Shown where they are not 0."""
 _VALIDITY = (
     ("verdict", "verdict"),
     ("spots", "spots fitted once more"),
@@ -120,15 +130,24 @@ _VALIDITY = (
 )
 
 
+def _settings_of(folder: Path) -> str:
+    """Return the text of `run.toml`; a page without it is better than none."""
+    try:
+        return (folder / "run.toml").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"run.toml cannot be read: {error.strerror or error}"
+
+
 def _figure_of(value: object) -> object:
     return "too little seen" if value is None else value
 
 
-def _per_frame(table: TableSummary, n_frames: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def _per_frame(
+    table: TableSummary, n_frames: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return frame numbers and the mean count around them, at most 250 points."""
-    counts = np.zeros(max(n_frames, 1))
-    known = table.per_frame[:n_frames]
-    counts[: len(known)] = known
-    edges = np.linspace(0, len(counts), min(len(counts), 250) + 1).astype(np.int64)
-    sums = np.add.reduceat(counts, edges[:-1])
-    return edges[:-1].astype(np.float64), sums / np.diff(edges)
+    n_frames = max(n_frames, 1)
+    edges = np.floor(np.linspace(0, n_frames, min(n_frames, 250) + 1))
+    bins = np.arange(_BINS + 1) * float(table.frames_per_bin)
+    rows_before = np.interp(edges, bins, np.concatenate(([0], np.cumsum(table.per_bin))))
+    return edges[:-1], np.diff(rows_before) / np.diff(edges)

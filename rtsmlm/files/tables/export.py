@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -69,17 +70,32 @@ def export(
     paths = []
     for name in formats:
         path = folder / FILE_NAMES[name]
-        if name == "csv":
-            write_csv(path, batches(), metadata, known)
-        elif name == "picasso":
-            # Not with this module: a compute node that trains networks needs no YAML.
-            from rtsmlm.files.tables.picasso import write_picasso
-
-            write_picasso(path, batches(), metadata, known)
-        else:
-            write_parquet(path, batches(), metadata)
+        try:
+            _write(name, path, batches, metadata, known)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()  # half a table would be taken for a whole one
+            raise
         paths.append(path)
     return paths
+
+
+def _write(
+    name: str,
+    path: Path,
+    batches: Callable[[], Iterator[Localizations]],
+    metadata: dict[str, object],
+    known: frozenset[str],
+) -> None:
+    if name == "csv":
+        write_csv(path, batches(), metadata, known)
+    elif name == "picasso":
+        # Not with this module: a compute node that trains networks needs no YAML.
+        from rtsmlm.files.tables.picasso import write_picasso
+
+        write_picasso(path, batches(), metadata, known)
+    else:
+        write_parquet(path, batches(), metadata)
 
 
 def _opened(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.state import run_state
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.stream.messages import (
     DensityMessage,
@@ -24,6 +26,9 @@ from rtsmlm.stream.messages import (
     read_message,
 )
 from rtsmlm.viewer.sources.laser_tail import LaserTail
+
+_LEDGER_SILENT_S = 3.0
+"""A run that goes on writes its ledger about once a second."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +46,8 @@ class FolderStatus:
         self._folder = folder
         self._marks: dict[Path, tuple[int, int]] = {}
         self._totals: LedgerTotals | None = None
+        self._state: object = None  # what the ledger states of the run
+        self._is_cut = False
         self._latency_ms: dict[str, dict[str, float]] = {}
         self._validity = ValidityMessage()
         self._warnings: tuple[str, ...] = ()
@@ -52,8 +59,8 @@ class FolderStatus:
 
     @property
     def finished(self) -> bool:
-        """True if the run has written its ledger, which it does last."""
-        return self._totals is not None
+        """True if the run has written its last ledger, or was cut."""
+        return self._totals is not None and (self._state != "running" or self._is_cut)
 
     def update(self) -> list[DensityMessage]:
         """Read what has changed and return new estimates of the density, oldest first."""
@@ -72,9 +79,22 @@ class FolderStatus:
             except FileFormatError as error:
                 _log.warning("%s", error)
                 self._problems.append(str(error))
+        self._find_cut()
         densities = self._lasers.read()
         self._is_new = self._is_new or self._lasers.is_new
         return densities
+
+    def _find_cut(self) -> None:
+        """Note that the run was cut, once its ledger has not been written for a while."""
+        mark = self._marks.get(self._folder.ledger)
+        if self._state != "running" or self._is_cut or mark is None:
+            return
+        if time.time() - mark[0] * 1e-9 < _LEDGER_SILENT_S:
+            return
+        state = run_state(self._folder.path)
+        if state.stage == "cut" and state.note is not None:
+            self._is_cut = True
+            self._problems.append(state.note)
 
     def take_problem(self) -> str | None:
         """Return a sentence on a file that could not be read, once; else None."""
@@ -103,6 +123,9 @@ class FolderStatus:
         if not all(isinstance(count, int) for count in counts.values()):
             raise FileFormatError(f"{self._folder.ledger} has counts that are no whole numbers")
         self._totals = LedgerTotals(**counts)
+        self._state = data.get("state")
+        if self._state == "recovered" and (note := run_state(self._folder.path).note):
+            self._problems.append(note)
 
     def _take_latency(self, data: dict[str, Any]) -> None:
         self._latency_ms = {

@@ -1,0 +1,269 @@
+"""Recovery: table, ledger, image and report of a run that was cut, from whatever is left of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rtsmlm.calibration import CameraCalibration, StatedCalibration
+from rtsmlm.errors import ConfigError, FileFormatError, LocalizerError, RtsmlmError
+from rtsmlm.files.camera_maps import resolve_calibration
+from rtsmlm.files.movies.movie import Movie
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.run.owner import owner_of
+from rtsmlm.files.run.report import RunReport
+from rtsmlm.files.run.report_page import TableSummary
+from rtsmlm.files.run.state import CUT_AT, RUN_SO_FAR, RunState, read_ledger, run_state
+from rtsmlm.files.tables.arrow_file import ArrowStreamFile, read_arrow_metadata
+from rtsmlm.files.tables.arrow_schema import table_metadata
+from rtsmlm.files.tables.export import export
+from rtsmlm.fitting.psf_meter import PsfMeter
+from rtsmlm.offline import remains
+from rtsmlm.offline.catch_up import catch_up
+from rtsmlm.offline.cut_run import CutRun, LastLedger
+from rtsmlm.offline.results import draw_table, write_accounts
+from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.protocols import Localizer
+from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.realtime.worker import one_line
+from rtsmlm.settings.load import load
+from rtsmlm.settings.resolve import resolve
+from rtsmlm.settings.run import RunSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """A run that was cut, and its completion. Use as a context manager.
+
+    Parameters
+    ----------
+    path
+        The run folder.
+    config
+        Settings of the run, where its own `run.toml` is missing or damaged.
+
+    Raises
+    ------
+    ConfigError
+        If there is no run, if it goes on, if it ended in order, or if its settings are not known.
+    SinkError
+        If the folder cannot be written to.
+    """
+
+    def __init__(self, path: Path, config: Path | None = None) -> None:
+        self.folder = RunFolder(path)
+        self.state = _checked(self.folder)
+        self.settings = _settings(self.folder, config)
+        self.folder.claim_existing()
+        self.failures: list[str] = []
+        """What could not be recovered, one sentence each."""
+        self.notes: list[str] = []
+        """What was found, one sentence each."""
+        self._data = read_ledger(self.folder) or {}
+        so_far = self._data.get(RUN_SO_FAR)
+        self._so_far: dict[str, Any] = so_far if isinstance(so_far, dict) else {}
+        self._movie: Movie | None = None
+        self._calibration: CameraCalibration | None = None
+
+    def run(self, on_progress: Callable[[int, int], None], on_step: Callable[[str], None]) -> str:
+        """Complete the files of the run and return the verdict in one line.
+
+        May be repeated: it finds the same each time.
+
+        Parameters
+        ----------
+        on_progress
+            Called with frames done and to do, while recorded frames are localized.
+        on_step
+            Called with the name of what is being done.
+        """
+        folder, notes = self.folder, self.notes
+        on_step("waiting for the analysis of the run to end")
+        remains.wait_for_analysis(self._so_far)
+        on_step("reading what is left")
+        remains.tidy(folder)
+        movie = self._movie = remains.open_recording(folder, self.settings, notes)
+        with_rows, n_rows = remains.close_table(folder, notes)
+        cut = CutRun(
+            LastLedger.of(self._data | {"localizations": self._so_far.get("localizations")}),
+            None if movie is None else remains.frames_of(movie),
+            remains.indexed(folder, notes),
+            with_rows,
+            n_rows,
+        )
+        if not self._data:
+            self.notes.append(
+                "ledger.json is missing or damaged: frames that are in no file count as lost"
+            )
+        ledger = cut.ledger()
+        if movie is not None and len(ledger.skipped()):
+            self._try(lambda: self._catch_up(movie, ledger, on_step, on_progress))
+        if formats := self.settings.results.export:
+            on_step("exports")
+            self._try(lambda: export(folder.localizations, formats, folder.path))
+        summary = TableSummary()
+        on_step("image")
+        self._try(lambda: self._draw(summary))
+        on_step("report")
+        return self._account(ledger, summary)
+
+    def _catch_up(
+        self,
+        movie: Movie,
+        ledger: Ledger,
+        on_step: Callable[[str], None],
+        on_progress: Callable[[int, int], None],
+    ) -> None:
+        calibration = resolve_calibration(self.settings.camera, movie.stated)
+        calibration.check_frame_shape(movie.shape)
+        sigma_nm = self._sigma_nm(movie, calibration)
+        settings = self.settings = resolve(
+            self.settings, calibration=calibration, sigma_nm=sigma_nm
+        )
+        on_step(f"localizing {len(ledger.skipped())} recorded frames")
+
+        def make_localizer() -> Localizer:
+            return open_localizer(settings, calibration, sigma_nm)
+
+        table = self.folder.localizations
+        if not table.exists():
+            name, pixel_nm = self.folder.path.name, calibration.pixel_nm
+            ArrowStreamFile(table, table_metadata(name, movie.shape, pixel_nm, sigma_nm)).close()
+        n_before = len(ledger.skipped())
+        catch_up(movie, ledger, table, make_localizer, on_progress)
+        n_left = len(ledger.skipped())
+        self.notes.append(f"{n_before - n_left} recorded frames were localized after the cut")
+        if n_left:
+            raise LocalizerError(f"{n_left} frames could not be localized; ledger.json lists them")
+
+    def _sigma_nm(self, movie: Movie, calibration: CameraCalibration) -> float:
+        """Return the PSF width of the run: as set, as measured then, or measured now."""
+        known = self.settings.psf.known_sigma_nm
+        if known is not None:
+            return known
+        measured = self._so_far.get("psf_sigma_nm") or self._table().get("psf_sigma_nm")
+        if isinstance(measured, float | int) and measured > 0:
+            return float(measured)
+        meter = PsfMeter(calibration, most_frames=movie.n_frames)
+        width = None
+        while width is None:
+            width = meter.measure(next(iter(movie.batches(meter.n_wanted))).pixels)
+        if width.note:
+            self.notes.append(width.note)
+        return width.sigma_nm
+
+    def _table(self) -> dict[str, Any]:
+        try:
+            return dict(read_arrow_metadata(self.folder.localizations))
+        except FileFormatError:
+            return {}
+
+    def _draw(self, summary: TableSummary) -> None:
+        metadata = self._table()
+        shape = metadata.get("shape") or (None if self._movie is None else self._movie.shape)
+        if shape is None or not self.folder.localizations.exists():
+            raise FileFormatError("there is neither a row nor a raw frame to make an image of")
+        stated = StatedCalibration() if self._movie is None else self._movie.stated
+        pixel_nm = resolve_calibration(self.settings.camera, stated).pixel_nm
+        draw_table(
+            self.folder.localizations,
+            (int(shape[0]), int(shape[1])),
+            summary,
+            pixel_nm=float(metadata.get("pixel_nm", pixel_nm)),
+            image_pixel_nm=self.settings.results.image_pixel_nm,
+        )
+
+    def _account(self, ledger: Ledger, summary: TableSummary) -> str:
+        totals = ledger.totals()
+        last = self.state.last_frame
+        cut_at = last if self.state.stage == "recovered" else max(last, totals.camera - 1)
+        sentence = RunState("recovered", cut_at).note or ""
+        missing = [f"{totals.lost_in_cut} frames are lost in the cut: they were received, and no "
+                   "file has them"] if totals.lost_in_cut else []  # fmt: skip
+        self.notes += missing
+        report = RunReport(self.folder.path, totals=totals, localizations=summary.n_rows)
+        report.verdict = f"{sentence}; {ledger.verdict(recording=self._movie is not None)}"
+        report.failures = [sentence, *self.failures]
+        messages = self._so_far.get("messages")
+        report.warnings = [*self.notes, *(messages if isinstance(messages, list) else [])]
+        latency, validity = self._so_far.get("latency_ms"), self._so_far.get("validity")
+        report.latency_ms = latency if isinstance(latency, dict) else {}
+        report.validity = validity if isinstance(validity, dict) else {}
+        camera = self.settings.run.get("camera", {})
+        write_accounts(
+            self.folder,
+            report,
+            ledger,
+            self.settings,
+            camera={"name": self.settings.camera.driver, **camera},
+            summary=summary,
+            run_step=self._try,
+            state="recovered",
+            more={CUT_AT: cut_at, RUN_SO_FAR: self._so_far},
+        )
+        return report.verdict
+
+    def _try(self, step: Callable[[], object]) -> None:
+        """Run a step; its failure is noted, and the next is still done."""
+        try:
+            step()
+        except Exception as error:
+            if not isinstance(error, RtsmlmError):
+                _log.exception("a step of the recovery failed")
+            self.failures.append(one_line(error))
+
+    def close(self) -> None:
+        """Close the recording and give the folder back."""
+        if self._movie is not None:
+            self._movie.close()
+        self.folder.release()
+
+    def __enter__(self) -> Recovery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _checked(folder: RunFolder) -> RunState:
+    """Return the state of a run that can be recovered.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such run.
+    """
+    path, state = folder.path, run_state(folder.path)
+    if state.stage == "none":
+        raise ConfigError(f"{path} holds no run; give the folder of one, with its run.toml")
+    if state.stage == "running":
+        owner = owner_of(path)
+        raise ConfigError(f"the run in {path} goes on ({owner}); it can be recovered if it is cut")
+    if state.stage == "ended":
+        raise ConfigError(f"the run in {path} ended in order; there is nothing to recover")
+    return state
+
+
+def _settings(folder: RunFolder, config: Path | None) -> RunSettings:
+    if config is None and not folder.settings.is_file():
+        raise ConfigError(
+            f"{folder.settings} is missing, so that the settings of the run are not known; give "
+            "those of a similar run with --config"
+        )
+    try:
+        settings = load(config or folder.settings)
+    except ConfigError as error:
+        if config is not None:
+            raise
+        raise ConfigError(
+            f"{one_line(error)}; give the settings of the run with --config"
+        ) from error
+    if "movie" in settings.run:
+        raise ConfigError(
+            f"{folder.path} holds the reconstruction of a movie, which was cut; run rtsmlm "
+            "reconstruct again"
+        )
+    return settings
