@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.files.run.folder import sync_folder
+from rtsmlm.files.run.disk_sync import sync_folder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches, read_arrow_metadata
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations

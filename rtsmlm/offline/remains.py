@@ -101,7 +101,8 @@ def indexed(folder: RunFolder, notes: list[str]) -> FrameRanges:
 def close_table(folder: RunFolder, notes: list[str]) -> tuple[FrameRanges, int]:
     """Let the table end after its last whole batch; return which frames it has, and its rows.
 
-    The rows are `cut_run.NO_TABLE` where there is none. One that cannot be read is put aside, and that is added to the notes.
+    The rows are `cut_run.NO_TABLE` where there is none. One that cannot be read is put aside, which
+    is added to the notes.
     """
     table = folder.localizations
     frames, n_rows = FrameRanges(), 0

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from enum import IntEnum
 from multiprocessing import shared_memory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,8 @@ class Heartbeat:
         self._memory = memory
         self._is_owner = owner
         self._pid = os.getpid()
-        words: NDArray[np.int64] = np.frombuffer(memory.buf, np.int64, _SIZE // 8)
+        buffer: Any = memory.buf
+        words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, _SIZE // 8)
         if words[_Word.MAGIC] != _MAGIC:
             raise ValueError("this shared memory holds no heartbeat of this version of rtsmlm")
         self._words: NDArray[np.int64] | None = words
@@ -61,7 +63,8 @@ class Heartbeat:
     def create(cls) -> Heartbeat:
         """Make the memory, for the process that owns the lasers."""
         memory = create_segment(_SIZE)
-        words: NDArray[np.int64] = np.frombuffer(memory.buf, np.int64, _SIZE // 8)
+        buffer: Any = memory.buf
+        words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, _SIZE // 8)
         words[:] = 0
         words[_Word.PID] = os.getpid()
         words[_Word.MAGIC] = _MAGIC

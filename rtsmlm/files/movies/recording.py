@@ -29,7 +29,7 @@ from rtsmlm.files.movies.raw_layout import (
     read_index,
     state_calibration,
 )
-from rtsmlm.realtime.ledger import FrameRanges
+from rtsmlm.realtime.frame_ranges import FrameRanges
 
 
 def is_recording(attributes: Json, array: zarr.Array[Any]) -> bool:

@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
@@ -19,6 +18,7 @@ from typing import Any
 import tomli_w
 
 from rtsmlm.errors import ConfigError, SinkError
+from rtsmlm.files.run.disk_sync import sync_folder
 from rtsmlm.files.run.owner import RunLock
 from rtsmlm.files.run.reserve import RESERVE_NAME
 from rtsmlm.settings.names import checked_folder
@@ -28,9 +28,6 @@ _REPORTED_PACKAGES = (
     "rtsmlm", "numpy", "numba", "scipy", "pyarrow", "pyzmq", "pymmcore", "pymmcore-plus",
     "ome-writers", "zarr", "pydantic",
 )  # fmt: skip
-
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-"""A file system that cannot put a folder on disk by itself, such as a network share."""
 
 
 class RunFolder:
@@ -228,26 +225,6 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise SinkError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk; Windows does so by itself.
-
-    Raises
-    ------
-    OSError
-        If the disk fails.
-    """
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _why(error: OSError) -> str:
