@@ -74,6 +74,7 @@ def evaluate(
     table = read_table(locs, pixel_nm)
     true_table = read_table(truth, pixel_nm or _pixel_nm(table))
     notes = [note for path in (locs, truth) if (note := cut_note(path)) is not None]
+    notes += [*table.notes, *true_table.notes]
     n_frames, found, emitters = _same_frames(table, true_table, frames, notes)
     field = _field(table, true_table, border_nm, notes)
     axial = not ignore_z and all(metrics.has_axial(rows) for rows in (found, emitters))

@@ -38,7 +38,9 @@ json_values = st.recursive(
 def table(rng: np.random.Generator, n: int) -> Localizations:
     return Localizations.from_columns(
         {
-            name: np.sort(rng.integers(0, 200, n)) if name == "frame" else rng.uniform(0, 200, n)
+            name: np.sort(rng.integers(0, 200, n))
+            if name == "frame"
+            else rng.uniform(0, 1 if name == "probability" else 200, n)
             for name in COLUMN_DTYPES
         }
     )

@@ -19,7 +19,7 @@ from rtsmlm.localizations import COLUMN_DTYPES, Localizations
 
 @pytest.fixture
 def rows(rng: np.random.Generator) -> Localizations:
-    columns = {name: rng.normal(size=40) for name in COLUMN_DTYPES}
+    columns = {name: rng.uniform(size=40) for name in COLUMN_DTYPES}
     columns["photons"][3] = np.nan
     columns["std_z_nm"][:] = np.inf
     columns |= {"frame": np.arange(40.0) // 3, "channel": np.arange(40.0) % 4}

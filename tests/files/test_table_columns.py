@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtsmlm.errors import ConfigError, FileFormatError, SinkError
+from rtsmlm.files.limits import LARGEST_FRAME, LARGEST_NM
 from rtsmlm.files.tables.columns import (
-    LIMIT_NM,
     checked_metadata,
     in_blocks,
     known_columns,
@@ -22,6 +22,7 @@ from rtsmlm.files.tables.columns import (
     replacing,
     table_from,
 )
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import COLUMN_DTYPES, Localizations
 
 PATH = Path("folder/table.csv")
@@ -132,29 +133,69 @@ def test_a_pixel_size_that_is_none_is_asked_for(value: Any) -> None:
         ("frame", 0.5),
         ("frame", math.nan),
         ("frame", math.inf),
-        ("frame", 2.0**53),
+        ("frame", 2.0 * LARGEST_FRAME),
+        ("frame", -9.2e18),
         ("x_nm", math.nan),
         ("x_nm", math.inf),
-        ("y_nm", -LIMIT_NM),
+        ("y_nm", -1.01 * LARGEST_NM),
         ("y_nm", 1e30),
     ],
 )
-def test_a_row_that_cannot_be_is_named_by_its_number(column: str, value: float) -> None:
+def test_a_row_that_cannot_be_is_left_out_counted_and_named_by_its_number(
+    column: str, value: float
+) -> None:
     columns = {name: np.arange(10.0) for name in ("frame", "x_nm", "y_nm")}
     columns[column][6] = value
+    check = RowCheck(PATH)
 
-    with pytest.raises(FileFormatError, match=r"table\.csv: row 7 has frame"):
-        table_from(PATH, columns)
+    table = table_from(columns, check)
 
-
-def test_values_too_large_for_a_column_become_infinite_without_a_warning() -> None:
-    table = table_from(
-        PATH,
-        {"frame": np.zeros(1), "x_nm": np.zeros(1), "y_nm": np.zeros(1), "photons": [1e300]},
+    assert table.frame.tolist() == [0, 1, 2, 3, 4, 5, 7, 8, 9]
+    [note] = check.notes()
+    assert note.startswith(
+        f"1 of 10 rows of {PATH} can be no localizations and are left out: row 7"
     )
 
-    assert np.isinf(table.photons[0])
-    assert table.photons.dtype == np.float32
+
+def test_a_table_of_which_most_rows_cannot_be_is_refused() -> None:
+    columns = {name: np.arange(10.0) for name in ("frame", "x_nm", "y_nm")}
+    columns["x_nm"][:6] = np.nan
+
+    with pytest.raises(FileFormatError, match=r"table\.csv: row 1 has frame 0, .*6 of 10 rows"):
+        table_from(columns, RowCheck(PATH))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("photons", -1.0), ("photons", np.inf), ("photons", 1e300), ("background", -np.inf),
+     ("std_x_nm", -0.1), ("std_z_nm", -np.inf), ("z_nm", -np.inf), ("probability", 1.1),
+     ("probability", -0.1), ("channel", 256.0), ("channel", 0.5), ("channel", np.nan)],
+)  # fmt: skip
+def test_no_column_takes_a_value_that_cannot_be(name: str, value: float) -> None:
+    columns = {key: np.arange(10.0) for key in ("frame", "x_nm", "y_nm")}
+    columns[name] = np.zeros(10)
+    columns[name][3] = value
+    check = RowCheck(PATH)
+
+    assert len(table_from(columns, check)) == 9
+    assert check.n_refused == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["z_nm", "photons", "background", "std_x_nm", "std_y_nm", "std_z_nm", "std_photons",
+     "probability"],
+)  # fmt: skip
+def test_what_is_not_known_stays_nan_and_its_row_stays(name: str) -> None:
+    columns = {key: np.arange(10.0) for key in ("frame", "x_nm", "y_nm")}
+    columns[name] = np.full(10, np.nan)
+    check = RowCheck(PATH)
+
+    table = table_from(columns, check)
+
+    assert len(table) == 10
+    assert np.isnan(getattr(table, name)).all()
+    assert check.notes() == ()
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:

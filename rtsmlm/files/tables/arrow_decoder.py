@@ -6,18 +6,20 @@ reads it from its first byte and then whatever is new. So it makes no difference
 
 from __future__ import annotations
 
-import struct
+from pathlib import Path
 
 import pyarrow as pa
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import check_size
+from rtsmlm.files.tables.arrow_messages import DAMAGE, MARK, PREFIX, Message, parse
 from rtsmlm.files.tables.arrow_schema import Metadata, from_batch, metadata_of
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import Localizations
 
-_MARK = b"\xff\xff\xff\xff"
-_PREFIX = 8
 _MOST_BYTES = 1 << 30
 """No message of ours comes near; a length beyond it is damage, not patience."""
+_SOURCE = Path("the table")
 
 
 class ArrowDecoder:
@@ -30,6 +32,8 @@ class ArrowDecoder:
         """True after the mark that a closed table ends with."""
         self.metadata: Metadata = {}
         """Metadata of the table, once its first message is there."""
+        self.check = RowCheck(_SOURCE)
+        """Counts the rows that can be no localizations; they are left out."""
         self._schema: pa.Schema | None = None
         self._rest = b""
 
@@ -56,7 +60,7 @@ class ArrowDecoder:
                 break
             message = view[done : done + size]
             done += size
-            if size == _PREFIX:
+            if size == PREFIX.size:
                 self.ended = True
             elif (rows := self._rows(message)) is not None:
                 batches.append(rows)
@@ -65,23 +69,21 @@ class ArrowDecoder:
 
     def _size(self, view: memoryview) -> int | None:
         """Return the length of the next message with its body, None if that is not known yet."""
-        if len(view) < _PREFIX:
+        if len(view) < PREFIX.size:
             return None
-        if view[:4] != _MARK:
+        mark, n_header = PREFIX.unpack_from(view)
+        if mark != MARK:
             raise FileFormatError("these bytes are no table of localizations (Arrow stream)")
-        (head,) = struct.unpack_from("<i", view, 4)
-        if head == 0:
-            return _PREFIX
-        if not 0 < head < _MOST_BYTES:
-            raise FileFormatError(f"the table has a message of {head} bytes, which is damage")
-        if len(view) < _PREFIX + head:
+        if n_header == 0:
+            return PREFIX.size
+        if not 0 < n_header < _MOST_BYTES:
+            raise FileFormatError(f"the table has a message of {n_header} bytes, which is damage")
+        if len(view) < PREFIX.size + n_header:
             return None
-        try:
-            message = pa.ipc.read_message(pa.py_buffer(view))
-        except (pa.ArrowException, OSError, EOFError):
-            return None  # the body is not all there yet
-        body = 0 if message.body is None else len(message.body)
-        return _PREFIX + int(head) + body
+        n_body = _header(view, n_header).body_bytes
+        if n_body >= _MOST_BYTES:
+            raise FileFormatError(f"the table has a message of {n_body} bytes, which is damage")
+        return PREFIX.size + int(n_header) + n_body
 
     def _rows(self, message: memoryview) -> Localizations | None:
         try:
@@ -90,8 +92,21 @@ class ArrowDecoder:
                 self._schema = pa.ipc.read_schema(buffer)
                 self.metadata = metadata_of(self._schema)
                 return None
+            n_header = PREFIX.unpack_from(message)[1]
+            header, body = _header(message, n_header), message[PREFIX.size + n_header :]
+            check_size(_SOURCE, "a batch", header.decoded_bytes(body), len(body))
             batch = pa.ipc.read_record_batch(buffer, self._schema)
+            batch.validate(full=True)
             # A copy: what shares memory with the message would be gone with it.
-            return Localizations.concatenate([from_batch(batch)])
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+            return self.check.sound(Localizations.concatenate([from_batch(batch)]))
+        except FileFormatError:
+            raise
+        except DAMAGE as error:
             raise FileFormatError(f"the table cannot be read: {error}") from error
+
+
+def _header(message: memoryview, n_header: int) -> Message:
+    try:
+        return parse(message[PREFIX.size : PREFIX.size + n_header])
+    except ValueError as error:
+        raise FileFormatError(f"the table cannot be read: {error}") from error

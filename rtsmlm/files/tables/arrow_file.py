@@ -17,24 +17,16 @@ from typing import Self
 
 import pyarrow as pa
 
-from rtsmlm.errors import FileFormatError, SinkError
+from rtsmlm.errors import FileFormatError, SinkError, sentence
+from rtsmlm.files.limits import ROW_BYTES, check_size
+from rtsmlm.files.tables.arrow_messages import DAMAGE, MARK, PREFIX, parse
 from rtsmlm.files.tables.arrow_schema import Metadata, from_batch, metadata_of, schema, to_batch
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import Localizations
 
 log = logging.getLogger(__name__)
 
-CONTINUATION = b"\xff\xff\xff\xff"
-END_OF_STREAM = CONTINUATION + b"\0\0\0\0"
-DAMAGE = (
-    pa.ArrowException,
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    MemoryError,
-)
-"""What Arrow raises on corrupt bytes."""
+END_OF_STREAM = MARK + b"\0\0\0\0"
 
 
 @dataclass(slots=True)
@@ -195,30 +187,27 @@ class _Messages:
         self.path = path
         self.end = 0
         """Offset behind the last message that was read whole."""
+        self.check = RowCheck(path)
+        self._file = None
         try:
-            self._file = pa.OSFile(str(path), "rb")
-        except DAMAGE as error:
-            raise FileFormatError(f"cannot read {path}: {error}") from error
-        try:
-            self.schema = pa.ipc.read_schema(self._file)
+            self._file = path.open("rb")
+            self.size = path.stat().st_size
+            self.schema = pa.ipc.read_schema(pa.py_buffer(self._next() or b""))
             self.metadata = metadata_of(self.schema)
-            self.end = self._file.tell()
         except (FileFormatError, *DAMAGE) as error:
-            self._file.close()
+            self.close()
             raise FileFormatError(
                 f"{path} is not a table of localizations (Arrow stream): {error}"
             ) from error
 
     def batches(self) -> Iterator[Localizations]:
         """Yield the whole batches; stop silently at a torn tail, with a warning at more damage."""
-        size = self._file.size()
-        while self.end < size:
-            self._file.seek(self.end)
-            if self._file.read(8) == END_OF_STREAM:
-                return
-            self._file.seek(self.end)
+        while self.end < self.size:
             try:
-                batch = pa.ipc.read_record_batch(pa.ipc.read_message(self._file), self.schema)
+                message = self._next()
+                if message is None:
+                    return
+                batch = pa.ipc.read_record_batch(pa.py_buffer(message), self.schema)
                 batch.validate(full=True)
                 localizations = from_batch(batch)
             except FileFormatError as error:
@@ -227,26 +216,61 @@ class _Messages:
                 log.warning(
                     "%s: the last %d of %d bytes are no whole batch and are left out (%s)",
                     self.path,
-                    size - self.end,
-                    size,
-                    error,
+                    self.size - self._begin,
+                    self.size,
+                    sentence(str(error)),
                 )
+                self.end = self._begin
                 return
-            self.end = self._file.tell()
             # A copy, since what shares memory with a message is read-only.
             yield Localizations.concatenate([localizations])
+
+    def sound_batches(self) -> Iterator[Localizations]:
+        """Yield the batches without rows that can be no localizations; their count is logged."""
+        for batch in self.batches():
+            yield self.check.sound(batch)
+        for note in self.check.notes():
+            log.warning("%s", note)
+
+    def _next(self) -> bytes | None:
+        """Return the next message with its body, None at the mark of the end."""
+        assert self._file is not None  # noqa: S101 - closed only by who is done with it
+        self._begin = self.end
+        self._file.seek(self.end)
+        head = self._file.read(PREFIX.size)
+        mark, n_header = PREFIX.unpack(head) if len(head) == PREFIX.size else (b"", 0)
+        if mark != MARK or not 0 <= n_header <= self.size - self.end:
+            raise ValueError("a message does not begin here")
+        if n_header == 0:
+            return None
+        header = self._file.read(n_header)
+        message = parse(header)
+        self.end += PREFIX.size + n_header + message.body_bytes
+        # Checked before the body is read, which may be said to have any length.
+        if self.end > self.size:
+            raise EOFError(f"the file ends before byte {self.end}")
+        body = self._file.read(message.body_bytes)
+        needed = message.decoded_bytes(memoryview(body))
+        check_size(self.path, f"a batch of {message.n_rows} rows", needed, len(body))
+        return head + header + body
+
+    def close(self) -> None:
+        """Close the file. Safe to call more than once."""
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self.close()
 
 
 def iter_arrow_batches(path: Path) -> Iterator[Localizations]:
     """Yield the batches of a table in their order, one in memory at a time.
 
-    A torn tail, as a killed writer leaves it, is left out with a warning.
+    A torn tail, as a killed writer leaves it, is left out with a warning, and so are rows that can
+    be no localizations.
 
     Raises
     ------
@@ -254,7 +278,7 @@ def iter_arrow_batches(path: Path) -> Iterator[Localizations]:
         If the file cannot be read or is no stream of localizations.
     """
     with _Messages(path) as messages:
-        yield from messages.batches()
+        yield from messages.sound_batches()
 
 
 def read_arrow_metadata(path: Path) -> Metadata:
@@ -269,13 +293,28 @@ def read_arrow_metadata(path: Path) -> Metadata:
         return messages.metadata
 
 
-def read_arrow_table(path: Path) -> tuple[Localizations, Metadata]:
+def read_arrow_table(path: Path, check: RowCheck | None = None) -> tuple[Localizations, Metadata]:
     """Return all whole batches as one table, and the metadata.
+
+    Parameters
+    ----------
+    path
+        The file.
+    check
+        Counts the rows that are left out; not given only logs their number.
 
     Raises
     ------
     FileFormatError
-        If the file cannot be read or is no stream of localizations.
+        If the file cannot be read, is no stream of localizations, or takes more memory than a file
+        of its size may.
     """
     with _Messages(path) as messages:
-        return Localizations.concatenate(list(messages.batches())), messages.metadata
+        messages.check = check or messages.check
+        parts: list[Localizations] = []
+        for batch in messages.sound_batches():
+            parts.append(batch)
+            n_rows = messages.check.n_rows
+            check_size(path, f"{n_rows} rows", ROW_BYTES * n_rows, messages.size)
+        messages.check.finish()
+        return Localizations.concatenate(parts), messages.metadata

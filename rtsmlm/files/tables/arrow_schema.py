@@ -55,7 +55,7 @@ def metadata_of(arrow_schema: pa.Schema) -> Metadata:
         stored = json.loads((arrow_schema.metadata or {}).get(KEY, b"{}"))
         version = stored.pop("table_version", TABLE_VERSION)
         readable = int(version) <= TABLE_VERSION
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, TypeError, AttributeError, RecursionError) as error:
         raise FileFormatError(f"the rtsmlm metadata of the table is damaged: {error}") from error
     if not readable:
         raise FileFormatError(

@@ -14,14 +14,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rtsmlm.errors import ConfigError, FileFormatError, SinkError
+from rtsmlm.errors import ConfigError, SinkError
+from rtsmlm.files.limits import LARGEST_FRAME, MAX_SIDE_PX
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import COLUMN_DTYPES, NEUTRAL, Localizations
 
 # Large enough for row groups and chunks that compress and load well, small beside any memory.
 ROWS_PER_BLOCK = 1 << 17
-
-LIMIT_NM = 1e9
-"""Coordinates beyond a metre are damage, not microscopy."""
 
 
 def generator_name() -> str:
@@ -81,22 +80,29 @@ def positive(value: Any) -> float | None:
     """Return a value of foreign metadata as a finite positive number, or None."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and number > 0 else None
+
+
+def _length_nm(value: Any) -> float | None:
+    """Return a pixel or a width of foreign metadata, None for one that no microscope has."""
+    number = positive(value)
+    return number if number is not None and 1e-3 <= number <= 1e6 else None
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return metadata of a file without those well-known keys whose values make no sense."""
     checked = dict(metadata)
     for key in ("pixel_nm", "psf_sigma_nm"):
-        if key in checked and (number := positive(checked.pop(key))) is not None:
+        if key in checked and (number := _length_nm(checked.pop(key))) is not None:
             checked[key] = number
-    if "n_frames" in checked and (n_frames := _count(checked.pop("n_frames"))) is not None:
+    n_frames = _count(checked.pop("n_frames", None))
+    if n_frames is not None and n_frames <= LARGEST_FRAME:
         checked["n_frames"] = n_frames
     shape = checked.pop("shape", None)
     sides = [_count(side) for side in shape] if isinstance(shape, list | tuple) else []
-    if len(sides) == 2 and all(sides):
+    if len(sides) == 2 and all(side and side <= MAX_SIDE_PX for side in sides):
         checked["shape"] = sides
     return checked
 
@@ -107,33 +113,29 @@ def _count(value: Any) -> int | None:
     return int(number) if number is not None and number.is_integer() else None
 
 
-def table_from(path: Path, columns: Mapping[str, NDArray[Any]]) -> Localizations:
-    """Build a table from the columns of a foreign file.
+def table_from(columns: Mapping[str, NDArray[Any]], check: RowCheck) -> Localizations:
+    """Build a table from the columns of a foreign file, without rows that can be no localizations.
+
+    Parameters
+    ----------
+    columns
+        By our names, of any type of number, shape (n,).
+    check
+        Counts the rows that are left out.
 
     Raises
     ------
     FileFormatError
-        If a frame is no number from 0, or a coordinate is missing or absurd.
+        If that is true of most rows.
     """
-    frame = np.asarray(columns["frame"], dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        bad = ~((frame >= 0) & (frame < 2**53) & (np.floor(frame) == frame))
-        for name in ("x_nm", "y_nm"):
-            bad |= ~(np.abs(np.asarray(columns[name], dtype=np.float64)) < LIMIT_NM)
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise FileFormatError(
-            f"{path}: row {row + 1} has frame {frame[row]:g} (counted from 0), "
-            f"x {columns['x_nm'][row]:g} nm, y {columns['y_nm'][row]:g} nm, "
-            "which is no localization; the file is damaged or of another kind"
-        )
-    with np.errstate(over="ignore", invalid="ignore"):
-        return Localizations.from_columns(
-            {
-                name: np.asarray(column).astype(COLUMN_DTYPES[name])
-                for name, column in columns.items()
-            }
-        )
+    good = check.good(columns)
+    check.finish()
+    return Localizations.from_columns(
+        {
+            name: np.asarray(column)[good].astype(COLUMN_DTYPES[name])
+            for name, column in columns.items()
+        }
+    )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import table_from
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import Localizations
 
 MAGIC = b"M425"
@@ -25,8 +26,10 @@ RECORD = np.dtype(
 )
 
 
-def read_insight3(path: Path, pixel_nm: float | None = None) -> tuple[Localizations, Metadata]:
-    """Read a molecule list; its area is taken for photons.
+def read_insight3(
+    path: Path, pixel_nm: float | None = None, check: RowCheck | None = None
+) -> tuple[Localizations, Metadata]:
+    """Read a molecule list; its area is taken for photons, and `check` counts what is left out.
 
     Raises
     ------
@@ -36,17 +39,17 @@ def read_insight3(path: Path, pixel_nm: float | None = None) -> tuple[Localizati
     if pixel_nm is None:
         raise FileFormatError(f"{path} is in pixels and does not state their size; give --pixel-nm")
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(HEADER_BYTES)
+        there = (path.stat().st_size - HEADER_BYTES) // RECORD.itemsize
+        n_rows = int(np.frombuffer(head, "<i4")[3]) if len(head) == HEADER_BYTES else -1
+        if head[:4] != MAGIC or not 0 <= n_rows <= there:
+            raise FileFormatError(
+                f"{path} is no whole Insight3 list; its header states {n_rows} molecules"
+            )
+        rows = np.fromfile(path, RECORD, count=n_rows, offset=HEADER_BYTES)
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
-    n_rows = (
-        int(np.frombuffer(data[12:HEADER_BYTES], "<i4")[0]) if len(data) >= HEADER_BYTES else -1
-    )
-    if data[:4] != MAGIC or not 0 <= n_rows <= (len(data) - HEADER_BYTES) // RECORD.itemsize:
-        raise FileFormatError(
-            f"{path} is no whole Insight3 list; its header states {n_rows} molecules"
-        )
-    rows = np.frombuffer(data, RECORD, count=n_rows, offset=HEADER_BYTES)
     columns = {
         "frame": rows["frame"].astype(np.int64) - 1,
         "x_nm": (rows["x"] - 1) * np.float64(pixel_nm),
@@ -55,4 +58,4 @@ def read_insight3(path: Path, pixel_nm: float | None = None) -> tuple[Localizati
         "photons": rows["area"],
         "background": rows["background"],
     }
-    return table_from(path, columns), {"pixel_nm": pixel_nm}
+    return table_from(columns, check or RowCheck(path)), {"pixel_nm": pixel_nm}

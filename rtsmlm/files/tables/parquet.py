@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
 from pyarrow import parquet as pq
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import ROW_BYTES, check_size
+from rtsmlm.files.tables.arrow_messages import DAMAGE
 from rtsmlm.files.tables.arrow_schema import Metadata, from_batch, metadata_of, schema, to_batch
-from rtsmlm.files.tables.columns import replacing
+from rtsmlm.files.tables.columns import ROWS_PER_BLOCK, replacing
+from rtsmlm.files.tables.parquet_pages import check_pages
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import COLUMN_DTYPES, Localizations
-
-DAMAGE = (
-    pa.ArrowException,
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    MemoryError,
-)
 
 
 def write_parquet(
@@ -43,19 +36,53 @@ def write_parquet(
             writer.write_batch(to_batch(batch, table_schema))
 
 
-def read_parquet(path: Path) -> tuple[Localizations, Metadata]:
+def read_parquet(path: Path, check: RowCheck | None = None) -> tuple[Localizations, Metadata]:
     """Read a table that has our columns.
+
+    Parameters
+    ----------
+    path
+        The file.
+    check
+        Counts the rows that are left out; not given counts them for the error alone.
 
     Raises
     ------
     FileFormatError
-        If the file is damaged or has other columns.
+        If the file is damaged, has other columns, or takes more memory than a file of its size may.
     """
+    check = check or RowCheck(path)
     try:
         with pq.ParquetFile(path) as file:
             metadata = metadata_of(file.schema_arrow)
             there = [name for name in file.schema_arrow.names if name in COLUMN_DTYPES]
-            parts = [from_batch(batch) for batch in file.iter_batches(columns=there)]
+            _check_sizes(path, file.metadata, there)
+            parts = [
+                check.sound(from_batch(batch))
+                for batch in file.iter_batches(ROWS_PER_BLOCK, columns=there)
+            ]
     except (FileFormatError, *DAMAGE) as error:
         raise FileFormatError(f"{path} is no Parquet table of localizations: {error}") from error
+    check.finish()
     return Localizations.concatenate(parts), metadata
+
+
+def _check_sizes(path: Path, metadata: pq.FileMetaData, names: Sequence[str]) -> None:
+    """Raise if rows or pages are larger than the file can hold, before one of them is decoded."""
+    size = path.stat().st_size
+    n_rows = metadata.num_rows
+    check_size(path, f"{n_rows} rows", ROW_BYTES * n_rows, size)
+    with path.open("rb") as file:
+        for group in range(metadata.num_row_groups):
+            rows = metadata.row_group(group)
+            for column in map(rows.column, range(rows.num_columns)):
+                if column.path_in_schema not in names:
+                    continue
+                start = column.data_page_offset
+                if column.has_dictionary_page:
+                    start = min(start, column.dictionary_page_offset)
+                end = start + column.total_compressed_size
+                if column.file_path or not 0 <= start <= end <= size:
+                    raise ValueError(f"column {column.path_in_schema} lies outside of the file")
+                file.seek(start)
+                check_pages(file.read(end - start))

@@ -19,6 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import MAX_METADATA_BYTES, MAX_YAML_BYTES
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import (
     generator_name,
@@ -27,6 +28,8 @@ from rtsmlm.files.tables.columns import (
     replacing,
     table_from,
 )
+from rtsmlm.files.tables.hdf5_rows import dataset_in, read_fields
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import COLUMN_DTYPES, Localizations
 
 PICASSO_NAMES = {
@@ -165,7 +168,9 @@ def _info(
     ]
 
 
-def read_picasso(path: Path, pixel_nm: float | None = None) -> tuple[Localizations, Metadata]:
+def read_picasso(
+    path: Path, pixel_nm: float | None = None, check: RowCheck | None = None
+) -> tuple[Localizations, Metadata]:
     """Read a Picasso file of any age.
 
     Parameters
@@ -174,17 +179,20 @@ def read_picasso(path: Path, pixel_nm: float | None = None) -> tuple[Localizatio
         The .hdf5 file; its metadata come from the .yaml beside it, else from within.
     pixel_nm
         Camera pixel; not given takes `Pixelsize` of the metadata.
+    check
+        Counts the rows that are left out; not given counts them for the error alone.
 
     Raises
     ------
     FileFormatError
-        If the file is damaged or of another kind, or the pixel size is not known.
+        If the file is damaged, of another kind or larger in memory than its size allows, or the
+        pixel size is not known.
     """
     try:
         # No lock: a folder on a read-only or network disk may refuse it.
         with h5py.File(path, "r", locking=False) as file:
             rows = _locs(path, file)
-            embedded = file["metadata"][()] if "metadata" in file else None
+            embedded = _embedded(path, file)
     except FileFormatError:
         raise
     except DAMAGE as error:
@@ -198,33 +206,42 @@ def read_picasso(path: Path, pixel_nm: float | None = None) -> tuple[Localizatio
     columns = {
         name: rows[picasso] * np.float64(pixel_nm) if name in IN_PIXELS else rows[picasso]
         for name, picasso in PICASSO_NAMES.items()
-        if picasso in (rows.dtype.names or ())
+        if picasso in rows
     }
     try:
-        return table_from(path, columns), metadata
+        return table_from(columns, check or RowCheck(path)), metadata
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"/locs of {path} is no table of localizations: {error}") from error
 
 
-def _locs(path: Path, file: Any) -> NDArray[Any]:
-    dataset: Any = file.get("locs")
-    names = dataset.dtype.names if isinstance(dataset, h5py.Dataset) else None
+def _locs(path: Path, file: h5py.File) -> dict[str, NDArray[Any]]:
+    dataset = dataset_in(path, file, "locs")
+    names = None if dataset is None else dataset.dtype.names
     if names is None or dataset.ndim != 1 or not {"frame", "x", "y"} <= set(names):
         raise FileFormatError(
             f"{path} holds no table /locs with frame, x and y; it is no Picasso localization file"
         )
-    # A damaged header can claim any number of rows; what is never compressed this far is a lie.
-    if dataset.nbytes > 1000 * path.stat().st_size:
+    return read_fields(path, dataset, [name for name in PICASSO_NAMES.values() if name in names])
+
+
+def _embedded(path: Path, file: h5py.File) -> Any:
+    """Return the text of the metadata within a file, None where there is none."""
+    dataset = dataset_in(path, file, "metadata")
+    if dataset is None:
+        return None
+    if dataset.shape != () or dataset.nbytes > MAX_METADATA_BYTES:
         raise FileFormatError(
-            f"{path} claims {len(dataset)} rows, more than it can hold; it is damaged"
+            f"/metadata of {path} is no text of at most {MAX_METADATA_BYTES} bytes"
         )
-    return np.asarray(dataset[()])
+    return dataset[()]
 
 
 def _read_info(path: Path, embedded: Any) -> list[Any]:
     beside = path.with_suffix(".yaml")
     try:
         if beside.is_file():
+            if beside.stat().st_size > MAX_YAML_BYTES:
+                raise ValueError(f"it has {beside.stat().st_size} bytes, at most {MAX_YAML_BYTES}")
             return list(yaml.load_all(beside.read_text(encoding="utf-8"), _Loader))
         return list(json.loads(embedded)) if embedded is not None else []
     except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.tables.arrow_file import CONTINUATION, read_arrow_table
+from rtsmlm.files.limits import LARGEST_FRAME, MAX_METADATA_BYTES
+from rtsmlm.files.tables.arrow_file import read_arrow_table
+from rtsmlm.files.tables.arrow_messages import MARK
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import checked_metadata
 from rtsmlm.files.tables.insight3 import MAGIC as INSIGHT3
 from rtsmlm.files.tables.insight3 import read_insight3
 from rtsmlm.files.tables.parquet import read_parquet
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.files.tables.thunderstorm import read_csv
 from rtsmlm.localizations import Localizations
+
+log = logging.getLogger(__name__)
 
 RUN_TABLE = "localizations.arrows"
 """Name of the table in a run folder."""
@@ -27,12 +33,15 @@ class Table:
     localizations: Localizations
     metadata: Metadata
     """Keys as in `rtsmlm.files.tables.arrow_schema`, plus `format`, the name of the format."""
+    notes: tuple[str, ...] = ()
+    """What the user should know: how many rows were left out, and why."""
 
 
 def read_table(path: Path, pixel_nm: float | None = None) -> Table:
     """Read localizations or a truth table of any known format, or those of a run folder.
 
-    Frames and origin become ours, whatever the format counts from.
+    Frames and origin become ours, whatever the format counts from. Rows that can be no
+    localizations are left out; `notes` of the table says how many.
 
     Parameters
     ----------
@@ -44,7 +53,8 @@ def read_table(path: Path, pixel_nm: float | None = None) -> Table:
     Raises
     ------
     FileFormatError
-        If the file is missing, damaged or of an unknown format, or needs `pixel_nm`.
+        If the file is missing, damaged, of an unknown format or larger in memory than its size
+        allows, or needs `pixel_nm`.
     """
     if path.is_dir():
         path = path / RUN_TABLE
@@ -53,41 +63,50 @@ def read_table(path: Path, pixel_nm: float | None = None) -> Table:
             start = file.read(8)
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
-    localizations, stated, name = _read(path, start, pixel_nm)
+    check = RowCheck(path)
+    localizations, stated, name = _read(path, start, pixel_nm, check)
+    for note in () if name == "arrow" else check.notes():  # that of Arrow is logged as it is read
+        log.warning("%s", note)
     metadata = checked_metadata(stated)
     if pixel_nm is not None:
         metadata["pixel_nm"] = pixel_nm
     if "n_frames" not in metadata and (n_frames := frames_of_run(path.parent)):
         metadata["n_frames"] = n_frames
-    return Table(localizations, {**metadata, "format": name})
+    return Table(localizations, {**metadata, "format": name}, check.notes())
 
 
-def _read(path: Path, start: bytes, pixel_nm: float | None) -> tuple[Localizations, Metadata, str]:
+def _read(
+    path: Path, start: bytes, pixel_nm: float | None, check: RowCheck
+) -> tuple[Localizations, Metadata, str]:
     if not start:
         raise FileFormatError(f"{path} is empty")
-    if start.startswith(CONTINUATION):
-        return *read_arrow_table(path), "arrow"
+    if start.startswith(MARK):
+        return *read_arrow_table(path, check), "arrow"
     if start.startswith(b"PAR1"):
-        return *read_parquet(path), "parquet"
+        return *read_parquet(path, check), "parquet"
     if start.startswith(b"\x89HDF"):
         # Not with this module: a compute node that trains networks needs no YAML.
         from rtsmlm.files.tables.picasso import read_picasso
 
-        return *read_picasso(path, pixel_nm), "picasso"
+        return *read_picasso(path, pixel_nm, check), "picasso"
     if start.startswith(INSIGHT3):
-        return *read_insight3(path, pixel_nm), "insight3"
+        return *read_insight3(path, pixel_nm, check), "insight3"
     if b"\0" in start:
         raise FileFormatError(
             f"{path} is no known table of localizations; there are localizations.arrows, Parquet, "
             "Picasso .hdf5, Insight3 .bin and text tables in the manner of ThunderSTORM"
         )
-    return *read_csv(path, pixel_nm), "csv"
+    return *read_csv(path, pixel_nm, check), "csv"
 
 
 def frames_of_run(folder: Path) -> int | None:
     """Return how many frames the camera gave, by the ledger in a run folder; None without one."""
     try:
-        totals = json.loads((folder / "ledger.json").read_text(encoding="utf-8"))
-        return int(totals["received"]) + int(totals["lost"])
-    except (OSError, ValueError, TypeError, KeyError):
+        path = folder / "ledger.json"
+        if path.stat().st_size > MAX_METADATA_BYTES:
+            return None
+        totals = json.loads(path.read_text(encoding="utf-8"))
+        n_frames = int(totals["received"]) + int(totals["lost"])
+    except (OSError, ValueError, OverflowError, TypeError, KeyError, RecursionError):
         return None
+    return n_frames if 0 <= n_frames <= LARGEST_FRAME else None

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from pyarrow import csv as pa_csv
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import MAX_METADATA_BYTES
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import (
     generator_name,
@@ -35,6 +36,7 @@ from rtsmlm.files.tables.columns import (
     replacing,
     table_from,
 )
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import Localizations
 
 READS = {
@@ -158,7 +160,9 @@ def _text_columns(
     return columns
 
 
-def read_csv(path: Path, pixel_nm: float | None = None) -> tuple[Localizations, Metadata]:
+def read_csv(
+    path: Path, pixel_nm: float | None = None, check: RowCheck | None = None
+) -> tuple[Localizations, Metadata]:
     """Read any text table named in the docstring of this module.
 
     Parameters
@@ -167,6 +171,8 @@ def read_csv(path: Path, pixel_nm: float | None = None) -> tuple[Localizations, 
         The table.
     pixel_nm
         Camera pixel; not given takes it from the protocol file beside the table.
+    check
+        Counts the rows that are left out; not given counts them for the error alone.
 
     Raises
     ------
@@ -199,7 +205,7 @@ def read_csv(path: Path, pixel_nm: float | None = None) -> tuple[Localizations, 
         columns["frame"] = columns["frame"] - 1
         columns["x_nm"] = columns["x_nm"] - pixel_nm / 2
         columns["y_nm"] = columns["y_nm"] - pixel_nm / 2
-    return table_from(path, columns), metadata
+    return table_from(columns, check or RowCheck(path)), metadata
 
 
 def _header(path: Path) -> tuple[list[str], str, int]:
@@ -245,15 +251,17 @@ def _columns(
     names = [str(k) for k in range(n_columns)]
     wanted = sorted(set(positions.values()))
     try:
-        table = pa_csv.read_csv(
-            path,
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=n_skip),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter),
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=[str(k) for k in wanted],
-                column_types={str(k): pa.float64() for k in wanted},
-            ),
-        )
+        # A file, not its name: by a name that ends in .gz or .bz2 it would be decompressed.
+        with pa.OSFile(str(path), "rb") as file:
+            table = pa_csv.read_csv(
+                file,
+                read_options=pa_csv.ReadOptions(column_names=names, skip_rows=n_skip),
+                parse_options=pa_csv.ParseOptions(delimiter=delimiter),
+                convert_options=pa_csv.ConvertOptions(
+                    include_columns=[str(k) for k in wanted],
+                    column_types={str(k): pa.float64() for k in wanted},
+                ),
+            )
     except pa.ArrowInvalid as error:
         if n_skip and "Empty CSV" in str(error):
             return {name: np.empty(0) for name in positions}
@@ -274,6 +282,8 @@ def _protocol(path: Path) -> Metadata:
     if not protocol_path.is_file():
         return {}
     try:
+        if protocol_path.stat().st_size > MAX_METADATA_BYTES:
+            raise ValueError(f"it has {protocol_path.stat().st_size} bytes")
         protocol = json.loads(protocol_path.read_text(encoding="utf-8"))
         stated = dict(protocol.get("rtsmlm", {}))
         pixel_nm = positive(protocol.get("cameraSettings", {}).get("pixelSize"))
