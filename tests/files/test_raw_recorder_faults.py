@@ -365,6 +365,24 @@ def test_on_a_real_disk_that_is_full_the_reserve_stays_and_freed_space_is_used(
     assert "were not recorded" in str(recording.failures[0])
 
 
+def test_a_real_disk_that_stays_full_to_the_end_leaves_all_that_was_written_readable(
+    small_disk: Path,
+) -> None:
+    shape = (256, 256)
+    recording = Recording(small_disk, shape=shape, chunk_mb=1.0)
+    for index in range(300):
+        recording.recorder.push(frame(index, shape), NEVER)
+    recording.wait_until(lambda: any("paused" in text for text in recording.warnings))
+    (small_disk / "rest").write_bytes(bytes(max(0, int(free_mb(small_disk) * 2**20) - 4096)))
+
+    recording.close()
+
+    frames = recording.frames()
+    assert frames == recording.booked_frames() == list(range(len(frames)))
+    assert len(frames) > 180
+    assert recording.failures
+
+
 def test_a_run_is_good_when_all_frames_are_accounted_for_and_nothing_failed() -> None:
     ledger, report = Ledger(), RunReport(Path("run"))
     assert not report.ok, "nothing is known yet"

@@ -24,8 +24,9 @@ _RATE_NS, _RATE_LEAST_NS = 10_000_000_000, 1_000_000_000
 _NOTICE_MIN = (math.inf, 10.0, 1.0)
 """The user is warned when the disk will be full in so many minutes, the first for runs whose end is
 known."""
-_RESUME_S = 1.0
-"""The recording continues when there is room for so long, or it would pause again at once."""
+_RESUME_S, _RESUME_BYTES = 1.0, 16 * _MB
+"""The recording continues when there is room for so long, or for so much: with less it would pause
+again at once."""
 _MOST_PAUSES = 5
 """That are reported one by one; a disk that fills again and again would flood the report."""
 _FREE_SPACE = "free space, and it continues"
@@ -92,7 +93,7 @@ class DiskSpace:
                 return False
             self._measure(now)
             self._due_ns = now + _RETRY_NS
-            return self._room >= max(n_bytes, self._rate * _RESUME_S)
+            return self._room >= max(n_bytes, min(self._rate * _RESUME_S, _RESUME_BYTES))
         if now >= self._due_ns or self._room < n_bytes:
             self._measure(now)
             if self._room < n_bytes:
