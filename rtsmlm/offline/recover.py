@@ -86,6 +86,8 @@ class Recovery:
         on_step("reading what is left")
         remains.tidy(folder)
         movie = self._movie = remains.open_recording(folder, self.settings, notes)
+        if movie is not None:
+            self._try(lambda: remains.finish_raw(folder, movie))
         with_rows, n_rows = remains.close_table(folder, notes)
         cut = CutRun(
             LastLedger.of(self._data | {"localizations": self._so_far.get("localizations")}),

@@ -79,6 +79,22 @@ def open_recording(folder: RunFolder, settings: RunSettings, notes: list[str]) -
         return None
 
 
+def finish_raw(folder: RunFolder, movie: Movie) -> None:
+    """Make a recording one that other programs open; one with a gap stays as it is.
+
+    Raises
+    ------
+    OSError, SinkError
+        If the disk refuses.
+    """
+    # Not with this module: it needs zarr.
+    from rtsmlm.files.movies.recording import RecordedMovie
+    from rtsmlm.files.run.raw_store import finish_recording
+
+    if isinstance(movie, RecordedMovie) and movie.is_gapless:
+        finish_recording(folder.raw, movie.n_frames)
+
+
 def frames_of(movie: Movie) -> FrameRanges:
     """Return the numbers of the frames of a recording."""
     numbers = movie.frame_index

@@ -38,7 +38,9 @@ def recorder(tmp_path: Path) -> Callable[..., RawRecorder]:
             "on_failure": lambda error: pytest.fail(str(error)),
             **changes,
         }
-        return RawRecorder(RunFolder.create(tmp_path, "run"), SHAPE, **options)  # type: ignore[arg-type]
+        folder = RunFolder(tmp_path / "run")
+        folder.make()
+        return RawRecorder(folder, SHAPE, **options)  # type: ignore[arg-type]
 
     return make
 

@@ -16,10 +16,11 @@ import zarr
 from rtsmlm.errors import RecordingError
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.movies.raw_layout import INDEX_DTYPE, read_index
+from rtsmlm.files.movies.recording import RecordedMovie
 from rtsmlm.files.run import raw_store
 from rtsmlm.files.run.disk_sync import DiskSync
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.files.run.raw_store import ENDLESS, RawStore
+from rtsmlm.files.run.raw_store import ENDLESS, RawStore, finish_recording
 from rtsmlm.frames import FrameBatch
 
 SHAPE = (16, 24)
@@ -126,6 +127,31 @@ def test_after_its_end_zarr_reads_a_recording_of_the_true_length(
     assert dict(group.attrs)["rtsmlm"] == {"pixel_nm": 108.0, "exposure_ms": 10.0, "n_frames": n}
     axes: Any = group.attrs["ome"]
     assert [axis["name"] for axis in axes["multiscales"][0]["axes"]] == ["t", "y", "x"]
+
+
+def test_a_recording_that_was_killed_is_finished_afterwards(made: Made) -> None:
+    made.store.append(frames(0, 13))
+    LET_GO(made.store)
+    with open_movie(made.folder.raw) as movie:
+        assert isinstance(movie, RecordedMovie)
+        assert movie.is_gapless
+        n = movie.n_frames
+
+    finish_recording(made.folder.raw, n)
+    finish_recording(made.folder.raw, n)
+
+    array: Any = zarr.open_group(made.folder.raw, mode="r")["0"]
+    assert array[:, 3, 4].tolist() == list(range(13))
+    assert made.read() == list(range(13))
+
+
+def test_a_recording_with_a_gap_says_so(made: Made) -> None:
+    made.store.append(frames(0, 13))
+    (made.folder.raw / "0" / "c" / "1" / "0" / "0").unlink()
+
+    with open_movie(made.folder.raw) as movie:
+        assert isinstance(movie, RecordedMovie)
+        assert not movie.is_gapless
 
 
 def test_a_short_recording_is_not_filled_up_to_a_chunk(made: Made) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder
@@ -81,6 +82,26 @@ def test_every_recorded_frame_is_in_the_table_once_and_the_ledger_balances(cut_r
     names = {path.name for path in cut_run.iterdir()}
     assert {"image.png", "latency.json", "report.html"} <= names
     assert not names & {"accounts.reserve", "report.html.partial", "run.lock"}
+
+
+def test_other_programs_open_the_recording_of_a_recovered_run(cut_run: Path) -> None:
+    array, group = cut_run / "raw.ome.zarr" / "0" / "zarr.json", cut_run / "raw.ome.zarr/zarr.json"
+    data = json.loads(array.read_text())
+    height, width = data["shape"][1:]
+    data["shape"][0] = 2**31 - 1
+    data["chunk_grid"]["configuration"]["chunk_shape"][0] = 1000  # one chunk, still open
+    array.write_text(json.dumps(data))
+    data = json.loads(group.read_text())
+    del data["attributes"]["rtsmlm"]["n_frames"]
+    group.write_text(json.dumps(data))
+    os.truncate(array.parent / "c" / "0" / "0" / "0", 50 * height * width * 2 + 100)
+
+    ledger, _, _ = recover(cut_run)
+
+    frames: Any = zarr.open_group(cut_run / "raw.ome.zarr", mode="r")["0"]
+    assert frames.shape == (50, height, width)
+    assert frames[49].mean() > 100
+    assert ledger["recorded"] == 50
 
 
 def test_recovering_twice_changes_nothing(cut_run: Path) -> None:

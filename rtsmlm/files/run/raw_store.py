@@ -188,10 +188,13 @@ def finish_recording(raw: Path, n_frames: int) -> None:
     chunk = data["chunk_grid"]["configuration"]["chunk_shape"]
     # A recording of one chunk has a chunk of its length: nothing to fill up.
     chunk[0] = max(1, min(chunk[0], n_frames))
-    last, inside = divmod(n_frames, chunk[0])
-    if inside:
+    if n_frames:
+        frame_bytes = chunk[1] * chunk[2] * 2
+        last = (n_frames - 1) // chunk[0]
         with (raw / _ARRAY / "c" / str(last) / "0" / "0").open("r+b") as file:
-            file.truncate(chunk[0] * chunk[1] * chunk[2] * 2)
+            # What a kill has left of a further frame goes, then zeros come.
+            file.truncate((n_frames - last * chunk[0]) * frame_bytes)
+            file.truncate(chunk[0] * frame_bytes)
     data["shape"][0] = n_frames
     write_text(array, json.dumps(data, indent=2))
     group = raw / "zarr.json"
