@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from rtsmlm.errors import RtsmlmError
 from rtsmlm.feedback.law.law import DensityLaw
 from rtsmlm.feedback.records import Decision, DensityEstimate, LoopStatus
 from rtsmlm.realtime.clock import now_ns
@@ -22,7 +21,6 @@ _JUMPS = ("test", "tune")
 """States in which the law has to change the power by more than a step: it measures what it does."""
 _CLIPPED = 0.03
 """Smaller differences are those that are not worth a command; the law adds them up."""
-_ASK_NS = 400_000_000
 
 
 class SteeredLaser:
@@ -55,7 +53,6 @@ class SteeredLaser:
         self._decision = Decision(power=0.0, state="off", reason="not begun")
         self._latency = LatencyHistogram()
         self._said: set[str] = set()
-        self._asked_ns, self._seen = 0, 0.0
 
     def begin(self) -> None:
         """Make the law, once it is known whether the laser is armed.
@@ -70,7 +67,7 @@ class SteeredLaser:
     def _limits(self) -> tuple[float, float]:
         if self.guard.armed:
             return self.guard.limits
-        low, high = self.guard.actuator.limits()
+        low, high = self.guard.device_limits()
         cap = self._settings.max_power
         high = high if cap is None else min(cap, high)
         return max(low, high * 1e-3), high
@@ -102,7 +99,7 @@ class SteeredLaser:
         if law is None:
             return
         if estimate is not None and math.isfinite(estimate.mean_per_um2):
-            guard.beat()
+            guard.beat(estimate.t_exposure_end_ns)
         if not guard.armed and guard.tripped is None:
             law.follow(self._power_now())
         decision = self._decision = law.decide(estimate, t_s)
@@ -119,14 +116,9 @@ class SteeredLaser:
             self._warn(f"{guard.actuator.name}: {decision.event}: {decision.reason}")
 
     def _power_now(self) -> float:
-        """Return the power that was set elsewhere; asks the device twice a second at most."""
-        if now_ns() - self._asked_ns > _ASK_NS:
-            self._asked_ns = now_ns()
-            try:
-                self._seen = self.guard.actuator.setpoint()
-            except RtsmlmError:
-                self._seen = 0.0
-        return self._seen
+        """Return the power that was set elsewhere, as the last poll found it; 0 where unknown."""
+        power = self.guard.setpoint
+        return power if math.isfinite(power) else 0.0
 
     def _why(
         self, decision: Decision, estimate: DensityEstimate | None, t_s: float

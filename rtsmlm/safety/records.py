@@ -7,11 +7,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 AuditKind = Literal[
-    "arm", "command", "unchanged", "monitor", "refused", "trip", "dark", "reset", "dose"
+    "arm",
+    "command",
+    "unchanged",
+    "monitor",
+    "refused",
+    "trip",
+    "dark",
+    "unconfirmed",
+    "confirmed",
+    "reset",
+    "dose",
 ]
-"""arm: commands are allowed; command: sent to the device; unchanged: too small a change to be sent;
-monitor: what would have been sent, were it armed; refused: not sent, and context; trip: dark, and
-latched; dark: dark in the order of leaving; reset: a latch was lifted; dose: the sum so far."""
+"""arm: commands are allowed; command: sent to the device; unchanged: nothing was sent, as the change
+is too small or its estimate too old; monitor: what would have been sent, were it armed; refused:
+not sent, and context; trip: ordered to go dark, and latched; dark: ordered to go dark in the order
+of leaving, or as light was found; unconfirmed: not seen dark in time after such an order;
+confirmed: seen dark after all; reset: a latch was lifted; dose: the sum so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

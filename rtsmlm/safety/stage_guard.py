@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.safety.guard import Audit, Guard
+from rtsmlm.safety.guard import Guard, Refusal
 from rtsmlm.safety.records import CommandContext
+from rtsmlm.safety.watched_actuator import DEFAULT_SAFETY, Audit
 from rtsmlm.settings.lasers import StageSettings
+from rtsmlm.settings.safety import SafetySettings
 
 _STEP_TOLERANCE = 0.5
 """Part of the largest step by which a stage may miss where it was sent."""
@@ -26,35 +29,51 @@ class StageGuard(Guard):
         The stage; only this guard may command it.
     settings
         Range and largest step.
-    audit, on_trip, clock_ns
+    safety
+        Deadlines of the device.
+    audit, on_trip, clock_ns, while_waiting
         As for `Guard`.
     """
 
     _safe_state = "stopped"
+    _is_light = False
 
     def __init__(
         self,
         stage: Actuator,
         settings: StageSettings,
+        safety: SafetySettings = DEFAULT_SAFETY,
         *,
         audit: Audit,
         on_trip: Callable[[str], None] = lambda text: None,
         clock_ns: Callable[[], int] = now_ns,
+        while_waiting: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(stage, audit=audit, on_trip=on_trip, clock_ns=clock_ns)
+        super().__init__(
+            stage,
+            safety,
+            audit=audit,
+            on_trip=on_trip,
+            clock_ns=clock_ns,
+            while_waiting=while_waiting,
+        )
         self._settings = settings
         self._low_um = self._high_um = 0.0
 
     def _check_limits(self, device: tuple[float, float]) -> None:
         low, high = device
-        if not low < high:
-            raise ConfigError(
-                f"{self.actuator.name} has no room to move: its limits are {low:g} to {high:g} um"
-            )
+        name, step = self.actuator.name, self._settings.max_step_um
+        if not -math.inf < low < high < math.inf:
+            raise ConfigError(f"{name} has no room to move: its limits are {low:g} to {high:g} um")
+        if not 0 < step < math.inf:
+            raise ConfigError(f"stages.{name}.max_step_um is {step:g}; it takes a finite step")
         self._low_um, self._high_um = low, high
 
     def _begin(self) -> None:
-        self._sent = self.actuator.setpoint()
+        stands = self._device.setpoint()
+        if not math.isfinite(stands):
+            raise ConfigError(f"{self.actuator.name} stands at {stands:g} um, which is no place")
+        self._sent = stands
 
     def _terms(self) -> str:
         return (
@@ -62,21 +81,14 @@ class StageGuard(Guard):
             "at a time"
         )
 
-    def _obey(self, wanted: float, context: CommandContext) -> None:
+    def _plan(self, wanted: float, context: CommandContext) -> tuple[float | None, CommandContext]:
         if not self._low_um <= wanted <= self._high_um:
-            self.trip(
+            raise Refusal(
                 f"asked for {wanted:g} um, outside its range of {self._low_um:g} to "
                 f"{self._high_um:g} um (stages.{self.actuator.name}.range_um)"
             )
-            return
         step = self._settings.max_step_um
-        self._put(self._sent + min(max(wanted - self._sent, -step), step), context, wanted)
+        return self._sent + min(max(wanted - self._sent, -step), step), context
 
-    def _make_safe(self) -> list[str]:
-        stands = self._sent
-        failed = super()._make_safe()
-        self._sent = stands
-        return failed
-
-    def _tolerance(self) -> float:
+    def _tolerance(self, value: float) -> float:
         return _STEP_TOLERANCE * self._settings.max_step_um

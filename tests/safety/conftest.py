@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from rtsmlm.errors import DeviceError
 from rtsmlm.safety.laser_guard import LaserGuard
 from rtsmlm.safety.records import AuditRow
 from rtsmlm.settings.lasers import LaserSettings
+from rtsmlm.settings.safety import SafetySettings
 
 
 class Bench:
@@ -82,17 +83,32 @@ def rows() -> list[AuditRow]:
 
 
 @pytest.fixture
-def make_guard(bench: Bench, rows: list[AuditRow]) -> Callable[..., LaserGuard]:
+def safety() -> SafetySettings:
+    """Deadlines as short as the settings allow: devices in memory answer at once."""
+    return SafetySettings(device_s=0.3, confirm_s=0.1)
+
+
+@pytest.fixture
+def make_guard(
+    bench: Bench, rows: list[AuditRow], safety: SafetySettings
+) -> Iterator[Callable[..., LaserGuard]]:
+    made: list[LaserGuard] = []
+
     def make(
         max_rise: float = 0.2, silence_s: float | None = 3.0, **settings: object
     ) -> LaserGuard:
-        return LaserGuard(
+        guard = LaserGuard(
             bench,
             LaserSettings.model_validate({"device": "Laser405", "max_power": 50.0, **settings}),
+            safety,
             max_rise=max_rise,
             silence_s=silence_s,
             audit=rows.append,
             clock_ns=lambda: bench.t_ns,
         )
+        made.append(guard)
+        return guard
 
-    return make
+    yield make
+    for guard in made:
+        guard.close()

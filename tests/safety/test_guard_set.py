@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ def test_only_the_steered_laser_is_ramped_and_watched_for_silence(
     guards.open()
     guards.arm()
 
+    for guard in guards.lasers.values():
+        guard.beat()
     first = {name: guard.command(45.0, WHY) for name, guard in guards.lasers.items()}
     second = {name: guard.command(45.0, WHY) for name, guard in guards.lasers.items()}
 
@@ -247,7 +250,7 @@ def test_the_watchdog_of_the_set_polls_every_guard(
     for _ in range(200):
         if all(guard.tripped for guard in guards.lasers.values()):
             break
-        guards._watchdog._worker.wait(0.05)
+        threading.Event().wait(0.05)
     guards.shut_down("a test")
     guards.stop_watchdog()
     guards.close()

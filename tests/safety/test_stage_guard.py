@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from rtsmlm.errors import ConfigError
@@ -19,6 +21,7 @@ class Stage:
         self.at_um = 50.0
         self.sticks = False
         self.range = (48.0, 52.0)
+        self.t_ns = 0
 
     def limits(self) -> tuple[float, float]:
         return self.range
@@ -49,9 +52,11 @@ def stage() -> Stage:
 
 
 @pytest.fixture
-def guard(stage: Stage, rows: list[AuditRow]) -> StageGuard:
+def guard(stage: Stage, rows: list[AuditRow]) -> Iterator[StageGuard]:
     settings = StageSettings(device="ZStage", range_um=2.0, max_step_um=0.1)
-    return StageGuard(stage, settings, audit=rows.append)
+    guard = StageGuard(stage, settings, audit=rows.append, clock_ns=lambda: stage.t_ns)
+    yield guard
+    guard.close()
 
 
 def test_it_does_not_move_until_it_is_armed_nor_by_being_armed(
@@ -99,9 +104,13 @@ def test_a_stage_that_does_not_follow_is_a_trip(stage: Stage, guard: StageGuard)
     stage.sticks = True
     for _ in range(3):
         guard.command(51.0, WHY)
-    for _ in range(3):
+    for _ in range(4):
         guard.poll()
-    assert "50 um measured where 50.3 were set" in str(guard.tripped)
+    assert guard.tripped is None, "it may still be on its way"
+    stage.t_ns = 1_100_000_000
+    for _ in range(2):
+        guard.poll()
+    assert "50 um measured where 50.3 were commanded" in str(guard.tripped)
 
 
 def test_a_stage_at_its_end_is_not_armed(stage: Stage, guard: StageGuard) -> None:
