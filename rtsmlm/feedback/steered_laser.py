@@ -67,6 +67,7 @@ class SteeredLaser:
     def _limits(self) -> tuple[float, float]:
         if self.guard.armed:
             return self.guard.limits
+        self.guard.poll()  # its power has to be known at the first decision
         low, high = self.guard.device_limits()
         cap = self._settings.max_power
         high = high if cap is None else min(cap, high)

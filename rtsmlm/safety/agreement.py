@@ -1,6 +1,6 @@
-"""Does what a device reports agree with what was commanded: two wrong of five, and a time to settle.
+"""Does a device report what was commanded: two wrong of five, and a time to settle.
 
-Pure functions of values and times; `readings` asks the device.
+Values and times alone; `readings` asks the device.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class DeviceCall(Generic[T]):
         """Wait until it is done; False if it is not by then. It goes on in any case."""
         until = time.monotonic() + timeout_s
         while not self._done.wait(max(min(_SLICE_S, until - time.monotonic()), 0.0)):
-            self._calls.wait_slice(self)
+            self._calls.wait_slice()
             if time.monotonic() >= until:
                 return self._done.is_set()
         return True
@@ -202,6 +202,8 @@ class DeviceCalls:
             else:
                 self._queue.append(job)
             has_thread = self._make_lane()
+            if has_thread and urgent and lane is not None and lane.current is not None:
+                has_thread = self._start_thread(self._pass, job)
             if not has_thread:
                 self._queue.remove(job)
             self._changed.notify_all()
@@ -214,15 +216,12 @@ class DeviceCalls:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+            self._changed.wait_for(lambda: self._lane is None, _PATIENCE_S)
 
     # -- while a thread waits --------------------------------------------------------------
 
-    def wait_slice(self, job: DeviceCall[Any]) -> None:
-        """Take an urgent call past one that hangs; called by the thread that waits for it."""
-        if job.urgent and job.begun_s is None and job.age_s > _PATIENCE_S:
-            with self._changed:
-                if self._lane is not None and self._lane.current is not None and job in self._queue:
-                    self._leave_behind(self._lane)
+    def wait_slice(self) -> None:
+        """Call back; called by a thread that waits."""
         try:
             self._on_wait()
         except Exception:
@@ -254,13 +253,25 @@ class DeviceCalls:
         if self._lane is not None:
             return True
         lane = _Lane()
+        if self._start_thread(self._work, lane):
+            self._lane = lane
+        return self._lane is not None
+
+    def _start_thread(self, work: Callable[[Any], None], what: object) -> bool:
         name = f"rtsmlm-device-{self.name}".replace(" ", "-")
         try:
-            threading.Thread(target=self._work, args=(lane,), name=name, daemon=True).start()
+            threading.Thread(target=work, args=(what,), name=name, daemon=True).start()
         except RuntimeError:
             return False
-        self._lane = lane
         return True
+
+    def _pass(self, job: DeviceCall[Any]) -> None:
+        """Take an urgent call past one that hangs, in a thread that ends with that."""
+        with self._changed:
+            self._changed.wait_for(lambda: job not in self._queue, _PATIENCE_S)
+            lane = self._lane
+            if job in self._queue and lane is not None and lane.current is not None:
+                self._leave_behind(lane)
 
     def _work(self, lane: _Lane) -> None:
         while (job := self._next(lane)) is not None:
@@ -279,6 +290,7 @@ class DeviceCalls:
                 waited = self._is_closed or not self._changed.wait(_IDLE_S)
                 if waited and not self._queue:
                     self._lane = None
+                    self._changed.notify_all()
                     return None
             lane.current = self._queue.popleft()
             return lane.current

@@ -178,5 +178,7 @@ class GuardSet:
         sentinel, self._sentinel = self._sentinel, None
         if sentinel is not None and all(guard.is_safe for guard in self.lasers.values()):
             sentinel.dismiss()
+        for guard in self._all:
+            guard.close()
         if self._audit is not None:
             self._audit.close()

@@ -19,10 +19,10 @@ AuditKind = Literal[
     "reset",
     "dose",
 ]
-"""arm: commands are allowed; command: sent to the device; unchanged: nothing was sent, as the change
-is too small or its estimate too old; monitor: what would have been sent, were it armed; refused:
-not sent, and context; trip: ordered to go dark, and latched; dark: ordered to go dark in the order
-of leaving, or as light was found; unconfirmed: not seen dark in time after such an order;
+"""arm: commands are allowed; command: sent to the device; unchanged: nothing was sent, as the
+change is too small or its estimate too old; monitor: what would have been sent, were it armed;
+refused: not sent, and context; trip: ordered to go dark, and latched; dark: ordered to go dark in
+the order of leaving, or as light was found; unconfirmed: not seen dark in time after such an order;
 confirmed: seen dark after all; reset: a latch was lifted; dose: the sum so far."""
 
 

@@ -62,7 +62,7 @@ def test_the_checks_of_the_lasers_pass_and_leave_them_dark(rig: HilRig) -> None:
 
 @pytest.mark.slow
 def test_without_a_watchdog_the_drill_fails(rig: HilRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watchdog, "_watch", lambda self, stop: stop.wait())
+    monkeypatch.setattr(Watchdog, "start", lambda self: None)
 
     result = run(rig, "read-back-wrong")
 
