@@ -3,7 +3,7 @@
 It holds no way to light anything. A trip makes the actuator safe, is latched until it is reset
 manually, and stands in the audit with its reason. An order to go dark is carried out only when the
 light was seen to be off; until then it is repeated at every poll. From the first arming on, light
-that was not commanded is made dark, whoever lit it.
+that was not commanded is made dark as well.
 """
 
 from __future__ import annotations

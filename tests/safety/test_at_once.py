@@ -13,7 +13,7 @@ from rtsmlm.safety.at_once import at_once
 def test_all_tasks_run_at_the_same_time() -> None:
     meeting = threading.Barrier(3, timeout=20)
 
-    found = at_once({name: meeting.wait for name in "abc"}, 20.0)
+    found = at_once(dict.fromkeys("abc", meeting.wait), 20.0)
 
     assert sorted(found.values()) == [0, 1, 2]
 
