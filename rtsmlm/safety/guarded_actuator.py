@@ -3,7 +3,7 @@
 A command may hang in its driver, and light the laser long after it was given up and the laser was
 switched off. So every command carries a permit, which an order to go dark takes back. A command
 without one is not sent; one that was in the driver at that time is followed by `make_safe`, in the
-same thread and as soon as it returns or raises, whoever still waits for it.
+same thread and as soon as it returns or raises.
 """
 
 from __future__ import annotations
