@@ -29,6 +29,14 @@ COMMANDS = {
         "Run every position of a sequence until its stop criterion, then go on to the next.",
     ),
     "view": ("rtsmlm.cli.view:view", "Open the live window on a run; view only."),
+    "lasers-off": (
+        "rtsmlm.cli.lasers_off:switch_off",
+        "Switch off the lasers of all armed runs that you have started on this machine.",
+    ),
+    "keys": (
+        "rtsmlm.cli.keys:keys",
+        "Make the keys for runs that are viewed from another machine.",
+    ),
     "evaluate": (
         "rtsmlm.cli.evaluate:evaluate",
         "Score localizations against a ground truth, after the SMLM-2016 protocol.",

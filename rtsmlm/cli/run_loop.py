@@ -26,7 +26,14 @@ from rtsmlm.session.devices import open_actuators, open_camera
 from rtsmlm.session.session import Session
 from rtsmlm.settings.load import load_over
 from rtsmlm.settings.run import RunSettings
-from rtsmlm.viewer.commands import Snap, Start, WindowReady, carry_out_or_report, from_line
+from rtsmlm.viewer.commands import (
+    Snap,
+    Start,
+    WindowAlive,
+    WindowReady,
+    carry_out_or_report,
+    from_line,
+)
 
 _STATUS_S = 0.25
 _PLAIN_LINE_S = 5.0
@@ -53,7 +60,7 @@ class LiveRunner:
     request
         Whether the program was asked to end.
     with_window
-        Open one as soon as the first run publishes.
+        Open one before the first run.
     """
 
     def __init__(
@@ -91,10 +98,9 @@ class LiveRunner:
             report_arming(settings, self._arm)
             try:
                 # Before the camera starts: loading and compiling a window takes all cores.
-                self._open_window(settings.stream.address)
+                self._open_window()
                 session.start(self._request.event)
-                self._open_window(session.stream_address)
-                _watch(session, self._request.event, self._report_closed_window)
+                _watch(session, self._request.event, lambda: self._attend_window(session))
             finally:
                 report = session.close()
                 self._session = None
@@ -104,14 +110,13 @@ class LiveRunner:
         _conclude(report)
         return report
 
-    def _open_window(self, address: str | None) -> None:
-        if not self._with_window or self._window is not None:
+    def _open_window(self) -> None:
+        stream = self._settings.stream
+        if not self._with_window or self._window is not None or not stream.enabled:
             return
-        if address is None or "*" in address or not self._settings.stream.enabled:
-            return  # not known yet, or nothing to be seen
         _report_step("opening the window")
         try:
-            window = self._window = Window(address, self.handle_line)
+            window = self._window = Window(self.handle_line, stream.curve_keys)
         except WorkerError as error:
             self._with_window = False
             warn(str(error))
@@ -120,6 +125,15 @@ class LiveRunner:
         while window.is_open and not self._window_ready.wait(_STATUS_S):
             if self._request.event.is_set() or now_ns() > deadline_ns:
                 return
+
+    def _attend_window(self, session: Session) -> None:
+        """Let the window follow the run, and warn where its LASER OFF would come late."""
+        if self._window is not None:
+            self._window.follow(session.stream_address, session.run_id)
+            warning = self._window.take_warning()
+            if warning is not None and self._arm:
+                session.warn(warning)
+        self._report_closed_window()
 
     def _report_closed_window(self) -> None:
         if self._window is None or self._window.is_open or self._has_reported_close:
@@ -139,7 +153,7 @@ class LiveRunner:
             return
         if isinstance(message, WindowReady):
             self._window_ready.set()
-        else:
+        elif not isinstance(message, WindowAlive):
             carry_out_or_report(message, self, self._report)
 
     def _report(self, text: str) -> None:

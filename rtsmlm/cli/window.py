@@ -11,11 +11,16 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from rtsmlm.errors import WorkerError
+from rtsmlm.errors import WorkerError, printable
 from rtsmlm.realtime.child_process import ChildProcess, module_command
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.viewer.commands import RunPlace, WindowAlive, place_to_line, to_line
 
 _END_S = 5.0
+_BLOCKED_S = 1.0
+_ALIVE = to_line(WindowAlive())
 
 _log = logging.getLogger(__name__)
 
@@ -34,14 +39,14 @@ def why_no_window() -> str | None:
 
 
 class Window:
-    """A window that shows what is published at an address.
+    """A window that shows the runs of this program, one after another.
 
     Parameters
     ----------
-    address
-        Where the run publishes.
     on_line
         Called in a thread with each line of JSON that the window sends.
+    curve_keys
+        As `stream.curve_keys` of the runs.
 
     Raises
     ------
@@ -49,11 +54,15 @@ class Window:
         If it cannot be started.
     """
 
-    def __init__(self, address: str, on_line: Callable[[str], None]) -> None:
+    def __init__(self, on_line: Callable[[str], None], curve_keys: Path | None = None) -> None:
         self._on_line = on_line
+        self._place: RunPlace | None = None
+        self._alive_ns: int | None = None
+        self._is_blocked = False
+        keys = [] if curve_keys is None else ["--keys", str(curve_keys)]
         self._child = ChildProcess(
             "window",
-            module_command("rtsmlm.viewer", address, "--control"),
+            module_command("rtsmlm.viewer", "--control", *keys),
             on_line=self._take,
             # Below the run: where cores are short, pictures come less often and frames do not wait.
             low_priority=True,
@@ -64,11 +73,35 @@ class Window:
         """True while the window is there."""
         return self._child.exit_code() is None
 
+    def follow(self, address: str | None, run_id: str) -> None:
+        """Show the run of this number, wherever it publishes now; None is not known yet."""
+        if address is None:
+            return
+        place = RunPlace(_reachable(address), run_id)
+        if place != self._place:
+            self._place = place
+            self._child.write_line(place_to_line(place))
+
+    def take_warning(self) -> str | None:
+        """Return a sentence where the window has stopped to react, once each time it does."""
+        if self._alive_ns is None or not self.is_open:
+            return None
+        silent_s = (now_ns() - self._alive_ns) / 1e9
+        was_blocked, self._is_blocked = self._is_blocked, silent_s > _BLOCKED_S
+        if was_blocked or not self._is_blocked:
+            return None
+        return (
+            f"the window has not reacted for {silent_s:.1f} s: its LASER OFF would wait, too; "
+            "rtsmlm lasers-off in any terminal acts at once"
+        )
+
     def _take(self, line: str) -> None:
-        if line.lstrip().startswith("{"):
+        if line == _ALIVE:
+            self._alive_ns = now_ns()
+        elif line.lstrip().startswith("{"):
             self._on_line(line)
         else:  # a library may print what it likes
-            _log.info("the window printed: %s", line)
+            _log.info("the window printed: %s", printable(line))
 
     def close(self) -> None:
         """Close the window. Safe to call more than once."""
@@ -77,3 +110,8 @@ class Window:
             self._child.close(_END_S)
         except WorkerError as error:
             _log.warning("%s", error)
+
+
+def _reachable(address: str) -> str:
+    """Return an address to connect to, of one that was bound on all interfaces."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

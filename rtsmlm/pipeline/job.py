@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rtsmlm.settings.load import from_mapping
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream.wire import new_run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class PipelineJob:
     settings: RunSettings
     resume_before: int | None = None
     """After a crash: rows from this frame on are dropped from the file and localized again."""
+    run_id: str = field(default_factory=new_run_id)
+    """Number of the run, in every message of its stream; a restarted analysis keeps it."""
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""
@@ -29,6 +32,7 @@ class PipelineJob:
                 "folder": str(self.folder),
                 "settings": self.settings.model_dump(mode="json"),
                 "resume_before": self.resume_before,
+                "run_id": self.run_id,
             }
         )
 
@@ -41,4 +45,5 @@ class PipelineJob:
             folder=Path(data["folder"]),
             settings=from_mapping(data["settings"]),
             resume_before=data["resume_before"],
+            run_id=data["run_id"],
         )

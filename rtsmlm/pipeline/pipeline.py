@@ -43,6 +43,7 @@ from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import LatencyStages
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.stream.broadcast import Broadcast
+from rtsmlm.stream.messages import SettingsPart
 
 Emit: TypeAlias = Callable[[Event], None]
 
@@ -169,8 +170,10 @@ class Pipeline:
                 "run": self._job.folder.name,
                 "shape": list(self._ring.shape),
                 "pixel_nm": self._calibration.pixel_nm,
-                "settings": self._settings.model_dump(mode="json"),
+                # What a window shows, and nothing that names folders, devices or people.
+                "settings": SettingsPart.of(self._settings).model_dump(mode="json"),
             },
+            run_id=self._job.run_id,
             generation=self._job.resume_before or 0,
             warn=self._warn,
         )

@@ -19,6 +19,8 @@ from rtsmlm.session.acquisition import Acquisition
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.recording import start_recording
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream.addresses import check_stream_address
+from rtsmlm.stream.wire import new_run_id
 
 _CAMERA_STOP_S = 30.0
 _DRAIN_S = 120.0
@@ -55,6 +57,8 @@ class FramePath:
         self._camera, self._calibration = camera, calibration
         self._settings, self._notices = settings, notices
         self.folder, self.ledger = folder, ledger
+        self.run_id = new_run_id()
+        """Number of the run, in every message of its stream."""
         self._ring: FrameRing | None = None
         self._supervisor: PipelineSupervisor | None = None
         self._recorder: RawRecorder | None = None
@@ -81,15 +85,20 @@ class FramePath:
 
         Raises
         ------
+        ConfigError
+            If the stated address of the stream is taken.
         PipelineError
             If it does not come up.
         """
         shape, settings = self._camera.shape, self._settings
+        check_stream_address(settings.stream)
         shared = settings.pipeline.process
         capacity = frames_that_fit(shape, settings.pipeline.ring_mb)
         ring = self._ring = FrameRing.create(shape, capacity, shared=shared)
         self._supervisor = PipelineSupervisor(
-            PipelineJob(ring.name if shared else "", self.folder.path, settings),
+            PipelineJob(
+                ring.name if shared else "", self.folder.path, settings, run_id=self.run_id
+            ),
             ring,
             self.ledger,
             self._notices.warn,

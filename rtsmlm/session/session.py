@@ -30,6 +30,7 @@ from rtsmlm.session.timer import RunTimer
 from rtsmlm.settings.feedback import checked_target
 from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream.control import ControlServer
 
 _LAST_STATUS_S = 1.0
 
@@ -94,6 +95,9 @@ class Session:
         )
         self._accounts = RunningAccounts(self._path, self._notices)
         self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
+        self._control = ControlServer(
+            self._path.run_id, self.lasers_off, self._notices.warn, run=self.folder.path.name
+        )
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer = RunTimer(self.settings.acquisition.seconds, self.stop)
         self._meter = StatusMeter(self._path, self.ledger)
@@ -142,6 +146,8 @@ class Session:
             self._path.start_recording(self._loop.power_unit)
         if self._loop.active:
             self._on_step("lasers")
+            if self._arm:
+                self._control.start()
             self._loop.start()
         self._status.start()
         self._on_step("running")
@@ -201,6 +207,11 @@ class Session:
             recording=self._path.recording,
             warnings=self.messages(),
         )
+
+    @property
+    def run_id(self) -> str:
+        """Number of the run, in every message of its stream."""
+        return self._path.run_id
 
     @property
     def stream_address(self) -> str | None:
@@ -284,6 +295,7 @@ class Session:
         self._timer.cancel()
         self._path.drain()
         self._notices.run_step(self._loop.close)
+        self._notices.run_step(self._control.close)
         self._notices.run_step(lambda: close_actuators(self._owned))
         self._path.close()
         self._notices.run_step(self._status.join)

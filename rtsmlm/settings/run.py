@@ -112,8 +112,10 @@ class StreamSettings(Settings):
 
     enabled: bool = True
     """Publish localizations while they come."""
-    address: str = "tcp://127.0.0.1:5757"
-    """Where to bind. Port * takes any free one. Other hosts need CURVE keys."""
+    address: str | None = None
+    """Where to bind, as tcp://127.0.0.1:5757; where that is taken, no run starts. Port * takes any
+    free one. Not given takes the first free port from 5757 on, of this machine alone. Other hosts
+    need CURVE keys."""
     curve_keys: Path | None = None
     """Folder with server.key_secret and the public keys of those allowed, for other hosts."""
 

@@ -16,10 +16,12 @@ from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
 from rtsmlm.realtime.worker import one_line
 from rtsmlm.settings.run import StreamSettings
+from rtsmlm.stream.addresses import FIRST_PORT, port_of
 from rtsmlm.stream.history import HistoryServer
 from rtsmlm.stream.publisher import Publisher
 from rtsmlm.stream.wire import DENSITY, FRAME_PX, FRAMES_PER_S, STATUS
 
+_LAST_PORT = 65535
 _FRAME_NS = round(1e9 / FRAMES_PER_S)
 
 
@@ -36,6 +38,8 @@ class Broadcast:
         Arrow schema of the batches.
     about
         Content of the first message; plain JSON data.
+    run_id
+        Number of the run.
     generation
         How often the table has been cut.
     warn
@@ -49,6 +53,7 @@ class Broadcast:
         *,
         schema: pa.Schema,
         about: Mapping[str, object],
+        run_id: str,
         generation: int,
         warn: Callable[[str], None],
     ) -> None:
@@ -62,7 +67,7 @@ class Broadcast:
         if not settings.enabled:
             return
         try:
-            self._open(settings, folder, about, generation)
+            self._open(settings, folder, about, run_id, generation)
         except RtsmlmError as error:
             self.close()
             warn(f"no live stream: {error}")
@@ -72,21 +77,35 @@ class Broadcast:
         settings: StreamSettings,
         folder: RunFolder,
         about: Mapping[str, object],
+        run_id: str,
         generation: int,
     ) -> None:
         publisher = self._publisher = Publisher(
-            settings.address, schema=self._schema, settings=about, curve_keys=settings.curve_keys
+            settings.address,
+            schema=self._schema,
+            settings=about,
+            run_id=run_id,
+            curve_keys=settings.curve_keys,
+            warn=self._warn,
         )
+        if settings.address is None and port_of(publisher.address) != FIRST_PORT:
+            self._warn(
+                f"port {FIRST_PORT} is taken by another run or another program; this run is "
+                f"published on {publisher.address}"
+            )
         if publisher.address.startswith("tcp://"):
             self._history = HistoryServer(
                 folder.localizations,
                 publisher.address.rpartition(":")[0],
                 generation=generation,
                 context=publisher.context,
+                run_id=run_id,
+                port=history_port(settings.address),
                 curve_keys=settings.curve_keys,
                 on_death=self._history_died,
             )
-            publisher.welcome(history_port=self._history.port)
+            publisher.add_to_first_message(history_port=self._history.port)
+        publisher.start()
 
     @property
     def address(self) -> str | None:
@@ -158,13 +177,25 @@ class Broadcast:
             self._warn(str(error))
         finally:
             if publisher is not None:
-                publisher.close()
+                self._close_publisher(publisher)
+
+    def _close_publisher(self, publisher: Publisher) -> None:
+        try:
+            publisher.close()
+        except WorkerError as error:
+            self._warn(str(error))
 
     def _history_died(self, error: BaseException) -> None:
         self._warn(
             "a window that is opened from now on shows no earlier localizations: the history "
             f"thread died: {one_line(error)}"
         )
+
+
+def history_port(address: str | None) -> int | None:
+    """Return the port next to one that is stated, so that a firewall need open only two."""
+    port = None if address is None else port_of(address.replace(":*", ""))
+    return None if port is None or port >= _LAST_PORT else port + 1
 
 
 def binned(pixels: Pixels) -> tuple[NDArray[np.uint16], int]:

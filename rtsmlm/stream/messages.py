@@ -2,7 +2,8 @@
 
 The sender builds them, a receiver reads them with `read_message`: once, at the border. What is
 behind has attributes and types. A number that is not known is NaN here and null in the JSON. Values
-that a newer version adds are ignored; one that is missing or damaged is a `FileFormatError`.
+that a newer version adds are ignored; one that is missing or damaged is a `FileFormatError`. Texts
+are printable: no name that a run sends can act on a terminal.
 """
 
 from __future__ import annotations
@@ -10,10 +11,19 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.realtime.ledger import LedgerTotals
+from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream.foreign_json import harmless
 
 
 def _nan_if_none(value: Any) -> Any:
@@ -30,6 +40,8 @@ Number = Annotated[
     PlainSerializer(_none_if_not_finite, return_type=float | None, when_used="json"),
 ]
 """NaN where it is not known."""
+NotNegative = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
 
 
 class Message(BaseModel):
@@ -80,6 +92,8 @@ class ResolutionMessage(Message):
 class StatusMessage(Message):
     """A run at one moment."""
 
+    run_id: str = ""
+
     totals: LedgerTotals
     frames_per_s: Number
     localizations: int
@@ -115,6 +129,7 @@ class StatusMessage(Message):
 class DensityMessage(Message):
     """An estimate of the density, as a listener may rely on it: part of `DensityEstimate`."""
 
+    run_id: str = ""
     last_frame: int
     t_exposure_end_ns: int | None = None
     """When the exposure of the last frame ended; None where that is not known."""
@@ -127,19 +142,33 @@ class DensityMessage(Message):
     """Of each laser by name, in its own unit; only of a run folder."""
 
 
+class BatchMessage(Message):
+    """The header of a batch of rows."""
+
+    run_id: str = ""
+    seq: NotNegative
+    """Number of the batch, from 0; a gap is what a slow subscriber missed."""
+    first_frame: int
+    last_frame: int
+    n_frames: NotNegative
+    n_rows: NotNegative
+
+
 class FrameMessage(Message):
     """The header of a camera frame."""
 
+    run_id: str = ""
     index: int
     shape: tuple[int, int]
     """Height and width after binning."""
-    binning: int
+    binning: Positive
     """Camera pixels a side that went into one."""
 
 
 class EndMessage(Message):
     """The end of the run."""
 
+    run_id: str = ""
     localizations: int = 0
     """Rows of the whole table."""
 
@@ -147,7 +176,8 @@ class EndMessage(Message):
 class HistoryMessage(Message):
     """The header of an answer of the history."""
 
-    size: int
+    run_id: str = ""
+    size: NotNegative
     """Bytes of the table that are there."""
     generation: int
     """Rises whenever the table was cut."""
@@ -179,18 +209,43 @@ class SettingsPart(Message):
     record: _RecordPart = _RecordPart()
     feedback: _FeedbackPart = _FeedbackPart()
 
+    @classmethod
+    def of(cls, settings: RunSettings) -> SettingsPart:
+        """Return the part of the settings that a window shows."""
+        return cls.model_validate(settings)
+
 
 class RunMessage(Message):
     """What a run states of itself in its first message."""
 
     run: str
-    shape: tuple[int, int]
+    run_id: str = ""
+    """Number of the run, in all its messages; empty where a folder is read."""
+    shape: tuple[Positive, Positive]
     """Height and width of a frame in camera pixels."""
-    pixel_nm: float
+    pixel_nm: Annotated[float, Field(gt=0)]
     """Camera pixel in the sample plane."""
     settings: SettingsPart = SettingsPart()
-    history_port: int | None = None
+    history_port: Annotated[int, Field(gt=0, lt=65536)] | None = None
     """Where earlier rows can be had (`stream.history`)."""
+
+
+class FirstMessage(Message):
+    """What a subscriber needs of the first message; the rest is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    run_id: str
+    arrow_schema: str
+    """Schema of the batches: a base64 Arrow IPC message."""
+
+
+class LastMessage(Message):
+    """What a subscriber needs of the last message; the rest is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    run_id: str
 
 
 M = TypeVar("M", bound=Message)
@@ -214,7 +269,11 @@ def read_message(kind: type[M], data: bytes | str, what: str) -> M:
         If a value is missing or of another type, in one sentence.
     """
     try:
-        return kind.model_validate_json(data, strict=True)
+        text = harmless(data)
+    except ValueError as error:
+        raise FileFormatError(f"{what} cannot be read: {error}; it is damaged") from error
+    try:
+        return kind.model_validate_json(text, strict=True)
     except ValidationError as error:
         found = error.errors()[0]
         place = ".".join(str(part) for part in found["loc"])

@@ -1,4 +1,4 @@
-"""`python -m rtsmlm.viewer ADDRESS_OR_FOLDER [--control]`: the live window."""
+"""`python -m rtsmlm.viewer [ADDRESS_OR_FOLDER] [--control]`: the live window."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.viewer.app import application, show
 from rtsmlm.viewer.pipe_control import PipeControl
+from rtsmlm.viewer.sources.no_run import NoRun
 from rtsmlm.viewer.sources.open_source import open_source
 from rtsmlm.viewer.sources.updates import Source
 
@@ -20,24 +21,30 @@ _NICE = 10
 def main(arguments: list[str] | None = None) -> int:
     """Show the window; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m rtsmlm.viewer", description=__doc__)
-    parser.add_argument("where", help="tcp://host:port of a run, or a run folder")
+    parser.add_argument(
+        "where",
+        nargs="?",
+        help="tcp://host:port of a run, or a run folder; without it, standard input names the run",
+    )
     parser.add_argument("--keys", type=Path, help="folder with CURVE keys, for a remote run")
     parser.add_argument(
         "--control",
         action="store_true",
-        help="write commands to standard output, one JSON object per line",
+        help="write commands to standard output, one JSON object per line, and read from standard "
+        "input where the run is",
     )
     parser.add_argument("--settings", type=Path, help="ini file with the preferences")
     given = parser.parse_args(arguments)
     try:
-        source: Source = open_source(given.where, given.keys)
+        where = given.where
+        source: Source = NoRun() if where is None else open_source(where, given.keys)
     except RtsmlmError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     control = None
     if given.control:
         _lower_priority()
-        control = PipeControl(sys.stdout)
+        control = PipeControl(sys.stdout, given.keys)
         control.watch(sys.stdin.fileno())
     app = application()
     signal.signal(signal.SIGINT, lambda *_: app.quit())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rtsmlm.errors import RtsmlmError
 from rtsmlm.viewer.commands import Control
 from rtsmlm.viewer.live_widget import LiveWidget
 from rtsmlm.viewer.pipe_control import GONE, PipeControl
+from rtsmlm.viewer.sources.stream_source import StreamSource
 from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
@@ -66,7 +68,7 @@ def show(
         window.on_ready = control.report_ready
     # Python sees Ctrl-C only while it runs, and not in the toolkit's loop.
     pulse = QtCore.QTimer()
-    pulse.timeout.connect(lambda: _notice_parent_end(window, control))
+    pulse.timeout.connect(lambda: _follow_parent(window, control))
     pulse.start(_SIGNALS_MS)
     code = int(app.exec())
     window.preferences.set_bytes("geometry", window.saveGeometry())
@@ -74,6 +76,18 @@ def show(
     return code
 
 
-def _notice_parent_end(window: LiveWidget, control: Control | None) -> None:
-    if isinstance(control, PipeControl) and control.is_gone and window.control is not None:
+def _follow_parent(window: LiveWidget, control: Control | None) -> None:
+    """Show the run that the parent has begun, notice its end, and report that the loop runs."""
+    if not isinstance(control, PipeControl) or window.control is None:
+        return
+    control.report_alive()
+    if (place := control.take_place()) is not None:
+        try:
+            source = StreamSource(place.address, control.curve_keys, only_run_id=place.run_id)
+        except RtsmlmError as error:
+            window.report(str(error), window.theme.red)
+        else:
+            window.follow(source)
+            window.setWindowTitle(f"rtsmlm: {place.address}")
+    if control.is_gone:
         window.lose_control(GONE)

@@ -76,8 +76,13 @@ class WindowReady:
     """Not a command: the window is drawn and has nothing left to compile."""
 
 
+@dataclass(frozen=True, slots=True)
+class WindowAlive:
+    """Not a command: the event loop of the window runs, four times a second."""
+
+
 Command: TypeAlias = LasersOff | ResetTrip | Stop | SetTarget | SetGain | Start | Snap
-WindowMessage: TypeAlias = Command | WindowReady
+WindowMessage: TypeAlias = Command | WindowReady | WindowAlive
 
 _KINDS: dict[str, type[WindowMessage]] = {kind.__name__: kind for kind in get_args(WindowMessage)}
 _ADAPTERS: dict[type[WindowMessage], TypeAdapter[WindowMessage]] = {
@@ -128,6 +133,38 @@ def _reason(error: ValidationError) -> str:
 def describe(command: Command) -> str:
     """Return the name of a command in words, as `lasers off`."""
     return re.sub(r"(?<!^)(?=[A-Z])", " ", type(command).__name__).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """What the owner of a run tells its window: where the run publishes, and its number."""
+
+    address: str
+    run_id: str
+
+
+_PLACE: TypeAdapter[RunPlace] = TypeAdapter(RunPlace)
+
+
+def place_to_line(place: RunPlace) -> str:
+    """Return a place as one line of JSON, without the line end."""
+    return json.dumps(asdict(place))
+
+
+def place_from_line(line: str) -> RunPlace:
+    """Read a line that `place_to_line` has made.
+
+    Raises
+    ------
+    CommandError
+        If it is none.
+    """
+    try:
+        return _PLACE.validate_json(line, strict=True)
+    except ValidationError as error:
+        raise CommandError(
+            f"the owner of the run sent {line[:_MOST_SHOWN]!r}, which names no run"
+        ) from error
 
 
 class Control(Protocol):

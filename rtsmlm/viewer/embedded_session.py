@@ -118,6 +118,11 @@ class EmbeddedSession:
         """Where the session publishes; None while it does not."""
         return None if self.session is None else self.session.stream_address
 
+    @property
+    def run_id(self) -> str | None:
+        """Number of the run, in all its messages; None while there is none."""
+        return None if self.session is None else self.session.run_id
+
     def close(self) -> None:
         """End what goes on, in order, and wait for it. Safe to call more than once."""
         for _ in range(2):  # what starts must have started before it can end

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rtsmlm.errors import RtsmlmError
+from rtsmlm.realtime.worker import one_line
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import ask_for_path, export_view
 from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
@@ -17,6 +19,7 @@ from rtsmlm.viewer.panels.help_dialog import HelpDialog
 from rtsmlm.viewer.panels.histogram_panel import HistogramPanel
 from rtsmlm.viewer.panels.laser_panel import LaserPanel
 from rtsmlm.viewer.panels.ledger_lights import LedgerLights
+from rtsmlm.viewer.panels.local_lasers_off import LocalLasersOff
 from rtsmlm.viewer.panels.messages import Messages
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
@@ -24,7 +27,7 @@ from rtsmlm.viewer.panels.trends_panel import TrendsPanel
 from rtsmlm.viewer.panels.walk_through import WalkThrough
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.series import RunSeries
-from rtsmlm.viewer.sources.updates import Source
+from rtsmlm.viewer.sources.updates import RunUpdate, Source
 from rtsmlm.viewer.update_reader import UpdateReader
 from rtsmlm.viewer.widgets.laser_key import LaserKey
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
@@ -38,6 +41,8 @@ PLOTS_S = 0.5
 VIEW_ONLY = "view only: this window cannot control the run"
 _STEP = 1.1
 _LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
+
+_log = logging.getLogger(__name__)
 
 P = TypeVar("P", bound=Panel)
 
@@ -104,6 +109,9 @@ class LiveWidget(QtWidgets.QWidget):
         self.histograms = self._add(HistogramPanel(self.series), at.right.addWidget)
         self.messages = self._add(Messages(), lambda panel: self.trends.addTab(panel, "Messages"))
         self.lights = self._add(LedgerLights(), at.bottom.addWidget)
+        self.local_off = self._add(
+            LocalLasersOff(self.header.allow_off, self.report), lambda panel: None
+        )
         self.help = HelpDialog(self)
         self.walk_through = WalkThrough(self)
 
@@ -200,8 +208,8 @@ class LiveWidget(QtWidgets.QWidget):
         return True
 
     def lasers_off(self) -> bool:
-        """Switch all lasers off and latch them; return False if there is no control."""
-        return self.ask(LasersOff())
+        """Switch all lasers off and latch them; return False if that is not possible from here."""
+        return self.local_off.ask() or self.ask(LasersOff())
 
     def _overrides(self) -> list[str]:
         return [*self.acquisition.overrides(), *self.laser.overrides()]
@@ -242,6 +250,7 @@ class LiveWidget(QtWidgets.QWidget):
         """Close the source and take another."""
         self.source.close()
         self.source = source
+        self.reader.forget()
 
     def tick(self) -> None:
         """Read what is new, hand it to all panels and let them draw; a bounded piece of work."""
@@ -250,9 +259,7 @@ class LiveWidget(QtWidgets.QWidget):
         if update is None:
             self.super_res.show_message("Getting ready to draw; longer on first start …")
         else:
-            self.series.add(update)
-            for panel in self.panels:
-                panel.show_update(update)
+            self._show(update)
             self.reader.learn(update, time.perf_counter() - begin_s)
         if self.on_ready is not None and self.reader.is_ready:
             on_ready, self.on_ready = self.on_ready, None
@@ -265,6 +272,15 @@ class LiveWidget(QtWidgets.QWidget):
         for panel in self.panels:
             if plots or not panel.is_plot:
                 panel.refresh()
+
+    def _show(self, update: RunUpdate) -> None:
+        """Hand the update to all panels: what one cannot show, the others do."""
+        for show in (self.series.add, *(panel.show_update for panel in self.panels)):
+            try:
+                show(update)
+            except Exception as error:  # a run of another program may send any number
+                _log.exception("an update could not be shown")
+                self.report(f"not shown: {one_line(error)}", self.theme.amber)
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Show the walk-through once."""

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+from collections import deque
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO
 
-from rtsmlm.viewer.commands import Command, WindowMessage, WindowReady, to_line
+from rtsmlm.errors import CommandError
+from rtsmlm.viewer.commands import (
+    Command,
+    RunPlace,
+    WindowAlive,
+    WindowMessage,
+    WindowReady,
+    place_from_line,
+    to_line,
+)
 
 GONE = "the program that started this window has ended; view only from now on"
 _MOST_BYTES = 4096
+_MOST_PLACES = 16
+
+_log = logging.getLogger(__name__)
 
 
 class PipeControl:
-    """Commands on standard output; the end of the parent shows on standard input.
+    """Commands on standard output; on standard input where the run is, and the parent's end.
 
     Parameters
     ----------
     out
         Where the lines go.
+    curve_keys
+        Folder with the keys for the runs of the parent.
     """
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self, out: TextIO, curve_keys: Path | None = None) -> None:
+        self._out, self.curve_keys = out, curve_keys
         self._lock = threading.Lock()
         self._is_gone = threading.Event()
+        self._places: deque[RunPlace] = deque(maxlen=_MOST_PLACES)
 
     @property
     def is_gone(self) -> bool:
@@ -35,6 +53,17 @@ class PipeControl:
     def report_ready(self) -> None:
         """Report to the parent that the window is drawn."""
         self._write(WindowReady())
+
+    def report_alive(self) -> None:
+        """Report to the parent that the event loop runs."""
+        self._write(WindowAlive())
+
+    def take_place(self) -> RunPlace | None:
+        """Return where the newest run of the parent is, once; None if that is known already."""
+        place = None
+        while self._places:
+            place = self._places.popleft()
+        return place
 
     def ask(self, command: Command) -> None:
         """Send a command; a parent that is gone is noted, and nothing else happens."""
@@ -49,7 +78,7 @@ class PipeControl:
             self._is_gone.set()
 
     def watch(self, descriptor: int) -> None:
-        """Read until the end of the parent, in a thread; nothing that comes is used.
+        """Read from the parent until its end, in a thread.
 
         Parameters
         ----------
@@ -59,9 +88,18 @@ class PipeControl:
         """
 
         def read() -> None:
+            rest = b""
             with suppress(OSError):
-                while os.read(descriptor, _MOST_BYTES):
-                    continue
+                while part := os.read(descriptor, _MOST_BYTES):
+                    *lines, rest = (rest + part).split(b"\n")
+                    for line in lines:
+                        self._take(line.decode(errors="replace"))
             self._is_gone.set()
 
         threading.Thread(target=read, name="parent-watch", daemon=True).start()
+
+    def _take(self, line: str) -> None:
+        try:
+            self._places.append(place_from_line(line))
+        except CommandError as error:
+            _log.warning("%s", error)

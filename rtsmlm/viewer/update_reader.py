@@ -24,7 +24,7 @@ class UpdateReader:
 
     def __init__(self) -> None:
         self._warm_up = WarmUp()
-        self._field: tuple[str, tuple[int, int], float] | None = None
+        self._field: tuple[str, str, tuple[int, int], float] | None = None
         self._own_resolution: LiveResolution | None = None
         self._run_frame = -1  # of the newest resolution that the run has stated
         self._most_rows = LEAST_ROWS
@@ -74,11 +74,15 @@ class UpdateReader:
         fitting = min(fitting, 2 * self._most_rows)
         self._most_rows = round(min(max(fitting, LEAST_ROWS), MOST_ROWS))
 
+    def forget(self) -> None:
+        """Take the next update for the first of a run: the source is another one."""
+        self._field = None
+
     def _begins(self, update: RunUpdate) -> bool:
         run = update.run
         if run is None:
             return False
-        field = run.run, run.shape, run.pixel_nm
+        field = run.run_id, run.run, run.shape, run.pixel_nm
         begins, self._field = field != self._field, field
         return begins
 
@@ -88,7 +92,7 @@ class UpdateReader:
         self._close_own()
         self._run_frame = -1
         if self._field is not None:
-            _, shape, pixel_nm = self._field
+            _, _, shape, pixel_nm = self._field
             self._own_resolution = LiveResolution(shape, pixel_nm)
 
     def _close_own(self) -> None:

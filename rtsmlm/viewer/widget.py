@@ -11,8 +11,8 @@ from pymmcore_plus import CMMCorePlus
 from rtsmlm.session.attach import attach
 from rtsmlm.viewer.embedded_session import EmbeddedSession
 from rtsmlm.viewer.live_widget import LiveWidget
+from rtsmlm.viewer.sources.no_run import NoRun
 from rtsmlm.viewer.sources.stream_source import StreamSource
-from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import allow, button, explained, label
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 
@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 
 _UPDATE_MS = 200
 _ANY_PORT = "stream.address=tcp://127.0.0.1:*"
-
-
-class NoRun:
-    """A source without anything new, until there is a run."""
-
-    name = "no run yet"
-
-    def poll(self, most_rows: int = 100_000) -> RunUpdate:
-        """Return nothing new."""
-        del most_rows
-        return RunUpdate(connection="waiting")
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 class RtsmlmWidget(QtWidgets.QWidget):
@@ -111,7 +97,7 @@ class RtsmlmWidget(QtWidgets.QWidget):
         address = self.session.address if self.session.state == "running" else None
         if address is not None and address != self._watched:
             self._watched = address
-            self.live.follow(StreamSource(address))
+            self.live.follow(StreamSource(address, only_run_id=self.session.run_id))
         if self.session.state == "idle":
             self._watched = None
         busy = None if self.session.state == "idle" else "a run goes on"

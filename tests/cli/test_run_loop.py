@@ -21,12 +21,20 @@ class FakeWindow:
 
     opened: list[FakeWindow] = []  # noqa: RUF012
 
-    def __init__(self, address: str, on_line: Any) -> None:
-        self.address, self.on_line = address, on_line
+    def __init__(self, on_line: Any, curve_keys: Path | None = None) -> None:
+        self.on_line, self.curve_keys = on_line, curve_keys
+        self.places: list[tuple[str | None, str]] = []
+        self.warning: str | None = None
         self.is_open = True
         self.closed = 0
         FakeWindow.opened.append(self)
         on_line(to_line(WindowReady()))
+
+    def follow(self, address: str | None, run_id: str) -> None:
+        self.places.append((address, run_id))
+
+    def take_warning(self) -> str | None:
+        return self.warning
 
     def close(self) -> None:
         self.closed += 1
@@ -45,19 +53,48 @@ def runner(settings: RunSettings, monkeypatch: pytest.MonkeyPatch) -> LiveRunner
     return LiveRunner(settings, arm=False, request=StopRequest(), with_window=True)
 
 
-def test_one_window_is_opened_as_soon_as_there_is_an_address(runner: LiveRunner) -> None:
-    for address in (None, "tcp://127.0.0.1:*", "tcp://127.0.0.1:5757", "tcp://127.0.0.1:5758"):
-        runner._open_window(address)
+class FakeSession:
+    """A run, as far as its window is concerned."""
 
-    assert [window.address for window in FakeWindow.opened] == ["tcp://127.0.0.1:5757"]
+    stream_address: str | None = None
+    run_id = "a"
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.warn = self.warnings.append
+
+
+def test_one_window_is_opened_for_all_runs_and_follows_them(runner: LiveRunner) -> None:
+    session: Any = FakeSession()
+    for address, run_id in ((None, "a"), ("tcp://127.0.0.1:5757", "a"), ("tcp://h:1", "b")):
+        session.stream_address, session.run_id = address, run_id
+        runner._open_window()
+        runner._attend_window(session)
+
+    [window] = FakeWindow.opened
+    assert window.places == [(None, "a"), ("tcp://127.0.0.1:5757", "a"), ("tcp://h:1", "b")]
     runner.close()
     assert FakeWindow.opened[0].closed == 1
+
+
+@pytest.mark.parametrize("armed", [True, False])
+def test_a_window_that_does_not_react_is_warned_of_where_lasers_are_driven(
+    settings: RunSettings, runner: LiveRunner, armed: bool
+) -> None:
+    runner._arm = armed
+    runner._open_window()
+    FakeWindow.opened[0].warning = "the window has not reacted for 1.2 s"
+    session: Any = FakeSession()
+
+    runner._attend_window(session)
+
+    assert bool(session.warnings) is armed
 
 
 def test_a_window_that_is_closed_is_reported_once_and_ends_no_run(
     runner: LiveRunner, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runner._open_window("tcp://127.0.0.1:5757")
+    runner._open_window()
     runner._report_closed_window()
     assert "closed" not in capsys.readouterr().out
 
@@ -71,13 +108,13 @@ def test_a_window_that_is_closed_is_reported_once_and_ends_no_run(
 def test_without_a_window_there_is_one_run(settings: RunSettings) -> None:
     runner = LiveRunner(settings, arm=False, request=StopRequest(), with_window=False)
 
-    runner._open_window("tcp://127.0.0.1:5757")
+    runner._open_window()
 
     assert runner.next_run() is None
 
 
 def test_the_next_run_has_the_settings_of_the_window(runner: LiveRunner) -> None:
-    runner._open_window("tcp://127.0.0.1:5757")
+    runner._open_window()
     FakeWindow.opened[0].on_line(to_line(Start(("acquisition.exposure_ms=7", "record.raw=false"))))
 
     settings = runner.next_run()
@@ -90,7 +127,7 @@ def test_the_next_run_has_the_settings_of_the_window(runner: LiveRunner) -> None
 def test_a_stop_between_two_runs_is_refused_and_the_window_stays(
     runner: LiveRunner, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runner._open_window("tcp://127.0.0.1:5757")
+    runner._open_window()
     FakeWindow.opened[0].on_line(to_line(Stop()))
 
     assert "stop: there is no run now" in capsys.readouterr().err
@@ -106,7 +143,7 @@ def test_a_snap_writes_one_frame_beside_the_runs_and_waits_for_the_next_command(
 ) -> None:
     camera = spot_camera()
     monkeypatch.setattr(run_loop, "open_camera", lambda settings: camera)
-    runner._open_window("tcp://127.0.0.1:5757")
+    runner._open_window()
     for command in (Snap(), Start()):
         FakeWindow.opened[0].on_line(to_line(command))
 

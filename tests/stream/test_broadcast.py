@@ -41,6 +41,7 @@ class Rig:
             RunFolder(folder),
             schema=schema({"pixel_nm": 100.0}),
             about={"run": "test"},
+            run_id="7",
             generation=generation,
             warn=self.warnings.append,
         )
@@ -160,7 +161,9 @@ def test_only_the_newest_status_is_published_and_only_once(make_rig: Make) -> No
     rig.broadcast.refresh()
     rig.broadcast.refresh()
 
-    assert [(parts[0], json.loads(parts[1])) for parts in sent] == [(STATUS, {"n": 2})]
+    assert [(parts[0], json.loads(parts[1])) for parts in sent] == [
+        (STATUS, {"run_id": "7", "n": 2})
+    ]
 
 
 def test_a_status_may_be_handed_over_from_any_thread(make_rig: Make) -> None:
@@ -178,7 +181,7 @@ def test_a_status_may_be_handed_over_from_any_thread(make_rig: Make) -> None:
             rig.broadcast.refresh()
 
         [message] = listener.until(STATUS, send)
-    assert json.loads(message) == {"n": 100}
+    assert json.loads(message) == {"run_id": "7", "n": 100}
     assert rig.warnings == []
 
 
@@ -188,7 +191,7 @@ def test_a_density_is_published_as_it_is(make_rig: Make) -> None:
     with Listener(rig.address, DENSITY) as listener:
         [message] = listener.until(DENSITY, lambda: rig.broadcast.density({"mean_per_um2": 0.2}))
 
-    assert json.loads(message) == {"mean_per_um2": 0.2}
+    assert json.loads(message) == {"run_id": "7", "mean_per_um2": 0.2}
 
 
 def test_a_frame_is_sent_to_who_asks_for_frames_and_is_the_newest(make_rig: Make) -> None:
@@ -199,7 +202,7 @@ def test_a_frame_is_sent_to_who_asks_for_frames_and_is_the_newest(make_rig: Make
     with Listener(rig.address, FRAME) as listener:
         header, pixels = listener.until(FRAME, lambda: rig.broadcast.frame(batch, next(t_ns)))
 
-    assert json.loads(header) == {"index": 12, "shape": [8, 8], "binning": 1}
+    assert json.loads(header) == {"run_id": "7", "index": 12, "shape": [8, 8], "binning": 1}
     assert np.frombuffer(pixels, "<u2").tolist() == [2] * 64
 
 
@@ -233,7 +236,7 @@ def test_after_the_end_a_subscriber_knows_it(make_rig: Make) -> None:
     with Listener(rig.address, b"end") as listener:
         [message] = listener.until(b"end", lambda: rig.broadcast.end({"frames": 9}))
 
-    assert json.loads(message) == {"frames": 9}
+    assert json.loads(message) == {"run_id": "7", "frames": 9}
 
 
 def test_without_a_stream_all_calls_do_nothing(make_rig: Make) -> None:
@@ -281,10 +284,10 @@ def test_a_socket_that_fails_ends_the_stream_with_one_warning(
 def test_a_history_that_dies_is_warned_of_and_the_stream_goes_on(
     make_rig: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: HistoryServer, wait_ms: int) -> None:
+    def fail(self: HistoryServer) -> bool:
         raise MemoryError("no room for an answer")
 
-    monkeypatch.setattr(HistoryServer, "_serve_one", fail)
+    monkeypatch.setattr(HistoryServer, "_serve_some", fail)
     rig = make_rig()
     deadline = time.monotonic() + WAIT_S
     while not rig.warnings and time.monotonic() < deadline:

@@ -124,7 +124,7 @@ def test_who_joins_late_gets_all_rows_and_then_the_new_ones(context: Any, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "request_", [b"", b"{}", b"[1]", b'{"offset": -1}', b'{"offset": "x"}', b"\xff", b"[" * 5000]
+    "request_", [b"", b"{}", b"[1]", b'{"offset": -1}', b'{"offset": "x"}', b"\xff", b"[" * 1000]
 )
 def test_nothing_else_is_understood(context: Any, tmp_path: Path, request_: bytes) -> None:
     secret = tmp_path / "t.arrows"

@@ -26,9 +26,15 @@ from rtsmlm.stream.wire import DENSITY, FRAME, STATUS
 SCHEMA = schema({"pixel_nm": 100.0})
 
 
+def publish(address: str, settings: dict[str, Any], **more: Any) -> Publisher:
+    made = Publisher(address, schema=SCHEMA, settings=settings, **more)
+    made.start()
+    return made
+
+
 @pytest.fixture
 def out() -> Iterator[Publisher]:
-    made = Publisher("tcp://127.0.0.1:*", schema=SCHEMA, settings={"run": "test"})
+    made = publish("tcp://127.0.0.1:*", {"run": "test"})
     yield made
     made.close()
 
@@ -86,7 +92,8 @@ def test_a_batch_is_readable_with_arrow_and_json_alone(out: Publisher) -> None:
 
     assert topic == b"batch"
     assert json.loads(header) == {
-        "seq": 0, "first_frame": 7, "last_frame": 7, "n_frames": 1, "n_rows": 3,
+        "run_id": out.run_id, "seq": 0, "first_frame": 7, "last_frame": 7, "n_frames": 1,
+        "n_rows": 3,
     }  # fmt: skip
     stated = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(welcome["arrow_schema"])))
     batch = pa.ipc.read_record_batch(pa.py_buffer(message), stated)
@@ -114,7 +121,7 @@ def test_json_messages_come_under_their_topic(out: Publisher, topic: bytes) -> N
         parts = reader.socket.recv_multipart()
 
     assert parts[0] == topic
-    assert json.loads(parts[1]) == message
+    assert json.loads(parts[1]) == {"run_id": out.run_id, **message}
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -128,7 +135,9 @@ def test_a_frame_is_little_endian_row_by_row_whatever_lies_in_memory(
         out.show(stored, index=41, binning=2)
         _, header, data = reader.socket.recv_multipart()
 
-    assert json.loads(header) == {"index": 41, "shape": [3, 4], "binning": 2}
+    assert json.loads(header) == {
+        "run_id": out.run_id, "index": 41, "shape": [3, 4], "binning": 2,
+    }  # fmt: skip
     np.testing.assert_array_equal(np.frombuffer(data, "<u2").reshape(3, 4), pixels)
 
 
@@ -145,12 +154,17 @@ def test_frames_are_wanted_as_long_as_there_is_a_subscriber_to_them(out: Publish
         assert eventually(lambda: not out.frame_is_wanted)
 
 
-def test_what_is_added_later_is_in_the_first_message_of_who_joins_later(out: Publisher) -> None:
-    out.welcome(history_port=4711)
-    out.welcome(psf_sigma_nm=131.0)
-
-    with RawReader(out.address, b"settings") as reader:
-        welcome = reader.welcome(out)
+def test_who_connects_before_the_first_message_is_whole_gets_it_whole() -> None:
+    made = Publisher("tcp://127.0.0.1:*", schema=SCHEMA, settings={"run": "test"})
+    try:
+        with RawReader(made.address, b"settings") as reader:
+            assert not reader.socket.poll(200)
+            made.add_to_first_message(history_port=4711)
+            made.add_to_first_message(psf_sigma_nm=131.0)
+            made.start()
+            welcome = reader.welcome(made)
+    finally:
+        made.close()
 
     assert welcome["run"] == "test"
     assert (welcome["history_port"], welcome["psf_sigma_nm"]) == (4711, 131.0)
@@ -180,7 +194,7 @@ def test_a_slow_subscriber_loses_batches_and_knows_how_many(out: Publisher) -> N
 
 
 def test_a_restarted_publisher_counts_anew_and_nothing_is_reported_lost() -> None:
-    first = Publisher("tcp://127.0.0.1:*", schema=SCHEMA, settings={"run": "first"})
+    first = publish("tcp://127.0.0.1:*", {"run": "first"}, run_id="42")
     with Subscriber(first.address, timeout_s=0.1) as reader:
         while next(iter(reader), None) is None:
             send(first, 5)
@@ -189,7 +203,7 @@ def test_a_restarted_publisher_counts_anew_and_nothing_is_reported_lost() -> Non
         assert len(list(reader)) == 4
         address = first.address
         first.close()
-        second = Publisher(address, schema=SCHEMA, settings={"run": "second"})
+        second = publish(address, {"run": "second"}, run_id="42")
         try:
             for _ in range(100):
                 send(second, 10)
@@ -198,7 +212,7 @@ def test_a_restarted_publisher_counts_anew_and_nothing_is_reported_lost() -> Non
         finally:
             second.close()
 
-        assert reader.settings == {"run": "second"}
+        assert reader.settings == {"run": "second", "run_id": "42"}
         assert reader.lost == 0
 
 
@@ -286,7 +300,7 @@ def test_history_gives_what_lies_behind_an_offset_and_nothing_beyond_the_end(
     ((header, data),) = ask(out.context, history.port, json.dumps({"offset": offset}).encode())
 
     assert data == bytes(range(100))[min(offset, 100) :]
-    assert header == {"offset": offset, "size": 100, "generation": 5}
+    assert header == {"run_id": "", "offset": offset, "size": 100, "generation": 5}
 
 
 @pytest.mark.parametrize(

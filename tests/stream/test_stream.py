@@ -31,7 +31,9 @@ def publisher(**changes: object) -> Publisher:
         "settings": {"run": "test"},
         **changes,
     }
-    return Publisher(**options)  # type: ignore[arg-type]
+    made = Publisher(**options)  # type: ignore[arg-type]
+    made.start()
+    return made
 
 
 def send(out: Publisher, frame: int, n: int) -> None:
@@ -56,7 +58,7 @@ def test_a_late_subscriber_hears_the_settings_first_and_then_the_rows() -> None:
             send(out, frame, 3)
         with Subscriber(out.address, timeout_s=0.1) as reader:
             first = receive_first(out, reader)
-            assert reader.settings == {"run": "test"}
+            assert reader.settings == {"run": "test", "run_id": out.run_id}
             send(out, 500, 4)
             out.end({"frames": 501})
             batches = [first, *reader]

@@ -18,7 +18,15 @@ import pytest
 from rtsmlm.cli import window as window_module
 from rtsmlm.cli.window import Window
 from rtsmlm.session.session import Session
-from rtsmlm.viewer.commands import LasersOff, SetTarget, Stop, from_line, to_line
+from rtsmlm.viewer.commands import (
+    LasersOff,
+    RunPlace,
+    SetTarget,
+    Stop,
+    from_line,
+    place_from_line,
+    to_line,
+)
 
 Open = Callable[..., Window]
 
@@ -46,14 +54,14 @@ def open_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ope
 
     def stand_in(command: list[str], **more: Any) -> Any:
         assert command[1:4] == ["-P", "-m", "rtsmlm.viewer"]
-        assert command[4:] == ["tcp://127.0.0.1:1", "--control"]
+        assert command[4:] == ["--control"]
         return real([sys.executable, str(script)], **more)
 
     def make(program: str, on_line: Callable[[str], None] = lambda line: None) -> Window:
         script.write_text(program)
         with monkeypatch.context() as patch:
             patch.setattr(subprocess, "Popen", stand_in)
-            opened.append(Window("tcp://127.0.0.1:1", on_line))
+            opened.append(Window(on_line))
         return opened[-1]
 
     yield make
@@ -90,6 +98,46 @@ def test_what_a_library_prints_is_logged_and_is_no_command(
 
     assert [from_line(line) for line in lines] == [Stop()]
     assert "Qt: a warning" in caplog.text
+
+
+ECHO = """
+import sys
+for line in sys.stdin:
+    print("{" + repr(line), flush=True)
+"""
+ALIVE_FOR_A_MOMENT = """
+import sys
+print('{"command": "WindowAlive"}', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_window_follows_the_run_and_is_told_of_each_place_once(open_window: Open) -> None:
+    lines: list[str] = []
+    window = open_window(ECHO, lines.append)
+
+    window.follow(None, "a")  # not published yet
+    for _ in range(3):
+        window.follow("tcp://127.0.0.1:5758", "a")
+    window.follow("tcp://0.0.0.0:5759", "b")
+
+    assert until(lambda: len(lines) == 2)
+    told = [place_from_line(eval(line[1:])) for line in lines]  # noqa: S307 - what ECHO prints
+    assert told == [RunPlace("tcp://127.0.0.1:5758", "a"), RunPlace("tcp://127.0.0.1:5759", "b")]
+
+
+def test_a_window_whose_event_loop_stands_still_is_warned_of_once(open_window: Open) -> None:
+    lines: list[str] = []
+    window = open_window(ALIVE_FOR_A_MOMENT, lines.append)
+    assert until(lambda: window._alive_ns is not None)
+    assert window.take_warning() is None
+
+    found: list[str] = []
+    assert until(lambda: bool(found.append(text) if (text := window.take_warning()) else found))
+    assert found[0].startswith("the window has not reacted for 1.")
+    assert "rtsmlm lasers-off" in found[0]
+    assert window.take_warning() is None
+    assert lines == [], "that it is alive is no command"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")

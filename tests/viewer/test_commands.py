@@ -25,6 +25,7 @@ from rtsmlm.viewer.commands import (
     Snap,
     Start,
     Stop,
+    WindowAlive,
     WindowMessage,
     WindowReady,
     carry_out,
@@ -116,10 +117,12 @@ def runner(tmp_path: Path) -> LiveRunner:
 
 def test_the_list_of_this_test_holds_every_command() -> None:
     assert {type(command) for command in ALL} == set(get_args(Command))
-    assert set(get_args(WindowMessage)) == {*get_args(Command), WindowReady}
+    assert set(get_args(WindowMessage)) == {*get_args(Command), WindowReady, WindowAlive}
 
 
-@pytest.mark.parametrize("message", [*ALL, WindowReady()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize(
+    "message", [*ALL, WindowReady(), WindowAlive()], ids=lambda m: type(m).__name__
+)
 def test_a_message_is_the_same_after_its_way_through_the_pipe(message: Any) -> None:
     line = to_line(message)
 

@@ -30,7 +30,6 @@ from rtsmlm.viewer.sources.updates import RunUpdate
 
 PATIENCE_S = 20.0
 DENSITY_DATA = {"mean_per_um2": 0.5, "std_per_um2": 0.1, "local_per_um2": None}
-LIVE: list[Run] = []
 
 
 def _rows(first: int, n: int) -> Localizations:
@@ -49,27 +48,25 @@ class Run:
         name: str = "one",
         generation: int = 0,
         keys: Path | None = None,
+        run_id: str | None = None,
     ) -> None:
         about = {"run": name, "shape": [64, 48], "pixel_nm": 100.0, "settings": {"a": 1}}
-        self.publisher = Publisher(address, schema=schema({}), settings=about, curve_keys=keys)
+        self.publisher = Publisher(
+            address, schema=schema({}), settings=about, run_id=run_id or name, curve_keys=keys
+        )
         self.history = HistoryServer(
             path,
             "tcp://127.0.0.1",
             generation=generation,
             context=self.publisher.context,
+            run_id=self.publisher.run_id,
             curve_keys=keys,
         )
-        self.publisher.welcome(history_port=self.history.port)
+        self.publisher.add_to_first_message(history_port=self.history.port)
+        self.publisher.start()
         self.address = self.publisher.address
-        LIVE.append(self)
-
-    def tick(self) -> None:
-        """ZeroMQ welcomes a new subscriber only while the publisher does something."""
-        assert isinstance(self.publisher.frame_is_wanted, bool)
 
     def close(self) -> None:
-        if self in LIVE:
-            LIVE.remove(self)
         self.history.close()
         self.publisher.close()
 
@@ -79,8 +76,6 @@ def _wait(seconds: float, done: Callable[[], bool] = lambda: False) -> bool:
     while not done():
         if time.monotonic() > deadline:
             return False
-        for run in LIVE:
-            run.tick()
         time.sleep(0.01)
     return True
 
@@ -161,7 +156,7 @@ def test_who_joins_late_gets_all_rows_once_and_the_end(
     late = window(one.address)
     late.until_rows(300_000)
     assert late.last.run == RunMessage(
-        run="one", shape=(64, 48), pixel_nm=100.0, history_port=one.history.port
+        run_id="one", run="one", shape=(64, 48), pixel_nm=100.0, history_port=one.history.port
     )
     assert late.source.name == f"one at {one.address}"
     assert any(update.behind_bytes > 0 for update in late.all)
@@ -275,6 +270,85 @@ def test_another_run_at_the_same_address_begins_anew(
         assert one.source.name.startswith("two at ")
 
 
+def test_two_runs_of_one_name_on_one_port_are_never_mixed(
+    tmp_path: Path,
+    path: Path,
+    window: Callable[..., Window],
+    run: Callable[..., Run],
+    status: Callable[..., Any],
+) -> None:
+    with ArrowStreamFile(path, {}) as file:
+        file.put(_rows(0, 300))
+        first = Run(path, run_id="a")
+        one = window(first.address)
+        one.until_rows(300)
+        first.close()
+    other = tmp_path / "other.arrows"
+    with ArrowStreamFile(other, {}) as file:
+        file.put(_rows(9000, 50))
+        second = run(other, first.address, run_id="b")
+        one.until(lambda: one.restarts == 1 and len(one.frames) == 50)
+        second.publisher._send([b"status", json.dumps(status(run_id="a", backlog=7)).encode()])
+        second.publisher.publish_json(STATUS, status(backlog=8))
+        update = one.until(lambda: one.last.status is not None)
+        assert update.status is not None
+        assert update.status.backlog == 8, "a status of the first run is dropped"
+        assert one.frames == list(range(9000, 9050))
+        [problem] = [update.problem for update in one.all if update.problem is not None]
+        assert problem.startswith("another run has begun on tcp://127.0.0.1:")
+
+
+def test_a_window_of_one_run_shows_no_other_and_names_it(
+    path: Path, run: Callable[..., Run], status: Callable[..., Any]
+) -> None:
+    with ArrowStreamFile(path, {}) as file:
+        file.put(_rows(0, 300))
+    other = run(path, name="theirs")
+    own = StreamSource(other.address, only_run_id="mine")
+    try:
+        update = RunUpdate(connection="waiting")
+        problems: list[str] = []
+
+        def is_named() -> bool:
+            nonlocal update
+            other.publisher.publish_json(STATUS, status())
+            update = own.poll()
+            assert update.status is None
+            assert not update.rows
+            problems.extend([update.problem] if update.problem else [])
+            return bool(problems)
+
+        assert _wait(PATIENCE_S, is_named)
+        assert problems[0].startswith("another program publishes the run theirs on tcp://127.0.0.1")
+        assert update.connection == "waiting"
+        assert update.run is None
+    finally:
+        own.close()
+
+
+def test_rows_of_another_run_s_history_are_refused(
+    tmp_path: Path, path: Path, window: Callable[..., Window], run: Callable[..., Run]
+) -> None:
+    other = tmp_path / "other.arrows"
+    for table in (path, other):
+        with ArrowStreamFile(table, {}) as file:
+            file.put(_rows(0, 30))
+    theirs = run(other, name="theirs")
+    mine = Publisher("tcp://127.0.0.1:*", schema=schema({}), run_id="mine", settings={
+        "run": "mine", "shape": [64, 48], "pixel_nm": 100.0,
+    })  # fmt: skip
+    mine.add_to_first_message(history_port=theirs.history.port)
+    mine.start()
+    try:
+        one = window(mine.address)
+        one.until(lambda: any(update.problem for update in one.all))
+        assert one.frames == []
+        problems = [update.problem for update in one.all if update.problem]
+        assert problems[0] == f"the history on port {theirs.history.port} is of another run"
+    finally:
+        mine.close()
+
+
 def test_of_frames_and_status_only_the_newest_is_kept_and_of_densities_all(
     path: Path,
     window: Callable[..., Window],
@@ -342,7 +416,7 @@ def test_silence_is_said_and_ends(
     quiet = window(one.address)
     quiet.until_it_is("live")
     quiet.until_it_is("silent")  # though the history answers all the time
-    one.publisher.publish_json(STATUS, {"backlog": 0})
+    one.publisher.publish_json(DENSITY, DENSITY_DATA | {"last_frame": 1})
     quiet.until_it_is("live")
 
 
@@ -409,20 +483,6 @@ def test_a_history_that_does_not_answer_is_lost(
         one.close()
 
 
-def test_a_history_that_is_told_of_too_late_is_found(
-    path: Path, window: Callable[..., Window], run: Callable[..., Run]
-) -> None:
-    with ArrowStreamFile(path, {}) as file:
-        file.put(_rows(0, 7))
-    one = run(path)
-    del one.publisher._settings["history_port"]
-    one.publisher.welcome()
-    hasty = window(one.address)
-    hasty.until_it_is("live")
-    one.publisher.welcome(history_port=one.history.port)
-    hasty.until_rows(7)
-
-
 def test_bytes_that_are_no_table_are_lost_and_nothing_dies(
     path: Path, window: Callable[..., Window], run: Callable[..., Run]
 ) -> None:
@@ -453,8 +513,8 @@ def test_messages_that_are_not_understood_are_left_out_and_named(
         [b'settings"run"'],
         [b"end"],
         [b"end", b"[]"],
-        *[[b"status", json.dumps(status(totals=[])).encode()]] * 5,
-        [b"status", json.dumps(status(backlog=5)).encode()],
+        *[[b"status", json.dumps(status(run_id="one", totals=[])).encode()]] * 5,
+        [b"status", json.dumps(status(run_id="one", backlog=5)).encode()],
     ):
         one.publisher._send(parts)
     calm.until(lambda: calm.last.status is not None and calm.last.status.backlog == 5)
@@ -478,7 +538,7 @@ def test_keys_open_both_sockets(
     known.until_it_is("ended")
     assert known.frames == list(range(40))
     assert unknown.poll().connection == "waiting"
-    with pytest.raises(ConfigError, match="cannot listen"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         StreamSource(one.address, tmp_path / "no keys")
 
 

@@ -279,7 +279,7 @@ def test_every_panel_is_given_every_update(
 
     assert sorted(seen) == [
         "AcquisitionPanel", "CameraPanel", "Header", "HistogramPanel", "LaserPanel",
-        "LedgerLights", "Messages", "SuperResPanel", "TrendsPanel",
+        "LedgerLights", "LocalLasersOff", "Messages", "SuperResPanel", "TrendsPanel",
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.stream.messages import EndMessage, HistoryMessage, read_message
+from rtsmlm.stream.messages import EndMessage, FrameMessage, HistoryMessage, read_message
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
 from rtsmlm.viewer.sources.updates import CameraImage
 
@@ -20,8 +20,13 @@ def head(**more: Any) -> bytes:
     return json.dumps({"index": 70, "shape": [3, 4], "binning": 2} | more).encode()
 
 
+def image_of(header: bytes, pixels: bytes) -> CameraImage:
+    stated = read_message(FrameMessage, header, "the newest frame of the run")
+    return CameraImage.from_message(stated, pixels)
+
+
 def test_a_frame_comes_out_as_it_was_sent_whatever_the_byte_order_here() -> None:
-    image = CameraImage.from_parts(head(), PIXELS.astype("<u2").tobytes())
+    image = image_of(head(), PIXELS.astype("<u2").tobytes())
 
     assert (image.index, image.binning) == (70, 2)
     assert image.pixels.dtype == np.uint16
@@ -29,7 +34,7 @@ def test_a_frame_comes_out_as_it_was_sent_whatever_the_byte_order_here() -> None
 
 
 def test_the_pixels_of_a_frame_are_a_copy_that_can_be_written() -> None:
-    image = CameraImage.from_parts(head(), PIXELS.astype("<u2").tobytes())
+    image = image_of(head(), PIXELS.astype("<u2").tobytes())
 
     assert image.pixels.flags.writeable
 
@@ -45,7 +50,7 @@ def test_a_frame_that_does_not_fill_its_shape_is_refused_with_both_numbers(
     stated: dict[str, Any], n_bytes: int
 ) -> None:
     with pytest.raises(FileFormatError, match=f"has {n_bytes} bytes; .* were stated"):
-        CameraImage.from_parts(head(**stated), bytes(n_bytes))
+        image_of(head(**stated), bytes(n_bytes))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_a_damaged_header_of_a_frame_is_named(stated: dict[str, Any]) -> None:
     [name] = stated
 
     with pytest.raises(FileFormatError, match=f"newest frame of the run cannot be read: {name}"):
-        CameraImage.from_parts(head(**stated), PIXELS.tobytes())
+        image_of(head(**stated), PIXELS.tobytes())
 
 
 def test_the_end_of_a_run_without_a_count_is_an_end_all_the_same() -> None:

@@ -49,6 +49,7 @@ class Header(Panel, QtWidgets.QWidget):
         self._theme = DARK
         self._connection: Connection = "waiting"
         self._why_not: str | None = None
+        self._off_is_possible = False
         self._behind_bytes = 0
         self.title = ElidedLabel(
             "The run, and the address or folder that it is read from.", bold=True
@@ -87,10 +88,15 @@ class Header(Panel, QtWidgets.QWidget):
         """Allow the buttons, or show why they cannot be used."""
         self._why_not = why_not
         runs = self._connection in _RUNS
-        allow([self.off], why_not)
+        allow([self.off], None if self._off_is_possible else why_not)
         goes_on = "a run goes on; stop it first" if runs else None
         allow([self.start, self.snap], why_not or goes_on)
         allow([self.stop], why_not or (None if runs else "no run goes on"))
+
+    def allow_off(self, is_possible: bool) -> None:
+        """Allow LASER OFF though the other buttons cannot be used."""
+        self._off_is_possible = is_possible
+        self.set_why_not(self._why_not)
 
     def show_update(self, update: RunUpdate) -> None:
         """Show the run, its connection and its rates."""

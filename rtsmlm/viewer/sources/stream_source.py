@@ -3,6 +3,9 @@
 Rows are not taken from the stream but fetched, byte by byte, out of the run's table
 (`rtsmlm.stream.history`): a window that joins late, was cut off or is slow gets all of them, in the
 same way. The next bytes are asked for only when the window has taken those before.
+
+What comes is of a program that may be any: every message is checked, one that cannot be read or is
+of another run is dropped and reported, and none ends the thread.
 """
 
 from __future__ import annotations
@@ -10,32 +13,32 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import threading
 import time
 from pathlib import Path
 
 import zmq
-import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from rtsmlm.errors import ConfigError, FileFormatError, WorkerError
-from rtsmlm.realtime.worker import Worker
+from rtsmlm.realtime.worker import Worker, one_line
+from rtsmlm.stream.keys import load_client_keys, show_keys
 from rtsmlm.stream.messages import (
     DensityMessage,
     EndMessage,
+    FrameMessage,
     HistoryMessage,
     RunMessage,
     StatusMessage,
     read_message,
 )
-from rtsmlm.stream.wire import DENSITY, FRAME, STATUS
+from rtsmlm.stream.wire import VIEW_BYTES
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
 from rtsmlm.viewer.sources.table_tail import TableTail
+from rtsmlm.viewer.sources.topics import TOPICS, read_topic
 from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
 
 SILENT_S = 3.0
-_SETTINGS, _END = b"settings", b"end"
 _TICK_MS = 20
 _ASK_S = 0.1
 """How often the table is asked for more while all of it is here."""
@@ -44,7 +47,7 @@ _ANSWER_S = 2.0
 _HEARTBEAT_MS = 1000
 _MOST_MESSAGES = 64
 _LEAVE_S = 5.0
-_AGAIN_S, _TRIES = 1.0, 3
+_AGAIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class StreamSource:
         Where the run publishes, as `tcp://127.0.0.1:5757`. The run may start later.
     curve_keys
         Folder with `server.key` and this client's `client.key_secret`, for a remote run.
+    only_run_id
+        Number of the run to show; None shows whichever is published there, one after another.
 
     Raises
     ------
@@ -65,22 +70,22 @@ class StreamSource:
         If the address is none, or the keys cannot be read.
     """
 
-    def __init__(self, address: str, curve_keys: Path | None = None) -> None:
-        self._address = address
-        self._keys: tuple[bytes, bytes, bytes | None] | None = None
+    def __init__(
+        self, address: str, curve_keys: Path | None = None, *, only_run_id: str | None = None
+    ) -> None:
+        self._address, self._only = address, only_run_id
+        self._keys = None if curve_keys is None else load_client_keys(curve_keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._history: zmq.Socket[bytes] | None = None
         self._port: int | None = None
         self._inbox = StreamInbox()
         self._tail = TableTail()
-        self._run: str | None = None
+        self._run: RunMessage | None = None
         self._generation: int | None = None
         self._size = 0
         self._asked_s: float | None = None  # when a request went out that is not answered yet
         self._ask_at_s = 0.0
         self._newest_s: float | None = None  # when something new came last
-        self._again_at_s = math.inf  # when the stream is asked for its first message once more
-        self._tries = 0
         self._cut_s: float | None = None  # when the connection broke
         self._mute = self._damaged = False
         self._over_s: float | None = None  # when the stream stated the end of the run
@@ -88,12 +93,9 @@ class StreamSource:
         self._read_on = False  # the table was read to its end after the stream's
         self._whole = False
         try:
-            if curve_keys is not None:
-                server, _ = zmq.auth.load_certificate(curve_keys / "server.key")
-                self._keys = (server, *zmq.auth.load_certificate(curve_keys / "client.key_secret"))
             self._stream = self._socket(zmq.SUB)
             self._stream.set_hwm(_MOST_MESSAGES)
-            for topic in (_SETTINGS, STATUS, DENSITY, FRAME, _END):
+            for topic in TOPICS:
                 self._stream.subscribe(topic)
             self._monitor = self._stream.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             self._stream.connect(address)
@@ -108,8 +110,9 @@ class StreamSource:
         socket.linger = 0
         socket.heartbeat_ivl = _HEARTBEAT_MS  # a pulled cable closes nothing
         socket.heartbeat_timeout = 2 * _HEARTBEAT_MS
+        socket.maxmsgsize = VIEW_BYTES
         if self._keys is not None:
-            socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = self._keys
+            show_keys(socket, self._keys)
         return socket
 
     # -- for the window --------------------------------------------------------------------
@@ -117,7 +120,7 @@ class StreamSource:
     @property
     def name(self) -> str:
         """Name of the run and its address."""
-        return f"{self._run} at {self._address}" if self._run else self._address
+        return f"{self._run.run} at {self._address}" if self._run else self._address
 
     def poll(self, most_rows: int = 100_000) -> RunUpdate:
         """Return what is new, at once; at most about so many rows, the rest comes next time."""
@@ -154,7 +157,6 @@ class StreamSource:
                 self._read_stream()
                 self._read_history()
                 self._ask()
-                self._begin_again()
                 self._whole = self._all_is_here()
         finally:
             with contextlib.suppress(zmq.ZMQError):
@@ -186,55 +188,55 @@ class StreamSource:
                 topic, *parts = self._stream.recv_multipart(flags=zmq.NOBLOCK)
                 try:
                     self._take_message(topic, parts)
-                except FileFormatError as error:
-                    self._inbox.report(str(error))
+                except Exception as error:  # no message ends the thread
+                    self._inbox.report(one_line(error))
 
     def _take_message(self, topic: bytes, parts: list[bytes]) -> None:
-        now_s = self._newest_s = time.monotonic()
+        now_s = time.monotonic()
         first, second = (*parts, b"", b"")[:2]
-        is_first = topic.startswith(_SETTINGS)
+        message = read_topic(topic, first)
+        is_first = isinstance(message, RunMessage)
+        if isinstance(message, RunMessage):
+            if not self._begin(message):
+                return
+        elif message is None or self._run is None or message.run_id != self._run.run_id:
+            return  # of a run that was there before, or that is not shown
+        match message:
+            case StatusMessage():
+                self._inbox.note(status=message)
+            case DensityMessage():
+                self._inbox.note(density=message)
+            case FrameMessage():
+                self._inbox.note(frame=CameraImage.from_message(message, second))
+            case EndMessage():
+                self._over_s, self._stated_rows = now_s, message.localizations
+        self._newest_s = now_s
         # What was on its way when the connection broke still comes, and means nothing.
         if is_first or (self._cut_s is not None and now_s - self._cut_s > _AGAIN_S):
             self._cut_s = None
-        if is_first:
-            about = topic[len(_SETTINGS) :]
-            self._begin(read_message(RunMessage, about, "the first message of the run"))
-        elif topic == STATUS:
-            status = read_message(StatusMessage, first, "the status of the run")
-            self._inbox.note(status=status)
-        elif topic == DENSITY:
-            density = read_message(DensityMessage, first, "the density of the run")
-            self._inbox.note(density=density)
-        elif topic == FRAME:
-            self._inbox.note(frame=CameraImage.from_parts(first, second))
-        elif topic == _END:
-            self._over_s = now_s
-            end = read_message(EndMessage, first, "the end of the run")
-            self._stated_rows = end.localizations
 
-    def _begin(self, run: RunMessage) -> None:
-        """Take a first message: of this run, or of another one at the same address."""
-        port = run.history_port
-        is_new = self._run is not None and run.run != self._run
+    def _begin(self, run: RunMessage) -> bool:
+        """Take a first message, of this run or of another at the same address; False if refused."""
+        if self._only is not None and run.run_id != self._only:
+            self._inbox.report(
+                f"another program publishes the run {run.run} on {self._address}; it is not shown "
+                "here, and the buttons of this window do not act on it"
+            )
+            return False
+        before, self._run = self._run, run
+        is_new = before is not None and before.run_id != run.run_id
+        if before is not None and is_new:
+            self._inbox.report(
+                f"another run has begun on {self._address}: {run.run} is shown from now on, "
+                f"{before.run} is not any more"
+            )
         if is_new or self._tail.ended:
             self._restart(new_run=is_new)
-        self._run = run.run
         self._over_s, self._stated_rows, self._read_on = None, 0, False
         self._inbox.note(run=run)
-        self._port = port
+        self._port = run.history_port
         self._connect_history()
-        if port is not None:
-            self._tries = 0
-        elif self._address.startswith("tcp://") and self._tries < _TRIES:
-            self._tries += 1
-            self._again_at_s = time.monotonic() + _AGAIN_S
-
-    def _begin_again(self) -> None:
-        """Connect again: the first message names the history only once that is open."""
-        if time.monotonic() > self._again_at_s:
-            self._again_at_s = math.inf
-            self._stream.disconnect(self._address)
-            self._stream.connect(self._address)
+        return True
 
     def _connect_history(self) -> None:
         if self._history is not None:
@@ -288,16 +290,18 @@ class StreamSource:
             self._asked_s, self._mute = None, False
             try:
                 head = read_message(HistoryMessage, parts[0], "the history of the run")
+                if self._run is None or head.run_id != self._run.run_id:
+                    raise FileFormatError(f"the history on port {self._port} is of another run")
             except FileFormatError as error:
                 self._inbox.report(str(error))
                 self._ask_at_s = time.monotonic() + _ASK_S
                 return
             try:
-                self._take(head, b"".join(parts[1:]))
+                self._take(head, b"".join(parts[1:2]))
                 self._read_on = after_end and not self._behind_bytes
-            except FileFormatError as error:
+            except Exception as error:  # no answer ends the thread
                 self._damaged = True
-                self._inbox.report(f"the rows of the run cannot be read: {error}")
+                self._inbox.report(f"the rows of the run cannot be read: {one_line(error)}")
 
     def _take(self, head: HistoryMessage, data: bytes) -> None:
         before = self._tail.n_bytes

@@ -20,7 +20,6 @@ from rtsmlm.stream.messages import (
     ResolutionMessage,
     RunMessage,
     StatusMessage,
-    read_message,
 )
 
 Connection = Literal["waiting", "live", "silent", "lost", "ended"]
@@ -40,15 +39,14 @@ class CameraImage:
     """Camera pixels a side that went into one."""
 
     @classmethod
-    def from_parts(cls, head: bytes, pixels: bytes) -> CameraImage:
-        """Read header and pixels of a frame message (`stream.publisher`).
+    def from_message(cls, stated: FrameMessage, pixels: bytes) -> CameraImage:
+        """Return the frame of a message (`stream.publisher`), from its header and its pixels.
 
         Raises
         ------
         FileFormatError
             If the pixels do not fill the shape in the header.
         """
-        stated = read_message(FrameMessage, head, "the newest frame of the run")
         height, width = stated.shape
         if len(pixels) != 2 * height * width or height < 1 or width < 1:
             raise FileFormatError(
