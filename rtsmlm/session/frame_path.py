@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Mapping
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.selection import factory_of
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.files.run.reserve import reserve_bytes
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.sinks import check_sinks
 from rtsmlm.pipeline.supervisor import PipelineProgress, PipelineSupervisor
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.ledger import Ledger
@@ -67,6 +69,19 @@ class FramePath:
 
     # -- starting ------------------------------------------------------------------------
 
+    def check_names(self) -> None:
+        """Make unknown names, and an address that is taken, an error before anything is started.
+
+        Raises
+        ------
+        ConfigError
+            If there is no localizer or sink of a name in the settings, or the stated address of
+            the stream is taken.
+        """
+        factory_of(self._settings.localizer.name)
+        check_sinks(self._settings.results.sinks)
+        check_stream_address(self._settings.stream)
+
     def start_analysis(
         self,
         stop: threading.Event,
@@ -85,13 +100,10 @@ class FramePath:
 
         Raises
         ------
-        ConfigError
-            If the stated address of the stream is taken.
         PipelineError
             If it does not come up.
         """
         shape, settings = self._camera.shape, self._settings
-        check_stream_address(settings.stream)
         shared = settings.pipeline.process
         capacity = frames_that_fit(shape, settings.pipeline.ring_mb)
         ring = self._ring = FrameRing.create(shape, capacity, shared=shared)

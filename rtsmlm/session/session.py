@@ -9,28 +9,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from rtsmlm.engines.selection import factory_of
-from rtsmlm.errors import ConfigError
 from rtsmlm.feedback.loop import FeedbackLoop
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
-from rtsmlm.pipeline.sinks import check_sinks
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.session.devices import close_actuators
 from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
+from rtsmlm.session.local_control import LocalControl
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.running_accounts import RunningAccounts
 from rtsmlm.session.status import RunStatus, StatusMeter, StatusPublisher, run_message
 from rtsmlm.session.timer import RunTimer
-from rtsmlm.settings.feedback import checked_target
+from rtsmlm.settings.feedback import checked_gain, checked_target
 from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
-from rtsmlm.stream.control import ControlServer
 
 _LAST_STATUS_S = 1.0
 
@@ -93,11 +90,11 @@ class Session:
         self._path = FramePath(
             camera, self.calibration, self.settings, self.folder, self.ledger, self._notices
         )
+        self.run_id = self._path.run_id
+        """In every message of the stream."""
         self._accounts = RunningAccounts(self._path, self._notices)
         self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
-        self._control = ControlServer(
-            self._path.run_id, self.lasers_off, self._notices.warn, run=self.folder.path.name
-        )
+        self._control = LocalControl(self, is_armed=self._arm)
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer = RunTimer(self.settings.acquisition.seconds, self.stop)
         self._meter = StatusMeter(self._path, self.ledger)
@@ -134,9 +131,7 @@ class Session:
         settings = self.settings
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
         self._accounts.start()
-        # Unknown names are an error here, before anything is started.
-        factory_of(settings.localizer.name)
-        check_sinks(settings.results.sinks)
+        self._path.check_names()
         self._loop.prepare()
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(
@@ -146,8 +141,7 @@ class Session:
             self._path.start_recording(self._loop.power_unit)
         if self._loop.active:
             self._on_step("lasers")
-            if self._arm:
-                self._control.start()
+            self._control.start()
             self._loop.start()
         self._status.start()
         self._on_step("running")
@@ -209,11 +203,6 @@ class Session:
         )
 
     @property
-    def run_id(self) -> str:
-        """Number of the run, in every message of its stream."""
-        return self._path.run_id
-
-    @property
     def stream_address(self) -> str | None:
         """Where results are published; None while nothing is published."""
         return self._path.progress.stream_address
@@ -241,16 +230,8 @@ class Session:
         self._loop.trip(reason)
 
     def set_gain(self, gain: float) -> None:
-        """Set the part of the logarithmic error that is corrected per tick, from now on.
-
-        Raises
-        ------
-        ConfigError
-            If it is not above 0 and at most 1.
-        """
-        if not 0 < gain <= 1:
-            raise ConfigError(f"a gain of {gain:g} is not above 0 and at most 1 (feedback.gain)")
-        self._loop.set_gain(gain)
+        """Correct this part of the logarithmic error per tick, from now on, or `ConfigError`."""
+        self._loop.set_gain(checked_gain(gain))
 
     def set_target(self, per_um2: float) -> None:
         """Set the density to hold, from now on; `ConfigError` for one that no loop can hold."""

@@ -30,6 +30,19 @@ def checked_target(per_um2: float) -> float:
     return per_um2
 
 
+def checked_gain(gain: float) -> float:
+    """Return a part of the logarithmic error that can be corrected per tick.
+
+    Raises
+    ------
+    ConfigError
+        If it is not above 0 and at most 1.
+    """
+    if not 0 < gain <= 1:
+        raise ConfigError(f"a gain of {gain:g} is not above 0 and at most 1 (feedback.gain)")
+    return gain
+
+
 class StopSettings(Settings):
     """When an acquisition, or one position of it, is done. What is not given never ends it."""
 

@@ -1,4 +1,4 @@
-"""CURVE keys of the stream: made, read, and asked of everybody who connects.
+"""CURVE keys of the stream: made, read, and required of all that connect.
 
 A folder of the run holds `server.key_secret` and the public key (`<name>.key`) of each machine that
 may connect; the folder of such a machine holds `server.key` and its own `client.key_secret`. The
@@ -49,7 +49,7 @@ def load_client_keys(folder: Path) -> tuple[bytes, bytes, bytes]:
 
 
 def ask_for_keys(socket: zmq.Socket[Any], keys: tuple[bytes, bytes]) -> None:
-    """Let nobody connect to a server socket but with a key that is known.
+    """Refuse every connection to a server socket that does not come with a known key.
 
     Parameters
     ----------
