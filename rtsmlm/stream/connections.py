@@ -91,15 +91,14 @@ class Connections:
             self._close(descriptor)
         return bool(busy)
 
-    def close_flooding(self) -> None:
-        """Close what floods now: that whose bytes wait, or all where none can be told apart."""
+    def close_flooding(self) -> bool:
+        """Close what floods now: the connections whose bytes wait; False if there is none."""
         for samples in self._open.values():
             samples.clear()
         for _ in range(_SAMPLES):
             self._sample()
             self._monitor.poll(1)
-        if not (self._close_busy(_BUSY) or self._close_busy(1)):
-            self.close_all()
+        return self._close_busy(_BUSY) or self._close_busy(1)
 
     def refuse(self, for_ns: int) -> None:
         """Close every new connection for so long: a peer that was closed comes back at once."""

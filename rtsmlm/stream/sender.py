@@ -30,6 +30,7 @@ _MOST_PER_S = 1000
 """Subscriptions of all subscribers together; a window needs five."""
 _MOST_TOPICS = 512
 _CALM_NS, _REFUSE_NS = 100_000_000, 1_000_000_000
+_MOST_IN_VAIN = 5
 _BACKLOG = 128
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Sender:
         self._n_topics = 0
         self._second, self._in_second = 0, 0
         self._calm_until_ns, self._is_draining = 0, False
+        self._closed = self._in_vain = 0
         self._known: set[str] = set()
         self.dropped = 0
         """Messages for which there was no room."""
@@ -154,6 +156,9 @@ class Sender:
     def _follow_connections(self) -> None:
         if self._connections.update():
             self._note_flood()
+        if self._connections.closed != self._closed:
+            self._closed = self._connections.closed
+            self._expect_remains()
         if not self._is_guarded():
             self._warn_once("the thread that compares the keys of the stream died: no remote "
                             "subscriber can connect any more")  # fmt: skip
@@ -174,18 +179,34 @@ class Sender:
         self._in_second += taken
         too_much = self._in_second > _MOST_PER_S or self._n_topics > _MOST_TOPICS
         if too_much and now_ns() > self._calm_until_ns:
-            self._connections.close_flooding()
+            self._cut_off()
             self._note_flood()
+
+    def _cut_off(self) -> None:
+        """Close the connection that floods; where it cannot be told again and again, all."""
+        if self._connections.close_flooding():
+            self._in_vain = 0
+            return
+        self._in_vain += 1
+        if self._in_vain >= _MOST_IN_VAIN:
+            self._in_vain = 0
+            self._connections.close_all()
 
     def _note_flood(self) -> None:
         self.floods += 1
-        # Most of what still comes is of closed connections, and what they had subscribed to is
-        # taken back in the next moment: no sign of another flood.
-        self._is_draining, self._in_second = True, 0
-        self._calm_until_ns = now_ns() + _CALM_NS
+        self._expect_remains()
         self._connections.refuse(_REFUSE_NS)
         self._warn_once("a program floods the stream with subscriptions; its connection is closed "
                         "whenever it does, and the run is not affected")  # fmt: skip
+
+    def _expect_remains(self) -> None:
+        """Take what comes next for no sign of another flood.
+
+        Most of it is of closed connections, and what they had subscribed to is taken back in the
+        next moment.
+        """
+        self._is_draining, self._in_second = True, 0
+        self._calm_until_ns = now_ns() + _CALM_NS
 
     def _take(self, word: bytes) -> None:
         """Note a subscription or its end; anything else that comes is dropped."""
