@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from rtsmlm.cli.console import console, fail, log_to, stop_on_signal, warn
+from rtsmlm.cli.console import console, fail, log_to, warn
 from rtsmlm.cli.options import Overrides
+from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.hil.drills import named, run_all

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from rtsmlm.cli.console import console, stop_on_signal
+from rtsmlm.cli.console import console
 from rtsmlm.cli.options import Exports, Overrides
 from rtsmlm.cli.run_loop import LiveRunner
+from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.cli.window import why_no_window
 from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder

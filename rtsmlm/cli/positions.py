@@ -11,10 +11,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rtsmlm.cli.console import console, fail, stop_on_signal
+from rtsmlm.cli.console import console, fail
 from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Overrides
-from rtsmlm.cli.run_loop import report_arming
+from rtsmlm.cli.run_output import report_arming
+from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.drivers.micromanager.core import load_core, release_core, set_properties
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.session.positions import PositionResult, PositionsRun, load_sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -15,13 +14,16 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from rtsmlm.cli.console import StopRequest, console, fail, log_to, stop_log, warn
-from rtsmlm.cli.status import number, status_line
+from rtsmlm.cli.console import console, fail, log_to, stop_log, warn
+from rtsmlm.cli.run_output import conclude, introduce, report_arming, report_progress, report_step
+from rtsmlm.cli.signals import StopRequest
+from rtsmlm.cli.status import status_line
 from rtsmlm.cli.window import Window
 from rtsmlm.errors import CommandError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.devices import open_actuators, open_camera
 from rtsmlm.session.session import Session
 from rtsmlm.settings.load import load_over
@@ -69,6 +71,7 @@ class LiveRunner:
         self._settings = settings
         self._arm = arm
         self._request = request
+        request.on_stop, request.on_pause = self._stop_now, self._pause_now
         self._with_window = with_window
         self._window: Window | None = None
         self._window_ready = threading.Event()
@@ -79,6 +82,7 @@ class LiveRunner:
     def run(self, settings: RunSettings, folder: RunFolder) -> RunReport:
         """Run once and report how it went."""
         self._settings = settings
+        rehearsal = self._rehearse(settings)
         camera = open_camera(settings)
         try:
             lasers, stages = open_actuators(settings, camera)
@@ -90,11 +94,12 @@ class LiveRunner:
                 stages=stages,
                 arm=self._arm,
                 owns_devices=True,
-                on_step=_report_step,
-                on_progress=_report_progress,
+                rehearsal=rehearsal,
+                on_step=report_step,
+                on_progress=report_progress,
             )
             handler = log_to(session.folder.log)
-            _introduce(session, camera.name)
+            introduce(session, camera.name)
             report_arming(settings, self._arm)
             try:
                 # Before the camera starts: loading and compiling a window takes all cores.
@@ -107,14 +112,35 @@ class LiveRunner:
                 stop_log(handler)
         finally:
             camera.close()
-        _conclude(report)
+            if rehearsal is not None:
+                rehearsal.close()
+        conclude(report)
         return report
+
+    def _rehearse(self, settings: RunSettings) -> Rehearsal | None:
+        """Let the sentinel reach the lasers of an armed run before this program opens them."""
+        if not (self._arm and settings.feedback.arm and settings.lasers):
+            return None
+        report_step("the sentinel tries to switch the lasers off")
+        rehearsal = Rehearsal(settings, end_program=True)
+        rehearsal.run()
+        return rehearsal
+
+    def _stop_now(self) -> None:
+        """Stop the run at a signal, in a thread that no terminal can block."""
+        if (session := self._session) is not None:
+            session.stop()
+
+    def _pause_now(self) -> None:
+        """Switch the lasers off before the program is stopped by Ctrl-Z."""
+        if (session := self._session) is not None:
+            session.lasers_off("the program was stopped from the keyboard (Ctrl-Z)")
 
     def _open_window(self) -> None:
         stream = self._settings.stream
         if not self._with_window or self._window is not None or not stream.enabled:
             return
-        _report_step("opening the window")
+        report_step("opening the window")
         try:
             window = self._window = Window(self.handle_line, stream.curve_keys)
         except WorkerError as error:
@@ -242,29 +268,6 @@ def _take_frame(settings: RunSettings) -> None:
     console.print(f"snap     {escape(str(path))}")
 
 
-def report_arming(settings: RunSettings, arm: bool) -> None:
-    """Print whether commands are sent to the lasers, and why not."""
-    if not settings.lasers and not arm:
-        return
-    if not settings.lasers:
-        warn("--arm does nothing: the configuration has no [lasers]; see rtsmlm devices")
-    elif arm and settings.feedback.arm:
-        console.print(f"[bold red]ARMED[/]    {escape(', '.join(settings.lasers))}")
-    else:
-        missing = "--arm" if settings.feedback.arm else "feedback.arm = true"
-        if arm or settings.feedback.arm:
-            warn(f"monitor only: lasers are not driven ({missing} is missing)")
-        else:
-            console.print("lasers   monitor only (--arm and feedback.arm = true drive them)")
-
-
-def _introduce(session: Session, camera: str) -> None:
-    console.print(f"camera   {escape(camera)}")
-    console.print(f"results  {escape(str(session.folder.path))}")
-    if session.assumed:
-        warn("not specified; assumed: " + "; ".join(session.assumed))
-
-
 def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -> None:
     """Show the status line until the camera has ended or the program is asked to stop."""
     display = Live(console=console, refresh_per_second=8, transient=True)
@@ -287,30 +290,3 @@ def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -
                 last_line_ns = now_ns()
                 console.print(status_line(status))
     console.print(status_line(session.status()))
-
-
-def _report_step(step: str) -> None:
-    console.print(f"[dim]{escape(step)} ...[/]")
-
-
-def _report_progress(done: int, total: int) -> None:
-    if done == total or done * 10 // total != (done - 1) * 10 // total:
-        console.print(f"[dim]  {done} of {total} frames[/]")
-
-
-def _conclude(report: RunReport) -> None:
-    for text in report.warnings:
-        warn(text)
-    for text in report.failures:
-        fail(text)
-    total = report.latency_ms.get("total", {})
-    if total:
-        console.print(
-            f"latency  exposure end to published: p50 {number(total['p50'])} ms, "
-            f"p95 {number(total['p95'])} ms, p99 {number(total['p99'])} ms"
-        )
-    if report.ended_by:
-        console.print(f"ended    {escape(report.ended_by)}")
-    console.print(f"results  {escape(str(report.folder))}{os.sep}")
-    colour = "green" if report.ok else "red"
-    console.print(f"[bold {colour}]{escape(report.verdict)}[/]")

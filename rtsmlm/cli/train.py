@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from rtsmlm.cli.console import console, stop_on_signal
+from rtsmlm.cli.console import console
+from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.errors import ConfigError
 
 _NEEDED = ("torch", "onnx", "safetensors")

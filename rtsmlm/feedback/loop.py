@@ -10,24 +10,25 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rtsmlm.feedback.law.stopping import StopCriteria
 from rtsmlm.feedback.records import DensityEstimate, LoopStatus
 from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
+from rtsmlm.feedback.schedules import Schedules
 from rtsmlm.feedback.steered_laser import SteeredLaser
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.worker import Worker
 from rtsmlm.safety.guard_set import GuardSet
-from rtsmlm.safety.records import CommandContext
-from rtsmlm.settings.lasers import at_time
+from rtsmlm.safety.heartbeat import BEAT_S
+from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.settings.run import RunSettings
 
-_SCHEDULE_S = 0.5
 _LATE_TICKS = 1.5
-_WORTH_SENDING = 0.02
+_GRACE_S = 0.5
 _END_S = 15.0
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class FeedbackLoop:
         Measures the resolution for the stop criterion; None where no criterion needs it.
     perturb
         What happens to an estimate on its way to the law: nothing, but in a drill.
+    rehearsal
+        As for `GuardSet`.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class FeedbackLoop:
         finish: Callable[[str], None],
         resolution: ResolutionMonitor | None = None,
         perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
+        rehearsal: Rehearsal | None = None,
     ) -> None:
         self._settings = settings
         self._feedback = settings.feedback
@@ -83,6 +87,7 @@ class FeedbackLoop:
             start_ns=self._begun_ns,
             armed=armed,
             warn=warn,
+            rehearsal=rehearsal,
         )
         self.active = bool(lasers or stages or settings.feedback.stop.ends_by_itself)
         """True if there is anything to steer, to guard or to end."""
@@ -91,6 +96,7 @@ class FeedbackLoop:
         if name is not None and name in self._guards.lasers:
             guard, laser = self._guards.lasers[name], settings.lasers[name]
             self._steered = SteeredLaser(guard, laser, self._feedback, warn)
+        self._schedules = Schedules(self._guards.lasers, settings.lasers, steered=name)
         self._criteria = StopCriteria(self._feedback.stop)
         self._worker = Worker("feedback", self._run, on_death=self._die)
         self._news = threading.Condition()
@@ -99,8 +105,6 @@ class FeedbackLoop:
         self._last_handled_ns = self._begun_ns
         self._localizations = 0
         self._left = False
-        self._planned: dict[str, float] = {}
-        """Power that each laser with a schedule was last asked for."""
 
     # -- starting --------------------------------------------------------------------------
 
@@ -194,15 +198,19 @@ class FeedbackLoop:
     # -- the loop --------------------------------------------------------------------------
 
     def _run(self, stop: threading.Event) -> None:
+        self._guards.begin_to_beat()
         while not stop.is_set():
+            # First, so that a loop that stood still goes dark before it decides on anything.
+            self._guards.beat()
             estimate = self._wait_for_estimate()
             if stop.is_set():
                 return
-            self._follow_schedules()
+            self._schedules.follow(self._t_s())
             late_s = (now_ns() - self._last_handled_ns) / 1e9
             if estimate is not None:
                 self._last_handled_ns = now_ns()
-            elif late_s > _LATE_TICKS * self._feedback.tick_s + _SCHEDULE_S:
+                self._guards.note_estimate(estimate.mean_per_um2, estimate.t_exposure_end_ns)
+            elif late_s > _LATE_TICKS * self._feedback.tick_s + _GRACE_S:
                 self._last_handled_ns += round(self._feedback.tick_s * 1e9)
             else:
                 continue
@@ -213,7 +221,7 @@ class FeedbackLoop:
     def _wait_for_estimate(self) -> DensityEstimate | None:
         with self._news:
             if not self._is_new:
-                self._news.wait(_SCHEDULE_S)
+                self._news.wait(BEAT_S)
             estimate = self._estimate if self._is_new else None
             self._is_new = False
         if estimate is not None and self._perturb is not None:
@@ -234,18 +242,6 @@ class FeedbackLoop:
         if reason is not None and not self._left:
             self.shut_down(f"the acquisition is done: {reason}")
             self._finish(reason)
-
-    def _follow_schedules(self) -> None:
-        t_s = self._t_s()
-        for name, guard in self._guards.lasers.items():
-            settings = self._settings.lasers[name]
-            if name == self._feedback.laser or not guard.armed or guard.tripped is not None:
-                continue
-            power = at_time(settings.schedule, t_s) if settings.schedule else settings.start_power
-            # What the guard leaves of it is not what was asked for: compare with that.
-            if abs(power - self._planned.get(name, 0.0)) > _WORTH_SENDING * power:
-                self._planned[name] = power
-                guard.command(power, CommandContext(reason="as planned", state="schedule"))
 
     # -- leaving ---------------------------------------------------------------------------
 
@@ -286,7 +282,13 @@ class FeedbackLoop:
         if self._steered is None:
             return None
         powers = {name: guard.sent for name, guard in self._guards.lasers.items()}
-        return self._steered.status(self._estimate, self._t_s(), powers)
+        estimate = self._estimate
+        age_s = math.nan if estimate is None else (now_ns() - estimate.t_exposure_end_ns) / 1e9
+        return replace(
+            self._steered.status(estimate, self._t_s(), powers),
+            not_dark=tuple(self._guards.not_confirmed),
+            data_age_s=age_s,
+        )
 
     def power(self) -> float:
         """Return the power of the steered laser in force now, in its unit; NaN without one."""

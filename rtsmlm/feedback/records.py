@@ -115,3 +115,7 @@ class LoopStatus:
     estimate: DensityEstimate | None
     powers: Mapping[str, float]
     """Of every laser, in its own unit."""
+    not_dark: tuple[str, ...] = ()
+    """Lasers that were switched off and are not confirmed dark."""
+    data_age_s: float = math.nan
+    """Age of the newest estimate: since the end of its last exposure; NaN before the first."""

@@ -14,8 +14,10 @@ from pathlib import Path
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.errors import FileFormatError
 from rtsmlm.feedback.records import Resolution
+from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_decoder import ArrowDecoder
 from rtsmlm.realtime.worker import Worker
+from rtsmlm.settings.run import RunSettings
 
 _PAUSE_S = 5.0
 _CHUNK_BYTES = 1 << 22
@@ -103,3 +105,12 @@ class ResolutionMonitor:
         resolution_nm = self._meter.resolution_nm()
         if math.isfinite(resolution_nm):
             self._history.append((self._frame, resolution_nm))
+
+
+def resolution_monitor(
+    settings: RunSettings, folder: RunFolder, shape_px: tuple[int, int], pixel_nm: float
+) -> ResolutionMonitor | None:
+    """Return a monitor for a run that ends by its resolution, None for any other."""
+    if not settings.feedback.stop.needs_resolution:
+        return None
+    return ResolutionMonitor(folder.localizations, shape_px, pixel_nm)

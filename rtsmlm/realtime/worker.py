@@ -77,6 +77,11 @@ class Worker:
         """True while the thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def is_current(self) -> bool:
+        """True in the thread itself."""
+        return threading.current_thread() is self._thread
+
     def stop(self) -> None:
         """Ask the thread to end; returns at once."""
         self.stop_event.set()

@@ -11,16 +11,18 @@ from collections.abc import Callable, Mapping
 
 from rtsmlm.feedback.loop import FeedbackLoop
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
+from rtsmlm.feedback.resolution_monitor import resolution_monitor
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.ledger import Ledger
+from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.devices import close_actuators
 from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.local_control import LocalControl
+from rtsmlm.session.main_thread import MainThreadWatch
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.running_accounts import RunningAccounts
 from rtsmlm.session.status import RunStatus, StatusMeter, StatusPublisher, run_message
@@ -51,6 +53,9 @@ class Session:
         Send commands to lasers and stages; `feedback.arm` must be set as well.
     owns_devices
         Close lasers and stages when the session is closed.
+    rehearsal
+        How the sentinel of an armed run reaches the lasers; None takes the configuration file that
+        the settings name.
     perturb
         For drills: changes an estimate of the density before the laser is steered by it.
     on_step
@@ -69,6 +74,7 @@ class Session:
         stages: Mapping[str, Actuator] | None = None,
         arm: bool = False,
         owns_devices: bool = False,
+        rehearsal: Rehearsal | None = None,
         perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
         on_step: Callable[[str], None] = lambda step: None,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -93,12 +99,28 @@ class Session:
         self.run_id = self._path.run_id
         """In every message of the stream."""
         self._accounts = RunningAccounts(self._path, self._notices)
-        self._loop = self._make_loop(lasers or {}, stages or {}, perturb)
+        self._resolution = monitor = resolution_monitor(
+            self.settings, self.folder, self._shape, self.calibration.pixel_nm
+        )
+        self._loop = FeedbackLoop(
+            self.settings,
+            lasers or {},
+            stages or {},
+            folder=self.folder,
+            armed=self._arm,
+            warn=self._notices.warn,
+            finish=self._finish,
+            resolution=monitor,
+            perturb=perturb,
+            rehearsal=rehearsal,
+        )
         self._control = LocalControl(self, is_armed=self._arm)
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer = RunTimer(self.settings.acquisition.seconds, self.stop)
         self._meter = StatusMeter(self._path, self.ledger)
         self._closed = False
+        self._closing = threading.Lock()
+        self._main_thread = MainThreadWatch(self)
         self._asked_to_end = threading.Event()
         self._status = StatusPublisher(self.message, self._path.publish, self._notices.warn)
 
@@ -132,6 +154,7 @@ class Session:
         self.folder.write_settings(settings, {"camera": dict(self._camera.describe())})
         self._accounts.start()
         self._path.check_names()
+        self._main_thread.start()
         self._loop.prepare()
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(
@@ -152,28 +175,6 @@ class Session:
             self.stop()
         self._timer.start()
 
-    def _make_loop(
-        self,
-        lasers: Mapping[str, Actuator],
-        stages: Mapping[str, Actuator],
-        perturb: Callable[[DensityEstimate], DensityEstimate] | None,
-    ) -> FeedbackLoop:
-        self._resolution: ResolutionMonitor | None = None
-        if self.settings.feedback.stop.needs_resolution:
-            table, pixel_nm = self.folder.localizations, self.calibration.pixel_nm
-            self._resolution = ResolutionMonitor(table, self._shape, pixel_nm)
-        return FeedbackLoop(
-            self.settings,
-            lasers,
-            stages,
-            folder=self.folder,
-            armed=self._arm,
-            warn=self._notices.warn,
-            finish=self._finish,
-            resolution=self._resolution,
-            perturb=perturb,
-        )
-
     def _finish(self, reason: str) -> None:
         self.report.ended_by = reason
         self._status.publish_now(_LAST_STATUS_S)  # with the figure that ends it
@@ -183,8 +184,9 @@ class Session:
 
     def status(self) -> RunStatus:
         """Return the state of the run at this moment."""
-        resolution = None if self._resolution is None else self._resolution.newest
-        return self._meter.measure(self._loop.status(), resolution)
+        return self._meter.measure(
+            self._loop.status(), None if self._resolution is None else self._resolution.newest
+        )
 
     @property
     def analysis_pid(self) -> int | None:
@@ -262,16 +264,17 @@ class Session:
 
     def close(self) -> RunReport:
         """End the run in order, finish its files and report. Safe to call more than once."""
-        if self._closed:
-            return self.report
-        self._on_step("finishing the frames on their way")
-        self._take_down()
-        self._end()
+        with self._closing:
+            if not self._closed:
+                self._on_step("finishing the frames on their way")
+                self._take_down()
+                self._end()
         return self.report
 
     def _take_down(self) -> None:
         self._closed = True
         self._loop.shut_down("the run ends")
+        self._main_thread.close()
         self._status.stop()
         self._timer.cancel()
         self._path.drain()
@@ -280,6 +283,7 @@ class Session:
         self._notices.run_step(lambda: close_actuators(self._owned))
         self._path.close()
         self._notices.run_step(self._status.join)
+        self._notices.run_step(self._main_thread.join)
 
     def _end(self) -> None:
         """Finish the files of all frames that were received, and write the accounts."""

@@ -70,6 +70,10 @@ class LoopMessage(Message):
     target_per_um2: Number
     powers: dict[str, Number]
     """Of every laser, in its own unit."""
+    not_dark: tuple[str, ...] = ()
+    """Lasers that were switched off and are not confirmed dark."""
+    data_age_s: Number = math.nan
+    """Age of the newest estimate; NaN before the first."""
 
 
 class ValidityMessage(Message):

@@ -9,8 +9,9 @@ import pytest
 import tifffile
 
 from rtsmlm.cli import run_loop
-from rtsmlm.cli.console import StopRequest
-from rtsmlm.cli.run_loop import LiveRunner, report_arming
+from rtsmlm.cli.run_loop import LiveRunner
+from rtsmlm.cli.run_output import report_arming
+from rtsmlm.cli.signals import StopRequest
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 from rtsmlm.viewer.commands import Snap, Start, Stop, WindowReady, to_line

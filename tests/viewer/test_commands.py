@@ -12,8 +12,8 @@ from typing import Any, get_args
 import pytest
 
 import rtsmlm
-from rtsmlm.cli.console import StopRequest
 from rtsmlm.cli.run_loop import LiveRunner
+from rtsmlm.cli.signals import StopRequest
 from rtsmlm.errors import CommandError, DeviceError
 from rtsmlm.settings.load import load
 from rtsmlm.viewer.commands import (
