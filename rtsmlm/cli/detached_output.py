@@ -122,8 +122,9 @@ def _raw_of(stream: Any) -> Any | None:
     Below the buffer, as its lock would be held while a write waits, and the interpreter takes it
     when it ends.
     """
-    raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    if raw is None:
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # with PYTHONUNBUFFERED there is no buffer
+    if not isinstance(raw, io.RawIOBase):
         return None
     try:
         mode = os.fstat(raw.fileno()).st_mode

@@ -1,10 +1,8 @@
-"""What the command line writes, how it is asked to stop, and the state of a run in one line."""
+"""What the command line writes, and the state of a run in one line."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtsmlm.cli import console
-from rtsmlm.cli.console import StopRequest, log_to, stop_log, stop_on_signal
+from rtsmlm.cli.console import log_to, stop_log
 from rtsmlm.cli.status import number, status_line
 from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.realtime.ledger import LedgerTotals
@@ -51,40 +49,6 @@ def test_the_log_of_a_run_ends_with_it_and_an_empty_one_makes_no_file(tmp_path: 
     assert lines[0].endswith("INFO MainThread rtsmlm.somewhere: laser uv armed")
     assert not (tmp_path / "silent.log").exists()
     assert handler not in logging.getLogger("rtsmlm").handlers
-
-
-def test_the_first_signal_asks_and_the_second_ctrl_c_breaks_off() -> None:
-    request = StopRequest()
-    assert not request.event.is_set()
-
-    request.handle(signal.SIGTERM, None)
-    request.handle(signal.SIGTERM, None)
-    assert request.event.is_set()
-
-    with pytest.raises(KeyboardInterrupt):
-        request.handle(signal.SIGINT, None)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="exit codes of signals are POSIX")
-@pytest.mark.parametrize("number_", [signal.SIGINT, signal.SIGTERM])
-def test_the_exit_code_names_the_signal(number_: signal.Signals) -> None:
-    request = StopRequest()
-    request.handle(number_, None)
-
-    assert request.exit_code == 128 + number_
-
-
-def test_signals_are_handled_inside_the_block_and_as_before_after_it() -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-
-    with stop_on_signal() as request:
-        signal.raise_signal(signal.SIGTERM)
-        assert request.event.is_set()
-        assert request.signal == signal.SIGTERM
-    with pytest.raises(RuntimeError, match="inside"), stop_on_signal():
-        raise RuntimeError("inside")
-
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def loop(**changes: object) -> LoopStatus:
