@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ def load_core(settings: MicroManagerSettings) -> UniMMCore:
         path = packaged(settings.config)
     core = UniMMCore(adapter_paths=[str(folder) for folder in settings.adapter_paths])
     try:
-        _check_modules(core, path, settings)
+        check_modules(core, path.read_text(), settings.python_modules)
         core.loadSystemConfiguration(str(path.resolve()))
     except Exception as error:  # adapters and Python devices raise whatever they like
         release_core(core)
@@ -68,17 +68,17 @@ def load_core(settings: MicroManagerSettings) -> UniMMCore:
     return core
 
 
-def _check_modules(core: UniMMCore, path: Path, settings: MicroManagerSettings) -> None:
+def check_modules(core: UniMMCore, text: str, python_modules: Iterable[str]) -> None:
     """Raise `DeviceError` if a configuration would import a Python module that is not allowed.
 
     pymmcore-plus imports what a line names as its library, with or without `#py`, wherever no
     device adapter of that name is found; so this is checked before the first line is carried out.
     """
     adapters = set(core.getDeviceAdapterNames())
-    allowed = ("rtsmlm", *settings.python_modules)
+    allowed = ("rtsmlm", *python_modules)
     # Read, cut into lines and taken apart as pymmcore-plus does it, or lines would escape.
-    for number, text in enumerate(path.read_text().splitlines(), start=1):
-        line = text.strip().removeprefix(_PY_PREFIX).lstrip()
+    for number, found in enumerate(text.splitlines(), start=1):
+        line = found.strip().removeprefix(_PY_PREFIX).lstrip()
         kind, *values = line.split(",")
         if kind not in {"Device", "pyDevice"} or len(values) < 2 or values[1] in adapters:
             continue

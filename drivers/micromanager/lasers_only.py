@@ -9,14 +9,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import UniMMCore
 from pymmcore_plus.experimental.unicore.core._config import load_from_string
 
-from rtsmlm.drivers.micromanager.core import release_core
+from rtsmlm.drivers.micromanager.core import check_modules, release_core
 from rtsmlm.errors import DeviceError
 from rtsmlm.plugins import CoreSource
 from rtsmlm.settings.camera import MicroManagerSettings
@@ -35,6 +35,8 @@ class LaserConfiguration:
     source: str
     """Where it is from, for messages."""
     adapter_paths: tuple[str, ...] = ()
+    python_modules: tuple[str, ...] = ()
+    """Modules of Python devices that may be imported beside our own."""
 
 
 def read_configuration(micromanager: MicroManagerSettings) -> LaserConfiguration:
@@ -54,11 +56,13 @@ def read_configuration(micromanager: MicroManagerSettings) -> LaserConfiguration
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DeviceError(f"the configuration {path} cannot be read: {error}") from error
-    return LaserConfiguration(text, str(path), folders)
+    return LaserConfiguration(text, str(path), folders, tuple(micromanager.python_modules))
 
 
-def configuration_of(core: CMMCorePlus, adapter_paths: Iterable[str] = ()) -> LaserConfiguration:
+def configuration_of(core: CMMCorePlus, like: LaserConfiguration) -> LaserConfiguration:
     """Return the configuration of a core as it is, for a program that has loaded no file.
+
+    Adapters and modules are found where they are for another configuration.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def configuration_of(core: CMMCorePlus, adapter_paths: Iterable[str] = ()) -> La
         except Exception as error:  # adapters raise whatever they like
             reason = " ".join(str(error).split())
             raise DeviceError(f"the core cannot write its configuration: {reason}") from error
-    return LaserConfiguration(text, "the core of this program", tuple(adapter_paths))
+    return replace(like, text=text, source="the core of this program")
 
 
 def labels_of(laser: LaserSettings) -> set[str]:
@@ -205,6 +209,7 @@ def _load(configuration: LaserConfiguration, labels: Iterable[str]) -> CMMCorePl
     text = lasers_alone(configuration.text, labels)
     core = UniMMCore(adapter_paths=list(configuration.adapter_paths))
     try:
+        check_modules(core, text, configuration.python_modules)
         load_from_string(core, text, configuration.source)
     except Exception as error:  # adapters and Python devices raise whatever they like
         release_core(core)

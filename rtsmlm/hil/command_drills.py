@@ -14,7 +14,7 @@ from pathlib import Path
 import tomli_w
 
 from rtsmlm import plugins
-from rtsmlm.drivers.micromanager.lasers_only import core_of_lasers
+from rtsmlm.drivers.micromanager.lasers_only import core_of_lasers, read_configuration
 from rtsmlm.drivers.simulated.file_laser import light_mw
 from rtsmlm.errors import DeviceError, FileFormatError
 from rtsmlm.files.run.folder import RunFolder, write_text
@@ -172,7 +172,7 @@ def _still_on(rig: HilRig, folder: RunFolder) -> str:
     }
     if not outlive:
         return ""
-    with core_of_lasers(settings.micromanager, outlive.values()) as core:
+    with core_of_lasers(read_configuration(settings.micromanager), outlive.values()) as core:
         for name, laser in outlive.items():
             actuator = plugins.find_laser(laser.driver)(name, laser, core)
             power = actuator.setpoint()

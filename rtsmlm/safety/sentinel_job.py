@@ -47,8 +47,9 @@ class SentinelJob:
         """Read a job back."""
         data = json.loads(text)
         found = data.pop("configuration")
-        folders = tuple(found["adapter_paths"])
-        configuration = LaserConfiguration(found["text"], found["source"], folders)
+        configuration = LaserConfiguration(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        )
         lasers = {k: LaserSettings.model_validate(v) for k, v in data.pop("lasers").items()}
         return cls(configuration=configuration, lasers=lasers, **data)
 

@@ -100,4 +100,4 @@ def _configuration_of_host(core: CMMCorePlus, settings: RunSettings) -> LaserCon
     configuration = read_configuration(mm)
     if names_devices(configuration, labels):
         return configuration
-    return configuration_of(core, configuration.adapter_paths)
+    return configuration_of(core, configuration)
