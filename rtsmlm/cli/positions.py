@@ -14,7 +14,7 @@ from rich.table import Table
 from rtsmlm.cli.console import console, fail
 from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Overrides
-from rtsmlm.cli.run_output import report_arming
+from rtsmlm.cli.run_output import rehearse, report_arming
 from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.drivers.micromanager.core import load_core, release_core, set_properties
 from rtsmlm.files.run.folder import RunFolder
@@ -43,6 +43,7 @@ def positions(
     )
     report_arming(settings, arm)
     with stop_on_signal() as request:
+        rehearsal = rehearse(settings, arm)
         core = load_core(settings.micromanager)
         try:
             set_properties(core, settings.micromanager.properties)
@@ -52,6 +53,7 @@ def positions(
                 settings,
                 out=folder.path,
                 arm=arm,
+                rehearsal=rehearsal,
                 stop=request.event,
                 on_event=lambda text: console.print(escape(text)),
             )
@@ -59,6 +61,8 @@ def positions(
             results = run.run()
         finally:
             release_core(core)
+            if rehearsal is not None:
+                rehearsal.close()
     (folder.path / "positions.json").write_text(
         json.dumps(run.as_dict(), indent=1), encoding="utf-8"
     )

@@ -15,7 +15,14 @@ from rich.markup import escape
 from rich.text import Text
 
 from rtsmlm.cli.console import console, fail, log_to, stop_log, warn
-from rtsmlm.cli.run_output import conclude, introduce, report_arming, report_progress, report_step
+from rtsmlm.cli.run_output import (
+    conclude,
+    introduce,
+    rehearse,
+    report_arming,
+    report_progress,
+    report_step,
+)
 from rtsmlm.cli.signals import StopRequest
 from rtsmlm.cli.status import status_line
 from rtsmlm.cli.window import Window
@@ -23,7 +30,6 @@ from rtsmlm.errors import CommandError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.devices import open_actuators, open_camera
 from rtsmlm.session.session import Session
 from rtsmlm.settings.load import load_over
@@ -82,7 +88,7 @@ class LiveRunner:
     def run(self, settings: RunSettings, folder: RunFolder) -> RunReport:
         """Run once and report how it went."""
         self._settings = settings
-        rehearsal = self._rehearse(settings)
+        rehearsal = rehearse(settings, self._arm)
         camera = open_camera(settings)
         try:
             lasers, stages = open_actuators(settings, camera)
@@ -116,15 +122,6 @@ class LiveRunner:
                 rehearsal.close()
         conclude(report)
         return report
-
-    def _rehearse(self, settings: RunSettings) -> Rehearsal | None:
-        """Let the sentinel reach the lasers of an armed run before this program opens them."""
-        if not (self._arm and settings.feedback.arm and settings.lasers):
-            return None
-        report_step("the sentinel tries to switch the lasers off")
-        rehearsal = Rehearsal(settings, end_program=True)
-        rehearsal.run()
-        return rehearsal
 
     def _stop_now(self) -> None:
         """Stop the run at a signal, in a thread that no terminal can block."""

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rtsmlm.cli.console import console, fail, warn
 from rtsmlm.cli.status import number
 from rtsmlm.files.run.report import RunReport
+from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
 
@@ -29,6 +30,27 @@ def report_arming(settings: RunSettings, arm: bool) -> None:
             console.print(
                 "lasers   left as they are, monitor only (--arm and feedback.arm = true drive them)"
             )
+
+
+def rehearse(settings: RunSettings, arm: bool) -> Rehearsal | None:
+    """Let the sentinel reach the lasers of an armed run, before this program opens them.
+
+    Returns
+    -------
+    Rehearsal or None
+        To be closed in the end; None for a run that is not armed.
+
+    Raises
+    ------
+    RtsmlmError
+        If there is no configuration, or the sentinel does not answer.
+    """
+    if not (arm and settings.feedback.arm and settings.lasers):
+        return None
+    report_step("the sentinel tries to switch the lasers off")
+    rehearsal = Rehearsal(settings, end_program=True)
+    rehearsal.run()
+    return rehearsal
 
 
 def introduce(session: Session, camera: str) -> None:

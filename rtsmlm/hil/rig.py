@@ -20,6 +20,7 @@ from rtsmlm.hil.result import NotForThisRig
 from rtsmlm.hil.simulated_heads import with_light_files
 from rtsmlm.hil.traits import LaserTraits, traits_of
 from rtsmlm.protocols import Actuator, Camera
+from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.devices import close_actuators, open_actuators, open_camera
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
@@ -65,6 +66,7 @@ class HilRig:
         self._lasers: dict[str, Actuator] = {}
         self._stages: dict[str, Actuator] = {}
         self._traits: dict[str, LaserTraits] = {}
+        self._rehearsal: Rehearsal | None = None
         self.last_run: RunFolder | None = None
         self.kept: dict[str, Any] = {}
         """What one drill has found and another one shows as well, by a name of its own."""
@@ -75,6 +77,7 @@ class HilRig:
     def camera(self) -> Camera:
         """The camera, opened on first use."""
         if self._camera is None:
+            self._rehearse()
             self._camera = open_camera(self.settings)
             self._lasers, self._stages = open_actuators(self.settings, self._camera)
             core = self._camera.core
@@ -109,6 +112,13 @@ class HilRig:
     def known_traits(self, laser: str) -> LaserTraits:
         """Return the same without opening the rig, while another process has it."""
         return self._traits.get(laser, LaserTraits())
+
+    def _rehearse(self) -> None:
+        """Let a sentinel reach the lasers before this program opens them."""
+        if self.arm and self.settings.lasers:
+            self._rehearsal = Rehearsal(self.settings, end_program=True)
+            self._rehearsal.run()
+            self._rehearsal.close()
 
     def close(self) -> None:
         """Turn dark what may be lit, and release camera and lasers; Safe to call more than once."""
@@ -255,6 +265,7 @@ class HilRig:
             lasers=self.lasers if lasers is None else lasers,
             arm=arm,
             perturb=perturb,
+            rehearsal=None if self._rehearsal is None else self._rehearsal.again(settings),
         )
         self.last_run = folder
         session.start(self._stop)

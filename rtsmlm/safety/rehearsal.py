@@ -37,6 +37,7 @@ class Rehearsal:
         end_program: bool = False,
     ) -> None:
         self._lasers, self._silence_s = settings.lasers, settings.safety.silence_s
+        self._end_program = end_program
         allowed = settings.safety.end_program
         self.may_end_owner = end_program if allowed is None else allowed
         if configuration is None and all(laser.driver != OURS for laser in self._lasers.values()):
@@ -56,6 +57,12 @@ class Rehearsal:
         sentinel = self._sentinel = self._start()
         sentinel.rehearse()
         self._reached = set(self._lasers) - set(sentinel.unreachable)
+
+    def again(self, settings: RunSettings) -> Rehearsal:
+        """Return what is known, for another run with the same devices."""
+        other = Rehearsal(settings, self._configuration, end_program=self._end_program)
+        other._reached = self._reached & set(settings.lasers)
+        return other
 
     def take(self) -> Sentinel:
         """Return the sentinel that has rehearsed, or a new one that knows what was reached.

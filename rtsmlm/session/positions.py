@@ -22,6 +22,7 @@ from pymmcore_plus.mda import MDAEngine
 from rtsmlm.drivers.micromanager.camera import MicroManagerCamera
 from rtsmlm.errors import ConfigError, DeviceError, RtsmlmError
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.devices import open_actuators
 from rtsmlm.session.session import Session
 from rtsmlm.settings.load import load_over
@@ -65,6 +66,8 @@ class PositionsRun:
         Folder in which every event gets a folder of its own.
     arm
         Send commands to the lasers.
+    rehearsal
+        As for `Session`; every position goes by it.
     stop
         Set from outside to end in order.
     on_event
@@ -84,6 +87,7 @@ class PositionsRun:
         *,
         out: Path,
         arm: bool,
+        rehearsal: Rehearsal | None = None,
         stop: threading.Event | None = None,
         on_event: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -91,7 +95,7 @@ class PositionsRun:
         self._sequence = sequence
         self._settings = settings
         self._out = out
-        self._arm = arm
+        self._arm, self._rehearsal = arm, rehearsal
         self._stop = stop or threading.Event()
         self._on_event = on_event
         self.results: list[PositionResult] = []
@@ -174,6 +178,7 @@ class PositionsRun:
             stages=stages,
             arm=self._arm,
             owns_devices=True,
+            rehearsal=None if self._rehearsal is None else self._rehearsal.again(settings),
         )
         try:
             session.start(self._stop)
