@@ -91,10 +91,8 @@ class PositionsRun:
         stop: threading.Event | None = None,
         on_event: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._core = core
-        self._sequence = sequence
-        self._settings = settings
-        self._out = out
+        self._core, self._sequence = core, sequence
+        self._settings, self._out = settings, out
         self._arm, self._rehearsal = arm, rehearsal
         self._stop = stop or threading.Event()
         self._on_event = on_event
