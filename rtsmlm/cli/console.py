@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rtsmlm.cli.detached_output import DetachedOutput
+from rtsmlm.cli.detached_output import detached
 from rtsmlm.cli.terminal import PrintableConsole
 from rtsmlm.errors import sentence
 from rtsmlm.realtime.log_format import PrintableFormatter
 
-console = PrintableConsole(file=DetachedOutput("stdout"), highlight=False, soft_wrap=True)
-errors = PrintableConsole(file=DetachedOutput("stderr"), highlight=False, soft_wrap=True)
+console = PrintableConsole(file=detached("stdout"), highlight=False, soft_wrap=True)
+errors = PrintableConsole(file=detached("stderr"), highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:

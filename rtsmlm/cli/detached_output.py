@@ -13,7 +13,7 @@ import stat
 import sys
 import threading
 from collections import deque
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 _MOST_CHUNKS = 2000
 """About as many lines wait while nothing is read; later ones are left out."""
@@ -114,6 +114,11 @@ class DetachedOutput(io.TextIOBase):
             with self._changed:
                 self._is_writing = self._is_frozen = False
                 self._changed.notify_all()
+
+
+def detached(name: Literal["stdout", "stderr"]) -> IO[str]:
+    """Return standard output or error as a file that never blocks."""
+    return cast("IO[str]", DetachedOutput(name))
 
 
 def _raw_of(stream: Any) -> Any | None:

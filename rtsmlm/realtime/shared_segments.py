@@ -55,13 +55,16 @@ def open_untracked(name: str) -> shared_memory.SharedMemory:
     """Attach without making this process responsible for the removal of the memory."""
     if sys.version_info >= (3, 13):
         return shared_memory.SharedMemory(name=name, track=False)
-    memory = shared_memory.SharedMemory(name=name)
-    if sys.platform != "win32":
-        # Before 3.13 every attached process would remove the memory at its own exit.
-        from multiprocessing import resource_tracker
+    # Before 3.13 every attached process would remove the memory at its own exit, by a tracker: a
+    # process of its own that holds the pipes of this one open, so nothing may be registered at all.
+    from multiprocessing import resource_tracker
 
-        resource_tracker.unregister(memory._name, "shared_memory")  # type: ignore[attr-defined]  # noqa: SLF001
-    return memory
+    register = resource_tracker.register
+    resource_tracker.register = lambda name, rtype: None
+    try:
+        return shared_memory.SharedMemory(name=name)
+    finally:
+        resource_tracker.register = register
 
 
 def free_abandoned() -> int:

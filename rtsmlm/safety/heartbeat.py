@@ -53,8 +53,7 @@ class Heartbeat:
         self._memory = memory
         self._is_owner = owner
         self._pid = os.getpid()
-        buffer: Any = memory.buf
-        words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, _SIZE // 8)
+        words = _words_of(memory)
         if words[_Word.MAGIC] != _MAGIC:
             raise ValueError("this shared memory holds no heartbeat of this version of rtsmlm")
         self._words: NDArray[np.int64] | None = words
@@ -63,8 +62,7 @@ class Heartbeat:
     def create(cls) -> Heartbeat:
         """Make the memory, for the process that owns the lasers."""
         memory = create_segment(_SIZE)
-        buffer: Any = memory.buf
-        words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, _SIZE // 8)
+        words = _words_of(memory)
         words[:] = 0
         words[_Word.PID] = os.getpid()
         words[_Word.MAGIC] = _MAGIC
@@ -166,6 +164,11 @@ class Heartbeat:
 
     def _count(self, word: _Word) -> None:
         self._write(word, self._read(word) + 1)
+
+
+def _words_of(memory: shared_memory.SharedMemory) -> NDArray[np.int64]:
+    buffer: Any = memory.buf
+    return np.frombuffer(buffer, np.int64, _SIZE // 8)
 
 
 class Silence:

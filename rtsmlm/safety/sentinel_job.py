@@ -48,7 +48,10 @@ class SentinelJob:
         data = json.loads(text)
         found = data.pop("configuration")
         configuration = LaserConfiguration(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+            found["text"],
+            found["source"],
+            tuple(found["adapter_paths"]),
+            tuple(found["python_modules"]),
         )
         lasers = {k: LaserSettings.model_validate(v) for k, v in data.pop("lasers").items()}
         return cls(configuration=configuration, lasers=lasers, **data)
