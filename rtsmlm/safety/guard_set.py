@@ -86,6 +86,8 @@ class GuardSet:
             max_rise=feedback.max_rise if steered else math.inf,
             tick_s=feedback.tick_s,
             silence_s=feedback.silence_s,
+            # Without a laser that is steered it is not known whether an estimate ever comes.
+            silence_after_beat=feedback.laser is None,
             audit=self._note,
             on_trip=self._warn,
             while_waiting=self._beat_while_waiting,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rtsmlm.errors import ConfigError, WorkerError
+from rtsmlm.errors import ConfigError, DeviceError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.safety import guard_set
+from rtsmlm.safety import rehearsal
 from rtsmlm.safety.guard_set import GuardSet
+from rtsmlm.safety.heartbeat import Heartbeat
 from rtsmlm.safety.records import CommandContext
-from rtsmlm.safety.sentinel import SentinelJob
 from rtsmlm.settings.load import from_mapping
 
 WHY = CommandContext(reason="a test")
@@ -27,24 +29,37 @@ class FakeSentinel:
     made: list[FakeSentinel]
     refuses = False
 
-    def __init__(self, job: SentinelJob) -> None:
-        self.job, self.calls = job, ["started"]
+    def __init__(self, configuration: object, lasers: object, silence_s: float) -> None:
+        self.calls = ["started"]
+        self.terms: dict[str, object] = {}
+        self.unreachable: dict[str, str] = {}
+        self.heartbeat = Heartbeat.create()
+        self.alive = True
         type(self).made.append(self)
 
-    def wait_ready(self) -> None:
-        self.calls.append("ready")
+    def rehearse(self) -> None:
+        self.calls.append("rehearsed")
         if self.refuses:
             raise WorkerError("no laser sentinel")
+
+    def guard(self, audit: str, start_ns: int, units: object, *, may_end_owner: bool) -> None:
+        self.calls.append("on guard")
+        self.terms = {"audit": audit, "units": units, "may_end_owner": may_end_owner}
 
     def dismiss(self) -> None:
         self.calls.append("dismissed")
 
+    def leave_behind(self) -> None:
+        self.calls.append("left behind")
+
 
 @pytest.fixture
-def sentinels(monkeypatch: pytest.MonkeyPatch) -> type[FakeSentinel]:
+def sentinels(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeSentinel]]:
     FakeSentinel.made, FakeSentinel.refuses = [], False
-    monkeypatch.setattr(guard_set, "Sentinel", FakeSentinel)
-    return FakeSentinel
+    monkeypatch.setattr(rehearsal, "Sentinel", FakeSentinel)
+    yield FakeSentinel
+    for sentinel in FakeSentinel.made:
+        sentinel.heartbeat.close()
 
 
 @pytest.fixture
@@ -109,14 +124,17 @@ def test_the_sentinel_is_there_before_the_first_laser_is_armed(
     guards.open()
     [sentinel] = sentinels.made
     assert sentinel.calls == ["started"], "it loads while the analysis does"
-    assert sentinel.job.log == folder.lasers.resolve()
-    assert sentinel.job.units == {"activation": "mW", "readout": "%"}
     guards.arm()
 
-    assert sentinel.calls == ["started", "ready"]
+    assert sentinel.calls == ["started", "rehearsed", "on guard"]
+    assert sentinel.terms == {
+        "audit": str(folder.lasers.resolve()),
+        "units": {"activation": "mW", "readout": "%"},
+        "may_end_owner": False,
+    }
     guards.shut_down("a test")
     guards.close()
-    assert sentinel.calls == ["started", "ready", "dismissed"]
+    assert sentinel.calls == ["started", "rehearsed", "on guard", "dismissed"]
 
 
 def test_without_a_sentinel_nothing_is_armed(
@@ -214,9 +232,10 @@ def test_the_sentinel_stays_while_a_laser_is_not_dark(
     benches["readout"].fails.add("make_safe")
 
     guards.shut_down("the run ends")
-    guards.close()
+    with pytest.raises(DeviceError, match=r"readout is not confirmed dark: .*switch it off"):
+        guards.close()
 
-    assert sentinels.made[0].calls == ["started", "ready"], "it acts when this process is gone"
+    assert sentinels.made[0].calls[-1] == "left behind", "it acts when this process is gone"
     assert any("readout" in text for text in warnings)
     assert benches["activation"].shining == 0.0, "one that fails keeps no other lit"
 
