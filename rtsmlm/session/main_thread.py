@@ -13,7 +13,7 @@ _LOOK_S = 0.05
 class Run(Protocol):
     """What has to be done with a run that is left behind; `session.Session` is one."""
 
-    def stop(self) -> None:
+    def stop(self, reason: str) -> None:
         """Switch the lasers off and ask the camera to end."""
         ...
 
@@ -61,6 +61,7 @@ class MainThreadWatch:
         while main.is_alive():
             if stop.wait(_LOOK_S):
                 return
-        self._run.stop()
-        self._run.warn("the program ended without closing this run (Session.close)")
+        reason = "the program ended without closing this run (Session.close)"
+        self._run.stop(reason)
+        self._run.warn(reason)
         self._run.close()

@@ -221,10 +221,10 @@ class Session:
         """Wait until the camera has ended; False if it has not within the time-out."""
         return self.camera_ended.wait(timeout_s)
 
-    def stop(self) -> None:
+    def stop(self, reason: str = "the run was asked to end") -> None:
         """Switch the lasers off and ask the camera to end; returns at once."""
         self._asked_to_end.set()
-        self._loop.shut_down("the run was asked to end")
+        self._loop.shut_down(reason)
         self._path.stop()
 
     def lasers_off(self, reason: str = "lasers switched off by the user") -> None:
