@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from rtsmlm.stream.control import ControlServer
-
-if TYPE_CHECKING:
-    from rtsmlm.session.session import Session
 
 
 class LocalControl:
@@ -15,17 +12,30 @@ class LocalControl:
 
     Parameters
     ----------
-    session
-        The run, whose lasers are switched off.
+    run_id
+        Of the run.
+    name
+        What people call it: that of its folder.
+    lasers_off
+        Switches its lasers off, with the reason.
+    warn
+        Called with one sentence.
     is_armed
         Whether its lasers are driven.
     """
 
-    def __init__(self, session: Session, *, is_armed: bool) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        name: str,
+        lasers_off: Callable[[str], None],
+        warn: Callable[[str], None],
+        *,
+        is_armed: bool,
+    ) -> None:
         self._server: ControlServer | None = None
         if is_armed:
-            run = session.folder.path.name
-            self._server = ControlServer(session.run_id, session.lasers_off, session.warn, run=run)
+            self._server = ControlServer(run_id, lasers_off, warn, run=name)
 
     def start(self) -> None:
         """Take requests; where that is not possible the run goes on, with a warning."""

@@ -114,7 +114,9 @@ class Session:
             perturb=perturb,
             rehearsal=rehearsal,
         )
-        self._control = LocalControl(self, is_armed=self._arm)
+        self._control = LocalControl(
+            self.run_id, self.folder.path.name, self.lasers_off, self.warn, is_armed=self._arm
+        )
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer = RunTimer(self.settings.acquisition.seconds, self.stop)
         self._meter = StatusMeter(self._path, self.ledger)
