@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration, Map, StatedCalibration, map_or_number
 from rtsmlm.errors import CalibrationError, FileFormatError
-from rtsmlm.files.movies.checks import MAX_SIDE_PX, one_line
+from rtsmlm.files.limits import MAX_SIDE_PX, check_size
+from rtsmlm.files.movies.checks import one_line
 from rtsmlm.files.movies.flat import npy_layout
+from rtsmlm.files.movies.tiff_decode import decoded
 from rtsmlm.localizations import F32
 from rtsmlm.settings.camera import CameraMaps, CameraSettings
 
@@ -178,16 +180,13 @@ def _array(path: Path) -> F32:
 def _npy(path: Path) -> NDArray[Any]:
     shape, dtype, offset = npy_layout(path)
     n_bytes = dtype.itemsize * int(np.prod(shape, dtype=object))
-    if dtype.kind not in "uif" or path.stat().st_size - offset < n_bytes:
+    if dtype.kind not in "uif" or min(shape) < 1 or path.stat().st_size - offset < n_bytes:
         raise FileFormatError(
             f"{path} holds {path.stat().st_size - offset} bytes of {dtype} for shape "
             f"{shape}; {n_bytes} bytes of numbers are needed"
         )
-    return (
-        np.fromfile(path, dtype=dtype, offset=offset)
-        .reshape(-1)[: n_bytes // dtype.itemsize]
-        .reshape(shape)
-    )
+    count = n_bytes // dtype.itemsize
+    return np.fromfile(path, dtype=dtype, count=count, offset=offset).reshape(shape)
 
 
 def _tiff(path: Path) -> NDArray[Any]:
@@ -196,9 +195,15 @@ def _tiff(path: Path) -> NDArray[Any]:
         if max(series.shape) > MAX_SIDE_PX or series.size > 3 * MAX_SIDE_PX**2:
             message = f"{path} has shape {series.shape}; camera maps are smaller"
             raise FileFormatError(message)
-        if series.nbytes > 1100 * path.stat().st_size:
-            raise FileFormatError(f"{path} is damaged: its header states {series.shape}")
-        return np.asarray(series.asarray(maxworkers=1))
+        size = path.stat().st_size
+        check_size(path, "maps", series.nbytes, size)
+        if series.dataoffset is not None:  # one block, not compressed
+            if series.dataoffset + series.nbytes > size:
+                raise FileFormatError(f"{path} is cut short: its header states {series.shape}")
+            return np.asarray(series.asarray(maxworkers=1))
+        shape = tuple(side for side in series.keyframe.shape if side != 1)
+        pages = [decoded(page, shape) for page in series.pages]
+        return np.stack(pages).reshape(series.shape)
 
 
 def _check(name: str, values: F32, maps: CameraMaps) -> None:

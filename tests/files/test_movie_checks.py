@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import MAX_SIDE_PX
 from rtsmlm.files.movies.checks import (
     ADU_MAX,
-    MAX_SIDE_PX,
     check_frame_shape,
     complete_frames,
     one_line,

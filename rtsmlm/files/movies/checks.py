@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError, sentence
+from rtsmlm.files.limits import MAX_SIDE_PX
 from rtsmlm.frames import Pixels
-
-MAX_SIDE_PX = 16384
-"""No camera is larger; a header that states more is corrupt."""
 
 ADU_MAX = 65535
 

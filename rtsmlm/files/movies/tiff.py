@@ -17,6 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError, RtsmlmError
+from rtsmlm.files.limits import FREE_FRAME_BYTES, check_size
 from rtsmlm.files.movies.checks import check_frame_shape, complete_frames, one_line
 from rtsmlm.files.movies.flat import FlatMovie
 from rtsmlm.files.movies.metadata import (
@@ -28,19 +29,17 @@ from rtsmlm.files.movies.metadata import (
     as_number,
 )
 from rtsmlm.files.movies.movie import Movie, MovieFacts
+from rtsmlm.files.movies.tiff_decode import decoded
 from rtsmlm.files.movies.tiff_pages import (
     SeriesPages,
     chain_is_cut,
     check_axes,
     complete_pages,
-    is_complete,
     is_plain,
     main_series,
     readable_pages,
 )
 
-# Deflate reaches 1030:1; a page that claims more holds nothing of the kind.
-_MAX_COMPRESSION = 1100
 _MICROMANAGER_TAG = 51123
 
 
@@ -92,7 +91,7 @@ class TiffMovie(Movie):
             for k in range(start, stop):
                 page = self._pages[k]
                 self._open_file_of(page)
-                frames[k - start] = _decoded(page, self.shape)
+                frames[k - start] = decoded(page, self.shape)
         return frames
 
     def _open_file_of(self, page: tifffile.TiffPage) -> None:
@@ -110,16 +109,6 @@ class TiffMovie(Movie):
         if self._tif is not None:
             self._tif.close()
         self._tif = None
-
-
-def _decoded(page: tifffile.TiffPage, shape: tuple[int, int]) -> NDArray[Any]:
-    # tifffile sets memory aside for whatever length a damaged page states.
-    if not is_complete(page):
-        raise ValueError("a page states pixels beyond the end of the file")
-    pixels: NDArray[Any] = np.squeeze(page.asarray(maxworkers=1))
-    if pixels.size != math.prod(shape):
-        raise ValueError(f"a page has {pixels.shape} pixels instead of {shape}")
-    return pixels.reshape(shape)
 
 
 def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
@@ -159,7 +148,7 @@ def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
     )
     if at is not None:
         return FlatMovie(facts, int(at))
-    _decoded(pages[0], shape)  # so that an unknown compression fails now, not in the run
+    decoded(pages[0], shape)  # so that an unknown compression fails now, not in the run
     return TiffMovie(facts, tif, pages)
 
 
@@ -190,12 +179,8 @@ def _checked(path: Path, page: tifffile.TiffPage) -> tuple[tuple[int, int], np.d
             f"{path} holds {page.bitspersample}-bit values of an unknown kind; export it "
             "as 16-bit unsigned"
         )
-    needed = math.prod(shape) * page.dtype.itemsize
-    size = max(page.parent.filehandle.size, 1)
-    if needed > _MAX_COMPRESSION * size:
-        raise FileFormatError(
-            f"{path} states frames of {needed} bytes, but has {size} bytes; its header is damaged"
-        )
+    n_bytes = math.prod(shape) * page.dtype.itemsize
+    check_size(path, "frames", n_bytes, page.parent.filehandle.size, FREE_FRAME_BYTES)
     return shape, np.dtype(page.dtype)
 
 
