@@ -28,6 +28,9 @@ MAX_EXPANSION = 20
 MAX_CHUNKS = 4096
 """Chunks of one frame (64 x 64 of them); each costs a file and a fraction of a millisecond."""
 
+MAX_CHUNKS_AT_ONCE = 1 << 15
+"""Chunks that are read together, since a shard of several frames is read as a whole."""
+
 MAX_SEGMENTS = 1 << 16
 """Strips or tiles of a page: more than one strip per row of the largest frame."""
 

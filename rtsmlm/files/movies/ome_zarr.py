@@ -7,28 +7,23 @@ they come: `yaozarrs` knows 0.4 and 0.5 and refuses an image without axes, with 
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import zarr
+from zarr.storage import LocalStore, StorePath
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import MAX_METADATA_BYTES
 from rtsmlm.files.movies.checks import check_frame_shape, one_line
 from rtsmlm.files.movies.metadata import Statements
+from rtsmlm.files.movies.zarr_codecs import with_bounded_codecs
 
 Json: TypeAlias = dict[str, object]
 """A JSON object from a file: every value is checked before it is used."""
-
-_MAX_METADATA_BYTES = 64 << 20
-
-# Of 16 bytes: four of versions and flags, then sizes: plain, of a block, compressed.
-_BLOSC_HEADER = struct.Struct("<4x3I")
 
 # Decoding must not run anything: numcodecs also knows "pickle".
 _CODECS = {
@@ -42,7 +37,7 @@ def _json(path: Path) -> Json:
     try:
         if not path.is_file():
             return {}
-        if path.stat().st_size > _MAX_METADATA_BYTES:
+        if path.stat().st_size > MAX_METADATA_BYTES:
             raise FileFormatError(f"{path} has {path.stat().st_size} bytes; that is no metadata")
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -144,7 +139,8 @@ def open_array(folder: Path) -> zarr.Array[Any]:
                 f"{', '.join(sorted(_CODECS))}"
             )
     try:
-        array = zarr.open_array(store=str(folder), mode="r")
+        store = StorePath(LocalStore(folder, read_only=True))
+        array = zarr.Array.from_dict(store, with_bounded_codecs(description))
         ndim, sides = array.ndim, array.shape[-2:]
     # zarr raises errors of many kinds on damaged metadata.
     except Exception as error:
@@ -173,48 +169,6 @@ def _codec_names(description: Mapping[str, object]) -> list[str]:
         elif isinstance(codec, str):
             names.append(codec)
     return names
-
-
-def check_blosc_chunk(
-    folder: Path, array: zarr.Array[Any], frame_axis: int | None, number: int
-) -> None:
-    """Raise if a chunk states that it is longer than its file.
-
-    Blosc believes its header and reads on behind the end of what it was given.
-
-    Parameters
-    ----------
-    folder
-        The array's folder.
-    array
-        The array.
-    frame_axis
-        Axis along which the frames lie.
-    number
-        Which chunk along that axis.
-    """
-    n_bytes = math.prod(array.chunks) * array.dtype.itemsize
-    counts = [-(-n // chunk) for n, chunk in zip(array.shape, array.chunks, strict=True)]
-    ranges = [range(n) for n in counts]
-    if frame_axis is not None:
-        ranges[frame_axis] = range(number, number + 1)
-    for place in itertools.product(*ranges):
-        file = folder / array.metadata.encode_chunk_key(place)
-        if not file.is_file():
-            continue
-        with file.open("rb") as stream:
-            head = stream.read(_BLOSC_HEADER.size)
-        plain, _, packed = _BLOSC_HEADER.unpack(head) if len(head) == 16 else (0, 0, 1 << 32)
-        if packed > file.stat().st_size or plain != n_bytes:
-            raise FileFormatError(f"the chunk {file} is damaged or cut short")
-
-
-def uses_blosc(array: zarr.Array[Any]) -> bool:
-    """Return whether chunk files are blosc containers."""
-    metadata = array.metadata
-    if metadata.zarr_format == 2:
-        return getattr(metadata.compressor, "codec_id", "") == "blosc"
-    return type(metadata.codecs[-1]).__name__ == "BloscCodec"
 
 
 def axes_of(path: Path, image: OmeImage | None, ndim: int) -> tuple[Axis, ...]:

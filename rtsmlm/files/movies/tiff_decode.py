@@ -1,8 +1,8 @@
 """Pixels of a TIFF page, decompressed strip by strip, each no longer than the page states.
 
-tifffile decompresses a strip to whatever it holds, and makes a frame of whatever size a page states.
-So the strips are decompressed here, and tifffile is given the result: it undoes the predictor, unpacks
-and puts the strips in their places.
+tifffile decompresses a strip to whatever it holds, and makes a frame of whatever size a page
+states. So the strips are decompressed here, and tifffile is given the result: it undoes the
+predictor, unpacks and puts the strips in their places.
 """
 
 from __future__ import annotations

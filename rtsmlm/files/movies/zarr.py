@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,22 @@ import zarr
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import (
+    MAX_BLOCK_BYTES,
+    MAX_CHUNKS,
+    MAX_CHUNKS_AT_ONCE,
+    check_size,
+)
 from rtsmlm.files.movies.checks import cut_short
 from rtsmlm.files.movies.metadata import Statements
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.ome_zarr import (
     array_folder,
     axes_of,
-    check_blosc_chunk,
     frame_axis_of,
     image_of,
     open_array,
     state_pixel,
-    uses_blosc,
 )
 from rtsmlm.files.movies.raw_layout import (
     activation_unit,
@@ -32,9 +37,7 @@ from rtsmlm.files.movies.raw_layout import (
     state_calibration,
 )
 from rtsmlm.files.movies.recording import is_recording, open_recording
-
-MAX_CHUNK_BYTES = 1 << 30
-"""A chunk is decoded as a whole; a larger one is corrupt, or made for another purpose."""
+from rtsmlm.files.movies.zarr_codecs import length_limit
 
 
 def open_zarr(path: Path) -> Movie:
@@ -63,7 +66,7 @@ def open_zarr(path: Path) -> Movie:
     state_pixel(statements, image, axes)
     records, index_notes = read_index(path)
     length = int(array.shape[frame_axis]) if frame_axis is not None else 1
-    n_frames, notes = _count(path, folder, layout, length, stated, records)
+    n_frames, notes = _count(path, folder, layout, length, stated, records, frame_axis)
     power = _column(records, "activation_power", n_frames)
     facts = MovieFacts(
         path=path,
@@ -100,7 +103,7 @@ class ZarrMovie(Movie):
     ) -> None:
         super().__init__(facts)
         self._array: zarr.Array[Any] | None = array
-        self._blosc_folder = folder if uses_blosc(array) else None
+        self._folder = folder
         self._frame_axis = frame_axis
         self._chunk_frames = chunk_frames
         self._kept: tuple[int, NDArray[Any]] | None = None
@@ -121,16 +124,33 @@ class ZarrMovie(Movie):
         if self._kept is None or self._kept[0] != number:
             if self._array is None:
                 raise FileFormatError(f"{self.path} is closed")
-            if self._blosc_folder is not None:
-                check_blosc_chunk(self._blosc_folder, self._array, self._frame_axis, number)
             first = number * self._chunk_frames
             last = min(first + self._chunk_frames, self.n_frames)
+            self._check_size(self._array, number, last - first)
             where: list[int | slice] = [0] * (self._array.ndim - 2)
             if self._frame_axis is not None:
                 where[self._frame_axis] = slice(first, last)
             block = np.asarray(self._array[(*where, slice(None), slice(None))])
             self._kept = number, block.reshape(-1, *self.shape)
         return self._kept[1]
+
+    def _check_size(self, array: zarr.Array[Any], number: int, n_frames: int) -> None:
+        """Raise if the frames of a chunk take more memory than the files of them allow."""
+        chunk: tuple[int, ...] = array.shards or array.chunks
+        places = [range(-(-n // side)) for n, side in zip(array.shape, chunk, strict=True)]
+        if self._frame_axis is not None:
+            places[self._frame_axis] = range(number, number + 1)
+        chunk_bytes = math.prod(chunk) * self.dtype.itemsize
+        stored = 0
+        for place in itertools.product(*places):
+            file = self._folder / array.metadata.encode_chunk_key(place)
+            size = file.stat().st_size if file.is_file() else 0
+            # zarr reads a chunk file as a whole; a shard has an index, of 16 bytes for each chunk.
+            if size > 2 * length_limit(chunk_bytes):
+                raise FileFormatError(f"{file} has {size} bytes for a chunk of {chunk_bytes}")
+            stored += size
+        n_bytes = n_frames * math.prod(self.shape) * self.dtype.itemsize
+        check_size(self.path, "a chunk of frames", max(n_bytes, chunk_bytes), stored)
 
     def close(self) -> None:
         """Let go of the array. Safe to call more than once."""
@@ -153,11 +173,12 @@ class _Layout:
         shards = getattr(array, "shards", None)
         chunk: tuple[int, ...] = shards or array.chunks
         n_bytes = math.prod(chunk) * array.dtype.itemsize
-        if n_bytes > MAX_CHUNK_BYTES or math.prod(chunk) < 1:
+        if n_bytes > MAX_BLOCK_BYTES or math.prod(chunk) < 1:
             raise FileFormatError(
                 f"{array.store_path} has chunks of {chunk}, {n_bytes} bytes; rtsmlm reads "
-                f"chunks of 1 to {MAX_CHUNK_BYTES} bytes"
+                f"chunks of 1 to {MAX_BLOCK_BYTES} bytes"
             )
+        _check_number(array, chunk, frame_axis)
         whole_frames = chunk[-2:] == array.shape[-2:] and math.prod(chunk) == (
             chunk[frame_axis or 0] * chunk[-2] * chunk[-1]
         )
@@ -165,6 +186,19 @@ class _Layout:
             chunk_frames=chunk[frame_axis] if frame_axis is not None else 1,
             chunk_bytes=n_bytes if not shards and not _compressed(array) else None,
             in_order=frame_axis == 0 and whole_frames,
+        )
+
+
+def _check_number(array: zarr.Array[Any], chunk: tuple[int, ...], frame_axis: int | None) -> None:
+    """Raise if a frame is cut into more pieces than can be read in time."""
+    per_frame = math.prod(
+        -(-side // inner) for side, inner in zip(array.shape[-2:], array.chunks[-2:], strict=True)
+    )
+    in_time = 1 if frame_axis is None else chunk[frame_axis] // array.chunks[frame_axis]
+    if per_frame > MAX_CHUNKS or per_frame * in_time > MAX_CHUNKS_AT_ONCE:
+        raise FileFormatError(
+            f"{array.store_path} cuts each frame into {per_frame} chunks, {per_frame * in_time} in "
+            f"one go; rtsmlm reads up to {MAX_CHUNKS} per frame: store it again with larger chunks"
         )
 
 
@@ -182,11 +216,15 @@ def _count(
     length: int,
     stated: int | None,
     records: NDArray[np.void] | None,
+    frame_axis: int | None,
 ) -> tuple[int, list[str]]:
     """Return how many frames are really there, and notes about the others."""
     notes: list[str] = []
     expected = length if stated is None else min(stated, length)
     there = expected
+    if frame_axis == 0 and not layout.in_order:
+        # Frames cut into tiles: those beyond the last file were never written.
+        there = min(there, (max(chunks_on_disk(folder), default=-1) + 1) * layout.chunk_frames)
     if layout.in_order:
         last = _last_complete_chunk(folder, layout)
         there = min(there, (last + 1) * layout.chunk_frames)
