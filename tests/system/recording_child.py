@@ -60,7 +60,7 @@ def main() -> None:
         [
             f"results.out={out.parent.as_posix()}", f"results.name={out.name}",
             "psf.sigma_nm=130", "localizer.name=gaussian-mle", "stream.enabled=false",
-            "record.reserve_mb=10", "pipeline.ring_mb=16",
+            "record.reserve_mb=10", "pipeline.ring_mb=64",
         ],
     )  # fmt: skip
     with Session(SteadyCamera((height, width), per_s), settings) as session:
