@@ -167,6 +167,21 @@ def test_a_recording_without_its_index_ends_with_its_last_chunk(
         assert movie.frame_index is None
 
 
+def test_a_recording_that_was_compressed_afterwards_keeps_its_frame_numbers(
+    sample: dict[str, Write], frames: Frames, tmp_path: Path
+) -> None:
+    run = sample["recording"](tmp_path, frames)
+    zarr.create_array(
+        run / "raw.ome.zarr" / "0", shape=frames.shape, chunks=(4, 32, 32), dtype="<u2",
+        overwrite=True,
+    )[:] = frames  # fmt: skip
+
+    with open_movie(run) as movie:
+        np.testing.assert_array_equal(movie.read(range(11)), frames)
+        assert movie.frame_index is not None
+        assert movie.frame_index.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12]
+
+
 def test_a_record_of_the_index_has_24_bytes() -> None:
     assert INDEX_DTYPE.itemsize == RECORD_BYTES
 
