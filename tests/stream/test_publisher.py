@@ -43,6 +43,7 @@ class RawReader:
     """A subscriber that knows nothing of rtsmlm: topics in, parts out."""
 
     def __init__(self, address: str, *topics: bytes) -> None:
+        self._topics = set(topics)
         self._context = zmq.Context()
         self.socket = self._context.socket(zmq.SUB)
         self.socket.linger, self.socket.rcvtimeo = 0, 5000
@@ -51,11 +52,10 @@ class RawReader:
         self.socket.connect(address)
 
     def welcome(self, out: Publisher) -> dict[str, Any]:
-        """Wait for the first message, after which nothing that is published is missed."""
-        # ZeroMQ takes in new subscribers while the publisher is at its socket.
-        assert eventually(lambda: out.frame_is_wanted is None or self.socket.poll(1) != 0)
+        """Wait for the first message, and until nothing that is published is missed."""
         (first,) = self.socket.recv_multipart()
         assert first.startswith(b"settings")
+        assert eventually(lambda: out._sender._n_topics >= len(self._topics))
         return dict(json.loads(first[len(b"settings") :]))
 
     def __enter__(self) -> RawReader:
