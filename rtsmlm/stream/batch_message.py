@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import struct
+from pathlib import Path
 
 import pyarrow as pa
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.tables.arrow_messages import DAMAGE, MARK, PREFIX, parse
 from rtsmlm.files.tables.arrow_schema import from_batch, metadata_of
+from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import Localizations
 
 _MOST_COLUMNS = 256
-_MARK = 0xFFFFFFFF
-_HEADER_FIELD, _COMPRESSION_FIELD = 2, 3
-"""Of the tables `Message` and `RecordBatch` of the Arrow format (Message.fbs)."""
+_SOURCE = Path("the stream")
 
 
 def read_schema(text: str) -> pa.Schema:
@@ -28,7 +29,7 @@ def read_schema(text: str) -> pa.Schema:
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text, validate=True)))
         metadata_of(schema)
-    except (pa.ArrowException, OSError, EOFError, ValueError, TypeError, RecursionError) as error:
+    except (*DAMAGE, RecursionError) as error:
         raise FileFormatError(f"the schema of the run cannot be read: {error}") from error
     if len(schema) > _MOST_COLUMNS or len(set(schema.names)) != len(schema):
         raise FileFormatError("the schema of the run has too many columns, or one of them twice")
@@ -40,8 +41,17 @@ def read_schema(text: str) -> pa.Schema:
     return schema
 
 
-def read_batch(message: bytes, schema: pa.Schema) -> Localizations:
-    """Return the rows of a batch message.
+def read_batch(message: bytes, schema: pa.Schema, n_rows: int) -> Localizations:
+    """Return the rows of a batch message, without those that can be no localizations.
+
+    Parameters
+    ----------
+    message
+        An Arrow IPC record batch message.
+    schema
+        Its schema, of `read_schema`.
+    n_rows
+        Rows that it is stated to have.
 
     Raises
     ------
@@ -49,41 +59,17 @@ def read_batch(message: bytes, schema: pa.Schema) -> Localizations:
         If it is no batch of this schema, is compressed, or holds less than it declares.
     """
     try:
-        if _is_compressed(message):
+        mark, n_header = PREFIX.unpack_from(message)
+        header = parse(message[PREFIX.size : PREFIX.size + n_header])
+        if header.buffers:
             raise FileFormatError("a batch of the run is compressed, which ours never are")
+        if mark != MARK or header.n_rows != n_rows or n_rows > len(message):
+            raise FileFormatError(f"a batch of the run has other rows than the {n_rows} it states")
         batch = pa.ipc.read_record_batch(pa.py_buffer(message), schema)
-        if batch.num_rows > len(message):
-            raise FileFormatError("a batch of the run declares more rows than it holds")
-        batch.validate()
-        return Localizations.concatenate([from_batch(batch)])
+        batch.validate(full=True)
+        rows = Localizations.concatenate([from_batch(batch)])
     except FileFormatError:
         raise
-    except (pa.ArrowException, OSError, EOFError, ValueError, KeyError, TypeError,
-            struct.error, OverflowError) as error:  # fmt: skip
+    except (*DAMAGE, struct.error) as error:
         raise FileFormatError(f"a batch of the run cannot be read: {error}") from error
-
-
-def _is_compressed(message: bytes) -> bool:
-    """Return whether the body is compressed: its declared size is then not bound by its bytes."""
-    (mark,) = struct.unpack_from("<I", message, 0)
-    start = 8 if mark == _MARK else 4
-    (root,) = struct.unpack_from("<I", message, start)
-    header_at = _field(message, start + root, _HEADER_FIELD)
-    if header_at is None:
-        raise FileFormatError("a batch of the run has no header")
-    (offset,) = struct.unpack_from("<I", message, header_at)
-    return _field(message, header_at + offset, _COMPRESSION_FIELD) is not None
-
-
-def _field(message: bytes, table: int, number: int) -> int | None:
-    """Return where a field of a flatbuffers table lies; None if the table has it not."""
-    (back,) = struct.unpack_from("<i", message, table)
-    places = table - back
-    if places < 0:
-        raise FileFormatError("a batch of the run is damaged")
-    (size,) = struct.unpack_from("<H", message, places)
-    place = 4 + 2 * number
-    if place + 2 > size:
-        return None
-    (offset,) = struct.unpack_from("<H", message, places + place)
-    return table + offset if offset else None
+    return RowCheck(_SOURCE).sound(rows)

@@ -130,7 +130,7 @@ class Subscriber:
         elif topic == BATCH and self._schema is not None:
             header = read_message(BatchMessage, first, "a batch of the run")
             self._check_run(header.run_id)
-            return self._batch(header, read_batch(second, self._schema))
+            return self._batch(header, read_batch(second, self._schema, header.n_rows))
         return None
 
     def _check_run(self, run_id: str) -> None:
@@ -144,10 +144,6 @@ class Subscriber:
         self._next_seq = None  # a restarted analysis process counts from 0 again
 
     def _batch(self, header: BatchMessage, localizations: Localizations) -> StreamBatch:
-        if len(localizations) != header.n_rows:
-            raise FileFormatError(
-                f"a batch of the run has {len(localizations)} rows and states {header.n_rows}"
-            )
         if self._next_seq is not None:
             self.lost += max(0, header.seq - self._next_seq)
         self._next_seq = header.seq + 1

@@ -117,7 +117,7 @@ def test_a_subscriber_survives_every_message_and_goes_on(
             hostile.send_multipart(parts)
             reader.ended = None
             for batch in reader if k % 20 == 19 else ():
-                assert len(batch.localizations) == 20
+                assert len(batch.localizations) <= 20
         hostile.send_multipart(first_message())
         hostile.send_multipart([b"batch", json.dumps(BATCH_HEAD).encode(), message])
         deadline = time.monotonic() + PATIENCE_S
@@ -166,7 +166,7 @@ def test_no_damaged_batch_does_more_than_raise_an_error_of_ours(
     refused = 0
     for _ in range(5 * foreign.count):
         try:
-            rows = read_batch(foreign.mutated(rng, message), SCHEMA)
+            rows = read_batch(foreign.mutated(rng, message), SCHEMA, 20)
         except FileFormatError:
             refused += 1
         else:
@@ -191,7 +191,7 @@ def test_a_compressed_batch_is_refused_before_it_is_unpacked(codec: str) -> None
     assert len(bomb) < packed.nbytes / 10, "the test did not try"
 
     with pytest.raises(FileFormatError, match="is compressed"):
-        read_batch(bomb, SCHEMA)
+        read_batch(bomb, SCHEMA, 100_000)
 
 
 @pytest.mark.parametrize(

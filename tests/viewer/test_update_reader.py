@@ -327,3 +327,19 @@ def test_the_reader_and_the_sources_import_no_part_of_the_window() -> None:
         modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         for part in ("live_widget", "panels", "widgets", "window_layout", "app"):
             assert not any(f"rtsmlm.viewer.{part}" in module for module in modules), (file, part)
+
+
+def test_what_one_panel_cannot_show_the_others_show(
+    open_window: Callable[..., Any], source: Any, status: Any, run_on: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def fail(update: Any) -> None:
+        raise OverflowError("a number that no bar can show")
+
+    window = open_window()
+    monkeypatch.setattr(window.laser, "show_update", fail)
+    source.next = {"status": status(frames_per_s=123.0)}
+    run_on(window, 1)
+
+    assert window.header.rate.text().startswith("123 frames/s")
+    assert "not shown: OverflowError: a number that no bar can show" in window.newest.text()

@@ -23,9 +23,16 @@ _SOURCE = Path("the table")
 
 
 class ArrowDecoder:
-    """Collect bytes, give out rows."""
+    """Collect bytes, give out rows.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most_bytes
+        Longest message to wait for; a longer one is damage.
+    """
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self.n_bytes = 0
         """Bytes taken so far: where to continue reading."""
         self.ended = False
@@ -76,12 +83,12 @@ class ArrowDecoder:
             raise FileFormatError("these bytes are no table of localizations (Arrow stream)")
         if n_header == 0:
             return PREFIX.size
-        if not 0 < n_header < _MOST_BYTES:
+        if not 0 < n_header < self._most_bytes:
             raise FileFormatError(f"the table has a message of {n_header} bytes, which is damage")
         if len(view) < PREFIX.size + n_header:
             return None
         n_body = _header(view, n_header).body_bytes
-        if n_body >= _MOST_BYTES:
+        if n_body >= self._most_bytes:
             raise FileFormatError(f"the table has a message of {n_body} bytes, which is damage")
         return PREFIX.size + int(n_header) + n_body
 

@@ -6,6 +6,9 @@ from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
+_MOST_OF_RUN, _MOST_PROBLEMS = 500, 50
+"""The newest are kept: a program that is no run of ours could send any number."""
+
 
 class Messages(Panel, QtWidgets.QListWidget):
     """A list of sentences: warnings and failures of the run, and what could not be read of it."""
@@ -31,11 +34,11 @@ class Messages(Panel, QtWidgets.QListWidget):
                 self._problems = ()
             self._of_run, self._has_run = (), True
         if update.status is not None:
-            of_run = update.status.warnings
+            of_run = update.status.warnings[-_MOST_OF_RUN:]
             newest = of_run[-1] if of_run and of_run != self._of_run else ""
             self._of_run = of_run
         if update.problem is not None and update.problem not in self._problems:
-            self._problems = (*self._problems, update.problem)
+            self._problems = (*self._problems, update.problem)[-_MOST_PROBLEMS:]
             newest = update.problem
         texts = (*self._of_run, *self._problems)
         if texts != self.texts:

@@ -13,6 +13,7 @@ from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
 AHEAD_ROWS = 100_000
 """No more are asked for while so many wait to be taken."""
 _MOST_DENSITIES = 1000
+_MOST_LOGGED = 100
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class StreamInbox:
         self._densities: deque[DensityMessage] = deque(maxlen=_MOST_DENSITIES)
         self._frame: CameraImage | None = None
         self._problem: str | None = None
-        self._logged = ""
+        self._logged: set[str] = set()
 
     @property
     def is_full(self) -> bool:
@@ -55,9 +56,9 @@ class StreamInbox:
                 self._densities.append(density)
 
     def report(self, problem: str) -> None:
-        """Take a sentence on a message that cannot be read; the log has it once."""
-        if problem != self._logged:
-            self._logged = problem
+        """Take a sentence on a message that cannot be read; the log has the first of them once."""
+        if problem not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(problem)
             _log.warning("%s", problem)
         with self._lock:
             self._problem = problem

@@ -14,12 +14,15 @@ OVERLAP_BYTES = 8192
 """The last columns of a batch, channel and probability, are often the same in all rows: five bytes
 a row, so that some hundred bytes of another batch may well be equal."""
 
+_MOST_BYTES = 128 << 20
+"""Of one message: two million rows, which no frames of one batch have."""
+
 
 class TableTail:
     """What has been read of a table, and where to go on."""
 
     def __init__(self) -> None:
-        self._feed = ArrowDecoder()
+        self._feed = ArrowDecoder(_MOST_BYTES)
         self._last = b""
 
     @property
