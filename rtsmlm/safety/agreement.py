@@ -115,11 +115,9 @@ class ReadingJudge:
             return found
         if value > most:
             return f"{found}, above the cap"
-        if not self._is_wrong(value, expected, t_ns):
-            return None
         if self._is_exact and expected.high == 0.0:
-            return found
-        return self._note_wrong(found)
+            return found if value != 0.0 else None
+        return self._note_wrong(found) if self._is_wrong(value, expected, t_ns) else None
 
     def judge_missing(self, error: str) -> str | None:
         """Return why a reading that is gone is a fault, None if it is not yet."""

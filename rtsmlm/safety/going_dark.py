@@ -29,11 +29,11 @@ class GoingDark:
         Its readings, which tell light from dark.
     safety
         Its deadlines.
-    clock_ns
-        Clock of the guard.
+    lock, clock_ns
+        Of the guard.
     note
-        Called with "unconfirmed" and why it is not seen dark, and with "confirmed" when it is after
-        that.
+        Called with "unconfirmed" and why it is not seen dark, when that is due; and with
+        "confirmed" when it is seen dark after anything else was said.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class GoingDark:
         device: GuardedActuator,
         readings: Readings,
         safety: SafetySettings,
+        lock: threading.RLock,
         clock_ns: Callable[[], int],
         note: Callable[[AuditKind, str], None],
     ) -> None:
@@ -52,8 +53,9 @@ class GoingDark:
         """True if it was reported that it is not seen dark."""
         self._device, self._readings, self._safety = device, readings, safety
         self._clock_ns, self._note = clock_ns, note
-        self._lock = threading.RLock()
+        self._lock = lock
         self._seen = threading.Event()
+        self._owes = False  # something was said that has to be taken back when it is seen dark
         self._since_ns = self._report_ns = 0
 
     @property
@@ -74,7 +76,7 @@ class GoingDark:
             self._seen.clear()
             if was_open:
                 return
-            self.is_given, self.is_reported = True, False
+            self.is_given, self.is_reported, self._owes = True, False, False
             self.why = "it has not answered yet"
             self._since_ns = self._clock_ns()
             self._report_ns = self._since_ns + round(_REPORT_AT * self._safety.confirm_s * 1e9)
@@ -115,20 +117,26 @@ class GoingDark:
         """
         left_s, until_s = wait_s, time.monotonic() + wait_s
         while True:
-            failed = self.order(left_s)
+            failed = self.repeat(left_s)
             left_s = until_s - time.monotonic()
-            if not failed and left_s > 0:
-                self._ask(left_s)
-            if self.is_confirmed:
-                return []
-            if failed:
-                self.why = "; ".join(failed)
-            left_s = until_s - time.monotonic()
-            is_last = once or left_s <= _RETRY_S or (bool(failed) and not retry)
-            if is_last:
-                return failed or [f"it is not seen dark: {self.why}"]
+            with self._lock:
+                if self.is_confirmed:
+                    return []
+                if once or left_s <= _RETRY_S or (failed and not retry):
+                    self._owes = True
+                    return failed or [f"it is not seen dark: {self.why}"]
             self._seen.wait(_RETRY_S)
             left_s -= _RETRY_S
+
+    def repeat(self, wait_s: float) -> list[str]:
+        """Switch the device off and ask it once; return what failed of the first."""
+        until_s = time.monotonic() + wait_s
+        failed = self.order(wait_s)
+        if failed:
+            self.why = "; ".join(failed)
+        else:
+            self._ask(max(until_s - time.monotonic(), 0.0))
+        return failed
 
     def _ask(self, wait_s: float) -> None:
         try:
@@ -153,8 +161,9 @@ class GoingDark:
                 self.why = why or self.why
                 return
             self._seen.set()
-            was_reported, self.is_reported = self.is_reported, False
-        if was_reported:
+            self._readings.see_dark()
+            owes, self._owes, self.is_reported = self._owes, False, False
+        if owes:
             passed_s = (self._clock_ns() - self._since_ns) / 1e9
             self._note("confirmed", f"seen dark {passed_s:.1f} s after the order")
 
@@ -173,7 +182,7 @@ class GoingDark:
                 return
             passed_s = (t_ns - self._since_ns) / 1e9
             still = f"still, after {passed_s:.0f} s, " if self.is_reported else ""
-            self.is_reported = True
+            self.is_reported = self._owes = True
             self._report_ns = t_ns + round(_REMIND_S * 1e9)
             text = f"{still}not seen dark: {self.why}"
         self._note("unconfirmed", text)

@@ -159,7 +159,7 @@ class GuardedActuator:
             if not is_void:  # an order to go dark from now on is carried out after this
                 self._count_set(-1)
         if is_void:
-            _log.warning("%s obeyed after it was switched off", self._actuator.name)
+            _log.warning("a command of %s ended after it was switched off", self._actuator.name)
             self._make_safe()
             with self._lock:
                 self._count_set(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -83,16 +84,19 @@ class Readings:
         t_ns
             Time now.
         wait_s
-            Wait no longer than this for each answer; not given is the deadline of the device.
+            Wait no longer than this for both answers; not given is the deadline of the device for
+            each.
 
         Raises
         ------
         DeviceError
             If it does not answer in time, or does not know its set point.
         """
-        version = self._device.version
+        version, begun_s = self._device.version, time.monotonic()
         setpoint = self._device.setpoint(wait_s) if self._is_light else math.nan
         self.setpoint = setpoint
+        if wait_s is not None:
+            wait_s = max(wait_s - (time.monotonic() - begun_s), 0.0)
         try:
             measured = self._device.readback(wait_s)
         except NoAnswerError:
@@ -122,6 +126,11 @@ class Readings:
         else:
             measured = self._measured.judge_missing(reading.error) if self._measures else None
         return why or measured
+
+    def see_dark(self) -> None:
+        """Excuse no light any more as that of the time before: it was seen dark."""
+        if self._is_light:
+            self.begin(0.0)
 
     def why_lit(self, reading: Reading) -> str | None:
         """Return what speaks against the light being off, None if nothing does."""

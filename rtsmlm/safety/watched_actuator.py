@@ -83,7 +83,9 @@ class WatchedActuator:
         self._readings = Readings(
             self._device, actuator.unit, self._tolerance, is_light=self._is_light
         )
-        self._dark = GoingDark(self._device, self._readings, safety, clock_ns, self._note_dark)
+        self._dark = GoingDark(
+            self._device, self._readings, safety, self._lock, clock_ns, self._note_dark
+        )
         self._ours = False  # true from the first arming on
         self._orders = 0  # trips and shut-downs so far
         self._sent = 0.0
@@ -197,7 +199,7 @@ class WatchedActuator:
             self._dark.check(reading)
             self._judge(reading)
         if self._dark.is_open:
-            self._dark.carry_out(self._safety.device_s, once=True)
+            self._dark.repeat(self._safety.device_s)
 
     def _judge(self, reading: Reading) -> None:
         if not self._is_on_duty and self._dark.is_open:
@@ -239,9 +241,12 @@ class WatchedActuator:
 
     def _note_dark(self, kind: AuditKind, text: str) -> None:
         self._audit(kind, CommandContext(reason=text))
-        if kind == "unconfirmed":
-            text = f"{text}; switch it off manually"
-        self._tell(f"{self.actuator.name}: {text}")
+        if kind == "confirmed":
+            _log.warning("%s: %s", self.actuator.name, text)
+            return
+        self._tell(f"{self.actuator.name}: {text}; switch it off manually")
+        if self._is_on_duty:
+            self.trip(text)
 
     def _audit(self, kind: AuditKind, context: CommandContext, wanted: float = math.nan) -> None:
         row = AuditRow(
@@ -278,4 +283,4 @@ class WatchedActuator:
 
 
 def _with(reason: str, failed: list[str]) -> str:
-    return reason if not failed else f"{reason}; NOT SAFE: {'; '.join(failed)}"
+    return reason if not failed else f"{reason}; NOT SAFE YET: {'; '.join(failed)}"

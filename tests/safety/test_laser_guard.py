@@ -289,7 +289,7 @@ def test_a_device_that_does_not_go_dark_is_told_again(
     guard.trip("a drill")
     assert bench.shining == 10.0
     assert not guard.is_safe
-    assert "NOT SAFE" in rows[-1].context.reason
+    assert "NOT SAFE YET" in rows[-1].context.reason
 
     bench.fails = set()
     guard.poll()
