@@ -23,7 +23,7 @@ from rtsmlm.settings.lasers import LaserSettings
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 0.3
+_PATIENCE_S = 0.1
 """Going dark waits no longer than this for a command that hangs."""
 
 
@@ -195,7 +195,7 @@ class MicroManagerLaser:
         for step in self._steps_to_dark():
             try:
                 step()
-            except Exception as error:  # the next step is tried, whatever this one was
+            except BaseException as error:  # the next step is tried, whatever this one was
                 failures.append(one_line(error))
         for failure in failures:
             logger.error("while going dark: %s", failure)

@@ -132,6 +132,8 @@ def within(value: float, low: float, high: float) -> float | None:
     return nearest if abs(nearest - value) <= STEP else None
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return the text of an error, on one line and without a stop at the end."""
-    return sentence(str(error)).rstrip(".") or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".")
+    # What would end a program has a text that says nothing, such as an exit code.
+    return text if text and isinstance(error, Exception) else type(error).__name__

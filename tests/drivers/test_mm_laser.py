@@ -116,6 +116,29 @@ def test_whatever_fails_every_step_to_dark_is_tried_and_told(
     assert laser.setpoint() == 0.0
 
 
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_what_would_end_the_program_ends_no_step_to_dark(
+    obis: Callable[[], Any], error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = obis()
+    laser = laser_of(core, shutter="S", **PULSED)
+    laser.set(5.0)
+    put = core.setProperty
+
+    def fail(device: str, name: str, value: object) -> None:
+        if (device, name) == POWER:
+            raise error
+        put(device, name, value)
+
+    monkeypatch.setattr(core, "setProperty", fail)
+
+    [failure] = laser.make_safe()
+
+    assert failure == type(error).__name__
+    assert laser.setpoint() == 0.0
+    assert not core.getShutterOpen("S")
+
+
 def test_a_head_that_swallows_commands_is_caught(obis: Callable[[], Any]) -> None:
     core = obis()
     laser = laser_of(core)
