@@ -134,6 +134,6 @@ def within(value: float, low: float, high: float) -> float | None:
 
 def one_line(error: BaseException) -> str:
     """Return the text of an error, on one line and without a stop at the end."""
-    text = " ".join(str(error).split()).rstrip(".")
+    text = sentence(str(error)).rstrip(".")
     # What would end a program has a text that says nothing, such as an exit code.
     return text if text and isinstance(error, Exception) else type(error).__name__
