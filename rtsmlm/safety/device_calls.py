@@ -10,6 +10,7 @@ program from ending.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -21,10 +22,10 @@ from rtsmlm.realtime.worker import one_line
 
 T = TypeVar("T")
 
-_MOST_STUCK = 3
-"""Calls left behind in a driver; with so many, a device is not called any more."""
-_MOST_STUCK_URGENT = 1
-"""Of these, reserved for calls that switch it off."""
+_MOST_STUCK = 2
+"""Calls left behind in a driver; with so many, a device is not asked any more."""
+_MOST_STUCK_URGENT, _TRY_AGAIN_S, _MOST_STUCK_EVER = 3, 2.0, 50
+"""It is still switched off, with so many every few seconds only: the driver may have recovered."""
 _PATIENCE_S = 0.1
 """An urgent call waits no longer for the one before it: two at the same time may disturb each other
 on a serial line, but one that hangs must not keep the light on."""
@@ -145,6 +146,7 @@ class DeviceCalls:
         self._queue: deque[DeviceCall[Any]] = deque()
         self._lane: _Lane | None = None
         self._stuck = 0
+        self._urgent_s = -math.inf
         self._is_closed = False
 
     @property
@@ -192,12 +194,13 @@ class DeviceCalls:
             lane = self._lane
             if lane is not None and _runs_s(lane) > self.deadline_s:
                 self._leave_behind(lane)
-            if self._stuck >= _MOST_STUCK - (0 if urgent else _MOST_STUCK_URGENT):
+            if self._stuck >= self._limit(urgent):
                 raise NoAnswerError(
                     f"{self.name} does not answer: {self._stuck} calls of its driver hang; check "
                     "its cable and power, and switch it off manually"
                 )
             if urgent:
+                self._urgent_s = time.monotonic()
                 self._queue.appendleft(job)
             else:
                 self._queue.append(job)
@@ -240,6 +243,13 @@ class DeviceCalls:
             return True
 
     # -- the thread of the device; all of these hold the condition ---------------------------
+
+    def _limit(self, urgent: bool) -> int:
+        """Return with how many stuck calls no further one is made."""
+        if not urgent:
+            return _MOST_STUCK
+        is_time = time.monotonic() - self._urgent_s > _TRY_AGAIN_S
+        return _MOST_STUCK_EVER if is_time else _MOST_STUCK_URGENT
 
     def _leave_behind(self, lane: _Lane) -> None:
         lane.is_left_behind = True

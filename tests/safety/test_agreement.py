@@ -1,4 +1,4 @@
-"""Readings against commands: wrong in two of five, settled within a second, never excused for long."""
+"""Readings against commands: two wrong of five, settled within a second, not excused for ever."""
 
 from __future__ import annotations
 

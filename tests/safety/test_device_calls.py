@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rtsmlm.errors import DeviceError
+from rtsmlm.safety import device_calls
 from rtsmlm.safety.device_calls import DeviceCalls, NoAnswerError
 
 Until = Callable[..., None]
@@ -146,6 +148,23 @@ def test_no_more_than_three_calls_hang_and_the_last_is_kept_for_going_dark(
     go_on.set()
     until(lambda: calls.stuck == 0)
     assert calls.run("asked", lambda: 7) == 7
+
+
+def test_a_device_that_hung_three_times_is_still_switched_off_now_and_then(
+    calls: DeviceCalls, go_on: threading.Event, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_calls, "_TRY_AGAIN_S", 0.3)
+    for _ in range(3):
+        calls.start("switched off", lambda: go_on.wait(30), urgent=True).wait(0.2)
+    dark = threading.Event()
+
+    def is_dark() -> bool:
+        with contextlib.suppress(NoAnswerError):
+            calls.start("switched off", dark.set, urgent=True).wait(0.1)
+        return dark.is_set()
+
+    until(is_dark)
+    assert not go_on.is_set()
 
 
 def test_a_call_that_never_had_its_turn_is_never_made(
