@@ -194,7 +194,8 @@ class GuardSet:
 
     def trip(self, reason: str) -> None:
         """Turn all lasers dark at the same time, and latch them."""
-        at_once({k: partial(guard.trip, reason) for k, guard in self.lasers.items()}, _DARK_S)
+        tasks = {name: partial(guard.trip, reason) for name, guard in self.lasers.items()}
+        at_once(tasks, _DARK_S, while_waiting=self._beat_while_waiting)
 
     def reset(self, reason: str) -> None:
         """Lift all latches, manually; nothing is armed by that.
@@ -213,7 +214,7 @@ class GuardSet:
         """Turn everything dark at the same time, and disarm."""
         tasks = {name: partial(guard.shut_down, reason) for name, guard in self._all.items()}
         wait_s = self._settings.safety.confirm_s + _DARK_S
-        for name, failed in at_once(tasks, wait_s).items():
+        for name, failed in at_once(tasks, wait_s, while_waiting=self._beat_while_waiting).items():
             texts = [str(failed)] if isinstance(failed, DeviceError) else failed
             for text in texts:
                 self._warn(f"{self._all[name].actuator.name} did not go dark: {text}")
