@@ -173,7 +173,9 @@ def _array(path: Path) -> F32:
     except Exception as error:
         message = f"camera map {path} cannot be read as .npy or TIFF: {one_line(error)}"
         raise CalibrationError(message) from error
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what float32 cannot hold becomes infinite, and is refused
         return np.ascontiguousarray(values, dtype=np.float32)
 
 
@@ -209,7 +211,8 @@ def _tiff(path: Path) -> NDArray[Any]:
 def _check(name: str, values: F32, maps: CameraMaps) -> None:
     """Raise if a map holds values that no camera has."""
     low, high, rule = _LIMITS[name]
-    bad = ~((values >= low) & (values <= high))  # so that NaN is bad
+    with np.errstate(invalid="ignore"):
+        bad = ~((values >= low) & (values <= high))  # so that NaN is bad
     count = int(bad.sum())
     if count:
         row, column = np.argwhere(bad)[0]

@@ -40,8 +40,11 @@ MAX_BLOCK_BYTES = 1 << 30
 MAX_PAGE_BYTES = 64 << 20
 """A page of Parquet; writers make them of 1 MB, a dictionary that is not cut may have more."""
 
-MAX_METADATA_BYTES = 64 << 20
-"""Metadata of a movie or a table; those of 100 000 frames of Micro-Manager have 50 MB."""
+MAX_METADATA_BYTES = 16 << 20
+"""Metadata in JSON, which take up to 20 times as much in memory; those of zarr have a few kB."""
+
+MAX_INDEX_ENTRIES = 1_000_000
+"""Frames in an index of NDTiff: a day at 11 Hz, of 500 bytes each in memory."""
 
 MAX_YAML_BYTES = 256 << 10
 """Metadata in YAML, whose parser takes 10 s for a megabyte; those of Picasso have 10 kB."""

@@ -34,9 +34,10 @@ def to_adu(stored: NDArray[Any], path: Path, first: int = 0) -> Pixels:
     """
     if stored.dtype.kind == "u" and stored.dtype.itemsize <= 2:
         return np.ascontiguousarray(stored, dtype=np.uint16)
-    good = (stored >= 0) & (stored <= ADU_MAX)
-    if stored.dtype.kind == "f":
-        good &= np.floor(stored) == stored
+    with np.errstate(invalid="ignore"):
+        good = (stored >= 0) & (stored <= ADU_MAX)
+        if stored.dtype.kind == "f":
+            good &= np.floor(stored) == stored
     if not good.all():
         frame, row, column = np.argwhere(~good)[0]
         raise FileFormatError(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import MAX_INDEX_ENTRIES
 from rtsmlm.files.movies.checks import check_frame_shape, cut_short, one_line
 from rtsmlm.files.movies.flat import FlatMovie
 from rtsmlm.files.movies.metadata import Statements, add_micromanager
@@ -105,7 +106,7 @@ def _entries(index: Path, statements: Statements) -> Iterator[_Entry]:
         data = index.read_bytes()
     except OSError as error:
         raise FileFormatError(f"{index} cannot be read: {one_line(error)}") from error
-    position = 0
+    position = n_entries = 0
     while position + 4 <= len(data):
         axes_end = position + 4 + int.from_bytes(data[position : position + 4], "little")
         name_end = axes_end + 4 + int.from_bytes(data[axes_end : axes_end + 4], "little")
@@ -121,6 +122,11 @@ def _entries(index: Path, statements: Statements) -> Iterator[_Entry]:
         except (ValueError, RecursionError) as error:
             message = f"{index} is damaged at byte {position}: {one_line(error)}"
             raise FileFormatError(message) from error
+        n_entries += 1
+        if n_entries > MAX_INDEX_ENTRIES:
+            raise FileFormatError(
+                f"{index} lists more than {MAX_INDEX_ENTRIES} frames; save the movie in parts"
+            )
         yield _Entry(axes, name, *_NUMBERS.unpack_from(data, name_end)[:7])
         position = name_end + _NUMBERS.size
     if data[position : position + _MAX_AXES_BYTES].strip(b"\0"):

@@ -209,9 +209,8 @@ class _Messages:
                     return
                 batch = pa.ipc.read_record_batch(pa.py_buffer(message), self.schema)
                 batch.validate(full=True)
-                localizations = from_batch(batch)
-            except FileFormatError as error:
-                raise FileFormatError(f"{self.path}: {error}") from error
+            except FileFormatError:  # too large for what is stored
+                raise
             except DAMAGE as error:
                 log.warning(
                     "%s: the last %d of %d bytes are no whole batch and are left out (%s)",
@@ -222,8 +221,12 @@ class _Messages:
                 )
                 self.end = self._begin
                 return
-            # A copy, since what shares memory with a message is read-only.
-            yield Localizations.concatenate([localizations])
+            try:
+                # A copy, since what shares memory with a message is read-only.
+                rows = Localizations.concatenate([from_batch(batch)])
+            except FileFormatError as error:
+                raise FileFormatError(f"{self.path}: {error}") from error
+            yield rows
 
     def sound_batches(self) -> Iterator[Localizations]:
         """Yield the batches without rows that can be no localizations; their count is logged."""

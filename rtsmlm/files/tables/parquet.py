@@ -53,10 +53,15 @@ def read_parquet(path: Path, check: RowCheck | None = None) -> tuple[Localizatio
     """
     check = check or RowCheck(path)
     try:
+        n_rows = pq.read_metadata(path).num_rows
+    except DAMAGE as error:
+        raise FileFormatError(f"{path} is no Parquet table of localizations: {error}") from error
+    check_size(path, f"{n_rows} rows", ROW_BYTES * n_rows, path.stat().st_size)
+    try:
         with pq.ParquetFile(path) as file:
             metadata = metadata_of(file.schema_arrow)
             there = [name for name in file.schema_arrow.names if name in COLUMN_DTYPES]
-            _check_sizes(path, file.metadata, there)
+            _check_columns(path, file.metadata, there)
             parts = [
                 check.sound(from_batch(batch))
                 for batch in file.iter_batches(ROWS_PER_BLOCK, columns=there)
@@ -67,11 +72,9 @@ def read_parquet(path: Path, check: RowCheck | None = None) -> tuple[Localizatio
     return Localizations.concatenate(parts), metadata
 
 
-def _check_sizes(path: Path, metadata: pq.FileMetaData, names: Sequence[str]) -> None:
-    """Raise if rows or pages are larger than the file can hold, before one of them is decoded."""
+def _check_columns(path: Path, metadata: pq.FileMetaData, names: Sequence[str]) -> None:
+    """Raise `ValueError` if pages are larger than pages are, before one of them is decoded."""
     size = path.stat().st_size
-    n_rows = metadata.num_rows
-    check_size(path, f"{n_rows} rows", ROW_BYTES * n_rows, size)
     with path.open("rb") as file:
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group)

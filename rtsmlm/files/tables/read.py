@@ -7,6 +7,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import LARGEST_FRAME, MAX_METADATA_BYTES
 from rtsmlm.files.tables.arrow_file import read_arrow_table
@@ -64,7 +66,9 @@ def read_table(path: Path, pixel_nm: float | None = None) -> Table:
     except OSError as error:
         raise FileFormatError(f"cannot read {path}: {error.strerror or error}") from error
     check = RowCheck(path)
-    localizations, stated, name = _read(path, start, pixel_nm, check)
+    # What is no number stays none through all arithmetic, and its row is left out.
+    with np.errstate(invalid="ignore", over="ignore"):
+        localizations, stated, name = _read(path, start, pixel_nm, check)
     for note in () if name == "arrow" else check.notes():  # that of Arrow is logged as it is read
         log.warning("%s", note)
     metadata = checked_metadata(stated)

@@ -72,8 +72,9 @@ class RowCheck:
         """
         n = len(columns["frame"])
         good = np.ones(n, dtype=bool)
-        for name, column in columns.items():
-            good &= _good(name, np.asarray(column))
+        with np.errstate(invalid="ignore"):
+            for name, column in columns.items():
+                good &= _good(name, np.asarray(column))
         n_bad = n - int(np.count_nonzero(good))
         if n_bad and not self.n_refused:
             row = int(np.argmin(good))
