@@ -209,8 +209,11 @@ class _Messages:
                     return
                 batch = pa.ipc.read_record_batch(pa.py_buffer(message), self.schema)
                 batch.validate(full=True)
-            except FileFormatError:  # too large for what is stored
-                raise
+                rows = from_batch(batch)
+            except FileFormatError as error:
+                text = str(error)
+                text = text if str(self.path) in text else f"{self.path}: {text}"
+                raise FileFormatError(text) from error
             except DAMAGE as error:
                 log.warning(
                     "%s: the last %d of %d bytes are no whole batch and are left out (%s)",
@@ -221,12 +224,8 @@ class _Messages:
                 )
                 self.end = self._begin
                 return
-            try:
-                # A copy, since what shares memory with a message is read-only.
-                rows = Localizations.concatenate([from_batch(batch)])
-            except FileFormatError as error:
-                raise FileFormatError(f"{self.path}: {error}") from error
-            yield rows
+            # A copy, since what shares memory with a message is read-only.
+            yield Localizations.concatenate([rows])
 
     def sound_batches(self) -> Iterator[Localizations]:
         """Yield the batches without rows that can be no localizations; their count is logged."""
