@@ -211,9 +211,8 @@ class _Messages:
                 batch.validate(full=True)
                 rows = from_batch(batch)
             except FileFormatError as error:
-                text = str(error)
-                text = text if str(self.path) in text else f"{self.path}: {text}"
-                raise FileFormatError(text) from error
+                named = "" if str(self.path) in str(error) else f"{self.path}: "
+                raise FileFormatError(f"{named}{error}") from error
             except DAMAGE as error:
                 log.warning(
                     "%s: the last %d of %d bytes are no whole batch and are left out (%s)",
@@ -246,9 +245,8 @@ class _Messages:
         if n_header == 0:
             return None
         header = self._file.read(n_header)
-        message = parse(header)
+        message = parse(header)  # the body may be said to have any length
         self.end += PREFIX.size + n_header + message.body_bytes
-        # Checked before the body is read, which may be said to have any length.
         if self.end > self.size:
             raise EOFError(f"the file ends before byte {self.end}")
         body = self._file.read(message.body_bytes)
