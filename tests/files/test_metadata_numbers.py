@@ -154,3 +154,13 @@ def test_a_sidecar_that_is_no_text_is_refused_by_name(tmp_path: Path, content: b
         flat_yaml(path)
     with pytest.raises(FileFormatError, match=r"none\.yaml cannot be read as a sidecar"):
         flat_yaml(tmp_path / "none.yaml")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("tag", ["<Plane ", "<Pixels ", "<a:Plane ExposureTime=", "<" + "w" * 50])
+def test_a_text_made_of_beginnings_of_tags_is_searched_in_time(tag: str) -> None:
+    statements = Statements()
+
+    add_ome_xml(statements, tag * 200_000)
+
+    assert statements.exposure_ms is None

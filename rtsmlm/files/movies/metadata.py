@@ -130,13 +130,14 @@ def add_micromanager(into: Statements, tags: Mapping[str, object]) -> None:
 
 def add_ome_xml(into: Statements, xml: str) -> None:
     """Take pixel size and exposure from OME-XML, by its attributes alone."""
-    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", xml)
+    # Up to the next bracket of either kind: a text full of "<Plane" is searched once, not squared.
+    pixels = re.search(r"<(?:\w+:)?Pixels\b[^<>]*>", xml)
     if pixels:
         size = _attribute(pixels[0], "PhysicalSizeX")
         # The schema's default unit is the micrometre.
         unit = _attribute(pixels[0], "PhysicalSizeXUnit") or "µm"
         into.state_pixel(size, unit, "OME-XML")
-    plane = re.search(r"<(?:\w+:)?Plane\b[^>]*\bExposureTime=[^>]*>", xml)
+    plane = re.search(r"<(?:\w+:)?Plane\b[^<>]*\bExposureTime=[^<>]*>", xml)
     if plane:
         unit = _attribute(plane[0], "ExposureTimeUnit") or "s"
         into.state_exposure(_attribute(plane[0], "ExposureTime"), unit)

@@ -103,7 +103,7 @@ def _footer(path: Path, header: _Header) -> tuple[int, float | None]:
     with path.open("rb") as file:
         file.seek(header.footer_offset)
         xml = file.read(4 << 20).decode("utf-8", errors="replace")
-    block = re.search(r'<DataBlock\b[^>]*type="Frame"[^>]*>', xml)
+    block = re.search(r'<DataBlock\b[^<>]*type="Frame"[^<>]*>', xml)
     stride = re.search(r'\bstride="(\d{1,12})"', block[0]) if block else None
-    exposure = re.search(r"<ExposureTime\b[^>]*>([\d.]{1,30})</ExposureTime>", xml)
+    exposure = re.search(r"<ExposureTime\b[^<>]*>([\d.]{1,30})</ExposureTime>", xml)
     return int(stride[1]) if stride else 0, as_number(exposure[1]) if exposure else None
