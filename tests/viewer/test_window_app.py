@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from rtsmlm.errors import ConfigError
-from rtsmlm.viewer.commands import WindowAlive, WindowReady, from_line
+from rtsmlm.files.tables.arrow_schema import schema
+from rtsmlm.stream.publisher import Publisher
+from rtsmlm.viewer.commands import (
+    RunPlace,
+    WindowAlive,
+    WindowReady,
+    from_line,
+    place_to_line,
+)
 
 
 def start(*arguments: str, errors: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
@@ -56,6 +64,30 @@ def test_the_window_outlives_its_parent_and_sends_no_command_at_its_end(
     sent = [message for line in out.splitlines() if (message := from_line(line)) != WindowAlive()]
     assert sent in ([], [WindowReady()])
     assert not parent_stays or from_line(out.splitlines()[0]) == WindowAlive()
+
+
+def test_a_window_without_an_address_shows_the_run_that_its_parent_names(
+    app: Any, tmp_path: Path
+) -> None:
+    about = {"run": "cell-3", "shape": [64, 64], "pixel_nm": 100.0}
+    made = Publisher("tcp://127.0.0.1:*", schema=schema({}), settings=about, run_id="1f")
+    made.start()
+    process = start("--control", "--settings", str(tmp_path / "window.ini"))
+    assert process.stdin is not None
+    try:
+        place = place_to_line(RunPlace(made.address, "1f"))
+        process.stdin.write(f"no place\n{place}\n")
+        process.stdin.flush()
+        end_s = time.monotonic() + 60
+        while not made.frame_is_wanted and process.poll() is None and time.monotonic() < end_s:
+            time.sleep(0.05)
+
+        assert made.frame_is_wanted, "the window has not subscribed"
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+        made.close()
 
 
 def test_what_is_neither_an_address_nor_a_folder_is_refused(app: Any, tmp_path: Path) -> None:
