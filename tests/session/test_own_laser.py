@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
 import textwrap
 from collections.abc import Callable
@@ -11,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from rtsmlm.cli import app
 from rtsmlm.errors import ConfigError, WorkerError
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.laser_log import read_laser_log
@@ -24,8 +21,6 @@ from rtsmlm.session.devices import open_actuators
 from rtsmlm.session.session import Session
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.run import RunSettings
-from rtsmlm.stream import control_files
-from rtsmlm.stream.subscriber import Subscriber
 
 DRIVER = """
     import json
@@ -134,63 +129,6 @@ def test_it_is_armed_driven_written_down_and_dark_at_the_end_without_a_core(
         assert movie.activation_power is not None
         seen = {float(f"{power:.6g}") for power in movie.activation_power.tolist()}
         assert seen <= {0.0, *(float(row["sent"]) for row in rows)}
-
-
-def test_rtsmlm_lasers_off_darkens_an_armed_run_and_its_camera_goes_on(
-    lab: Path, quick_settings: Callable[..., RunSettings], spot_camera: Any
-) -> None:
-    camera = spot_camera(period_s=0.01)
-    settings = armed(lab, quick_settings, "acquisition.frames=none", "pipeline.when_behind=skip")
-    lasers, stages = open_actuators(settings, camera)
-    session = Session(camera, settings, lasers=lasers, stages=stages, arm=True, owns_devices=True)
-    session.start()
-    try:
-        result = CliRunner().invoke(app, ["lasers-off"])
-
-        assert result.exit_code == 0, result.output
-        assert f"run {session.folder.path.name}: lasers off" in result.output
-        assert state_of(lab)["power"] == 0.0
-        assert session.tripped
-        assert not session.wait(0.1), "frames are still recorded"
-        assert control_files.is_reachable(session.run_id)
-    finally:
-        session.stop()
-        session.close()
-    assert not control_files.is_reachable(session.run_id)
-
-
-def test_what_is_published_names_no_folder_no_device_and_no_person(
-    lab: Path, quick_settings: Callable[..., RunSettings], spot_camera: Any
-) -> None:
-    session = Session(
-        spot_camera(period_s=0.01), armed(lab, quick_settings, "acquisition.frames=9")
-    )
-    session.start()
-    try:
-        assert session.stream_address is not None
-        with Subscriber(session.stream_address, timeout_s=20) as reader:
-            for _ in reader:
-                break
-    finally:
-        session.wait(60)
-        session.close()
-
-    assert reader.run_id == session.run_id
-    assert set(reader.settings) == {
-        "run",
-        "run_id",
-        "shape",
-        "pixel_nm",
-        "settings",
-        "history_port",
-    }
-    assert reader.settings["settings"] == {
-        "acquisition": {"exposure_ms": None}, "micromanager": {"roi": None},
-        "record": {"raw": True}, "feedback": {"gain": 0.3, "max_local_per_um2": None},
-    }  # fmt: skip
-    text = json.dumps(reader.settings)
-    for secret in (lab.name, lab.parent.as_posix(), str(Path.home()), platform.node(), "bench"):
-        assert secret not in text
 
 
 def test_a_cap_beyond_its_own_limit_is_refused_before_any_light(
