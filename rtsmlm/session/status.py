@@ -17,6 +17,7 @@ from rtsmlm.realtime.latency import RateMeter
 from rtsmlm.realtime.ledger import Ledger, LedgerTotals
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.session.frame_path import FramePath
+from rtsmlm.stream.folders import without_folders
 from rtsmlm.stream.messages import LoopMessage, ResolutionMessage, StatusMessage, ValidityMessage
 
 _PERIOD_S = 0.25
@@ -213,7 +214,7 @@ def run_message(
         disk_free_mb=_free_mb(folder),
         disk_mb_per_s=status.frames_per_s * height * width * _BYTES_PER_PIXEL / 2**20,
         exposure_ms=camera.exposure_ms,
-        warnings=tuple(warnings),
+        warnings=tuple(map(without_folders, warnings)),
     )
     return message.model_dump(mode="json")
 
