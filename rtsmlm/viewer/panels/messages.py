@@ -34,13 +34,13 @@ class Messages(Panel, QtWidgets.QListWidget):
                 self._problems = ()
             self._of_run, self._has_run = (), True
         if update.status is not None:
-            of_run = update.status.warnings[-_MOST_OF_RUN:]
+            of_run = update.status.warnings
             newest = of_run[-1] if of_run and of_run != self._of_run else ""
             self._of_run = of_run
         if update.problem is not None and update.problem not in self._problems:
             self._problems = (*self._problems, update.problem)[-_MOST_PROBLEMS:]
             newest = update.problem
-        texts = (*self._of_run, *self._problems)
+        texts = (*self._of_run[-_MOST_OF_RUN:], *self._problems)
         if texts != self.texts:
             self.texts = texts
             self.clear()

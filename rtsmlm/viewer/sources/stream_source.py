@@ -180,8 +180,7 @@ class StreamSource:
 
     def _die(self, error: BaseException) -> None:
         self._damaged = True
-        self._inbox.report(f"nothing more is received: the thread died: {one_line(error)}")
-        _log.error("the listening thread died", exc_info=error)
+        self._inbox.report(f"nothing more is received, the thread died: {one_line(error)}")
 
     def _read_stream(self) -> None:
         with contextlib.suppress(zmq.Again):
