@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -38,9 +39,26 @@ def steps() -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
+class RunLog(logging.FileHandler):
+    """The log of a run; what a full disk does not take of it is left out without a word.
+
+    Warnings and failures are in the terminal and in the report as well.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Report a fault of the program as usual, and nothing where the disk refused."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file, also where the disk does not take its end."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 def log_to(path: Path) -> logging.Handler:
     """Write the log of a run into its folder."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = RunLog(path, encoding="utf-8", delay=True)
     handler.setFormatter(
         PrintableFormatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s")
     )

@@ -40,7 +40,8 @@ def recover(
                     lambda done, total: progress.update(task, completed=done, total=total),
                     lambda step: progress.update(task, description=escape(step)),
                 )
-                progress.update(task, description="done")
+                total = progress.tasks[0].total or 1
+                progress.update(task, description="done", completed=total, total=total)
         finally:
             stop_log(handler)
         for text in work.notes:

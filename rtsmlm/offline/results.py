@@ -116,10 +116,11 @@ def write_accounts(
             table=summary,
         )
 
-    run_step(lambda: folder.write_json(folder.ledger, ledger.as_dict(state) | dict(more)))
     run_step(lambda: folder.write_json(folder.latency, report.latency_ms))
     if report.validity:
         run_step(lambda: folder.write_json(folder.validity, report.validity))
     run_step(lambda: folder.write_settings(settings, run))
     run_step(page)
+    # The last of all: a run without it was cut, and can be recovered.
+    run_step(lambda: folder.write_json(folder.ledger, ledger.as_dict(state) | dict(more)))
     folder.drop_empty_log()

@@ -129,3 +129,15 @@ def test_the_line_of_a_usual_run_fits_a_terminal_of_80_columns(
 def test_a_latency_that_is_not_known_yet_is_a_dash() -> None:
     assert number(float("nan")) == "-"
     assert number(12.345) == "12.3"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device to write to")
+def test_a_full_disk_costs_the_log_and_prints_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler = log_to(Path("/dev/full"))
+    logging.getLogger("rtsmlm.tests").warning("the disk is full")
+
+    stop_log(handler)
+
+    assert "Traceback" not in capsys.readouterr().err

@@ -164,10 +164,15 @@ def test_a_frame_of_another_shape_or_type_is_an_error_with_its_number(
 
     numbered.before = turn
 
-    with pytest.raises(FrameMismatchError, match=message):
-        list(opened(python_core).stream(Event(), 50))
+    taken: list[int] = []
+
+    with pytest.raises(FrameMismatchError, match=message) as raised:
+        taken.extend(frame.index for frame in opened(python_core).stream(Event(), 50))
 
     assert not python_core.isSequenceRunning("Cam")
+    numbers = [*taken, *raised.value.numbers]
+    assert len(raised.value.numbers) >= 1
+    assert numbers == list(range(len(numbers))), "every frame that was delivered is in the books"
 
 
 def test_signed_pixels_are_refused(python_core: UniMMCore, numbered: NumberedCamera) -> None:

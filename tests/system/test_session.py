@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -431,3 +432,46 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         return Slow()
 
     monkeypatch.setattr(pipeline, "open_localizer", opened)
+
+
+def test_room_is_kept_for_the_accounts_until_all_that_is_larger_is_written(
+    spot_camera: Spots, quick_settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: dict[str, bool] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        def step(table: Path, *_: object, **__: object) -> None:
+            held[name] = (table.parent / "accounts.reserve").exists()
+            raise SinkError(f"no room for the {name}")
+
+        return step
+
+    monkeypatch.setattr("rtsmlm.session.finalize.export", note("export"))
+    monkeypatch.setattr("rtsmlm.session.finalize.draw_table", note("image"))
+
+    report = run(spot_camera(), quick_settings("acquisition.frames=30", 'results.export=["csv"]'))
+
+    assert held == {"export": True, "image": False}
+    assert {"no room for the export", "no room for the image"} <= set(report.failures)
+    left = {path.name for path in report.folder.iterdir()}
+    assert {"ledger.json", "latency.json", "report.html", "run.toml"} <= left
+    assert not left & {"accounts.reserve", "run.lock"}
+
+
+def test_a_second_session_of_one_name_takes_nothing_from_the_first(
+    spot_camera: Spots, quick_settings: Make
+) -> None:
+    settings = quick_settings("acquisition.frames=30")
+    first = Session(spot_camera(), settings)
+
+    with pytest.raises(ConfigError, match="in use by another run"):
+        Session(spot_camera(), settings)
+    first.start()
+    with pytest.raises(ConfigError, match="holds a run already"):
+        Session(spot_camera(), settings)
+    assert first.wait(60)
+    report = first.close()
+
+    assert report.ok, report.failures
+    assert report.totals is not None
+    assert (report.totals.recorded, report.totals.localized) == (30, 30)
