@@ -85,7 +85,8 @@ def _started_linux(pid: int) -> str | None:
         fields = text.rpartition(")")[2].split()
         state, ticks = fields[0], fields[19]
     except (OSError, IndexError):
-        return None
+        # Those of other users may be hidden there.
+        return "" if _answers(pid) else None
     if state in _ENDED_STATES:
         return None
     boot = ""
@@ -94,13 +95,20 @@ def _started_linux(pid: int) -> str | None:
     return f"{boot} {ticks}"
 
 
-def _started_posix(pid: int) -> str | None:
+def _answers(pid: int) -> bool:
+    """Return whether there is a process of this number, of any user; for POSIX systems."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
+    except (ProcessLookupError, OverflowError):
+        return False
     except OSError:
-        pass  # it runs as another user
+        return True  # of another user
+    return True
+
+
+def _started_posix(pid: int) -> str | None:
+    if not _answers(pid):
+        return None
     try:
         found = subprocess.run(
             ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 - where it lies differs

@@ -112,7 +112,7 @@ def test_a_disk_that_takes_no_ledger_is_named_once_and_tried_again(
         raise SinkError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(rig.folder, "write_json", full)
+        patch.setattr(running_accounts, "write_text", full)
         until(lambda: n_tries > 3)
     rig.path.ledger.receive(0, queued=True)
     until(lambda: rig.written()["received"] == 1)
