@@ -143,17 +143,17 @@ class Heartbeat:
 
     # -- the end ---------------------------------------------------------------------------
 
-    def close(self, *, remove: bool = False) -> None:
-        """Release the memory, and remove it where this is its owner or `remove` says so."""
+    def close(self) -> None:
+        """Release the memory, and remove it where this is its owner.
+
+        That of an owner that was killed is freed by Python's tracker, or at the next start.
+        """
         if self._words is None or os.getpid() != self._pid:
             return
         self._words = None  # the array has to be gone before its memory
         self._memory.close()
-        if self._is_owner or remove:
-            try:
-                self._memory.unlink()
-            except FileNotFoundError:
-                return  # the other side was first
+        if self._is_owner:
+            self._memory.unlink()
 
     def _read(self, word: _Word) -> int:
         return 0 if self._words is None else int(self._words[word])

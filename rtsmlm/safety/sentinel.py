@@ -151,7 +151,8 @@ class Sentinel:
             raise ConfigError(
                 f"{name} is not armed: if this program died, no other could switch it off "
                 f"({why}); state micromanager.config, a configuration with "
-                f"{self.lasers[name].device}, or close what else uses its port"
+                f"{self.lasers[name].device}; where its port has one owner at a time, rehearse "
+                "before this program opens it (attach(..., rehearsal=...), docs/safety.md)"
             )
         alone = [name for name in self.lasers if name not in self.beside_owner]
         if alone and not may_end_owner:

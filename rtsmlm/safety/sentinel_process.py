@@ -255,7 +255,7 @@ def main() -> int:
     watch = Watch(job, heartbeat, Orders())
     answer(READY)
     code = watch.run()
-    heartbeat.close(remove=True)
+    heartbeat.close()
     return code
 
 
