@@ -7,6 +7,7 @@ by their guards as long as this program runs, by the sentinel where it does not.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,6 +26,8 @@ from rtsmlm.safety.sentinel import Sentinel
 from rtsmlm.safety.stage_guard import StageGuard
 from rtsmlm.safety.watchdog import Watchdog
 from rtsmlm.settings.run import RunSettings
+
+_log = logging.getLogger(__name__)
 
 _DARK_S = 0.25
 """An order to go dark waits no longer than this; what is not confirmed then is followed up."""
@@ -243,6 +246,8 @@ class GuardSet:
         """
         sentinel, self._sentinel = self._sentinel, None
         left = self.not_confirmed
+        if self._proof is not None:
+            _log.info("longest time between two beats: %.2f s", self._proof.longest_s)
         try:
             if sentinel is not None and left:
                 sentinel.leave_behind()

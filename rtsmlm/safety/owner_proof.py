@@ -54,6 +54,8 @@ class OwnerProof:
         self._thread = threading.get_ident()
         self._begin_ns = self._beat_ns = now_ns()
         self._help_ns = 0
+        self.longest_s = 0.0
+        """Longest time between two beats so far; the sentinel acts at six tenths of the limit."""
         self._silence = Silence(lambda: self._heartbeat.sentinel_beats)
 
     def beat(self) -> None:
@@ -80,6 +82,7 @@ class OwnerProof:
     def _missing(self) -> str:
         """Return which proof is missing for all lasers, empty if none is."""
         stood_still_s = (now_ns() - self._beat_ns) / 1e9
+        self.longest_s = max(self.longest_s, stood_still_s)
         if stood_still_s > max(self._limit_s, 2 * BEAT_S):
             return f"this program stood still for {stood_still_s:.1f} s (safety.silence_s)"
         if not self._sentinel.alive:
