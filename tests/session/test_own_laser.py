@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
+from rtsmlm.drivers.micromanager.lasers_only import LaserConfiguration
 from rtsmlm.errors import ConfigError, WorkerError
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.safety import sentinel as sentinel_module
-from rtsmlm.safety.sentinel import Sentinel, SentinelJob, turn_dark
+from rtsmlm.safety.sentinel import Sentinel
+from rtsmlm.safety.turning_dark import groups_of, turn_dark
 from rtsmlm.session.devices import open_actuators
 from rtsmlm.session.session import Session
-from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.run import RunSettings
 
 DRIVER = """
@@ -146,23 +147,19 @@ def test_a_cap_beyond_its_own_limit_is_refused_before_any_light(
     assert state_of(lab)["log"][-1] == "closed"
 
 
-def job_of(lab: Path, settings: RunSettings, tmp_path: Path) -> SentinelJob:
-    return SentinelJob(
-        MicroManagerSettings(config="no_such_rig.cfg"),
-        settings.lasers,
-        tmp_path / "lasers.csv",
-        now_ns(),
-        {"activation": "%"},
-    )
+NO_CORE = LaserConfiguration("", "no_such_rig.cfg")
 
 
 def test_the_sentinel_makes_it_safe_when_the_program_is_gone(
     lab: Path, quick_settings: Callable[..., RunSettings], tmp_path: Path
 ) -> None:
-    sentinel = Sentinel(job_of(lab, armed(lab, quick_settings), tmp_path))
-    sentinel.wait_ready()
+    sentinel = Sentinel(NO_CORE, armed(lab, quick_settings).lasers, 1.0)
+    sentinel.rehearse()
+    assert state_of(lab)["log"] == ["opened", "safe", "closed"], "it was tried"
+    sentinel.guard(str(tmp_path / "lasers.csv"), now_ns(), {"activation": "%"}, may_end_owner=False)
 
     sentinel._child.close(60)  # its input ends, as when the main process dies
+    sentinel.heartbeat.close()
 
     assert state_of(lab)["log"] == ["opened", "safe", "closed"]
     [row] = read_laser_log(tmp_path / "lasers.csv")
@@ -172,7 +169,7 @@ def test_the_sentinel_makes_it_safe_when_the_program_is_gone(
 
 
 def test_a_laser_that_does_not_open_keeps_no_other_from_going_dark(
-    lab: Path, quick_settings: Callable[..., RunSettings], tmp_path: Path
+    lab: Path, quick_settings: Callable[..., RunSettings]
 ) -> None:
     settings = armed(
         lab,
@@ -180,15 +177,14 @@ def test_a_laser_that_does_not_open_keeps_no_other_from_going_dark(
         "lasers.stuck={driver = 'bench', device = 'stuck port'}",
         "lasers.obis={device = 'OBIS'}",
     )
-    job = job_of(lab, settings, tmp_path)
-    stuck_first = dict(sorted(job.lasers.items(), reverse=True))
+    stuck_first = dict(sorted(settings.lasers.items(), reverse=True))
     assert next(iter(stuck_first)) == "stuck"
 
-    failed = turn_dark(SentinelJob(job.micromanager, stuck_first, job.log, job.start_ns))
+    failed = turn_dark(groups_of(NO_CORE, stuck_first), 30.0)
 
-    assert failed["activation"] == []
-    assert failed["stuck"] == ["port is busy"]
-    assert "no_such_rig.cfg" in failed["obis"][0], "only this one needs Micro-Manager"
+    assert sorted(failed) == ["obis", "stuck"]
+    assert failed["stuck"] == "port is busy"
+    assert "OBIS" in failed["obis"], "only this one needs Micro-Manager"
     assert state_of(lab)["log"] == ["opened", "safe", "closed"]
 
 
