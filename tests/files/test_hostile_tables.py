@@ -397,3 +397,32 @@ def test_a_ledger_that_cannot_be_states_no_number_of_frames(tmp_path: Path, text
     (tmp_path / "ledger.json").write_text(text)
 
     assert frames_of_run(tmp_path) is None
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 5000, 300_000])
+def test_the_metadata_within_a_file_are_found_whatever_their_length(tmp_path: Path, n: int) -> None:
+    path = picasso(tmp_path / "t.hdf5", 3)
+    with h5py.File(path, "a") as file:
+        del file["metadata"]
+        file["before"] = "x" * 700
+        file["metadata"] = json.dumps([{"Pixelsize": 130.0, "Camera": "é" * n}])
+
+    assert read_table(path).metadata["pixel_nm"] == 130
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("value", [0, 1, 7, 255])
+def test_damage_of_the_heap_of_texts_ends_in_a_sentence_and_in_time(
+    tmp_path: Path, value: int
+) -> None:
+    path = picasso(tmp_path / "t.hdf5", 3)
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL")
+    for at in range(heap, heap + 40):
+        data = bytearray(whole)
+        data[at] = value
+        path.write_bytes(data)
+        try:
+            read_table(path, pixel_nm=100)
+        except FileFormatError as error:
+            assert "/metadata" in str(error) or "the metadata in" in str(error)

@@ -121,6 +121,10 @@ def _tables(folder: Path) -> list[Sample]:
         (folder / f"table_{kind}").mkdir()
         [path] = export(table, [kind], folder / f"table_{kind}")
         add(f"table_{kind}", path)
+    (folder / "table_picasso_alone").mkdir()
+    [path] = export(table, ["picasso"], folder / "table_picasso_alone")
+    path.with_suffix(".yaml").unlink()
+    add("table_picasso_alone", path)
     for name, read in (("table_arrow", None), ("table_pieces", _read_pieces)):
         (folder / name).mkdir()
         path = folder / name / "localizations.arrows"

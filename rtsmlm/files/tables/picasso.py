@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.limits import MAX_METADATA_BYTES, MAX_YAML_BYTES
+from rtsmlm.files.limits import MAX_YAML_BYTES
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import (
     generator_name,
@@ -29,6 +29,7 @@ from rtsmlm.files.tables.columns import (
     table_from,
 )
 from rtsmlm.files.tables.hdf5_rows import dataset_in, read_fields
+from rtsmlm.files.tables.hdf5_text import text_of
 from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import COLUMN_DTYPES, Localizations
 
@@ -192,7 +193,7 @@ def read_picasso(
         # No lock: a folder on a read-only or network disk may refuse it.
         with h5py.File(path, "r", locking=False) as file:
             rows = _locs(path, file)
-            embedded = _embedded(path, file)
+            embedded = None if _sidecar(path).is_file() else _embedded(path, file)
     except FileFormatError:
         raise
     except DAMAGE as error:
@@ -224,20 +225,18 @@ def _locs(path: Path, file: h5py.File) -> dict[str, NDArray[Any]]:
     return read_fields(path, dataset, [name for name in PICASSO_NAMES.values() if name in names])
 
 
-def _embedded(path: Path, file: h5py.File) -> Any:
+def _sidecar(path: Path) -> Path:
+    return path.with_suffix(".yaml")
+
+
+def _embedded(path: Path, file: h5py.File) -> str | None:
     """Return the text of the metadata within a file, None where there is none."""
     dataset = dataset_in(path, file, "metadata")
-    if dataset is None:
-        return None
-    if dataset.shape != () or dataset.nbytes > MAX_METADATA_BYTES:
-        raise FileFormatError(
-            f"/metadata of {path} is no text of at most {MAX_METADATA_BYTES} bytes"
-        )
-    return dataset[()]
+    return None if dataset is None else text_of(path, file, dataset)
 
 
-def _read_info(path: Path, embedded: Any) -> list[Any]:
-    beside = path.with_suffix(".yaml")
+def _read_info(path: Path, embedded: str | None) -> list[Any]:
+    beside = _sidecar(path)
     try:
         if beside.is_file():
             if beside.stat().st_size > MAX_YAML_BYTES:
