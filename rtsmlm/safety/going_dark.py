@@ -124,7 +124,7 @@ class GoingDark:
                     return []
                 if once or left_s <= _RETRY_S or (failed and not retry):
                     self._owes = True
-                    return failed or [f"it is not seen dark: {self.why}"]
+                    return failed or [f"it is not confirmed dark: {self.why}"]
             self._seen.wait(_RETRY_S)
             left_s -= _RETRY_S
 
@@ -165,7 +165,7 @@ class GoingDark:
             owes, self._owes, self.is_reported = self._owes, False, False
         if owes:
             passed_s = (self._clock_ns() - self._since_ns) / 1e9
-            self._note("confirmed", f"seen dark {passed_s:.1f} s after the order")
+            self._note("confirmed", f"confirmed dark {passed_s:.1f} s after the order")
 
     def report(self, *, now: bool = False) -> None:
         """Report that it is not seen dark, when that is due; once, and then every 30 s.
@@ -184,5 +184,5 @@ class GoingDark:
             still = f"still, after {passed_s:.0f} s, " if self.is_reported else ""
             self.is_reported = self._owes = True
             self._report_ns = t_ns + round(_REMIND_S * 1e9)
-            text = f"{still}not seen dark: {self.why}"
+            text = f"{still}not confirmed dark: {self.why}"
         self._note("unconfirmed", text)

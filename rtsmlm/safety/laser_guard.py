@@ -6,9 +6,11 @@ import atexit
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.safety.at_once import at_once
 from rtsmlm.safety.guard import Guard, Refusal
 from rtsmlm.safety.laser_limits import agree
 from rtsmlm.safety.records import CommandContext
@@ -30,6 +32,11 @@ _OLD_TICKS = 2.0
 """No power rises on an estimate that is older."""
 _ASK_UNARMED_NS = 400_000_000
 """A laser that is not ours is asked twice a second."""
+
+
+_END_S = 10.0
+_armed: set[LaserGuard] = set()
+"""Lasers that the end of the program has to switch off; of the process, as its end is."""
 
 
 class LaserGuard(Guard):
@@ -137,16 +144,15 @@ class LaserGuard(Guard):
     def arm(self) -> None:
         """Allow commands; see `Guard.arm`. The laser is dark afterwards."""
         super().arm()
-        atexit.register(self._at_exit)
+        _armed.add(self)
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
 
     def shut_down(self, reason: str, *, wait_s: float | None = None) -> list[str]:
         """Switch the laser off and disarm; return what failed."""
         failed = super().shut_down(reason, wait_s=wait_s)
-        atexit.unregister(self._at_exit)
+        _armed.discard(self)
         return failed
-
-    def _at_exit(self) -> None:
-        self.shut_down("the program ended")
 
     def _check_limits(self, device: tuple[float, float]) -> None:
         name, unit = self.actuator.name, self.actuator.unit
@@ -296,3 +302,9 @@ class LaserGuard(Guard):
     def _dose(self) -> float:
         since_s = max(self._clock_ns() - self._counted_ns, 0) / 1e9
         return self._dose_so_far + self._power() * since_s
+
+
+def _at_exit() -> None:
+    """Switch off all lasers at the same time."""
+    lasers = {str(k): guard for k, guard in enumerate(tuple(_armed))}
+    at_once({k: partial(g.shut_down, "the program ended") for k, g in lasers.items()}, _END_S)

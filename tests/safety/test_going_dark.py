@@ -132,10 +132,10 @@ def test_a_laser_that_ignores_off_and_says_that_it_is_off_is_found_out_by_its_me
 
     failed = guard.shut_down("the run ends")
 
-    assert failed == ["it is not seen dark: 10 mW are measured"]
+    assert failed == ["it is not confirmed dark: 10 mW are measured"]
     assert not guard.is_safe
     until(lambda: len(said) == 1)
-    assert "not seen dark: 10 mW are measured; switch it off manually" in said[0]
+    assert "not confirmed dark: 10 mW are measured; switch it off manually" in said[0]
     assert guard.not_confirmed == "10 mW are measured"
     n = laser.calls.count("make_safe")
     until(lambda: laser.calls.count("make_safe") > n + 3, "it is switched off again and again")
@@ -166,7 +166,7 @@ def test_a_make_safe_that_hangs_is_reported_within_a_second_and_made_again_besid
     ordered_s = time.monotonic()
     assert took_s(lambda: guard.trip("a test")) < _ORDERED_S + _SLACK_S
     assert not guard.is_safe
-    until(lambda: any("not seen dark" in text for _, text in said))
+    until(lambda: any("not confirmed dark" in text for _, text in said))
 
     assert said[-1][0] - ordered_s < 1.0 + _SLACK_S
     until(lambda: laser.calls.count("make_safe") >= 3)

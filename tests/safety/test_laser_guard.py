@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rtsmlm.errors import ConfigError, DeviceError
+from rtsmlm.safety import laser_guard
 from rtsmlm.safety.laser_guard import LaserGuard
 from rtsmlm.safety.records import AuditRow, CommandContext
 from rtsmlm.safety.watchdog import Watchdog
@@ -348,10 +349,29 @@ def test_the_end_of_the_program_is_dark(
     guard = make_guard()
     shine(guard, bench, 10.0)
 
-    for act in at_exit:
-        act()
+    at_exit[-1]()
 
     assert bench.shining == 0.0
+
+
+def test_at_the_end_of_the_program_a_laser_that_hangs_delays_no_other(
+    unruly: Any, guarded: Callable[..., LaserGuard], until: Callable[..., None]
+) -> None:
+    lasers = [unruly(name) for name in ("a", "b", "c")]
+    for laser in lasers:
+        guarded(laser)
+    for laser in lasers[:2]:
+        laser.hangs.update({"make_safe", "setpoint"})
+
+    end = threading.Thread(target=laser_guard._at_exit)
+    end.start()
+
+    until(lambda: lasers[2].light == 0.0)
+    assert end.is_alive() or lasers[0].light > 0
+    for laser in lasers:
+        laser.go_on.set()
+    end.join(20)
+    assert [laser.light for laser in lasers] == [0.0, 0.0, 0.0]
 
 
 def test_the_watchdog_looks_by_itself_and_its_death_is_a_trip(bench: Any) -> None:
