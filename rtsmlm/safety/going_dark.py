@@ -55,6 +55,7 @@ class GoingDark:
         self._clock_ns, self._note = clock_ns, note
         self._lock = lock
         self._seen = threading.Event()
+        self._was_asked = False  # since the order, and something spoke against it
         self._owes = False  # something was said that has to be taken back when it is seen dark
         self._since_ns = self._report_ns = 0
 
@@ -77,7 +78,7 @@ class GoingDark:
             if was_open:
                 return
             self.is_given, self.is_reported, self._owes = True, False, False
-            self.why = "it has not answered yet"
+            self.why, self._was_asked = "it has not answered yet", False
             self._since_ns = self._clock_ns()
             self._report_ns = self._since_ns + round(_REPORT_AT * self._safety.confirm_s * 1e9)
 
@@ -133,7 +134,7 @@ class GoingDark:
         until_s = time.monotonic() + wait_s
         failed = self.order(wait_s)
         if failed:
-            self.why = "; ".join(failed)
+            self.explain("; ".join(failed))
         else:
             self._ask(max(until_s - time.monotonic(), 0.0))
         return failed
@@ -142,9 +143,13 @@ class GoingDark:
         try:
             reading = self._readings.ask(self._clock_ns(), wait_s)
         except Exception as error:
-            self.why = one_line(error)
+            self.explain(one_line(error))
         else:
             self.check(reading)
+
+    def explain(self, why: str) -> None:
+        """Note why it is not confirmed, as found just now."""
+        self.why, self._was_asked = why, True
 
     def check(self, reading: Reading) -> None:
         """See whether a reading is dark; it counts if no command and no order came meanwhile."""
@@ -157,8 +162,9 @@ class GoingDark:
         with self._lock:
             if not self.is_given or self._seen.is_set():
                 return
+            if why is not None:
+                self.explain(why)
             if why is not None or reading.version != self._device.version:
-                self.why = why or self.why
                 return
             self._seen.set()
             self._readings.see_dark()
@@ -177,7 +183,9 @@ class GoingDark:
         """
         with self._lock:
             t_ns = self._clock_ns()
-            is_due = t_ns >= self._report_ns or (now and not self.is_reported)
+            # On a busy machine the poll may be late; a laser that obeyed is asked first.
+            is_known = self._was_asked or self._device.failed != []
+            is_due = (t_ns >= self._report_ns and is_known) or (now and not self.is_reported)
             if not (self.is_open and is_due):
                 return
             passed_s = (t_ns - self._since_ns) / 1e9

@@ -189,7 +189,7 @@ class WatchedActuator:
             fault = self._device.fault() if self._is_on_duty else None
             reading = self._readings.ask(self._clock_ns()) if fault is None else None
         except Exception as error:
-            self._dark.why = one_line(error)
+            self._dark.explain(one_line(error))
             if self._is_on_duty:
                 self.trip(f"the device does not answer: {one_line(error)}")
             fault = reading = None

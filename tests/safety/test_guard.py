@@ -40,7 +40,7 @@ def make(
 
     def make(**changes: Any) -> PlainGuard:
         options = {"audit": rows.append, "on_trip": trips.append, "clock_ns": lambda: bench.t_ns}
-        made.append(PlainGuard(bench, safety, **options | changes))
+        made.append(PlainGuard(bench, **{"safety": safety} | options | changes))
         return made[-1]
 
     yield make
@@ -227,6 +227,64 @@ def test_a_device_that_did_not_go_dark_is_told_at_every_poll_until_it_does(
     assert bench.shining == 0.0
     assert kinds(rows)[-3:] == ["trip", "unconfirmed", "confirmed"]
     assert "serial command timed out" in rows[-2].context.reason
+
+
+def test_what_is_not_confirmed_dark_is_reported_once_within_the_time_to_confirm_and_then_seldom(
+    bench: Any, make: Make, rows: list[AuditRow], trips: list[str]
+) -> None:
+    guard = make(safety=SafetySettings(confirm_s=1.0))
+    guard.arm()
+    guard.command(5.0, WHY)
+    bench.fails.add("make_safe")
+    guard.trip("a test")
+    trips.clear()
+
+    bench.pass_time(0.85)
+    guard.poll()
+    assert guard.not_confirmed is None
+    for _ in range(10):
+        bench.pass_time(0.1)
+        guard.trip("another reason renews nothing")
+        guard.poll()
+    assert len(trips) == 1
+    assert "not confirmed dark" in trips[0]
+    assert "switch it off manually" in trips[0]
+    for _ in range(100):
+        bench.pass_time(1.0)
+        guard.poll()
+    assert len(trips) == 4
+    assert "still, after" in trips[-1]
+    assert kinds(rows).count("unconfirmed") == 4
+
+
+def test_a_laser_that_obeyed_and_is_polled_late_is_not_reported(
+    bench: Any, make: Make, trips: list[str]
+) -> None:
+    guard = make()
+    guard.arm()
+    guard.command(5.0, WHY)
+    guard.command(0.0, WHY)
+    bench.pass_time(30.0)
+
+    guard.poll()
+
+    assert trips == []
+    assert guard.is_safe
+
+
+def test_an_armed_laser_that_is_not_confirmed_dark_on_command_is_latched(
+    bench: Any, make: Make
+) -> None:
+    guard = make()
+    guard.arm()
+    guard.command(5.0, WHY)
+    bench.meter = lambda power: 4.0 if power == 0 else power  # within what it may fall from
+    guard.command(0.0, WHY)
+    bench.pass_time(0.2)
+
+    guard.poll()
+
+    assert "not confirmed dark: 4 mW are measured" in (guard.tripped or "")
 
 
 def test_shutting_down_is_dark_disarmed_and_done_once(
