@@ -16,7 +16,6 @@ from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import HilRig, check_dark
 from rtsmlm.safety.laser_guard import LaserGuard
 from rtsmlm.safety.records import CommandContext
-from rtsmlm.safety.watchdog import Watchdog
 from rtsmlm.settings.load import load
 
 BUSY = "hil.dark_s=2"  # the machine that runs these tests has other things to do
@@ -61,8 +60,10 @@ def test_the_checks_of_the_lasers_pass_and_leave_them_dark(rig: HilRig) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_watchdog_the_drill_fails(rig: HilRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watchdog, "start", lambda self: None)
+def test_where_readings_are_not_compared_the_drill_fails(
+    rig: HilRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LaserGuard, "_judge", lambda self, reading: None)
 
     result = run(rig, "read-back-wrong")
 
