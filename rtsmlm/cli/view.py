@@ -19,7 +19,8 @@ def view(
 ) -> None:
     """Open the live window on a run; view only.
 
-    It may be opened and closed at any time: the run does not notice.
+    LASER OFF works where the run is an armed one of yours on this machine. The window may be opened
+    and closed at any time: the run does not notice.
     """
     # Not with the command line: the toolkit takes a second to load.
     from rtsmlm.viewer.app import show

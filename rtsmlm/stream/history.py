@@ -33,8 +33,8 @@ from rtsmlm.stream.wire import HANDSHAKE_MS, REQUEST_BYTES
 CHUNK_BYTES = 1 << 20
 _POLL_MS, _IDLE_POLL_MS = 20, 200
 """While there are connections, to see one that floods in time; and while there are none."""
-_PER_TURN, _TURN_S = 10, 0.02
-"""At most five hundred requests a second, and as many megabytes."""
+_PER_TURN, _TURN_S = 4, 0.02
+"""At most two hundred requests a second, and as many megabytes."""
 _LAST_NS, _GIVEN_UP_NS = 3_000_000_000, 1_000_000_000
 """After the end: how long the last rows may be fetched, and when a silent reader counts as gone."""
 _LAST_POLL_MS = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtsmlm.cli import app
+from rtsmlm.errors import ConfigError
 from rtsmlm.session.local_control import LocalControl
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
@@ -100,3 +102,15 @@ def test_two_runs_at_once_have_numbers_of_their_own(quick_settings: Make, spot_c
     finally:
         for run in runs:
             run.close()
+
+
+def test_where_its_stated_address_is_taken_a_run_does_not_start_and_leaves_no_folder(
+    quick_settings: Make, spot_camera: Any
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        session = Session(spot_camera(), quick_settings(f"stream.address={address}"))
+        with pytest.raises(ConfigError, match=f"stream.address {address} is taken"):
+            session.start()
+
+    assert not session.folder.path.exists()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,6 +242,21 @@ def test_where_it_cannot_listen_the_run_goes_on_and_the_user_knows(tmp_path: Pat
     [warning] = run.warnings
     assert warning.startswith("rtsmlm lasers-off cannot reach this run: ")
     run.server.close()
+
+
+def test_no_message_ends_it(start: Start, folder: Path, foreign: Any) -> None:
+    run = start()
+    rng = random.Random(8)
+    right = json.dumps({"token": "0" * 64, "command": "lasers_off"}).encode()
+    for parts in foreign.requests(seed=9, n=foreign.count):
+        data = foreign.mutated(rng, right) if rng.random() < 0.5 else b"".join(parts)
+        peer = socket.create_connection(("127.0.0.1", run.entry.port), PATIENCE_S)
+        with peer, contextlib.suppress(OSError):
+            peer.sendall(data + rng.choice((b"", b"\n")))
+
+    assert lasers_off(folder=folder, timeout_s=PATIENCE_S)[0].is_off
+    assert len(run.reasons) == 1
+    assert len(run.warnings) == 1, "the first one that was refused"
 
 
 def _flood(port: int, stop: threading.Event, kind: str) -> None:

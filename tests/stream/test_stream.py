@@ -73,6 +73,46 @@ def test_a_late_subscriber_hears_the_settings_first_and_then_the_rows() -> None:
         out.close()
 
 
+def test_the_rows_of_two_runs_on_one_port_are_never_in_one_iteration() -> None:
+    first = publisher(run_id="a")
+    address = first.address
+    with Subscriber(address, timeout_s=0.1) as reader:
+        receive_first(first, reader)
+        first.close()
+        second = publisher(address=address, run_id="b")
+        try:
+            for frame in range(200):
+                send(second, 9000 + frame, 4)
+                assert [len(batch.localizations) for batch in reader] == [], "of the second run"
+                if reader._next_run is not None:
+                    break
+            assert reader.run_id == "a"
+            assert receive_first(second, reader).n_frames == 1
+            assert reader.run_id == "b"
+        finally:
+            second.close()
+
+
+def test_a_message_of_another_run_is_dropped_and_counted() -> None:
+    out = publisher(run_id="a")
+    try:
+        with Subscriber(out.address, timeout_s=0.1) as reader:
+            receive_first(out, reader)
+            out.run_id = "b"
+            send(out, 7, 3)
+            out.end({})
+            out.run_id = "a"
+            send(out, 8, 3)
+            frames = [batch.first_frame for batch in reader]
+
+        assert frames[-1] == 8
+        assert 7 not in frames
+        assert reader.damaged == 2
+        assert reader.ended is None
+    finally:
+        out.close()
+
+
 def test_a_batch_without_rows_still_tells_its_frames() -> None:
     out = publisher()
     try:
