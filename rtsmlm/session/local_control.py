@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
+from rtsmlm.errors import DeviceError
+from rtsmlm.feedback.loop import FeedbackLoop
+from rtsmlm.realtime.clock import now_ns
 from rtsmlm.stream.control import ControlServer
+
+_CONFIRM_NS = 3_000_000_000
+"""Less than who asks waits for (`stream.lasers_off`)."""
+_POLL_S = 0.02
 
 
 class LocalControl:
@@ -16,8 +24,8 @@ class LocalControl:
         Of the run.
     name
         What people call it: that of its folder.
-    lasers_off
-        Switches its lasers off, with the reason.
+    loop
+        Drives its lasers.
     warn
         Called with one sentence.
     is_armed
@@ -28,14 +36,16 @@ class LocalControl:
         self,
         run_id: str,
         name: str,
-        lasers_off: Callable[[str], None],
+        loop: FeedbackLoop,
         warn: Callable[[str], None],
         *,
         is_armed: bool,
     ) -> None:
+        self._loop = loop
+        self._tick = threading.Event()  # never set: paces the wait
         self._server: ControlServer | None = None
         if is_armed:
-            self._server = ControlServer(run_id, lasers_off, warn, run=name)
+            self._server = ControlServer(run_id, self._lasers_off, warn, run=name)
 
     def start(self) -> None:
         """Take requests; where that is not possible the run goes on, with a warning."""
@@ -46,3 +56,20 @@ class LocalControl:
         """Take no more requests. Safe to call more than once."""
         if self._server is not None:
             self._server.close()
+
+    def _lasers_off(self, reason: str) -> None:
+        """Switch the lasers off and wait until they are confirmed dark.
+
+        Raises
+        ------
+        DeviceError
+            If one is not, in time.
+        """
+        self._loop.trip(reason)
+        deadline_ns = now_ns() + _CONFIRM_NS
+        while (status := self._loop.status()) is not None and status.not_dark:
+            if now_ns() > deadline_ns:
+                raise DeviceError(
+                    f"{', '.join(status.not_dark)} not confirmed dark; switch off at the device"
+                )
+            self._tick.wait(_POLL_S)

@@ -115,7 +115,7 @@ class Session:
             rehearsal=rehearsal,
         )
         self._control = LocalControl(
-            self.run_id, self.folder.path.name, self.lasers_off, self.warn, is_armed=self._arm
+            self.run_id, self.folder.path.name, self._loop, self.warn, is_armed=self._arm
         )
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer = RunTimer(self.settings.acquisition.seconds, self.stop)

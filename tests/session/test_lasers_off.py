@@ -7,6 +7,7 @@ import platform
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,39 +24,71 @@ from rtsmlm.stream.subscriber import Subscriber
 Make = Callable[..., RunSettings]
 
 
+class Loop:
+    """What drives the lasers, as far as they are switched off."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self.not_dark: list[tuple[str, ...]] = [()]
+
+    def trip(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def status(self) -> Any:
+        now = self.not_dark.pop(0) if len(self.not_dark) > 1 else self.not_dark[0]
+        return SimpleNamespace(not_dark=now)
+
+
+Ask = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def ask(capfd: pytest.CaptureFixture[str]) -> Ask:
+    """Return a function that runs `rtsmlm lasers-off`: exit code, and what it prints."""
+
+    def run(loop: Any, *, is_armed: bool = True) -> tuple[int, str]:
+        control = LocalControl("5a5a", "cell-3", loop, pytest.fail, is_armed=is_armed)
+        control.start()
+        try:
+            result = CliRunner().invoke(app, ["lasers-off"])
+        finally:
+            control.close()
+        assert not control_files.is_reachable("5a5a")
+        return result.exit_code, result.output + capfd.readouterr().err
+
+    return run
+
+
 @pytest.mark.parametrize("is_armed", [True, False])
-def test_rtsmlm_lasers_off_reaches_runs_whose_lasers_are_driven(is_armed: bool) -> None:
-    reasons: list[str] = []
-    control = LocalControl("5a5a", "cell-3", reasons.append, pytest.fail, is_armed=is_armed)
-    control.start()
-    try:
-        result = CliRunner().invoke(app, ["lasers-off"])
-    finally:
-        control.close()
+def test_rtsmlm_lasers_off_reaches_runs_whose_lasers_are_driven(ask: Ask, is_armed: bool) -> None:
+    loop = Loop()
 
-    assert result.exit_code == 0, result.output
-    assert ("run cell-3: lasers off" in result.output) is is_armed
-    assert len(reasons) == is_armed
-    assert not control_files.is_reachable("5a5a")
+    code, printed = ask(loop, is_armed=is_armed)
+
+    assert code == 0
+    assert ("run cell-3: lasers off" in printed) is is_armed
+    assert len(loop.reasons) == is_armed
 
 
-def test_a_run_that_does_not_confirm_ends_rtsmlm_lasers_off_with_a_code(
-    capfd: pytest.CaptureFixture[str],
+def test_it_waits_until_the_lasers_are_confirmed_dark(ask: Ask) -> None:
+    loop = Loop()
+    loop.not_dark = [("readout",)] * 5 + [()]
+
+    assert ask(loop)[0] == 0
+    assert loop.not_dark == [()]
+
+
+def test_lasers_that_are_not_confirmed_dark_are_named_with_a_code(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(reason: str) -> None:
-        raise OSError("the port hangs")
+    monkeypatch.setattr("rtsmlm.session.local_control._CONFIRM_NS", 100_000_000)
+    loop = Loop()
+    loop.not_dark = [("readout", "activation")]
 
-    control = LocalControl("5a5b", "cell-4", fail, pytest.fail, is_armed=True)
-    control.start()
-    try:
-        result = CliRunner().invoke(app, ["lasers-off"])
-    finally:
-        control.close()
+    code, printed = ask(loop)
 
-    assert result.exit_code == 1
-    assert "run cell-4: the lasers may be on: OSError: the port hangs" in (
-        result.output + capfd.readouterr().err
-    )
+    assert code == 1
+    assert "the lasers may be on: readout, activation not confirmed dark" in printed
 
 
 def test_what_is_published_names_no_folder_no_device_and_no_person(
