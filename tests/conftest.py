@@ -15,6 +15,7 @@ from rtsmlm.calibration import StatedCalibration
 from rtsmlm.frames import CameraFrame
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream import control_files
 
 
 @pytest.fixture
@@ -107,6 +108,17 @@ class SpotCamera:
 
     def close(self) -> None:
         self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def private_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Keep tests away from the armed runs of the user: a folder of their own for the tokens."""
+    folder = tmp_path_factory.mktemp("private")
+    folder.chmod(0o700)
+    monkeypatch.setattr(control_files, "private_folder", lambda: folder)
+    return folder
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ shutting down its descriptor, which is for ZeroMQ as if the peer had left.
 from __future__ import annotations
 
 import contextlib
-import logging
-import select
 import socket as sockets
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import zmq
@@ -24,10 +23,9 @@ MOST_CONNECTIONS = 64
 _MOST_EVENTS = 1000
 _SAMPLE_NS = 20_000_000
 _SAMPLES, _BUSY = 16, 4
-"""A peer that behaves sends a few bytes a second: they wait to be read for some microseconds. One
-whose bytes wait in four of sixteen samples sends more than is read."""
-
-_log = logging.getLogger(__name__)
+_WAITING_BYTES = 4096
+"""A peer that behaves sends a few hundred bytes, and then few a second: even on a busy machine so
+many never wait to be read. Of one that floods they do, nearly always."""
 
 
 class Connections:
@@ -45,7 +43,8 @@ class Connections:
         self._socket, self._most = socket, most
         self._monitor = socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._open: dict[int, deque[bool]] = {}
-        """By descriptor: whether bytes waited, in the last samples."""
+        """By descriptor: whether many bytes waited, in the last samples."""
+        self._peeked = bytearray(_WAITING_BYTES)
         self._sample_at_ns = 0
         self._refuse_until_ns = 0
         self.closed = 0
@@ -80,19 +79,24 @@ class Connections:
             self._open[descriptor] = deque(maxlen=_SAMPLES)
 
     def _sample(self) -> None:
-        waiting = _readable(list(self._open))
         for descriptor, samples in self._open.items():
-            samples.append(descriptor in waiting)
+            samples.append(self._has_many_bytes(descriptor))
+
+    def _has_many_bytes(self, descriptor: int) -> bool:
+        """Return whether many bytes wait to be read; they are left there."""
+        with contextlib.suppress(OSError), _borrowed(descriptor) as peer:
+            return peer.recv_into(self._peeked, _WAITING_BYTES, sockets.MSG_PEEK) == _WAITING_BYTES
+        return False
 
     def _close_busy(self, least: int) -> bool:
-        """Close the connections whose bytes waited in so many samples; True if there were any."""
+        """Close those with many bytes waiting in so many samples; True if there were any."""
         busy = [descriptor for descriptor, was in self._open.items() if sum(was) >= least]
         for descriptor in busy:
             self._close(descriptor)
         return bool(busy)
 
     def close_flooding(self) -> bool:
-        """Close what floods now: the connections whose bytes wait; False if there is none."""
+        """Close what floods now: where many bytes wait; False if there is no such connection."""
         for samples in self._open.values():
             samples.clear()
         for _ in range(_SAMPLES):
@@ -112,18 +116,13 @@ class Connections:
     def _close(self, descriptor: int) -> None:
         self._open.pop(descriptor, None)
         self.closed += 1
-        # Not `close`: the descriptor belongs to ZeroMQ.
-        with contextlib.suppress(OSError):
-            borrowed = sockets.socket(fileno=descriptor)
-            try:
-                if self._is_ours(borrowed):
-                    borrowed.shutdown(sockets.SHUT_RDWR)
-            finally:
-                borrowed.detach()
+        with contextlib.suppress(OSError), _borrowed(descriptor) as peer:
+            if self._is_ours(peer):
+                peer.shutdown(sockets.SHUT_RDWR)
 
-    def _is_ours(self, borrowed: sockets.socket) -> bool:
+    def _is_ours(self, peer: sockets.socket) -> bool:
         """Return whether it is still a connection of this socket: numbers are used again."""
-        name = borrowed.getsockname()
+        name = peer.getsockname()
         place = f":{name[1]}" if isinstance(name, tuple) else str(name)
         return self._socket.getsockopt_string(zmq.LAST_ENDPOINT).endswith(place)
 
@@ -135,17 +134,17 @@ class Connections:
         self._monitor.close(linger=0)
 
 
-def _readable(descriptors: list[int]) -> set[int]:
-    """Return which of the descriptors have bytes waiting."""
-    if not descriptors:
-        return set()
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[sockets.socket]:
+    """Yield the socket of a descriptor, which belongs to ZeroMQ and stays open.
+
+    Raises
+    ------
+    OSError
+        If it is no socket any more.
+    """
+    peer = sockets.socket(fileno=descriptor)
     try:
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            for descriptor in descriptors:
-                poll.register(descriptor, select.POLLIN)
-            return {descriptor for descriptor, what in poll.poll(0) if what & select.POLLIN}
-        return set(select.select(descriptors, [], [], 0)[0])
-    except (OSError, ValueError) as error:  # one was closed between event and look
-        _log.debug("connections cannot be sampled now: %s", error)
-        return set()
+        yield peer
+    finally:
+        peer.detach()

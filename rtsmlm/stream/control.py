@@ -27,7 +27,8 @@ from rtsmlm.errors import ConfigError, WorkerError
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.process_identity import this_process
 from rtsmlm.realtime.worker import Worker, one_line
-from rtsmlm.stream.control_files import ControlEntry, private_folder, remove_stale
+from rtsmlm.stream import control_files
+from rtsmlm.stream.control_files import ControlEntry, remove_stale
 from rtsmlm.stream.wire import REQUEST_BYTES
 
 HOST = "127.0.0.1"
@@ -87,7 +88,7 @@ class ControlServer:
     def start(self) -> None:
         """Listen. Where that is not possible the run goes on without, and a warning states why."""
         try:
-            folder = self._folder or private_folder()
+            folder = self._folder or control_files.private_folder()
             remove_stale(folder)
             listener = self._listener = socket.create_server((HOST, 0), backlog=_BACKLOG)
             listener.setblocking(False)
@@ -112,7 +113,7 @@ class ControlServer:
         entry, self._entry = self._entry, None
         if entry is None:
             return
-        entry.remove(self._folder or private_folder())
+        entry.remove(self._folder or control_files.private_folder())
         self._worker.stop()
         try:
             self._worker.join(_END_S)

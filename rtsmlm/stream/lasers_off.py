@@ -11,8 +11,9 @@ from pathlib import Path
 
 from rtsmlm.errors import printable
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.stream import control_files
 from rtsmlm.stream.control import HOST, LASERS_OFF
-from rtsmlm.stream.control_files import ControlEntry, entries, private_folder
+from rtsmlm.stream.control_files import ControlEntry, entries
 from rtsmlm.stream.wire import REQUEST_BYTES
 
 TIMEOUT_S = 5.0
@@ -56,7 +57,7 @@ def lasers_off(
     """
     found = [
         entry
-        for entry in entries(folder or private_folder())
+        for entry in entries(folder or control_files.private_folder())
         if run_id is None or entry.run_id == run_id
     ]
     if not found:

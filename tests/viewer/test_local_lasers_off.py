@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rtsmlm.stream import control_files, lasers_off
 from rtsmlm.stream.control import ControlServer
 from rtsmlm.viewer.panels import local_lasers_off
 
@@ -17,20 +16,11 @@ PATIENCE_S = 20.0
 
 
 @pytest.fixture
-def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "private"
-    folder.mkdir(mode=0o700)
-    for module in (control_files, lasers_off):
-        monkeypatch.setattr(module, "private_folder", lambda: folder)
-    monkeypatch.setattr(local_lasers_off, "_CHECK_S", 0.0)
-    return folder
-
-
-@pytest.fixture
-def reasons(private: Path) -> Iterator[list[str]]:
+def reasons(private_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Return how often the lasers of the armed run `1f` were switched off."""
+    monkeypatch.setattr(local_lasers_off, "_CHECK_S", 0.0)
     found: list[str] = []
-    server = ControlServer("1f", found.append, pytest.fail, run="cell-3", folder=private)
+    server = ControlServer("1f", found.append, pytest.fail, run="cell-3")
     server.start()
     yield found
     server.close()
@@ -84,12 +74,16 @@ def test_the_window_of_the_run_itself_asks_by_its_own_pipe(
 
 
 def test_a_run_that_is_gone_meanwhile_is_reported(
-    open_window: Callable[..., Any], source: Any, run_on: Any, reasons: list[str], private: Path
+    open_window: Callable[..., Any],
+    source: Any,
+    run_on: Any,
+    reasons: list[str],
+    private_folder: Path,
 ) -> None:
     source.about["run_id"] = "1f"
     window = open_window()
     assert run_until(window, run_on, window.header.off.isEnabled)
-    [path] = private.iterdir()
+    [path] = private_folder.iterdir()
     path.unlink()
 
     window.lasers_off()
