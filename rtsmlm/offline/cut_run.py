@@ -122,6 +122,7 @@ class CutRun:
             received=received,
             recorded=recorded,
             localized=localized,
+            caught_up=self.last.book("caught_up"),
             other_size=other_size,
             renumbered=self.last.book("renumbered"),
             lost_in_cut=lost_in_cut,

@@ -134,11 +134,8 @@ class Recovery:
         if not table.exists():
             name, pixel_nm = self.folder.path.name, calibration.pixel_nm
             ArrowStreamFile(table, table_metadata(name, movie.shape, pixel_nm, sigma_nm)).close()
-        n_before = len(ledger.skipped())
         catch_up(movie, ledger, table, make_localizer, on_progress)
-        n_left = len(ledger.skipped())
-        self.notes.append(f"{n_before - n_left} recorded frames were localized after the cut")
-        if n_left:
+        if n_left := len(ledger.skipped()):
             raise LocalizerError(f"{n_left} frames could not be localized; ledger.json lists them")
 
     def _sigma_nm(self, movie: Movie, calibration: CameraCalibration) -> float:
@@ -183,9 +180,13 @@ class Recovery:
         last = self.state.last_frame
         cut_at = last if self.state.stage == "recovered" else max(last, totals.camera - 1)
         sentence = RunState("recovered", cut_at).note or ""
-        missing = [f"{totals.lost_in_cut} frames are lost in the cut: they were received, and no "
-                   "file has them"] if totals.lost_in_cut else []  # fmt: skip
-        self.notes += missing
+        if n_late := len(ledger.caught_up()):
+            self.notes.append(f"{n_late} recorded frames were localized after the cut")
+        if totals.lost_in_cut:
+            self.notes.append(
+                f"{totals.lost_in_cut} frames are lost in the cut: they were received, and no file "
+                "has them"
+            )
         report = RunReport(self.folder.path, totals=totals, localizations=summary.n_rows)
         report.verdict = f"{sentence}; {ledger.verdict(recording=self._movie is not None)}"
         report.failures = [sentence, *self.failures]

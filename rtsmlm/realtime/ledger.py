@@ -72,6 +72,7 @@ class Ledger:
         received: FrameRanges,
         recorded: FrameRanges,
         localized: FrameRanges,
+        caught_up: FrameRanges,
         other_size: FrameRanges,
         renumbered: FrameRanges,
         lost_in_cut: FrameRanges,
@@ -79,17 +80,19 @@ class Ledger:
         """Return the ledger of a run that was cut, from what is known of its frames.
 
         What was received and is in none of the other books is skipped, to be caught up. The books
-        of the frames that were localized, of another size, and lost must share none.
+        of the frames that were localized, of another size, and lost must share none; those that
+        were caught up are localized, too.
         """
         ledger = cls()
         ledger._next = received.stop
         ledger._received = received
         ledger._lost = FrameRanges([(0, received.stop)]).without(received)
         ledger._recorded = recorded
-        ledger._released = localized
+        ledger._released = localized.without(caught_up)
+        ledger._caught_up = caught_up.within(localized)
         ledger._other_size, ledger._renumbered = other_size, renumbered
         ledger._lost_in_cut = lost_in_cut
-        ledger._skipped = received.without(localized.union(other_size, lost_in_cut))
+        ledger._skipped = received.without(ledger._released.union(other_size, lost_in_cut))
         return ledger
 
     def receive(self, index: int, *, queued: bool) -> None:
@@ -152,6 +155,11 @@ class Ledger:
         """Book skipped frames start..stop-1 as localized after the run."""
         with self._lock:
             self._caught_up.add(start, stop)
+
+    def caught_up(self) -> FrameRanges:
+        """Return the frames that were localized after the run."""
+        with self._lock:
+            return FrameRanges(self._caught_up)
 
     def skipped(self) -> FrameRanges:
         """Return the frames that have not been localized."""

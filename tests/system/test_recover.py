@@ -112,7 +112,13 @@ def test_recovering_twice_changes_nothing(cut_run: Path) -> None:
 
     again = read_arrow_table(cut_run / "localizations.arrows")[0]
     assert len(again) == len(rows)
-    counts = ("camera", "received", "localized", "lost", "lost_in_cut", "cut_at_frame", "state")
+    counts = (
+        "camera", "received", "localized", "caught_up", "lost", "lost_in_cut", "cut_at_frame",
+        "state", "ranges",
+    )  # fmt: skip
+    assert first[0]["caught_up"] > 0
+    assert first[1].notes == second[1].notes
+    assert first[2] == second[2]
     assert [first[0][name] for name in counts] == [second[0][name] for name in counts]
     assert run_state(cut_run).stage == "recovered"
 
