@@ -32,8 +32,8 @@ class GoingDark:
     lock, clock_ns
         Of the guard.
     note
-        Called with "unconfirmed" and why it is not seen dark, when that is due; and with
-        "confirmed" when it is seen dark after anything else was said.
+        Called with "unconfirmed" and why it is not seen dark, when that is due; with "confirmed"
+        when it is seen dark after that, or after `carry_out` returned that it was not.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GoingDark:
         self._lock = lock
         self._seen = threading.Event()
         self._was_asked = False  # since the order, and something spoke against it
-        self._owes = False  # something was said that has to be taken back when it is seen dark
+        self._owes = False  # it was stated that it is not dark, which "confirmed" has to close
         self._since_ns = self._report_ns = 0
 
     @property

@@ -130,7 +130,7 @@ class Readings:
     def see_dark(self) -> None:
         """Excuse no light any more as that of the time before: it was seen dark."""
         if self._is_light:
-            self.begin(0.0)
+            self.commanded.begin(0.0)
 
     def why_lit(self, reading: Reading) -> str | None:
         """Return what speaks against the light being off, None if nothing does."""

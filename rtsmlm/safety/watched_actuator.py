@@ -245,8 +245,6 @@ class WatchedActuator:
             _log.warning("%s: %s", self.actuator.name, text)
             return
         self._tell(f"{self.actuator.name}: {text}; switch it off manually")
-        if self._is_on_duty:
-            self.trip(text)
 
     def _audit(self, kind: AuditKind, context: CommandContext, wanted: float = math.nan) -> None:
         row = AuditRow(

@@ -272,7 +272,7 @@ def test_a_laser_that_obeyed_and_is_polled_late_is_not_reported(
     assert guard.is_safe
 
 
-def test_an_armed_laser_that_is_not_confirmed_dark_on_command_is_latched(
+def test_an_armed_laser_that_stays_lit_after_a_command_to_go_dark_is_latched(
     bench: Any, make: Make
 ) -> None:
     guard = make()
@@ -280,11 +280,15 @@ def test_an_armed_laser_that_is_not_confirmed_dark_on_command_is_latched(
     guard.command(5.0, WHY)
     bench.meter = lambda power: 4.0 if power == 0 else power  # within what it may fall from
     guard.command(0.0, WHY)
-    bench.pass_time(0.2)
-
     guard.poll()
+    assert guard.tripped is None
+    assert not guard.is_safe
+    bench.pass_time(1.1)
 
-    assert "not confirmed dark: 4 mW are measured" in (guard.tripped or "")
+    for _ in range(2):
+        guard.poll()
+
+    assert "4 mW measured where 0 were commanded" in (guard.tripped or "")
 
 
 def test_shutting_down_is_dark_disarmed_and_done_once(

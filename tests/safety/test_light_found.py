@@ -168,6 +168,24 @@ def test_a_read_back_that_vanishes_is_a_trip(bench: Any, make_guard: MakeGuard) 
     assert not guard.is_safe, "what is not measured is not seen dark"
 
 
+def test_a_wrong_read_back_is_not_forgotten_where_it_was_dark_in_between(
+    bench: Any, make_guard: MakeGuard
+) -> None:
+    guard = lit(make_guard, bench)
+    bench.meter = lambda power: 2 * power
+    for _ in range(2):
+        assert guard.tripped is None
+        guard.command(0.0, WHY)
+        bench.pass_time(0.25)
+        guard.poll()
+        assert guard.is_safe
+        guard.command(10.0, replace(WHY, t_exposure_end_ns=bench.t_ns))
+        bench.pass_time(0.25)
+        guard.poll()
+
+    assert "20 mW measured where 10 were commanded" in (guard.tripped or "")
+
+
 # -- the age of what is seen ---------------------------------------------------------------
 
 
