@@ -71,6 +71,10 @@ class LightWatch:
         """Return the lasers that are on."""
         return tuple(name for name in self._files if self._now(name) > 0)
 
+    def dark(self) -> tuple[str, ...]:
+        """Return the lasers that are off."""
+        return tuple(name for name in self._files if not self._now(name) > 0)
+
     def dark_after_s(self, since_ns: int) -> dict[str, float]:
         """Return how long after some time each laser was dark for good, in s.
 
@@ -92,7 +96,7 @@ class LightWatch:
 
     def wait_lit(self, timeout_s: float) -> bool:
         """Wait until all are on; False if that takes longer."""
-        return self._wait(lambda: len(self.lit()) == len(self._files), timeout_s)
+        return self._wait(lambda: not self.dark(), timeout_s)
 
     def _wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
         pause, until_ns = Event(), now_ns() + round(timeout_s * 1e9)

@@ -104,7 +104,24 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an error on purpose becomes one sentence and exit code 1."""
+    """Run the command line, and end also where what is printed is not read."""
+    try:
+        _run()
+    except SystemExit as end:
+        if _output_is_frozen():
+            # Other packages write to the terminal once more when Python ends, and would wait.
+            os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+
+
+def _output_is_frozen() -> bool:
+    # Where nothing was printed it is not loaded, and nothing waits.
+    module = sys.modules.get("rtsmlm.cli.detached_output")
+    return module is not None and bool(module.is_output_frozen())
+
+
+def _run() -> None:
+    """Run the command; an error on purpose becomes one sentence and exit code 1."""
     try:
         app()
     except RtsmlmError as error:

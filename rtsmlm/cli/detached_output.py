@@ -1,4 +1,4 @@
-"""Output to a terminal or pipe that nobody may read: it never blocks the program.
+"""Output to a terminal or pipe that is not read: it never blocks the program.
 
 Ctrl-S, a selection in the console of Windows, or a launcher that ignores our output make a write
 wait without limit. The thread that wrote would then no longer see that it was asked to stop.
@@ -70,6 +70,13 @@ class DetachedOutput(io.TextIOBase):
                 return
             self._is_frozen = not self._changed.wait_for(self._is_done, _FLUSH_S)
 
+    @property
+    def is_frozen(self) -> bool:
+        """True if what was written is not read."""
+        self.flush()
+        with self._changed:
+            return self._is_frozen and not self._is_done()
+
     def isatty(self) -> bool:
         """Return True if it is a terminal."""
         return bool(self._stream().isatty())
@@ -110,15 +117,25 @@ class DetachedOutput(io.TextIOBase):
                 while data:
                     data = data[raw.write(data) or 0 :]
             except (OSError, ValueError):
-                pass  # a closed pipe: there is nobody left to write to
+                pass  # a closed pipe: there is nothing left to write to
             with self._changed:
                 self._is_writing = self._is_frozen = False
                 self._changed.notify_all()
 
 
+_outputs: list[DetachedOutput] = []
+
+
 def detached(name: Literal["stdout", "stderr"]) -> IO[str]:
     """Return standard output or error as a file that never blocks."""
-    return cast("IO[str]", DetachedOutput(name))
+    output = DetachedOutput(name)
+    _outputs.append(output)
+    return cast("IO[str]", output)
+
+
+def is_output_frozen() -> bool:
+    """Return True if what this program has printed is not read."""
+    return any(output.is_frozen for output in _outputs)
 
 
 def _raw_of(stream: Any) -> Any | None:

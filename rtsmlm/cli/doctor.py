@@ -20,12 +20,15 @@ from rich.table import Table
 from rtsmlm import plugins
 from rtsmlm.cli.console import console
 from rtsmlm.cli.window import why_no_window
+from rtsmlm.drivers.micromanager.gating import PAGE, devices_of_text, gating_of
 from rtsmlm.engines.selection import localizer_names
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.folder import free_mb, machine, versions
 from rtsmlm.frames import CameraFrame
+from rtsmlm.hil.simulated_heads import config_text
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ring import FrameRing
+from rtsmlm.settings.load import load
 
 _DISK_TEST_MB = 256
 _ENOUGH_DISK_MB_S = 60  # 512x512 at 100 frames/s is 52 MB/s
@@ -44,6 +47,9 @@ class Finding:
 
 
 def doctor(
+    config: Annotated[
+        Path | None, typer.Argument(help="Run configuration of a rig, whose lasers are looked at.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder whose disk is tested.")] = Path("out"),
 ) -> None:
     """Check the installation: versions, devices, engines, disk speed, what is missing."""
@@ -51,7 +57,7 @@ def doctor(
     for heading in ("", "what", "found", "what to do"):
         table.add_column(heading, overflow="fold")
     with console.status("looking around and testing the disk ..."):
-        findings = list(examine(out))
+        findings = [*examine(out), _gating(config)]
     for finding in findings:
         mark = "[green]ok[/]" if finding.good else "[yellow]![/]"
         table.add_row(mark, finding.what, escape(finding.found), escape(finding.remedy))
@@ -118,7 +124,6 @@ def _micro_manager() -> Finding:
 
 def _simulator() -> Finding:
     from rtsmlm.session.devices import open_camera
-    from rtsmlm.settings.load import load
 
     try:
         camera = open_camera(load(Path("demo.toml")))
@@ -173,6 +178,22 @@ def _window() -> Finding:
     return Finding(
         "window", f"none, {why_not}", True, "runs need none; elsewhere rtsmlm view opens it on them"
     )
+
+
+def _gating(config: Path | None) -> Finding:
+    """Tell whether the lasers of a rig follow the exposure signal; loads no device."""
+    what = "gating of the lasers"
+    if config is None:
+        return Finding(
+            what,
+            f"not known; gate them by the camera's exposure signal ({PAGE})",
+            True,
+            "rtsmlm doctor rig.toml looks at a rig",
+        )
+    settings = load(config)
+    devices = devices_of_text(config_text(settings), settings.micromanager.properties)
+    found = gating_of(devices, settings.lasers, settings.micromanager.camera or "")
+    return Finding(what, found.sentence, not found.not_known)
 
 
 def _shared_memory() -> Finding:

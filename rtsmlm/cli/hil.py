@@ -14,8 +14,9 @@ from rtsmlm.cli.options import Overrides
 from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.hil.drills import named, run_all
+from rtsmlm.hil.drills import named
 from rtsmlm.hil.page import write_page
+from rtsmlm.hil.repeated import repeat, soak
 from rtsmlm.hil.result import DrillResult
 from rtsmlm.hil.rig import HilRig
 from rtsmlm.settings.load import load
@@ -40,6 +41,14 @@ def hil(
     only: Annotated[
         list[str] | None, typer.Option(help="Run this drill alone. May be repeated.")
     ] = None,
+    times: Annotated[
+        int, typer.Option("--repeat", min=1, help="Run each drill with a time to dark so often.")
+    ] = 1,
+    faults: Annotated[
+        int | None,
+        typer.Option("--soak", min=1, help="Provoke so many faults at random instead."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the order of --soak.")] = 0,
     set_: Overrides = None,
 ) -> None:
     """Rehearse a rig: check camera and lasers, provoke every fault, close the loop.
@@ -47,6 +56,8 @@ def hil(
     Lasers shine only with --arm, and in all drills but the step response at twice their least
     power (hil.drill_power). Exit code 1 if a drill failed.
     """
+    if faults is not None and not arm:
+        raise ConfigError("--soak needs --arm: without light there is nothing to turn dark")
     settings = load(config or Path("hil_sim.toml"), set_ or ())
     names = only or []
     named(names)  # a misspelling shows before a folder is made
@@ -59,12 +70,18 @@ def hil(
         rig = HilRig(settings, folder, arm=arm, stop=request.event)
         title = f"hardware in the loop: {(config or Path('hil_sim.toml')).name}"
         try:
-            for result in run_all(rig, names):
+            if faults is not None:
+                found = soak(rig, faults, seed, names)
+            else:
+                found = (repeat(drill, rig, times) for drill in named(names))
+            for result in found:
                 results.append(result)
                 _say(result)
         finally:
             rig.close()
-            write_page(folder, title, results)
+            write_page(folder, title, results, rig.gating)
+    if rig.gating:
+        console.print(f"gating   {escape(rig.gating)}")
     console.print(f"report   {escape(str(folder / 'hil.html'))}")
     if failed := [result.name for result in results if result.failed]:
         fail(f"failed: {', '.join(failed)}")
@@ -86,6 +103,6 @@ def _folder(settings: RunSettings, report: Path | None) -> Path:
 def _say(result: DrillResult) -> None:
     colour = _COLOURS[result.word]
     console.print(
-        f"[{colour}]{result.word:8}[/]{result.name:22}{escape(result.what)} "
+        f"[{colour}]{result.word:8}[/]{result.name:26}{escape(result.what)} "
         f"[dim]({result.seconds:.0f} s)[/]"
     )

@@ -1,7 +1,7 @@
 """Signals of the command line: asked to end, asked to stop for a while, from the keyboard or not.
 
 What a signal asks for is done in a thread of its own, which the signal wakes through a socket. The
-main thread may be blocked at that moment, in a driver or in a terminal that nobody reads.
+main thread may be blocked at that moment, in a driver or in a terminal that is not read.
 """
 
 from __future__ import annotations

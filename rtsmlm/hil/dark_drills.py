@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.files.run.report import RunReport
-from rtsmlm.hil.faults import not_a_number, raising
-from rtsmlm.hil.interlock import restore_interlocks, trip_interlock
-from rtsmlm.hil.result import DrillResult, NotForThisRig
-from rtsmlm.hil.rig import HEARTBEAT_S, HilRig
+from rtsmlm.hil.interlock import restore_interlocks
+from rtsmlm.hil.result import DrillResult
+from rtsmlm.hil.rig import HilRig
 from rtsmlm.hil.scene import Scene, lit_scene, most_light, watch_dark
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ledger import LedgerTotals
@@ -23,8 +19,9 @@ from rtsmlm.realtime.ledger import LedgerTotals
 _INJECT_S = 5.0
 _LATER_S = 1.2
 """A laser that went dark has to stay so; two ticks of the drill, and more."""
-_MARGIN_S = 1.0
 _LATCH_S = 3.0
+_MORE_S = 2.0
+"""How long beyond the limit it is watched, so that the report tells how late it was."""
 _POLL_S = 0.01
 
 
@@ -35,11 +32,11 @@ class Fault:
     name: str
     inject: Callable[[Scene], None]
     limit_s: Callable[[HilRig], float]
-    """From the fault to dark."""
+    """From the fault to dark, for the steered laser."""
+    others_s: Callable[[HilRig], float] | None = None
+    """The same for the others; None where these may stay on."""
     latches: bool = True
     """It must be reset manually; otherwise the loop stays dark as long as the fault lasts."""
-    all_lasers: bool = False
-    """Every laser has to go dark, not only the steered one."""
     frames_go_on: bool = True
     """The recording has to continue."""
 
@@ -54,19 +51,17 @@ def dark_on_fault(fault: Fault, rig: HilRig) -> DrillResult:
     NotForThisRig
         If the fault cannot be provoked here.
     """
-    limit_s = fault.limit_s(rig)
+    limits_s = _limits_s(fault, rig)
     try:
         with lit_scene(rig, fault.name) as scene:
             received = scene.session.ledger.totals().received
             fault.inject(scene)
             if not scene.clock.injected.wait(_INJECT_S):
-                return _failed(fault, f"the fault did not come about within {_INJECT_S:g} s")
-            watched = {
-                name: laser.real
-                for name, laser in scene.lasers.items()
-                if fault.all_lasers or name == scene.steered
-            }
-            dark_s = max(watch_dark(rig, watched, scene.clock.t_ns, limit_s + 2.0).values())
+                what = f"the fault did not come about within {_INJECT_S:g} s"
+                return DrillResult(fault.name, False, what)
+            watched = {name: scene.lasers[name].real for name in limits_s}
+            longest_s = max(limits_s.values()) + _MORE_S
+            dark_s = watch_dark(rig, watched, scene.clock.t_ns, longest_s)
             if fault.latches:
                 _wait_latched(rig, scene)
             again = most_light(rig, watched, _LATER_S)
@@ -77,35 +72,50 @@ def dark_on_fault(fault: Fault, rig: HilRig) -> DrillResult:
     after = most_light(rig, rig.lasers, 0.2)
     reason = _reason_in_log(rig, scene.steered)
     faults = [
-        f"it took {dark_s:.2f} s to get dark" if dark_s > limit_s else "",
+        *_late(dark_s, limits_s),
         "it was not latched" if fault.latches and latched is None else "",
         f"it came on again, at {again:g}" if again else "",
         f"a laser is at {after:g} after the run" if after else "",
         "lasers.csv does not give the reason" if not reason else "",
         *_recording(scene.session.report, more, goes_on=fault.frames_go_on),
     ]
-    return _judge(fault, rig, (dark_s, limit_s, latched, reason), [f for f in faults if f])
-
-
-def _judge(
-    fault: Fault, rig: HilRig, seen: tuple[float, float, str | None, str], faults: list[str]
-) -> DrillResult:
-    dark_s, limit_s, latched, reason = seen
     state = "latched" if latched else "dark while it lasts"
-    good = f"dark {dark_s:.2f} s after the fault (limit {limit_s:g} s), {state}: {reason}"
-    bad = f"{'; '.join(faults)} (limit {limit_s:g} s)"
+    found = _in_words(dark_s, limits_s)
     details: dict[str, Any] = {
-        "dark_s": dark_s,
-        "limit_s": limit_s,
+        "dark_s": max(dark_s.values()),
+        "limit_s": max(limits_s.values()),
+        "dark_s_by_laser": dark_s,
         "latched": latched is not None,
         "reason": reason,
         "run": "" if rig.last_run is None else rig.last_run.path.name,
     }
-    return DrillResult(fault.name, not faults, bad if faults else good, details)
+    wrong = "; ".join(text for text in faults if text)
+    what = f"{wrong}: {found}" if wrong else f"{found}, {state}: {reason}"
+    return DrillResult(fault.name, not wrong, what, details)
 
 
-def _failed(fault: Fault, why: str) -> DrillResult:
-    return DrillResult(fault.name, False, why)
+def _limits_s(fault: Fault, rig: HilRig) -> dict[str, float]:
+    """Return when each laser has to be dark, for those that have to be."""
+    limits_s = {rig.steered: fault.limit_s(rig)}
+    if fault.others_s is not None:
+        others_s = fault.others_s(rig)
+        limits_s |= {name: others_s for name in rig.lasers if name != rig.steered}
+    return limits_s
+
+
+def _late(dark_s: Mapping[str, float], limits_s: Mapping[str, float]) -> list[str]:
+    return [
+        f"{name} took {dark_s[name]:.2f} s to get dark"
+        if math.isfinite(dark_s[name])
+        else f"{name} did not get dark"
+        for name in limits_s
+        if not dark_s[name] <= limits_s[name]
+    ]
+
+
+def _in_words(dark_s: Mapping[str, float], limits_s: Mapping[str, float]) -> str:
+    parts = [f"{name} {dark_s[name]:.2f} s (limit {limits_s[name]:g} s)" for name in limits_s]
+    return f"dark after the fault: {', '.join(parts)}"
 
 
 def _wait_latched(rig: HilRig, scene: Scene) -> None:
@@ -146,78 +156,3 @@ def _reason_in_log(rig: HilRig, laser: str) -> str:
         elif lit and not dark:
             dark = row["reason"]
     return dark
-
-
-# -- faults ----------------------------------------------------------------------------------
-
-
-def _kill(scene: Scene) -> None:
-    _signal_analysis(scene, getattr(signal, "SIGKILL", signal.SIGTERM))
-
-
-def _freeze(scene: Scene) -> None:
-    if sys.platform == "win32":
-        raise NotForThisRig("Windows cannot hold a process without a debugger")
-    _signal_analysis(scene, signal.SIGSTOP)
-
-
-def _signal_analysis(scene: Scene, number: int) -> None:
-    pid = scene.session.analysis_pid
-    if pid is None:
-        raise NotForThisRig("the analysis has no process of its own")
-    os.kill(pid, number)  # on Windows this is TerminateProcess
-    scene.clock.mark()
-
-
-def _freeze_camera(scene: Scene) -> None:
-    scene.camera.freeze()
-
-
-def _perturb(scene: Scene, how: Callable[..., Any]) -> None:
-    scene.perturbation.perturb = how
-
-
-def _misreport(scene: Scene) -> None:
-    scene.laser.misreports = True
-    scene.clock.mark()
-
-
-def _break_line(scene: Scene, safe_fails_s: float) -> None:
-    scene.laser.safe_fails_s = safe_fails_s
-    scene.laser.refuse_next_set = True
-
-
-def _switch_off(scene: Scene) -> None:
-    scene.clock.mark()
-    scene.session.lasers_off("drill: lasers switched off by the user")
-
-
-def _at_once(rig: HilRig) -> float:
-    return rig.limits.dark_s
-
-
-def _by_watchdog(rig: HilRig) -> float:
-    return rig.drill_settings().feedback.silence_s + _MARGIN_S
-
-
-def _by_heartbeat(rig: HilRig) -> float:
-    return max(_by_watchdog(rig), HEARTBEAT_S + _MARGIN_S)
-
-
-def _after_line(rig: HilRig) -> float:
-    return 1.0 + rig.limits.dark_s
-
-
-FAULTS = (
-    Fault("analysis-killed", _kill, _at_once),
-    Fault("analysis-frozen", _freeze, _by_heartbeat),
-    Fault("camera-frozen", _freeze_camera, _by_watchdog, latches=False, frames_go_on=False),
-    Fault("estimate-nan", partial(_perturb, how=not_a_number), _by_watchdog, latches=False),
-    Fault("read-back-wrong", _misreport, _at_once),
-    Fault("serial-error", partial(_break_line, safe_fails_s=0.0), _at_once),
-    Fault("serial-error-at-shutdown", partial(_break_line, safe_fails_s=1.0), _after_line),
-    Fault("controller-fails", partial(_perturb, how=raising), _at_once, all_lasers=True),
-    Fault("interlock", trip_interlock, _at_once),
-    Fault("lasers-off", _switch_off, _at_once, all_lasers=True),
-)
-"""Every fault that can be provoked from within; see `command_drills` for those from without."""

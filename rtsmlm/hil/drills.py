@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
 from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.hil.camera_checks import camera_rate, latency, no_frame_lost
-from rtsmlm.hil.command_drills import ctrl_c, killed
-from rtsmlm.hil.dark_drills import FAULTS, dark_on_fault
+from rtsmlm.hil.dark_drills import dark_on_fault
+from rtsmlm.hil.dark_faults import FAULTS
 from rtsmlm.hil.laser_checks import cap_refused, laser_limits, read_back
+from rtsmlm.hil.program_drills import PROGRAM_FAULTS, dark_on_program_fault
 from rtsmlm.hil.result import DrillResult, NotForThisRig
 from rtsmlm.hil.rig import HilRig
 from rtsmlm.hil.step_response import step_response
@@ -30,6 +31,12 @@ class Drill:
     """It is run only with --arm."""
 
 
+DARK_DRILLS = (
+    *(Drill(fault.name, partial(dark_on_fault, fault)) for fault in FAULTS),
+    *(Drill(fault.name, partial(dark_on_program_fault, fault)) for fault in PROGRAM_FAULTS),
+)
+"""Light on, a fault, and the time until the lasers are dark."""
+
 DRILLS = (
     Drill("camera-rate", camera_rate, needs_light=False),
     Drill("no-frame-lost", no_frame_lost, needs_light=False),
@@ -37,11 +44,10 @@ DRILLS = (
     Drill("laser-limits", laser_limits, needs_light=False),
     Drill("cap-refused", cap_refused, needs_light=False),
     Drill("read-back", read_back),
-    *(Drill(fault.name, partial(dark_on_fault, fault)) for fault in FAULTS),
+    *DARK_DRILLS[: len(FAULTS)],
     Drill("step-response", step_response),
     # Last: the rig is closed for them.
-    Drill("ctrl-c", ctrl_c),
-    Drill("program-killed", killed),
+    *DARK_DRILLS[len(FAULTS) :],
 )
 
 
@@ -80,22 +86,3 @@ def run_drill(drill: Drill, rig: HilRig) -> DrillResult:
     except RtsmlmError as error:
         result = DrillResult(drill.name, False, str(error))
     return replace(result, seconds=(now_ns() - begin_ns) / 1e9)
-
-
-def run_all(rig: HilRig, names: Sequence[str] = ()) -> Iterator[DrillResult]:
-    """Run drills one after the other.
-
-    Parameters
-    ----------
-    rig
-        On what.
-    names
-        Which of them; none means all.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of a name.
-    """
-    for drill in named(names):
-        yield run_drill(drill, rig)

@@ -109,11 +109,17 @@ class FaultyLaser:
         self._clock = clock
         self.complaint: str | None = None
         """What `fault` reports while the device itself has no fault."""
-        self.misreports = False
-        """The measured power is twice the set one."""
+        self.meter = ""
+        """What the measured power is in one question after the other, and again: 0 as set, 1 twice
+        that, - none. Empty leaves it to the device."""
         self.refuse_next_set = False
         self.safe_fails_s = 0.0
         """How long `make_safe` fails after the refused command."""
+        self.safe_ignored_s = 0.0
+        """How long after the fault `make_safe` is taken, and nothing is done."""
+        self.hangs_s = 0.0
+        """How long after the fault nothing is answered; what was asked is done then."""
+        self._n_metered = 0
 
     @property
     def name(self) -> str:
@@ -137,6 +143,7 @@ class FaultyLaser:
         DeviceError
             If it is to fail, or the device refuses.
         """
+        self._wait_while_hanging()
         if self.refuse_next_set:
             self.refuse_next_set = False
             self._clock.mark()
@@ -145,24 +152,39 @@ class FaultyLaser:
 
     def make_safe(self) -> list[str]:
         """Switch the laser off, unless that is to fail as well."""
-        since_s = (now_ns() - self._clock.t_ns) / 1e9
-        if self._clock.injected.is_set() and since_s < self.safe_fails_s:
+        self._wait_while_hanging()
+        if self._since_s() < self.safe_fails_s:
             return ["serial error: no answer (drill)"]
+        if self._since_s() < self.safe_ignored_s:
+            return []
         return self.real.make_safe()
 
     def setpoint(self) -> float:
         """Return the power that is set on the device."""
+        self._wait_while_hanging()
         return self.real.setpoint()
 
     def readback(self) -> float | None:
-        """Return the measured power, or twice the set one."""
-        if self.misreports:
-            return 2 * self.real.setpoint()
-        return self.real.readback()
+        """Return the measured power, or what it is in a drill."""
+        self._wait_while_hanging()
+        if not self.meter:
+            return self.real.readback()
+        how = self.meter[self._n_metered % len(self.meter)]
+        self._n_metered += 1
+        return None if how == "-" else self.real.setpoint() * (2 if how == "1" else 1)
 
     def fault(self) -> str | None:
         """Return the fault of the device, or that of the drill."""
+        self._wait_while_hanging()
         return self.complaint or self.real.fault()
+
+    def _since_s(self) -> float:
+        """Return how long ago the fault was injected; infinity if it was not."""
+        return (now_ns() - self._clock.t_ns) / 1e9 if self._clock.injected.is_set() else math.inf
+
+    def _wait_while_hanging(self) -> None:
+        if (left_s := self.hangs_s - self._since_s()) > 0:
+            Event().wait(left_s)
 
     def close(self) -> None:
         """Do nothing: the laser belongs to the rig."""

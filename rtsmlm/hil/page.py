@@ -21,7 +21,7 @@ _STYLE = "td{text-align:left;vertical-align:top}"
 _CLASSES = {"passed": "good", "failed": "bad", "not run": "note"}
 
 
-def write_page(folder: Path, title: str, results: Sequence[DrillResult]) -> None:
+def write_page(folder: Path, title: str, results: Sequence[DrillResult], gating: str = "") -> None:
     """Write hil.json and hil.html into a folder.
 
     Parameters
@@ -32,6 +32,8 @@ def write_page(folder: Path, title: str, results: Sequence[DrillResult]) -> None
         Which rig, for the heading.
     results
         In the order in which they were found.
+    gating
+        Whether the lasers follow the exposure signal, as one sentence.
 
     Raises
     ------
@@ -41,12 +43,13 @@ def write_page(folder: Path, title: str, results: Sequence[DrillResult]) -> None
     data = {
         "rig": title,
         "passed": not any(result.failed for result in results),
+        "gating": gating,
         "results": [result.as_dict() for result in results],
         "machine": machine(),
         "versions": versions(),
     }
     write_text(folder / "hil.json", json.dumps(_plain(data), indent=1, allow_nan=False) + "\n")
-    write_text(folder / "hil.html", _page(title, results))
+    write_text(folder / "hil.html", _page(title, results, gating))
 
 
 def _plain(value: Any) -> Any:
@@ -58,10 +61,10 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _page(title: str, results: Sequence[DrillResult]) -> str:
+def _page(title: str, results: Sequence[DrillResult], gating: str) -> str:
     failed = [result.name for result in results if result.failed]
     verdict = f"failed: {', '.join(failed)}" if failed else "nothing failed"
-    parts = [_table(results)]
+    parts = [_table(results), note(f"gating of the lasers: {gating}" if gating else "")]
     for result in results:
         if "course" in result.details:
             parts.append(section(result.name, _charts(result.details)))

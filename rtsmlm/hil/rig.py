@@ -18,7 +18,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX
 from rtsmlm.hil.result import NotForThisRig
 from rtsmlm.hil.simulated_heads import with_light_files
-from rtsmlm.hil.traits import LaserTraits, traits_of
+from rtsmlm.hil.traits import LaserTraits, gating_of_rig, traits_of
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.devices import close_actuators, open_actuators, open_camera
@@ -66,7 +66,14 @@ class HilRig:
         self._lasers: dict[str, Actuator] = {}
         self._stages: dict[str, Actuator] = {}
         self._traits: dict[str, LaserTraits] = {}
+        self._laser_limits: dict[str, tuple[float, float]] = {}
+        self.gating = ""
+        """Whether its lasers follow the exposure signal, in a sentence; empty until it is open."""
         self._rehearsal: Rehearsal | None = None
+        self.fault_delay_s = 0.0
+        """How long the light is on before a fault."""
+        self.sentinel_pid: int | None = None
+        """Number of the process that watches over the lasers of the last run."""
         self.last_run: RunFolder | None = None
         self.kept: dict[str, Any] = {}
         """What one drill has found and another one shows as well, by a name of its own."""
@@ -82,6 +89,7 @@ class HilRig:
             self._lasers, self._stages = open_actuators(self.settings, self._camera)
             core = self._camera.core
             self._traits = {k: traits_of(laser, core) for k, laser in self._lasers.items()}
+            self.gating = self.gating or gating_of_rig(core, self.settings.lasers)
         return self._camera
 
     @property
@@ -157,7 +165,7 @@ class HilRig:
             If it has no cap, or `hil.drill_power` lies below what the laser can do.
         """
         laser = self.settings.lasers[name]
-        low, high = self.lasers[name].limits()
+        low, high = self._limits_of(name)
         if laser.max_power is None:
             raise ConfigError(
                 f"{name} has no cap and is not armed; set lasers.{name}.max_power, at most {high:g}"
@@ -172,6 +180,12 @@ class HilRig:
                 f"{least:g} at least; raise hil.drill_power, or its cap"
             )
         return power
+
+    def _limits_of(self, name: str) -> tuple[float, float]:
+        """Return the limits of a laser; asked for once, as it may be in use by another process."""
+        if name not in self._laser_limits:
+            self._laser_limits[name] = self.lasers[name].limits()
+        return self._laser_limits[name]
 
     def run_settings(self, **sections: Mapping[str, Any]) -> RunSettings:
         """Return the settings of the rig without an end of its own, and with some changes.
@@ -258,6 +272,7 @@ class HilRig:
             As for `Session`.
         """
         folder = RunFolder.create_free(self.folder / "runs", name)
+        rehearsal = None if self._rehearsal is None else self._rehearsal.again(settings)
         session = Session(
             camera or self.camera,
             settings,
@@ -265,10 +280,11 @@ class HilRig:
             lasers=self.lasers if lasers is None else lasers,
             arm=arm,
             perturb=perturb,
-            rehearsal=None if self._rehearsal is None else self._rehearsal.again(settings),
+            rehearsal=rehearsal,
         )
         self.last_run = folder
         session.start(self._stop)
+        self.sentinel_pid = None if rehearsal is None else rehearsal.sentinel_pid
         try:
             yield session
         finally:

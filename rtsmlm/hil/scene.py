@@ -63,6 +63,7 @@ def lit_scene(rig: HilRig, name: str) -> Iterator[Scene]:
     ) as session:
         scene = Scene(rig, session, clock, camera, lasers, perturbation, steered)
         _wait_lit(scene)
+        rig.pause(rig.fault_delay_s)
         yield scene
 
 

@@ -54,3 +54,9 @@ def _simulated(text: str, labels: Iterable[str]) -> list[str]:
     loaded = {f[1] for f in fields if f[0] == "pyDevice" and len(f) > 3 and f[2] in _MODULES}
     named = {f[1] for f in fields if f[0] == "Property" and len(f) > 3 and f[2] == "StateFile"}
     return sorted((loaded - named) & set(labels))
+
+
+def with_one_owner(text: str, labels: Iterable[str]) -> str:
+    """Return a configuration in which the ports of simulated lasers have one owner at a time."""
+    lines = [f"#py Property,{label},Exclusive,1" for label in labels]
+    return text.replace(_BEGIN, "\n".join([*lines, _BEGIN]), 1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtsmlm.drivers.micromanager.core import as_core
+from rtsmlm.drivers.micromanager.gating import devices_of_core, gating_of
 from rtsmlm.drivers.micromanager.laser import MicroManagerLaser
 from rtsmlm.protocols import Actuator
+from rtsmlm.settings.lasers import LaserSettings
 
 _STATE_FILE = "StateFile"
 
@@ -46,3 +49,13 @@ def traits_of(laser: Actuator, core: object) -> LaserTraits:
             light_file = Path(name) if name else None
     outlives = properties.outlives_process or light_file is not None
     return LaserTraits(outlives, interlock, light_file)
+
+
+def gating_of_rig(core: object | None, lasers: Mapping[str, LaserSettings]) -> str:
+    """Tell in one sentence whether lasers follow the exposure signal of the camera of a core."""
+    if core is None:
+        return gating_of({}, lasers).sentence
+    mm = as_core(core)
+    camera = str(mm.getCameraDevice())
+    asked = {camera, *(laser.device for laser in lasers.values())}
+    return gating_of(devices_of_core(mm, asked), lasers, camera).sentence

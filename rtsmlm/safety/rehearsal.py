@@ -45,6 +45,8 @@ class Rehearsal:
         self._configuration = configuration or read_configuration(settings.micromanager)
         self._reached: set[str] = set()
         self._sentinel: Sentinel | None = None
+        self.sentinel_pid: int | None = None
+        """Number of the process of the last sentinel; None before the first."""
 
     def run(self) -> None:
         """Start a sentinel and let it rehearse, while nothing else has the lasers open.
@@ -83,6 +85,7 @@ class Rehearsal:
 
     def _start(self) -> Sentinel:
         sentinel = Sentinel(self._configuration, self._lasers, self._silence_s)
+        self.sentinel_pid = sentinel.pid
         for name in self._reached:
             sentinel.unreachable.pop(name, None)
         return sentinel

@@ -299,7 +299,7 @@ def test_a_faulty_laser_is_the_real_one_until_a_fault_is_injected() -> None:
     assert (laser.setpoint(), laser.readback(), laser.fault()) == (5.0, 5.0, None)
     assert laser.limits() == real.range
 
-    laser.misreports, laser.complaint = True, "hot"
+    laser.meter, laser.complaint = "1", "hot"
     assert (laser.readback(), laser.fault()) == (10.0, "hot")
 
     laser.refuse_next_set = True

@@ -91,7 +91,7 @@ def test_a_laser_that_does_not_go_off_is_named_and_the_exit_code_is_1(tmp_path: 
 
     assert done.returncode == 1
     assert "failed: lasers-off" in done.stderr
-    assert "inf s to get dark" in done.stdout.replace("\n", " ")
+    assert "uv did not get dark" in done.stdout.replace("\n", " ")
     assert results_in(tmp_path / "report") == {"lasers-off": "failed"}
 
 
