@@ -22,7 +22,7 @@ def check_folder_name(name: str) -> None:
     if name in ("", ".", ".."):
         raise ValueError("the folder of a run needs a name of its own, such as out/cell_3")
     if shown != name:
-        raise ValueError(f"the name {shown!r} holds control characters; leave them out")
+        raise ValueError(f"the name '{shown}' holds control characters; leave them out")
     if name[-1] in ". ":
         raise ValueError(f"the name {name!r} ends in a stop or a blank, which Windows drops")
     if _RESERVED.fullmatch(name):
@@ -51,7 +51,7 @@ def checked_folder(parent: Path, name: str) -> Path:
     try:
         check_folder_name(name)
         if (shown := printable(str(parent))) != str(parent):
-            raise ValueError(f"the path {shown!r} holds control characters; leave them out")
+            raise ValueError(f"the path '{shown}' holds control characters; leave them out")
     except ValueError as error:
         raise ConfigError(f"{error} (--out, --report, results.name)") from error
     return parent / name

@@ -13,7 +13,7 @@ import pytest
 
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.run.folder import RunFolder, free_mb, machine, versions, write_text
-from rtsmlm.settings.load import load
+from rtsmlm.settings.load import from_mapping, load
 from rtsmlm.settings.run import RunSettings
 
 
@@ -166,3 +166,15 @@ def test_versions_and_machine_are_plain_words_that_toml_can_hold() -> None:
     assert all(isinstance(version, str) for version in versions().values())
     assert {"system", "processor", "cores"} == machine().keys()
     assert machine()["processor"]
+
+
+def test_the_settings_of_a_movie_whose_name_is_no_text_are_a_configuration_again(
+    tmp_path: Path,
+) -> None:
+    settings = from_mapping({"replay": {"movie": "/data/mov\udcff\x1b[31m.tif"}})
+    folder = RunFolder.create(tmp_path, "run")
+
+    folder.write_settings(settings, {"camera": {"path": "mov\udcff\x1b[31m.tif"}})
+
+    assert "\x1b" not in folder.settings.read_text(encoding="utf-8")
+    assert load(folder.settings).replay.movie is not None

@@ -214,8 +214,8 @@ def write_text(path: Path, text: str) -> None:
     """
     partial = path.with_name(path.name + ".partial")
     try:
-        # A name of a file may hold bytes that are no text; they are written out.
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        # A name of a file may hold bytes that are no text, which TOML has no form for.
+        with partial.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

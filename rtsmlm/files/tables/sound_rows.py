@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.errors import FileFormatError
+from rtsmlm.errors import FileFormatError, sentence
 from rtsmlm.files.limits import LARGEST_FRAME, LARGEST_NM
 from rtsmlm.localizations import Localizations
 
@@ -92,10 +92,11 @@ class RowCheck:
         """Return one sentence on the rows that were left out, or nothing."""
         if not self.n_refused:
             return ()
-        return (
+        note = (
             f"{self.n_refused} of {self.n_rows} rows of {self._path} can be no localizations and "
-            f"are left out: {self._first} (frames counted from 0)",
+            f"are left out: {self._first} (frames counted from 0)"
         )
+        return (sentence(note),)
 
     def finish(self) -> None:
         """Raise `FileFormatError` if most rows were left out."""
