@@ -19,7 +19,7 @@ from rtsmlm.realtime.clock import now_ns
 from rtsmlm.viewer.commands import RunPlace, WindowAlive, place_to_line, to_line
 
 _END_S = 5.0
-_BLOCKED_S = 1.0
+_BLOCKED_S, _AGAIN_NS = 1.0, 60_000_000_000
 _ALIVE = to_line(WindowAlive())
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Window:
         self._on_line = on_line
         self._place: RunPlace | None = None
         self._alive_ns: int | None = None
-        self._is_blocked = False
+        self._warn_at_ns = 0
         keys = [] if curve_keys is None else ["--keys", str(curve_keys)]
         self._child = ChildProcess(
             "window",
@@ -83,13 +83,13 @@ class Window:
             self._child.write_line(place_to_line(place))
 
     def take_warning(self) -> str | None:
-        """Return a sentence where the window has stopped to react, once each time it does."""
-        if self._alive_ns is None or not self.is_open:
+        """Return a sentence where the window does not react, at most once a minute."""
+        if self._alive_ns is None or not self.is_open or now_ns() < self._warn_at_ns:
             return None
         silent_s = (now_ns() - self._alive_ns) / 1e9
-        was_blocked, self._is_blocked = self._is_blocked, silent_s > _BLOCKED_S
-        if was_blocked or not self._is_blocked:
+        if silent_s < _BLOCKED_S:
             return None
+        self._warn_at_ns = now_ns() + _AGAIN_NS
         return (
             f"the window has not reacted for {silent_s:.1f} s: its LASER OFF would wait, too; "
             "rtsmlm lasers-off in any terminal acts at once"
