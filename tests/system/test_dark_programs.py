@@ -28,7 +28,7 @@ from rtsmlm.settings.run import RunSettings
 
 DARK_S = 10.0
 """More than a busy machine needs; a light that stays does so for ever."""
-END_S = 90.0
+END_S = 180.0
 RIG = (
     "micromanager.properties.Camera.Width=64",
     "micromanager.properties.Camera.Height=64",
@@ -37,7 +37,7 @@ RIG = (
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to find a child")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,10 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HilRig]:
 @pytest.fixture
 def at_full_power(rig: HilRig) -> Callable[[RunSettings, Path], RunSettings]:
     """Return what gives the lasers their own powers in place of those of drills."""
+    own = {"lasers": rig.settings.lasers, "pipeline": rig.settings.pipeline}
 
     def edit(settings: RunSettings, config: Path) -> RunSettings:
-        return settings.model_copy(update={"lasers": rig.settings.lasers})
+        return settings.model_copy(update=own)
 
     return edit
 
