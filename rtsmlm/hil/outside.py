@@ -127,7 +127,8 @@ class OutsideView:
     def still_on(self) -> str:
         """Ask the lasers, which nothing else has open, whether they are on; return what is wrong.
 
-        One that is simulated without a state file has ended with its program, and is not asked.
+        One that is on is switched off. One that is simulated without a state file has ended with
+        its program, and is not asked.
         """
         rig = self._rig
         outlive = {
@@ -135,15 +136,17 @@ class OutsideView:
             for name, laser in rig.settings.lasers.items()
             if rig.known_traits(name).outlives_process
         }
+        on: list[str] = []
         configuration = read_configuration(rig.settings.micromanager)
         with core_of_lasers(configuration, outlive.values()) as core:
             for name, laser in outlive.items():
                 actuator = plugins.find_laser(laser.driver)(name, laser, core)
                 power = actuator.setpoint()
-                actuator.close()
                 if power != 0.0:
-                    return f"{name} is still at {power:g} when it is asked afterwards"
-        return ""
+                    on.append(f"{name} is still at {power:g} when it is asked afterwards")
+                    actuator.make_safe()
+                actuator.close()
+        return "; ".join(on)
 
 
 def _time(row: dict[str, str]) -> datetime:
