@@ -156,18 +156,28 @@ def unruly() -> Iterator[type[UnrulyLaser]]:
 
 
 @pytest.fixture
-def guarded(safety: SafetySettings) -> Iterator[Callable[..., LaserGuard]]:
-    """Return a function that arms and lights a laser in real time."""
+def guarded() -> Iterator[Callable[..., LaserGuard]]:
+    """Return a function that arms and lights a laser in real time, with deadlines after that."""
     made: list[LaserGuard] = []
 
-    def make(laser: UnrulyLaser, power: float = 10.0, **options: Any) -> LaserGuard:
+    def make(
+        laser: UnrulyLaser,
+        power: float = 10.0,
+        *,
+        device_s: float = 5.0,
+        confirm_s: float = 1.0,
+        **options: Any,
+    ) -> LaserGuard:
         settings = LaserSettings(device="L", max_power=50.0, start_power=50.0)
         options = {"audit": lambda row: None} | options
-        guard = LaserGuard(laser, settings, options.pop("safety", safety), **options)
+        guard = LaserGuard(laser, settings, SafetySettings(device_s=10, confirm_s=10), **options)
         made.append(guard)
         guard.arm()
         if power:
             assert guard.command(power, CommandContext(reason="a test")) == power
+        guard._safety = SafetySettings(device_s=device_s, confirm_s=confirm_s)
+        guard._dark._safety = guard._safety
+        guard._device._calls.deadline_s = device_s
         return guard
 
     yield make
@@ -201,8 +211,8 @@ def rows() -> list[AuditRow]:
 
 @pytest.fixture
 def safety() -> SafetySettings:
-    """Deadlines as short as the settings allow: devices in memory answer at once."""
-    return SafetySettings(device_s=0.3, confirm_s=0.1)
+    """Deadlines for devices in memory, which answer at once, on a machine that may be busy."""
+    return SafetySettings(device_s=5.0, confirm_s=0.5)
 
 
 @pytest.fixture
@@ -212,7 +222,10 @@ def make_guard(
     made: list[LaserGuard] = []
 
     def make(
-        max_rise: float = 0.2, silence_s: float | None = 3.0, **settings: object
+        max_rise: float = 0.2,
+        silence_s: float | None = 3.0,
+        safety: SafetySettings = safety,
+        **settings: object,
     ) -> LaserGuard:
         guard = LaserGuard(
             bench,

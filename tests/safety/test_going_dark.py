@@ -14,7 +14,6 @@ import pytest
 from rtsmlm.safety.laser_guard import LaserGuard
 from rtsmlm.safety.records import AuditRow, CommandContext
 from rtsmlm.safety.watchdog import Watchdog
-from rtsmlm.settings.safety import SafetySettings
 
 WHY = CommandContext(reason="a test")
 _ORDERED_S = 0.25
@@ -42,7 +41,7 @@ def test_a_port_that_hangs_in_any_call_delays_nothing_of_another_laser(
     unruly: Any, guarded: Guarded, until: Until, call: str
 ) -> None:
     stuck, well = unruly("readout"), unruly("activation")
-    first = guarded(stuck)
+    first = guarded(stuck, device_s=0.3)
     second = guarded(well, silence_s=60.0)
     watchdog = Watchdog([first, second])
     watchdog.start()
@@ -72,7 +71,7 @@ def test_a_port_that_hangs_in_any_call_delays_nothing_of_another_laser(
 @pytest.mark.parametrize("call", ["set", "make_safe", "setpoint", "readback", "fault"])
 def test_no_caller_waits_beyond_its_deadline(unruly: Any, guarded: Guarded, call: str) -> None:
     laser = unruly()
-    guard = guarded(laser)
+    guard = guarded(laser, device_s=0.3)
     laser.hangs.add(call)
 
     assert took_s(lambda: guard.command(20.0, WHY)) < 0.3 + _ORDERED_S + _SLACK_S
@@ -87,7 +86,7 @@ def test_the_thread_that_commands_goes_on_proving_that_it_lives_while_a_device_h
 ) -> None:
     laser = unruly()
     beats: list[int] = []
-    guard = guarded(laser, while_waiting=lambda: beats.append(threading.get_ident()))
+    guard = guarded(laser, device_s=0.3, while_waiting=lambda: beats.append(threading.get_ident()))
     other = threading.Thread(target=lambda: guard.poll())
     laser.hangs.update({"set", "fault"})
     beats.clear()
@@ -105,7 +104,7 @@ def test_the_thread_that_polls_is_seen_at_work_while_a_device_hangs(
     unruly: Any, guarded: Guarded
 ) -> None:
     laser = unruly()
-    guard = guarded(laser, safety=SafetySettings(device_s=1.0))
+    guard = guarded(laser, device_s=1.0)
     laser.hangs.add("fault")
     poll = threading.Thread(target=guard.poll)
     poll.start()
@@ -157,7 +156,7 @@ def test_a_make_safe_that_hangs_is_reported_within_a_second_and_made_again_besid
         laser,
         audit=rows.append,
         on_trip=lambda text: said.append((time.monotonic(), text)),
-        safety=SafetySettings(device_s=0.3),
+        device_s=0.3,
     )
     watchdog = Watchdog([guard])
     watchdog.start()
@@ -181,7 +180,7 @@ def test_it_is_dark_as_soon_as_a_port_that_hung_comes_back(
     unruly: Any, guarded: Guarded, until: Until
 ) -> None:
     laser = unruly()
-    guard = guarded(laser)
+    guard = guarded(laser, device_s=0.3)
     watchdog = Watchdog([guard])
     watchdog.start()
     laser.hangs.update({"set", "make_safe", "setpoint", "fault", "readback"})
@@ -202,7 +201,7 @@ def test_a_command_that_is_obeyed_after_an_order_to_go_dark_is_followed_by_dark(
     unruly: Any, guarded: Guarded, until: Until, ends: str, order: str, is_given_up: bool
 ) -> None:
     laser = unruly()
-    guard = guarded(laser, safety=SafetySettings(device_s=0.3 if is_given_up else 5.0))
+    guard = guarded(laser, device_s=0.3 if is_given_up else 10.0)
     laser.hangs.add("set")
     if ends != "returns":
         laser.raises["set"] = SystemExit(1) if ends == "exits" else OSError("serial error")
@@ -216,7 +215,7 @@ def test_a_command_that_is_obeyed_after_an_order_to_go_dark_is_followed_by_dark(
         guard.trip("a test")
     else:
         guard.shut_down("a test", wait_s=0.3)
-    assert laser.light == 0.0
+    until(lambda: laser.light == 0.0)
     assert not guard.is_safe, "a command is still on its way"
     laser.go_on.set()
 
@@ -232,7 +231,7 @@ def test_a_command_that_waits_for_its_turn_when_the_order_comes_is_never_sent(
     unruly: Any, guarded: Guarded, until: Until
 ) -> None:
     laser = unruly()
-    guard = guarded(laser, safety=SafetySettings(device_s=5.0))
+    guard = guarded(laser, device_s=10.0)
     laser.hangs.add("fault")
     poll = threading.Thread(target=guard.poll)
     poll.start()
@@ -294,7 +293,7 @@ def test_in_any_interleaving_of_commands_and_orders_the_last_word_is_dark(
 
     for _ in range(3):
         laser = Late()
-        guard = guarded(laser, power=0.0, safety=SafetySettings(device_s=0.1, confirm_s=0.2))
+        guard = guarded(laser, power=0.0, device_s=0.1, confirm_s=0.2)
         stop = threading.Event()
 
         def command(guard: LaserGuard = guard, stop: threading.Event = stop) -> None:
