@@ -61,8 +61,8 @@ class GoingDark:
 
     @property
     def is_confirmed(self) -> bool:
-        """True if it was seen dark, and no command from before the order can change that."""
-        return self.is_given and self._seen.is_set() and not self._device.is_setting
+        """True if it was seen dark, with no command left that could change that."""
+        return self.is_given and self._seen.is_set()
 
     @property
     def is_open(self) -> bool:

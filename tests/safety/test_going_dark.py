@@ -227,6 +227,23 @@ def test_a_command_that_is_obeyed_after_an_order_to_go_dark_is_followed_by_dark(
     assert guard.sent == 0.0
 
 
+def test_what_was_seen_before_a_command_confirms_no_order_after_it(
+    unruly: Any, guarded: Guarded
+) -> None:
+    laser = unruly()
+    guard = guarded(laser, power=0.0)
+    dark = guard._readings.ask(guard._clock_ns())
+    guard.command(10.0, WHY)
+    laser.ignores_off = True
+    guard.command(0.0, WHY)
+
+    guard._dark.check(dark)
+
+    assert laser.light == 10.0
+    assert not guard.is_safe
+    laser.ignores_off = False
+
+
 def test_a_command_that_waits_for_its_turn_when_the_order_comes_is_never_sent(
     unruly: Any, guarded: Guarded, until: Until
 ) -> None:
