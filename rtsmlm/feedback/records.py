@@ -119,3 +119,5 @@ class LoopStatus:
     """Lasers that were switched off and are not confirmed dark."""
     data_age_s: float = math.nan
     """Age of the newest estimate: since the end of its last exposure; NaN before the first."""
+    seen_dark: bool = False
+    """Every laser of an armed run is off, and was seen dark."""

@@ -74,6 +74,8 @@ class LoopMessage(Message):
     """Lasers that were switched off and are not confirmed dark."""
     data_age_s: Number = math.nan
     """Age of the newest estimate; NaN before the first."""
+    seen_dark: bool = False
+    """Every laser of an armed run is off, and was seen dark."""
 
 
 class ValidityMessage(Message):
@@ -202,6 +204,7 @@ class _RecordPart(Message):
 
 class _FeedbackPart(Message):
     gain: float | None = None
+    tick_s: float | None = None
     max_local_per_um2: float | None = None
 
 

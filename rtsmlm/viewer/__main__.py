@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="write commands to standard output, one JSON object per line, and read from standard "
         "input where the run is",
     )
+    parser.add_argument(
+        "--armed", action="store_true", help="the parent lets its runs command the lasers"
+    )
     parser.add_argument("--settings", type=Path, help="ini file with the preferences")
     given = parser.parse_args(arguments)
     try:
@@ -44,13 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
     control = None
     if given.control:
         _lower_priority()
-        control = PipeControl(sys.stdout, given.keys)
+        control = PipeControl(sys.stdout.fileno(), given.keys)
         control.watch(sys.stdin.fileno())
     app = application()
-    signal.signal(signal.SIGINT, lambda *_: app.quit())
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, lambda *_: app.quit())
-    return show(source, control, settings_file=given.settings)
+    # Not `quit`, which closes the window, as the user does, and so may ask a question first.
+    for name in ("SIGINT", "SIGTERM"):
+        signal.signal(getattr(signal, name), lambda *_: app.exit(0))
+    return show(source, control, settings_file=given.settings, is_armed=given.armed)
 
 
 def _lower_priority() -> None:

@@ -15,6 +15,8 @@ from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 _SIZE = (1280, 800)
 _SHARE = 0.9
 _SIGNALS_MS = 200
+_FLUSH_S = 2.0
+"""For commands on their way to the program that owns the run."""
 
 
 def application() -> QtWidgets.QApplication:
@@ -29,10 +31,14 @@ def application() -> QtWidgets.QApplication:
 
 
 def open_window(
-    source: Source, control: Control | None = None, *, settings_file: Path | None = None
+    source: Source,
+    control: Control | None = None,
+    *,
+    settings_file: Path | None = None,
+    is_armed: bool = False,
 ) -> LiveWidget:
     """Return a window that is shown, as large as it was last time."""
-    window = LiveWidget(source, control, settings_file=settings_file)
+    window = LiveWidget(source, control, settings_file=settings_file, is_armed=is_armed)
     window.setWindowTitle(f"rtsmlm: {source.name}")
     geometry = window.preferences.bytes("geometry")
     if geometry is None or not window.restoreGeometry(geometry):
@@ -44,9 +50,13 @@ def open_window(
 
 
 def show(
-    source: Source, control: Control | None = None, *, settings_file: Path | None = None
+    source: Source,
+    control: Control | None = None,
+    *,
+    settings_file: Path | None = None,
+    is_armed: bool = False,
 ) -> int:
-    """Run the window until it is closed, which ends no run.
+    """Run the window until it is closed; a run ends with it only if the user says so.
 
     Parameters
     ----------
@@ -56,6 +66,8 @@ def show(
         Takes the commands; None makes it a window to view only.
     settings_file
         Ini file with the preferences; None takes the place that the system has for it.
+    is_armed
+        As for `LightState`.
 
     Returns
     -------
@@ -63,9 +75,10 @@ def show(
         Exit code.
     """
     app = application()
-    window = open_window(source, control, settings_file=settings_file)
+    window = open_window(source, control, settings_file=settings_file, is_armed=is_armed)
     if isinstance(control, PipeControl):
         window.on_ready = control.report_ready
+        window.closing.on_closed = control.report_closed
     # Python sees Ctrl-C only while it runs, and not in the toolkit's loop.
     pulse = QtCore.QTimer()
     pulse.timeout.connect(lambda: _follow_parent(window, control))
@@ -73,6 +86,8 @@ def show(
     code = int(app.exec())
     window.preferences.set_bytes("geometry", window.saveGeometry())
     window.shut_down()
+    if isinstance(control, PipeControl):
+        control.flush(_FLUSH_S)
     return code
 
 

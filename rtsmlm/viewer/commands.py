@@ -81,8 +81,16 @@ class WindowAlive:
     """Not a command: the event loop of the window runs, four times a second."""
 
 
+@dataclass(frozen=True, slots=True)
+class WindowClosed:
+    """Not a command: the user has closed the window; one that crashes or is killed sends none."""
+
+    stop: bool
+    """Whether the run is to end with it; otherwise it goes on unattended."""
+
+
 Command: TypeAlias = LasersOff | ResetTrip | Stop | SetTarget | SetGain | Start | Snap
-WindowMessage: TypeAlias = Command | WindowReady | WindowAlive
+WindowMessage: TypeAlias = Command | WindowReady | WindowAlive | WindowClosed
 
 _KINDS: dict[str, type[WindowMessage]] = {kind.__name__: kind for kind in get_args(WindowMessage)}
 _ADAPTERS: dict[type[WindowMessage], TypeAdapter[WindowMessage]] = {

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.realtime.worker import one_line
+from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import ask_for_path, export_view
+from rtsmlm.viewer.light_state import LightState
 from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
 from rtsmlm.viewer.panels.camera_panel import CameraPanel
 from rtsmlm.viewer.panels.header import Header
@@ -19,6 +21,7 @@ from rtsmlm.viewer.panels.help_dialog import HelpDialog
 from rtsmlm.viewer.panels.histogram_panel import HistogramPanel
 from rtsmlm.viewer.panels.laser_panel import LaserPanel
 from rtsmlm.viewer.panels.ledger_lights import LedgerLights
+from rtsmlm.viewer.panels.light_warnings import LightWarnings
 from rtsmlm.viewer.panels.local_lasers_off import LocalLasersOff
 from rtsmlm.viewer.panels.messages import Messages
 from rtsmlm.viewer.panels.panel import Panel
@@ -27,6 +30,7 @@ from rtsmlm.viewer.panels.trends_panel import TrendsPanel
 from rtsmlm.viewer.panels.walk_through import WalkThrough
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.series import RunSeries
+from rtsmlm.viewer.shortcuts import add_shortcuts
 from rtsmlm.viewer.sources.updates import RunUpdate, Source
 from rtsmlm.viewer.update_reader import UpdateReader
 from rtsmlm.viewer.widgets.laser_key import LaserKey
@@ -39,7 +43,6 @@ TICK_MS, PATIENT_TICK_MS = 50, 400
 BEHIND_FRAMES = 12
 PLOTS_S = 0.5
 VIEW_ONLY = "view only: this window cannot control the run"
-_STEP = 1.1
 _LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
 
 _log = logging.getLogger(__name__)
@@ -60,6 +63,8 @@ class LiveWidget(QtWidgets.QWidget):
         Owner.
     settings_file
         Ini file with the preferences; None takes the place that the system has for it.
+    is_armed
+        As for `LightState`.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class LiveWidget(QtWidgets.QWidget):
         parent: QtWidgets.QWidget | None = None,
         *,
         settings_file: Path | None = None,
+        is_armed: bool = False,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("live")
@@ -81,6 +87,7 @@ class LiveWidget(QtWidgets.QWidget):
         self._is_closed = False
         self._plots_at_s = 0.0
         self.series = RunSeries()
+        self.light = LightState(is_armed=is_armed)
         self.panels: list[Panel] = []
         self.layout_parts = WindowLayout(self)
         self.newest = self.layout_parts.newest
@@ -89,7 +96,7 @@ class LiveWidget(QtWidgets.QWidget):
         self._connect()
         self._read_preferences()
         self._set_why_not()
-        self.laser_key = LaserKey(self.lasers_off, self)
+        self.laser_key = LaserKey(self.lasers_off, self._can_switch_off, self)
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.tick)
@@ -100,7 +107,9 @@ class LiveWidget(QtWidgets.QWidget):
     def _make_panels(self) -> None:
         """Make and place the panels: one more is a line here."""
         at = self.layout_parts
-        self.header = self._add(Header(self.ask, self._overrides), at.top.addWidget)
+        header = Header(self.ask, self._overrides, self.light)
+        self.header = self._add(header, at.top.addWidget)
+        self.warnings = self._add(LightWarnings(self.light), at.under_top.addWidget)
         self.camera = self._add(CameraPanel(), at.left.add)
         self.acquisition = self._add(AcquisitionPanel(), at.left.add)
         self.laser = self._add(LaserPanel(self.ask), at.left.add)
@@ -114,6 +123,7 @@ class LiveWidget(QtWidgets.QWidget):
         )
         self.help = HelpDialog(self)
         self.walk_through = WalkThrough(self)
+        self.closing = Closing(self, self.light)
 
     def _add(self, panel: P, place: Callable[[P], object]) -> P:
         place(panel)
@@ -132,21 +142,7 @@ class LiveWidget(QtWidgets.QWidget):
         self.header.theme.clicked.connect(self.next_theme)
         self.header.help.clicked.connect(self.help.show)
         self.help.walk_through_asked.connect(self.walk_through.begin)
-        keys = {
-            "F1": self.help.show,
-            "F5": self.header.start.click,
-            "Shift+F5": self.header.stop.click,
-            "F6": self.header.snap.click,
-            "Ctrl+E": self.super_res.export.click,
-            "Ctrl+T": self.next_theme,
-            "Ctrl++": lambda: self.scale_text(_STEP),
-            "Ctrl+=": lambda: self.scale_text(_STEP),
-            "Ctrl+-": lambda: self.scale_text(1 / _STEP),
-        }
-        for key, act in keys.items():
-            shortcut = QtGui.QShortcut(QtGui.QKeySequence(key), self)
-            shortcut.setContext(QtCore.Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(act)
+        add_shortcuts(self)
         hints = QtGui.QGuiApplication.styleHints()
         if hints is not None and hasattr(hints, "colorSchemeChanged"):
             hints.colorSchemeChanged.connect(self.apply_theme)
@@ -207,9 +203,14 @@ class LiveWidget(QtWidgets.QWidget):
         self.report(f"Asked: {describe(command)}")
         return True
 
-    def lasers_off(self) -> bool:
-        """Switch all lasers off and latch them; return False if that is not possible from here."""
-        return self.local_off.ask() or self.ask(LasersOff())
+    def lasers_off(self) -> None:
+        """Switch all lasers off and latch them; where that is not possible from here, show why."""
+        if self.local_off.ask() or self.ask(LasersOff()):
+            self.light.note_off()
+            self.header.refresh()
+
+    def _can_switch_off(self) -> bool:
+        return self._why_not is None or self.local_off.is_possible
 
     def _overrides(self) -> list[str]:
         return [*self.acquisition.overrides(), *self.laser.overrides()]
@@ -275,7 +276,7 @@ class LiveWidget(QtWidgets.QWidget):
 
     def _show(self, update: RunUpdate) -> None:
         """Hand the update to all panels: what one cannot show, the others do."""
-        for show in (self.series.add, *(panel.show_update for panel in self.panels)):
+        for show in (self.series.add, self.light.take, *(panel.show_update for panel in self.panels)):
             try:
                 show(update)
             except Exception as error:  # a run of another program may send any number
@@ -292,7 +293,12 @@ class LiveWidget(QtWidgets.QWidget):
             self.walk_through.begin()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
-        """Release everything."""
+        """Release everything, unless the user is asked first."""
+        has_control = self.control is not None and not self._is_closed
+        if not self.closing.allows(has_control=has_control):
+            event.ignore()
+            return
+        self.closing.report()
         self.shut_down()
         super().closeEvent(event)
 

@@ -1,4 +1,8 @@
-"""PipeControl: commands go to the program that started this one, one JSON object per line."""
+"""PipeControl: commands go to the program that started this one, one JSON object per line.
+
+A thread writes them: a program that does not read at the moment must not stop the window, and the
+command that switches the lasers off must not wait behind others.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,16 @@ import threading
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
 
 from rtsmlm.errors import CommandError
 from rtsmlm.viewer.commands import (
     Command,
+    LasersOff,
+    ResetTrip,
     RunPlace,
+    Start,
     WindowAlive,
+    WindowClosed,
     WindowMessage,
     WindowReady,
     place_from_line,
@@ -24,6 +31,8 @@ from rtsmlm.viewer.commands import (
 GONE = "the program that started this window has ended; view only from now on"
 _MOST_BYTES = 4096
 _MOST_PLACES = 16
+_MOST_WAITING = 1000
+"""Messages that wait for a program that does not read; further ones are dropped, but lasers off."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,17 +42,22 @@ class PipeControl:
 
     Parameters
     ----------
-    out
-        Where the lines go.
+    descriptor
+        Where the lines go, as of standard output. Not the file object: at the end of the process
+        its lock would be held by a thread that cannot be woken, and Python would abort.
     curve_keys
         Folder with the keys for the runs of the parent.
     """
 
-    def __init__(self, out: TextIO, curve_keys: Path | None = None) -> None:
-        self._out, self.curve_keys = out, curve_keys
-        self._lock = threading.Lock()
+    def __init__(self, descriptor: int, curve_keys: Path | None = None) -> None:
+        self._descriptor, self.curve_keys = descriptor, curve_keys
+        self._waiting: deque[WindowMessage] = deque()
+        self._changed = threading.Condition()
+        self._is_writing = False
         self._is_gone = threading.Event()
         self._places: deque[RunPlace] = deque(maxlen=_MOST_PLACES)
+        # A daemon: a program that never reads must not keep the window from ending.
+        threading.Thread(target=self._write_all, name="commands", daemon=True).start()
 
     @property
     def is_gone(self) -> bool:
@@ -52,11 +66,21 @@ class PipeControl:
 
     def report_ready(self) -> None:
         """Report to the parent that the window is drawn."""
-        self._write(WindowReady())
+        self._send(WindowReady())
+
+    def report_closed(self, stop: bool) -> None:
+        """Report to the parent that the user has closed the window.
+
+        Parameters
+        ----------
+        stop
+            Whether the run is to end with it.
+        """
+        self._send(WindowClosed(stop))
 
     def report_alive(self) -> None:
         """Report to the parent that the event loop runs."""
-        self._write(WindowAlive())
+        self._send(WindowAlive())
 
     def take_place(self) -> RunPlace | None:
         """Return where the newest run of the parent is, once; None if that is known already."""
@@ -67,15 +91,42 @@ class PipeControl:
 
     def ask(self, command: Command) -> None:
         """Send a command; a parent that is gone is noted, and nothing else happens."""
-        self._write(command)
+        self._send(command)
 
-    def _write(self, message: WindowMessage) -> None:
-        try:
-            with self._lock:
-                self._out.write(to_line(message) + "\n")
-                self._out.flush()
-        except (OSError, ValueError):
-            self._is_gone.set()
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all is written; False if it is not within the time-out."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self.is_gone or not (self._waiting or self._is_writing), timeout_s
+            )
+
+    def _send(self, message: WindowMessage) -> None:
+        with self._changed:
+            if isinstance(message, LasersOff):
+                # What was asked before it, and is not sent yet, must not light them again.
+                kept = [m for m in self._waiting if not isinstance(m, ResetTrip | Start)]
+                self._waiting = deque([message, *kept])
+            elif isinstance(message, WindowAlive) and message in self._waiting:
+                return
+            elif len(self._waiting) < _MOST_WAITING:
+                self._waiting.append(message)
+            self._changed.notify_all()
+
+    def _write_all(self) -> None:
+        while not self.is_gone:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                message = self._waiting.popleft()
+                self._is_writing = True
+            data = to_line(message).encode() + b"\n"
+            try:
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+            except OSError:
+                self._is_gone.set()
+            with self._changed:
+                self._is_writing = False
+                self._changed.notify_all()
 
     def watch(self, descriptor: int) -> None:
         """Read from the parent until its end, in a thread.
@@ -83,8 +134,7 @@ class PipeControl:
         Parameters
         ----------
         descriptor
-            Of standard input. Not the file object: at the end of the process its lock would be held
-            by a thread that cannot be woken, and Python would abort.
+            Of standard input, for the same reason not the file object.
         """
 
         def read() -> None:

@@ -116,6 +116,9 @@ class RtsmlmWidget(QtWidgets.QWidget):
         self.live.shut_down()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
-        """End the session in order."""
+        """End the session in order; while its lasers are armed, the user is asked first."""
+        if not self._is_closed and not self.live.closing.allows(has_control=True):
+            event.ignore()
+            return
         self.shut_down()
         super().closeEvent(event)

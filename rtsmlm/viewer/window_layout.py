@@ -1,4 +1,4 @@
-"""WindowLayout: header, three columns and the line at the bottom; remembers how they share."""
+"""WindowLayout: header, warnings, three columns, a line at the bottom; remembers their shares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLUMNS, _ROWS = (24, 46, 30), (50, 50)
 
 
 class WindowLayout:
-    """The places of a window; panels are put into `top`, `left`, `middle`, `right` and `bottom`.
+    """The places of a window; panels go into `top`, `under_top`, `left`, `middle`, `right`, `bottom`.
 
     Parameters
     ----------
@@ -26,6 +26,7 @@ class WindowLayout:
         self._rows.setContentsMargins(8, 8, 8, 8)
         self._rows.setSpacing(6)
         self.top, self.bottom = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        self.under_top = QtWidgets.QVBoxLayout()
         self.columns = QtWidgets.QSplitter(orientation.Horizontal)
         self.left, self.middle = SideColumn(), QtWidgets.QSplitter(orientation.Vertical)
         self.right = QtWidgets.QSplitter(orientation.Vertical)
@@ -41,6 +42,7 @@ class WindowLayout:
         line.addLayout(self.bottom)
         line.addWidget(self.newest, 1)
         self._rows.addLayout(self.top)
+        self._rows.addLayout(self.under_top)
         self._rows.addWidget(self.columns, 1)
         self._rows.addLayout(line)
         self._is_shared_out = False

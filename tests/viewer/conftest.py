@@ -104,7 +104,7 @@ def open_window(app: Any, tmp_path: Path, source: FakeSource) -> Iterator[Callab
         control: Any = None, *, walk: bool = False, size: tuple[int, int] = (1280, 800), **more: Any
     ) -> Any:
         file = more.pop("settings_file", tmp_path / "window.ini")
-        window = LiveWidget(more.pop("source", source), control, settings_file=file)
+        window = LiveWidget(more.pop("source", source), control, settings_file=file, **more)
         windows.append(window)
         if not walk:
             window.preferences.set("walk_through_seen", True)
@@ -117,6 +117,7 @@ def open_window(app: Any, tmp_path: Path, source: FakeSource) -> Iterator[Callab
 
     yield make
     for window in windows:
+        window.shut_down()  # what goes on there may not be asked about any more
         window.close()
         window.deleteLater()
     app.sendPostedEvents(None, 0)
@@ -178,7 +179,8 @@ def make_status(**more: Any) -> dict[str, Any]:
     loop = {
         "laser": "activation", "unit": "mW", "power": 4.5, "cap": 60.0, "wanted": 4.6,
         "armed": True, "tripped": None, "state": "steer", "dose": 12.0, "target_per_um2": 0.05,
-        "powers": {"activation": 4.5, "readout": 84.0},
+        "powers": {"activation": 4.5, "readout": 84.0}, "not_dark": (), "data_age_s": 0.4,
+        "seen_dark": False,
     }  # fmt: skip
     totals = {
         "camera": 1000, "received": 1000, "recorded": 990, "localized": 997, "skipped": 0,

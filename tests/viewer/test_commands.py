@@ -26,6 +26,7 @@ from rtsmlm.viewer.commands import (
     Start,
     Stop,
     WindowAlive,
+    WindowClosed,
     WindowMessage,
     WindowReady,
     carry_out,
@@ -117,11 +118,15 @@ def runner(tmp_path: Path) -> LiveRunner:
 
 def test_the_list_of_this_test_holds_every_command() -> None:
     assert {type(command) for command in ALL} == set(get_args(Command))
-    assert set(get_args(WindowMessage)) == {*get_args(Command), WindowReady, WindowAlive}
+    assert set(get_args(WindowMessage)) == {
+        *get_args(Command), WindowReady, WindowAlive, WindowClosed,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "message", [*ALL, WindowReady(), WindowAlive()], ids=lambda m: type(m).__name__
+    "message",
+    [*ALL, WindowReady(), WindowAlive(), WindowClosed(True), WindowClosed(False)],
+    ids=repr,
 )
 def test_a_message_is_the_same_after_its_way_through_the_pipe(message: Any) -> None:
     line = to_line(message)
@@ -162,6 +167,8 @@ def test_a_whole_number_is_a_number_too() -> None:
         ('{"command": "Start", "settings": "record.raw=true"}', "settings: "),
         ('{"command": "Start", "settings": [1]}', "settings.0: "),
         ('{"command": "Snap", "settings": {"a": 1}}', "settings: "),
+        ('{"command": "WindowClosed"}', "WindowClosed from the window cannot be used: stop: "),
+        ('{"command": "WindowClosed", "stop": 1}', "stop: "),
     ],
 )
 def test_what_is_no_command_is_refused_in_one_sentence(line: str, part: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +15,6 @@ from rtsmlm.viewer.commands import (
     Snap,
     Start,
     Stop,
-    WindowReady,
-    from_line,
 )
 
 
@@ -249,25 +246,6 @@ def test_two_windows_both_get_the_key_and_one_without_control_leaves_it(
     assert control.asked == [LasersOff(), LasersOff()]
     assert field.keys == 1
     assert len({view_only, first, second}) == 3
-
-
-def test_clicks_become_lines_and_a_gone_parent_is_noted() -> None:
-    pytest.importorskip("qtpy.QtWidgets", exc_type=ImportError)
-    from rtsmlm.viewer.pipe_control import PipeControl
-
-    out = io.StringIO()
-    control = PipeControl(out)
-
-    control.ask(SetTarget(0.1))
-    control.ask(LasersOff())
-    control.report_ready()
-
-    sent = [from_line(line) for line in out.getvalue().splitlines()]
-    assert sent == [SetTarget(0.1), LasersOff(), WindowReady()]
-    assert not control.is_gone
-    out.close()
-    control.ask(Stop())
-    assert control.is_gone
 
 
 def test_without_its_parent_the_window_stays_and_shows_why_nothing_can_be_clicked(

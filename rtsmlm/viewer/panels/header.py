@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from rtsmlm.stream.messages import StatusMessage
 from rtsmlm.viewer.commands import Snap, Start, Stop
+from rtsmlm.viewer.light_state import LightState, OffState
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import Connection, RunUpdate
-from rtsmlm.viewer.widgets.controls import Ask, allow, button, label
+from rtsmlm.viewer.widgets.controls import Ask, allow, button, explained, label, show_as
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.laser_key import KEYS
 from rtsmlm.viewer.widgets.qt import QtWidgets
@@ -27,6 +28,17 @@ _BYTES_PER_MB = 1e6
 _BEHIND_MB = 0.5
 """Less is only what is on its way."""
 
+_OFF_TIP = (
+    "Switch all lasers off at once, latched until a reset.\nKeys, wherever the focus is: "
+    f"{KEYS} (no unit).\nWithout this window: rtsmlm lasers-off in a terminal of this computer."
+)
+_OFF_STYLES: dict[OffState, str] = {
+    "": "dim",
+    "off, not confirmed yet": "alarm",
+    "off, confirmed": "confirmed",
+    "no laser is driven": "caution",
+}
+
 
 class Header(Panel, QtWidgets.QWidget):
     """The uppermost line.
@@ -37,12 +49,15 @@ class Header(Panel, QtWidgets.QWidget):
         Called as `Control.ask`.
     overrides
         Called for the settings of a new run.
+    light
+        What is known of the lasers.
     """
 
     def __init__(
         self,
         ask: Ask,
         overrides: Callable[[], list[str]],
+        light: LightState,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -51,6 +66,7 @@ class Header(Panel, QtWidgets.QWidget):
         self._why_not: str | None = None
         self._off_is_possible = False
         self._behind_bytes = 0
+        self._light = light
         self.title = ElidedLabel(
             "The run, and the address or folder that it is read from.", bold=True
         )
@@ -63,17 +79,17 @@ class Header(Panel, QtWidgets.QWidget):
         self.snap = button("Snap", "Take one frame while no run goes on (F6; no unit).")
         self.theme = button("Theme", "Dark, light, or as the system has it (Ctrl+T; no unit).")
         self.help = button("Help", "Keys, and a short walk through the window (F1; no unit).")
-        self.off = button(
-            "LASER OFF", f"Switch all lasers off at once, latched until a reset.\nKeys, wherever "
-            f"the focus is: {KEYS} (no unit).",
-        )  # fmt: skip
+        self.off = button("LASER OFF", _OFF_TIP)
         self.off.setObjectName("off")
+        self.off_state = label("", "dim", "What became of the lasers since they were switched off "
+                               "here (no unit).")  # fmt: skip
+        self.off_state.hide()
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         layout.addWidget(self.title, 1)
         for widget in (self.connection, self.rate, self.start, self.stop, self.snap, self.theme,
-                       self.help, self.off):  # fmt: skip
+                       self.help, self.off_state, self.off):  # fmt: skip
             layout.addWidget(widget)
         self.start.clicked.connect(lambda: ask(Start(tuple(overrides()))))
         self.stop.clicked.connect(lambda: ask(Stop()))
@@ -88,10 +104,13 @@ class Header(Panel, QtWidgets.QWidget):
         """Allow the buttons, or show why they cannot be used."""
         self._why_not = why_not
         runs = self._connection in _RUNS
-        allow([self.off], None if self._off_is_possible else why_not)
+        self._allow_off()
         goes_on = "a run goes on; stop it first" if runs else None
         allow([self.start, self.snap], why_not or goes_on)
         allow([self.stop], why_not or (None if runs else "no run goes on"))
+
+    def _allow_off(self) -> None:
+        allow([self.off], None if self._off_is_possible else self._why_not)
 
     def allow_off(self, is_possible: bool) -> None:
         """Allow LASER OFF though the other buttons cannot be used."""
@@ -106,6 +125,14 @@ class Header(Panel, QtWidgets.QWidget):
             self.rate.setText("")
         elif update.status is not None:
             self.rate.setText(_rate(update.status))
+
+    def refresh(self) -> None:
+        """Show what became of the lasers that were switched off here."""
+        state = self._light.off_state
+        show_as(self.off_state, _OFF_STYLES[state], state)
+        self.off_state.setVisible(bool(state))
+        explained(self.off, f"{_OFF_TIP}\nNow: {state}." if state else _OFF_TIP)
+        self._allow_off()
 
     def _show_connection(self, connection: Connection, behind_bytes: int) -> None:
         """Show the connection, and how much of the table is still on its way."""

@@ -65,9 +65,14 @@ class LocalLasersOff(Panel):
             self._is_reachable = is_reachable
             self._allow(is_reachable)
 
+    @property
+    def is_possible(self) -> bool:
+        """True where the run that is shown can be reached, and is not by a control."""
+        return self._is_needed and self._is_reachable
+
     def ask(self) -> bool:
         """Ask the run that is shown; False if it cannot be reached."""
-        if not (self._is_needed and self._is_reachable):
+        if not self.is_possible:
             return False
         Worker("local-off", self._ask, on_death=self._die).start()
         self._report("Asked: lasers off")

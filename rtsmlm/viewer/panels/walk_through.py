@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rtsmlm.viewer.widgets.controls import button, label
 from rtsmlm.viewer.widgets.laser_key import KEYS
-from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
+from rtsmlm.viewer.widgets.overlay import Overlay
+from rtsmlm.viewer.widgets.qt import QtWidgets
 
 STEPS: tuple[tuple[str, str], ...] = (
     (
@@ -35,12 +36,11 @@ STEPS: tuple[tuple[str, str], ...] = (
 )
 
 
-class WalkThrough(QtWidgets.QFrame):
-    """A small panel over the window, which stays usable."""
+class WalkThrough(Overlay):
+    """One step at a time."""
 
     def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
-        self.setObjectName("walk")
         self.step = 0
         self.title = label("", "title")
         self.text = QtWidgets.QLabel()
@@ -61,15 +61,11 @@ class WalkThrough(QtWidgets.QFrame):
         self.back.clicked.connect(lambda: self._go(self.step - 1))
         self.next.clicked.connect(lambda: self._go(self.step + 1))
         self.skip.clicked.connect(self.hide)
-        parent.installEventFilter(self)
-        self.hide()
 
     def begin(self) -> None:
         """Show the first step."""
         self._go(0)
-        self.show()
-        self.raise_()
-        self._place()
+        self.bring_up()
 
     def _go(self, step: int) -> None:
         if step >= len(STEPS):
@@ -81,21 +77,4 @@ class WalkThrough(QtWidgets.QFrame):
         self.text.setText(text)
         self.back.setEnabled(self.step > 0)
         self.next.setText("Done" if self.step == len(STEPS) - 1 else "Next")
-        self._place()
-
-    def _place(self) -> None:
-        parent = self.parentWidget()
-        if parent is None:
-            return
-        width = min(42 * self.fontMetrics().averageCharWidth() + 60, parent.width() - 40)
-        layout = self.layout()
-        height = layout.heightForWidth(width) if layout is not None else -1
-        height = max(height, self.sizeHint().height())
-        left = (parent.width() - width) // 2
-        self.setGeometry(left, parent.height() - height - 70, width, height)
-
-    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        """Stay in place when the window changes its size."""
-        if event.type() == QtCore.QEvent.Type.Resize and isinstance(event, QtGui.QResizeEvent):
-            self._place()
-        return super().eventFilter(watched, event)
+        self.place()

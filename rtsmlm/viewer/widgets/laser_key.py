@@ -12,7 +12,7 @@ _CTRL = QtCore.Qt.KeyboardModifier.ControlModifier
 
 
 class LaserKey(QtCore.QObject):
-    """Sees every key before any widget does.
+    """Sees every key before any widget and any shortcut does.
 
     A shortcut would not do: one that the embedding program uses as well is ambiguous and does
     nothing, and none reaches past a modal dialog.
@@ -20,37 +20,49 @@ class LaserKey(QtCore.QObject):
     Parameters
     ----------
     act
-        Called once per stroke; returns False if it cannot do anything; if no window can, the
-        program gets the key.
+        Called once per stroke.
+    can_act
+        Whether it would have an effect; if that is so in no window, the program gets the key.
     parent
         Owner.
     """
 
-    _acts: ClassVar[list[Callable[[], bool]]] = []
+    _keys: ClassVar[list[LaserKey]] = []
 
-    def __init__(self, act: Callable[[], bool], parent: QtCore.QObject) -> None:
+    def __init__(
+        self, act: Callable[[], object], can_act: Callable[[], bool], parent: QtCore.QObject
+    ) -> None:
         super().__init__(parent)
-        self._act = act
+        self._act, self._can_act = act, can_act
         self._application = QtWidgets.QApplication.instance()
         if self._application is not None:
-            self._acts.append(act)
+            self._keys.append(self)
             self._application.installEventFilter(self)
 
     def eventFilter(self, _watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
         """Act on the keys; the first window to see one acts for all."""
-        if event.type() != QtCore.QEvent.Type.KeyPress or not isinstance(event, QtGui.QKeyEvent):
+        kind, types = event.type(), QtCore.QEvent.Type
+        if kind not in (types.KeyPress, types.ShortcutOverride):
             return False
-        key, keys = event.key(), QtCore.Qt.Key
-        if key != keys.Key_F12 and not (key == keys.Key_L and event.modifiers() == _CTRL):
+        if not isinstance(event, QtGui.QKeyEvent) or not _is_ours(event):
             return False
-        if event.isAutoRepeat():
-            return bool(self._acts)
-        done = [act() for act in self._acts]
-        return any(done)
+        able = [key for key in self._keys if key._can_act()]
+        if kind == types.ShortcutOverride:  # comes first; accepted, no shortcut gets the key
+            if able:
+                event.accept()
+        elif not event.isAutoRepeat():
+            for key in able:
+                key._act()
+        return bool(able)
 
     def release(self) -> None:
         """See no more keys. Safe to call more than once."""
         if self._application is not None:
-            self._acts.remove(self._act)
+            self._keys.remove(self)
             self._application.removeEventFilter(self)
             self._application = None
+
+
+def _is_ours(event: QtGui.QKeyEvent) -> bool:
+    key, keys = event.key(), QtCore.Qt.Key
+    return key == keys.Key_F12 or (key == keys.Key_L and event.modifiers() == _CTRL)

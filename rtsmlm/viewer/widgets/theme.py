@@ -71,6 +71,8 @@ QLabel#big {{ font-size: {big}px; font-weight: 600; }}
 QLabel#armed {{ background: {amber}; color: {window}; border-radius: 4px; padding: 2px 7px;
     font-weight: 700; }}
 QLabel#alarm {{ background: {red}; color: white; border-radius: 4px; padding: 4px 6px; }}
+QLabel#caution {{ background: {amber}; color: {window}; border-radius: 4px; padding: 4px 6px; }}
+QLabel#confirmed {{ background: {green}; color: {window}; border-radius: 4px; padding: 4px 6px; }}
 QToolTip {{ background: {raised}; color: {text}; border: 1px solid {line}; padding: 4px; }}
 QPushButton {{ background: {raised}; border: 1px solid {line}; border-radius: 5px;
     padding: 4px 9px; }}
