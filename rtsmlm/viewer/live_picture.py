@@ -14,8 +14,10 @@ from rtsmlm.render.autocontrast import Autocontrast
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.painter import Color, Style
 from rtsmlm.render.pyramid import Pyramid
+from rtsmlm.render.resample import enlarge
 from rtsmlm.render.rgb import RGB8
 from rtsmlm.render.splat import MODES, Mode
+from rtsmlm.render.store import CHUNK
 from rtsmlm.render.view import View
 from rtsmlm.viewer.widgets.lut import colored
 from rtsmlm.viewer.widgets.viewport import Viewport
@@ -194,7 +196,10 @@ class LivePicture:
 
 
 def warm_up() -> None:
-    """Compile what draws, which takes some seconds on the very first start of a computer."""
+    """Compile all that draws, which takes some seconds on the very first start of a computer.
+
+    What is left out would be compiled while the window runs, which stops it: no key is seen then.
+    """
     one = Localizations.from_columns(
         {"frame": np.zeros(1), "x_nm": np.full(1, 500.0), "y_nm": np.full(1, 500.0)}
     )
@@ -206,3 +211,11 @@ def warm_up() -> None:
                 for nm_per_px in (1.0, 20.0):
                     view = pyramid.view(0.0, 0.0, nm_per_px, (32, 32))
                 colored(view, 1.0, lut="ember", gamma=0.6, limits=(0.0, 1.0))
+        # Full chunks are ordered by place, and drawn in another way than the rows that came last.
+        pyramid.add(one.take(np.zeros(CHUNK + 1, np.int64)))
+        for mode in MODES:
+            pyramid.restyle(mode=mode, color="none")
+            for nm_per_px in (1.0, 20.0):
+                pyramid.view(0.0, 0.0, nm_per_px, (32, 32))
+    # What stands in for a tile that there was no time for.
+    enlarge(np.zeros((2, 1, 4, 4), np.float32), 0, (0, 0), 1, 1)
