@@ -26,6 +26,7 @@ from rtsmlm.cli.run_output import (
 from rtsmlm.cli.signals import StopRequest
 from rtsmlm.cli.status import status_line
 from rtsmlm.cli.window import Window
+from rtsmlm.cli.window_end import report_ended, take_closed
 from rtsmlm.errors import CommandError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
@@ -38,6 +39,7 @@ from rtsmlm.viewer.commands import (
     Snap,
     Start,
     WindowAlive,
+    WindowClosed,
     WindowReady,
     carry_out_or_report,
     from_line,
@@ -139,7 +141,9 @@ class LiveRunner:
             return
         report_step("opening the window")
         try:
-            window = self._window = Window(self.handle_line, stream.curve_keys)
+            window = self._window = Window(
+                self.handle_line, stream.curve_keys, is_armed=self._is_armed
+            )
         except WorkerError as error:
             self._with_window = False
             warn(str(error))
@@ -162,7 +166,13 @@ class LiveRunner:
         if self._window is None or self._window.is_open or self._has_reported_close:
             return
         self._has_reported_close = True
-        console.print("[dim]the window is closed; the run goes on, Ctrl-C ends it[/]")
+        if not self._request.event.is_set():  # Ctrl-C ends both
+            report_ended(self._window.exit_code, is_armed=self._is_armed)
+
+    @property
+    def _is_armed(self) -> bool:
+        """Whether the runs command their lasers."""
+        return self._arm and self._settings.feedback.arm and bool(self._settings.lasers)
 
     # -- commands of the window ------------------------------------------------------------
 
@@ -176,6 +186,10 @@ class LiveRunner:
             return
         if isinstance(message, WindowReady):
             self._window_ready.set()
+        elif isinstance(message, WindowClosed):
+            self._has_reported_close = True
+            if (session := self._session) is not None:
+                take_closed(session, stop=message.stop, is_armed=self._is_armed)
         elif not isinstance(message, WindowAlive):
             carry_out_or_report(message, self, self._report)
 
@@ -271,6 +285,7 @@ def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -
     on_screen = console.is_terminal
     last_line_ns = now_ns()
     shown: set[str] = set()
+    tick_s = session.settings.feedback.tick_s
     with display if on_screen else nullcontext():
         while not session.wait(_STATUS_S):
             check()
@@ -282,8 +297,8 @@ def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -
                     warn(text)
             status = session.status()
             if on_screen:
-                display.update(Text(status_line(status)))
+                display.update(Text(status_line(status, tick_s)))
             elif now_ns() - last_line_ns > _PLAIN_LINE_S * 1e9:
                 last_line_ns = now_ns()
-                console.print(status_line(status))
-    console.print(status_line(session.status()))
+                console.print(status_line(status, tick_s))
+    console.print(status_line(session.status(), tick_s))

@@ -7,10 +7,23 @@ import math
 from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.session.status import RunStatus
 
+OLD_DATA_TICKS = 2.0
+"""Data older than so many ticks of the loop are old."""
 
-def status_line(status: RunStatus) -> str:
-    """Return the state of a run in one line, which fits a terminal of 80 columns."""
-    totals = status.totals
+
+def status_line(status: RunStatus, tick_s: float = 1.0) -> str:
+    """Return the state of a run in one line, which fits a terminal of 80 columns.
+
+    Parameters
+    ----------
+    status
+        The run at this moment.
+    tick_s
+        Of the loop, `feedback.tick_s`: how old its data may be.
+    """
+    totals, loop = status.totals, status.loop
+    if (warning := _warning(loop, tick_s)) is not None:
+        return f"{warning}; {totals.received} frames, backlog {status.backlog} lost {totals.lost}"
     latency = f"p50 {number(status.p50_ms)} p99 {number(status.p99_ms)} ms"
     skipped = f" skipped {totals.skipped}" if totals.skipped else ""
     # What does not fit has a line of its own; here only whether it fits.
@@ -19,8 +32,20 @@ def status_line(status: RunStatus) -> str:
     return (
         f"{totals.received} frames {status.frames_per_s:.0f}/s, "
         f"{status.emitters_per_frame:.1f}/frame, {latency}, "
-        f"backlog {status.backlog} lost {totals.lost}{skipped}{model}{_loop(status.loop)}"
+        f"backlog {status.backlog} lost {totals.lost}{skipped}{model}{_loop(loop)}"
     )
+
+
+def _warning(loop: LoopStatus | None, tick_s: float) -> str | None:
+    """Return what matters more than all other figures."""
+    if loop is None:
+        return None
+    if loop.not_dark:
+        return f"NOT CONFIRMED DARK: {', '.join(loop.not_dark)}"
+    is_steered = loop.armed and loop.tripped is None
+    if is_steered and loop.data_age_s > OLD_DATA_TICKS * tick_s:
+        return f"steering on data {loop.data_age_s:.2g} s old"
+    return None
 
 
 def _loop(loop: LoopStatus | None) -> str:

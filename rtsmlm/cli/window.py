@@ -47,6 +47,8 @@ class Window:
         Called in a thread with each line of JSON that the window sends.
     curve_keys
         As `stream.curve_keys` of the runs.
+    is_armed
+        Whether the runs command their lasers; it asks then before it is closed.
 
     Raises
     ------
@@ -54,15 +56,23 @@ class Window:
         If it cannot be started.
     """
 
-    def __init__(self, on_line: Callable[[str], None], curve_keys: Path | None = None) -> None:
+    def __init__(
+        self,
+        on_line: Callable[[str], None],
+        curve_keys: Path | None = None,
+        *,
+        is_armed: bool = False,
+    ) -> None:
         self._on_line = on_line
         self._place: RunPlace | None = None
         self._alive_ns: int | None = None
         self._warn_at_ns = 0
-        keys = [] if curve_keys is None else ["--keys", str(curve_keys)]
+        options = [] if curve_keys is None else ["--keys", str(curve_keys)]
+        if is_armed:
+            options.append("--armed")
         self._child = ChildProcess(
             "window",
-            module_command("rtsmlm.viewer", "--control", *keys),
+            module_command("rtsmlm.viewer", "--control", *options),
             on_line=self._take,
             # Below the run: where cores are short, pictures come less often and frames do not wait.
             low_priority=True,
@@ -70,8 +80,13 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        """True while the window is there."""
-        return self._child.exit_code() is None
+        """True while the window is there, or its last line was not taken yet."""
+        return self._child.exit_code() is None or not self._child.is_read_out
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it is there."""
+        return self._child.exit_code()
 
     def follow(self, address: str | None, run_id: str) -> None:
         """Show the run of this number, wherever it publishes now; None is not known yet."""

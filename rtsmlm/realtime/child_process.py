@@ -111,6 +111,11 @@ class ChildProcess:
         """Return the exit code, None while it runs."""
         return self._process.poll()
 
+    @property
+    def is_read_out(self) -> bool:
+        """True once it will write no more, and its last line was taken."""
+        return self._at_end
+
     # -- lines ---------------------------------------------------------------------------
 
     def write_line(self, line: str) -> bool:
