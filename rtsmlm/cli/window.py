@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,8 @@ class Window:
             "window",
             module_command("rtsmlm.viewer", "--control", *options),
             on_line=self._take,
+            # Read with the lines, so that no terminal in which nothing moves can stop the window.
+            stderr=subprocess.STDOUT,
             # Below the run: where cores are short, pictures come less often and frames do not wait.
             low_priority=True,
         )
@@ -115,7 +118,7 @@ class Window:
             self._alive_ns = now_ns()
         elif line.lstrip().startswith("{"):
             self._on_line(line)
-        else:  # a library may print what it likes
+        elif line.strip():  # a library may print what it likes
             _log.info("the window printed: %s", printable(line))
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ class ChildProcess:
         next line is read all the same, as a full pipe would block the child. Without it, lines
         wait for `read_line`.
     stderr
-        Where its errors go; by default to those of this process.
+        Where its errors go, as for `subprocess.Popen`; by default to those of this process.
     cwd, env
         Working folder and environment; by default those of this process.
     own_group
@@ -70,7 +70,7 @@ class ChildProcess:
         command: Sequence[str],
         *,
         on_line: Callable[[str], None] | None = None,
-        stderr: IO[bytes] | IO[str] | None = None,
+        stderr: IO[bytes] | IO[str] | int | None = None,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         own_group: bool = False,

@@ -2,48 +2,87 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from rtsmlm.errors import ConfigError
+from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.render.write import write_view
+from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
+_LEAVE_S = 30.0
+"""A disk that takes longer is not waited for when the window closes."""
 
-def export_view(panel: SuperResPanel, path: Path, title: str) -> tuple[Path, Path]:
-    """Write a 16-bit TIFF and a PNG of what a panel shows.
+
+class Exporter(Panel):
+    """Writes a 16-bit TIFF and a PNG, in a thread: a slow disk must not stop the window.
 
     Parameters
     ----------
     panel
-        Shows it.
-    path
-        Where to; the suffix is replaced by .tif and .png.
-    title
-        Of the picture.
-
-    Returns
-    -------
-    :
-        The TIFF and the PNG.
-
-    Raises
-    ------
-    ConfigError
-        If there is no image yet.
-    SinkError
-        If a file cannot be written.
+        Shows what is written.
+    report, fail
+        Called in the thread of the window with what was done, or with why not.
     """
-    viewport, canvas = panel.canvas.viewport, panel.canvas
-    if viewport is None:
-        raise ConfigError("there is no image to export yet; wait for the first localizations")
-    drawn = panel.picture.render(viewport, canvas.canvas_px, panel.appearance, budget_ms=None)
-    if drawn is None:
-        raise ConfigError("there is no image to export yet; wait for the first localizations")
-    tif, png = path.with_suffix(".tif"), path.with_suffix(".png")
-    write_view(tif, png, drawn.view, drawn.rgb, title)
-    return tif, png
+
+    def __init__(
+        self, panel: SuperResPanel, report: Callable[[str], None], fail: Callable[[str], None]
+    ) -> None:
+        self._panel, self._report, self._fail = panel, report, fail
+        self._worker: Worker | None = None
+        self._written = ""
+
+    def write(self, path: Path, title: str) -> None:
+        """Begin to write what is on screen now.
+
+        Parameters
+        ----------
+        path
+            Where to; the suffix is replaced by .tif and .png.
+        title
+            Of the picture.
+        """
+        panel = self._panel
+        if self._worker is not None:
+            self._fail("the export before is still being written; wait for it")
+            return
+        viewport, canvas = panel.canvas.viewport, panel.canvas
+        drawn = None
+        if viewport is not None:
+            drawn = panel.picture.render(
+                viewport, canvas.canvas_px, panel.appearance, budget_ms=None
+            )
+        if drawn is None:
+            self._fail("there is no image to export yet; wait for the first localizations")
+            return
+        tif, png = path.with_suffix(".tif"), path.with_suffix(".png")
+        self._written = f"Saved {tif} and {png.name}"
+        view, rgb = drawn.view, drawn.rgb
+
+        def work(_stop: threading.Event) -> None:
+            write_view(tif, png, view, rgb, title)
+
+        self._worker = Worker("export", work, on_death=lambda _error: None)  # `refresh` reports it
+        self._worker.start()
+        self._report(f"Saving {tif} …")
+
+    def refresh(self) -> None:
+        """Report what has been written."""
+        worker = self._worker
+        if worker is None or worker.alive:
+            return
+        self._worker = None
+        if worker.error is None:
+            self._report(self._written)
+        else:
+            self._fail(one_line(worker.error))
+
+    def close(self) -> None:
+        """Wait for what is being written. Safe to call more than once."""
+        if self._worker is not None:
+            self._worker.wait(_LEAVE_S)
 
 
 def ask_for_path(parent: QtWidgets.QWidget, then: Callable[[Path], None]) -> None:

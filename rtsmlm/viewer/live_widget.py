@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rtsmlm.errors import RtsmlmError
 from rtsmlm.realtime.worker import one_line
 from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
-from rtsmlm.viewer.export import ask_for_path, export_view
+from rtsmlm.viewer.export import Exporter, ask_for_path
 from rtsmlm.viewer.light_state import LightState
 from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
 from rtsmlm.viewer.panels.camera_panel import CameraPanel
@@ -121,6 +120,8 @@ class LiveWidget(QtWidgets.QWidget):
         self.local_off = self._add(
             LocalLasersOff(self.header.allow_off, self.report), lambda panel: None
         )
+        exporter = Exporter(self.super_res, self.report, self._report_failure)
+        self.exporter = self._add(exporter, lambda panel: None)
         self.help = HelpDialog(self)
         self.walk_through = WalkThrough(self)
         self.closing = Closing(self, self.light)
@@ -192,6 +193,9 @@ class LiveWidget(QtWidgets.QWidget):
         """Show a line at the bottom."""
         self.newest.set_text(text, color)
 
+    def _report_failure(self, text: str) -> None:
+        self.report(text, self.theme.red)
+
     # -- commands ----------------------------------------------------------
 
     def ask(self, command: Command) -> bool:
@@ -238,12 +242,7 @@ class LiveWidget(QtWidgets.QWidget):
 
     def export(self, path: Path) -> None:
         """Write what is on screen as .tif and .png."""
-        try:
-            tif, png = export_view(self.super_res, path, self.source.name)
-        except RtsmlmError as error:
-            self.report(str(error), self.theme.red)
-            return
-        self.report(f"Saved {tif} and {png.name}")
+        self.exporter.write(path, self.source.name)
 
     # -- life ----------------------------------------------------------------------------
 
@@ -315,3 +314,4 @@ class LiveWidget(QtWidgets.QWidget):
         self.reader.close()
         self.source.close()
         self.super_res.close_picture()
+        self.exporter.close()

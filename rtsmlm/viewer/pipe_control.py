@@ -118,7 +118,8 @@ class PipeControl:
                 self._changed.wait_for(lambda: self._waiting)
                 message = self._waiting.popleft()
                 self._is_writing = True
-            data = to_line(message).encode() + b"\n"
+            # A line end first: what a library has begun to print must not be part of a command.
+            data = b"\n" + to_line(message).encode() + b"\n"
             try:
                 while data:
                     data = data[os.write(self._descriptor, data) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import logging
 from pathlib import Path
 
@@ -89,6 +90,32 @@ def test_a_run_without_a_laser_is_its_frames_and_its_latency() -> None:
 )
 def test_the_line_ends_with_the_laser(state: LoopStatus | None, shown: str) -> None:
     assert status_line(status(loop=state)).endswith(shown)
+
+
+def test_a_laser_that_is_not_confirmed_dark_comes_first_in_the_line() -> None:
+    line = status_line(status(loop=loop(tripped="key", not_dark=("activation", "readout"))))
+
+    assert line.startswith("NOT CONFIRMED DARK: activation, readout; 118 frames")
+    assert len(line) <= 80
+
+
+@pytest.mark.parametrize(
+    ("tick_s", "age_s", "changes", "is_old"),
+    [
+        (1.0, 1.9, {}, False), (1.0, 3.2, {}, True), (5.0, 9.0, {}, False), (0.2, 0.5, {}, True),
+        (1.0, math.nan, {}, False), (1.0, 60.0, {"armed": False}, False),
+        (1.0, 60.0, {"tripped": "interlock open"}, False),
+    ],
+)  # fmt: skip
+def test_data_older_than_two_ticks_come_first_in_the_line_while_they_steer(
+    tick_s: float, age_s: float, changes: dict[str, object], is_old: bool
+) -> None:
+    line = status_line(status(loop=loop(data_age_s=age_s, **changes)), tick_s)
+
+    assert line.startswith("steering on data") is is_old
+    if is_old:
+        assert f"{age_s:.2g} s old" in line
+        assert len(line) <= 80
 
 
 @pytest.mark.parametrize(

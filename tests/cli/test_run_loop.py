@@ -22,8 +22,11 @@ class FakeWindow:
 
     opened: list[FakeWindow] = []  # noqa: RUF012
 
-    def __init__(self, on_line: Any, curve_keys: Path | None = None) -> None:
-        self.on_line, self.curve_keys = on_line, curve_keys
+    def __init__(
+        self, on_line: Any, curve_keys: Path | None = None, *, is_armed: bool = False
+    ) -> None:
+        self.on_line, self.curve_keys, self.is_armed = on_line, curve_keys, is_armed
+        self.exit_code: int | None = None
         self.places: list[tuple[str | None, str]] = []
         self.warning: str | None = None
         self.is_open = True
@@ -90,20 +93,6 @@ def test_a_window_that_does_not_react_is_warned_of_where_lasers_are_driven(
     runner._attend_window(session)
 
     assert bool(session.warnings) is armed
-
-
-def test_a_window_that_is_closed_is_reported_once_and_ends_no_run(
-    runner: LiveRunner, capsys: pytest.CaptureFixture[str]
-) -> None:
-    runner._open_window()
-    runner._report_closed_window()
-    assert "closed" not in capsys.readouterr().out
-
-    FakeWindow.opened[0].is_open = False
-    for _ in range(3):
-        runner._report_closed_window()
-
-    assert capsys.readouterr().out.count("the window is closed; the run goes on") == 1
 
 
 def test_without_a_window_there_is_one_run(settings: RunSettings) -> None:

@@ -45,9 +45,9 @@ def pipe() -> Iterator[tuple[int, int]]:
 def read_messages(descriptor: int, count: int) -> list[Any]:
     """Read until so many messages are there."""
     data = b""
-    while data.count(b"\n") < count:
+    while data.count(b"}\n") < count:
         data += os.read(descriptor, 65536)
-    return [from_line(line) for line in data.decode().splitlines()]
+    return [from_line(line) for line in data.decode().splitlines() if line]
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -83,6 +83,19 @@ def test_what_is_asked_comes_out_as_lines_in_its_order(pipe: tuple[int, int]) ->
     ]  # fmt: skip
     assert control.flush(DEADLINE_S)
     assert not control.is_gone
+
+
+def test_what_a_library_prints_becomes_no_part_of_a_command(pipe: tuple[int, int]) -> None:
+    from rtsmlm.viewer.pipe_control import PipeControl
+
+    os.write(pipe[1], b"qt: half a line")
+    control = PipeControl(pipe[1])
+    control.ask(LasersOff())
+    assert control.flush(DEADLINE_S)
+
+    lines = os.read(pipe[0], 65536).decode().splitlines()
+    assert lines[0] == "qt: half a line"
+    assert from_line(lines[1]) == LasersOff()
 
 
 def test_a_program_that_has_ended_is_noted(pipe: tuple[int, int]) -> None:

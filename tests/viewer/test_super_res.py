@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,9 @@ def test_the_export_has_16_bits_and_the_pixel_size(
     run_on(window)
 
     window.export(tmp_path / "seen.tif")
+    window.exporter.close()
+    run_on(window)
+    assert window.newest.text() == f"Saved {tmp_path / 'seen.tif'} and seen.png"
 
     with tifffile.TiffFile(tmp_path / "seen.tif") as file:
         page = file.pages[0]
@@ -197,6 +201,35 @@ def test_an_export_without_an_image_explains_why(
     window.export(tmp_path / "seen.tif")
 
     assert "no image" in window.newest.text()
+
+
+def test_a_disk_that_does_not_answer_stops_no_window_and_one_that_is_full_is_reported(
+    open_window: Callable[..., Any], source: Any, rows: Callable[..., Any], run_on: Any,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from rtsmlm.errors import SinkError
+    from rtsmlm.viewer import export
+
+    answers = threading.Event()
+
+    def write(*_: Any) -> None:
+        assert answers.wait(60.0)
+        raise SinkError("the disk is full")
+
+    monkeypatch.setattr(export, "write_view", write)
+    window = open_window()
+    source.next = {"rows": [rows()]}
+    run_on(window)
+    window.export(tmp_path / "seen.tif")
+    run_on(window)  # draws on, with the disk still silent
+    assert window.newest.text().startswith("Saving")
+    window.export(tmp_path / "again.tif")
+    assert "still being written" in window.newest.text()
+
+    answers.set()
+    window.exporter.close()
+    run_on(window)
+    assert window.newest.text() == "the disk is full"
 
 
 def test_a_restart_forgets_rows(
