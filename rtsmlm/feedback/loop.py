@@ -24,6 +24,7 @@ from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.worker import Worker
 from rtsmlm.safety.guard_set import GuardSet
 from rtsmlm.safety.heartbeat import BEAT_S
+from rtsmlm.safety.owner_proof import may_shine
 from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.settings.run import RunSettings
 
@@ -288,6 +289,7 @@ class FeedbackLoop:
             self._steered.status(estimate, self._t_s(), powers),
             not_dark=tuple(self._guards.not_confirmed),
             data_age_s=age_s,
+            seen_dark=self._armed and not may_shine(self._guards.lasers.values()),
         )
 
     def power(self) -> float:

@@ -275,7 +275,11 @@ class LiveWidget(QtWidgets.QWidget):
 
     def _show(self, update: RunUpdate) -> None:
         """Hand the update to all panels: what one cannot show, the others do."""
-        for show in (self.series.add, self.light.take, *(panel.show_update for panel in self.panels)):
+        for show in (
+            self.series.add,
+            self.light.take,
+            *(panel.show_update for panel in self.panels),
+        ):
             try:
                 show(update)
             except Exception as error:  # a run of another program may send any number

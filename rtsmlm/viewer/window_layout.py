@@ -1,4 +1,4 @@
-"""WindowLayout: header, warnings, three columns, a line at the bottom; remembers their shares."""
+"""WindowLayout: header, warnings, three columns, a line below; remembers how they share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLUMNS, _ROWS = (24, 46, 30), (50, 50)
 
 
 class WindowLayout:
-    """The places of a window; panels go into `top`, `under_top`, `left`, `middle`, `right`, `bottom`.
+    """The places of a window, each of which takes panels.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def make(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[LiveRunner, FakeSession]]:
     """Return a function that makes a loop with a window, and the run that goes on in it."""
-    from rtsmlm.cli.run_loop import StopRequest
+    from rtsmlm.cli.signals import StopRequest
 
     FakeWindow.opened.clear()
     monkeypatch.setattr(run_loop, "Window", FakeWindow)

@@ -1,4 +1,4 @@
-"""The window answers: a key is seen when the piece of work that goes on ends, and pieces are short."""
+"""A key is seen when the piece of work that goes on ends, and pieces are short."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class LaserKey(QtCore.QObject):
         self, act: Callable[[], object], can_act: Callable[[], bool], parent: QtCore.QObject
     ) -> None:
         super().__init__(parent)
-        self._act, self._can_act = act, can_act
+        self.act, self.can_act = act, can_act
         self._application = QtWidgets.QApplication.instance()
         if self._application is not None:
             self._keys.append(self)
@@ -46,13 +46,13 @@ class LaserKey(QtCore.QObject):
             return False
         if not isinstance(event, QtGui.QKeyEvent) or not _is_ours(event):
             return False
-        able = [key for key in self._keys if key._can_act()]
+        able = [key for key in self._keys if key.can_act()]
         if kind == types.ShortcutOverride:  # comes first; accepted, no shortcut gets the key
             if able:
                 event.accept()
         elif not event.isAutoRepeat():
             for key in able:
-                key._act()
+                key.act()
         return bool(able)
 
     def release(self) -> None:
