@@ -43,8 +43,12 @@ def open_window(
     geometry = window.preferences.bytes("geometry")
     if geometry is None or not window.restoreGeometry(geometry):
         free = window.screen().availableGeometry()
-        width, height = (round(_SHARE * side) for side in (free.width(), free.height()))
-        window.resize(max(_SIZE[0], width), max(_SIZE[1], height))
+        # Never beyond the screen: LASER OFF is at the right edge.
+        width, height = (
+            min(max(least, round(_SHARE * side)), side)
+            for least, side in zip(_SIZE, (free.width(), free.height()), strict=True)
+        )
+        window.resize(width, height)
     window.show()
     return window
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rtsmlm.realtime.worker import one_line
 from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import Exporter, ask_for_path
@@ -23,15 +21,15 @@ from rtsmlm.viewer.panels.ledger_lights import LedgerLights
 from rtsmlm.viewer.panels.light_warnings import LightWarnings
 from rtsmlm.viewer.panels.local_lasers_off import LocalLasersOff
 from rtsmlm.viewer.panels.messages import Messages
-from rtsmlm.viewer.panels.panel import Panel
+from rtsmlm.viewer.panels.panel import Panel, hand_on
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
 from rtsmlm.viewer.panels.trends_panel import TrendsPanel
 from rtsmlm.viewer.panels.walk_through import WalkThrough
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.series import RunSeries
-from rtsmlm.viewer.shortcuts import add_shortcuts
-from rtsmlm.viewer.sources.updates import RunUpdate, Source
+from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.update_reader import UpdateReader
+from rtsmlm.viewer.widgets.controls import add_shortcuts
 from rtsmlm.viewer.widgets.laser_key import LaserKey
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 from rtsmlm.viewer.widgets.theme import THEMES, palette, scale_for, style_sheet, theme_of
@@ -42,9 +40,8 @@ TICK_MS, PATIENT_TICK_MS = 50, 400
 BEHIND_FRAMES = 12
 PLOTS_S = 0.5
 VIEW_ONLY = "view only: this window cannot control the run"
+_STEP = 1.1
 _LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
-
-_log = logging.getLogger(__name__)
 
 P = TypeVar("P", bound=Panel)
 
@@ -143,7 +140,17 @@ class LiveWidget(QtWidgets.QWidget):
         self.header.theme.clicked.connect(self.next_theme)
         self.header.help.clicked.connect(self.help.show)
         self.help.walk_through_asked.connect(self.walk_through.begin)
-        add_shortcuts(self)
+        add_shortcuts(self, {
+            "F1": self.help.show,
+            "F5": self.header.start.click,
+            "Shift+F5": self.header.stop.click,
+            "F6": self.header.snap.click,
+            "Ctrl+E": self.super_res.export.click,
+            "Ctrl+T": self.next_theme,
+            "Ctrl++": lambda: self.scale_text(_STEP),
+            "Ctrl+=": lambda: self.scale_text(_STEP),
+            "Ctrl+-": lambda: self.scale_text(1 / _STEP),
+        })  # fmt: skip
         hints = QtGui.QGuiApplication.styleHints()
         if hints is not None and hasattr(hints, "colorSchemeChanged"):
             hints.colorSchemeChanged.connect(self.apply_theme)
@@ -259,7 +266,8 @@ class LiveWidget(QtWidgets.QWidget):
         if update is None:
             self.super_res.show_message("Getting ready to draw; longer on first start …")
         else:
-            self._show(update)
+            takers = (self.series.add, self.light.take, *(p.show_update for p in self.panels))
+            hand_on(update, takers, lambda text: self.report(text, self.theme.amber))
             self.reader.learn(update, time.perf_counter() - begin_s)
         if self.on_ready is not None and self.reader.is_ready:
             on_ready, self.on_ready = self.on_ready, None
@@ -272,19 +280,6 @@ class LiveWidget(QtWidgets.QWidget):
         for panel in self.panels:
             if plots or not panel.is_plot:
                 panel.refresh()
-
-    def _show(self, update: RunUpdate) -> None:
-        """Hand the update to all panels: what one cannot show, the others do."""
-        for show in (
-            self.series.add,
-            self.light.take,
-            *(panel.show_update for panel in self.panels),
-        ):
-            try:
-                show(update)
-            except Exception as error:  # a run of another program may send any number
-                _log.exception("an update could not be shown")
-                self.report(f"not shown: {one_line(error)}", self.theme.amber)
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Show the walk-through once."""

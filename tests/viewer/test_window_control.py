@@ -73,6 +73,32 @@ def test_the_keys_reach_past_a_dialog(
     assert control.asked == [LasersOff()]
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_the_key_comes_before_a_shortcut_of_the_program_only_where_it_has_an_effect(
+    open_window: Callable[..., Any], control: Any, app: Any, able: bool
+) -> None:
+    from qtpy.QtTest import QTest
+
+    from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
+
+    open_window(control if able else None)
+    host = QtWidgets.QWidget()
+    field = QtWidgets.QLineEdit(host)
+    shortcut = QtGui.QShortcut(QtGui.QKeySequence("F12"), host)
+    seen: list[str] = []
+    shortcut.activated.connect(lambda: seen.append("host"))
+    host.show()
+    host.activateWindow()
+    field.setFocus()
+    app.processEvents()
+    QTest.keyClick(field, QtCore.Qt.Key.Key_F12)
+    app.processEvents()
+
+    assert control.asked == ([LasersOff()] if able else [])
+    assert seen == ([] if able else ["host"])
+    host.close()
+
+
 def test_a_closed_window_takes_no_keys(
     open_window: Callable[..., Any], control: Any, app: Any
 ) -> None:

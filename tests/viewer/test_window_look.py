@@ -52,7 +52,7 @@ def test_every_control_has_a_tooltip_with_its_unit(open_window: Callable[..., An
         assert UNITS.search(tip), (type(widget).__name__, getattr(widget, "text", str)(), tip)
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (3840, 2160)])
+@pytest.mark.parametrize("size", [(1024, 640), (1280, 800), (1920, 1080), (3840, 2160)])
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_no_text_is_cut_off(
     open_window: Callable[..., Any], control: Any, source: Any, status: Any, rows: Any,
@@ -83,6 +83,66 @@ def test_no_text_is_cut_off(
         assert at.x() < size[0], said
     bar = window.trends.tabBar()
     assert bar.sizeHint().width() <= window.trends.width()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_warnings_of_the_lasers_fit_a_small_window_and_go_when_they_are_no_longer_true(
+    open_window: Callable[..., Any], control: Any, source: Any, status: Any, run_on: Any, theme: str
+) -> None:
+    window = open_window(control)
+    window.set_theme(theme)
+    window.resize(1024, 640)
+    dark = status()
+    dark["loop"] |= {"tripped": "key", "not_dark": ["activation", "readout", "a third laser"]}
+    old = status()
+    old["loop"] |= {"data_age_s": 3.2}
+
+    for data, name, words in (
+        (dark, "alarm", "NOT CONFIRMED DARK: activation, readout, a third laser"),
+        (old, "caution", "Steering on data 3 s old"),
+    ):
+        source.next = {"status": data}
+        run_on(window)
+        line = window.warnings.lines[0]
+        assert line.isVisible()
+        assert line.objectName() == name
+        assert words in line.text()
+        assert line.height() >= line.heightForWidth(line.width())
+        assert window.rect().contains(line.mapTo(window, line.rect().bottomRight()))
+        assert window.rect().contains(
+            window.header.off.mapTo(window, window.header.off.rect().center())
+        )
+        assert window.size().height() == 640
+
+    source.next = {"status": status()}
+    run_on(window)
+    assert not window.warnings.isVisible()
+
+
+def test_beside_the_button_stands_what_became_of_the_lasers(
+    open_window: Callable[..., Any], control: Any, source: Any, status: Any, run_on: Any
+) -> None:
+    window = open_window(control)
+    source.next = {"status": status()}
+    run_on(window)
+    shown = window.header.off_state
+    assert not shown.isVisible()
+
+    window.header.off.pressed.emit()
+    assert shown.isVisible(), "at once, with the press"
+    assert shown.text() == "off, not confirmed yet"
+    assert "Now: off, not confirmed yet" in window.header.off.toolTip()
+    data = status()
+    data["loop"] |= {"tripped": "lasers switched off by the user", "seen_dark": True}
+    source.next = {"status": data}
+    run_on(window)
+    assert shown.text() == "off, confirmed"
+    assert "Now: off, confirmed" in window.header.off.toolTip()
+    assert window.header.off.isEnabled(), "it can be pressed again at any time"
+
+    source.next = {"status": status()}
+    run_on(window)
+    assert not shown.isVisible()
 
 
 def test_the_detections_of_the_frame_are_ringed(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
+
+from rtsmlm.realtime.worker import one_line
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.theme import Theme
+
+_log = logging.getLogger(__name__)
 
 
 class Panel:
@@ -23,3 +29,17 @@ class Panel:
 
     def set_why_not(self, why_not: str | None) -> None:
         """Allow the controls, or show why they cannot be used."""
+
+
+def hand_on(
+    update: RunUpdate,
+    takers: Iterable[Callable[[RunUpdate], None]],
+    report: Callable[[str], None],
+) -> None:
+    """Hand an update to all: what one cannot show is reported, and the others show theirs."""
+    for take in takers:
+        try:
+            take(update)
+        except Exception as error:  # a run of another program may send any number
+            _log.exception("an update could not be shown")
+            report(f"not shown: {one_line(error)}")

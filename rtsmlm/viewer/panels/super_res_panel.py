@@ -14,6 +14,7 @@ from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.canvas import Canvas, to_qimage
 from rtsmlm.viewer.widgets.controls import allow, button, choice, choose, explained, label, tick
+from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.lut import LUTS
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 
@@ -106,19 +107,21 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
             "Super-resolution image. Drag: pan. Wheel: zoom. Double click: whole field.\n"
             "The scale bar is in nm or µm.",
         )
-        self.info = label("", "dim", "Localizations inside the field, and nm per screen pixel.")
+        self.info = ElidedLabel("Localizations inside the field, and nm per screen pixel.")
 
     def _lay_out(self) -> None:
         self.setObjectName("panel")
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(5)
-        first, second = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        first, second, last = (QtWidgets.QHBoxLayout() for _ in range(3))
         for widget in (self.mode, self.color, self.lut):
             first.addWidget(widget)
         first.addStretch(1)
-        first.addWidget(self.whole)
-        first.addWidget(self.export)
+        # Here, so that the panel is narrow enough for a window of 1024 pixels.
+        last.addWidget(self.info, 1)
+        last.addWidget(self.whole)
+        last.addWidget(self.export)
         second.addWidget(self.auto)
         second.addWidget(label("Brightness", "dim"))
         second.addWidget(self.brightness, 3)
@@ -127,7 +130,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         layout.addLayout(first)
         layout.addLayout(second)
         layout.addWidget(self.canvas, 1)
-        layout.addWidget(self.info)
+        layout.addLayout(last)
         self.whole.clicked.connect(self.canvas.show_whole)
         self.export.clicked.connect(self.export_asked)
 
@@ -216,7 +219,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         n = 0 if self.picture.pyramid is None else self.picture.pyramid.n_inside
         nm = viewport.nm_per_px * canvas.devicePixelRatioF()
         count = f"{n:,}".replace(",", "\u202f")
-        self.info.setText(f"{count} localizations   ·   {nm:.3g} nm per pixel of the screen")
+        self.info.set_text(f"{count} localizations   ·   {nm:.3g} nm per pixel of the screen")
 
     def _hues(self, limits: tuple[float, float] | None) -> tuple[QtGui.QImage, str, str] | None:
         if limits is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rtsmlm.viewer.commands import Command
-from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
+from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 
 Ask = Callable[[Command], object]
 """What is called as `Control.ask`."""
@@ -120,3 +120,11 @@ def show_as(made: QtWidgets.QLabel, name: str, text: str) -> None:
         made.setText("")
     if made.text() != text:
         made.setText(text)
+
+
+def add_shortcuts(window: QtWidgets.QWidget, keys: Mapping[str, Callable[[], object]]) -> None:
+    """Let keys act while the focus is in a window."""
+    for key, act in keys.items():
+        shortcut = QtGui.QShortcut(QtGui.QKeySequence(key), window)
+        shortcut.setContext(QtCore.Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.activated.connect(act)
