@@ -208,9 +208,10 @@ def warm_up() -> None:
             for color in ("none", "frame"):
                 pyramid.restyle(mode=mode, color=color)
                 pyramid.add(one)
-                for nm_per_px in (1.0, 20.0):
-                    view = pyramid.view(0.0, 0.0, nm_per_px, (32, 32))
-                colored(view, 1.0, lut="ember", gamma=0.6, limits=(0.0, 1.0))
+                # What is drawn straight comes in bands; of several planes some bands are cut.
+                for nm_per_px, height in ((1.0, 32), (1.0, 33), (20.0, 32)):
+                    view = pyramid.view(0.0, 0.0, nm_per_px, (height, 32))
+                    colored(view, 1.0, lut="ember", gamma=0.6, limits=(0.0, 1.0))
         # Full chunks are ordered by place, and drawn in another way than the rows that came last.
         pyramid.add(one.take(np.zeros(CHUNK + 1, np.int64)))
         for mode in MODES:

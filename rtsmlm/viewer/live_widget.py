@@ -160,8 +160,8 @@ class LiveWidget(QtWidgets.QWidget):
         self.camera.detections.setChecked(get("detections"))
         self.trends.setCurrentIndex(get("tab"))
         self.histograms.set_ranges(get("filters"))
-        self.layout_parts.restore(self.preferences)
         self.apply_theme()
+        self.layout_parts.restore(self.preferences)  # after it, as it decides on the least widths
 
     # -- appearance ----------------------------------------------------------------------
 

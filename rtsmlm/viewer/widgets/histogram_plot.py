@@ -184,7 +184,7 @@ class HistogramPlot(QtWidgets.QWidget):
     def _show_range(self) -> None:
         sides = self.sides()
         if sides is None:
-            self.range_text.setText("none so far" if self._is_empty else "")
+            self.range_text.setText("none yet" if self._is_empty else "")
             return
         low, high = ("" if side is None else _number(side) for side in sides)
         words = {(True, True): f"{low} – {high}", (True, False): f"≥ {low}",
