@@ -278,8 +278,8 @@ def test_every_panel_is_given_every_update(
     run_on(window, 1)
 
     assert sorted(seen) == [
-        "AcquisitionPanel", "CameraPanel", "Header", "HistogramPanel", "LaserPanel",
-        "LedgerLights", "LocalLasersOff", "Messages", "SuperResPanel", "TrendsPanel",
+        "AcquisitionPanel", "CameraPanel", "Exporter", "Header", "HistogramPanel", "LaserPanel",
+        "LedgerLights", "LightWarnings", "LocalLasersOff", "Messages", "SuperResPanel", "TrendsPanel",
     ]  # fmt: skip
 
 
