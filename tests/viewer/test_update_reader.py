@@ -279,7 +279,8 @@ def test_every_panel_is_given_every_update(
 
     assert sorted(seen) == [
         "AcquisitionPanel", "CameraPanel", "Exporter", "Header", "HistogramPanel", "LaserPanel",
-        "LedgerLights", "LightWarnings", "LocalLasersOff", "Messages", "SuperResPanel", "TrendsPanel",
+        "LedgerLights", "LightWarnings", "LocalLasersOff", "Messages", "SuperResPanel",
+        "TrendsPanel",
     ]  # fmt: skip
 
 
