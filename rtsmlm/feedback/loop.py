@@ -260,6 +260,7 @@ class FeedbackLoop:
             If a thread hangs in a driver.
         """
         self.shut_down("the run ended")
+        self._guards.stop_to_beat()
         self._worker.stop()
         with self._news:
             self._news.notify()

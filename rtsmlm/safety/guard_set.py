@@ -199,6 +199,7 @@ class GuardSet:
         """Turn all lasers dark at the same time, and latch them."""
         tasks = {name: partial(guard.trip, reason) for name, guard in self.lasers.items()}
         at_once(tasks, _DARK_S, while_waiting=self._beat_while_waiting)
+        self._note_light()
 
     def reset(self, reason: str) -> None:
         """Lift all latches, manually; nothing is armed by that.
@@ -221,8 +222,17 @@ class GuardSet:
             texts = [str(failed)] if isinstance(failed, DeviceError) else failed
             for text in texts:
                 self._warn(f"{self._all[name].actuator.name} did not go dark: {text}")
+        self._note_light()
+
+    def _note_light(self) -> None:
+        """Note for the sentinel whether a laser may be on; the thread that beats may be gone."""
         if self._sentinel is not None:
             self._sentinel.heartbeat.light_is_possible = may_shine(self.lasers.values())
+
+    def stop_to_beat(self) -> None:
+        """Let the sentinel wait for the end of this program, not for its beats any more."""
+        if self._sentinel is not None:
+            self._sentinel.heartbeat.light_is_possible = False
 
     def stop_watchdog(self) -> None:
         """Stop polling; all must be dark by then.

@@ -111,7 +111,8 @@ class Watch:
         heartbeat = self._heartbeat
         if heartbeat.requests != self._answered:
             self._answered = heartbeat.requests
-            self._act(guard, "the program could not switch it off")
+            # All of them: a program that has lost a device does not hold its port any more.
+            self._act(guard, self._groups, "the program could not switch it off")
         if not heartbeat.light_is_possible:
             self._silence.restart()
             return None
@@ -129,15 +130,17 @@ class Watch:
             end_process(self._job.owner_pid)
             self._wait_for_death()
             return self._stand_in(f"{reason}, which was ended")
-        self._act(guard, reason, first=first)
+        beside = [group for group in self._groups if self._is_beside(guard, group)]
+        self._act(guard, beside, reason, first=first)
         return None
 
-    def _act(self, guard: SentinelOrder, reason: str, *, first: bool = True) -> None:
-        """Switch off what can be reached while the owner has it open."""
-        beside = [group for group in self._groups if self._is_beside(guard, group)]
-        failed = turn_dark(beside, _ACT_S)
+    def _act(
+        self, guard: SentinelOrder, groups: list[LaserGroup], reason: str, *, first: bool = True
+    ) -> None:
+        """Switch off what can be reached while the owner may have it open."""
+        failed = turn_dark(groups, _ACT_S)
         self._acted_ns = now_ns()
-        reached = {name for group in beside for name in group.lasers}
+        reached = {name for group in groups for name in group.lasers}
         for name in self._job.lasers if first else ():
             if name not in reached:
                 self._note(name, f"{reason}; NOT DARK: the program holds its port")
