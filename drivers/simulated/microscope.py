@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.drivers.simulated.sample import Sample, make_psf
 from rtsmlm.drivers.simulated.settings import PSF_FIELDS, SAMPLE_FIELDS, MicroscopeSettings
-from rtsmlm.drivers.simulated.truth import Roi, TruthLog
+from rtsmlm.drivers.simulated.truth import KEEP_EMITTERS, Roi, TruthLog
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32, Localizations
@@ -63,7 +63,7 @@ class SimMicroscope:
         self._light: dict[int, Callable[[], float]] = dict.fromkeys(LASERS_NM, float)
         self._stage_nm = np.zeros(3)
         self._roi: Roi | None = None
-        self._truth = TruthLog(keep_frames)
+        self._truth = TruthLog(keep_frames, None if keep_frames is None else KEEP_EMITTERS)
         self._frame = 0
         self._sample: Sample | None = None
         self._psf: Psf | None = None

@@ -14,6 +14,9 @@ from rtsmlm.localizations import Localizations
 F64 = NDArray[np.float64]
 Roi = tuple[int, int, int, int]
 
+KEEP_EMITTERS = 1_000_000
+"""Of the truth of all frames together: about 60 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrameTruth:
@@ -62,22 +65,34 @@ class TruthLog:
     ----------
     keep_frames
         How many; None keeps all.
+    keep_emitters
+        Fewer frames where they hold more emitters than this together; None sets no limit.
     """
 
-    def __init__(self, keep_frames: int | None) -> None:
+    def __init__(self, keep_frames: int | None, keep_emitters: int | None = None) -> None:
         self._frames: deque[FrameTruth] = deque(maxlen=keep_frames)
+        self._keep_emitters = keep_emitters
+        self._n_emitters = 0
 
     def keep(self, frames: int | None) -> None:
-        """Keep this number of frames from now on, None for all."""
+        """Keep this number of frames from now on, however many emitters; None for all."""
         self._frames = deque(self._frames, maxlen=frames)
+        self._keep_emitters = None
 
     def append(self, truth: FrameTruth) -> None:
         """Add the next frame."""
+        self._n_emitters += len(truth.emitter)
+        if len(self._frames) == self._frames.maxlen and self._frames:
+            self._n_emitters -= len(self._frames[0].emitter)
         self._frames.append(truth)
+        most = self._keep_emitters
+        while most is not None and self._n_emitters > most and len(self._frames) > 1:
+            self._n_emitters -= len(self._frames.popleft().emitter)
 
     def clear(self) -> None:
         """Forget all."""
         self._frames.clear()
+        self._n_emitters = 0
 
     def at(self, frame: int) -> FrameTruth:
         """Return one frame.

@@ -70,8 +70,14 @@ def tune(
         std_scale=in_plane,
         std_scale_z=axial,
         std_scale_photons=round(_spread(lone.z_photons), 3),
-        photons_scale=round(1.0 / float(np.median(lone.photons_ratio)), 4),
+        photons_scale=_photons_scale(lone.photons_ratio),
     )
+
+
+def _photons_scale(ratio: F32) -> float:
+    """Return what photons are multiplied with; 1 for a network that has found nothing yet."""
+    median = float(np.median(ratio)) if len(ratio) else 1.0
+    return round(1.0 / median, 4) if median > 0 else 1.0
 
 
 def _factors(z: F32, neighbours: F32, first: float) -> tuple[float, ...]:

@@ -94,6 +94,17 @@ def test_keeping_fewer_frames_forgets_the_oldest_at_once() -> None:
         log.at(9)
 
 
+def test_frames_with_many_emitters_are_kept_for_a_shorter_time() -> None:
+    log = TruthLog(100, keep_emitters=10)
+    for frame in range(20):
+        log.append(truth(frame, *[(500, 500, 99.0)] * 3))
+
+    assert log.at(19).frame == 19
+    assert log.at(17).frame == 17
+    with pytest.raises(DeviceError, match="3 frames from 17 on"):
+        log.at(16)
+
+
 # -- properties --------------------------------------------------------------------------------
 
 
