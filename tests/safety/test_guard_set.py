@@ -33,7 +33,7 @@ class FakeSentinel:
         self.terms: dict[str, object] = {}
         self.unreachable: dict[str, str] = {}
         self.heartbeat = Heartbeat.create()
-        self.alive = True
+        self.alive, self.pid = True, 1
         type(self).made.append(self)
 
     def rehearse(self) -> None:
