@@ -29,16 +29,13 @@ import unicodedata
 LONGEST_MESSAGE = 2000
 """Characters: a quoted name may have millions."""
 
-# Control and format characters (escape sequences, bidirectional overrides, zero width), lone
-# surrogates, separators of lines: none of them is seen, and all of them change what is seen.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
 
 def printable(text: str, keep: str = "") -> str:
     """Return text in which control characters are written out, an escape as its number.
 
     For all text that comes from elsewhere (names, files, devices) on its way to a terminal, a log
-    or a page.
+    or a page. Escape sequences, bidirectional overrides, characters of no width, separators of
+    lines and lone surrogates are not seen, and change what is seen.
 
     Parameters
     ----------
@@ -50,9 +47,9 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in _HIDDEN and character not in keep
-        else character
+        character
+        if character.isprintable() or character in keep or unicodedata.category(character) == "Zs"
+        else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
 

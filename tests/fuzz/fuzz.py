@@ -102,6 +102,7 @@ def _one_child(n_mutants: int, seed: int, first: int, only: str) -> list[dict[st
                 message = json.loads(line)
                 if "outcome" in message:
                     results.append(current | message)
+                    current = {}
                     if message["outcome"] == "memory":
                         break
                 else:
@@ -116,7 +117,7 @@ def _one_child(n_mutants: int, seed: int, first: int, only: str) -> list[dict[st
             for pipe in (child.stdout, child.stderr):
                 if pipe is not None:
                     pipe.close()
-    if current and (not results or results[-1]["number"] != current["number"]):
+    if current and (not results or results[-1]["number"] != current["number"]):  # not answered
         results.append(current | {"outcome": "died", "text": "".join(errors)[-2000:]})
     return results
 
