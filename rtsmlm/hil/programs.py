@@ -181,16 +181,6 @@ def _free(out: Path, name: str) -> Path:
     return path
 
 
-def children_of(pid: int) -> dict[int, str]:
-    """Return the processes that a process has started, with their command lines; on Linux alone."""
-    found = {}
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
-        with suppress(OSError):  # it has just ended
-            line = Path(f"/proc/{child}/cmdline").read_bytes()
-            found[int(child)] = line.replace(b"\0", b" ").decode(errors="replace")
-    return found
-
-
 def end_process(pid: int) -> None:
     """Kill a process that a drill has left behind."""
     with suppress(OSError):

@@ -149,3 +149,11 @@ def test_a_report_is_never_overwritten_and_a_misspelling_makes_no_folder(tmp_pat
     assert "holds a report already" in again.stderr
     assert "no drill 'fire'" in wrong.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_faults_at_random_need_light(tmp_path: Path) -> None:
+    done = rtsmlm_hil("--soak", "3", "--report", tmp_path / "new")
+
+    assert done.returncode == 1
+    assert "--soak needs --arm" in done.stderr
+    assert not (tmp_path / "new").exists()

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from rtsmlm.drivers.simulated.head_file import HeadFile
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.hil.host_program import FORKED
 from rtsmlm.hil.outside import Moment
-from rtsmlm.hil.programs import Program, children_of, end_process, host_program, live_program
+from rtsmlm.hil.programs import Program, end_process, host_program, live_program
 from rtsmlm.hil.rig import HilRig
 from rtsmlm.hil.simulated_heads import config_text, with_one_owner
 from rtsmlm.settings.load import load
@@ -101,6 +102,16 @@ def assert_goes_on_dark_and_ends(program: Program) -> None:
     assert program.wait_end(END_S) is not None
     assert program.light.all_dark
     assert_recorded(program)
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Return the processes that a process has started, with their command lines; on Linux alone."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        with suppress(OSError):  # it has just ended
+            line = Path(f"/proc/{child}/cmdline").read_bytes()
+            found[int(child)] = line.replace(b"\0", b" ").decode(errors="replace")
+    return found
 
 
 # -- rtsmlm live -------------------------------------------------------------------------------
