@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 from threading import Event
@@ -31,6 +32,8 @@ class HostFailedError(Exception):
 
 def main() -> None:
     """Attach, and do what the lines on standard input state; the run is never closed."""
+    # As in a terminal, also where the rehearsal runs in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config, out = Path(sys.argv[1]), Path(sys.argv[2])
     settings = load(config)
     core = load_core(settings.micromanager)

@@ -198,3 +198,4 @@ class Sentinel:
     def leave_behind(self) -> None:
         """Leave it on guard, as a laser is not known to be dark: it acts when this program ends."""
         self.heartbeat.light_is_possible = False
+        self.heartbeat.close()  # the sentinel keeps its own hold on the memory
