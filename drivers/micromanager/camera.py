@@ -106,7 +106,13 @@ class MicroManagerCamera:
 
     @property
     def exposure_ms(self) -> float:
-        return float(self._core.getExposure(self._label))
+        exposure_ms = float(self._core.getExposure(self._label))
+        if not (math.isfinite(exposure_ms) and exposure_ms >= 0):
+            raise DeviceError(
+                f"camera {self._label} states an exposure of {exposure_ms:g} ms; set it in "
+                "acquisition.exposure_ms"
+            )
+        return exposure_ms
 
     @property
     def stated(self) -> StatedCalibration:

@@ -95,7 +95,7 @@ def open_laser(name: str, settings: LaserSettings, core: CoreSource) -> MyLaser:
 
     `core` gives the Micro-Manager core to a driver that needs one. This one does not call it.
     """
-    answer_s = float(settings.options.get("answer_s", 1.0))
+    answer_s = float(settings.options.get("answer_s", 0.5))
     try:
         return MyLaser(name, Port(Path(settings.device), answer_s))
     except OSError as error:

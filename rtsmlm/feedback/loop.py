@@ -206,6 +206,8 @@ class FeedbackLoop:
             estimate = self._wait_for_estimate()
             if stop.is_set():
                 return
+            if self._left:
+                continue  # it beats on until its lasers are seen dark, and decides nothing more
             self._schedules.follow(self._t_s())
             late_s = (now_ns() - self._last_handled_ns) / 1e9
             if estimate is not None:

@@ -21,6 +21,7 @@ from functools import partial
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.laser_log import LaserLog
 from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.log_format import handler_to_stderr
 from rtsmlm.safety.at_once import at_once
 from rtsmlm.safety.heartbeat import ACT_AT, Heartbeat, Silence
 from rtsmlm.safety.sentinel_job import READY, SentinelJob, SentinelOrder
@@ -236,9 +237,8 @@ def end_output() -> None:
 
 def _log_errors() -> None:
     """Write warnings to standard error; a library that logs more must not fill the terminal."""
-    handler = logging.StreamHandler()
+    handler = handler_to_stderr("%(asctime)s %(levelname)s %(message)s")
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
 
 

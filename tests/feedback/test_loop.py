@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.laser_log import read_laser_log
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.safety import guard_set
+from rtsmlm.safety import rehearsal
 from rtsmlm.settings.load import from_mapping
 
 
@@ -54,11 +56,40 @@ class Laser:
         pass
 
 
-class NoSentinel:
-    def __init__(self, job: object) -> None:
+class Beats:
+    """The counts of a sentinel that is always alive, and finds nothing to do."""
+
+    light_is_possible = False
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+        self.owner_beats = 0
+
+    @property
+    def sentinel_beats(self) -> int:
+        return next(self._count)
+
+    def beat(self) -> None:
+        self.owner_beats += 1
+
+    def acknowledge(self) -> bool:
+        return False
+
+    def ask_to_take_over(self) -> None:
         pass
 
-    def wait_ready(self) -> None:
+
+class CalmSentinel:
+    alive, pid = True, 0
+
+    def __init__(self, configuration: object, lasers: object, silence_s: float) -> None:
+        self.heartbeat = Beats()
+        self.unreachable: dict[str, str] = {}
+
+    def rehearse(self) -> None:
+        pass
+
+    def guard(self, audit: str, start_ns: int, units: object, *, may_end_owner: bool) -> None:
         pass
 
     def dismiss(self) -> None:
@@ -105,7 +136,7 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    monkeypatch.setattr(guard_set, "Sentinel", NoSentinel)
+    monkeypatch.setattr(rehearsal, "Sentinel", CalmSentinel)
     rig = Rig(RunFolder.create(tmp_path, "run"))
     yield rig
     if rig.loop is not None:
@@ -251,8 +282,9 @@ def test_after_shutting_down_no_estimate_lights_it_again(rig: Rig) -> None:
     loop.shut_down("the run was asked to end")
     handled = len(rig.rows("command", "monitor"))
     loop.handle_estimate(estimate(), 200)
-    until(lambda: len(rig.rows("command", "monitor")) > handled)
+    until(lambda: not loop._is_new)
 
+    assert len(rig.rows("command", "monitor")) == handled, "nothing is decided any more"
     assert rig.lasers["activation"].power == 0.0
     assert not loop.tripped, "shutting down is no trip"
     loop.analysis_lost("it ended with the run")
@@ -308,3 +340,25 @@ def test_closing_twice_is_safe(rig: Rig) -> None:
 
     assert rig.lasers["activation"].power == 0.0
     assert rig.rows("dark")
+
+
+def test_while_it_runs_it_proves_that_it_decides(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[CalmSentinel] = []
+
+    def make(*arguments: Any) -> CalmSentinel:
+        made.append(CalmSentinel(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(rehearsal, "Sentinel", make)
+    loop = rig.make()
+    loop.start()
+    beats = made[0].heartbeat
+    deadline = time.monotonic() + 20
+    while beats.owner_beats < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert beats.light_is_possible
+
+    loop.shut_down("a test")
+
+    assert not beats.light_is_possible, "after that its silence is no fault"
