@@ -186,9 +186,9 @@ class FeedbackLoop:
         """True if a guard is latched."""
         return self._guards.tripped
 
-    def trip(self, reason: str) -> None:
-        """Turn all lasers dark and latch them."""
-        self._guards.trip(reason)
+    def switch_off(self, reason: str) -> None:
+        """Turn all lasers dark by the order of a person, armed or not, and latch them."""
+        self._guards.switch_off(reason)
 
     def analysis_lost(self, reason: str) -> None:
         """Trip the steered laser: without an analysis its effect cannot be seen."""
@@ -292,7 +292,7 @@ class FeedbackLoop:
             self._steered.status(estimate, self._t_s(), powers),
             not_dark=tuple(self._guards.not_confirmed),
             data_age_s=age_s,
-            seen_dark=self._armed and not may_shine(self._guards.lasers.values()),
+            seen_dark=(self._armed or self.tripped) and not may_shine(self._guards.lasers.values()),
         )
 
     def power(self) -> float:

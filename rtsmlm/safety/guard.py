@@ -52,7 +52,7 @@ class Guard(WatchedActuator):
             raise ConfigError(f"{name} cannot be armed: {fault}")
         self._readings.find_out()
         with self._lock:
-            self._ours = True
+            self._ours = self._was_armed = True
             self._begin_dark()
         if failed := self._dark.carry_out(self._safety.confirm_s):
             raise ConfigError(f"{name} cannot be armed, it is not made safe: {'; '.join(failed)}")
@@ -188,6 +188,7 @@ class Guard(WatchedActuator):
                 raise ConfigError(f"{name} stays latched: {'; '.join(failed)}")
             with self._lock:
                 self.tripped, self.armed = None, False
+                self._ours = self._was_armed
             self._audit("reset", CommandContext(reason=reason))
 
     def close(self) -> None:

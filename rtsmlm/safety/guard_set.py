@@ -201,6 +201,12 @@ class GuardSet:
         at_once(tasks, _DARK_S, while_waiting=self._beat_while_waiting)
         self._note_light()
 
+    def switch_off(self, reason: str) -> None:
+        """Turn all lasers dark by the order of a person, also those that were never armed."""
+        tasks = {name: partial(guard.switch_off, reason) for name, guard in self.lasers.items()}
+        at_once(tasks, _DARK_S, while_waiting=self._beat_while_waiting)
+        self._note_light()
+
     def reset(self, reason: str) -> None:
         """Lift all latches, manually; nothing is armed by that.
 

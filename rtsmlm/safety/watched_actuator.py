@@ -86,7 +86,7 @@ class WatchedActuator:
         self._dark = GoingDark(
             self._device, self._readings, safety, self._lock, clock_ns, self._note_dark
         )
-        self._ours = False  # true from the first arming on
+        self._ours = self._was_armed = False  # ours from the first arming, or order of a person, on
         self._orders = 0  # trips and shut-downs so far
         self._sent = 0.0
         self._warned_ns: int | None = None
@@ -141,6 +141,12 @@ class WatchedActuator:
             text = f"{self.actuator.name} {done} and latched: {_with(reason, failed)}"
             _log.error("%s", text)
             self._tell(text)
+
+    def switch_off(self, reason: str) -> None:
+        """Trip by the order of a person; what was never armed is made safe as well."""
+        with self._lock:
+            self._ours = True
+        self.trip(reason)
 
     def shut_down(self, reason: str, *, wait_s: float | None = None) -> list[str]:
         """Make the actuator safe at the end of a run, and disarm; return what failed.

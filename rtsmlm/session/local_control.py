@@ -16,7 +16,7 @@ _POLL_S = 0.02
 
 
 class LocalControl:
-    """The control of a run (`stream.control`); of one whose lasers are not driven there is none.
+    """The control of a run (`stream.control`); one without lasers has none.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ class LocalControl:
         Drives its lasers.
     warn
         Called with one sentence.
-    is_armed
-        Whether its lasers are driven.
+    has_lasers
+        Whether there is anything to switch off.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class LocalControl:
         loop: FeedbackLoop,
         warn: Callable[[str], None],
         *,
-        is_armed: bool,
+        has_lasers: bool,
     ) -> None:
         self._loop = loop
         self._tick = threading.Event()  # never set: paces the wait
         self._server: ControlServer | None = None
-        if is_armed:
+        if has_lasers:
             self._server = ControlServer(run_id, self._lasers_off, warn, run=name)
 
     def start(self) -> None:
@@ -65,7 +65,7 @@ class LocalControl:
         DeviceError
             If one is not, in time.
         """
-        self._loop.trip(reason)
+        self._loop.switch_off(reason)
         deadline_ns = now_ns() + _CONFIRM_NS
         while (status := self._loop.status()) is not None and status.not_dark:
             if now_ns() > deadline_ns:

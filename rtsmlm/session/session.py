@@ -115,7 +115,7 @@ class Session:
             rehearsal=rehearsal,
         )
         self._control = LocalControl(
-            self.run_id, self.folder.path.name, self._loop, self.warn, is_armed=self._arm
+            self.run_id, self.folder.path.name, self._loop, self.warn, has_lasers=bool(lasers)
         )
         self._owned = [*(lasers or {}).values(), *(stages or {}).values()] if owns_devices else []
         self._timer = RunTimer(self.settings.acquisition.seconds, self.stop)
@@ -230,8 +230,8 @@ class Session:
         self._path.stop()
 
     def lasers_off(self, reason: str = "lasers switched off by the user") -> None:
-        """Switch all lasers off and latch them; the recording goes on."""
-        self._loop.trip(reason)
+        """Switch all lasers off, armed or not, and latch them; the recording goes on."""
+        self._loop.switch_off(reason)
 
     def set_gain(self, gain: float) -> None:
         """Correct this part of the logarithmic error per tick, from now on, or `ConfigError`."""

@@ -104,7 +104,8 @@ class LightState:
             return "off, not confirmed yet"
         if loop.seen_dark:
             return "off, confirmed"
-        return "off, not confirmed yet" if loop.armed else "no laser is driven"
+        is_known = loop.armed or loop.tripped is not None
+        return "off, not confirmed yet" if is_known else "no laser is driven"
 
     # -- warnings ------------------------------------------------------------------------
 

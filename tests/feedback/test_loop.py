@@ -222,7 +222,7 @@ def test_a_run_with_nothing_to_steer_or_end_has_no_thread(rig: Rig) -> None:
     loop.start()
     loop.handle_estimate(estimate(), 1)
     loop.set_target(0.3)
-    loop.trip("nothing to trip")
+    loop.switch_off("nothing to switch off")
 
     assert not loop.active
     assert threading.active_count() == before

@@ -239,6 +239,27 @@ def test_the_sentinel_stays_while_a_laser_is_not_dark(
     assert benches["activation"].shining == 0.0, "one that fails keeps no other lit"
 
 
+def test_a_person_switches_off_what_was_never_armed_and_may_switch_it_on_again(
+    benches: dict[str, Any], folder: RunFolder, warnings: list[str]
+) -> None:
+    guards = make(benches, folder, warnings, armed=False)
+    guards.open()
+    for bench in benches.values():
+        bench.shining = 30.0  # by another program, or by hand
+
+    guards.switch_off("lasers switched off by the user")
+
+    assert [bench.shining for bench in benches.values()] == [0.0, 0.0]
+    assert guards.tripped
+    guards.reset("the user has looked")
+    for bench in benches.values():
+        bench.shining = 30.0
+    for guard in guards.lasers.values():
+        guard.poll()
+    assert [bench.shining for bench in benches.values()] == [30.0, 30.0]
+    guards.close()
+
+
 def test_a_run_without_lasers_writes_no_audit_and_starts_nothing(
     folder: RunFolder, warnings: list[str], sentinels: type[FakeSentinel]
 ) -> None:

@@ -31,7 +31,7 @@ class Loop:
         self.reasons: list[str] = []
         self.not_dark: list[tuple[str, ...]] = [()]
 
-    def trip(self, reason: str) -> None:
+    def switch_off(self, reason: str) -> None:
         self.reasons.append(reason)
 
     def status(self) -> Any:
@@ -46,8 +46,8 @@ Ask = Callable[..., tuple[int, str]]
 def ask(capfd: pytest.CaptureFixture[str]) -> Ask:
     """Return a function that runs `rtsmlm lasers-off`: exit code, and what it prints."""
 
-    def run(loop: Any, *, is_armed: bool = True) -> tuple[int, str]:
-        control = LocalControl("5a5a", "cell-3", loop, pytest.fail, is_armed=is_armed)
+    def run(loop: Any, *, has_lasers: bool = True) -> tuple[int, str]:
+        control = LocalControl("5a5a", "cell-3", loop, pytest.fail, has_lasers=has_lasers)
         control.start()
         try:
             result = CliRunner().invoke(app, ["lasers-off"])
@@ -59,15 +59,15 @@ def ask(capfd: pytest.CaptureFixture[str]) -> Ask:
     return run
 
 
-@pytest.mark.parametrize("is_armed", [True, False])
-def test_rtsmlm_lasers_off_reaches_runs_whose_lasers_are_driven(ask: Ask, is_armed: bool) -> None:
+@pytest.mark.parametrize("has_lasers", [True, False])
+def test_rtsmlm_lasers_off_reaches_runs_that_have_lasers(ask: Ask, has_lasers: bool) -> None:
     loop = Loop()
 
-    code, printed = ask(loop, is_armed=is_armed)
+    code, printed = ask(loop, has_lasers=has_lasers)
 
     assert code == 0
-    assert ("run cell-3: lasers off" in printed) is is_armed
-    assert len(loop.reasons) == is_armed
+    assert ("run cell-3: lasers off" in printed) is has_lasers
+    assert len(loop.reasons) == has_lasers
 
 
 def test_it_waits_until_the_lasers_are_confirmed_dark(ask: Ask) -> None:
@@ -119,7 +119,7 @@ def test_what_is_published_names_no_folder_no_device_and_no_person(
     }
     assert reader.settings["settings"] == {
         "acquisition": {"exposure_ms": None}, "micromanager": {"roi": None},
-        "record": {"raw": True}, "feedback": {"gain": 0.3, "max_local_per_um2": None},
+        "record": {"raw": True}, "feedback": {"gain": 0.3, "tick_s": 1.0, "max_local_per_um2": None},
     }  # fmt: skip
     text = json.dumps(reader.settings)
     for secret in (tmp_path.name, tmp_path.as_posix(), str(Path.home()), platform.node(), "OBIS"):

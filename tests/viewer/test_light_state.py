@@ -130,13 +130,8 @@ def test_a_second_press_is_not_confirmed_by_the_status_of_the_first(
     assert light.off_state == "off, not confirmed yet"
 
 
-def test_a_run_that_commands_no_laser_never_says_that_one_is_off(
-    light: LightState, status: Any
-) -> None:
+def test_a_run_without_lasers_never_says_that_one_is_off(light: LightState, status: Any) -> None:
     light.note_off()
-    light.take(update(status(), armed=False, **OFF))
-    assert light.off_state == "no laser is driven"
-
     light.take(RunUpdate(connection="live", status=StatusMessage.model_validate(status(loop=None))))
     assert light.off_state == "no laser is driven"
     armed = LightState(is_armed=True)
