@@ -119,7 +119,8 @@ def test_what_is_published_names_no_folder_no_device_and_no_person(
     }
     assert reader.settings["settings"] == {
         "acquisition": {"exposure_ms": None}, "micromanager": {"roi": None},
-        "record": {"raw": True}, "feedback": {"gain": 0.3, "tick_s": 1.0, "max_local_per_um2": None},
+        "record": {"raw": True},
+        "feedback": {"gain": 0.3, "tick_s": 1.0, "max_local_per_um2": None},
     }  # fmt: skip
     text = json.dumps(reader.settings)
     for secret in (tmp_path.name, tmp_path.as_posix(), str(Path.home()), platform.node(), "OBIS"):
