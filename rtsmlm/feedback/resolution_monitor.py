@@ -113,4 +113,4 @@ def resolution_monitor(
     """Return a monitor for a run that ends by its resolution, None for any other."""
     if not settings.feedback.stop.needs_resolution:
         return None
-    return ResolutionMonitor(folder.localizations, shape_px, pixel_nm)
+    return ResolutionMonitor(folder.localizations, shape_px, pixel_nm, pause_s=_PAUSE_S)

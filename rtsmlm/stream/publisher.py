@@ -168,7 +168,7 @@ class Publisher:
         SinkError
             If the socket failed.
         """
-        self._send([topic, json.dumps({"run_id": self.run_id, **message}).encode()])
+        self._send([topic, json.dumps({**message, "run_id": self.run_id}).encode()])
 
     @property
     def frame_is_wanted(self) -> bool:

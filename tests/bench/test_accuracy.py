@@ -65,7 +65,7 @@ def shifted(scene: Scene) -> Localizations:
 
 
 def failing(scene: Scene) -> Localizations:
-    raise LocalizerError("no model for this camera\nand a second line")
+    raise LocalizerError("no model for this camera\nand a second one")
 
 
 def knowing(scene: Scene) -> Localizations:
@@ -220,7 +220,7 @@ def test_all_contenders_see_the_same_movie_and_a_failure_is_a_sentence() -> None
 
     assert seen[0] == seen[1]
     assert outcome.rows[0].values == {"a": 1.0, "b": 1.0}
-    assert outcome.all_notes() == ["c is left out of S: no model for this camera"]
+    assert outcome.all_notes() == ["c is left out of S: no model for this camera and a second one"]
 
 
 def test_of_several_settings_of_a_peer_the_best_counts_and_is_named() -> None:

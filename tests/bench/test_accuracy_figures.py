@@ -204,7 +204,7 @@ def test_one_reason_to_leave_a_contender_out_is_one_sentence() -> None:
     outcome.leave_out("net", "C", LocalizerError("other"))
 
     assert outcome.all_notes() == [
-        "no data", "net is left out of A, B: too dense", "net is left out of C: other"
+        "no data", "net is left out of A, B: too dense second line", "net is left out of C: other"
     ]  # fmt: skip
 
 

@@ -124,6 +124,16 @@ def test_json_messages_come_under_their_topic(out: Publisher, topic: bytes) -> N
     assert json.loads(parts[1]) == {"run_id": out.run_id, **message}
 
 
+def test_a_message_states_its_run_though_its_sender_left_that_open(out: Publisher) -> None:
+    with RawReader(out.address, b"settings", STATUS) as reader:
+        reader.welcome(out)
+        out.publish_json(STATUS, {"run_id": "", "backlog": 3})
+
+        _, body = reader.socket.recv_multipart()
+
+    assert json.loads(body) == {"run_id": out.run_id, "backlog": 3}
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_frame_is_little_endian_row_by_row_whatever_lies_in_memory(
     out: Publisher, order: str

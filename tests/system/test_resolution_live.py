@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 
 from rtsmlm.feedback import resolution_monitor
-from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
-from rtsmlm.session import session as session_module
 from rtsmlm.session.session import Session
 from rtsmlm.viewer import update_reader
 from rtsmlm.viewer.series import RunSeries
@@ -62,9 +59,7 @@ def test_the_number_that_ends_the_run_is_the_last_one_in_the_window(
     process: str,
 ) -> None:
     monkeypatch.setattr(resolution_monitor, "ResolutionMeter", Meter)
-    monkeypatch.setattr(
-        session_module, "ResolutionMonitor", partial(ResolutionMonitor, pause_s=0.7)
-    )
+    monkeypatch.setattr(resolution_monitor, "_PAUSE_S", 0.7)
     monkeypatch.setattr(update_reader, "LiveResolution", NoMeasurement)
     monkeypatch.setattr(update_reader, "WarmUp", CompiledAlready)
     settings = quick_settings(

