@@ -201,9 +201,10 @@ class FeedbackLoop:
     def _run(self, stop: threading.Event) -> None:
         self._guards.begin_to_beat()
         while not stop.is_set():
-            # First, so that a loop that stood still goes dark before it decides on anything.
-            self._guards.beat()
             estimate = self._wait_for_estimate()
+            # After the wait, in which it spends its time: a loop that stood still goes dark before
+            # it decides on anything.
+            self._guards.beat()
             if stop.is_set():
                 return
             if self._left:

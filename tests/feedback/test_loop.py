@@ -342,6 +342,33 @@ def test_closing_twice_is_safe(rig: Rig) -> None:
     assert rig.rows("dark")
 
 
+def test_after_it_stood_still_it_is_dark_before_it_decides(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = rig.make()
+    loop.start()
+    loop.handle_estimate(estimate(), 100)
+    until(rig.lasers["activation"].lit.is_set)
+    wait = loop._wait_for_estimate
+    stood_still = threading.Event()
+
+    def wait_long() -> DensityEstimate | None:
+        if stood_still.is_set():
+            return wait()
+        time.sleep(1.3)  # as when a call of the host holds the interpreter
+        stood_still.set()
+        return estimate(0.001)  # that asks for more light
+
+    commands = len(rig.rows("command"))
+    monkeypatch.setattr(loop, "_wait_for_estimate", wait_long)
+    until(lambda: loop.tripped)
+
+    until(lambda: rig.lasers["activation"].power == 0.0)
+    assert len(rig.rows("command")) == commands
+    [trip] = rig.rows("trip")
+    assert "this program stood still for" in trip["reason"]
+
+
 def test_while_it_runs_it_proves_that_it_decides(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[CalmSentinel] = []
 
