@@ -36,6 +36,8 @@ class Schedules:
         self._settings = settings
         self._planned: dict[str, float] = {}
         """Power that each laser was last asked for."""
+        self._before: dict[str, float] = {}
+        """Power that was planned at the last call."""
 
     def follow(self, t_s: float) -> None:
         """Ask for the powers at a time, in seconds since the start; what has not changed is not."""
@@ -45,6 +47,10 @@ class Schedules:
             settings = self._settings[name]
             power = at_time(settings.schedule, t_s) if settings.schedule else settings.start_power
             # What the guard leaves of it is not what was asked for: compare with that.
-            if abs(power - self._planned.get(name, 0.0)) > _WORTH_SENDING * power:
+            change = abs(power - self._planned.get(name, 0.0))
+            # Where a slope ends the rest is sent, too: the plateau has its own power, not one near.
+            is_steady = power == self._before.get(name)
+            self._before[name] = power
+            if change > (0.0 if is_steady else _WORTH_SENDING * power):
                 self._planned[name] = power
                 guard.command(power, CommandContext(reason="as planned", state="schedule"))

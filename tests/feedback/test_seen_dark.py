@@ -93,7 +93,7 @@ def test_armed_lasers_are_not_stated_dark_and_those_that_were_switched_off_are(
     arm(loop)
     assert not status(loop).seen_dark, "they may be lit at any moment"
 
-    loop.trip("lasers switched off by the user")
+    loop.switch_off("lasers switched off by the user")
     for guard in loop._guards.lasers.values():
         guard.poll()
     assert status(loop).seen_dark
@@ -105,13 +105,18 @@ def test_one_laser_that_does_not_go_dark_is_enough_for_no(
     arm(loop)
     lasers["readout"].power, lasers["readout"].obeys = 20.0, False
 
-    loop.trip("lasers switched off by the user")
+    loop.switch_off("lasers switched off by the user")
     for guard in loop._guards.lasers.values():
         guard.poll()
     assert not status(loop).seen_dark
 
 
-def test_a_run_that_commands_no_laser_states_none_dark(loop: FeedbackLoop) -> None:
-    loop.trip("lasers switched off by the user")
+def test_a_run_that_commands_no_laser_states_none_dark_until_a_person_switches_them_off(
+    loop: FeedbackLoop,
+) -> None:
+    assert not status(loop).seen_dark, "another program may have lit them"
 
-    assert not status(loop).seen_dark
+    loop.switch_off("lasers switched off by the user")
+    for guard in loop._guards.lasers.values():
+        guard.poll()
+    assert status(loop).seen_dark

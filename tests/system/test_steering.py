@@ -155,7 +155,7 @@ def test_a_readout_laser_follows_its_schedule_within_a_step(bench: Make) -> None
         assert min(nearby) - 0.5 <= power <= max(nearby) + 0.5, (t_s, power)
     gaps = np.diff([t_s for t_s, _ in sent if t_s < 3])
     assert max(gaps) < 2 * STEP_S
-    assert max(power for _, power in sent) == pytest.approx(80, abs=1)
+    assert max(power for _, power in sent) == pytest.approx(80, abs=0.01), "not one near it"
     assert sent[-1][1] == 0.0, "the end of the schedule is dark"
     assert {row["state"] for row in rows} == {"schedule"}
 
@@ -291,7 +291,9 @@ def test_the_lasers_are_dark_before_the_camera_stops(
         if how != "close":
             assert session.wait(60)
 
-    assert order.events == ["dark activation", "dark readout", "camera"]
+    assert order.events[-1] == "camera"
+    # Each is ordered dark, and again until it is seen dark.
+    assert set(order.events[:-1]) == {"dark activation", "dark readout"}
     assert order.power_at_end == {"activation": 0.0, "readout": 0.0}
     assert session.report.ok, session.report.failures
 
