@@ -191,7 +191,9 @@ class LaserGuard(Guard):
             if power == 0.0:
                 is_off = self._sent == 0.0 and self._dark.is_given
                 return None if is_off else 0.0, context
-            is_same = self._sent > 0 and abs(power / self._sent - 1) < _LEAST_CHANGE
+            # A schedule knows what is worth a command, and ends its slopes exactly.
+            least = 0.0 if math.isinf(self._max_rise) else _LEAST_CHANGE
+            is_same = self._sent > 0 and abs(power / self._sent - 1) <= least
             if is_same and power < self._cap:
                 return None, context
             if power > self._sent > 0:
