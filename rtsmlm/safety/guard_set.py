@@ -197,13 +197,13 @@ class GuardSet:
 
     def trip(self, reason: str) -> None:
         """Turn all lasers dark at the same time, and latch them."""
-        tasks = {name: partial(guard.trip, reason) for name, guard in self.lasers.items()}
-        at_once(tasks, _DARK_S, while_waiting=self._beat_while_waiting)
-        self._note_light()
+        self._turn_dark({name: partial(g.trip, reason) for name, g in self.lasers.items()})
 
     def switch_off(self, reason: str) -> None:
         """Turn all lasers dark by the order of a person, also those that were never armed."""
-        tasks = {name: partial(guard.switch_off, reason) for name, guard in self.lasers.items()}
+        self._turn_dark({name: partial(g.switch_off, reason) for name, g in self.lasers.items()})
+
+    def _turn_dark(self, tasks: dict[str, Callable[[], object]]) -> None:
         at_once(tasks, _DARK_S, while_waiting=self._beat_while_waiting)
         self._note_light()
 
