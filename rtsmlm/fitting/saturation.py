@@ -1,0 +1,90 @@
+"""Where a camera is full, from the frames alone: a plateau at the top of what pixels reach.
+
+A full pixel shows one value, whatever falls on it, and cameras differ in which: 4095, 16383, 65520,
+a full well that ends at 61203. So no number is known beforehand. In the map of what each pixel
+reached at most, values thin out towards the top; where the highest one is held by many more pixels
+than any just below it, it is a ceiling. Of such a map a hot pixel is one place, however often it is
+bright.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rtsmlm.frames import Pixels
+
+LEAST_PIXELS = 5
+"""Places at the ceiling; fewer may share a value by chance."""
+TIMES_BELOW = 4.0
+"""How many times as many places as at any value just below."""
+LEVELS_BELOW = 16
+"""How many of the values that occur below the ceiling it is compared with."""
+LEAST_LEVELS = 6
+"""Values that occur below the ceiling; noise of less than a step has fewer, and no tail."""
+HOT_SHARE = 0.1
+"""Places above the ceiling, as a share of those at it: hot pixels, which never come down to it."""
+N_VALUES = 1 << 16
+
+
+def plateau_adu(highest: Pixels) -> int | None:
+    """Return the value at which pixels are full, None where none shows.
+
+    Parameters
+    ----------
+    highest
+        The highest value of each pixel over the frames, ADU, shape (height, width).
+    """
+    values, counts = np.unique(highest, return_counts=True)
+    above = np.cumsum(counts[::-1])[::-1] - counts
+    for k in range(len(values) - 1, LEAST_LEVELS - 1, -1):
+        below = counts[max(k - LEVELS_BELOW, 0) : k]
+        if counts[k] >= max(LEAST_PIXELS, TIMES_BELOW * below.max()):
+            return int(values[k]) if above[k] <= HOT_SHARE * counts[k] else None
+        if above[k] > HOT_SHARE * highest.size:
+            return None
+    return None
+
+
+class SaturationCounter:
+    """Counts full pixels over a movie, frames as they come, in constant memory.
+
+    The ceiling may show late: counts of every value are kept, so that none is missed before.
+
+    Parameters
+    ----------
+    shape
+        Height and width of the frames in pixels.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.highest: Pixels = np.zeros(shape, dtype=np.uint16)
+        """Highest value of each pixel so far, ADU, shape (height, width)."""
+        self._counts = np.zeros(N_VALUES, dtype=np.int64)
+
+    def add(self, pixels: Pixels) -> None:
+        """Take frames in, uint16 in ADU, shape (n, height, width)."""
+        _count(pixels, self.highest, self._counts)
+
+    @property
+    def plateau_adu(self) -> int | None:
+        """Value at which pixels are full, None where none shows."""
+        return plateau_adu(self.highest)
+
+    @property
+    def n_saturated(self) -> int:
+        """Full pixels, summed over all frames."""
+        top = self.plateau_adu
+        return 0 if top is None else int(self._counts[top])
+
+
+@njit(cache=True, nogil=True)
+def _count(pixels: Pixels, highest: Pixels, counts: NDArray[np.int64]) -> None:
+    n, height, width = pixels.shape
+    for frame in range(n):
+        for row in range(height):
+            for column in range(width):
+                value = pixels[frame, row, column]
+                counts[value] += 1
+                highest[row, column] = max(highest[row, column], value)
