@@ -49,20 +49,19 @@ class Exporter(Panel):
             self._fail("the export before is still being written; wait for it")
             return
         viewport, canvas = panel.canvas.viewport, panel.canvas
-        drawn = None
-        if viewport is not None:
-            drawn = panel.picture.render(
-                viewport, canvas.canvas_px, panel.appearance, budget_ms=None
-            )
-        if drawn is None:
+        if viewport is None or panel.drawing.field is None:
             self._fail("there is no image to export yet; wait for the first localizations")
             return
+        canvas_px, appearance = canvas.canvas_px, panel.appearance
+        drawing = panel.drawing.submit(
+            lambda picture: picture.render(viewport, canvas_px, appearance, budget_ms=None)
+        )
         tif, png = path.with_suffix(".tif"), path.with_suffix(".png")
         self._written = f"Saved {tif} and {png.name}"
-        view, rgb = drawn.view, drawn.rgb
 
         def work(_stop: threading.Event) -> None:
-            write_view(tif, png, view, rgb, title)
+            if (drawn := drawing.result()) is not None:
+                write_view(tif, png, drawn.view, drawn.rgb, title)
 
         self._worker = Worker("export", work, on_death=lambda _error: None)  # `refresh` reports it
         self._worker.start()

@@ -1,7 +1,8 @@
-"""The super-resolution picture of a run while it grows; no Qt here."""
+"""The super-resolution picture of a run while it grows; no Qt here, `drawing_thread` runs it."""
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ class Picture:
     view: View
     limits: tuple[float, float] | None
     """Values with the first and the last hue; None where no value gives the hue."""
+    n_inside: int
+    """Localizations inside the field, whether the filter shows them or not."""
 
 
 def threads_to_draw() -> int:
@@ -86,9 +89,12 @@ class LivePicture:
         return self._autocontrast.white_per_um2
 
     @property
-    def is_settled(self) -> bool:
-        """False while the contrast has not yet judged the newest rows."""
-        return self.pyramid is None or self._judged_version == self.pyramid.version
+    def judge_at_s(self) -> float:
+        """When the contrast is to be judged again, of `time.monotonic`; infinity if it need not."""
+        pyramid = self.pyramid
+        if pyramid is None or not pyramid.n_inside or self._judged_version == pyramid.version:
+            return math.inf
+        return self._judged_s + CONTRAST_S
 
     def begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         """Begin a new field without rows."""
@@ -157,7 +163,7 @@ class LivePicture:
             limits = self._limits or (0.0, 1.0)
         white = max(self.white_per_um2 / appearance.brightness, 1e-9)
         rgb = colored(view, white, lut=appearance.lut, gamma=appearance.gamma, limits=limits)
-        return Picture(rgb, viewport, view, limits)
+        return Picture(rgb, viewport, view, limits, self.pyramid.n_inside)
 
     def _judge(self, budget_ms: float | None) -> None:
         now_s = time.monotonic()

@@ -269,6 +269,8 @@ class LiveWidget(QtWidgets.QWidget):
             takers = (self.series.add, self.light.take, *(p.show_update for p in self.panels))
             hand_on(update, takers, lambda text: self.report(text, self.theme.amber))
             self.reader.learn(update, time.perf_counter() - begin_s)
+        if (problem := self.super_res.drawing.take_problem()) is not None:
+            self.report(problem, self.theme.amber)
         if self.on_ready is not None and self.reader.is_ready:
             on_ready, self.on_ready = self.on_ready, None
             on_ready()

@@ -85,7 +85,7 @@ def _take(
         window.report("")
         _settle(app, window)
         window.grab().save(str(out / f"window-{theme}.png"))
-    pyramid = window.super_res.picture.pyramid
+    pyramid = window.super_res.drawing.picture.pyramid
     has_rows = pyramid is not None and pyramid.n_inside > 0
     window.close()
     return has_rows

@@ -21,6 +21,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 _COMPILE_S = 300.0
 """On a machine that has compiled nothing yet."""
 
+_DRAW_S = 60.0
+
 SHAPE, PIXEL_NM = (64, 64), 100.0
 SETTINGS = {
     "acquisition": {"exposure_ms": 12.5},
@@ -127,8 +129,9 @@ def open_window(app: Any, tmp_path: Path, source: FakeSource) -> Iterator[Callab
 def settle(window: Any, app: Any, ticks: int = 3) -> None:
     """Let a window take what is new and draw it."""
     for _ in range(ticks):
-        window.super_res._next_s = window._plots_at_s = 0.0
+        window._plots_at_s = 0.0
         window.tick()
+        assert window.super_res.drawing.finish(_DRAW_S)
         app.processEvents()
 
 

@@ -59,7 +59,7 @@ def test_a_session_on_the_core_of_a_host_shows_its_rows_and_ends_with_the_widget
     try:
         widget.live.header.start.click()
         until(app, lambda: widget.session.state == "running")
-        until(app, lambda: (p := widget.live.super_res.picture.pyramid) is not None
+        until(app, lambda: (p := widget.live.super_res.drawing.picture.pyramid) is not None
               and p.n_inside > 100)  # fmt: skip
         session = widget.session.session
         assert not widget.config.isEnabled()

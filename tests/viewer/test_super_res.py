@@ -56,7 +56,7 @@ def test_late_rows_of_early_frames_show_as_well(
     run_on(window)
 
     assert around(window, 4500, 4500).max() > 150
-    assert window.super_res.picture.pyramid.n_inside == 1000
+    assert window.super_res.drawing.picture.pyramid.n_inside == 1000
 
 
 def test_a_filter_hides_rows_and_new_rows_do_not_move_it(
@@ -89,8 +89,9 @@ def test_all_filters_reach_the_image(open_window: Callable[..., Any], run_on: An
         {"std_x_nm": [None, 20.0], "photons": [500.0, None], "frame": [10.0, 90.0],
          "probability": [0.5, None]}
     )  # fmt: skip
+    run_on(window, 1)
 
-    shown = window.super_res.picture.style.filter
+    shown = window.super_res.drawing.picture.style.filter
     assert shown.std_nm is not None
     np.testing.assert_allclose(shown.std_nm[1], 20.0)
     assert shown.photons is not None
@@ -108,9 +109,9 @@ def test_the_contrast_does_not_flicker(
     levels = []
     for k in range(30):
         source.next = {"rows": [rows(60 + k)]}
-        window.super_res.picture._judged_s = -1.0
+        window.super_res.drawing.picture._judged_s = -1.0
         run_on(window, 1)
-        levels.append(window.super_res.picture.white_per_um2)
+        levels.append(window.super_res.drawing.picture.white_per_um2)
 
     change = np.abs(np.diff(levels)) / levels[:-1]
     assert change.max() < 0.05
@@ -243,6 +244,6 @@ def test_a_restart_forgets_rows(
     source.next = {"restarted": True}
     run_on(window)
 
-    assert window.super_res.picture.pyramid.n_inside == 0
+    assert window.super_res.drawing.picture.pyramid.n_inside == 0
     assert window.histograms.statistics.n_rows == 0
     assert around(window, 3000, 2000).max() == 0

@@ -279,7 +279,7 @@ def test_settings_survive_a_restart(
     assert second.super_res.mode.currentData() == "histogram"
     assert second.super_res.appearance.lut == first.super_res.appearance.lut != "ember"
     assert second.super_res.appearance.gamma == 0.85
-    np.testing.assert_allclose(second.super_res.picture.style.filter.photons[0], 500.0)
+    np.testing.assert_allclose(second.super_res.drawing.picture.style.filter.photons[0], 500.0)
     assert second.theme.name == "light"
     assert second.trends.currentIndex() == 2
     assert second.layout_parts.columns.sizes() == sizes
@@ -353,5 +353,5 @@ def test_another_run_begins_anew(
     source.next = {"rows": [rows(100, at_nm=(1000.0, 1000.0))]}
     run_on(window)
 
-    assert window.super_res.picture.pyramid.n_inside == 100
-    assert window.super_res.picture.pyramid.field.shape_px == (32, 48)
+    assert window.super_res.drawing.picture.pyramid.n_inside == 100
+    assert window.super_res.drawing.picture.pyramid.field.shape_px == (32, 48)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.hue import hue_table
-from rtsmlm.viewer.live_picture import Appearance, LivePicture
+from rtsmlm.viewer.drawing_thread import LEAST_S, DrawingThread, Shown
+from rtsmlm.viewer.live_picture import Appearance, Picture
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.sources.updates import RunUpdate
@@ -31,9 +30,6 @@ COLORS = (
     ("Channel", "channel"),
 )
 _UNITS = {"z_nm": "nm", "frame": "", "photons": "photons"}
-_LEAST_S = 0.03
-_SHARE = 0.4
-"""Most part of the time that may go into drawing."""
 _OCTAVES = 4.0
 
 
@@ -47,17 +43,18 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
     """
 
     export_asked = QtCore.Signal()
+    _drawn = QtCore.Signal()
 
     def __init__(self, preferences: Preferences, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
-        self.picture = LivePicture()
+        self._drawn.connect(self.refresh)  # in the event loop, as soon as it is free
+        self.drawing = DrawingThread(self._drawn.emit)
         self.canvas = Canvas()
         self.updates = 0
-        """Pictures that were drawn."""
-        self._shown: tuple[object, ...] = ()
-        self._complete = True
-        self._next_s = 0.0
+        """Pictures that were shown."""
+        self.least_s = LEAST_S
+        """From one picture to the next; more while the run needs the cores."""
         self._make_controls()
         self._lay_out()
         self._read_preferences()
@@ -157,7 +154,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         appearance = self.appearance
         mode, color = self.mode.currentData(), self.color.currentData()
         allow([self.lut], None if color == "none" else "the colours show something else now")
-        self.picture.restyle(mode=mode, color=color)
+        self.drawing.restyle(mode=mode, color=color)
         for name, value in {
             "mode": mode, "color": color, "lut": appearance.lut, "gamma": appearance.gamma,
             "brightness": appearance.brightness, "autocontrast": appearance.autocontrast,
@@ -166,7 +163,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
 
     def filter_by(self, shown: Filter) -> None:
         """Show only what passes a filter."""
-        self.picture.restyle(shown=shown)
+        self.drawing.restyle(shown=shown)
 
     # -- what comes in -------------------------------------------------------------------
 
@@ -175,14 +172,14 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         if update.begins and update.run is not None:
             self._begin(update.run.shape, update.run.pixel_nm)
         elif update.restarted:
-            self.picture.clear()
-        if self.picture.pyramid is not None:
+            self.drawing.clear()
+        if self.drawing.field is not None:
             self.show_message("")
         elif update.connection == "ended":
             self.show_message("This run is empty.")
         else:
             self.show_message("Waiting for a run …")
-        self.picture.add(update.rows)
+        self.drawing.add(update.rows)
 
     def show_message(self, text: str) -> None:
         """Write a sentence across the canvas; nothing where it is empty."""
@@ -192,47 +189,41 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
 
     def _begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         """Begin a field."""
-        self.picture.begin(shape_px, pixel_nm)
-        if self.picture.pyramid is not None:
-            field = self.picture.pyramid.field
+        self.drawing.begin(shape_px, pixel_nm)
+        if (field := self.drawing.field) is not None:
             self.canvas.set_field(field.corner_nm, field.size_nm)
 
     def refresh(self) -> None:
-        """Draw, if anything has changed and the last time was long enough ago."""
+        """State what is on screen, and show the newest picture that is finished."""
         viewport, canvas = self.canvas.viewport, self.canvas
-        if viewport is None or not canvas.isVisible() or time.monotonic() < self._next_s:
+        if viewport is None or not canvas.isVisible():
+            self.drawing.show(None)
             return
-        wanted = (self.picture.version, viewport, canvas.canvas_px, self.appearance)
-        settled = self._complete and self.picture.is_settled
-        if wanted == self._shown and settled:
-            return
-        begin_s = time.monotonic()
-        drawn = self.picture.render(viewport, canvas.canvas_px, self.appearance)
+        self.drawing.show(Shown(viewport, canvas.canvas_px, self.appearance), self.least_s)
+        drawn = self.drawing.take()
         if drawn is None:
             return
         canvas.show_picture(drawn)
-        canvas.hues = self._hues(drawn.limits)
-        self._shown, self._complete = wanted, drawn.view.complete
+        canvas.hues = _hues(drawn)
         self.updates += 1
-        end_s = time.monotonic()
-        self._next_s = begin_s + max(_LEAST_S, (end_s - begin_s) / _SHARE)
-        n = 0 if self.picture.pyramid is None else self.picture.pyramid.n_inside
-        nm = viewport.nm_per_px * canvas.devicePixelRatioF()
-        count = f"{n:,}".replace(",", "\u202f")
+        nm = drawn.viewport.nm_per_px * canvas.devicePixelRatioF()
+        count = f"{drawn.n_inside:,}".replace(",", "\u202f")
         self.info.set_text(f"{count} localizations   ·   {nm:.3g} nm per pixel of the screen")
-
-    def _hues(self, limits: tuple[float, float] | None) -> tuple[QtGui.QImage, str, str] | None:
-        if limits is None:
-            return None
-        table = np.round(hue_table()[None] * 255).astype(np.uint8)
-        unit = _UNITS[self.color.currentData()]
-        low, high = (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in limits)
-        prefix = "frame " if not unit else ""
-        return to_qimage(table), prefix + low, f"{high} {unit}".strip()
 
     def close_picture(self) -> None:
         """End the threads that draw."""
-        self.picture.close()
+        self.drawing.close()
+
+
+def _hues(drawn: Picture) -> tuple[QtGui.QImage, str, str] | None:
+    """Return the colours of a picture whose hue is a value, and the text at both ends."""
+    if drawn.limits is None:
+        return None
+    table = np.round(hue_table()[None] * 255).astype(np.uint8)
+    unit = _UNITS[drawn.view.style.color]
+    low, high = (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in drawn.limits)
+    prefix = "frame " if not unit else ""
+    return to_qimage(table), prefix + low, f"{high} {unit}".strip()
 
 
 def _slider(low: int, high: int, tip: str) -> QtWidgets.QSlider:
