@@ -35,11 +35,11 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def read_all(path: Path, settings: MovieSettings | None = None) -> tuple[Frames, str] | None:
-    """Return all frames and the note of a movie, None where it ends in a clear error."""
+    """Return all frames and the differences of a movie, None where it ends in a clear error."""
     try:
         with open_movie(path, settings) as movie:
             pixels = np.concatenate([batch.pixels for batch in movie.batches(4)])
-            return pixels, movie.describe().get("note", "")
+            return pixels, movie.describe().get("difference", "")
     except (FileFormatError, ConfigError) as error:
         check_message(error, path)
         return None
@@ -189,7 +189,7 @@ def test_a_file_that_may_not_be_read_is_told(
 
 @pytest.mark.parametrize(
     ("offset", "code", "value"),
-    [(42, "<H", 0), (656, "<H", 65535), (1446, "<i", 0), (1446, "<i", -5), (108, "<h", 99)],
+    [(42, "<H", 0), (656, "<H", 65535), (108, "<h", 99)],
 )
 def test_absurd_spe_headers_are_refused(
     sample: dict[str, Write], frames: Frames, tmp_path: Path, offset: int, code: str, value: int
@@ -213,7 +213,7 @@ def test_an_spe_file_with_more_frames_stated_than_there_tells_so(
     found = read_all(path)
 
     assert found is not None
-    assert "11 complete frames of 2147483647" in found[1]
+    assert "the header states 2147483647 frames, 11 are there" in found[1]
 
 
 @pytest.mark.parametrize(
@@ -224,14 +224,11 @@ def test_an_spe_file_with_more_frames_stated_than_there_tells_so(
         ("dax", "movie.inf", "32 x 32", "999 x 999"),
         ("dax", "movie.inf", "frame dimensions", "dimensions"),
         ("dax", "movie.inf", "16 bit", "8 bit"),
-        ("dax", "movie.inf", "frames = 11", "frames = 0"),
         ("picasso_raw", "movie.yaml", "Height: 32", "Height: 2147483648"),
         ("picasso_raw", "movie.yaml", "Height: 32", "Height: -32"),
         ("picasso_raw", "movie.yaml", "Height: 32", "Height: 1e400"),
         ("picasso_raw", "movie.yaml", "Height: 32", "Height: [32]"),
         ("picasso_raw", "movie.yaml", "Width: 32", "Width: nan"),
-        ("picasso_raw", "movie.yaml", "Frames: 11", "Frames: 7"),
-        ("picasso_raw", "movie.yaml", "Frames: 11", "Frames: 0"),
         ("picasso_raw", "movie.yaml", "uint16", "object"),
         ("picasso_raw", "movie.yaml", "uint16", "float64, (9999999999,)"),
         ("micromanager_raw", "movie_metadata.txt", '"Width": 32', '"Width": 2147483648'),

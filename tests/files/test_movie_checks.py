@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import MAX_SIDE_PX
+from rtsmlm.files.movies.account import StatedFrames
 from rtsmlm.files.movies.checks import (
     ADU_MAX,
     check_frame_shape,
@@ -81,29 +82,27 @@ def test_frames_of_no_camera_are_refused_with_their_size(shape: tuple[int, int])
 @given(
     st.none() | st.integers(1, 200), st.integers(1, 100), st.integers(1, 200), st.integers(0, 99)
 )
-def test_only_whole_frames_are_read_and_a_cut_is_noted(
+def test_all_whole_frames_are_read_and_a_number_that_differs_is_a_difference(
     stated: int | None, stride: int, there: int, rest: int
 ) -> None:
     rest %= stride
-    available = there * stride + rest
+    by_header = [] if stated is None else [StatedFrames("the header", stated)]
 
-    n_frames, notes = complete_frames(PATH, stated, available, stride)
+    account = complete_frames(PATH, there * stride + rest, stride, *by_header)
 
-    assert n_frames == (there if stated is None else min(there, stated))
-    assert n_frames * stride <= available
-    is_cut = rest > 0 if stated is None else there < stated
-    assert bool(notes) == is_cut
-    if notes:
-        assert str(n_frames) in notes[0]
+    assert account.read == account.present == there
+    assert bool(account.differences) == (rest > 0 or stated not in (None, there))
 
 
-@pytest.mark.parametrize(("stated", "available"), [(None, 99), (5, 99), (0, 1000), (-3, 1000)])
+@pytest.mark.parametrize(("stated", "available"), [((), 99), ((5,), 99)])
 @pytest.mark.parametrize("missing", [0, 500])
 def test_a_movie_without_a_whole_frame_is_refused_with_the_bytes_there_are(
-    stated: int | None, available: int, missing: int
+    stated: tuple[int, ...], available: int, missing: int
 ) -> None:
+    by_header = [StatedFrames("the header", n) for n in stated]
+
     with pytest.raises(FileFormatError, match=r"holds no complete frame: a frame takes \d+ bytes"):
-        complete_frames(PATH, stated, available - missing, 600)
+        complete_frames(PATH, available - missing, 600, *by_header)
 
 
 @given(st.text("ab .\n\r\t\x0b\x1c\x85\u2028é", max_size=600))

@@ -48,7 +48,7 @@ def test_recordings_have_the_frames_and_light_they_are_known_for(
 
         assert (movie.shape, movie.n_frames) == (shape, n_frames)
         assert total / (n_frames * shape[0] * shape[1]) == pytest.approx(mean_adu, abs=1e-4)
-        assert "cut short" not in movie.describe().get("note", "")
+        assert not movie.account.differences
 
 
 @pytest.mark.parametrize(

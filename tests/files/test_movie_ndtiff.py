@@ -68,7 +68,7 @@ def test_frames_come_in_the_order_of_time_and_keep_the_numbers_of_the_acquisitio
 
 def test_missing_frames_are_counted_in_a_note(tmp_path: Path) -> None:
     with open_ndtiff(data_set(tmp_path, [{"time": t} for t in (2, 3, 7)])) as movie:
-        assert "positions 2 to 7 along time, 3 of them missing" in movie.describe()["note"]
+        assert "3 time positions are missing: 4 to 6" in movie.describe()["difference"]
 
 
 def test_a_frame_that_was_written_twice_is_read_as_it_was_written_last(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_an_index_that_was_cut_gives_the_frames_before_the_cut(tmp_path: Path, c
 
     with open_ndtiff(tmp_path) as movie:
         assert movie.n_frames == 3
-        assert "NDTiff.index is cut short" in movie.describe()["note"]
+        assert "NDTiff.index is cut short" in movie.describe()["difference"]
 
 
 def test_frames_that_the_file_ends_before_are_left_out(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_frames_that_the_file_ends_before_are_left_out(tmp_path: Path) -> None:
 
     with open_ndtiff(tmp_path) as movie:
         assert movie.n_frames == 3
-        assert "3 complete frames of 4 are read" in movie.describe()["note"]
+        assert "NDTiff.index states 4 frames, 3 are there" in movie.describe()["difference"]
 
 
 def test_an_empty_index_lists_no_frame(tmp_path: Path) -> None:

@@ -104,10 +104,23 @@ def test_a_picasso_sidecar_states_the_byte_order(tall: Frames, tmp_path: Path, o
         np.testing.assert_array_equal(movie.read(range(7)), tall)
 
 
-def test_a_sidecar_of_a_shorter_movie_is_of_another_movie(tall: Frames, tmp_path: Path) -> None:
-    path = picasso_raw_of(tmp_path, tall, "Frames: 6")
+@pytest.mark.parametrize("stated", [0, 6, 9])
+def test_where_a_sidecar_states_another_number_all_frames_are_read_and_both_numbers_said(
+    tall: Frames, tmp_path: Path, stated: int
+) -> None:
+    with open_raw(picasso_raw_of(tmp_path, tall, f"Frames: {stated}"), NO_SETTINGS) as movie:
+        np.testing.assert_array_equal(movie.read(range(7)), tall)
+        [difference] = movie.account.differences
+        assert difference == f"movie.yaml states {stated} frames, 7 are there and read"
 
-    with pytest.raises(FileFormatError, match=r"room for 7 frames .* belongs to another movie"):
+
+def test_a_sidecar_of_a_shorter_movie_whose_frames_do_not_fit_is_of_another_movie(
+    tall: Frames, tmp_path: Path
+) -> None:
+    path = picasso_raw_of(tmp_path, tall, "Frames: 6")
+    path.write_bytes(path.read_bytes() + bytes(10))
+
+    with pytest.raises(FileFormatError, match=r"movie.yaml states 6 of them; it belongs to anoth"):
         open_raw(path, NO_SETTINGS)
 
 
@@ -127,10 +140,10 @@ def test_micromanager_metadata_describe_a_raw_movie_and_say_when_it_was_stopped(
     (tmp_path / sidecar).write_text(f'{{"Summary": {summary}, "FrameKey-0-0-0": {frame}}}')
 
     with open_raw(path, NO_SETTINGS) as movie:
-        note = movie.describe()["note"]
+        described = movie.describe()
         assert (movie.n_frames, movie.exposure_ms) == (7, 30.0)
-        assert "the acquisition was to have 5000 frames" in note
-        assert "big-endian judging by the pixels" in note
+        assert f"the plan in {sidecar} states 5000 frames" in described["difference"]
+        assert "big-endian judging by the pixels" in described["note"]
         np.testing.assert_array_equal(movie.read(range(7)), tall)
 
 

@@ -21,7 +21,7 @@ Write = Callable[[Path, Frames], Path]
 
 def note_of(path: Path) -> str:
     with open_movie(path) as movie:
-        return movie.describe().get("note", "")
+        return movie.describe().get("difference", "")
 
 
 def test_a_bigtiff_is_called_one(sample: dict[str, Write], frames: Frames, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_stack_cut_in_the_middle_gives_the_complete_frames(
 
     with open_movie(path) as movie:
         np.testing.assert_array_equal(movie.read(range(movie.n_frames)), frames[:5])
-        assert "5 complete frames of 11" in movie.describe()["note"]
+        assert "states 11 frames, 5 are there and read" in movie.describe()["difference"]
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.8, 0.99])
@@ -68,7 +68,7 @@ def test_a_streamed_tiff_cut_anywhere_gives_the_complete_frames_and_says_so(
     with open_movie(path) as movie:
         n = movie.n_frames
         np.testing.assert_array_equal(movie.read(range(n)), frames[:n])
-        assert "cut short" in movie.describe()["note"]
+        assert movie.account.differences
 
     assert int(11 * part) - 1 <= n <= int(11 * part)
 
@@ -84,7 +84,7 @@ def test_an_ome_movie_split_over_files_is_read_whole(frames: Frames, tmp_path: P
     second.unlink()
     with open_movie(first) as movie:
         np.testing.assert_array_equal(movie.read(range(6)), frames[:6])
-        assert "6 complete frames of 11" in movie.describe()["note"]
+        assert "states 11 frames, 6 are there and read" in movie.describe()["difference"]
 
 
 def split_ome(folder: Path, frames: Frames) -> tuple[Path, Path]:

@@ -119,8 +119,10 @@ def test_of_a_chunk_that_is_cut_short_the_whole_frames_are_read(
         assert movie.frame_index is not None
         assert len(movie.frame_index) == movie.n_frames == n_frames
         np.testing.assert_array_equal(movie.read(range(n_frames)), frames[:n_frames])
-        note = movie.describe().get("note", "")
-        assert (f"{n_frames} complete frames of 11" in note) == (n_frames < 11)
+        difference = movie.describe().get("difference", "")
+        assert (f"raw_index.bin states 11 frames, {n_frames} are there" in difference) == (
+            n_frames < 11
+        )
 
 
 def test_zeros_that_a_power_cut_left_in_the_index_are_no_frames(
@@ -148,7 +150,9 @@ def test_frames_of_a_chunk_lost_in_the_middle_are_left_out_and_the_others_keep_t
     kept = [0, 1, 2, 3, *([] if left is None else [4]), 8, 9, 10]
 
     with open_movie(run) as movie:
-        assert f"{11 - len(kept)} frames before the last are missing" in movie.describe()["note"]
+        assert (
+            f"{11 - len(kept)} frames before the last are missing" in movie.describe()["difference"]
+        )
         np.testing.assert_array_equal(movie.read(range(movie.n_frames)), frames[kept])
         batches = list(movie.batches(3))
     assert [index for b in batches for index in b.index.tolist()] == [k + k // 5 for k in kept]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError, sentence
 from rtsmlm.files.limits import MAX_SIDE_PX
+from rtsmlm.files.movies.account import MovieAccount, StatedFrames
 from rtsmlm.frames import Pixels
 
 ADU_MAX = 65535
@@ -59,45 +60,40 @@ def check_frame_shape(path: Path, shape: tuple[int, int]) -> None:
 
 
 def complete_frames(
-    path: Path, stated: int | None, available_bytes: int, stride_bytes: int
-) -> tuple[int, tuple[str, ...]]:
-    """Return how many complete frames are there, and the note if the movie is cut short.
+    path: Path, available_bytes: int, stride_bytes: int, *stated: StatedFrames
+) -> MovieAccount:
+    """Return how many complete frames are there, all of which are read.
 
     Parameters
     ----------
     path
         The file, for the error.
-    stated
-        Frames that the header or a sidecar states; None where nothing does.
     available_bytes
         Size of the file without its header.
     stride_bytes
         Bytes from one frame to the next.
+    stated
+        Numbers of frames that the header or a sidecar states.
 
     Raises
     ------
     FileFormatError
         If not even one frame is complete.
     """
-    there = max(available_bytes, 0) // stride_bytes
-    if there < 1 or (stated is not None and stated < 1):
+    there, rest = divmod(max(available_bytes, 0), stride_bytes)
+    if there < 1:
         raise FileFormatError(
             f"{path} holds no complete frame: a frame takes {stride_bytes} bytes, there "
             f"are {max(available_bytes, 0)}"
-            + (f", and {stated} frames are stated" if stated is not None else "")
+            + "".join(f", and {s.source} states {s.frames} frames" for s in stated)
         )
-    if stated is None:
-        rest = available_bytes - there * stride_bytes
-        cut = f"the last frame is cut short; {there} complete frames are read"
-        return there, (cut,) if rest else ()
-    if there < stated:
-        return there, (cut_short(there, stated),)
-    return stated, ()
-
-
-def cut_short(there: int, stated: int) -> str:
-    """Return the note for a movie of which only the first frames are there."""
-    return f"cut short: {there} complete frames of {stated} are read"
+    if any(s.frames == there for s in stated):
+        further = (f"{rest} bytes behind the last frame are left out",)
+    else:
+        further = (f"the last frame is cut short: {rest} of its {stride_bytes} bytes are there",)
+    return MovieAccount(
+        read=there, present=there, stated=tuple(stated), further=further if rest else ()
+    )
 
 
 def one_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.account import StatedFrames
 from rtsmlm.files.movies.checks import check_frame_shape, complete_frames, one_line
 from rtsmlm.files.movies.flat import FlatMovie, likely_byte_order, stored_dtype
 from rtsmlm.files.movies.metadata import as_int
@@ -40,10 +41,11 @@ def open_dax(
     size = path.stat().st_size
     sidecar = path.with_suffix(".inf")
     notes: tuple[str, ...] = ()
-    stated: int | None = None
+    stated: tuple[StatedFrames, ...] = ()
     order = ">"
     if sidecar.is_file():
-        shape, stated, order = _read_inf(sidecar)
+        shape, n_stated, order = _read_inf(sidecar)
+        stated = () if n_stated is None else (StatedFrames(sidecar.name, n_stated),)
     elif settings.height and settings.width:
         shape = settings.height, settings.width
     elif known_shape is not None:
@@ -61,14 +63,15 @@ def open_dax(
         dtype = np.dtype(f"{order}u2")
     else:
         dtype = np.dtype(f"{likely_byte_order(path, shape[1], default='>')}u2")
-    n_frames, cut = complete_frames(path, stated, size, shape[0] * shape[1] * dtype.itemsize)
+    account = complete_frames(path, size, shape[0] * shape[1] * dtype.itemsize, *stated)
     facts = MovieFacts(
         path=path,
         kind="dax",
         shape=shape,
-        n_frames=n_frames,
+        n_frames=account.read,
+        account=account,
         dtype=dtype,
-        notes=notes + cut,
+        notes=notes,
     )
     return FlatMovie(facts, 0)
 

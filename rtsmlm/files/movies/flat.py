@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import ConfigError, FileFormatError
+from rtsmlm.files.movies.account import LeftOut, StatedFrames
 from rtsmlm.files.movies.checks import complete_frames, one_line
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 
@@ -115,15 +117,22 @@ def open_npy(path: Path) -> FlatMovie:
     n_stated, height, width = (1, *shape) if len(shape) == 2 else shape
     stride = max(height * width * dtype.itemsize, 1)
     available = path.stat().st_size - offset
-    n_frames, notes = complete_frames(path, n_stated, available, stride)
+    behind = available - n_stated * stride
+    # What follows an array may be another one: no frame unless the header says so.
+    account = complete_frames(
+        path, min(available, n_stated * stride), stride, StatedFrames("the header", n_stated)
+    )
+    if behind > 0:
+        left = LeftOut(f"{behind} bytes", "they lie behind the array that the header states")
+        account = replace(account, left_out=(left,))
     return FlatMovie(
         MovieFacts(
             path=path,
             kind="numpy array",
             shape=(height, width),
-            n_frames=n_frames,
+            n_frames=account.read,
+            account=account,
             dtype=dtype,
-            notes=notes,
         ),
         offset,
     )

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import ConfigError, FileFormatError
+from rtsmlm.files.movies.account import MovieAccount
 from rtsmlm.files.movies.checks import check_frame_shape, one_line, to_adu
 from rtsmlm.frames import FrameBatch, Pixels
 
@@ -37,6 +38,8 @@ class MovieFacts:
     """Complete frames that can be read."""
     dtype: np.dtype[Any]
     """Type of the values in the file, byte order included."""
+    account: MovieAccount | None = None
+    """What is stated, present and read; None where nothing states how many frames there are."""
     stated: StatedCalibration = NOTHING_STATED
     exposure_ms: float | None = None
     frame_index: NDArray[np.int64] | None = None
@@ -46,7 +49,7 @@ class MovieFacts:
     details: Mapping[str, str] = field(default_factory=dict)
     """Further metadata of the file, for the record of the run."""
     notes: tuple[str, ...] = ()
-    """What the user should know: guesses made, frames that are missing."""
+    """Guesses that the user should know of; what differs or is missing stands in the account."""
 
 
 class Movie(ABC):
@@ -84,6 +87,16 @@ class Movie(ABC):
         return self._facts.n_frames
 
     @property
+    def account(self) -> MovieAccount:
+        """Frames stated, present and read; its `differences` name whatever does not agree."""
+        return self._facts.account or MovieAccount.whole(self._facts.n_frames)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Guesses made, such as of the byte order; differences stand in the account."""
+        return self._facts.notes
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values in the file; batches are uint16 whatever it is."""
         return self._facts.dtype
@@ -119,12 +132,16 @@ class Movie(ABC):
         return self._facts.activation_unit
 
     def describe(self) -> dict[str, str]:
-        """Return format, size and remarks; `note` names guesses made and frames missing."""
+        """Return format, size, account and remarks.
+
+        `difference` names whatever does not agree with what is stated, `note` guesses made.
+        """
         facts = self._facts
         described = {
             "path": str(facts.path),
             "format": facts.kind,
             "frames": str(facts.n_frames),
+            **self.account.describe(),
             "shape": f"{facts.shape[0]} x {facts.shape[1]}",
             "dtype": str(facts.dtype),
             **facts.details,

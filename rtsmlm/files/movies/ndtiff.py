@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import MAX_INDEX_ENTRIES
-from rtsmlm.files.movies.checks import check_frame_shape, cut_short, one_line
+from rtsmlm.files.movies.account import MovieAccount, StatedFrames, missing_numbers
+from rtsmlm.files.movies.checks import check_frame_shape, one_line
 from rtsmlm.files.movies.flat import FlatMovie
 from rtsmlm.files.movies.metadata import Statements, add_micromanager
 from rtsmlm.files.movies.movie import MovieFacts
@@ -59,7 +60,8 @@ def open_ndtiff(path: Path) -> FlatMovie:
     """
     index = path if path.is_file() else path / INDEX_NAME
     statements = Statements()
-    entries, axis = _in_order(index, list(_entries(index, statements)))
+    further: list[str] = []
+    entries, axis = _in_order(index, list(_entries(index, further)))
     first = entries[0]
     alike = (first.width, first.height, first.pixel_type, 0)
     if any((e.width, e.height, e.pixel_type, e.compression) != alike for e in entries):
@@ -79,17 +81,25 @@ def open_ndtiff(path: Path) -> FlatMovie:
         len(entries),
     )
     add_micromanager(statements, _metadata(index.parent / first.file_name, first))
-    if n_frames < len(entries):
-        statements.notes.append(cut_short(n_frames, len(entries)))
+    numbers = _frame_numbers(entries[:n_frames], axis)
+    if numbers is not None and (missing := missing_numbers(numbers, f"{axis} position")):
+        further.append(missing)
+    account = MovieAccount(
+        read=n_frames,
+        present=n_frames,
+        stated=(StatedFrames(INDEX_NAME, len(entries)),),
+        further=tuple(further),
+    )
     facts = MovieFacts(
         path=path,
         kind="NDTiff",
         shape=(first.height, first.width),
         n_frames=n_frames,
         dtype=dtype,
+        account=account,
         stated=statements.stated,
         exposure_ms=statements.exposure_ms,
-        frame_index=_frame_numbers(entries[:n_frames], axis, statements),
+        frame_index=numbers,
         details=statements.details,
         notes=tuple(statements.notes),
     )
@@ -98,7 +108,7 @@ def open_ndtiff(path: Path) -> FlatMovie:
     return FlatMovie(facts, offsets, files=files, file_of_frame=which)
 
 
-def _entries(index: Path, statements: Statements) -> Iterator[_Entry]:
+def _entries(index: Path, further: list[str]) -> Iterator[_Entry]:
     """Yield the complete entries of an index; zeros at its end are unused room."""
     try:
         if index.stat().st_size > _MAX_INDEX_BYTES:
@@ -130,7 +140,7 @@ def _entries(index: Path, statements: Statements) -> Iterator[_Entry]:
         yield _Entry(axes, name, *_NUMBERS.unpack_from(data, name_end)[:7])
         position = name_end + _NUMBERS.size
     if data[position : position + _MAX_AXES_BYTES].strip(b"\0"):
-        statements.notes.append(f"{INDEX_NAME} is cut short; frames after it are not read")
+        further.append(f"{INDEX_NAME} is cut short; frames after it are not read")
 
 
 def _in_order(index: Path, entries: list[_Entry]) -> tuple[list[_Entry], str | None]:
@@ -158,19 +168,13 @@ def _in_order(index: Path, entries: list[_Entry]) -> tuple[list[_Entry], str | N
     return [by_position[position] for position in sorted(by_position)], axis  # type: ignore[type-var]
 
 
-def _frame_numbers(
-    entries: list[_Entry], axis: str | None, statements: Statements
-) -> NDArray[np.int64] | None:
-    """Return the positions along the axis where some are missing, else None."""
+def _frame_numbers(entries: list[_Entry], axis: str | None) -> NDArray[np.int64] | None:
+    """Return the positions along the axis, None where they simply count from 0."""
     if axis is None or not entries:
         return None
     numbers = np.array([entry.axes[axis] for entry in entries], dtype=np.int64)
     if np.array_equal(numbers, np.arange(len(numbers))):
         return None
-    statements.notes.append(
-        f"positions {numbers[0]} to {numbers[-1]} along {axis}, "
-        f"{numbers[-1] - numbers[0] + 1 - len(numbers)} of them missing"
-    )
     return numbers
 
 

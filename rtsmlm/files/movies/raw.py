@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.account import StatedFrames
 from rtsmlm.files.movies.checks import check_frame_shape, complete_frames, one_line
 from rtsmlm.files.movies.flat import FlatMovie, likely_byte_order, stored_dtype
 from rtsmlm.files.movies.metadata import (
@@ -26,6 +27,9 @@ from rtsmlm.settings.camera import MovieSettings
 # The first frame's metadata lie in the first few 10 kB; the rest may be a gigabyte.
 _METADATA_HEAD = 4 << 20
 _METADATA_ALL = 64 << 20
+
+_Described: TypeAlias = tuple[tuple[int, int], tuple[StatedFrames, ...], np.dtype[Any]]
+"""Shape, numbers of frames that are stated, and type of the values."""
 
 _MM_DTYPES = {"GRAY8": "|u1", "GRAY16": "u2", "GRAY32": "f4"}
 
@@ -59,24 +63,26 @@ def open_raw(
     check_frame_shape(path, shape)
     size = path.stat().st_size
     frame_bytes = shape[0] * shape[1] * dtype.itemsize
-    n_frames, notes = complete_frames(path, stated, size, frame_bytes)
-    if stated is not None and size // frame_bytes > stated:
-        raise FileFormatError(
-            f"{path} has room for {size // frame_bytes} frames of {shape[0]} x {shape[1]}, "
-            f"but its sidecar states {stated}; the sidecar belongs to another movie"
-        )
-    times = None if times_of is None else _times_ns(times_of, n_frames, statements)
+    account = complete_frames(path, size, frame_bytes, *stated)
+    for sidecar in stated:
+        if yaml and sidecar.frames < account.present and size % frame_bytes:
+            raise FileFormatError(
+                f"{path} has {size} bytes, no whole number of frames of {shape[0]} x {shape[1]}, "
+                f"and {sidecar.source} states {sidecar.frames} of them; it belongs to another movie"
+            )
+    times = None if times_of is None else _times_ns(times_of, account.read, statements)
     facts = MovieFacts(
         path=path,
         kind=kind,
         shape=shape,
-        n_frames=n_frames,
+        n_frames=account.read,
         dtype=dtype,
+        account=account,
         stated=statements.stated,
         exposure_ms=statements.exposure_ms,
         t_exposure_end_ns=times,
         details=statements.details,
-        notes=(*statements.notes, *notes),
+        notes=tuple(statements.notes),
     )
     return FlatMovie(facts, 0)
 
@@ -87,7 +93,7 @@ def _existing(*paths: Path) -> Path | None:
 
 def _from_settings(
     path: Path, settings: MovieSettings, known_shape: tuple[int, int] | None
-) -> tuple[tuple[int, int], None, np.dtype[Any]]:
+) -> _Described:
     if settings.height and settings.width:
         shape = settings.height, settings.width
     elif known_shape is not None:
@@ -98,13 +104,11 @@ def _from_settings(
             "it; set movie.height, movie.width and movie.dtype"
         )
     if settings.dtype is not None:
-        return shape, None, stored_dtype(settings.dtype)
-    return shape, None, np.dtype(f"{likely_byte_order(path, shape[1], default='<')}u2")
+        return shape, (), stored_dtype(settings.dtype)
+    return shape, (), np.dtype(f"{likely_byte_order(path, shape[1], default='<')}u2")
 
 
-def _picasso(
-    sidecar: Path, statements: Statements
-) -> tuple[tuple[int, int], int | None, np.dtype[Any]]:
+def _picasso(sidecar: Path, statements: Statements) -> _Described:
     keys = flat_yaml(sidecar)
     height, width = as_int(keys.get("Height")), as_int(keys.get("Width"))
     frames, type_name = as_int(keys.get("Frames")), keys.get("Data Type", "uint16")
@@ -118,7 +122,8 @@ def _picasso(
         raise FileFormatError(f"{sidecar} states Data Type {type_name!r}; expected uint16")
     add_picasso(statements, keys)
     byte_order: Any = order
-    return (height, width), frames, np.dtype(type_name).newbyteorder(byte_order)
+    stated = () if frames is None else (StatedFrames(sidecar.name, frames),)
+    return (height, width), stated, np.dtype(type_name).newbyteorder(byte_order)
 
 
 def _micromanager_sidecar(path: Path) -> Path | None:
@@ -129,7 +134,7 @@ def _micromanager_sidecar(path: Path) -> Path | None:
 
 def _micromanager(
     path: Path, sidecar: Path, statements: Statements, settings: MovieSettings
-) -> tuple[tuple[int, int], int | None, np.dtype[Any]]:
+) -> _Described:
     summary, frame = micromanager_head(sidecar)
     height, width = as_int(summary.get("Height")), as_int(summary.get("Width"))
     if height is None or width is None:
@@ -157,10 +162,8 @@ def _micromanager(
         big = "big" if order == ">" else "little"
         statements.notes.append(f"byte order not stated; {big}-endian judging by the pixels")
     intended = as_int(summary.get("Frames"))
-    frame_bytes = max(height * width * dtype.itemsize, 1)
-    if intended is not None and intended > path.stat().st_size // frame_bytes:
-        statements.notes.append(f"the acquisition was to have {intended} frames")
-    return (height, width), None, dtype
+    stated = () if intended is None else (StatedFrames(f"the plan in {sidecar.name}", intended),)
+    return (height, width), stated, dtype
 
 
 def micromanager_head(path: Path) -> tuple[dict[str, object], dict[str, object]]:

@@ -36,7 +36,7 @@ UNIT_BEFORE = "mW"
 
 
 def read_index(raw: Path) -> tuple[NDArray[np.void] | None, list[str]]:
-    """Return the records beside a recording, shape (n,), and notes on what is wrong with them.
+    """Return the records beside a recording, shape (n,), and sentences on what is wrong with them.
 
     The records are None where there is no index. Only the part in which frame numbers
     increase is returned: a power cut may leave zeros at the end.

@@ -17,13 +17,14 @@ import zarr
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.movies.checks import cut_short
+from rtsmlm.files.movies.account import MovieAccount, StatedFrames
 from rtsmlm.files.movies.flat import read_exactly
 from rtsmlm.files.movies.metadata import Statements
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.ome_zarr import Json
 from rtsmlm.files.movies.raw_layout import (
     ATTRIBUTE,
+    INDEX_NAME,
     activation_unit,
     chunks_on_disk,
     read_index,
@@ -70,18 +71,22 @@ def open_recording(
     """
     statements = Statements()
     stated = state_calibration(statements, attributes)
-    records, index_notes = read_index(path)
+    records, index_damage = read_index(path)
     shape = int(array.shape[1]), int(array.shape[2])
     files = _ChunkFiles(folder, int(array.chunks[0]), shape[0] * shape[1] * 2)
     # While it is made, a recording states the largest possible number of frames.
-    expected = max(stated or 0, 0 if records is None else len(records))
     lengths = (int(array.shape[0]), stated, _length(records))
     most = min(n for n in lengths if n is not None)
-    there, notes = files.count(most)
+    there, further = files.count(most)
     if not len(there):
         raise FileFormatError(f"{path} holds no complete frame")
-    if len(there) < expected:
-        notes.append(cut_short(len(there), expected))
+    said = (("the recording", stated), (INDEX_NAME, _length(records)))
+    account = MovieAccount(
+        read=len(there),
+        present=len(there),
+        stated=tuple(StatedFrames(source, n) for source, n in said if n is not None),
+        further=(*index_damage, *further),
+    )
     kept = None if records is None else records[_places(there)]
     power = None if kept is None else np.ascontiguousarray(kept["activation_power"])
     facts = MovieFacts(
@@ -90,13 +95,14 @@ def open_recording(
         shape=shape,
         n_frames=len(there),
         dtype=np.dtype("<u2"),
+        account=account,
         stated=statements.stated,
         exposure_ms=statements.exposure_ms,
         frame_index=_frame_index(there, kept),
         t_exposure_end_ns=None if kept is None else np.ascontiguousarray(kept["t_exposure_end_ns"]),
         activation_power=power,
         activation_unit=activation_unit(attributes, power),
-        notes=(*statements.notes, *index_notes, *notes),
+        notes=tuple(statements.notes),
     )
     return RecordedMovie(facts, files, there)
 
@@ -128,7 +134,7 @@ class _ChunkFiles:
         return self.folder / "c" / str(number) / "0" / "0"
 
     def count(self, most: int) -> tuple[FrameRanges, list[str]]:
-        """Return the places in the array at which there are frames, all below `most`; and notes."""
+        """Return the places at which there are frames, all below `most`, and what is missing."""
         there = FrameRanges()
         n_chunks = -(-most // self.chunk_frames)
         listed = [n for n in chunks_on_disk(self.folder) if n < n_chunks]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.account import StatedFrames
 from rtsmlm.files.movies.checks import check_frame_shape, complete_frames, one_line
 from rtsmlm.files.movies.flat import FlatMovie
 from rtsmlm.files.movies.metadata import Statements, as_number
@@ -57,8 +58,11 @@ def open_spe(path: Path) -> FlatMovie:
     check_frame_shape(path, shape)
     frame_bytes = shape[0] * shape[1] * dtype.itemsize
     stride = max(stride, frame_bytes)
-    available = path.stat().st_size - HEADER_BYTES
-    n_frames, notes = complete_frames(path, header.n_frames, available, stride)
+    # The XML of version 3 follows the last frame.
+    size = path.stat().st_size
+    available = (min(header.footer_offset, size) or size) - HEADER_BYTES
+    stated = StatedFrames("the header", header.n_frames)
+    account = complete_frames(path, available, stride, stated)
     statements = Statements()
     statements.state_exposure(header.exposure_s, "s")
     statements.state_exposure(footer_exposure_ms)
@@ -66,10 +70,10 @@ def open_spe(path: Path) -> FlatMovie:
         path=path,
         kind=f"SPE {header.version:.1f}" if header.version >= 2 else "SPE",
         shape=shape,
-        n_frames=n_frames,
+        n_frames=account.read,
+        account=account,
         dtype=dtype,
         exposure_ms=statements.exposure_ms,
-        notes=notes,
     )
     return FlatMovie(facts, HEADER_BYTES, stride_bytes=stride)
 

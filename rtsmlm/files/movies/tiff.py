@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.limits import FREE_FRAME_BYTES, check_size
+from rtsmlm.files.movies.account import StatedFrames
 from rtsmlm.files.movies.checks import check_frame_shape, complete_frames, one_line
 from rtsmlm.files.movies.flat import FlatMovie
 from rtsmlm.files.movies.metadata import (
@@ -113,11 +115,13 @@ class TiffMovie(Movie):
 
 def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
     series = _series(path, tif)
-    axes_note = ("its end is damaged",) if series is None else check_axes(path, series)
+    axes_note = () if series is None else check_axes(path, series)
+    further = ["its end is damaged"] if series is None else []
     first = tif.pages.first if series is None else series.keyframe
     shape, dtype = _checked(path, first)
     n_series = 0 if series is None else math.prod(series.shape[:-2])
-    stated = max(_stated_frames(tif) or 0, n_series) or None
+    said = (("its description", _stated_frames(tif) or 0), ("its series", n_series))
+    stated = [StatedFrames(source, n) for source, n in said if n]
     pages = readable_pages(tif) if series is None else SeriesPages(series.pages, n_series)
     at = None if series is None or series.is_multifile else series.dataoffset
     # ImageJ writes one directory and leaves the rest to arithmetic above 4 GB; it also writes
@@ -128,23 +132,25 @@ def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
     if at is not None and is_plain(first):
         n_bytes = math.prod(shape) * dtype.itemsize
         available = path.stat().st_size - at
-        n_frames, cut = complete_frames(path, stated, available, n_bytes)
+        n_most = max(s.frames for s in stated)
+        account = complete_frames(path, min(available, n_most * n_bytes), n_bytes, *stated)
         dtype = dtype.newbyteorder(tif.byteorder)
     else:
         at = None
-        n_frames, cut = complete_pages(pages, path, stated)
-    if not cut and stated == n_series and chain_is_cut(path, tif):
-        cut = (f"cut short: {n_frames} complete frames of an unknown number are read",)
+        account = complete_pages(pages, path, *stated)
+    if chain_is_cut(path, tif):
+        further.append("cut short: its last page names another one, which is not there")
     facts = MovieFacts(
         path=path,
         kind=_kind(tif),
         shape=shape,
-        n_frames=n_frames,
+        n_frames=account.read,
         dtype=dtype,
+        account=replace(account, further=(*account.further, *further)),
         stated=statements.stated,
         exposure_ms=statements.exposure_ms,
         details=statements.details,
-        notes=(*statements.notes, *axes_note, *cut),
+        notes=(*statements.notes, *axes_note),
     )
     if at is not None:
         return FlatMovie(facts, int(at))

@@ -10,7 +10,7 @@ from typing import Any
 import tifffile
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.movies.checks import cut_short
+from rtsmlm.files.movies.account import MovieAccount, StatedFrames
 
 # Axes that tifffile gives to planes whose meaning the file does not state.
 _UNNAMED_AXES = set("IQ")
@@ -90,9 +90,9 @@ def readable_pages(tif: tifffile.TiffFile) -> list[tifffile.TiffPage]:
 
 
 def complete_pages(
-    pages: Sequence[tifffile.TiffPage], path: Path, stated: int | None
-) -> tuple[int, tuple[str, ...]]:
-    """Return how many pages from the first on are complete, and a note if some are not.
+    pages: Sequence[tifffile.TiffPage], path: Path, *stated: StatedFrames
+) -> MovieAccount:
+    """Return how many pages from the first on are complete.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def complete_pages(
         n_frames -= 1
     if not n_frames:
         raise FileFormatError(f"{path} holds no complete frame: its pixels lie beyond its end")
-    expected = max(len(pages), stated or 0)
-    return n_frames, (cut_short(n_frames, expected),) if n_frames < expected else ()
+    in_file = StatedFrames("the list of pages", len(pages))
+    return MovieAccount(read=n_frames, present=n_frames, stated=(in_file, *stated))
 
 
 def is_complete(page: tifffile.TiffPage | None) -> bool:

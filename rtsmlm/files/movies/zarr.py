@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from rtsmlm.files.limits import (
     MAX_CHUNKS_AT_ONCE,
     check_size,
 )
-from rtsmlm.files.movies.checks import cut_short
+from rtsmlm.files.movies.account import MovieAccount, StatedFrames
 from rtsmlm.files.movies.metadata import Statements
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.ome_zarr import (
@@ -31,6 +31,7 @@ from rtsmlm.files.movies.ome_zarr import (
     state_pixel,
 )
 from rtsmlm.files.movies.raw_layout import (
+    INDEX_NAME,
     activation_unit,
     chunks_on_disk,
     read_index,
@@ -64,9 +65,10 @@ def open_zarr(path: Path) -> Movie:
     statements = Statements()
     stated = state_calibration(statements, attributes)
     state_pixel(statements, image, axes)
-    records, index_notes = read_index(path)
+    records, index_damage = read_index(path)
     length = int(array.shape[frame_axis]) if frame_axis is not None else 1
-    n_frames, notes = _count(path, folder, layout, length, stated, records, frame_axis)
+    account = _count(path, folder, layout, length, stated, records, frame_axis)
+    n_frames = account.read
     power = _column(records, "activation_power", n_frames)
     facts = MovieFacts(
         path=path,
@@ -74,13 +76,14 @@ def open_zarr(path: Path) -> Movie:
         shape=(int(array.shape[-2]), int(array.shape[-1])),
         n_frames=n_frames,
         dtype=np.dtype(array.dtype),
+        account=replace(account, further=(*index_damage, *account.further)),
         stated=statements.stated,
         exposure_ms=statements.exposure_ms,
         frame_index=_column(records, "index", n_frames),
         t_exposure_end_ns=_column(records, "t_exposure_end_ns", n_frames),
         activation_power=power,
         activation_unit=activation_unit(attributes, power),
-        notes=(*statements.notes, *index_notes, *notes),
+        notes=tuple(statements.notes),
     )
     return ZarrMovie(facts, folder, array, frame_axis=frame_axis, chunk_frames=layout.chunk_frames)
 
@@ -217,9 +220,9 @@ def _count(
     stated: int | None,
     records: NDArray[np.void] | None,
     frame_axis: int | None,
-) -> tuple[int, list[str]]:
-    """Return how many frames are really there, and notes about the others."""
-    notes: list[str] = []
+) -> MovieAccount:
+    """Return how many frames are really there, and what is known of the others."""
+    further: list[str] = []
     expected = length if stated is None else min(stated, length)
     there = expected
     if frame_axis == 0 and not layout.in_order:
@@ -231,16 +234,21 @@ def _count(
         listed = chunks_on_disk(folder)
         missing = last + 1 - sum(1 for number in listed if number <= last)
         if missing:
-            notes.append(f"{missing} of {last + 1} chunks are missing; their frames read as 0")
+            further.append(f"{missing} of {last + 1} chunks are missing; their frames read as 0")
     if records is not None:
         there = min(there, len(records))
-        # While it runs, a recording states the largest possible number of frames.
-        expected = len(records) if stated is None else max(stated, len(records))
     if there < 1:
         raise FileFormatError(f"{path} holds no complete frame")
-    if there < expected:
-        notes.append(cut_short(there, expected))
-    return there, notes
+    said = [] if records is None else [(INDEX_NAME, len(records))]
+    said += [] if stated is None else [("the recording", stated)]
+    # While it runs, a recording states the largest possible number of frames.
+    said = said or [("the zarr array", length)]
+    return MovieAccount(
+        read=there,
+        present=there,
+        stated=tuple(StatedFrames(source, n) for source, n in said),
+        further=tuple(further),
+    )
 
 
 def _last_complete_chunk(folder: Path, layout: _Layout) -> int:
