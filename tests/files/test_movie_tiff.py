@@ -54,7 +54,7 @@ def test_a_stack_cut_in_the_middle_gives_the_complete_frames(
 
     with open_movie(path) as movie:
         np.testing.assert_array_equal(movie.read(range(movie.n_frames)), frames[:5])
-        assert "states 11 frames, 5 are there and read" in movie.describe()["difference"]
+        assert "11 frames, 5 are there and read" in movie.describe()["difference"]
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.8, 0.99])
@@ -84,7 +84,7 @@ def test_an_ome_movie_split_over_files_is_read_whole(frames: Frames, tmp_path: P
     second.unlink()
     with open_movie(first) as movie:
         np.testing.assert_array_equal(movie.read(range(6)), frames[:6])
-        assert "states 11 frames, 6 are there and read" in movie.describe()["difference"]
+        assert "11 frames, 6 are there and read" in movie.describe()["difference"]
 
 
 def split_ome(folder: Path, frames: Frames) -> tuple[Path, Path]:
