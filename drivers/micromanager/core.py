@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pymmcore
-from pymmcore_plus import CMMCorePlus, DeviceType, find_micromanager
+from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.calibration import StatedCalibration
+from rtsmlm.drivers.micromanager.adapters import adapter_advice, make_core
+from rtsmlm.drivers.micromanager.library_log import refuse_logged_failures
 from rtsmlm.errors import ConfigError, DeviceError, sentence
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.load import packaged
@@ -56,15 +58,18 @@ def load_core(settings: MicroManagerSettings) -> UniMMCore:
     path = Path(settings.config)
     if not path.is_file():
         path = packaged(settings.config)
-    core = UniMMCore(adapter_paths=[str(folder) for folder in settings.adapter_paths])
+    core = make_core(settings.adapter_paths)
+    text = ""
     try:
-        check_modules(core, path.read_text(), settings.python_modules)
-        core.loadSystemConfiguration(str(path.resolve()))
+        text = path.read_text()
+        check_modules(core, text, settings.python_modules)
+        with refuse_logged_failures():
+            core.loadSystemConfiguration(str(path.resolve()))
     except Exception as error:  # adapters and Python devices raise whatever they like
         release_core(core)
-        raise DeviceError(
-            f"Micro-Manager could not load {path}: {_one_line(error)}. {_adapter_advice(settings)}"
-        ) from error
+        advice = adapter_advice(settings.adapter_paths, text)
+        reason = f"Micro-Manager could not load {path}: {_one_line(error)}"
+        raise DeviceError(f"{reason}. {advice}" if advice else reason) from error
     return core
 
 
@@ -86,9 +91,9 @@ def check_modules(core: UniMMCore, text: str, python_modules: Iterable[str]) -> 
         if any(module == name or module.startswith(f"{name}.") for name in allowed):
             continue
         raise DeviceError(
-            f"line {number}: device {values[0]!r} would come from {module!r}, which is neither a "
-            f"device adapter found here nor an allowed Python module ({', '.join(allowed)}); name "
-            "it in micromanager.python_modules if it is a module that may run here"
+            f"line {number}: device {values[0]!r} needs the device adapter {module!r}, which is "
+            "not found here (a Python module of that name must be named in micromanager.python_modules "
+            "before it may run)"
         )
 
 
@@ -248,15 +253,6 @@ def _allowed(core: CMMCorePlus, label: str, name: str) -> str:
             high = core.getPropertyUpperLimit(label, name)
             return f" (limits: {low:g} to {high:g})"
     return ""
-
-
-def _adapter_advice(settings: MicroManagerSettings) -> str:
-    if settings.adapter_paths:
-        return "See which adapters fit this release of pymmcore with: mmcore list"
-    found = find_micromanager()
-    if found:
-        return f"Device adapters are taken from {found}; see others with: mmcore list"
-    return "No Micro-Manager was found; install its device adapters with: mmcore install"
 
 
 def _text(fact: Callable[[], Any]) -> str:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pymmcore_plus import CMMCorePlus
-from pymmcore_plus.experimental.unicore import UniMMCore
 from pymmcore_plus.experimental.unicore.core._config import load_from_string
 
+from rtsmlm.drivers.micromanager.adapters import make_core
 from rtsmlm.drivers.micromanager.core import check_modules, release_core
+from rtsmlm.drivers.micromanager.library_log import refuse_logged_failures
 from rtsmlm.errors import DeviceError
 from rtsmlm.plugins import CoreSource
 from rtsmlm.settings.camera import MicroManagerSettings
@@ -207,10 +208,11 @@ def core_of_lasers(
 
 def _load(configuration: LaserConfiguration, labels: Iterable[str]) -> CMMCorePlus:
     text = lasers_alone(configuration.text, labels)
-    core = UniMMCore(adapter_paths=list(configuration.adapter_paths))
+    core = make_core(configuration.adapter_paths)
     try:
         check_modules(core, text, configuration.python_modules)
-        load_from_string(core, text, configuration.source)
+        with refuse_logged_failures():
+            load_from_string(core, text, configuration.source)
     except Exception as error:  # adapters and Python devices raise whatever they like
         release_core(core)
         reason = " ".join(str(error).split())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -93,32 +92,32 @@ def examine(out: Path) -> Iterator[Finding]:
 
 
 def _core() -> Finding:
-    from pymmcore_plus import CMMCorePlus
+    from rtsmlm.drivers.micromanager.adapters import make_core
 
-    core = CMMCorePlus()
+    core = make_core()
     return Finding(
         "Micro-Manager core", f"{core.getVersionInfo()}, {core.getAPIVersionInfo()}", True
     )
 
 
 def _micro_manager() -> Finding:
-    from pymmcore_plus import find_micromanager
+    from rtsmlm.drivers.micromanager.adapters import DEMO_PACKAGE, FOR_CAMERAS, find_adapters
 
-    found = find_micromanager()
+    found = find_adapters()
+    if found and "mm_test_adapters" not in found:
+        return Finding("device adapters", found, True)
     if found:
-        return Finding("device adapters", str(found), True)
-    if importlib.util.find_spec("mm_test_adapters"):
         return Finding(
             "device adapters",
             "the demo adapters (mm-test-adapters) only",
             True,
-            "for real cameras: mmcore install, or set micromanager.adapter_paths",
+            f"for real cameras: {FOR_CAMERAS}, or set micromanager.adapter_paths",
         )
     return Finding(
         "device adapters",
         "none; the simulated microscope works without",
-        False,
-        "for real cameras: mmcore install; for the demo camera: pip install mm-test-adapters",
+        True,
+        f"for real cameras: {FOR_CAMERAS}; for the demo camera: {DEMO_PACKAGE}",
     )
 
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rtsmlm.cli.console import console
 from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.errors import ConfigError
+from rtsmlm.installation import install_line
 
 _NEEDED = ("torch", "onnx", "safetensors")
 
@@ -74,7 +75,4 @@ def export(
 def _check_extra() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise ConfigError(
-            f"training needs {', '.join(missing)}: pip install 'rtsmlm[train]' (in a clone: "
-            "pip install -c constraints.txt -e '.[train]')"
-        )
+        raise ConfigError(f"training needs {', '.join(missing)}: {install_line('train')}")

@@ -11,6 +11,7 @@ from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
+from rtsmlm.installation import install_line
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.run import RunSettings
@@ -32,7 +33,7 @@ def why_not(engine: str) -> str:
 
         return missing()
     if find_spec("torch") is None:
-        return 'torch is not installed; pip install "rtsmlm[gpu]"'
+        return f"torch is not installed; {install_line('gpu')}"
     import torch
 
     if not torch.cuda.is_available():
@@ -89,10 +90,10 @@ def open_runtime(model: NetworkModel, engine: str, precision: str | None = None)
 
         return TensorRtRuntime(model, precision=precision)
     except ImportError as error:
-        needed = "openvino" if engine == "openvino" else '"rtsmlm[gpu]"'
+        line = "pip install openvino" if engine == "openvino" else install_line("gpu")
         raise ConfigError(
             f"localizer.engine={engine} needs the package {error.name}: "
-            f"pip install {needed}, or set localizer.engine to another engine"
+            f"{line}, or set localizer.engine to another engine"
         ) from error
 
 

@@ -31,6 +31,7 @@ from rtsmlm.engines.tensorrt_parts import (
     tensors_of,
 )
 from rtsmlm.errors import ConfigError, LocalizerError, SinkError
+from rtsmlm.installation import install_line
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest
 
 _log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def missing() -> str:
     if reason:
         return reason
     if importlib.util.find_spec("torch") is None:
-        return "TensorRT needs torch to move frames: pip install 'rtsmlm[gpu]'"
+        return f"TensorRT needs torch to move frames: {install_line('gpu')}"
     import torch
 
     if torch.version.cuda is None:
@@ -77,7 +78,7 @@ def missing_to_build() -> str:
         return str(error)
     lacking = [name for name in _FOR_EXPORT if importlib.util.find_spec(name) is None]
     if lacking:
-        return f"TensorRT engines need {', '.join(lacking)}: pip install 'rtsmlm[engine]'"
+        return f"TensorRT engines need {', '.join(lacking)}: {install_line('engine')}"
     return ""
 
 
@@ -99,7 +100,8 @@ def package() -> Any:
         except (ImportError, OSError, RuntimeError) as error:
             faults.append(f"{name} does not load: {error}")
     absent = (
-        "TensorRT is not installed: pip install 'rtsmlm[gpu]', or 'rtsmlm[engine]' to build only"
+        f"TensorRT is not installed: {install_line('gpu')}; to build engines only, "
+        f"{install_line('engine')}"
     )
     raise ConfigError("; ".join(faults) or absent)
 
@@ -266,7 +268,7 @@ def _target(trt: Any, sm: int | None) -> str:
     if gpu is None or sm not in (None, gpu[1]):
         raise LocalizerError(
             f"{title()} builds for the GPU of this computer only, not for sm_{sm}: for others "
-            "pip uninstall tensorrt and pip install 'rtsmlm[engine]'"
+            f"pip uninstall tensorrt and {install_line('engine')}"
         )
     return f"{gpu[0]} sm_{gpu[1]}"
 

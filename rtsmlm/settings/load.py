@@ -13,9 +13,13 @@ from pydantic import ValidationError
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.settings.suggest import nearest, siblings, suggestion
 
 MOST_BYTES = 4 << 20
 """A configuration has a few kB; the map of a camera is a file of its own."""
+
+_UNKNOWN = "extra_forbidden"
+"""What pydantic calls a key that is no setting."""
 
 # A refused value is quoted, but not all of a long one.
 _shown = reprlib.Repr()
@@ -32,9 +36,16 @@ def packaged(name: str) -> Path:
     """
     folder = Path(str(resources.files("rtsmlm.configs")))
     path = folder / name
-    if Path(name).name != name or not path.is_file():
-        there = sorted(p.name for p in folder.iterdir() if p.suffix in {".toml", ".cfg"})
-        raise ConfigError(f"no packaged configuration {name!r}; there are {', '.join(there)}")
+    if Path(name).name != name:
+        raise ConfigError(f"there is no file {name}")
+    if not path.is_file():
+        kind = ".cfg" if name.endswith(".cfg") else ".toml"
+        there = sorted(p.name for p in folder.iterdir() if p.suffix == kind)
+        meant = nearest(name, there) or nearest(name + kind, there)
+        raise ConfigError(
+            f"no file {name} here{f': did you mean {meant}?' if meant else ';'} "
+            f"packaged configurations: {', '.join(there)}"
+        )
     return path
 
 
@@ -62,7 +73,7 @@ def load(
     """
     data: dict[str, Any] = {section: dict(keys) for section, keys in (defaults or {}).items()}
     paths = [] if path is None else [path] if isinstance(path, Path) else list(path)
-    files = [p if p.is_file() else packaged(p.name) if p.name == str(p) else p for p in paths]
+    files = [p if p.exists() else packaged(p.name) if p.name == str(p) else p for p in paths]
     for file in files:
         _merge(data, _with_absolute_paths(_read(file), file.parent))
     texts = tuple(overrides)
@@ -73,6 +84,12 @@ def load(
 
 def _read(file: Path) -> dict[str, Any]:
     """Return what a TOML file holds."""
+    if not file.exists():
+        raise ConfigError(f"there is no configuration {file}")
+    if file.is_dir():
+        raise ConfigError(
+            f"{file} is a folder; give a file, such as {file / 'run.toml'} of a finished run"
+        )
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has {file.stat().st_size} bytes, settings at most {MOST_BYTES}")
@@ -104,14 +121,22 @@ def from_mapping(data: Mapping[str, Any], source: str = "the settings") -> RunSe
     try:
         return RunSettings.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].lower()} "
-            f"(got {_shown.repr(e['input'])})"
-            for e in error.errors()
-        ]
+        unknown_first = sorted(error.errors(), key=lambda e: e["type"] != _UNKNOWN)
+        lines = [_fault(dict(e)) for e in unknown_first]
         if "analysis" in data:
             lines.append("the section [analysis] is called [pipeline]")
         raise ConfigError(f"wrong settings in {source}: " + "; ".join(lines)) from error
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with one setting, and what was probably meant."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == _UNKNOWN:
+        what = "section" if isinstance(error["input"], Mapping) else "setting"
+        if meant := suggestion(RunSettings, error["loc"]):
+            return f"unknown {what} {name}: did you mean {meant}?"
+        return f"unknown {what} {name}; there are {siblings(RunSettings, error['loc'])}"
+    return f"{name}: {error['msg'].lower()} (got {_shown.repr(error['input'])})"
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:

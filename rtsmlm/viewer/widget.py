@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymmcore_plus import CMMCorePlus
 
+from rtsmlm.drivers.micromanager.library_log import without_library_errors
 from rtsmlm.session.attach import attach
 from rtsmlm.viewer.embedded_session import EmbeddedSession
 from rtsmlm.viewer.live_widget import LiveWidget
@@ -45,7 +46,8 @@ class RtsmlmWidget(QtWidgets.QWidget):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("rtsmlm")
-        self._core = mmcore or CMMCorePlus.instance()
+        with without_library_errors():
+            self._core = mmcore or CMMCorePlus.instance()
         self.session = EmbeddedSession(self._attach)
         self.live = LiveWidget(NoRun(), self.session, settings_file=settings_file)
         self.overrides: tuple[str, ...] = ()

@@ -99,7 +99,7 @@ def test_paths_in_a_file_are_relative_to_that_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../pyproject.toml", "nothing.toml", "__init__.py/x"])
 def test_only_packaged_files_can_be_asked_for_by_name(name: str) -> None:
-    with pytest.raises(ConfigError, match="no packaged configuration"):
+    with pytest.raises(ConfigError, match="no file"):
         packaged(name)
 
 
@@ -149,5 +149,5 @@ def test_the_packaged_configurations_are_valid() -> None:
 
 
 def test_the_former_name_of_the_pipeline_section_is_refused_with_the_new_one() -> None:
-    with pytest.raises(ConfigError, match=r"analysis: .*\[analysis\] is called \[pipeline\]"):
+    with pytest.raises(ConfigError, match=r"analysis\b.*\[analysis\] is called \[pipeline\]"):
         load(None, ["analysis.ring_mb=64"])
