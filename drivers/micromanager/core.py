@@ -92,8 +92,8 @@ def check_modules(core: UniMMCore, text: str, python_modules: Iterable[str]) -> 
             continue
         raise DeviceError(
             f"line {number}: device {values[0]!r} needs the device adapter {module!r}, which is "
-            "not found here (a Python module of that name must be named in micromanager.python_modules "
-            "before it may run)"
+            "not found here (a Python module of that name must be named in "
+            "micromanager.python_modules before it may run)"
         )
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rtsmlm.cli.console import console
 from rtsmlm.cli.signals import stop_on_signal
 from rtsmlm.errors import ConfigError
-from rtsmlm.installation import install_line
+from rtsmlm.settings.installation import install_line
 
 _NEEDED = ("torch", "onnx", "safetensors")
 

@@ -11,9 +11,9 @@ from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
-from rtsmlm.installation import install_line
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.settings.installation import install_line
 from rtsmlm.settings.run import RunSettings
 
 AUTO = "auto"

@@ -31,8 +31,8 @@ from rtsmlm.engines.tensorrt_parts import (
     tensors_of,
 )
 from rtsmlm.errors import ConfigError, LocalizerError, SinkError
-from rtsmlm.installation import install_line
 from rtsmlm.models.manifest import ONNX_NAME, load_manifest
+from rtsmlm.settings.installation import install_line
 
 _log = logging.getLogger(__name__)
 _PACKAGES = ("tensorrt", "tensorrt_rtx")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rtsmlm import installation
-from rtsmlm.installation import install_line
+from rtsmlm.settings import installation
+from rtsmlm.settings.installation import install_line
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Distribution:
