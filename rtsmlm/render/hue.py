@@ -1,4 +1,4 @@
-"""Hue for a value, brightness for the density: compiled loops, and an even scale of hues."""
+"""Hue for a value, brightness for the density: compiled loops."""
 
 from __future__ import annotations
 
@@ -9,32 +9,7 @@ from numpy.typing import NDArray
 from rtsmlm.localizations import F32
 from rtsmlm.render.rgb import RGB8
 
-# Oklab, B. Ottosson, "A perceptual color space for image processing", 2020: to cone responses and
-# on to linear sRGB.
-_TO_CONES = np.array(
-    [(1, 0.3963377774, 0.2158037573), (1, -0.1055613458, -0.0638541728),
-     (1, -0.0894841775, -1.2914855480)]
-)  # fmt: skip
-_TO_RGB = np.array(
-    [(4.0767416621, -3.3077115913, 0.2309699292), (-1.2684380046, 2.6097574011, -0.3413193965),
-     (-0.0041960863, -0.7034186147, 1.7076147010)]
-)  # fmt: skip
-LIGHTNESS, CHROMA = 0.78, 0.125
-FIRST_HUE_DEG, LAST_HUE_DEG = 290.0, 20.0
-"""Blue over cyan, green and amber to red: not a whole circle: both ends would be equal."""
-
 BRIGHTNESS_STEPS = 4096
-
-
-def hue_table() -> F32:
-    """Return 256 colours of one lightness and evenly spaced hue, 0 to 1, shape (256, 3)."""
-    angle = np.radians(np.linspace(FIRST_HUE_DEG, LAST_HUE_DEG, 256))
-    lab = np.column_stack((np.full(256, LIGHTNESS), CHROMA * np.cos(angle), CHROMA * np.sin(angle)))
-    linear = np.clip((lab @ _TO_CONES.T) ** 3 @ _TO_RGB.T, 0, 1)
-    # The transfer function of sRGB, IEC 61966-2-1.
-    shown = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    table: F32 = shown.astype(np.float32)
-    return table
 
 
 def brightness_table(gamma: float) -> F32:
@@ -90,7 +65,7 @@ def paint_hue(
     brightness
         Of `brightness_table`.
     hues
-        Of `hue_table`.
+        Of `depth_tables.depth_table`.
     limits
         Values with the first and the last hue.
     out

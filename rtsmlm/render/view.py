@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtsmlm.localizations import F32
-from rtsmlm.render.hue import brightness_table, hue_table, paint_hue, paint_index
+from rtsmlm.render.depth_tables import DEPTH_TABLES, depth_table
+from rtsmlm.render.hue import brightness_table, paint_hue, paint_index
 from rtsmlm.render.rgb import LIVE_SAMPLES, RGB8, Colormap, color_table, white_level
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class View:
         gamma: float = 0.6,
         colormap: Colormap = "ember",
         limits: tuple[float, float] | None = None,
+        depth_colors: str = DEPTH_TABLES[0],
     ) -> RGB8:
         """Return the view in colours, uint8, (height, width, 3).
 
@@ -66,6 +68,8 @@ class View:
             Colours of the density where no value gives the hue.
         limits
             Values with the first and the last hue; None takes those of 2 and 98 % of the pixels.
+        depth_colors
+            One of `DEPTH_TABLES`, for values.
         """
         if gamma <= 0 or (white_per_um2 is not None and white_per_um2 <= 0):
             raise ValueError(f"gamma {gamma} and white level {white_per_um2} must be positive")
@@ -81,7 +85,8 @@ class View:
             paint_index(self.planes, white, color_table(colormap)[at], out, rows)
         else:
             span = np.array(limits or self.value_limits(), np.float64)
-            paint_hue(self.planes, white, brightness, hue_table(), span, out, rows)
+            hues = depth_table(depth_colors)
+            paint_hue(self.planes, white, brightness, hues, span, out, rows)
         return out
 
     def value_limits(self) -> tuple[float, float]:

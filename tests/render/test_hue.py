@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtsmlm.render.depth_tables import depth_table
 from rtsmlm.render.hue import (
     BRIGHTNESS_STEPS,
     brightness_table,
-    hue_table,
     paint_hue,
     paint_index,
 )
@@ -23,7 +23,7 @@ def hued(planes: list[float], limits: tuple[float, float] = (0.0, 1.0), white: f
     """Return the colour of one pixel."""
     image = np.array(planes, np.float32).reshape(-1, 1, 1)
     out = np.full((1, 1, 3), 99, np.uint8)
-    paint_hue(image, white, brightness_table(1.0), hue_table(), np.array(limits), out, (0, 1))
+    paint_hue(image, white, brightness_table(1.0), depth_table(), np.array(limits), out, (0, 1))
     return out[0, 0]
 
 
@@ -39,7 +39,7 @@ def test_the_hue_is_that_of_the_mean_value_whatever_the_density(
 
 
 def test_values_beyond_the_limits_get_the_hues_of_the_ends() -> None:
-    first, last = (np.rint(255 * hue_table()[k]) for k in (0, 255))
+    first, last = (np.rint(255 * depth_table()[k]) for k in (0, 255))
 
     for value in (-1e30, -1.0, 0.0):
         np.testing.assert_array_equal(hued([1.0, value]), first)

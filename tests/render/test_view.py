@@ -13,7 +13,7 @@ import tifffile
 from rtsmlm.errors import SinkError
 from rtsmlm.localizations import Localizations
 from rtsmlm.render import Autocontrast, Filter, Pyramid, Style, View, write_view
-from rtsmlm.render.hue import hue_table
+from rtsmlm.render.depth_tables import depth_table
 
 Make = Callable[[int], Localizations]
 Open = Callable[..., Pyramid]
@@ -24,7 +24,7 @@ def view_of(planes: np.ndarray, nm: float = 10.0, *, complete: bool = True) -> V
 
 
 def test_hues_are_evenly_bright_and_all_different() -> None:
-    hues = hue_table()
+    hues = depth_table("hue")
     linear = np.where(hues <= 0.04045, hues / 12.92, ((hues + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722]
 
@@ -45,8 +45,8 @@ def test_brightness_is_the_density_and_hue_the_value() -> None:
 
     assert not dim[0, 0].any()
     assert (np.diff(dim.sum(axis=2)[0]) > 0).all()
-    np.testing.assert_allclose(dim[0, 3], 255 * hue_table()[0], atol=1)
-    np.testing.assert_allclose(bright[0, 3], 255 * hue_table()[-1], atol=1)
+    np.testing.assert_allclose(dim[0, 3], 255 * depth_table()[0], atol=1)
+    np.testing.assert_allclose(bright[0, 3], 255 * depth_table()[-1], atol=1)
     # One hue at every density.
     np.testing.assert_allclose(dim[0, 1] / dim[0, 1].max(), dim[0, 3] / dim[0, 3].max(), atol=0.03)
 
