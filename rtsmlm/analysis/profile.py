@@ -228,7 +228,7 @@ def _likelihood(mean: F64, counts: NDArray[np.int64]) -> float:
 
 
 def _climb(start: F64, counts: NDArray[np.int64], edges: F64) -> tuple[F64, float]:
-    """Raise the Poisson likelihood by damped Fisher scoring; return where it ends, and its value."""
+    """Raise the Poisson likelihood by damped Fisher scoring; return place and value at its end."""
     length_nm, bin_nm = float(edges[-1]), float(edges[1])
     low = np.array([1e-3, -length_nm, 0.1 * bin_nm, 0.0])
     high = np.array([2.0 * counts.sum() + 1, 2 * length_nm, 2 * length_nm, np.inf])

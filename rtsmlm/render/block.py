@@ -1,6 +1,6 @@
 """Compiled: Gaussians as square blocks of pixels, quicker than pixel by pixel.
 
-Editing these does not renew what numba has cached for `splat`: delete its files.
+Editing these does not renew what numba has cached for `splat`: delete its files, or edit it.
 
 A block has one of a few sides, whatever the width of the Gaussian in it; pixels out of its reach
 get exactly 0. Loops of a fixed length without a choice inside are what processors do 8 or 16 at a

@@ -11,19 +11,22 @@ from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
 
-X, Y, STD_X, STD_Y, Z, PHOTONS, PROBABILITY, FRAME, CHANNEL = range(9)
-COLUMNS = 9
+X, Y, STD_X, STD_Y, Z, PHOTONS, PROBABILITY, FRAME, CHANNEL, STD_Z = range(10)
+COLUMNS = 10
 """Of the tables that are drawn: float32, shape (COLUMNS, n); lengths in nm."""
 
 
 @njit(inline="always")
 def passes(table: F32, k: int, bounded: NDArray[np.int64], bounds: F32) -> bool:
-    """Return whether a row lies within all bounds."""
+    """Return whether a row lies within all bounds; where the lower is above the upper, outside."""
     inside = True
     for j in range(len(bounded)):
-        value = table[np.uint64(bounded[j]), k]
+        value, low, high = table[np.uint64(bounded[j]), k], bounds[j, 0], bounds[j, 1]
         # Written so that NaN does not pass.
-        inside = inside and value >= bounds[j, 0] and value <= bounds[j, 1]
+        if low <= high:
+            inside = inside and value >= low and value <= high
+        else:
+            inside = inside and (value >= low or value <= high)
     return inside
 
 

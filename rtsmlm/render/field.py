@@ -78,6 +78,7 @@ class Field:
             localizations.probability,
             localizations.frame,
             localizations.channel,
+            localizations.std_z_nm,
         )
         n = np.count_nonzero(inside)
         table = np.empty((COLUMNS, n), np.float32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
-from rtsmlm.render.columns import FRAME, PHOTONS, PROBABILITY, STD_X, STD_Y, Z
+from rtsmlm.render.columns import CHANNEL, FRAME, PHOTONS, PROBABILITY, STD_X, STD_Y, Z
 
 Range: TypeAlias = tuple[float, float] | None
 """Least and greatest value, both included; None lets all pass, also what is not known."""
@@ -32,12 +32,16 @@ class Filter:
     frame: Range = None
     z_nm: Range = None
     min_probability: float = 0.0
+    hidden_channels: tuple[int, ...] = ()
+    """Channels whose rows are not shown."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             limits = getattr(self, field.name)
+            if not isinstance(limits, tuple) or field.name == "hidden_channels":
+                continue
             # Written so that NaN is no limit.
-            if isinstance(limits, tuple) and not limits[0] <= limits[1]:
+            if not limits[0] <= limits[1]:
                 raise ConfigError(
                     f"the filter of {field.name} from {limits[0]:g} to {limits[1]:g} lets nothing "
                     "pass; give the lower limit first"
@@ -48,14 +52,36 @@ class Filter:
             )
 
     def bounds(self) -> tuple[NDArray[np.int64], F32]:
-        """Return the columns that are limited, and their limits, shape (n, 2)."""
-        limited = {STD_X: self.std_nm, STD_Y: self.std_nm, PHOTONS: self.photons}
-        limited |= {FRAME: self.frame, Z: self.z_nm}
+        """Return the columns that are limited, and their limits, shape (n, 2).
+
+        Where the lower limit is above the upper, what lies between them is left out.
+        """
+        limited = [(STD_X, self.std_nm), (STD_Y, self.std_nm), (PHOTONS, self.photons)]
+        limited += [(FRAME, self.frame), (Z, self.z_nm)]
         if self.min_probability > 0:
-            limited[PROBABILITY] = (self.min_probability, np.inf)
-        known = {column: limits for column, limits in limited.items() if limits is not None}
-        bounds = np.array(list(known.values()), np.float32).reshape(-1, 2)
-        return np.array(list(known), np.int64), bounds
+            limited.append((PROBABILITY, (self.min_probability, np.inf)))
+        limited += [(CHANNEL, (channel + 0.5, channel - 0.5)) for channel in self.hidden_channels]
+        known = [(column, limits) for column, limits in limited if limits is not None]
+        bounds = np.array([limits for _, limits in known], np.float32).reshape(-1, 2)
+        return np.array([column for column, _ in known], np.int64), bounds
+
+    def mask(self, table: F32) -> NDArray[np.bool_] | None:
+        """Return which rows of a table pass, shape (n,); None where nothing is limited.
+
+        Parameters
+        ----------
+        table
+            Shape (COLUMNS, n), see `splat`.
+        """
+        found: NDArray[np.bool_] | None = None
+        for column, (low, high) in zip(*self.bounds(), strict=True):
+            value = table[column]
+            if low <= high:
+                inside = (value >= low) & (value <= high)
+            else:
+                inside = (value >= low) | (value <= high)
+            found = inside if found is None else found & inside
+        return found
 
     def describe(self) -> dict[str, list[float] | float]:
         """Return the limits that are set, as written beside an image."""

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.localizations import F32
 from rtsmlm.render.draw_threads import DrawThreads
+from rtsmlm.render.field import Field
 from rtsmlm.render.painter import Level, Painter
-from rtsmlm.render.resample import enlarge, halve
-from rtsmlm.render.tile_pool import TILE_BITS, Tile, TileName, TilePool
+from rtsmlm.render.resample import enlarge, halve, resample
+from rtsmlm.render.tile_pool import TILE_BITS, TILE_PX, Tile, TileName, TilePool
+
+COARSEST_PX = 1024
+"""Longer side of the coarsest level, or up to half of it."""
+_ROWS_OF_A_JOB = 50
+
+
+def levels_of(field: Field, finest_nm: float) -> list[Level]:
+    """Return all levels of a field, from fine to coarse."""
+    levels = [Level.of_field(field, finest_nm)]
+    while max(field.image_shape(levels[-1].pixel_nm)) > COARSEST_PX:
+        levels.append(Level.of_field(field, 2 * levels[-1].pixel_nm))
+    return levels
 
 
 class TileRange(NamedTuple):
@@ -69,6 +84,75 @@ class Levels:
             sorted(complete),
             lambda k: painter.paint_newest(self.pool.tiles, complete[k], self.levels[k], n_new),
         )
+
+    def picture(
+        self,
+        painter: Painter,
+        corner_nm: tuple[float, float],
+        nm_per_px: float,
+        shape: tuple[int, int],
+        deadline_s: float,
+    ) -> tuple[F32, bool]:
+        """Return what a window shows, and whether it is as fine as it can be.
+
+        Parameters
+        ----------
+        painter
+            Draws the localizations.
+        corner_nm
+            x and y of the window's corner.
+        nm_per_px
+            Side of a screen pixel.
+        shape
+            Height and width in screen pixels.
+        deadline_s
+            As for `seen`.
+
+        Returns
+        -------
+        :
+            Planes, shape (planes, height, width), and whether all tiles are complete.
+        """
+        levels, pool = self.levels, self.pool
+        k = math.floor(math.log2(nm_per_px / levels[0].pixel_nm) + 1e-9)
+        k = max(min(k, len(levels) - 1), 0)
+        tiles = self._in_window(k, corner_nm, nm_per_px, shape)
+        while tiles.n_rows * tiles.n_columns > pool.capacity and k < len(levels) - 1:
+            k += 1
+            tiles = self._in_window(k, corner_nm, nm_per_px, shape)
+        slots, borrowed = self.seen(painter, tiles, deadline_s)
+        start_px = [(corner_nm[i] - levels[k].grid[i]) / levels[k].pixel_nm for i in range(2)]
+        place = np.array([*start_px, nm_per_px / levels[k].pixel_nm])
+        window = np.array([TILE_BITS, tiles.row, tiles.column])
+        planes = np.empty((painter.style.n_planes, *shape), np.float32)
+
+        def fill(job: tuple[int, int]) -> None:
+            plane, row = job
+            rows = row, min(row + _ROWS_OF_A_JOB, shape[0])
+            resample(pool.tiles, plane, slots, window, place, planes[plane], rows)
+
+        starts = range(0, shape[0], _ROWS_OF_A_JOB)
+        self._threads.map([(plane, row) for plane in range(len(planes)) for row in starts], fill)
+        for slot in borrowed:
+            pool.give(slot)
+        complete = all((tile := pool.get(n)) is not None and tile.complete for n in tiles.names())
+        return planes, complete
+
+    def _in_window(
+        self, k: int, corner_nm: tuple[float, float], nm_per_px: float, shape: tuple[int, int]
+    ) -> TileRange:
+        """Return the tiles of a level that a window shows."""
+        level = self.levels[k]
+        ends: list[tuple[int, int]] = []
+        for axis in range(2):
+            side_nm = TILE_PX * level.pixel_nm
+            start = (corner_nm[1 - axis] - level.grid[1 - axis]) / side_nm
+            stop = start + shape[axis] * nm_per_px / side_nm
+            n_tiles = level.shape_tiles[axis]
+            first = min(max(math.floor(start), 0), n_tiles)
+            ends.append((first, max(min(math.ceil(stop), n_tiles), first)))
+        (top, bottom), (left, right) = ends
+        return TileRange(k, top, left, bottom - top, right - left)
 
     def seen(
         self, painter: Painter, tiles: TileRange, deadline_s: float

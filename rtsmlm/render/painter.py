@@ -16,6 +16,7 @@ from rtsmlm.render.columns import CHANNEL, FRAME, PHOTONS, Z
 from rtsmlm.render.draw_threads import DrawThreads
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
+from rtsmlm.render.projection import Projection
 from rtsmlm.render.rgb import CHANNEL_COLORS
 from rtsmlm.render.splat import MODES, ONE_TILE_BITS, Mode, draw
 from rtsmlm.render.store import ALL_CELLS, SLAB, LocalizationStore
@@ -44,6 +45,8 @@ class Style:
     color: Color = "none"
     """What gives the hue."""
     filter: Filter = field(default_factory=Filter)
+    projection: Projection = field(default_factory=Projection)
+    """Flat by default."""
 
     @property
     def n_planes(self) -> int:

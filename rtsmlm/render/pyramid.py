@@ -14,35 +14,33 @@ from rtsmlm.localizations import F32, Localizations
 from rtsmlm.render.draw_threads import DrawThreads
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
-from rtsmlm.render.levels import Levels, TileRange
-from rtsmlm.render.painter import Color, Level, Painter, Style
-from rtsmlm.render.resample import resample
+from rtsmlm.render.levels import Levels, levels_of
+from rtsmlm.render.painter import Color, Painter, Style
+from rtsmlm.render.projection import Projection
 from rtsmlm.render.splat import Mode
-from rtsmlm.render.store import CHUNK, LocalizationStore
-from rtsmlm.render.tile_pool import TILE_BITS, TILE_PX, TilePool
+from rtsmlm.render.store import CHUNK, LocalizationStore, rows_in_box
+from rtsmlm.render.tile_pool import TilePool
+from rtsmlm.render.turned_store import TurnedStore
 from rtsmlm.render.view import View
 from rtsmlm.render.weights import GAUSS_REACH, UNKNOWN_STD_NM
 
 TILE_BYTES = 256 << 20
 FINEST_NM = 2.5
 """Pixel of the finest tiles; what is sharper is drawn straight from the localizations."""
-COARSEST_PX = 1024
-"""Longer side of the coarsest level, or up to half of it."""
 MOST_DIRECT = 400_000
 """More localizations on a screen are not drawn straight; the finest tiles are enlarged."""
 DIRECT_PX_PER_MS = 4e6
 """Pixels of Gaussians that are drawn straight in a millisecond: fewer localizations in a hurry."""
 MOST_SCREEN_PX = 16384
 _MANY = 1 << 18
-_ROWS_OF_A_JOB = 50
 
 
 class Pyramid:
     """An image of the whole field that grows, seen at any zoom.
 
-    All localizations are kept, in 36 bytes each, whatever the tiles may take: 100 million need
-    3.6 GB, reported by `nbytes`. Tiles are rebuilt from them. One thread adds, others
-    may read meanwhile.
+    All localizations are kept, in 40 bytes each, whatever the tiles may take: 100 million need
+    4 GB, twice as much while they are turned, reported by `nbytes`. Tiles are rebuilt from them.
+    One thread adds, others may read meanwhile.
 
     Parameters
     ----------
@@ -75,11 +73,13 @@ class Pyramid:
         self.version = 0
         """Rises with every change of what is to be seen."""
         self._store = LocalizationStore(self.field)
+        self._turned: TurnedStore | None = None
         self._painter = Painter(self._store, self.style)
+        self._n_shown: int | None = 0
         self._tile_bytes = tile_bytes
         self._threads = DrawThreads(n_threads)
         pool = TilePool(tile_bytes, self.style.n_planes)
-        self._tiles = Levels(_levels(self.field, finest_nm), pool, self._threads)
+        self._tiles = Levels(levels_of(self.field, finest_nm), pool, self._threads)
         self._lock = threading.Lock()
 
     @property
@@ -87,11 +87,42 @@ class Pyramid:
         """Localizations inside the field, whether the filter shows them or not."""
         return len(self._store)
 
+    def n_shown(self) -> int:
+        """Return how many of them the filter lets pass; of a slab those that lie in it."""
+        with self._lock:
+            if self._n_shown is None:
+                self._n_shown = sum(_n_passing(self.style.filter, t) for t in self._shown.tables())
+            return self._n_shown
+
+    def rows(self, box_nm: tuple[float, float, float, float]) -> F32:
+        """Return the rows that the filter lets pass in a box of what is seen.
+
+        Parameters
+        ----------
+        box_nm
+            Least x, least y, greatest x, greatest y.
+
+        Returns
+        -------
+        :
+            Shape (COLUMNS, n), see `splat`.
+        """
+        with self._lock:
+            table = rows_in_box(self._shown, box_nm)
+        mask = self.style.filter.mask(table)
+        return table if mask is None else table[:, mask]
+
+    @property
+    def _shown(self) -> LocalizationStore:
+        """What is drawn."""
+        return self._store if self._turned is None else self._turned.store
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory for localizations and tiles."""
         pool = self._tiles.pool
-        return self._store.nbytes + len(pool) * int(pool.tiles[0].nbytes)
+        turned = 0 if self._turned is None else self._turned.store.nbytes
+        return self._store.nbytes + turned + len(pool) * int(pool.tiles[0].nbytes)
 
     @property
     def coarsest_nm(self) -> float:
@@ -108,18 +139,33 @@ class Pyramid:
             # By pieces, which stay in the cache from one step to the next.
             for start in range(0, len(localizations), CHUNK):
                 table = self._store.pack(localizations.take(slice(start, start + CHUNK)))
-                at = 0
-                while at < table.shape[1]:
-                    n_new = self._store.put(table, at)
-                    at += n_new
-                    self._tiles.add_newest(self._painter, n_new)
-                    self._store.seal_if_full()
+                if self._turned is None:
+                    self._put(self._store, table)
+                    continue
+                if self._turned.is_complete:
+                    self._put(self._turned.store, self._turned.turn(table))
+                self._put(self._store, table)
             self.version += len(self._store) > n_before
+
+    def _put(self, store: LocalizationStore, table: F32) -> None:
+        """Keep rows in a store, and draw them if it is the one that is shown."""
+        is_shown, at = store is self._shown, 0
+        while at < table.shape[1]:
+            n_new = store.put(table, at)
+            at += n_new
+            if is_shown:
+                self._tiles.add_newest(self._painter, n_new)
+            store.seal_if_full()
+        if is_shown and self._n_shown is not None:
+            self._n_shown += _n_passing(self.style.filter, table)
 
     def clear(self) -> None:
         """Start anew, for instance after the drift correction has moved all localizations."""
         with self._lock:
             self._store.clear()
+            if self._turned is not None:
+                self._turned.clear()
+            self._n_shown = 0
             self._tiles.pool.clear()
             self.version += 1
 
@@ -129,8 +175,9 @@ class Pyramid:
         mode: Mode | None = None,
         color: Color | None = None,
         filter: Filter | None = None,  # noqa: A002  # the word that the field has for it
+        projection: Projection | None = None,
     ) -> None:
-        """Change what is drawn; tiles are rebuilt when they are shown.
+        """Change what is drawn; tiles are rebuilt when they are shown, and rows turned then.
 
         Parameters
         ----------
@@ -140,12 +187,15 @@ class Pyramid:
             What gives the hue.
         filter
             Which localizations are shown.
+        projection
+            From where they are seen; the flat one shows them where they are.
         """
         style = replace(
             self.style,
             mode=mode or self.style.mode,
             color=color or self.style.color,
             filter=filter or self.style.filter,
+            projection=projection or self.style.projection,
         )
         with self._lock:
             if style == self.style:
@@ -154,8 +204,14 @@ class Pyramid:
                 self._tiles.pool.clear()
             else:
                 self._tiles.pool = TilePool(self._tile_bytes, style.n_planes)
+            if style.projection != self.style.projection:
+                is_flat = style.projection.is_flat
+                self._turned = None if is_flat else TurnedStore(self._store, style.projection)
+                self._n_shown = None if is_flat else 0
+            elif style.filter != self.style.filter:
+                self._n_shown = None
             self.style = style
-            self._painter = Painter(self._store, style)
+            self._painter = Painter(self._shown, style)
             self.version += 1
 
     def view(
@@ -194,13 +250,26 @@ class Pyramid:
         deadline_s = math.inf if budget_ms is None else time.perf_counter() + budget_ms / 1000
         corner_nm = (x0_nm, y0_nm)
         with self._lock:
+            is_turned = self._turn(deadline_s)
             if self._is_drawn_straight(corner_nm, nm_per_screen_px, shape, budget_ms):
                 painter, threads = self._painter, self._threads
                 planes = painter.paint_screen(corner_nm, nm_per_screen_px, shape, threads)
                 complete = True
             else:
-                planes, complete = self._from_tiles(corner_nm, nm_per_screen_px, shape, deadline_s)
+                planes, complete = self._tiles.picture(
+                    self._painter, corner_nm, nm_per_screen_px, shape, deadline_s
+                )
+            complete &= is_turned
             return View(planes, corner_nm, nm_per_screen_px, self.style, self.version, complete)
+
+    def _turn(self, deadline_s: float) -> bool:
+        """Turn rows for at most half of the time that is left; return whether all are turned."""
+        if self._turned is None or self._turned.is_complete:
+            return True
+        half_s = deadline_s - 0.5 * max(deadline_s - time.perf_counter(), 0.0)
+        for table in self._turned.missing(math.inf if math.isinf(deadline_s) else half_s):
+            self._put(self._turned.store, table)
+        return self._turned.is_complete
 
     def overview(self, *, budget_ms: float | None = None) -> View:
         """Return the whole field at the coarsest level, for instance to judge the contrast by."""
@@ -224,56 +293,7 @@ class Pyramid:
             most = min(most, budget_ms * DIRECT_PX_PER_MS / side_px**2)
         (x_nm, y_nm), (height, width) = corner_nm, shape
         box_nm = x_nm, y_nm, x_nm + width * nm_per_px, y_nm + height * nm_per_px
-        return self._store.count(box_nm) <= most
-
-    def _from_tiles(
-        self,
-        corner_nm: tuple[float, float],
-        nm_per_px: float,
-        shape: tuple[int, int],
-        deadline_s: float,
-    ) -> tuple[F32, bool]:
-        levels, pool = self._tiles.levels, self._tiles.pool
-        k = max(
-            min(math.floor(math.log2(nm_per_px / levels[0].pixel_nm) + 1e-9), len(levels) - 1), 0
-        )
-        seen = self._in_window(k, corner_nm, nm_per_px, shape)
-        while seen.n_rows * seen.n_columns > pool.capacity and k < len(levels) - 1:
-            k += 1
-            seen = self._in_window(k, corner_nm, nm_per_px, shape)
-        slots, borrowed = self._tiles.seen(self._painter, seen, deadline_s)
-        start_px = [(at - self.field.corner_nm) / levels[k].pixel_nm for at in corner_nm]
-        place = np.array([*start_px, nm_per_px / levels[k].pixel_nm])
-        window = np.array([TILE_BITS, seen.row, seen.column])
-        planes = np.empty((self.style.n_planes, *shape), np.float32)
-
-        def fill(job: tuple[int, int]) -> None:
-            plane, row = job
-            rows = row, min(row + _ROWS_OF_A_JOB, shape[0])
-            resample(pool.tiles, plane, slots, window, place, planes[plane], rows)
-
-        rows = range(0, shape[0], _ROWS_OF_A_JOB)
-        self._threads.map([(plane, row) for plane in range(len(planes)) for row in rows], fill)
-        for slot in borrowed:
-            pool.give(slot)
-        complete = all((tile := pool.get(n)) is not None and tile.complete for n in seen.names())
-        return planes, complete
-
-    def _in_window(
-        self, k: int, corner_nm: tuple[float, float], nm_per_px: float, shape: tuple[int, int]
-    ) -> TileRange:
-        """Return the tiles of a level that a window shows."""
-        level = self._tiles.levels[k]
-        ends: list[tuple[int, int]] = []
-        for axis in range(2):
-            side_nm = TILE_PX * level.pixel_nm
-            start = (corner_nm[1 - axis] - self.field.corner_nm) / side_nm
-            stop = start + shape[axis] * nm_per_px / side_nm
-            n_tiles = level.shape_tiles[axis]
-            first = min(max(math.floor(start), 0), n_tiles)
-            ends.append((first, max(min(math.ceil(stop), n_tiles), first)))
-        (top, bottom), (left, right) = ends
-        return TileRange(k, top, left, bottom - top, right - left)
+        return self._shown.count(box_nm) <= most
 
     def close(self) -> None:
         """End the threads that draw."""
@@ -286,9 +306,7 @@ class Pyramid:
         self.close()
 
 
-def _levels(field: Field, finest_nm: float) -> list[Level]:
-    """Return all levels, from fine to coarse."""
-    levels = [Level.of_field(field, finest_nm)]
-    while max(field.image_shape(levels[-1].pixel_nm)) > COARSEST_PX:
-        levels.append(Level.of_field(field, 2 * levels[-1].pixel_nm))
-    return levels
+def _n_passing(shown: Filter, table: F32) -> int:
+    """Return how many rows of a table pass a filter."""
+    mask = shown.mask(table)
+    return int(table.shape[1] if mask is None else np.count_nonzero(mask))

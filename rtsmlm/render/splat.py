@@ -169,7 +169,7 @@ def draw(
     cells
         First and last row, first and last column of cells that are drawn, and cells in a row.
     bounded, bounds
-        Columns that are filtered, and the least and greatest value of each, (n, 2).
+        Columns that are filtered, and the least and greatest value of each, (n, 2); see `passes`.
     source
         Column that gives the value, where there is more than one plane.
     palette

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ class Slab:
 
 
 class LocalizationStore:
-    """Keeps all localizations of the field, each in 36 bytes, until it is emptied.
+    """Keeps all localizations of the field, each in 40 bytes, until it is emptied.
 
     Parameters
     ----------
@@ -115,6 +116,12 @@ class LocalizationStore:
         self.n_open = self.n_chunks = 0
         self.most_std_nm = UNKNOWN_STD_NM
 
+    def tables(self) -> Iterator[F32]:
+        """Yield all rows, in tables of shape (COLUMNS, n)."""
+        for slab in self.slabs:
+            yield from slab.tables[: slab.n]
+        yield self.open[:, : self.n_open]
+
     def cells(self, box_nm: tuple[float, float, float, float]) -> NDArray[np.int64] | None:
         """Return the cells that a box meets.
 
@@ -179,3 +186,35 @@ def _order(
     for c in range(n_columns):
         for k in range(n):
             ordered[c, k] = table[c, source[k]]
+
+
+def rows_in_box(store: LocalizationStore, box_nm: tuple[float, float, float, float]) -> F32:
+    """Return the rows of a store in a box, shape (COLUMNS, n).
+
+    Parameters
+    ----------
+    store
+        What is searched.
+    box_nm
+        Least x, least y, greatest x, greatest y; its edges count as inside.
+    """
+    left, top, right, bottom = box_nm
+
+    def inside(table: F32) -> F32:
+        x, y = table[X], table[Y]
+        found: F32 = table[:, (x >= left) & (x <= right) & (y >= top) & (y <= bottom)]
+        return found
+
+    parts = [inside(store.open[:, : store.n_open])]
+    cells = store.cells(box_nm)
+    if cells is not None:
+        first = np.arange(cells[0], cells[1] + 1) * cells[4]
+        starts, ends = first + cells[2], first + cells[3] + 1
+        if cells[2] == 0 and cells[3] == cells[4] - 1:
+            starts, ends = starts[:1], ends[-1:]  # whole rows of cells lie one behind the other
+        for slab in store.slabs:
+            for table, at in zip(slab.tables[: slab.n], slab.starts[: slab.n], strict=True):
+                runs = zip(at[starts], at[ends], strict=True)
+                parts += [inside(table[:, low:high]) for low, high in runs if high > low]
+    rows: F32 = np.concatenate(parts, axis=1)
+    return rows

@@ -38,7 +38,9 @@ def test_a_line_of_3_4_5_is_as_long_as_known_and_its_angle_is_that_on_the_screen
     assert line.measurement().get("distance") == pytest.approx(500)
 
 
-@pytest.mark.parametrize(("fwhm_nm", "n", "ground"), [(20, 400, 0), (40, 3000, 4000), (90, 900, 500)])
+@pytest.mark.parametrize(
+    ("fwhm_nm", "n", "ground"), [(20, 400, 0), (40, 3000, 4000), (90, 900, 500)]
+)
 def test_the_width_of_a_drawn_filament_is_found_within_its_error(
     rng: np.random.Generator, fwhm_nm: float, n: int, ground: int
 ) -> None:

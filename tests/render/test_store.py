@@ -54,8 +54,8 @@ def test_a_chunk_that_is_not_full_stays_open() -> None:
     assert (store.n_open, store.n_chunks, len(store)) == (7, 0, 7)
 
 
-def test_a_localization_takes_36_bytes() -> None:
-    assert (filled(3).nbytes - filled(1).nbytes) / (2 * CHUNK) == pytest.approx(36, rel=0.02)
+def test_a_localization_takes_40_bytes() -> None:
+    assert (filled(3).nbytes - filled(1).nbytes) / (2 * CHUNK) == pytest.approx(40, rel=0.02)
 
 
 def test_more_chunks_than_a_slab_go_on_in_another() -> None:
