@@ -59,7 +59,8 @@ class Projection:
         about_y = np.array(
             [(math.cos(b), 0, math.sin(b)), (0, 1, 0), (-math.sin(b), 0, math.cos(b))]
         )
-        return about_y @ about_x
+        turn: NDArray[np.float64] = about_y @ about_x
+        return turn
 
     def project(self, table: F32, field: Field) -> F32:
         """Return the rows of the slab that lie in the field, as they are seen.

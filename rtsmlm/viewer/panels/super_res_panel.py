@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtsmlm.render.depth_tables import depth_table
 from rtsmlm.render.filter import Filter
-from rtsmlm.render.hue import hue_table
 from rtsmlm.viewer.drawing_thread import LEAST_S, DrawingThread, Shown
 from rtsmlm.viewer.live_picture import Appearance, Picture
 from rtsmlm.viewer.panels.panel import Panel
@@ -219,7 +219,7 @@ def _hues(drawn: Picture) -> tuple[QtGui.QImage, str, str] | None:
     """Return the colours of a picture whose hue is a value, and the text at both ends."""
     if drawn.limits is None:
         return None
-    table = np.round(hue_table()[None] * 255).astype(np.uint8)
+    table = np.round(depth_table()[None] * 255).astype(np.uint8)
     unit = _UNITS[drawn.view.style.color]
     low, high = (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in drawn.limits)
     prefix = "frame " if not unit else ""
