@@ -192,7 +192,11 @@ class Reconstruction:
             return open_localizer(self.settings, self.calibration, sigma_nm)
 
         metadata = table_metadata(
-            folder.path.name, movie.shape, self.calibration.pixel_nm, sigma_nm
+            folder.path.name,
+            movie.shape,
+            self.calibration.pixel_nm,
+            sigma_nm,
+            self.settings.psf.astigmatism,
         )
         with ArrowStreamFile(folder.localizations, metadata) as table:
             localizers = OfflineLocalizers(make_localizer)

@@ -133,7 +133,9 @@ class Recovery:
         table = self.folder.localizations
         if not table.exists():
             name, pixel_nm = self.folder.path.name, calibration.pixel_nm
-            ArrowStreamFile(table, table_metadata(name, movie.shape, pixel_nm, sigma_nm)).close()
+            curves = settings.psf.astigmatism
+            metadata = table_metadata(name, movie.shape, pixel_nm, sigma_nm, curves)
+            ArrowStreamFile(table, metadata).close()
         catch_up(movie, ledger, table, make_localizer, on_progress)
         if n_left := len(ledger.skipped()):
             raise LocalizerError(f"{n_left} frames could not be localized; ledger.json lists them")

@@ -95,10 +95,50 @@ def test_the_thunderstorm_header_has_its_names_and_the_mean_square_uncertainty(
 
     header, row = path.read_text().splitlines()
     values = dict(zip(header.replace('"', "").split(","), map(float, row.split(",")), strict=True))
-    assert {"z [nm]", "sigma1 [nm]", "sigma2 [nm]", "intensity [photon]", "offset [photon]",
-            "uncertainty_z [nm]"} <= values.keys()  # fmt: skip
+    assert {
+        "z [nm]", "intensity [photon]", "offset [photon]", "uncertainty_z [nm]"
+    } <= values.keys()  # fmt: skip
     expected = np.hypot(table.localizations.std_x_nm, table.localizations.std_y_nm) / np.sqrt(2)
     assert values["uncertainty_xy [nm]"] == pytest.approx(expected[0], rel=1e-6)
+
+
+def widths_written(kind: str, path: Path) -> list[np.ndarray]:
+    """Widths along x and y in nm as the file has them."""
+    if kind == "csv":
+        names = path.read_text().splitlines()[0].replace('"', "").split(",")
+        rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+        return [rows[:, k] for k, name in enumerate(names) if name.startswith("sigma")]
+    with h5py.File(path) as file:
+        rows = file["locs"][()]
+    return [rows[name] * PIXEL_NM for name in ("sx", "sy") if name in rows.dtype.names]
+
+
+@pytest.mark.parametrize("kind", ["csv", "picasso"])
+def test_the_widths_of_an_astigmatic_table_are_those_of_the_calibrated_curves_at_each_z(
+    rng: np.random.Generator, tmp_path: Path, kind: str
+) -> None:
+    table = table_of(rng, n=50)
+    x, y = ({"sigma0_nm": 120.0, "focus_nm": f, "depth_nm": 400.0} for f in (-150.0, 180.0))
+    table.metadata["psf_astigmatism"] = {"x": x, "y": y, "z_min_nm": -600, "z_max_nm": 600}
+
+    (path,) = export(table, [kind], tmp_path)
+
+    for written, focus_nm in zip(widths_written(kind, path), (-150.0, 180.0), strict=True):
+        z = table.localizations.z_nm.astype(float)
+        expected = 120.0 * np.sqrt(1 + ((z - focus_nm) / 400.0) ** 2)
+        np.testing.assert_allclose(written, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["csv", "picasso"])
+def test_one_width_is_written_for_rows_in_focus_and_none_where_z_came_without_curves(
+    rng: np.random.Generator, tmp_path: Path, kind: str
+) -> None:
+    (flat,) = export(table_of(rng, n=9, axial=False), [kind], tmp_path / "flat")
+    (axial,) = export(table_of(rng, n=9), [kind], tmp_path / "axial")
+
+    assert all(np.allclose(width, 130.0) for width in widths_written(kind, flat))
+    assert len(widths_written(kind, flat)) >= 1
+    assert widths_written(kind, axial) == []
 
 
 def test_picasso_files_have_its_columns_types_and_metadata(
@@ -112,9 +152,7 @@ def test_picasso_files_have_its_columns_types_and_metadata(
         rows = file["locs"][()]
         embedded = json.loads(file["metadata"][()])
     assert rows.dtype["frame"] == np.uint32
-    assert {"x", "y", "photons", "sx", "sy", "bg", "lpx", "lpy", "z", "lpz"} <= set(
-        rows.dtype.names
-    )
+    assert {"x", "y", "photons", "bg", "lpx", "lpy", "z", "lpz"} <= set(rows.dtype.names)
     np.testing.assert_allclose(rows["x"] * PIXEL_NM, table.localizations.x_nm, atol=TOLERANCE_NM)
     np.testing.assert_allclose(rows["lpx"] * PIXEL_NM, table.localizations.std_x_nm, rtol=3e-7)
     np.testing.assert_array_equal(rows["lpz"], table.localizations.std_z_nm)

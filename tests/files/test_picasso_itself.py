@@ -23,7 +23,12 @@ def table(rng: np.random.Generator) -> Table:
     columns = {name: rng.uniform(1, high, n) for name, high in values.items()}
     columns |= {name: rng.uniform(0, 60 * PIXEL_NM, n) for name in ("x_nm", "y_nm")}
     columns["frame"] = np.sort(rng.integers(0, 100, n))
-    metadata = {"pixel_nm": PIXEL_NM, "shape": [64, 62], "n_frames": 100, "psf_sigma_nm": 130.0}
+    curve = {"sigma0_nm": 130.0, "focus_nm": 0.0, "depth_nm": 400.0}
+    x, y = curve | {"focus_nm": -150.0}, curve | {"focus_nm": 150.0}
+    metadata = {
+        "pixel_nm": PIXEL_NM, "shape": [64, 62], "n_frames": 100, "psf_sigma_nm": 130.0,
+        "psf_astigmatism": {"x": x, "y": y, "z_min_nm": -500.0, "z_max_nm": 500.0},
+    }  # fmt: skip
     return Table(Localizations.from_columns(columns), metadata)
 
 

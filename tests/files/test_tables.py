@@ -68,11 +68,14 @@ def test_a_text_table_without_pixel_size_asks_for_it(tmp_path: Path) -> None:
         read_table(written(tmp_path / "t.csv", CHALLENGE))
 
 
-def test_frame_0_in_a_table_that_counts_from_1_is_refused(tmp_path: Path) -> None:
+def test_a_table_whose_frames_begin_with_0_is_taken_to_count_from_0(tmp_path: Path) -> None:
     text = CHALLENGE.replace(" 3,", " 0,")
 
-    with pytest.raises(FileFormatError, match="row 1 has frame -1"):
-        read_table(written(tmp_path / "t.csv", text), pixel_nm=100)
+    table = read_table(written(tmp_path / "t.csv", text), pixel_nm=100)
+
+    assert table.localizations.frame.tolist() == [0]
+    [note] = table.notes
+    assert "begin with 0" in note
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.files.tables.columns import known_columns
-from rtsmlm.files.tables.thunderstorm import read_csv, write_csv
+from rtsmlm.files.tables.text_table import read_text_table
+from rtsmlm.files.tables.thunderstorm import write_csv
 from rtsmlm.localizations import Localizations
 
 HEADER = "frame,x [nm],y [nm],intensity [photon]"
@@ -43,7 +44,7 @@ def test_rows_come_back_to_a_picometre_per_metre_whatever_pixel_and_batches(
     parts = [rows.take(slice(k, k + size)) for k in range(0, n, size)]
 
     write_csv(tmp_path / "t.csv", parts, {"pixel_nm": pixel_nm}, known_columns(parts))
-    back, metadata = read_csv(tmp_path / "t.csv")
+    back, metadata = read_text_table(tmp_path / "t.csv")
 
     assert metadata["pixel_nm"] == pytest.approx(pixel_nm)
     assert back.frame.tolist() == rows.frame.tolist()
@@ -71,7 +72,7 @@ def test_what_the_run_says_of_itself_travels_in_the_protocol(
 
     write_csv(tmp_path / "t.csv", [rows], metadata, known_columns([rows]))
 
-    assert read_csv(tmp_path / "t.csv")[1] == metadata
+    assert read_text_table(tmp_path / "t.csv")[1] == metadata
     protocol = json.loads((tmp_path / "t-protocol.txt").read_text())
     assert protocol["cameraSettings"] == {"pixelSize": 108.0}
     assert '"sigma [nm]"' in (tmp_path / "t.csv").read_text()
@@ -92,7 +93,7 @@ def test_the_pixel_that_is_given_wins_over_the_protocol(
     )
     write_csv(tmp_path / "t.csv", [one_row], {"pixel_nm": 100.0}, known_columns([one_row]))
 
-    back, metadata = read_csv(tmp_path / "t.csv", pixel_nm=160.0)
+    back, metadata = read_text_table(tmp_path / "t.csv", pixel_nm=160.0)
 
     assert metadata["pixel_nm"] == 160.0
     assert back.x_nm[0] == pytest.approx(1000.0 + 50.0 - 80.0)
@@ -105,7 +106,7 @@ def test_the_export_of_picasso_counts_from_zero_and_from_the_centre(tmp_path: Pa
     )
     path = written(tmp_path / "t.csv", f"{header}\n0,0,250.0,350.0,130,900,10,3,9.5\n")
 
-    back, _ = read_csv(path)
+    back, _ = read_text_table(path)
 
     assert (back.frame[0], back.x_nm[0], back.y_nm[0]) == (0, 250.0, 350.0)
     assert back.std_x_nm[0] == back.std_y_nm[0] == 9.5
@@ -114,7 +115,7 @@ def test_the_export_of_picasso_counts_from_zero_and_from_the_centre(tmp_path: Pa
 def test_the_first_of_two_columns_of_one_name_counts(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", f"{HEADER},x [nm]\n1,150,250,900,77777\n")
 
-    assert read_csv(path, 100.0)[0].x_nm[0] == 100.0
+    assert read_text_table(path, 100.0)[0].x_nm[0] == 100.0
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
@@ -124,7 +125,7 @@ def test_line_ends_and_delimiters_do_not_matter(tmp_path: Path, end: str, delimi
     path = tmp_path / "t.csv"
     path.write_bytes((lines.replace("\n", end or "\n") + end).encode())
 
-    back, _ = read_csv(path, 100.0)
+    back, _ = read_text_table(path, 100.0)
 
     assert back.frame.tolist() == [0, 2]
     assert back.x_nm.tolist() == [100.0, 110.0]
@@ -132,7 +133,7 @@ def test_line_ends_and_delimiters_do_not_matter(tmp_path: Path, end: str, delimi
 
 
 def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
-    assert len(read_csv(written(tmp_path / "t.csv", HEADER + "\n"), 100.0)[0]) == 0
+    assert len(read_text_table(written(tmp_path / "t.csv", HEADER + "\n"), 100.0)[0]) == 0
 
 
 @pytest.mark.parametrize(
@@ -150,4 +151,4 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
 )
 def test_text_that_is_no_table_is_refused_by_name(tmp_path: Path, text: str) -> None:
     with pytest.raises(FileFormatError, match=r"t\.csv"):
-        read_csv(written(tmp_path / "t.csv", text), 100.0)
+        read_text_table(written(tmp_path / "t.csv", text), 100.0)

@@ -3,7 +3,8 @@
 Every field carries its unit in the field metadata; the schema metadata holds one JSON object under
 the key `rtsmlm` with what is needed to use the table later. Its well-known keys, all optional, are
 `pixel_nm` (camera pixel in the sample plane), `shape` ([height, width] of a frame in pixels),
-`n_frames` (frames analysed), `psf_sigma_nm`, `camera`, `run` and `version`.
+`n_frames` (frames analysed), `psf_sigma_nm`, `psf_astigmatism` (the setting `psf.astigmatism`),
+`camera`, `run` and `version`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.localizations import COLUMN_DTYPES, UNITS, Localizations
+from rtsmlm.settings.psf import AstigmatismSettings
 
 Metadata: TypeAlias = dict[str, Any]
 """What is known of a table besides its rows, JSON-able."""
@@ -99,13 +101,21 @@ def from_batch(batch: pa.RecordBatch) -> Localizations:
 
 
 def table_metadata(
-    run: str, shape: tuple[int, int], pixel_nm: float, sigma_nm: float | None
+    run: str,
+    shape: tuple[int, int],
+    pixel_nm: float,
+    sigma_nm: float | None,
+    astigmatism: AstigmatismSettings | None = None,
 ) -> dict[str, Any]:
     """Return the metadata of a table of localizations."""
-    metadata = {
+    metadata: dict[str, Any] = {
         "version": version("rtsmlm"),
         "run": run,
         "shape": list(shape),
         "pixel_nm": pixel_nm,
     }
-    return metadata if sigma_nm is None else {**metadata, "psf_sigma_nm": sigma_nm}
+    if sigma_nm is not None:
+        metadata["psf_sigma_nm"] = sigma_nm
+    if astigmatism is not None:
+        metadata["psf_astigmatism"] = astigmatism.model_dump()
+    return metadata

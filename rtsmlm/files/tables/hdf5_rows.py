@@ -142,3 +142,31 @@ def _check_stream(path: Path, number: int, stream: bytes, chunk_bytes: int) -> N
             raise FileFormatError(f"{path} holds a chunk that is damaged: {error}") from error
     elif int.from_bytes(stream[:4], "little") != chunk_bytes:
         raise FileFormatError(f"{path} holds a chunk that states another length than its dataset")
+
+
+def read_numbers(path: Path, dataset: Any) -> NDArray[np.float64]:
+    """Return a dataset of plain numbers, in its own shape.
+
+    Parameters
+    ----------
+    path
+        The file, for errors.
+    dataset
+        Of one or two dimensions; an empty one has none, and becomes an array of no numbers.
+
+    Raises
+    ------
+    FileFormatError
+        If it holds no numbers, or takes more memory than a file of its size may.
+    """
+    if dataset.shape is None:
+        return np.empty(0)
+    if dataset.dtype.kind not in "iufb" or dataset.ndim > 2:
+        raise FileFormatError(
+            f"{dataset.name} of {path} holds {dataset.ndim}-dimensional {dataset.dtype}, no columns"
+        )
+    size = path.stat().st_size
+    check_size(path, f"{dataset.size} numbers", 8 * dataset.size, size)
+    if dataset.chunks is not None:
+        _check_chunks(path, dataset, size)
+    return np.asarray(dataset[()], dtype=np.float64)

@@ -31,6 +31,8 @@ from rtsmlm.files.tables.columns import (
 from rtsmlm.files.tables.hdf5_rows import dataset_in, read_fields
 from rtsmlm.files.tables.hdf5_text import text_of
 from rtsmlm.files.tables.sound_rows import RowCheck
+from rtsmlm.files.tables.spot_widths import SpotWidths
+from rtsmlm.files.tables.text_columns import is_not_needed
 from rtsmlm.localizations import COLUMN_DTYPES, Localizations
 
 PICASSO_NAMES = {
@@ -85,7 +87,8 @@ def write_picasso(
     batches
         The rows; Picasso wants them ordered by frame.
     metadata
-        Must hold `pixel_nm`; `shape`, `n_frames`, `psf_sigma_nm` and `camera` are used.
+        Must hold `pixel_nm`; `shape`, `n_frames`, `psf_sigma_nm`, `psf_astigmatism` and `camera`
+        are used.
     known
         Columns worth writing, as `known_columns` gives them.
 
@@ -97,15 +100,15 @@ def write_picasso(
         If a file cannot be written.
     """
     pixel_nm = needed_pixel_nm(metadata, "a Picasso table")
-    sigma_nm = positive(metadata.get("psf_sigma_nm"))
-    dtype = _dtype(known, sigma_nm is not None)
+    widths = SpotWidths(metadata, known)
+    dtype = _dtype(known, widths.known)
     n_frames, far_px = 0, np.zeros(2)
     with replacing(path) as part, h5py.File(part, "w") as file:
         dataset = file.create_dataset(
             "locs", shape=(0,), maxshape=(None,), chunks=(CHUNK_ROWS,), dtype=dtype
         )
         for batch in batches:
-            rows = _to_rows(batch, dtype, pixel_nm, sigma_nm)
+            rows = _to_rows(batch, dtype, pixel_nm, widths)
             dataset.resize(len(dataset) + len(rows), axis=0)
             dataset[len(dataset) - len(rows) :] = rows
             n_frames = max(n_frames, int(batch.frame.max(initial=-1)) + 1)
@@ -128,15 +131,15 @@ def _dtype(known: frozenset[str], with_sigma: bool) -> np.dtype[Any]:
 
 
 def _to_rows(
-    batch: Localizations, dtype: np.dtype[Any], pixel_nm: float, sigma_nm: float | None
+    batch: Localizations, dtype: np.dtype[Any], pixel_nm: float, widths: SpotWidths
 ) -> NDArray[Any]:
     rows = np.empty(len(batch), dtype=dtype)
     for name, picasso in PICASSO_NAMES.items():
         if picasso in (dtype.names or ()):
             column = getattr(batch, name)
             rows[picasso] = column / np.float64(pixel_nm) if name in IN_PIXELS else column
-    if sigma_nm is not None:
-        rows["sx"] = rows["sy"] = sigma_nm / pixel_nm
+    if widths.known:
+        rows["sx"], rows["sy"] = (width / pixel_nm for width in widths.of(batch))
     return rows
 
 
@@ -192,12 +195,15 @@ def read_picasso(
     try:
         # No lock: a folder on a read-only or network disk may refuse it.
         with h5py.File(path, "r", locking=False) as file:
-            rows = _locs(path, file)
+            rows, names = _locs(path, file)
             embedded = None if _sidecar(path).is_file() else _embedded(path, file)
     except FileFormatError:
         raise
     except DAMAGE as error:
         raise FileFormatError(f"{path} is no Picasso file that can be read: {error}") from error
+    check = check or RowCheck(path)
+    if unused := [name for name in names if name not in rows and not is_not_needed(name)]:
+        check.note(f"columns of {path.name} that are not read: {', '.join(unused)}")
     info = _read_info(path, embedded)
     metadata = _metadata(info)
     pixel_nm = pixel_nm or positive(metadata.get("pixel_nm"))
@@ -210,19 +216,21 @@ def read_picasso(
         if picasso in rows
     }
     try:
-        return table_from(columns, check or RowCheck(path)), metadata
+        return table_from(columns, check), metadata
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"/locs of {path} is no table of localizations: {error}") from error
 
 
-def _locs(path: Path, file: h5py.File) -> dict[str, NDArray[Any]]:
+def _locs(path: Path, file: h5py.File) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    """Return the columns that are read, by the names of Picasso, and all names."""
     dataset = dataset_in(path, file, "locs")
     names = None if dataset is None else dataset.dtype.names
     if names is None or dataset.ndim != 1 or not {"frame", "x", "y"} <= set(names):
         raise FileFormatError(
             f"{path} holds no table /locs with frame, x and y; it is no Picasso localization file"
         )
-    return read_fields(path, dataset, [name for name in PICASSO_NAMES.values() if name in names])
+    wanted = [name for name in PICASSO_NAMES.values() if name in names]
+    return read_fields(path, dataset, wanted), names
 
 
 def _sidecar(path: Path) -> Path:

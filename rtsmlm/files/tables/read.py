@@ -18,8 +18,11 @@ from rtsmlm.files.tables.columns import checked_metadata
 from rtsmlm.files.tables.insight3 import MAGIC as INSIGHT3
 from rtsmlm.files.tables.insight3 import read_insight3
 from rtsmlm.files.tables.parquet import read_parquet
+from rtsmlm.files.tables.qc_storm import FILE_NAME as QC_STORM
+from rtsmlm.files.tables.qc_storm import read_qc_storm
 from rtsmlm.files.tables.sound_rows import RowCheck
-from rtsmlm.files.tables.thunderstorm import read_csv
+from rtsmlm.files.tables.text_lines import is_utf16
+from rtsmlm.files.tables.text_table import read_text_table
 from rtsmlm.localizations import Localizations
 
 log = logging.getLogger(__name__)
@@ -88,19 +91,26 @@ def _read(
         return *read_arrow_table(path, check), "arrow"
     if start.startswith(b"PAR1"):
         return *read_parquet(path, check), "parquet"
-    if start.startswith(b"\x89HDF"):
+    if start.startswith((b"\x89HDF", b"MATLAB 7")):  # MATLAB puts HDF5 behind a text of its own
         # Not with this module: a compute node that trains networks needs no YAML.
-        from rtsmlm.files.tables.picasso import read_picasso
+        from rtsmlm.files.tables.hdf5_columns import read_hdf5
 
-        return *read_picasso(path, pixel_nm, check), "picasso"
+        return read_hdf5(path, pixel_nm, check)
+    if start.startswith(b"MATLAB"):
+        raise FileFormatError(
+            f"{path} is a MATLAB file of an old version; save it again with -v7.3, or export the "
+            "localizations as csv"
+        )
     if start.startswith(INSIGHT3):
         return *read_insight3(path, pixel_nm, check), "insight3"
-    if b"\0" in start:
+    if QC_STORM.search(path.name):
+        return *read_qc_storm(path, pixel_nm, check), "qc-storm"
+    if b"\0" in start and not is_utf16(start):
         raise FileFormatError(
             f"{path} is no known table of localizations; there are localizations.arrows, Parquet, "
-            "Picasso .hdf5, Insight3 .bin and text tables in the manner of ThunderSTORM"
+            "HDF5 of Picasso, SMAP (_sml.mat), DECODE and smappy, Insight3 .bin, and text tables"
         )
-    return *read_csv(path, pixel_nm, check), "csv"
+    return *read_text_table(path, pixel_nm, check), "csv"
 
 
 def frames_of_run(folder: Path) -> int | None:

@@ -8,7 +8,7 @@ probability.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,14 @@ class RowCheck:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.n_rows = 0
-        """Rows that were looked at."""
+        """Rows that were looked at, or left out before."""
         self.n_refused = 0
         """Those of them that can be no localization."""
-        self._first = ""
+        self.place: Callable[[int], str] = lambda row: f"row {row + 1}"
+        """Where a row is in the file, by its number from 0; a reader of lines sets it."""
+        self._n_looked_at = 0
+        self._first: tuple[int, str] | None = None
+        self._notes: list[str] = []
 
     def good(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """Return which of the next rows can be localizations, shape (n,).
@@ -76,12 +80,36 @@ class RowCheck:
             for name, column in columns.items():
                 good &= _good(name, np.asarray(column))
         n_bad = n - int(np.count_nonzero(good))
-        if n_bad and not self.n_refused:
+        if n_bad:
             row = int(np.argmin(good))
-            self._first = f"row {self.n_rows + row + 1} has {_shown(columns, row)}"
+            place = self._n_looked_at + row
+            if self._first is None or place < self._first[0]:
+                shown = f"{_shown(columns, row)} (frames counted from 0)"
+                self._first = place, f"{self.place(place)} has {shown}"
+        self._n_looked_at += n
         self.n_rows += n
         self.n_refused += n_bad
         return good
+
+    def leave_out(self, n: int, first: str, before: int) -> None:
+        """Count rows that a reader has left out, since they are damaged.
+
+        Parameters
+        ----------
+        n
+            How many.
+        first
+            Where the first of them is and what is wrong with it, as "line 7 has 3 values".
+        before
+            Number from 0 of the next row that is looked at.
+        """
+        self.n_rows += n
+        self.n_refused += n
+        self._first = before, first
+
+    def note(self, text: str) -> None:
+        """Take what else the user should know of this table."""
+        self._notes.append(sentence(text))
 
     def sound(self, rows: Localizations) -> Localizations:
         """Return the rows that can be localizations; the same table where all can."""
@@ -89,21 +117,21 @@ class RowCheck:
         return rows if good.all() else rows.take(good)
 
     def notes(self) -> tuple[str, ...]:
-        """Return one sentence on the rows that were left out, or nothing."""
-        if not self.n_refused:
-            return ()
+        """Return what the user should know: one sentence on rows left out, and other notes."""
+        if self._first is None:
+            return tuple(self._notes)
         note = (
             f"{self.n_refused} of {self.n_rows} rows of {self._path} can be no localizations and "
-            f"are left out: {self._first} (frames counted from 0)"
+            f"are left out: {self._first[1]}"
         )
-        return (sentence(note),)
+        return (sentence(note), *self._notes)
 
     def finish(self) -> None:
         """Raise `FileFormatError` if most rows were left out."""
-        if self.n_refused > MOST_REFUSED * self.n_rows:
+        if self._first is not None and self.n_refused > MOST_REFUSED * self.n_rows:
             raise FileFormatError(
-                f"{self._path}: {self._first} (frames counted from 0), which is no localization, "
-                f"as {self.n_refused} of {self.n_rows} rows; the file is damaged or of another kind"
+                f"{self._path}: {self._first[1]}, which is no localization, as {self.n_refused} of "
+                f"{self.n_rows} rows; the file is damaged or of another kind"
             )
 
 

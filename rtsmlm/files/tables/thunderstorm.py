@@ -1,21 +1,14 @@
-"""Localization tables as text: ThunderSTORM CSV, and the truth tables of benchmark data.
+"""Writing of ThunderSTORM tables, and the protocol file beside them; `text_table` reads.
 
-In all of them frames count from 1 and x, y are nm from the outer corner of pixel (0, 0), whose
-centre is therefore at half a pixel. Ours count frames from 0 from the centre of that pixel, so
-reading and writing shift by one frame and half a camera pixel. The pixel is stated by the protocol
-file that ThunderSTORM writes beside a table (`<name>-protocol.txt`), and so do we; a table without
-one needs it from the user. One exception: Picasso's export to this format counts frames from 0 from
-the centre of pixel (0, 0); its header is recognised.
-
-Known headers besides ThunderSTORM's: the localization challenges (`Ground-truth,frame,xnano,...`,
-and their six columns without header), and `No,Frame,Emitter,x (nm),...`.
+Frames count from 1 and x, y are nm from the outer corner of pixel (0, 0), whose centre is therefore
+at half a pixel. Ours count frames from 0 from the centre of that pixel, so writing shifts by one
+frame and half a camera pixel. The pixel is stated by the protocol file that ThunderSTORM writes
+beside a table (`<name>-protocol.txt`), and so do we.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
@@ -34,26 +27,9 @@ from rtsmlm.files.tables.columns import (
     needed_pixel_nm,
     positive,
     replacing,
-    table_from,
 )
-from rtsmlm.files.tables.sound_rows import RowCheck
+from rtsmlm.files.tables.spot_widths import SpotWidths
 from rtsmlm.localizations import Localizations
-
-READS = {
-    "frame": ("frame",),
-    "x_nm": ("x [nm]", "xnano"),
-    "y_nm": ("y [nm]", "ynano"),
-    "z_nm": ("z [nm]", "znano"),
-    "photons": ("intensity [photon]", "intensity"),
-    "background": ("offset [photon]",),
-    "std_x_nm": ("uncertainty_x [nm]", "uncertainty_xy [nm]", "uncertainty [nm]"),
-    "std_y_nm": ("uncertainty_y [nm]", "uncertainty_xy [nm]", "uncertainty [nm]"),
-    "std_z_nm": ("uncertainty_z [nm]",),
-    "std_photons": ("uncertainty_intensity [photon]",),
-    "probability": ("probability",),
-    "channel": ("channel",),
-}
-"""Header names that a column is read from, the first present one wins."""
 
 WRITES = {
     "z_nm": "z [nm]",
@@ -67,13 +43,6 @@ WRITES = {
     "channel": "channel",
 }
 """Header names of the columns that are written unchanged."""
-
-HEADERLESS = ["id", "frame", "xnano", "ynano", "znano", "intensity"]
-PICASSO_EXPORT = re.compile(
-    r"id,frame,x \[nm\],y \[nm\],(sigma|z \[nm\],sigma1 \[nm\],sigma2) \[nm\],intensity \[photon\],"
-    r"offset \[photon\],bkgstd \[photon\],uncertainty_xy \[nm\](,detections)?"
-)
-LONGEST_HEADER = 1 << 16
 
 
 def write_csv(
@@ -91,7 +60,7 @@ def write_csv(
     batches
         The rows.
     metadata
-        Must hold `pixel_nm`; `psf_sigma_nm` fills the sigma columns.
+        Must hold `pixel_nm`; `psf_sigma_nm` or `psf_astigmatism` fill the sigma columns.
     known
         Columns worth writing, as `known_columns` gives them.
 
@@ -103,14 +72,14 @@ def write_csv(
         If the file cannot be written.
     """
     pixel_nm = needed_pixel_nm(metadata, "a ThunderSTORM table")
-    sigma_nm = positive(metadata.get("psf_sigma_nm"))
+    widths = SpotWidths(metadata, known)
     first_id = 1
     writer: Any = None
     with replacing(path) as part:
         try:
             # The empty first batch writes the header of a table without rows.
             for batch in chain([Localizations.empty()], batches):
-                columns = _text_columns(batch, pixel_nm, sigma_nm, known, first_id)
+                columns = _text_columns(batch, pixel_nm, widths, known, first_id)
                 record = pa.RecordBatch.from_pydict({k: pa.array(v) for k, v in columns.items()})
                 if writer is None:
                     writer = pa_csv.CSVWriter(str(part), record.schema)
@@ -132,7 +101,7 @@ def write_csv(
 def _text_columns(
     batch: Localizations,
     pixel_nm: float,
-    sigma_nm: float | None,
+    widths: SpotWidths,
     known: frozenset[str],
     first_id: int,
 ) -> dict[str, NDArray[Any]]:
@@ -147,9 +116,10 @@ def _text_columns(
     unchanged = {name: text for name, text in WRITES.items() if name in known}
     if "z_nm" in unchanged:
         columns[unchanged.pop("z_nm")] = batch.z_nm
-    if sigma_nm is not None:
-        names = ["sigma1 [nm]", "sigma2 [nm]"] if "z_nm" in known else ["sigma [nm]"]
-        columns |= {name: np.full(n, sigma_nm) for name in names}
+    if widths.one:
+        columns["sigma [nm]"] = widths.of(batch)[0]
+    elif widths.known:
+        columns["sigma1 [nm]"], columns["sigma2 [nm]"] = widths.of(batch)
     for name in ("photons", "background"):
         if name in unchanged:
             columns[unchanged.pop(name)] = getattr(batch, name)
@@ -160,124 +130,18 @@ def _text_columns(
     return columns
 
 
-def read_csv(
-    path: Path, pixel_nm: float | None = None, check: RowCheck | None = None
-) -> tuple[Localizations, Metadata]:
-    """Read any text table named in the docstring of this module.
-
-    Parameters
-    ----------
-    path
-        The table.
-    pixel_nm
-        Camera pixel; not given takes it from the protocol file beside the table.
-    check
-        Counts the rows that are left out; not given counts them for the error alone.
-
-    Raises
-    ------
-    FileFormatError
-        If the table is damaged or of another kind, or the pixel size is not known.
-    """
-    header, delimiter, n_skip = _header(path)
-    positions = {
-        name: header.index(next(text for text in texts if text in header))
-        for name, texts in READS.items()
-        if any(text in header for text in texts)
-    }
-    missing = {"frame", "x_nm", "y_nm"} - positions.keys()
-    if missing:
-        raise FileFormatError(
-            f"{path} lacks {', '.join(sorted(missing))}; its columns are {', '.join(header)[:200]}"
-        )
-    metadata = _protocol(path)
-    pixel_nm = pixel_nm or positive(metadata.get("pixel_nm"))
-    centred_from_0 = n_skip == 1 and _is_picasso_export(path)
-    if pixel_nm is None and not centred_from_0:
-        raise FileFormatError(
-            f"{path} counts nm from the corner of the image, which needs the camera pixel, "
-            "and no protocol file states it; give --pixel-nm"
-        )
-    columns = _columns(path, len(header), positions, delimiter, n_skip)
-    if pixel_nm is not None:
-        metadata["pixel_nm"] = pixel_nm
-    if not centred_from_0 and pixel_nm is not None:
-        columns["frame"] = columns["frame"] - 1
-        columns["x_nm"] = columns["x_nm"] - pixel_nm / 2
-        columns["y_nm"] = columns["y_nm"] - pixel_nm / 2
-    return table_from(columns, check or RowCheck(path)), metadata
-
-
-def _header(path: Path) -> tuple[list[str], str, int]:
-    """Return the column names in their common spelling, the delimiter, and the lines to skip."""
-    line = _first_line(path)
-    delimiter = max(",;\t", key=line.count)
-    try:
-        names = next(csv.reader([line], delimiter=delimiter, strict=True))
-    except (csv.Error, StopIteration) as error:
-        raise FileFormatError(f"{path} does not begin with a line of column names") from error
-    if len(names) == len(HEADERLESS) and all(_is_number(name) for name in names):
-        return HEADERLESS, delimiter, 0
-    # "x (nm)" and "Intensity (photons)" are ThunderSTORM's "x [nm]" and "intensity [photon]".
-    common = [re.sub(r"\((\w+?)s?\)", r"[\1]", name.strip().lower()) for name in names]
-    return common, delimiter, 1
-
-
-def _first_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            start = file.readline(LONGEST_HEADER)
-        return start.decode("utf-8-sig").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path} is no text table that can be read: {error}") from error
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_picasso_export(path: Path) -> bool:
-    return PICASSO_EXPORT.fullmatch(_first_line(path)) is not None
-
-
-def _columns(
-    path: Path, n_columns: int, positions: Mapping[str, int], delimiter: str, n_skip: int
-) -> dict[str, NDArray[Any]]:
-    # Names by position, since foreign tables may hold one name twice.
-    names = [str(k) for k in range(n_columns)]
-    wanted = sorted(set(positions.values()))
-    try:
-        # A file, not its name: by a name that ends in .gz or .bz2 it would be decompressed.
-        with pa.OSFile(str(path), "rb") as file:
-            table = pa_csv.read_csv(
-                file,
-                read_options=pa_csv.ReadOptions(column_names=names, skip_rows=n_skip),
-                parse_options=pa_csv.ParseOptions(delimiter=delimiter),
-                convert_options=pa_csv.ConvertOptions(
-                    include_columns=[str(k) for k in wanted],
-                    column_types={str(k): pa.float64() for k in wanted},
-                ),
-            )
-    except pa.ArrowInvalid as error:
-        if n_skip and "Empty CSV" in str(error):
-            return {name: np.empty(0) for name in positions}
-        raise FileFormatError(f"{path} is damaged: {error}") from error
-    except (OSError, pa.ArrowException) as error:
-        raise FileFormatError(f"cannot read {path}: {error}") from error
-    arrays = {k: table.column(str(k)).to_numpy() for k in wanted}
-    return {name: arrays[position] for name, position in positions.items()}
-
-
 def _protocol_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}-protocol.txt")
 
 
-def _protocol(path: Path) -> Metadata:
-    """Return what the protocol file beside a table states; nothing where there is none."""
+def read_protocol(path: Path) -> Metadata:
+    """Return what the protocol file beside a table states; nothing where there is none.
+
+    Raises
+    ------
+    FileFormatError
+        If there is one that cannot be read.
+    """
     protocol_path = _protocol_path(path)
     if not protocol_path.is_file():
         return {}
