@@ -98,6 +98,23 @@ def test_a_finished_run_gives_all_its_rows_and_ends(folder: RunFolder) -> None:
     window.source.close()
 
 
+def test_rows_that_can_be_no_localizations_are_counted_once_in_the_window(
+    folder: RunFolder,
+) -> None:
+    rows = _rows(0, 50)
+    rows.x_nm[7] = np.nan
+    with ArrowStreamFile(folder.localizations, METADATA) as file:
+        file.put(rows)
+    window = Window(folder.path)
+
+    problems = [window.poll().problem for _ in range(4)]
+
+    assert len(window.frames) == 49
+    [told] = [problem for problem in problems if problem]
+    assert "1 of 50 rows" in told
+    assert "row 8 has frame 7, x_nm nan" in told
+
+
 def test_no_poll_takes_more_rows_than_asked_for_by_more_than_a_piece(folder: RunFolder) -> None:
     with ArrowStreamFile(folder.localizations, METADATA) as file:
         for k in range(300):

@@ -45,6 +45,7 @@ class FolderSource:
         self._tail = TableTail()
         self._waiting: list[Localizations] = []
         self._n_rows = 0
+        self._left_out: str | None = None
         self._size = 0
         self._table_there = self._gone = False
         self._damaged_at: int | None = None  # size of the table that could not be read
@@ -79,11 +80,19 @@ class FolderSource:
             status=self._files.status(self._n_rows),
             densities=densities,
             behind_bytes=self._behind_bytes,
-            problem=self._files.take_problem(),
+            problem=self._files.take_problem() or self._rows_left_out(),
         )
 
     def close(self) -> None:
         """Nothing is held open. Safe to call more than once."""
+
+    def _rows_left_out(self) -> str | None:
+        """Return, once all has been read, what is new on rows that can be no localizations."""
+        said, now = self._left_out, self._tail.left_out
+        if self._behind_bytes or now == said:
+            return None
+        self._left_out = now
+        return now
 
     @property
     def _behind_bytes(self) -> int:

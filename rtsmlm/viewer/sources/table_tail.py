@@ -45,6 +45,11 @@ class TableTail:
         """What the table states of itself, once its first message is here."""
         return self._feed.metadata
 
+    @property
+    def left_out(self) -> str | None:
+        """One sentence on the rows that can be no localizations; None where all can."""
+        return next(iter(self._feed.check.notes()), None)
+
     def take(self, data: bytes) -> Localizations | None:
         """Take the bytes from `offset` on and return the rows that they complete.
 
