@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
@@ -117,6 +118,8 @@ class StatedCalibration:
     """
 
     pixel_nm: float | None = None
+    pixel_height_nm: float | None = None
+    """Height of a pixel, only where it is not the width, which `pixel_nm` is then."""
     offset_adu: float | None = None
     e_per_adu: float | None = None
     em_gain: float | None = None
@@ -129,7 +132,18 @@ class StatedCalibration:
                 object.__setattr__(self, field.name, None)  # frozen for everyone else
 
 
-_POSITIVE = ("pixel_nm", "e_per_adu", "em_gain")
+    def check_square(self) -> None:
+        """Raise `CalibrationError` if the pixels are not square: a PSF would be no circle."""
+        if self.pixel_height_nm is not None:
+            raise CalibrationError(
+                f"the pixels are {self.pixel_nm or math.nan:g} nm wide and "
+                f"{self.pixel_height_nm:g} nm high by their metadata; only square pixels can be "
+                "localized: record with the same binning along both sides, or set camera.pixel_nm "
+                "where the metadata are wrong"
+            )
+
+
+_POSITIVE = ("pixel_nm", "pixel_height_nm", "e_per_adu", "em_gain")
 
 
 def _is_possible(name: str, value: Map) -> bool:

@@ -90,8 +90,10 @@ def resolve_calibration(camera: CameraSettings, stated: StatedCalibration) -> Ca
     Raises
     ------
     CalibrationError
-        If a map is unusable or a value is out of its limits.
+        If a map is unusable, a value is out of its limits, or the pixels are not square.
     """
+    if camera.pixel_nm is None:
+        stated.check_square()
     offset, gain, variance = load_camera_maps(camera.maps)
     number = {name: _number(name, camera, stated) for name in DEFAULTS}
     e_per_adu: Map = number["e_per_adu"]

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtsmlm.calibration import CameraCalibration
+from rtsmlm.calibration import CameraCalibration, StatedCalibration
+from rtsmlm.settings.camera import CameraSettings
 from rtsmlm.settings.run import RunSettings
 
 
@@ -49,6 +50,22 @@ def resolve(
             "psf": settings.psf.model_copy(update=psf),
         }
     )
+
+
+def what_was_overruled(camera: CameraSettings, stated: StatedCalibration) -> list[str]:
+    """Return a phrase for every stated value that the settings replace by another one."""
+    phrases = []
+    for name in ("pixel_nm", "offset_adu", "e_per_adu", "em_gain", "read_noise_e"):
+        setting, found = getattr(camera, name), getattr(stated, name)
+        if setting is None or found is None:
+            continue
+        if abs(setting - found) > _SAME * max(abs(found), abs(setting)):
+            phrases.append(f"camera.{name} = {setting:g} replaces the {found:g} that is stated")
+    return phrases
+
+
+_SAME = 0.01
+"""Relative difference below which two values are one that was rounded."""
 
 
 def _camera_values(settings: RunSettings, calibration: CameraCalibration) -> dict[str, Any]:

@@ -12,6 +12,13 @@ from typing import Any
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movies.checks import one_line
+from rtsmlm.files.movies.micromanager_tags import (
+    binning_of,
+    flat_tags,
+    height_over_width,
+    stated_by_camera,
+    summary_in_xml,
+)
 
 PLAUSIBLE_PIXEL_NM = (10.0, 1000.0)
 """Sample-plane pixels outside are camera pixels, screen resolutions or other units."""
@@ -25,17 +32,29 @@ NM_PER = {
 }  # fmt: skip
 """Nanometres per unit, by its name in lower case."""
 
+SAME_PIXEL = 0.01
+"""Pixel sizes that differ by less, relatively, are one: they are rounded, or measured."""
+
 _MS_PER = {"s": 1e3, "ms": 1.0, "µs": 1e-3, "us": 1e-3, "ns": 1e-6, "min": 6e4}
 
 
 @dataclass(slots=True)
 class Statements:
-    """Collects what metadata state; implausible values are dropped with a note."""
+    """Collects what metadata state, from the most trustworthy source to the least.
+
+    The first statement of a value holds. An implausible one is dropped with a note; one that
+    contradicts is named in `differences`.
+    """
 
     values: dict[str, float] = field(default_factory=dict)
     exposure_ms: float | None = None
     details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    """One sentence for each two statements that cannot both be true."""
+    binning: int = 1
+    """Pixels of the camera a side that went into one, where it is stated."""
+    _pixel_source: str = ""
 
     def state(self, name: str, value: Any, *, at_least: float = 0.0) -> None:
         """Take a value of `StatedCalibration` if it is a finite number above the limit."""
@@ -43,20 +62,48 @@ class Statements:
         if number is not None and number >= at_least and (number > 0 or name == "offset_adu"):
             self.values.setdefault(name, number)
 
-    def state_pixel(self, value: Any, unit: str, source: str) -> None:
-        """Take a pixel size in `unit` if it can be one in the sample plane."""
-        number, nm = as_number(value), NM_PER.get(unit.strip().lower())
-        if number is None or nm is None or number <= 0 or "pixel_nm" in self.values:
+    def state_pixel(
+        self, value: Any, unit: str, source: str, *, height: Any = None, height_unit: str = ""
+    ) -> None:
+        """Take a pixel size if it can be one in the sample plane.
+
+        Parameters
+        ----------
+        value, unit
+            Width of a pixel, and the unit of its number.
+        source
+            Who states it, as an error names it.
+        height, height_unit
+            Height of a pixel, where it is stated, and its unit; by default that of the width.
+        """
+        pixel_nm = _in_nm(value, unit)
+        if pixel_nm is None:
             return
         low, high = PLAUSIBLE_PIXEL_NM
-        # Units are decimal: 0.1 um is 100 nm, not 100.00000000000001.
-        pixel_nm = float(f"{number * nm:.9g}")
-        if low <= pixel_nm <= high:
-            self.values["pixel_nm"] = pixel_nm
-        else:
-            self.notes.append(
-                f"{source} states a pixel of {pixel_nm:g} nm, ignored: a pixel in the "
-                f"sample plane has {low:g} to {high:g} nm"
+        if not low <= pixel_nm <= high:
+            if "pixel_nm" not in self.values:
+                self.notes.append(
+                    f"{source} states a pixel of {pixel_nm:g} nm, ignored: a pixel in the "
+                    f"sample plane has {low:g} to {high:g} nm"
+                )
+            return
+        height_nm = None if height is None else _in_nm(height, height_unit or unit)
+        if "pixel_nm" in self.values:
+            self._compare_pixel(pixel_nm, source)
+            return
+        self.values["pixel_nm"], self._pixel_source = pixel_nm, source
+        if height_nm is not None and abs(height_nm / pixel_nm - 1) > SAME_PIXEL:
+            self.values["pixel_height_nm"] = height_nm
+
+    def _compare_pixel(self, pixel_nm: float, source: str) -> None:
+        held_nm = self.values["pixel_nm"]
+        # What is stated for the chip, and what is stated for pixels that were binned.
+        alike = (pixel_nm, pixel_nm * self.binning)
+        same = any(abs(other_nm / held_nm - 1) <= SAME_PIXEL for other_nm in alike)
+        if source != self._pixel_source and not same:
+            self.differences.append(
+                f"{self._pixel_source} states a pixel of {held_nm:g} nm, {source} one of "
+                f"{pixel_nm:g} nm; {held_nm:g} nm is taken: set camera.pixel_nm if that is wrong"
             )
 
     def state_exposure(self, value: Any, unit: str = "ms") -> None:
@@ -69,6 +116,15 @@ class Statements:
     def stated(self) -> StatedCalibration:
         """What was stated, as a record."""
         return StatedCalibration(**self.values)
+
+
+def _in_nm(value: Any, unit: str) -> float | None:
+    """Return a length in nm, None where it is no number above zero, or the unit is not known."""
+    number, nm = as_number(value), NM_PER.get(unit.strip().lower())
+    if number is None or nm is None or number <= 0:
+        return None
+    # Units are decimal: 0.1 um is 100 nm, not 100.00000000000001.
+    return float(f"{number * nm:.9g}")
 
 
 def as_number(value: Any) -> float | None:
@@ -88,8 +144,10 @@ def as_int(value: Any) -> int | None:
     return int(number) if number is not None and number == int(number) else None
 
 
-def add_micromanager(into: Statements, tags: Mapping[str, object]) -> None:
-    """Take what the metadata of a Micro-Manager frame state.
+def add_micromanager(
+    into: Statements, tags: Mapping[str, object], source: str = "Micro-Manager"
+) -> None:
+    """Take what the metadata of a Micro-Manager frame state, of whatever generation.
 
     Only properties that mean one thing are taken. `Gain` and `Offset` are registers without
     unit on many cameras; they count where the adapter is known to give them in our units.
@@ -99,48 +157,77 @@ def add_micromanager(into: Statements, tags: Mapping[str, object]) -> None:
     into
         Where the statements go.
     tags
-        Metadata of one frame: general keys, and device properties as "Device-Property".
+        Metadata of one frame, or the summary of pymmcore-plus, as they are written.
+    source
+        Who states it, as an error names it.
     """
-    camera = tags.get("Camera") or tags.get("Core-Camera")
-    into.state_pixel(tags.get("PixelSizeUm"), "um", "Micro-Manager")
-    into.state_exposure(tags.get("Exposure-ms"))
-    if not isinstance(camera, str) or not camera:
+    flat = flat_tags(tags)
+    camera = flat.get("Camera") or flat.get("Core-Camera")
+    label = camera if isinstance(camera, str) else ""
+    binned = binning_of(flat.get(f"{label}-Binning", flat.get("Binning", "")))
+    if binned is not None and "binning" not in into.details:
+        into.binning = binned[0]
+        into.details["binning"] = str(flat.get(f"{label}-Binning", flat.get("Binning")))[:100]
+    _state_sides(into, flat.get("PixelSizeUm"), height_over_width(flat), binned, source)
+    into.state_exposure(flat.get("Exposure-ms"))
+    if label:
+        into.details.setdefault("camera", label[:100])
+        into.state_exposure(flat.get(f"{label}-Exposure"))
+        into.state_pixel(flat.get(f"{label}-PixelSize_nm"), "nm", "the camera")
+        for name, value, at_least in stated_by_camera(flat, label):
+            into.state(name, value, at_least=at_least)
+        if f"{label}-CameraName" in flat:
+            into.details.setdefault("cameraname", str(flat[f"{label}-CameraName"])[:100])
+
+
+def add_micromanager_summary(into: Statements, summary: Mapping[str, object]) -> None:
+    """Take what the summary of a Micro-Manager movie states, after what its frames state.
+
+    Properties in it are those at the start; a frame has its own.
+    """
+    add_micromanager(into, summary, "the summary of Micro-Manager")
+
+
+def _state_sides(
+    into: Statements,
+    size_um: object,
+    height_over_width: float,
+    binned: tuple[int, int] | None,
+    source: str,
+) -> None:
+    """Take the pixel of Micro-Manager, which states one number whatever its sides."""
+    number = as_number(size_um)
+    columns, rows = binned or (1, 1)
+    shortest = min(columns, rows)
+    if number is None:
         return
-    into.details["camera"] = camera
-    into.state_exposure(tags.get(f"{camera}-Exposure"))
-
-    def text(key: str) -> str:
-        return str(tags.get(f"{camera}-{key}", "")).strip().lower()
-
-    # Hamamatsu DCAM states electrons per ADU and the dark value, for the binning in use.
-    into.state("e_per_adu", tags.get(f"{camera}-CONVERSION FACTOR COEFF"))
-    into.state("offset_adu", tags.get(f"{camera}-CONVERSION FACTOR OFFSET"))
-    # Andor: Gain is the real EM gain while EMSwitch is on. Photometrics: MultiplierGain on
-    # an EM port. Below 1 such a property means "off", not a gain.
-    if text("EMSwitch") == "on":
-        into.state("em_gain", tags.get(f"{camera}-Gain"), at_least=1)
-    elif text("EMSwitch") == "off":
-        into.state("em_gain", 1)
-    elif text("Port").startswith(("em", "multiplication")):
-        into.state("em_gain", tags.get(f"{camera}-MultiplierGain"), at_least=1)
-    for key in ("CameraName", "Binning"):
-        if f"{camera}-{key}" in tags:
-            into.details[key.lower()] = str(tags[f"{camera}-{key}"])[:100]
+    into.state_pixel(
+        number * columns / shortest,
+        "um",
+        source,
+        height=number * height_over_width * rows / shortest,
+    )
 
 
 def add_ome_xml(into: Statements, xml: str) -> None:
-    """Take pixel size and exposure from OME-XML, by its attributes alone."""
+    """Take pixel size, exposure and the summary of pymmcore-plus from OME-XML."""
     # Up to the next bracket of either kind: a text full of "<Plane" is searched once, not squared.
     pixels = re.search(r"<(?:\w+:)?Pixels\b[^<>]*>", xml)
     if pixels:
-        size = _attribute(pixels[0], "PhysicalSizeX")
         # The schema's default unit is the micrometre.
-        unit = _attribute(pixels[0], "PhysicalSizeXUnit") or "µm"
-        into.state_pixel(size, unit, "OME-XML")
+        into.state_pixel(
+            _attribute(pixels[0], "PhysicalSizeX"),
+            _attribute(pixels[0], "PhysicalSizeXUnit") or "µm",
+            "OME-XML",
+            height=_attribute(pixels[0], "PhysicalSizeY"),
+            height_unit=_attribute(pixels[0], "PhysicalSizeYUnit") or "µm",
+        )
     plane = re.search(r"<(?:\w+:)?Plane\b[^<>]*\bExposureTime=[^<>]*>", xml)
     if plane:
         unit = _attribute(plane[0], "ExposureTimeUnit") or "s"
         into.state_exposure(_attribute(plane[0], "ExposureTime"), unit)
+    if summary := summary_in_xml(xml):
+        add_micromanager(into, summary, "pymmcore-plus")
 
 
 def _attribute(tag: str, name: str) -> str | None:

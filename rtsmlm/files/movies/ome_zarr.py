@@ -203,4 +203,10 @@ def state_pixel(into: Statements, image: OmeImage | None, axes: tuple[Axis, ...]
     """Take the pixel size from the scale of the image where its unit is given."""
     for scale in () if image is None else image.scales:
         if len(scale) == len(axes) and axes[-1].unit:
-            into.state_pixel(scale[-1], axes[-1].unit, "OME-Zarr")
+            into.state_pixel(
+                scale[-1],
+                axes[-1].unit,
+                "OME-Zarr",
+                height=scale[-2] if len(scale) > 1 else None,
+                height_unit=axes[-2].unit if len(scale) > 1 else "",
+            )

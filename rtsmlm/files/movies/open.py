@@ -8,6 +8,7 @@ from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.movies.checks import one_line
 from rtsmlm.files.movies.dax import open_dax
 from rtsmlm.files.movies.flat import open_npy
+from rtsmlm.files.movies.joined import open_with_parts, parts_of
 from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.ndtiff import INDEX_NAME as NDTIFF_INDEX
 from rtsmlm.files.movies.ndtiff import open_ndtiff
@@ -40,6 +41,7 @@ _FOREIGN = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"RIFF": "an AVI movie",
+    b"\x00\x05\x16\x07": "a companion that a Mac has put beside the file of that name without ._",
 }
 
 
@@ -97,7 +99,7 @@ def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int]
         return open_ndtiff(path)
     # The content decides where it can; names are often wrong, and bare frames have no mark.
     if head.startswith(_TIFF_MAGIC):
-        return open_tiff(path)
+        return open_with_parts(path, open_tiff)
     if head.startswith(b"\x93NUMPY"):
         return open_npy(path)
     suffix = path.suffix.lower()
@@ -153,7 +155,12 @@ def _open_zarr(path: Path) -> Movie:
 
 
 def _folders_in(path: Path) -> list[Path]:
-    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in path.iterdir() if p.is_dir() and not _is_hidden(p))
+
+
+def _is_hidden(path: Path) -> bool:
+    """Return whether a system has put it there: .DS_Store, ._movie.tif, __MACOSX."""
+    return path.name.startswith(".") or path.name == "__MACOSX"
 
 
 def _movies_in(path: Path) -> list[Path]:
@@ -161,9 +168,16 @@ def _movies_in(path: Path) -> list[Path]:
     for name in (RAW_NAME, NDTIFF_INDEX):
         if (path / name).exists():
             return [path / name]
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in MOVIE_SUFFIXES and p.is_file())
+    files = sorted(
+        p
+        for p in path.iterdir()
+        if p.suffix.lower() in MOVIE_SUFFIXES and p.is_file() and not _is_hidden(p)
+    )
     names = {p.name for p in files}
-    movies = [p for p in files if _first_part(p.name) not in names - {p.name}]
+    later_parts = {part for file in files for part in parts_of(file)[1:]}
+    movies = [
+        p for p in files if _first_part(p.name) not in names - {p.name} and p not in later_parts
+    ]
     movies += [p for p in _folders_in(path) if any((p / name).is_file() for name in _ZARR_FILES)]
     return movies
 

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.movies.metadata import Statements, add_micromanager, as_int
+from rtsmlm.files.movies.file_numbers import numbered
+from rtsmlm.files.movies.metadata import (
+    Statements,
+    add_micromanager,
+    add_micromanager_summary,
+    as_int,
+)
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.raw import micromanager_head
 from rtsmlm.files.movies.tiff import open_tiff
@@ -38,7 +44,8 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
     FileFormatError
         If a file holds several frames, or the metadata list channels, slices or positions.
     """
-    ordered = sorted(files, key=_numbers)
+    found = numbered(folder, files)
+    ordered = found.files
     statements = Statements()
     if (folder / "metadata.txt").is_file():
         summary, tags = micromanager_head(folder / "metadata.txt")
@@ -49,12 +56,20 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
                     "one time series: put one channel, slice and position into its own folder"
                 )
         add_micromanager(statements, tags)
+        add_micromanager_summary(statements, summary)
+        planned = as_int(summary.get("Frames")) or 0
+        if planned > found.numbers[-1] + 1:
+            statements.differences.append(
+                f"the acquisition was to have {planned} frames, the last image is frame "
+                f"{found.numbers[-1]}"
+            )
     with open_tiff(ordered[0]) as first, open_tiff(ordered[-1]) as last:
         if (first.n_frames, last.n_frames) != (1, 1):
             raise FileFormatError(
                 f"{folder} holds {len(files)} TIFF files of several frames; open one of them"
             )
         stated = statements.stated if statements.values else first.stated
+        counts_up = bool(np.array_equal(found.numbers, np.arange(len(ordered))))
         facts = MovieFacts(
             path=folder,
             kind=f"{len(files)} single TIFF files",
@@ -63,14 +78,15 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
             dtype=first.dtype,
             stated=stated,
             exposure_ms=statements.exposure_ms or first.exposure_ms,
+            frame_index=None if counts_up else found.numbers,
             details=statements.details,
-            notes=tuple(statements.notes),
+            notes=(
+                *statements.notes,
+                *statements.differences,
+                *((found.difference,) if found.difference else ()),
+            ),
         )
     return TiffFolderMovie(facts, ordered)
-
-
-def _numbers(file: Path) -> list[int]:
-    return [int(digits) for digits in re.findall(r"\d+", file.name)]
 
 
 class TiffFolderMovie(Movie):
