@@ -131,6 +131,15 @@ class StatedCalibration:
             if value is not None and not _is_possible(field.name, value):
                 object.__setattr__(self, field.name, None)  # frozen for everyone else
 
+    def filled_from(self, other: StatedCalibration) -> StatedCalibration:
+        """Return this with what it leaves open taken from another statement."""
+        known = {"pixel_height_nm"} if self.pixel_nm is not None else set()
+        more = {
+            field.name: getattr(other, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) is None and field.name not in known
+        }
+        return replace(self, **more)
 
     def check_square(self) -> None:
         """Raise `CalibrationError` if the pixels are not square: a PSF would be no circle."""

@@ -19,6 +19,8 @@ from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Exports, Overrides
 from rtsmlm.engines.selection import factory_of
+from rtsmlm.files.movies.open import MOVIE_SUFFIXES
+from rtsmlm.files.movies.several import expanded
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.state import cut_note
 from rtsmlm.models.catalog import find_model
@@ -29,11 +31,12 @@ from rtsmlm.settings.run import RunSettings
 
 
 def reconstruct(
-    movie: Annotated[
-        Path,
+    movies: Annotated[
+        list[Path],
         typer.Argument(
+            metavar="MOVIE...",
             help="TIFF, OME-TIFF, NDTiff, Micro-Manager or Picasso raw, .dax, .SPE, OME-Zarr, "
-            "or the folder of a live run."
+            "or the folder of a live run. Several are read as one movie, in their order.",
         ),
     ],
     config: Annotated[
@@ -44,16 +47,27 @@ def reconstruct(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
     export: Exports = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse a movie of which anything differs: frames stated and not there, parts "
+            "left out, metadata that contradict each other.",
+        ),
+    ] = False,
     set_: Overrides = None,
 ) -> None:
     """Localize a recorded movie, with the camera's parameters from its metadata where they are."""
-    settings = load(config or _settings_of_run(movie), overrides(set_, None, None, export))
+    paths = expanded(movies)
+    movie = paths[0]
+    changed = [*overrides(set_, None, None, export), *(["movie.strict=true"] if strict else [])]
+    settings = load(config or _settings_of_run(movie), changed)
     factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
     for name in settings.results.image_models:
         find_model(name)
     if (note := cut_note(movie)) is not None:
         warn(note)
-    with Reconstruction(movie, settings, folder_for(movie, settings, out)) as work:
+    with Reconstruction(paths, settings, lambda: folder_for(movie, settings, out)) as work:
         log_to(work.folder.log)
         console.print(f"movie    {escape(work.title)}")
         known = list(work.notes)
@@ -91,7 +105,19 @@ def folder_for(movie: Path, settings: RunSettings, out: Path | None) -> RunFolde
     """Return the folder of the results, by default called after the movie."""
     if out is not None:
         return RunFolder.create(out.parent, out.name)
-    stem = movie.resolve().name.split(".")[0] or "movie"
+    path = movie.resolve()
+    stem = (path.name if path.is_dir() and path.suffix != ".zarr" else _stem_of(path)) or "movie"
     if stem == "raw":
         stem = movie.resolve().parent.name + "_reconstructed"
     return RunFolder.create_free(settings.results.out, folder_name_of(stem))
+
+
+def _stem_of(path: Path) -> str:
+    """Return the name of a movie without the suffixes of its format, stops within it kept."""
+    name = path.name
+    while (suffix := Path(name).suffix).lower() in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+_SUFFIXES = {*MOVIE_SUFFIXES, ".ome", ".zarr", ".bin", ".dat"}

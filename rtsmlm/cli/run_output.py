@@ -54,11 +54,9 @@ def rehearse(settings: RunSettings, arm: bool) -> Rehearsal | None:
 
 
 def introduce(session: Session, camera: str) -> None:
-    """Print camera and folder, and what was assumed."""
+    """Print camera and folder."""
     console.print(f"camera   {escape(camera)}")
     console.print(f"results  {escape(str(session.folder.path))}")
-    if session.assumed:
-        warn("not specified; assumed: " + "; ".join(session.assumed))
 
 
 def report_step(step: str) -> None:

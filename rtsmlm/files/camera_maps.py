@@ -117,6 +117,14 @@ def what_was_assumed(camera: CameraSettings, stated: StatedCalibration) -> list[
 
     Empty when settings, maps and file leave nothing open.
     """
+    return [
+        f"{_MEANING[name].format(DEFAULTS[name])} (camera.{name})"
+        for name in names_assumed(camera, stated)
+    ]
+
+
+def names_assumed(camera: CameraSettings, stated: StatedCalibration) -> tuple[str, ...]:
+    """Return the names of the values that were not stated and have their defaults."""
     maps = camera.maps
     in_stack = set(maps.order) if maps.stack is not None else set()
     mapped = {
@@ -124,13 +132,13 @@ def what_was_assumed(camera: CameraSettings, stated: StatedCalibration) -> list[
         "e_per_adu": maps.gain is not None or "gain" in in_stack,
         "read_noise_e": maps.variance is not None or "variance" in in_stack,
     }
-    return [
-        f"{_MEANING[name].format(default)} (camera.{name})"
-        for name, default in DEFAULTS.items()
+    return tuple(
+        name
+        for name in DEFAULTS
         if getattr(camera, name) is None
         and getattr(stated, name) is None
         and not mapped.get(name, False)
-    ]
+    )
 
 
 def _number(name: str, camera: CameraSettings, stated: StatedCalibration) -> float:

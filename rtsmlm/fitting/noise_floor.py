@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,9 +41,48 @@ def measured_read_noise_e(calibration: CameraCalibration, pixels: NDArray[np.uin
     The kernel of Immerkaer (Comput. Vis. Image Underst. 64, 300 (1996)) leaves next to nothing of
     what is smooth within three pixels, and 36 times the variance of white noise.
     """
+    found = _scatter(calibration, pixels)
+    if found is None or not found.ratio > TOO_MUCH:
+        return 0.0
+    return float(np.sqrt(max(found.left, found.read))) * calibration.em_gain
+
+
+def scatter_ratio(calibration: CameraCalibration, pixels: NDArray[np.uint16]) -> float:
+    """Return the variance of the quietest places over what their light and read noise explain.
+
+    Parameters
+    ----------
+    calibration, pixels
+        As for `measured_read_noise_e`.
+
+    Returns
+    -------
+    :
+        About 1 where the calibration is right; NaN for frames that are too small, or so dark that
+        most of their noise is that of the read-out, which may be less than assumed.
+    """
+    found = _scatter(calibration, pixels)
+    if found is None or found.shot < LIT * found.read:
+        return float("nan")
+    return found.ratio
+
+
+LIT = 2.0
+"""Shot noise over read noise, as variances, above which light explains the scatter."""
+
+
+class _Scatter(NamedTuple):
+    ratio: float
+    left: float
+    """Variance that shot noise leaves unexplained, in photons²."""
+    shot: float
+    read: float
+
+
+def _scatter(calibration: CameraCalibration, pixels: NDArray[np.uint16]) -> _Scatter | None:
     photons = calibration.to_photons(pixels).astype(np.float64)
     if min(photons.shape[1:]) < PATCH_PX + 2:
-        return 0.0
+        return None
     bend = np.diff(np.diff(photons, n=2, axis=1), n=2, axis=2)
     quartile = np.quantile(np.abs(_patches(bend)), QUANTILE, axis=1)
     variance = np.square(quartile / (6.0 * NORMAL_QUARTILE))
@@ -49,10 +90,9 @@ def measured_read_noise_e(calibration: CameraCalibration, pixels: NDArray[np.uin
     shot = calibration.excess_noise * mean
     read = float(np.median(calibration.read_variance()))
     ratio = float(np.quantile(variance / np.maximum(shot + read, 0.05), QUANTILE)) / QUIET
-    if not ratio > TOO_MUCH:
-        return 0.0
-    left = float(np.quantile(variance, QUANTILE)) / QUIET - float(np.quantile(shot, QUANTILE))
-    return float(np.sqrt(max(left, read))) * calibration.em_gain
+    quiet_shot = float(np.quantile(shot, QUANTILE))
+    left = float(np.quantile(variance, QUANTILE)) / QUIET - quiet_shot
+    return _Scatter(ratio, left, quiet_shot, read)
 
 
 def _patches(images: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.errors import FileFormatError, LocalizerError
-from rtsmlm.files.camera_maps import load_camera_maps, resolve_calibration, what_was_assumed
-from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.camera_maps import (
+    load_camera_maps,
+    names_assumed,
+    resolve_calibration,
+    what_was_assumed,
+)
+from rtsmlm.files.movies.several import open_movies
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.files.tables.export import export
+from rtsmlm.fitting.first_frames import (
+    remark_on_dark_value,
+    remark_on_width,
+    remarks_on_pixels,
+)
+from rtsmlm.fitting.frame_counts import FrameCounter
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import Pixels
@@ -24,57 +36,94 @@ from rtsmlm.offline.results import draw_table
 from rtsmlm.pipeline.localizer import localizer_note, open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
-from rtsmlm.settings.resolve import resolve
+from rtsmlm.settings.resolve import resolve, what_was_overruled
 from rtsmlm.settings.run import RunSettings
+
+_NO_PART = {
+    "camera": {"driver"},
+    **dict.fromkeys(
+        (
+            "micromanager", "acquisition", "replay", "pipeline", "record", "stream", "lasers",
+            "stages", "feedback", "safety", "hil",
+        ),
+        True,
+    ),
+}  # fmt: skip
+"""Settings that have no part in a reconstruction, so that `run.toml` claims no microscope."""
 
 
 class Reconstruction:
-    """One movie to be localized.
+    """A movie to be localized, or several that are read as one.
 
     Parameters
     ----------
-    path
-        The movie, of any format that `open_movie` knows.
+    paths
+        The movies, of any format that `open_movie` knows.
     settings
         Settings of the run; what they leave open is taken from the metadata of the movie.
-    folder
-        Where the results go.
+    make_folder
+        Makes the folder of the results, once the movie can be read.
 
     Raises
     ------
     FileFormatError
-        If the movie cannot be read.
+        If a movie cannot be read, or something about it differs and `movie.strict` is set.
     CalibrationError
         If the camera calibration does not fit it.
     """
 
-    def __init__(self, path: Path, settings: RunSettings, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(
+        self, paths: Sequence[Path], settings: RunSettings, make_folder: Callable[[], RunFolder]
+    ) -> None:
         # A file without a header does not state its shape; the maps of its camera do.
         maps = [m for m in load_camera_maps(settings.camera.maps) if m is not None]
         known_shape = (maps[0].shape[0], maps[0].shape[1]) if maps else None
-        self._movie = open_movie(path, settings.movie, known_shape=known_shape)
+        self._movie = open_movies(paths, settings.movie, known_shape=known_shape)
+        try:
+            self._check_account(settings.movie.strict)
+            self._calibrate(settings)
+            self.folder = make_folder()
+        except BaseException:
+            self._movie.close()
+            raise
+
+    def _check_account(self, is_strict: bool) -> None:
+        """Take what differs to the notes; where it is to be an error, raise `FileFormatError`."""
+        self.notes = [*self._movie.account.differences, *self._movie.notes]
+        if is_strict and self._movie.account.differences:
+            raise FileFormatError(
+                f"{self._movie.path} is refused (--strict, movie.strict): "
+                + "; ".join(self._movie.account.differences)
+            )
+
+    def _calibrate(self, settings: RunSettings) -> None:
+        """Resolve the calibration of the movie, and compare it with its first frames."""
         self.n_frames = self._movie.n_frames
+        self._counter = FrameCounter(self._movie.shape)
         self.calibration = resolve_calibration(settings.camera, self._movie.stated)
         self.calibration.check_frame_shape(self._movie.shape)
-        described = dict(self._movie.describe())
-        self.notes = [described["note"]] if "note" in described else []
-        assumed = what_was_assumed(settings.camera, self._movie.stated)
-        if any("camera.read_noise_e" in phrase for phrase in assumed):
-            settings = self._with_measured_noise(settings)
-            assumed = what_was_assumed(settings.camera, self._movie.stated)
+        if overruled := what_was_overruled(settings.camera, self._movie.stated):
+            self.notes.append("; ".join(overruled))
+        first = self._first_frames(PSF_FRAMES[0])
+        assumed = names_assumed(settings.camera, self._movie.stated)
+        self.notes += remarks_on_pixels(first, self.calibration, assumed)
+        # With another dark value than that of the camera, light is taken for noise.
+        self._is_dark_value = not remark_on_dark_value(first, self.calibration, assumed)
+        if "read_noise_e" in assumed and self._is_dark_value:
+            settings = self._with_measured_noise(settings, first)
+        if phrases := what_was_assumed(settings.camera, self._movie.stated):
+            self.notes.append("not specified; assumed: " + "; ".join(phrases))
+        self._assumed = assumed
         self.settings = resolve(settings, calibration=self.calibration)
-        if assumed:
-            self.notes.append("not specified; assumed: " + "; ".join(assumed))
         height, width = self._movie.shape
-        self.title = f"{path}: {self.n_frames} frames of {width}x{height}"
+        more = " and its parts" if "movies" in self._movie.details else ""
+        self.title = f"{self._movie.path}{more}: {self.n_frames} frames of {width}x{height}"
 
-    def _with_measured_noise(self, settings: RunSettings) -> RunSettings:
+    def _with_measured_noise(self, settings: RunSettings, pixels: Pixels) -> RunSettings:
         """Return the settings with the read noise of the first frames, where it is far from small.
 
         A network that expects less noise than there is takes noise for emitters.
         """
-        pixels = self._first_frames(PSF_FRAMES[0])
         read_noise_e = round(measured_read_noise_e(self.calibration, pixels), 1)
         if not read_noise_e:
             return settings
@@ -101,7 +150,7 @@ class Reconstruction:
         self.settings = resolve(self.settings, sigma_nm=sigma_nm)
         if note := localizer_note(self.settings, self.calibration, sigma_nm):
             self.notes.append(note)
-        folder.write_settings(self.settings, {"movie": dict(movie.describe())})
+        self._write_settings({})
         ledger = Ledger()
         watch = ValidityMonitor(self.settings, self.calibration, sigma_nm, self.notes.append)
         n_rows, failed = self._localize(sigma_nm, ledger, watch, on_progress)
@@ -110,6 +159,8 @@ class Reconstruction:
             folder.write_json(folder.validity, validity)
         for frame, _ in failed:
             ledger.fail(frame, frame + 1)
+        counts = self._counter.counts()
+        self.notes += counts.remarks(self.n_frames)
         summary = TableSummary()
         on_step("image")
         draw_table(
@@ -130,8 +181,10 @@ class Reconstruction:
             lambda: movie.batches(batch_frames(movie.shape)),
             on_step,
         )
+        totals = ledger.totals()
+        missing = f" ({totals.lost} more are missing)" if totals.lost else ""
         verdict = (
-            f"{n_rows} localizations in {ledger.totals().localized} of {self.n_frames} frames, "
+            f"{n_rows} localizations in {totals.localized} of {self.n_frames} frames{missing}, "
             f"PSF sigma {sigma_nm:.0f} nm"
         )
         self._write_accounts(ledger, summary, validity, verdict, good=not failed)
@@ -148,6 +201,8 @@ class Reconstruction:
         *,
         good: bool,
     ) -> None:
+        counts = self._counter.counts()
+        self._write_settings({"pixels": asdict(counts), "verdict": verdict, "notes": self.notes})
         self.folder.write_json(self.folder.ledger, ledger.as_dict())
         write_report(
             self.folder.path,
@@ -160,7 +215,14 @@ class Reconstruction:
             validity=validity,
             n_frames=ledger.totals().camera,
             table=summary,
+            counts=counts,
+            account=self._movie.account,
         )
+
+    def _write_settings(self, run: Mapping[str, object]) -> None:
+        """Write the settings that have a part in a reconstruction, and the account of the movie."""
+        movie = {"movie": dict(self._movie.describe()), **run}
+        self.folder.write_settings(self.settings, movie, leave_out=_NO_PART)
 
     def _check(self, ledger: Ledger, failed: list[tuple[int, str]]) -> None:
         """Raise if not every frame of the movie has been localized."""
@@ -211,9 +273,11 @@ class Reconstruction:
                 ledger.release(len(batch))
                 table.put(localizations)
                 watch.sample(localizations, batch)
+                self._counter.add(batch.pixels)
                 n_done += len(batch)
                 n_rows += len(localizations)
                 on_progress(n_done, n_rows)
+        self._counter.look()
         return n_rows, failed
 
     def _sigma_nm(self) -> float:
@@ -225,8 +289,11 @@ class Reconstruction:
         width = None
         while width is None:
             width = meter.measure(self._first_frames(meter.n_wanted))
-        if width.note:
-            self.notes.append(width.note)
+        remark = width.note
+        if not remark and self._is_dark_value:
+            remark = remark_on_width(width.sigma_nm, self.calibration, self._assumed)
+        if remark:
+            self.notes.append(remark)
         return width.sigma_nm
 
     def _first_frames(self, n_frames: int) -> Pixels:

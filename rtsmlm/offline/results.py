@@ -97,6 +97,7 @@ def write_accounts(
     run = {
         "camera": dict(camera),
         "totals": asdict(totals),
+        "pixels": asdict(report.counts),
         "verdict": report.verdict,
         "warnings": report.warnings,
         "failures": report.failures,
@@ -114,6 +115,7 @@ def write_accounts(
             validity=report.validity,
             n_frames=totals.camera,
             table=summary,
+            counts=report.counts,
         )
 
     run_step(lambda: folder.write_json(folder.latency, report.latency_ms))

@@ -13,11 +13,12 @@ import json
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.realtime.latency import LatencySummary
 
 _MOST_SHOWN = 200
@@ -62,6 +63,8 @@ class Progress:
     """Summary of every stage, see `LatencyStages.summary`."""
     validity: dict[str, Any]
     """Figures of the validity meter; empty where it is off."""
+    counts: FrameCounts = field(default_factory=FrameCounts)
+    """Of the pixels of these frames."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class PipelineJob:
     """After a crash: rows from this frame on are dropped from the file and localized again."""
     run_id: str = field(default_factory=new_run_id)
     """Number of the run, in every message of its stream; a restarted analysis keeps it."""
+    assumed: tuple[str, ...] = ()
+    """Names of the values of the calibration that nothing states."""
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""
@@ -33,6 +35,7 @@ class PipelineJob:
                 "settings": self.settings.model_dump(mode="json"),
                 "resume_before": self.resume_before,
                 "run_id": self.run_id,
+                "assumed": self.assumed,
             }
         )
 
@@ -46,4 +49,5 @@ class PipelineJob:
             settings=from_mapping(data["settings"]),
             resume_before=data["resume_before"],
             run_id=data["run_id"],
+            assumed=tuple(data["assumed"]),
         )

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from rtsmlm.errors import PipelineError, WorkerError
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.pipeline.child import PipelineChild, PipelineProcess, PipelineThread
 from rtsmlm.pipeline.events import (
     DensityMeasured,
@@ -50,6 +51,8 @@ class PipelineProgress:
     sigma_nm: float | None = None
     validity: dict[str, Any] = field(default_factory=dict)
     """Figures of the validity meter."""
+    counts: FrameCounts = field(default_factory=FrameCounts)
+    """Of the pixels of all frames that were localized."""
     restarts: int = 0
     failed_frames: int = 0
     death: str | None = None
@@ -92,6 +95,7 @@ class PipelineSupervisor:
         self._on_density, self._on_lost = on_density, on_lost
         self._booked = 0
         self._earlier_rows = 0
+        self._earlier_counts = FrameCounts()
         self._child: PipelineChild | None = None
         self._ready = threading.Event()
         self._localizing = threading.Event()
@@ -208,6 +212,7 @@ class PipelineSupervisor:
         self._warn(f"the analysis died ({why}) and is restarted; the recording goes on")
         settings = resolve(self._job.settings, sigma_nm=self.progress.sigma_nm)
         self._earlier_rows = self.progress.localizations
+        self._earlier_counts = self.progress.counts
         self._localizing.clear()
         resume_before = self._ledger.next_undelivered()
         self._launch(replace(self._job, settings=settings, resume_before=resume_before))
@@ -251,6 +256,7 @@ class PipelineSupervisor:
                 progress.localizations = self._earlier_rows + event.localizations
                 progress.latency_ms = event.latency_ms
                 progress.validity = event.validity
+                progress.counts = self._earlier_counts.plus(event.counts)
             case DensityMeasured():
                 self._on_density(event.estimate, self._earlier_rows + event.localizations)
             case Ready():

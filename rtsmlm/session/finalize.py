@@ -127,6 +127,9 @@ class RunFinalizer:
         report.verdict = self.ledger.verdict(recording=self.path.recording)
         report.latency_ms = dict(progress.latency_ms)
         report.validity = progress.validity
+        report.counts = progress.counts
+        for remark in progress.counts.remarks(report.totals.received):
+            self.notices.warn(remark)
         report.stream_address = progress.stream_address
         report.localizations = progress.localizations
         if laser_latency_ms:

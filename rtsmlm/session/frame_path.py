@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.files.camera_maps import names_assumed, what_was_assumed
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.files.run.reserve import reserve_bytes
@@ -20,6 +21,7 @@ from rtsmlm.realtime.ring import FrameRing, frames_that_fit
 from rtsmlm.session.acquisition import Acquisition
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.recording import start_recording
+from rtsmlm.settings.camera import CameraSettings
 from rtsmlm.settings.run import RunSettings
 from rtsmlm.stream.addresses import check_stream_address
 from rtsmlm.stream.wire import new_run_id
@@ -66,6 +68,7 @@ class FramePath:
         self._recorder: RawRecorder | None = None
         self._acquisition: Acquisition | None = None
         self._closing = False
+        self._assumed: tuple[str, ...] = ()
 
     # -- starting ------------------------------------------------------------------------
 
@@ -81,6 +84,15 @@ class FramePath:
         factory_of(self._settings.localizer.name)
         check_sinks(self._settings.results.sinks)
         check_stream_address(self._settings.stream)
+
+    def assume(self, given: CameraSettings) -> None:
+        """Warn of what neither the settings as they were given nor the camera state.
+
+        The analysis compares it with the first frames.
+        """
+        self._assumed = names_assumed(given, self._camera.stated)
+        if phrases := what_was_assumed(given, self._camera.stated):
+            self._notices.warn("not specified; assumed: " + "; ".join(phrases))
 
     def start_analysis(
         self,
@@ -109,7 +121,11 @@ class FramePath:
         ring = self._ring = FrameRing.create(shape, capacity, shared=shared)
         self._supervisor = PipelineSupervisor(
             PipelineJob(
-                ring.name if shared else "", self.folder.path, settings, run_id=self.run_id
+                ring.name if shared else "",
+                self.folder.path,
+                settings,
+                run_id=self.run_id,
+                assumed=self._assumed,
             ),
             ring,
             self.ledger,

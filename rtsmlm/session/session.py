@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from rtsmlm.feedback.loop import FeedbackLoop
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.feedback.resolution_monitor import resolution_monitor
-from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
+from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.protocols import Actuator, Camera
@@ -84,7 +84,6 @@ class Session:
         self.calibration = resolve_calibration(settings.camera, camera.stated)
         self.calibration.check_frame_shape(self._shape)
         self.settings = resolve(settings, calibration=self.calibration)
-        self.assumed = what_was_assumed(settings.camera, camera.stated)
         self.folder = folder or RunFolder.create(settings.results.out, settings.results.name)
         self.folder.claim()
         self.report = RunReport(self.folder.path)
@@ -96,6 +95,7 @@ class Session:
         self._path = FramePath(
             camera, self.calibration, self.settings, self.folder, self.ledger, self._notices
         )
+        self._path.assume(settings.camera)
         self.run_id = self._path.run_id
         """In every message of the stream."""
         self._accounts = RunningAccounts(self._path, self._notices)

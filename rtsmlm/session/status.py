@@ -210,6 +210,7 @@ def run_message(
         latency_ms=progress.latency_ms,
         validity=ValidityMessage.model_validate(progress.validity),
         restarts=progress.restarts,
+        saturated_pixels=progress.counts.saturated_pixels,
         recording=recording,
         disk_free_mb=_free_mb(folder),
         disk_mb_per_s=status.frames_per_s * height * width * _BYTES_PER_PIXEL / 2**20,

@@ -103,3 +103,6 @@ class MovieSettings(Settings):
     """Columns of a headerless file."""
     dtype: str | None = None
     """Type of a headerless file, as numpy writes it: <u2, >u2, ..."""
+    strict: bool = False
+    """Refuse a movie of which anything differs: frames that are stated and not there, pages or
+    files that are left out, metadata that contradict each other."""

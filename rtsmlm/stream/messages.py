@@ -119,6 +119,8 @@ class StatusMessage(Message):
     validity: ValidityMessage
     restarts: int = 0
     """Of the analysis process."""
+    saturated_pixels: NotNegative = 0
+    """Pixels at the ceiling of the camera so far, summed over all frames."""
     recording: bool
     """Whether raw frames are written."""
     disk_free_mb: Number

@@ -51,7 +51,7 @@ def test_the_reconstruction_of_a_live_run_has_the_same_rows(
     report = run(spot_camera(), settings)
 
     folder = RunFolder.create(report.folder.parent, "again")
-    with Reconstruction(report.folder / "raw.ome.zarr", settings, folder) as work:
+    with Reconstruction([report.folder / "raw.ome.zarr"], settings, lambda: folder) as work:
         work.run(lambda done, found: None, lambda step: None)
     live = table_of(report)
     assert np.unique(live.frame).tolist() == list(range(90))

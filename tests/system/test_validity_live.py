@@ -30,7 +30,7 @@ def test_a_wrong_psf_is_told_live_and_in_the_reconstruction(
 
     report = run(spot_camera(period_s=0.002), settings)
     folder = RunFolder.create(report.folder.parent, "again")
-    with Reconstruction(report.folder / "raw.ome.zarr", settings, folder) as work:
+    with Reconstruction([report.folder / "raw.ome.zarr"], settings, lambda: folder) as work:
         work.run(lambda done, found: None, lambda step: None)
 
     offline = json.loads((folder.path / "validity.json").read_text())

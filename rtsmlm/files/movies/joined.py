@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.account import MovieAccount
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.frames import Pixels
 
@@ -49,7 +50,9 @@ def open_with_parts(path: Path, open_one: Callable[[Path], Movie]) -> Movie:
     if len(movies) > 1:
         names = ", ".join(movie.path.name for movie in movies[1:])
         notes.insert(0, f"read together with its parts {names}")
-    return join(movies, notes)
+    movie = join(movies)
+    movie.add_notes(*notes)
+    return movie
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -83,25 +86,23 @@ def _hints(path: Path) -> Iterator[str]:
         yield f"not read: {names} beside it; if they continue it, give all of them in one command"
 
 
-def join(movies: Sequence[Movie], notes: Sequence[str] = ()) -> Movie:
+def join(movies: Sequence[Movie]) -> Movie:
     """Return movies as one, whose frame numbers go on from each to the next.
 
     Parameters
     ----------
     movies
         At least one, in order; the result owns them.
-    notes
-        What is to be said of how they came together.
 
     Raises
     ------
     FileFormatError
         If their frames differ in size. They are closed then.
     """
-    if len(movies) == 1 and not notes:
+    if len(movies) == 1:
         return movies[0]
     try:
-        return JoinedMovie(movies, notes)
+        return JoinedMovie(movies)
     except BaseException:
         for movie in movies:
             movie.close()
@@ -111,7 +112,7 @@ def join(movies: Sequence[Movie], notes: Sequence[str] = ()) -> Movie:
 class JoinedMovie(Movie):
     """The frames of several movies, one after the other."""
 
-    def __init__(self, movies: Sequence[Movie], notes: Sequence[str] = ()) -> None:
+    def __init__(self, movies: Sequence[Movie]) -> None:
         first = movies[0]
         for movie in movies[1:]:
             if movie.shape != first.shape:
@@ -121,13 +122,13 @@ class JoinedMovie(Movie):
                     "one have the same"
                 )
         n_frames = sum(movie.n_frames for movie in movies)
-        kind = first.describe()["format"]
         facts = MovieFacts(
             path=first.path,
-            kind=kind if len(movies) == 1 else f"{len(movies)} movies: {kind}",
+            kind=f"{len(movies)} movies: {first.describe()['format']}",
             shape=first.shape,
             n_frames=n_frames,
             dtype=first.dtype,
+            account=_account(movies),
             stated=_stated(movies),
             exposure_ms=first.exposure_ms,
             frame_index=_frame_index(movies, n_frames),
@@ -135,7 +136,7 @@ class JoinedMovie(Movie):
             activation_power=_together([movie.activation_power for movie in movies]),
             activation_unit=first.activation_unit,
             details=_details(movies),
-            notes=(*notes, *_notes(movies)),
+            notes=tuple(f"{m.path.name}: {note}" for m in movies for note in m.notes),
         )
         super().__init__(facts)
         self._movies = list(movies)
@@ -181,20 +182,21 @@ def _together(columns: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
 
 
 def _details(movies: Sequence[Movie]) -> dict[str, str]:
-    described = dict(movies[0].describe())
-    for name in ("path", "format", "frames", "shape", "dtype", "note", "activation power"):
-        described.pop(name, None)
+    """Return the metadata of the first movie, and what was joined."""
     listed = "; ".join(f"{movie.path} ({movie.n_frames} frames)" for movie in movies)
-    return described | ({"movies": listed} if len(movies) > 1 else {})
+    return {**movies[0].details, "movies": listed}
 
 
-def _notes(movies: Sequence[Movie]) -> list[str]:
-    notes = []
-    for movie in movies:
-        note = movie.describe().get("note")
-        if note:
-            notes.append(note if len(movies) == 1 else f"{movie.path.name}: {note}")
-    return notes
+def _account(movies: Sequence[Movie]) -> MovieAccount:
+    """Return one account; what a movie states of its frames is no statement on all of them."""
+    accounts = [(movie.path.name, movie.account) for movie in movies]
+    return MovieAccount(
+        read=sum(account.read for _, account in accounts),
+        present=sum(account.read for _, account in accounts),
+        further=tuple(
+            f"{name}: {text}" for name, account in accounts for text in account.differences
+        ),
+    )
 
 
 def _stated(movies: Sequence[Movie]) -> StatedCalibration:

@@ -43,14 +43,14 @@ class Statements:
     """Collects what metadata state, from the most trustworthy source to the least.
 
     The first statement of a value holds. An implausible one is dropped with a note; one that
-    contradicts is named in `differences`.
+    contradicts is named in `contradictions`.
     """
 
     values: dict[str, float] = field(default_factory=dict)
     exposure_ms: float | None = None
     details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    differences: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
     """One sentence for each two statements that cannot both be true."""
     binning: int = 1
     """Pixels of the camera a side that went into one, where it is stated."""
@@ -101,7 +101,7 @@ class Statements:
         alike = (pixel_nm, pixel_nm * self.binning)
         same = any(abs(other_nm / held_nm - 1) <= SAME_PIXEL for other_nm in alike)
         if source != self._pixel_source and not same:
-            self.differences.append(
+            self.contradictions.append(
                 f"{self._pixel_source} states a pixel of {held_nm:g} nm, {source} one of "
                 f"{pixel_nm:g} nm; {held_nm:g} nm is taken: set camera.pixel_nm if that is wrong"
             )
@@ -207,6 +207,19 @@ def _state_sides(
         source,
         height=number * height_over_width * rows / shortest,
     )
+
+
+def add_pymmcore(into: Statements, attributes: Mapping[str, object]) -> None:
+    """Take what pymmcore-plus and ome-writers state in the attributes of an OME-Zarr."""
+    ours = attributes.get("pymmcore_plus")
+    summary = ours.get("summary_metadata") if isinstance(ours, Mapping) else None
+    if isinstance(summary, Mapping):
+        add_micromanager(into, summary, "pymmcore-plus")
+    writer = attributes.get("ome_writers")
+    frames = writer.get("frame_metadata") if isinstance(writer, Mapping) else None
+    if isinstance(frames, list) and frames and isinstance(frames[0], Mapping):
+        add_micromanager(into, frames[0], "pymmcore-plus")
+        into.state_exposure(frames[0].get("exposure_time"), "s")
 
 
 def add_ome_xml(into: Statements, xml: str) -> None:

@@ -46,6 +46,8 @@ class MovieFacts:
     t_exposure_end_ns: NDArray[np.int64] | None = None
     activation_power: NDArray[np.float64] | None = None
     activation_unit: str | None = None
+    contradictions: tuple[str, ...] = ()
+    """Statements of the metadata that cannot both be true, one sentence each."""
     details: Mapping[str, str] = field(default_factory=dict)
     """Further metadata of the file, for the record of the run."""
     notes: tuple[str, ...] = ()
@@ -89,7 +91,9 @@ class Movie(ABC):
     @property
     def account(self) -> MovieAccount:
         """Frames stated, present and read; its `differences` name whatever does not agree."""
-        return self._facts.account or MovieAccount.whole(self._facts.n_frames)
+        facts = self._facts
+        account = facts.account or MovieAccount.whole(facts.n_frames)
+        return replace(account, further=(*account.further, *facts.contradictions))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -130,6 +134,15 @@ class Movie(ABC):
     def activation_unit(self) -> str | None:
         """Unit of `activation_power`: mW, %, V or us; None where no power is recorded."""
         return self._facts.activation_unit
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Further metadata of the file."""
+        return self._facts.details
+
+    def add_notes(self, *notes: str) -> None:
+        """Add what is to be said of the movie by what opened it."""
+        self._facts = replace(self._facts, notes=(*notes, *self._facts.notes))
 
     def describe(self) -> dict[str, str]:
         """Return format, size, account and remarks.

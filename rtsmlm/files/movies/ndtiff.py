@@ -101,6 +101,7 @@ def open_ndtiff(path: Path) -> FlatMovie:
         exposure_ms=statements.exposure_ms,
         frame_index=numbers,
         details=statements.details,
+        contradictions=tuple(statements.contradictions),
         notes=tuple(statements.notes),
     )
     offsets = np.array([entry.offset for entry in entries], dtype=np.int64)

@@ -82,6 +82,7 @@ def open_raw(
         exposure_ms=statements.exposure_ms,
         t_exposure_end_ns=times,
         details=statements.details,
+        contradictions=tuple(statements.contradictions),
         notes=tuple(statements.notes),
     )
     return FlatMovie(facts, 0)

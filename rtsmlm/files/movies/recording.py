@@ -102,6 +102,7 @@ def open_recording(
         t_exposure_end_ns=None if kept is None else np.ascontiguousarray(kept["t_exposure_end_ns"]),
         activation_power=power,
         activation_unit=activation_unit(attributes, power),
+        contradictions=tuple(statements.contradictions),
         notes=tuple(statements.notes),
     )
     return RecordedMovie(facts, files, there)

@@ -50,7 +50,10 @@ def open_movies(
         for movie in movies:
             movie.close()
         raise
-    return join(movies, (note,) if note else ())
+    movie = join(movies)
+    if note:
+        movie.add_notes(note)
+    return movie
 
 
 def expanded(paths: Sequence[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,10 @@ from rtsmlm.files.limits import FREE_FRAME_BYTES, check_size
 from rtsmlm.files.movies.account import StatedFrames
 from rtsmlm.files.movies.checks import check_frame_shape, complete_frames, one_line
 from rtsmlm.files.movies.flat import FlatMovie
-from rtsmlm.files.movies.metadata import (
-    NM_PER,
-    Statements,
-    add_micromanager,
-    add_ome_xml,
-    as_int,
-    as_number,
-)
+from rtsmlm.files.movies.metadata import as_int
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.tiff_decode import decoded
+from rtsmlm.files.movies.tiff_metadata import tiff_statements
 from rtsmlm.files.movies.tiff_pages import (
     SeriesPages,
     chain_is_cut,
@@ -41,8 +35,6 @@ from rtsmlm.files.movies.tiff_pages import (
     main_series,
     readable_pages,
 )
-
-_MICROMANAGER_TAG = 51123
 
 
 def open_tiff(path: Path) -> Movie:
@@ -128,7 +120,7 @@ def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
     # the other directories last, so that a file that is cut short has lost them.
     if at is None and series is not None and len(pages) < (_stated_frames(tif) or 0):
         at = first.dataoffsets[0]
-    statements = _statements(tif, first)
+    statements = tiff_statements(tif, first)
     if at is not None and is_plain(first):
         n_bytes = math.prod(shape) * dtype.itemsize
         available = path.stat().st_size - at
@@ -150,6 +142,7 @@ def _open(path: Path, tif: tifffile.TiffFile) -> Movie:
         stated=statements.stated,
         exposure_ms=statements.exposure_ms,
         details=statements.details,
+        contradictions=tuple(statements.contradictions),
         notes=(*statements.notes, *axes_note),
     )
     if at is not None:
@@ -208,30 +201,6 @@ def _kind(tif: tifffile.TiffFile) -> str:
     }
     name = next((name for name, is_it in flavours.items() if is_it), "TIFF")
     return f"{name} (BigTIFF)" if tif.is_bigtiff else name
-
-
-def _statements(tif: tifffile.TiffFile, first: tifffile.TiffPage) -> Statements:
-    statements = Statements()
-    tag = first.tags.get(_MICROMANAGER_TAG)
-    if tag is not None and isinstance(tag.value, Mapping):
-        add_micromanager(statements, tag.value)
-    if tif.is_ome and isinstance(tif.ome_metadata, str):
-        add_ome_xml(statements, tif.ome_metadata)
-    resolution = first.tags.get("XResolution")
-    value = resolution.value if resolution is not None else None
-    if not isinstance(value, tuple) or len(value) != 2 or not all(as_number(v) for v in value):
-        return statements
-    pixels_per_unit = value[0] / value[1]
-    if tif.is_imagej:
-        unit = str((tif.imagej_metadata or {}).get("unit", "")).lower()
-        statements.state_pixel(1 / pixels_per_unit, unit, "ImageJ")
-    else:
-        unit_tag = first.tags.get("ResolutionUnit")
-        unit = {2: "inch", 3: "cm"}.get(int(unit_tag.value) if unit_tag is not None else 1, "")
-        # 72 dots per inch and the like are defaults for screens, not worth a note.
-        if NM_PER.get(unit, 0.0) / pixels_per_unit < 1e4:
-            statements.state_pixel(1 / pixels_per_unit, unit, "the TIFF resolution")
-    return statements
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.account import MovieAccount, StatedFrames
 from rtsmlm.files.movies.file_numbers import numbered
 from rtsmlm.files.movies.metadata import (
     Statements,
@@ -47,6 +48,7 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
     found = numbered(folder, files)
     ordered = found.files
     statements = Statements()
+    planned: int | None = None
     if (folder / "metadata.txt").is_file():
         summary, tags = micromanager_head(folder / "metadata.txt")
         for axis in ("Channels", "Slices", "Positions"):
@@ -57,18 +59,12 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
                 )
         add_micromanager(statements, tags)
         add_micromanager_summary(statements, summary)
-        planned = as_int(summary.get("Frames")) or 0
-        if planned > found.numbers[-1] + 1:
-            statements.differences.append(
-                f"the acquisition was to have {planned} frames, the last image is frame "
-                f"{found.numbers[-1]}"
-            )
+        planned = as_int(summary.get("Frames"))
     with open_tiff(ordered[0]) as first, open_tiff(ordered[-1]) as last:
         if (first.n_frames, last.n_frames) != (1, 1):
             raise FileFormatError(
                 f"{folder} holds {len(files)} TIFF files of several frames; open one of them"
             )
-        stated = statements.stated if statements.values else first.stated
         counts_up = bool(np.array_equal(found.numbers, np.arange(len(ordered))))
         facts = MovieFacts(
             path=folder,
@@ -76,15 +72,20 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
             shape=first.shape,
             n_frames=len(ordered),
             dtype=first.dtype,
-            stated=stated,
+            account=MovieAccount(
+                read=len(ordered),
+                present=len(ordered),
+                stated=()
+                if planned is None
+                else (StatedFrames("the plan in metadata.txt", planned),),
+                further=(found.difference,) if found.difference else (),
+            ),
+            stated=statements.stated.filled_from(first.stated),
             exposure_ms=statements.exposure_ms or first.exposure_ms,
             frame_index=None if counts_up else found.numbers,
             details=statements.details,
-            notes=(
-                *statements.notes,
-                *statements.differences,
-                *((found.difference,) if found.difference else ()),
-            ),
+            contradictions=tuple(statements.contradictions),
+            notes=tuple(statements.notes),
         )
     return TiffFolderMovie(facts, ordered)
 

@@ -20,7 +20,7 @@ from rtsmlm.files.limits import (
     check_size,
 )
 from rtsmlm.files.movies.account import MovieAccount, StatedFrames
-from rtsmlm.files.movies.metadata import Statements
+from rtsmlm.files.movies.metadata import Statements, add_pymmcore
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.ome_zarr import (
     array_folder,
@@ -65,6 +65,7 @@ def open_zarr(path: Path) -> Movie:
     statements = Statements()
     stated = state_calibration(statements, attributes)
     state_pixel(statements, image, axes)
+    add_pymmcore(statements, attributes)
     records, index_damage = read_index(path)
     length = int(array.shape[frame_axis]) if frame_axis is not None else 1
     account = _count(path, folder, layout, length, stated, records, frame_axis)
@@ -83,6 +84,7 @@ def open_zarr(path: Path) -> Movie:
         t_exposure_end_ns=_column(records, "t_exposure_end_ns", n_frames),
         activation_power=power,
         activation_unit=activation_unit(attributes, power),
+        contradictions=tuple(statements.contradictions),
         notes=tuple(statements.notes),
     )
     return ZarrMovie(facts, folder, array, frame_axis=frame_axis, chunk_frames=layout.chunk_frames)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tomli_w
@@ -165,9 +166,25 @@ class RunFolder:
                 "move the old run away"
             )
 
-    def write_settings(self, settings: RunSettings, run: Mapping[str, Any]) -> None:
-        """Write the settings in force, ready to be used as a configuration again."""
-        data = settings.model_dump(mode="json", exclude_none=True, exclude={"run"})
+    def write_settings(
+        self,
+        settings: RunSettings,
+        run: Mapping[str, Any],
+        leave_out: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Write the settings in force, ready to be used as a configuration again.
+
+        Parameters
+        ----------
+        settings
+            Settings in force.
+        run
+            What is noted of the run, for its section [run].
+        leave_out
+            Sections that had no part in the run (True), or names of their values that had none.
+        """
+        exclude = {"run": True, **leave_out}
+        data = settings.model_dump(mode="json", exclude_none=True, exclude=exclude)
         data["run"] = {"versions": versions(), "machine": machine(), **run}
         write_text(self.settings, tomli_w.dumps(data))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.realtime.ledger import LedgerTotals
 
 
@@ -20,6 +21,8 @@ class RunReport:
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     validity: dict[str, object] = field(default_factory=dict)
     """Figures of the validity meter; empty where it is off."""
+    counts: FrameCounts = field(default_factory=FrameCounts)
+    """Saturated pixels, and frames of one value or repeated."""
     stream_address: str | None = None
     ended_by: str = ""
     """Which stop criterion ended the acquisition, if one did."""

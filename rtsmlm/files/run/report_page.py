@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.files.movies.account import MovieAccount
 from rtsmlm.files.run.charts import bar_chart, line_chart, table_of
 from rtsmlm.files.run.folder import write_text
 from rtsmlm.files.run.pages import latency_section, note, page, section
+from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.localizations import Localizations
 
 _BINS = 4096
+NOTHING_COUNTED = FrameCounts()
 
 
 @dataclass
@@ -60,6 +63,8 @@ def write_report(
     validity: Mapping[str, object],
     n_frames: int,
     table: TableSummary,
+    counts: FrameCounts = NOTHING_COUNTED,
+    account: MovieAccount | None = None,
 ) -> None:
     """Write the page of a run.
 
@@ -85,6 +90,10 @@ def write_report(
         Number of frames that the camera numbered.
     table
         What is to be shown of the localizations.
+    counts
+        Saturated pixels, and frames of one value or repeated.
+    account
+        Of the movie that was reconstructed; None for a run with a camera.
 
     Raises
     ------
@@ -93,6 +102,7 @@ def write_report(
     """
     totals = [(name, ledger[name]) for name in _TOTALS if name in ledger]
     totals += [(label, ledger[name]) for name, label in _RARE_TOTALS.items() if ledger.get(name)]
+    totals += [(label, n) for name, label in _COUNTS.items() if (n := getattr(counts, name))]
     parts = [
         *map(note, notes),
         "<p><img src='image.png' alt='super-resolution image'></p>",
@@ -103,6 +113,11 @@ def write_report(
         "</div>",
         section("Frames", table_of(("", "frames"), totals)),
     ]
+    if account is not None:
+        found = [(f"stated by {stated.source}", stated.frames) for stated in account.stated]
+        rows = [*found, ("present", account.present), ("read", account.read)]
+        differences = map(note, account.differences or ["nothing differs, nothing is left out"])
+        parts.append(section("The movie", table_of(("frames", ""), rows), *differences))
     if latency_ms:
         parts.append(latency_section(latency_ms))
     if validity:
@@ -117,6 +132,13 @@ _RARE_TOTALS = {
     "other_size": "received but of another size",
     "renumbered": "renumbered",
     "lost_in_cut": "lost in the cut",
+}
+"""Shown where they are not 0."""
+_COUNTS = {
+    "saturated_pixels": "saturated pixels, over all frames",
+    "saturated_frames": "with saturated pixels",
+    "constant_frames": "of one value",
+    "repeated_frames": "equal to the one before",
 }
 """Shown where they are not 0."""
 _VALIDITY = (
