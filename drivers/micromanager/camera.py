@@ -15,6 +15,7 @@ from rtsmlm.calibration import StatedCalibration
 from rtsmlm.drivers.micromanager.core import (
     choose_camera,
     describe_camera,
+    joined_cameras,
     load_core,
     release_core,
     set_properties,
@@ -230,11 +231,17 @@ class MicroManagerCamera:
         core = self._core
         channels, colours = core.getNumberOfCameraChannels(), core.getNumberOfComponents()
         per_pixel = core.getBytesPerPixel()
-        if channels != 1 or colours != 1 or per_pixel not in (1, 2):
+        if channels > 1:
             raise DeviceError(
-                f"camera {self._label} gives {channels} channel(s) of {colours} colour(s), "
-                f"{per_pixel} bytes per pixel; only one gray value of 8 or 16 bits can be "
-                "localized: choose such a pixel type (micromanager.properties)"
+                f"camera {self._label} joins {channels} cameras "
+                f"({', '.join(joined_cameras(core, self._label))}); the frames of one are "
+                "localized: set micromanager.camera to its label"
+            )
+        if colours != 1 or per_pixel not in (1, 2):
+            raise DeviceError(
+                f"camera {self._label} gives {colours} colour(s), {per_pixel} bytes per pixel; "
+                "only one gray value of 8 or 16 bits can be localized: choose such a pixel type "
+                "(micromanager.properties)"
             )
 
     def _size_buffer(self) -> None:

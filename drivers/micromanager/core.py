@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,8 @@ _STATED_PROPERTIES = {
     "em_gain": "EMGain",
     "read_noise_e": "ReadNoise_e",
 }
+_MOST_JOINED = 16
+"""Cameras that one joins; Multi Camera takes four."""
 # The demo camera of Micro-Manager draws photons and read noise only in this mode.
 _DEMO_NOISE_PROPERTIES = {
     "e_per_adu": "Photon Conversion Factor",
@@ -152,6 +155,14 @@ def choose_camera(core: CMMCorePlus, label: str | None) -> str:
     return label
 
 
+def joined_cameras(core: CMMCorePlus, label: str) -> list[str]:
+    """Return the labels of the cameras that a camera such as Multi Camera joins."""
+    loaded = [str(c) for c in core.getLoadedDevicesOfType(DeviceType.Camera) if str(c) != label]
+    names = [_text(partial(core.getCameraChannelName, n)) for n in range(_MOST_JOINED)]
+    named = [name for name in names if name in loaded]
+    return named or loaded
+
+
 def set_properties(core: CMMCorePlus, properties: Mapping[str, str | float | int | bool]) -> None:
     """Set device properties in their order.
 
@@ -202,6 +213,12 @@ def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
     if "pixel_nm" not in stated:
         with suppress(Exception):  # no pixel size is no fault
             stated["pixel_nm"] = float(core.getPixelSizeUm()) * 1000
+    binned = re.fullmatch(r"(\d+)x(\d+)", _text(lambda: core.getProperty(camera, "Binning")))
+    if binned is not None and "pixel_nm" in stated and binned[1] != binned[2]:
+        # The core multiplies its pixel size by one number; which one, the adapter decides.
+        side_nm = stated["pixel_nm"] / min(int(binned[1]), int(binned[2]))
+        stated["pixel_nm"] = side_nm * int(binned[1])
+        stated["pixel_height_nm"] = side_nm * int(binned[2])
     return StatedCalibration(**stated)
 
 

@@ -19,9 +19,12 @@ _MOST_PIXELS = 1 << 20
 """Pixels of which quantiles are taken; of more, rows are left out."""
 LOW_QUANTILE = 0.25
 """Of a dark frame a quarter of the pixels lie 0.7 standard deviations below the dark value."""
-LOW_NOISES = 3.0
+LOW_NOISES = 2.0
 LOW_ADU = 2.0
-"""Below the dark value by more than so many read noises and so many ADU: it is another one."""
+"""Below the dark value by more than so many standard deviations of the noise that neighbours show,
+and so many ADU: it is another one."""
+MEDIAN_DIFFERENCE = 0.954
+"""Median distance of two normal numbers, in their standard deviations."""
 LITTLE_SCATTER = 0.25
 """Of what light of that brightness has at least; a crowd of emitters or haze has more, not less."""
 SIGMA_PX = (0.6, 3.0)
@@ -112,13 +115,14 @@ def remark_on_dark_value(
     pixels, calibration, assumed
         As for `remarks_on_pixels`.
     """
-    some = _thinned(pixels)
     offset = np.asarray(calibration.offset_adu)
-    step = max(pixels.shape[1] // some.shape[1], 1)
-    above = some - (offset[::step] if offset.ndim else offset)
-    noise_adu = float(np.median(np.asarray(calibration.read_noise_e) / calibration.e_per_adu))
-    low = float(np.quantile(above, LOW_QUANTILE))
-    if low >= -max(LOW_NOISES * noise_adu, LOW_ADU):
+    step = min(max(-(-pixels.size // _MOST_PIXELS), 1), pixels.shape[1])
+    some = pixels[:, ::step]
+    above = some.astype(np.float32) - (offset[::step] if offset.ndim else offset)
+    noise_adu = 0.0
+    if above.shape[2] > 1:
+        noise_adu = float(np.median(np.abs(np.diff(above, axis=2)))) / MEDIAN_DIFFERENCE
+    if np.quantile(above, LOW_QUANTILE) >= -max(LOW_NOISES * noise_adu, LOW_ADU):
         return ""
     share = float(np.mean(above < 0))
     shown = f"{100 * share:.0f} %" if share < 0.995 else "more than 99 %"
@@ -155,12 +159,6 @@ def _on_ceiling(pixels: Pixels) -> str:
         f"{n_pixels} pixels of the first {len(pixels)} frames are saturated (at {ceiling} ADU): "
         "photons are too low there; expose shorter, or with less light or gain"
     )
-
-
-def _thinned(pixels: Pixels) -> Pixels:
-    """Return some rows of the frames, at most `_MOST_PIXELS` pixels where rows allow it."""
-    step = max(-(-pixels.size // _MOST_PIXELS), 1)
-    return pixels[:, :: min(step, pixels.shape[1])]
 
 
 def _whole(pixels: Pixels) -> Pixels:

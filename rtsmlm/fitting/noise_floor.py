@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +17,9 @@ QUIET = 0.80
 TOO_MUCH = 5.0
 """Variance that exceeds what is expected by less than this may as well be a gain that is a bit off,
 or the light of a crowd: at 6 emitters per µm² it reaches 3.4."""
+
+LIT = 2.0
+"""Shot noise over read noise, as variances, above which light explains the scatter."""
 
 
 def measured_read_noise_e(calibration: CameraCalibration, pixels: NDArray[np.uint16]) -> float:
@@ -41,10 +42,18 @@ def measured_read_noise_e(calibration: CameraCalibration, pixels: NDArray[np.uin
     The kernel of Immerkaer (Comput. Vis. Image Underst. 64, 300 (1996)) leaves next to nothing of
     what is smooth within three pixels, and 36 times the variance of white noise.
     """
-    found = _scatter(calibration, pixels)
-    if found is None or not found.ratio > TOO_MUCH:
+    photons = calibration.to_photons(pixels).astype(np.float64)
+    if min(photons.shape[1:]) < PATCH_PX + 2:
         return 0.0
-    return float(np.sqrt(max(found.left, found.read))) * calibration.em_gain
+    variance = _variance(photons)
+    mean = np.maximum(_patches(photons[:, 1:-1, 1:-1]).mean(axis=1), 0.0)
+    shot = calibration.excess_noise * mean
+    read = float(np.median(calibration.read_variance()))
+    ratio = float(np.quantile(variance / np.maximum(shot + read, 0.05), QUANTILE)) / QUIET
+    if not ratio > TOO_MUCH:
+        return 0.0
+    left = float(np.quantile(variance, QUANTILE)) / QUIET - float(np.quantile(shot, QUANTILE))
+    return float(np.sqrt(max(left, read))) * calibration.em_gain
 
 
 def scatter_ratio(calibration: CameraCalibration, pixels: NDArray[np.uint16]) -> float:
@@ -58,41 +67,26 @@ def scatter_ratio(calibration: CameraCalibration, pixels: NDArray[np.uint16]) ->
     Returns
     -------
     :
-        About 1 where the calibration is right; NaN for frames that are too small, or so dark that
-        most of their noise is that of the read-out, which may be less than assumed.
+        About 1 where the calibration is right, more where emitters are dense; NaN for frames that
+        are too small, or so dark that most of their noise is that of the read-out.
     """
-    found = _scatter(calibration, pixels)
-    if found is None or found.shot < LIT * found.read:
-        return float("nan")
-    return found.ratio
-
-
-LIT = 2.0
-"""Shot noise over read noise, as variances, above which light explains the scatter."""
-
-
-class _Scatter(NamedTuple):
-    ratio: float
-    left: float
-    """Variance that shot noise leaves unexplained, in photons²."""
-    shot: float
-    read: float
-
-
-def _scatter(calibration: CameraCalibration, pixels: NDArray[np.uint16]) -> _Scatter | None:
     photons = calibration.to_photons(pixels).astype(np.float64)
     if min(photons.shape[1:]) < PATCH_PX + 2:
-        return None
+        return float("nan")
+    # Not the mean: emitters raise that, and leave the quiet pixels between them as they are.
+    low = np.quantile(_patches(photons[:, 1:-1, 1:-1]), QUANTILE, axis=1)
+    shot = calibration.excess_noise * np.maximum(low, 0.0)
+    read = float(np.median(calibration.read_variance()))
+    if float(np.quantile(shot, QUANTILE)) < LIT * max(read, 0.05):
+        return float("nan")
+    return float(np.quantile(_variance(photons) / (shot + read), QUANTILE)) / QUIET
+
+
+def _variance(photons: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the variance of the quiet pixels of each patch in photons², shape (m,)."""
     bend = np.diff(np.diff(photons, n=2, axis=1), n=2, axis=2)
     quartile = np.quantile(np.abs(_patches(bend)), QUANTILE, axis=1)
-    variance = np.square(quartile / (6.0 * NORMAL_QUARTILE))
-    mean = np.maximum(_patches(photons[:, 1:-1, 1:-1]).mean(axis=1), 0.0)
-    shot = calibration.excess_noise * mean
-    read = float(np.median(calibration.read_variance()))
-    ratio = float(np.quantile(variance / np.maximum(shot + read, 0.05), QUANTILE)) / QUIET
-    quiet_shot = float(np.quantile(shot, QUANTILE))
-    left = float(np.quantile(variance, QUANTILE)) / QUIET - quiet_shot
-    return _Scatter(ratio, left, quiet_shot, read)
+    return np.asarray(np.square(quartile / (6.0 * NORMAL_QUARTILE)))
 
 
 def _patches(images: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from pymmcore_plus import CMMCorePlus
 from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.drivers.micromanager.camera import MicroManagerCamera, open_camera
-from rtsmlm.drivers.micromanager.core import release_core
+from rtsmlm.drivers.micromanager.core import release_core, stated_calibration
 from rtsmlm.errors import (
     CameraOverflowError,
     ConfigError,
@@ -111,6 +111,40 @@ def test_8_bit_frames_are_widened(demo_core: CMMCorePlus) -> None:
 def test_colour_and_float_are_refused(demo_core: CMMCorePlus, pixel_type: str) -> None:
     with pytest.raises(DeviceError, match="only one gray value of 8 or 16 bits"):
         opened(demo_core, properties={"Camera.PixelType": pixel_type})
+
+
+def test_a_camera_that_joins_others_names_them_and_the_setting() -> None:
+    adapters = pytest.importorskip("mm_test_adapters").device_adapter_path()
+    core = CMMCorePlus(adapter_paths=[adapters])
+    for label, library, name in (
+        ("Left", "DemoCamera", "DCam"),
+        ("Right", "DemoCamera", "DCam"),
+        ("Both", "Utilities", "Multi Camera"),
+    ):
+        core.loadDevice(label, library, name)
+    core.initializeAllDevices()
+    core.setProperty("Both", "Physical Camera 1", "Left")
+    core.setProperty("Both", "Physical Camera 2", "Right")
+    core.setCameraDevice("Both")
+
+    with pytest.raises(DeviceError, match=r"joins 2 cameras \(Left, Right\).*micromanager\.camera"):
+        opened(core)
+    assert opened(core, camera="Right").name == "Micro-Manager Right"
+    release_core(core)
+
+
+@pytest.mark.parametrize(
+    ("binning", "height_nm"), [("2", None), ("2x2", None), ("1x2", 200), ("2x1", 100)]
+)
+def test_pixels_that_the_camera_bins_unequally_are_not_square(
+    bench: Any, binning: str, height_nm: float | None
+) -> None:
+    fake_core, device, value = bench
+    camera = device("Lib", "Cam", {"Binning": value(binning), "PixelSize_nm": value("100")})
+
+    stated = stated_calibration(fake_core({"Camera": camera}), "Camera")
+
+    assert stated.pixel_height_nm == height_nm
 
 
 def test_overflow_yields_what_was_delivered_and_then_raises(demo_core: CMMCorePlus) -> None:

@@ -111,3 +111,33 @@ def test_images_of_several_channels_slices_or_positions_are_refused(
 
     with pytest.raises(FileFormatError, match=f"holds 2 {axis.lower()} by its metadata"):
         open_tiff_folder(tmp_path, images([1, 2]))
+
+
+def test_metadata_of_pymmcore_plus_beside_the_images_state_the_camera(
+    images: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    frame = (
+        '{"camera_device": "Cam", "exposure_ms": 20.0, "pixel_size_um": 0.13, "property_values": '
+        '[{"dev": "Cam", "prop": "EMSwitch", "val": "On"}, '
+        '{"dev": "Cam", "prop": "Gain", "val": "150"}]}'
+    )
+    (tmp_path / "_frame_metadata.json").write_text(
+        f'{{"img_1.tif": {frame}, "img_2.tif": {frame}}}'
+    )
+
+    with open_tiff_folder(tmp_path, images([1, 2])) as movie:
+        assert (movie.stated.pixel_nm, movie.stated.em_gain) == (130.0, 150.0)
+        assert movie.exposure_ms == 20.0
+
+
+def test_frames_that_were_planned_and_never_came_are_a_difference(
+    images: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    (tmp_path / "metadata.txt").write_text('{"Summary": {"Frames": 9}}')
+
+    with open_tiff_folder(tmp_path, images([1, 2, 4])) as movie:
+        assert movie.frame_index is not None
+        assert movie.frame_index.tolist() == [0, 1, 3]
+        gap, planned = sorted(movie.account.differences)
+        assert gap.startswith("1 image file is missing: 3")
+        assert "9 frames" in planned

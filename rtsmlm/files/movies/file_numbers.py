@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.account import missing_numbers
 
 _DIGITS = re.compile(r"\d+")
 _WORD_AND_DIGITS = re.compile(r"([A-Za-z]*)[-_ ]?\d+")
@@ -73,35 +74,17 @@ def numbers_in(name: str) -> list[int]:
 
 def _counted(folder: Path, files: list[Path], numbers: NDArray[np.int64]) -> NumberedFiles:
     """Return files with frame numbers from 0; a counter that begins at 1 is shifted by one."""
-    first, last = int(numbers[0]), int(numbers[-1])
+    first = int(numbers[0])
     from_zero = first == 0 or _FROM_ZERO.search(files[0].name) is not None
     start = 0 if from_zero else 1 if first == 1 else first
-    n_missing = last - start + 1 - len(files)
     phrases = []
-    if n_missing:
-        gaps = np.setdiff1d(np.arange(start, last + 1), numbers) if n_missing < _LISTED else None
-        listed = "" if gaps is None else f" (number {_ranges(gaps)})"
-        phrases.append(
-            f"{n_missing} of {last - start + 1} image files are missing in {folder}{listed}: the "
-            "frames keep the numbers of their files"
-        )
+    if missing := missing_numbers(np.concatenate(([start - 1], numbers)), "image file"):
+        phrases.append(f"{missing}, of {folder}; the frames keep the numbers of their files")
     if start > 1:
         phrases.append(
             f"the image files in {folder} begin with number {start}, which is counted as frame 0"
         )
     return NumberedFiles(files, numbers - start, "; ".join(phrases))
-
-
-_LISTED = 1_000_000
-"""Missing numbers that are looked for, of a counter that may be a time."""
-_MOST_RANGES = 5
-
-
-def _ranges(numbers: NDArray[np.int64]) -> str:
-    """Return numbers as text, as in `3, 10-11, ...`."""
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-    texts = [f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs[:_MOST_RANGES]]
-    return ", ".join(texts + ["..."] * (len(runs) > _MOST_RANGES))
 
 
 def _refuse_several_axes(

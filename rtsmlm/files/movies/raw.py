@@ -188,6 +188,16 @@ def micromanager_head(path: Path) -> tuple[dict[str, object], dict[str, object]]
     return summary, _object_after(r'"(FrameKey|Metadata)-[^"]*"\s*:\s*', head)
 
 
+def first_object(path: Path) -> dict[str, object]:
+    """Return the first object in an object in a JSON file; empty where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_METADATA_HEAD).decode("utf-8", errors="replace")
+    except OSError:
+        return {}
+    return _object_after(r'^\s*\{\s*"[^"]*"\s*:\s*', head)
+
+
 def _object_after(pattern: str, text: str) -> dict[str, object]:
     start = re.search(pattern, text)
     try:

@@ -20,8 +20,12 @@ from rtsmlm.files.movies.metadata import (
     as_int,
 )
 from rtsmlm.files.movies.movie import Movie, MovieFacts
-from rtsmlm.files.movies.raw import micromanager_head
+from rtsmlm.files.movies.raw import first_object, micromanager_head
 from rtsmlm.files.movies.tiff import open_tiff
+
+
+_PYMMCORE_SIDECAR = "_frame_metadata.json"
+"""Metadata of the frames by the names of their files."""
 
 
 def is_numbered(files: Sequence[Path]) -> bool:
@@ -48,18 +52,7 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
     found = numbered(folder, files)
     ordered = found.files
     statements = Statements()
-    planned: int | None = None
-    if (folder / "metadata.txt").is_file():
-        summary, tags = micromanager_head(folder / "metadata.txt")
-        for axis in ("Channels", "Slices", "Positions"):
-            if (as_int(summary.get(axis)) or 1) > 1:
-                raise FileFormatError(
-                    f"{folder} holds {summary[axis]} {axis.lower()} by its metadata; rtsmlm reads "
-                    "one time series: put one channel, slice and position into its own folder"
-                )
-        add_micromanager(statements, tags)
-        add_micromanager_summary(statements, summary)
-        planned = as_int(summary.get("Frames"))
+    planned = _read_sidecars(folder, statements)
     with open_tiff(ordered[0]) as first, open_tiff(ordered[-1]) as last:
         if (first.n_frames, last.n_frames) != (1, 1):
             raise FileFormatError(
@@ -88,6 +81,31 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
             notes=tuple(statements.notes),
         )
     return TiffFolderMovie(facts, ordered)
+
+
+def _read_sidecars(folder: Path, statements: Statements) -> int | None:
+    """Take what Micro-Manager or pymmcore-plus state beside the images; return frames planned.
+
+    Raises
+    ------
+    FileFormatError
+        If the images are of several channels, slices or positions.
+    """
+    planned = None
+    if (folder / "metadata.txt").is_file():
+        summary, tags = micromanager_head(folder / "metadata.txt")
+        for axis in ("Channels", "Slices", "Positions"):
+            if (as_int(summary.get(axis)) or 1) > 1:
+                raise FileFormatError(
+                    f"{folder} holds {summary[axis]} {axis.lower()} by its metadata; rtsmlm reads "
+                    "one time series: put one channel, slice and position into its own folder"
+                )
+        add_micromanager(statements, tags)
+        add_micromanager_summary(statements, summary)
+        planned = as_int(summary.get("Frames"))
+    if (folder / _PYMMCORE_SIDECAR).is_file():
+        add_micromanager(statements, first_object(folder / _PYMMCORE_SIDECAR), "pymmcore-plus")
+    return planned
 
 
 class TiffFolderMovie(Movie):
