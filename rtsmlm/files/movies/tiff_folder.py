@@ -23,7 +23,6 @@ from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.raw import first_object, micromanager_head
 from rtsmlm.files.movies.tiff import open_tiff
 
-
 _PYMMCORE_SIDECAR = "_frame_metadata.json"
 """Metadata of the frames by the names of their files."""
 
