@@ -15,6 +15,8 @@ from rtsmlm.fitting.noise_floor import scatter_ratio
 from rtsmlm.fitting.saturation import plateau_adu
 from rtsmlm.frames import Pixels
 
+_KEPT_FRAMES, _KEPT_PIXELS = 32, 1 << 23
+"""First frames that are kept, and most pixels in them: 16 MiB."""
 _MOST_PIXELS = 1 << 20
 """Pixels of which quantiles are taken; of more, rows are left out."""
 LOW_QUANTILE = 0.25
@@ -31,6 +33,25 @@ SIGMA_PX = (0.6, 3.0)
 """PSF widths outside are badly sampled; no microscope for single molecules is built so."""
 SIGMA_NM = (65.0, 400.0)
 """The least is that of the shortest light through the best objective."""
+
+
+class FirstFrames:
+    """Copies of the first frames of a run, for a look at all of them at once."""
+
+    def __init__(self) -> None:
+        self._parts: list[Pixels] = []
+
+    @property
+    def pixels(self) -> Pixels | None:
+        """The frames so far, uint16 ADU, shape (n, height, width); None without any."""
+        return np.concatenate(self._parts) if self._parts else None
+
+    def add(self, pixels: Pixels) -> bool:
+        """Take frames in, shape (n, height, width); True once they are enough."""
+        n_before = sum(map(len, self._parts))
+        most = max(min(_KEPT_FRAMES, _KEPT_PIXELS // pixels[0].size), 1)
+        self._parts.append(pixels[: most - n_before].copy())
+        return n_before + len(pixels) >= most
 
 
 def remarks_on_pixels(
@@ -140,8 +161,9 @@ def _on_scatter(pixels: Pixels, calibration: CameraCalibration, assumed: Collect
     ratio = scatter_ratio(calibration, _whole(pixels))
     if not 0 < ratio < LITTLE_SCATTER:
         return ""
+    times = f"{1 / ratio:.0f}" if ratio > 0.01 else "more than 100"
     return (
-        f"the frames scatter {1 / ratio:.0f} times less than light of their brightness does with "
+        f"the frames scatter {times} times less than light of their brightness does with "
         f"the dark value of {float(np.median(calibration.offset_adu)):g} ADU and "
         f"{float(np.median(calibration.e_per_adu)):g} electrons per ADU assumed: the dark value is "
         "higher, an ADU is more electrons, or the frames were averaged or smoothed; set "

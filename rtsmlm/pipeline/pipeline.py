@@ -19,10 +19,10 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import schema as arrow_schema
 from rtsmlm.files.tables.arrow_schema import table_metadata
-from rtsmlm.fitting.first_frames import remarks_on_pixels
+from rtsmlm.fitting.first_frames import FirstFrames, remarks_on_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
-from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PsfMeter
-from rtsmlm.frames import FrameBatch
+from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PSF_FRAMES, PsfMeter
+from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.events import (
     DensityMeasured,
@@ -55,8 +55,6 @@ _PROMPT_FRAMES = 4
 _BACKLOG_BATCHES = 4
 """A short stall is worked off frame by frame; behind by so many batches, throughput matters."""
 _STATUS_NS = 250_000_000
-_CHECKED_FRAMES = 32
-"""First frames that are compared with the calibration."""
 
 
 class Pipeline:
@@ -86,7 +84,7 @@ class Pipeline:
         # One slot less than there are: a batch ends at the end of the ring's memory.
         self._psf = PsfMeter(self._calibration, most_frames=ring.capacity - 1)
         self._counter = FrameCounter(ring.shape)
-        self._is_checked = job.resume_before is not None
+        self._first = FirstFrames() if job.resume_before is None else None
         self._n_frames = 0
         self._n_rows = 0
         self._last_status_ns = 0
@@ -133,6 +131,8 @@ class Pipeline:
             if self._broadcast is not None:
                 self._broadcast.end(self._summary())
             self._counter.look()
+            if self._first is not None:
+                self._check_first(self._first.pixels)
             self._report(now_ns())
         finally:
             if self._file is not None:
@@ -208,17 +208,17 @@ class Pipeline:
             return
         if width.note:
             self._warn(width.note)
-        self._check_first(frames, None if width.note else width.sigma_nm)
+        first = frames.pixels[: PSF_FRAMES[0]]
+        self._check_first(first, None if width.note else width.sigma_nm)
         self._emit(PsfMeasured(width.sigma_nm))
         self._prepare(width.sigma_nm)
 
-    def _check_first(self, frames: FrameBatch, sigma_nm: float | None = None) -> None:
+    def _check_first(self, frames: Pixels | None, sigma_nm: float | None = None) -> None:
         """Compare the first frames, and the width measured on them, with the calibration, once."""
-        if self._is_checked:
+        if self._first is None or frames is None:
             return
-        self._is_checked = True
-        first, assumed = frames.pixels[:_CHECKED_FRAMES], self._job.assumed
-        for remark in remarks_on_pixels(first, self._calibration, assumed, sigma_nm):
+        self._first, assumed = None, self._job.assumed
+        for remark in remarks_on_pixels(frames, self._calibration, assumed, sigma_nm):
             self._warn(remark)
 
     def _prepare(self, sigma_nm: float) -> None:
@@ -276,7 +276,8 @@ class Pipeline:
         self._measure_density(localizations, batch)
         if self._broadcast is not None:
             self._broadcast.frame(batch, t_published)
-        self._check_first(batch)
+        if self._first is not None and self._first.add(batch.pixels):
+            self._check_first(self._first.pixels)
         self._counter.add(batch.pixels)
         # Before the frames are given back, and only where no others wait for it.
         if self._watch is not None and self._ring.backlog <= len(batch) + localizer.neighbours:

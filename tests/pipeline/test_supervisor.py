@@ -12,6 +12,7 @@ import pytest
 
 from rtsmlm.errors import PipelineError, WorkerError
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.frames import CameraFrame
 from rtsmlm.pipeline import supervisor as supervisor_module
 from rtsmlm.pipeline.events import (
@@ -257,14 +258,14 @@ def test_a_dead_analysis_is_restarted_where_it_was_and_with_the_psf_it_had(make_
     rig.put(0, 8)
     first = rig.child
     first.report(PsfMeasured(141.0))
-    first.report(Progress(3, 30, {}, {}))
+    first.report(Progress(3, 30, {}, {}, FrameCounts(7, 2, 4095)))
     rig.ring.release(3)
     first.report(Died("cannot write localizations.arrows"))
     first.code = 1
 
     until(lambda: len(rig.children) == 2)
     rig.child.report(Ready())
-    rig.child.report(Progress(5, 50, {}, {}))
+    rig.child.report(Progress(5, 50, {}, {}, FrameCounts(4, 1, 4095)))
 
     assert first.closed
     assert rig.child.job.resume_before == 3
@@ -277,6 +278,7 @@ def test_a_dead_analysis_is_restarted_where_it_was_and_with_the_psf_it_had(make_
     progress = rig.supervisor.progress
     assert (progress.restarts, progress.death) == (1, None)
     assert progress.localizations == 80
+    assert progress.counts == FrameCounts(11, 3, 4095)
     rig.ring.release(5)
     rig.end()
     assert rig.ledger.totals().localized == 8
