@@ -51,7 +51,7 @@ class FirstFrames:
         n_before = sum(map(len, self._parts))
         most = max(min(_KEPT_FRAMES, _KEPT_PIXELS // pixels[0].size), 1)
         self._parts.append(pixels[: most - n_before].copy())
-        return n_before + len(pixels) >= most
+        return bool(n_before + len(pixels) >= most)
 
 
 def remarks_on_pixels(
