@@ -28,6 +28,12 @@ NOISY_FACTOR = 5.0
 FEW_FRAMES = 100
 MAX_SATURATED = 0.01
 DRIFT_NOTE = 0.3
+# Electrons rms in the dark that no scientific CMOS or slow CCD has; light of its square has.
+MUCH_NOISE_E = 8.0
+# A dark movie whose pattern is that of the light, over blocks of so many pixels a side.
+PATTERN_BLOCK_PX = 8
+LEAST_BLOCKS = 12
+SAME_PATTERN = 0.7
 MAD_TO_STD = 1.4826
 
 Mask = NDArray[np.bool_]
@@ -106,7 +112,7 @@ def calibrate_camera(
         levels = [_level(dark, one) for one in light]
         multiplied = em_gain * (EM_EXCESS_NOISE if em_gain > 1 else 1.0)
         gain = fit_gain(levels, variance, dark.n_frames, multiplied)
-        notes += gain.notes
+        notes += gain.notes + _leak_notes(dark, light, gain, em_gain)
         notes += tuple(
             f"{one.name} has {one.n_frames} frames; {FEW_FRAMES} or more give a better gain"
             for one in light
@@ -148,6 +154,46 @@ def _dark_notes(dark: PixelStatistics) -> tuple[str, ...]:
             "up (or cool down) before you measure"
         )
     return tuple(notes)
+
+
+def _leak_notes(
+    dark: PixelStatistics, light: Sequence[PixelStatistics], gain: GainMap, em_gain: float
+) -> tuple[str, ...]:
+    """Return what speaks for light in the frames that should be dark."""
+    noise_e = float(np.sqrt(np.median(dark.variance))) / gain.typical
+    advice = "put the cap on, switch lamps and lasers off, and measure again"
+    if em_gain == 1 and noise_e > MUCH_NOISE_E:
+        return (
+            f"{dark.name} scatters by {noise_e:.1f} electrons rms, as {noise_e**2:.0f} electrons "
+            f"of light do; if the camera's data sheet states less, it was not dark: {advice}",
+        )
+    brightest = max(light, key=lambda one: float(np.median(one.mean)))
+    alike = _same_pattern(dark.mean, brightest.mean - dark.mean)
+    if alike > SAME_PATTERN:
+        return (
+            f"the pattern of {dark.name} follows that of {brightest.name} (correlation "
+            f"{alike:.2f}), as if light had come in: {advice}",
+        )
+    return ()
+
+
+def _same_pattern(a: F64, b: F64) -> float:
+    """Return how much two images vary together over large blocks, -1 to 1; 0 if there are few."""
+    rows, columns = (side // PATTERN_BLOCK_PX for side in a.shape)
+    if rows * columns < LEAST_BLOCKS:
+        return 0.0
+    blocks = [
+        np.median(
+            image[: rows * PATTERN_BLOCK_PX, : columns * PATTERN_BLOCK_PX].reshape(
+                rows, PATTERN_BLOCK_PX, columns, PATTERN_BLOCK_PX
+            ),
+            axis=(1, 3),
+        ).ravel()
+        for image in (a, b)
+    ]
+    if min(np.ptp(block) for block in blocks) == 0:
+        return 0.0
+    return float(np.corrcoef(*blocks)[0, 1])
 
 
 def _level(dark: PixelStatistics, light: PixelStatistics) -> Level:

@@ -103,7 +103,7 @@ def fit_gain(
     spread = _true_spread(slope[family], std[family] ** -2)
     shrunk, defects, unknown = _shrink(slope, std, common, spread)
     per_level = tuple(
-        (float(np.median(x[k])), float(y[k][ok].sum() / x[k][ok].sum()) / multiplied)
+        (float(np.median(x[k])), _common_slope(x[k], y[k], slopes.weight[k], ok) / multiplied)
         for k in range(len(levels))
         if (ok := family & usable[k]).any()
     )
@@ -133,6 +133,8 @@ class _Slopes(NamedTuple):
     family: NDArray[np.bool_]
     """Pixels that the common slope is made from."""
     common: float
+    weight: F64
+    """Of each variance, shape (levels, height, width)."""
 
 
 def _slopes(
@@ -144,7 +146,13 @@ def _slopes(
     levels: Sequence[Level],
 ) -> _Slopes:
     """Return the weighted least squares of variance on signal, through zero."""
-    common = float(y[usable].sum() / x[usable].sum())
+    # From medians, since a single pixel that blinks would outweigh all others in a sum.
+    starts = [
+        float(np.median(y[k][ok]) / np.median(x[k][ok]))
+        for k in range(len(levels))
+        if (ok := usable[k]).any()
+    ]
+    common = float(np.median(starts)) if starts else 0.0
     for _ in range(ROUNDS):
         if not common > 0:
             raise CalibrationError(
@@ -159,7 +167,13 @@ def _slopes(
         std = np.divide(1.0, np.sqrt(information), out=np.full_like(moment, np.inf), where=known)
         family = known & (np.abs(slope - common) < OUTLIER_STD * np.hypot(std, 0.05 * common))
         common = float(moment[family].sum() / information[family].sum())
-    return _Slopes(slope, std, family, common)
+    return _Slopes(slope, std, family, common, weight)
+
+
+def _common_slope(x: F64, y: F64, weight: F64, pixels: NDArray[np.bool_]) -> float:
+    """Return the slope that pixels share at one level of light; a noisy pixel counts little."""
+    x, y, weight = x[pixels], y[pixels], weight[pixels]
+    return float((weight * x * y).sum() / (weight * x * x).sum())
 
 
 def _shot_variance(level: Level) -> F64:
@@ -180,8 +194,11 @@ def _weights(
     Measured variances would give low ones more weight and pull the gain down.
     """
     frames = np.array([level.n_frames for level in levels], dtype=np.float64)[:, None, None]
+    flicker = np.array([level.flicker for level in levels])[:, None, None]
     expected = common * np.maximum(x, 0.0) + dark_variance
-    sampling = 2 * expected**2 / (frames - 1) + 2 * dark_variance**2 / (n_dark - 1)
+    # Light that changes is a signal in the variance, and brings noise of its own (the second term).
+    sampling = (2 * expected**2 + 4 * expected * flicker * x**2) / (frames - 1)
+    sampling += 2 * dark_variance**2 / (n_dark - 1)
     return np.asarray(np.where(usable & (sampling > 0), 1.0, 0.0) / np.maximum(sampling, 1e-12))
 
 

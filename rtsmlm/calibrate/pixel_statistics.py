@@ -11,15 +11,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.errors import CalibrationError
+from rtsmlm.fitting.saturation import plateau_adu
 from rtsmlm.frames import Pixels
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-# Where cameras of 8 to 16 bits end.
-FULL_SCALES = tuple(2**bits - 1 for bits in range(8, 17))
-# Share of pixels with their maximum at full scale from which on they count as saturated.
-SATURATED_SHARE = 1e-3
+# Frames further from the others than this many robust standard deviations hold a cosmic ray.
+ODD_FRAME = 6.0
+_MAD_TO_STD = 1.4826
+_FULL = 65535
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -117,17 +118,19 @@ class PixelStatistics:
     @property
     def drift_adu(self) -> float:
         """How much higher the last quarter of the frames is than the first."""
-        means = self.frame_means
+        means = self._steady_means()
         quarter = max(len(means) // 4, 1)
         return float(means[-quarter:].mean() - means[:quarter].mean())
 
     @property
     def saturated(self) -> NDArray[np.bool_]:
-        """Pixels that reached the end of the camera's scale, shape (height, width)."""
-        top = int(self.maximum.max())
-        at_top = self.maximum == top
-        cut = top in FULL_SCALES and np.mean(at_top) > SATURATED_SHARE
-        return np.asarray((at_top & cut) | (self.maximum == FULL_SCALES[-1]), dtype=np.bool_)
+        """Pixels that reached the end of the camera's scale, shape (height, width).
+
+        All of them where all have one value, always: light has noise.
+        """
+        top = plateau_adu(self.maximum)
+        full = (self.maximum == _FULL) | bool(self.minimum.min() == self.maximum.max())
+        return np.asarray(full if top is None else full | (self.maximum == top), dtype=np.bool_)
 
     def flicker(self, offset_adu: float) -> float:
         """Return the relative variance of the light that all pixels share.
@@ -141,6 +144,13 @@ class PixelStatistics:
         -----
         The variance of the frames' means, without what the noise of single pixels adds to it.
         """
-        means = self.frame_means - offset_adu
+        means = self._steady_means() - offset_adu
         noise = float(self.variance.mean()) / self.maximum.size
         return max(float(np.var(means, ddof=1)) - noise, 0.0) / float(means.mean()) ** 2
+
+    def _steady_means(self) -> F64:
+        """Return the mean of each frame; a frame with a cosmic ray counts like its neighbours."""
+        means = self.frame_means
+        middle = np.median(means)
+        reach = ODD_FRAME * _MAD_TO_STD * np.median(np.abs(means - middle))
+        return np.asarray(np.clip(means, middle - reach, middle + reach))

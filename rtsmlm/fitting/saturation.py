@@ -23,6 +23,11 @@ LEVELS_BELOW = 16
 """How many of the values that occur below the ceiling it is compared with."""
 LEAST_LEVELS = 6
 """Values that occur below the ceiling; noise of less than a step has fewer, and no tail."""
+GAP_SPREADS = 4.0
+"""Or it stands apart: further above all others than so many times the range of most of them."""
+FULL_SHARE = 0.2
+"""Or so large a part is at it, at a value whose photon noise would spread over many."""
+NOISY_ADU = 250
 HOT_SHARE = 0.1
 """Places above the ceiling, as a share of those at it: hot pixels, which never come down to it."""
 N_VALUES = 1 << 16
@@ -38,13 +43,26 @@ def plateau_adu(highest: Pixels) -> int | None:
     """
     values, counts = np.unique(highest, return_counts=True)
     above = np.cumsum(counts[::-1])[::-1] - counts
-    for k in range(len(values) - 1, LEAST_LEVELS - 1, -1):
-        below = counts[max(k - LEVELS_BELOW, 0) : k]
-        if counts[k] >= max(LEAST_PIXELS, TIMES_BELOW * below.max()):
-            return int(values[k]) if above[k] <= HOT_SHARE * counts[k] else None
+    # A constant image has no value below, and says nothing of its ceiling.
+    for k in range(len(values) - 1, 0, -1):
         if above[k] > HOT_SHARE * highest.size:
             return None
+        if counts[k] >= LEAST_PIXELS and _stands_out(values, counts, k):
+            return int(values[k]) if above[k] <= HOT_SHARE * counts[k] else None
     return None
+
+
+def _stands_out(values: NDArray[np.uint16], counts: NDArray[np.int64], k: int) -> bool:
+    """Tell whether more places hold a value than its neighbours below let expect."""
+    if values[k] >= NOISY_ADU and counts[k] > FULL_SHARE * counts.sum():
+        return True
+    below = counts[max(k - LEVELS_BELOW, 0) : k]
+    if len(below) >= LEAST_LEVELS and counts[k] >= TIMES_BELOW * below.max():
+        return True
+    share = np.cumsum(counts[:k]) / counts[:k].sum()
+    low, high = (int(values[np.searchsorted(share, q)]) for q in (0.05, 0.95))
+    gap = int(values[k]) - int(values[k - 1])
+    return k >= LEAST_LEVELS and gap > GAP_SPREADS * max(high - low, 1)
 
 
 class SaturationCounter:

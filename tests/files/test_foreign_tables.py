@@ -169,10 +169,11 @@ def check(path: Path, t: Columns, pixel_nm: float | None = PIXEL_NM) -> tuple[st
 def test_rows_of_every_program_lie_where_they_were_in_whatever_encoding(
     truth: Columns, tmp_path: Path, program: str, encoding: str
 ) -> None:
-    if encoding == "latin-1" and program == "μm":
-        pytest.skip("the Greek letter is not in latin-1")
     path = tmp_path / "t.csv"
-    path.write_bytes(TEXTS[program](truth).encode(encoding))
+    text = TEXTS[program](truth)
+    if encoding == "latin-1":
+        text = text.replace("\u03bc", "\u00b5")  # which has the sign, and not the Greek letter
+    path.write_bytes(text.encode(encoding))
 
     notes = check(path, truth)
 
