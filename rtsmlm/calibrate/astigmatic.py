@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibrate.beads import BeadWidths, known_median, plane_z_nm
 from rtsmlm.calibrate.curves import fit_curve
+from rtsmlm.calibrate.doubts import astigmatic_doubts
 from rtsmlm.calibrate.widths import F64
 from rtsmlm.errors import CalibrationError
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -45,6 +46,8 @@ class Astigmatism:
     """The same for beads that the curves were not made from; NaN with a single bead."""
     n_dropped: int
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """What its own figures say against it; with any it is no good calibration."""
 
 
 def calibrate_astigmatic(
@@ -86,14 +89,19 @@ def calibrate_astigmatic(
     zero = curves.crossing_nm()
     error = _errors(curves, kept, z_nm, usable) + shift[:, None]
     notes = () if keep.sum() > 2 else (f"{keep.sum()} bead(s) only; take five or more",)
+    residual_nm = float(np.sqrt(np.nanmean(error**2)))
+    held_out_nm = _held_out(kept, z_nm, usable, shift, skew)
+    rms_nm = held_out_nm if np.isfinite(held_out_nm) else residual_nm
+    moved = curves.moved(-zero)
     return Astigmatism(
-        curves=curves.moved(-zero),
+        curves=moved,
         zero_nm=zero,
         bead_shift_nm=shift,
-        residual_nm=float(np.sqrt(np.nanmean(error**2))),
-        held_out_nm=_held_out(kept, z_nm, usable, shift, skew),
+        residual_nm=residual_nm,
+        held_out_nm=held_out_nm,
         n_dropped=int((~keep).sum()),
         notes=notes,
+        doubts=astigmatic_doubts(moved, kept, usable, error, rms_nm, z_step_nm),
     )
 
 

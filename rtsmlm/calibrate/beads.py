@@ -144,6 +144,21 @@ def measure_beads(
     return measured
 
 
+def full_beads(widths: BeadWidths, full: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which beads fill the camera, shape (beads,).
+
+    Parameters
+    ----------
+    widths
+        The beads.
+    full
+        Pixels that were full in any plane, shape (height, width).
+    """
+    near = ndimage.maximum_filter(full, 2 * OFF_CENTER_PX + 1)
+    x, y = widths.position_px.astype(np.int64).T
+    return np.asarray(near[y, x], dtype=np.bool_)
+
+
 def find_beads(projection: F32) -> F64:
     """Return the bright maxima of an image, brightest first.
 

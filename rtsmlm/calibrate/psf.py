@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibrate.beads import MAD_TO_STD, BeadWidths, known_median, plane_z_nm
+from rtsmlm.calibrate.doubts import focus_doubts
 from rtsmlm.calibrate.widths import F64
 from rtsmlm.errors import CalibrationError
 
@@ -18,6 +19,8 @@ from rtsmlm.errors import CalibrationError
 FOCUS_RATIO = 1.3
 # Further from the sharpest plane a narrow fit is noise.
 MAX_FROM_FOCUS_NM = 300.0
+# Of the beads found; where most stay out of focus, the rest is chance.
+LEAST_THROUGH_FOCUS = 0.3
 # Beads whose width differs more are aggregates, or two beads.
 MAX_WIDTH_DIFFERENCE = 0.1
 MAX_DEVIATIONS = 4.0
@@ -43,6 +46,8 @@ class FocusWidth:
     """Distance from focus at which the width has grown by the square root of two."""
     n_dropped: int
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """What its own figures say against it; with any it is no good calibration."""
 
     @property
     def sigma_nm(self) -> float:
@@ -78,7 +83,8 @@ def calibrate_in_focus(widths: BeadWidths) -> FocusWidth:
             )
     x, y = (known_median(w, axis=1) for w in (widths.sigma_x_nm, widths.sigma_y_nm))
     unknown = np.full(len(x), np.nan)
-    return _chosen(x, y, unknown, unknown, unknown, unknown)
+    found = _chosen(x, y, unknown, unknown, unknown, unknown)
+    return _judged(found, None, widths)
 
 
 def calibrate_focus(widths: BeadWidths, z_step_nm: float) -> FocusWidth:
@@ -113,7 +119,21 @@ def calibrate_focus(widths: BeadWidths, z_step_nm: float) -> FocusWidth:
             "500 nm below to 500 nm above the focus, in steps of 50 nm or less"
         )
     columns = np.array(found).T
-    return _chosen(*columns)
+    judged = _judged(_chosen(*columns), z_nm, widths)
+    n = len(widths.position_px)
+    if len(found) < LEAST_THROUGH_FOCUS * n:
+        doubt = (
+            f"{len(found)} of {n} beads go through focus within the stack, at least "
+            f"{100 * LEAST_THROUGH_FOCUS:.0f} % must: take it from 500 nm below to 500 nm above"
+        )
+        return replace(judged, doubts=(doubt, *judged.doubts))
+    return judged
+
+
+def _judged(found: FocusWidth, z_nm: F64 | None, widths: BeadWidths) -> FocusWidth:
+    depth_nm = float(known_median(found.depth_nm, axis=0))
+    doubts = focus_doubts(z_nm, widths, found.sigma_nm, found.spread_nm, depth_nm)
+    return replace(found, doubts=doubts)
 
 
 def _through_focus(z: F64, x: F64, y: F64, peak: F64) -> tuple[float, ...] | None:
