@@ -182,18 +182,17 @@ def _same_pattern(a: F64, b: F64) -> float:
     rows, columns = (side // PATTERN_BLOCK_PX for side in a.shape)
     if rows * columns < LEAST_BLOCKS:
         return 0.0
-    blocks = [
-        np.median(
-            image[: rows * PATTERN_BLOCK_PX, : columns * PATTERN_BLOCK_PX].reshape(
-                rows, PATTERN_BLOCK_PX, columns, PATTERN_BLOCK_PX
-            ),
-            axis=(1, 3),
-        ).ravel()
-        for image in (a, b)
-    ]
-    if min(np.ptp(block) for block in blocks) == 0:
+    first, second = (_blocks(image, rows, columns) for image in (a, b))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(np.corrcoef(*blocks)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _blocks(image: F64, rows: int, columns: int) -> F64:
+    """Return the medians of the blocks of an image, one after the other."""
+    side = PATTERN_BLOCK_PX
+    cut = image[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    return np.asarray(np.median(cut, axis=(1, 3)).ravel())
 
 
 def _level(dark: PixelStatistics, light: PixelStatistics) -> Level:
