@@ -24,6 +24,11 @@ def warn(text: str) -> None:
     errors.print(f"[yellow]note:[/] {escape(sentence(text))}")
 
 
+def inform(text: str) -> None:
+    """Print what went as it was wanted."""
+    errors.print(escape(sentence(text)))
+
+
 def fail(text: str) -> None:
     """Say why a run failed."""
     errors.print(f"[bold red]error:[/] {escape(sentence(text))}")

@@ -113,7 +113,7 @@ def run_folder(settings: RunSettings, out: Path | None) -> RunFolder:
     """Return the folder of the run: the one named by --out, or a new one under results.out."""
     if out is not None:
         return RunFolder.create(out.parent, out.name)
-    return RunFolder.create(settings.results.out, settings.results.name)
+    return RunFolder.create_for(settings)
 
 
 def _has_target(settings: RunSettings) -> bool:

@@ -7,14 +7,11 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from datetime import datetime
 
-import tifffile
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 
-from rtsmlm.cli.console import console, fail, log_to, stop_log, warn
+from rtsmlm.cli.console import console, fail, inform, log_to, stop_log, warn
 from rtsmlm.cli.run_output import (
     conclude,
     introduce,
@@ -24,12 +21,13 @@ from rtsmlm.cli.run_output import (
     report_step,
 )
 from rtsmlm.cli.signals import StopRequest
+from rtsmlm.cli.snap import take_frame
 from rtsmlm.cli.status import status_line
 from rtsmlm.cli.window import Window
 from rtsmlm.cli.window_end import report_ended, take_closed
 from rtsmlm.errors import CommandError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.files.run.report import RunReport
+from rtsmlm.files.run.report import NoticeLevel, RunReport
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.session.devices import open_actuators, open_camera
 from rtsmlm.session.session import Session
@@ -44,6 +42,7 @@ from rtsmlm.viewer.commands import (
     carry_out_or_report,
     from_line,
 )
+from rtsmlm.viewer.owner_notice import OwnerNotice
 
 _STATUS_S = 0.25
 _PLAIN_LINE_S = 5.0
@@ -64,7 +63,7 @@ class LiveRunner:
     Parameters
     ----------
     settings
-        Settings of the first run; the window changes some of them for the next.
+        Settings of the first run; for each next one the window changes some of them.
     arm
         Send commands to the lasers.
     request
@@ -76,7 +75,7 @@ class LiveRunner:
     def __init__(
         self, settings: RunSettings, *, arm: bool, request: StopRequest, with_window: bool
     ) -> None:
-        self._settings = settings
+        self._settings = self._first = settings
         self._arm = arm
         self._request = request
         request.on_stop, request.on_pause = self._stop_now, self._pause_now
@@ -156,7 +155,7 @@ class LiveRunner:
     def _attend_window(self, session: Session) -> None:
         """Let the window follow the run, and warn where its LASER OFF would come late."""
         if self._window is not None:
-            self._window.follow(session.stream_address, session.run_id)
+            self._window.follow(session.stream_address, session.run_id, session.folder.path)
             warning = self._window.take_warning()
             if warning is not None and self._arm:
                 session.warn(warning)
@@ -198,6 +197,7 @@ class LiveRunner:
         session = self._session
         if session is None or session.camera_ended.is_set():
             fail(text)
+            self._notify(OwnerNotice(text, "error"))
         else:
             session.warn(text)
 
@@ -251,13 +251,18 @@ class LiveRunner:
             except queue.Empty:
                 continue
             try:
-                settings = load_over(self._settings, command.settings)
+                settings = load_over(self._first, command.settings)
                 if isinstance(command, Start):
                     return settings
-                _take_frame(settings)
+                path = take_frame(settings)
+                self._notify(OwnerNotice(f"one frame was taken: {path}", picture=str(path)))
             except RtsmlmError as error:
-                fail(str(error))
+                self._report(str(error))
         return None
+
+    def _notify(self, notice: OwnerNotice) -> None:
+        if self._window is not None:
+            self._window.notify(notice)
 
     def close(self) -> None:
         """Close the window."""
@@ -265,18 +270,9 @@ class LiveRunner:
             self._window.close()
 
 
-def _take_frame(settings: RunSettings) -> None:
-    """Take one frame into a file beside the runs."""
-    camera = open_camera(settings)
-    try:
-        [frame] = camera.stream(threading.Event(), 1)
-        folder = settings.results.out
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"snap_{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}.tif"
-        tifffile.imwrite(path, frame.pixels)
-    finally:
-        camera.close()
-    console.print(f"snap     {escape(str(path))}")
+_PRINT: dict[NoticeLevel, Callable[[str], None]] = {
+    "information": inform, "warning": warn, "error": fail,
+}  # fmt: skip
 
 
 def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -> None:
@@ -284,17 +280,17 @@ def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -
     display = Live(console=console, refresh_per_second=8, transient=True)
     on_screen = console.is_terminal
     last_line_ns = now_ns()
-    shown: set[str] = set()
+    shown: list[str] = []
     tick_s = session.settings.feedback.tick_s
     with display if on_screen else nullcontext():
         while not session.wait(_STATUS_S):
             check()
             if stop.is_set():
                 session.stop()
-            for text in session.messages():
-                if text not in shown:
-                    shown.add(text)
-                    warn(text)
+            for notice in session.report.notices[len(shown) :]:
+                if notice.text not in shown:
+                    _PRINT[notice.level](notice.text)
+                shown.append(notice.text)
             status = session.status()
             if on_screen:
                 display.update(Text(status_line(status, tick_s)))

@@ -18,6 +18,7 @@ from rtsmlm.errors import WorkerError, printable
 from rtsmlm.realtime.child_process import ChildProcess, module_command
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.viewer.commands import RunPlace, WindowAlive, place_to_line, to_line
+from rtsmlm.viewer.owner_notice import OwnerNotice, notice_to_line
 
 _END_S = 5.0
 _BLOCKED_S, _AGAIN_NS = 1.0, 60_000_000_000
@@ -91,11 +92,17 @@ class Window:
         """How it ended; None while it is there."""
         return self._child.exit_code()
 
-    def follow(self, address: str | None, run_id: str) -> None:
+    def notify(self, notice: OwnerNotice) -> None:
+        """Show a sentence, and a picture where there is one."""
+        self._child.write_line(notice_to_line(notice))
+
+    def follow(self, address: str | None, run_id: str, folder: Path | None = None) -> None:
         """Show the run of this number, wherever it publishes now; None is not known yet."""
         if address is None:
             return
-        place = RunPlace(_reachable(address), run_id)
+        place = RunPlace(
+            _reachable(address), run_id, "" if folder is None else str(folder.absolute())
+        )
         if place != self._place:
             self._place = place
             self._child.write_line(place_to_line(place))

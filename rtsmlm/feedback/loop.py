@@ -50,6 +50,8 @@ class FeedbackLoop:
         Send commands; otherwise only note what would be sent.
     warn
         Called with one sentence for whatever a person should know.
+    inform
+        Called with one sentence on what went as it was wanted.
     finish
         Called with the reason when the acquisition is done.
     resolution
@@ -69,6 +71,7 @@ class FeedbackLoop:
         folder: RunFolder,
         armed: bool,
         warn: Callable[[str], None],
+        inform: Callable[[str], None] = lambda text: None,
         finish: Callable[[str], None],
         resolution: ResolutionMonitor | None = None,
         perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
@@ -96,7 +99,7 @@ class FeedbackLoop:
         self._steered: SteeredLaser | None = None
         if name is not None and name in self._guards.lasers:
             guard, laser = self._guards.lasers[name], settings.lasers[name]
-            self._steered = SteeredLaser(guard, laser, self._feedback, warn)
+            self._steered = SteeredLaser(guard, laser, self._feedback, warn, inform)
         self._schedules = Schedules(self._guards.lasers, settings.lasers, steered=name)
         self._criteria = StopCriteria(self._feedback.stop)
         self._worker = Worker("feedback", self._run, on_death=self._die)

@@ -20,6 +20,8 @@ Event = Literal[
     "tuned",
     "target reached",
 ]
+AS_WANTED: frozenset[Event] = frozenset({"tuned", "target reached"})
+"""Events that are no reason to worry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rtsmlm.feedback.law.law import DensityLaw
-from rtsmlm.feedback.records import Decision, DensityEstimate, LoopStatus
+from rtsmlm.feedback.records import AS_WANTED, Decision, DensityEstimate, LoopStatus
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import LatencyHistogram
 from rtsmlm.safety.laser_guard import LaserGuard
@@ -36,6 +36,8 @@ class SteeredLaser:
         Settings of the law.
     warn
         Called with one sentence for whatever a person should know.
+    inform
+        Called with one sentence on what went as it was wanted.
     """
 
     def __init__(
@@ -44,10 +46,11 @@ class SteeredLaser:
         settings: LaserSettings,
         feedback: FeedbackSettings,
         warn: Callable[[str], None],
+        inform: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.guard = guard
         self._settings, self._feedback = settings, feedback
-        self._warn = warn
+        self._warn, self._inform = warn, inform
         self._law: DensityLaw | None = None
         self._target = feedback.target_per_um2
         self._decision = Decision(power=0.0, state="off", reason="not begun")
@@ -114,7 +117,8 @@ class SteeredLaser:
             self._latency.add(np.array([late_ns], dtype=np.int64))
         if decision.event is not None and decision.event not in self._said:
             self._said.add(decision.event)
-            self._warn(f"{guard.actuator.name}: {decision.event}: {decision.reason}")
+            report = self._inform if decision.event in AS_WANTED else self._warn
+            report(f"{guard.actuator.name}: {decision.event}: {decision.reason}")
 
     def _power_now(self) -> float:
         """Return the power that was set elsewhere, as the last poll found it; 0 where unknown."""

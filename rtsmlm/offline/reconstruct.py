@@ -253,12 +253,14 @@ class Reconstruction:
         def make_localizer() -> Localizer:
             return open_localizer(self.settings, self.calibration, sigma_nm)
 
+        stated = self.settings.experiment.stated()
         metadata = table_metadata(
             folder.path.name,
             movie.shape,
             self.calibration.pixel_nm,
             sigma_nm,
             self.settings.psf.astigmatism,
+            stated,
         )
         with ArrowStreamFile(folder.localizations, metadata) as table:
             localizers = OfflineLocalizers(make_localizer)

@@ -133,8 +133,8 @@ class Recovery:
         table = self.folder.localizations
         if not table.exists():
             name, pixel_nm = self.folder.path.name, calibration.pixel_nm
-            curves = settings.psf.astigmatism
-            metadata = table_metadata(name, movie.shape, pixel_nm, sigma_nm, curves)
+            curves, stated = settings.psf.astigmatism, settings.experiment.stated()
+            metadata = table_metadata(name, movie.shape, pixel_nm, sigma_nm, curves, stated)
             ArrowStreamFile(table, metadata).close()
         catch_up(movie, ledger, table, make_localizer, on_progress)
         if n_left := len(ledger.skipped()):

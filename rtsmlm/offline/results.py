@@ -101,6 +101,7 @@ def write_accounts(
         "verdict": report.verdict,
         "warnings": report.warnings,
         "failures": report.failures,
+        "notices": [asdict(notice) for notice in report.notices],
     }
 
     def page() -> None:

@@ -96,8 +96,9 @@ class Pipeline:
 
     def _metadata(self, sigma_nm: float | None) -> dict[str, object]:
         folder, pixel_nm = self._job.folder, self._calibration.pixel_nm
-        curves = self._settings.psf.astigmatism
-        return table_metadata(folder.name, self._ring.shape, pixel_nm, sigma_nm, curves)
+        shape, settings = self._ring.shape, self._settings
+        curves, stated = settings.psf.astigmatism, settings.experiment.stated()
+        return table_metadata(folder.name, shape, pixel_nm, sigma_nm, curves, stated)
 
     def run(self, stop: threading.Event) -> None:
         """Localize until the ring is closed and empty, or `stop` is set and it is empty.

@@ -23,7 +23,7 @@ from rtsmlm.session.finalize import RunFinalizer
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.local_control import LocalControl
 from rtsmlm.session.main_thread import MainThreadWatch
-from rtsmlm.session.notices import Notices
+from rtsmlm.session.notices import MOST_NOTICES, Notices
 from rtsmlm.session.running_accounts import RunningAccounts
 from rtsmlm.session.status import RunStatus, StatusMeter, StatusPublisher, run_message
 from rtsmlm.session.timer import RunTimer
@@ -84,7 +84,7 @@ class Session:
         self.calibration = resolve_calibration(settings.camera, camera.stated)
         self.calibration.check_frame_shape(self._shape)
         self.settings = resolve(settings, calibration=self.calibration)
-        self.folder = folder or RunFolder.create(settings.results.out, settings.results.name)
+        self.folder = folder or RunFolder.create_for(settings)
         self.folder.claim()
         self.report = RunReport(self.folder.path)
         self._notices = Notices(self.report)
@@ -109,6 +109,7 @@ class Session:
             folder=self.folder,
             armed=self._arm,
             warn=self._notices.warn,
+            inform=self._notices.inform,
             finish=self._finish,
             resolution=monitor,
             perturb=perturb,
@@ -204,6 +205,7 @@ class Session:
             folder=self.folder,
             recording=self._path.recording,
             warnings=self.messages(),
+            notices=self._notices.newest(MOST_NOTICES),
         )
 
     @property

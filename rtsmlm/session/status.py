@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rtsmlm.feedback.records import LoopStatus, Resolution
 from rtsmlm.files.run.folder import RunFolder, free_mb
+from rtsmlm.files.run.report import Notice
 from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.clock import now_ns
@@ -18,7 +19,13 @@ from rtsmlm.realtime.ledger import Ledger, LedgerTotals
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.stream.folders import without_folders
-from rtsmlm.stream.messages import LoopMessage, ResolutionMessage, StatusMessage, ValidityMessage
+from rtsmlm.stream.messages import (
+    LoopMessage,
+    NoticeMessage,
+    ResolutionMessage,
+    StatusMessage,
+    ValidityMessage,
+)
 
 _PERIOD_S = 0.25
 _END_S = 15.0
@@ -176,6 +183,7 @@ def run_message(
     folder: RunFolder,
     recording: bool,
     warnings: Sequence[str],
+    notices: Sequence[Notice] = (),
 ) -> dict[str, object]:
     """Return the state of a run as `stream.messages.StatusMessage`, in plain JSON data.
 
@@ -193,6 +201,8 @@ def run_message(
         Whether raw frames are written.
     warnings
         All warnings and failures so far.
+    notices
+        The newest of them, and what went as it was wanted.
     """
     height, width = camera.shape
     message = StatusMessage(
@@ -216,6 +226,10 @@ def run_message(
         disk_mb_per_s=status.frames_per_s * height * width * _BYTES_PER_PIXEL / 2**20,
         exposure_ms=camera.exposure_ms,
         warnings=tuple(map(without_folders, warnings)),
+        notices=tuple(
+            NoticeMessage(time_s=n.time_s, level=n.level, text=without_folders(n.text))
+            for n in notices
+        ),
     )
     return message.model_dump(mode="json")
 

@@ -18,6 +18,7 @@ from rtsmlm.settings.camera import (
     MovieSettings,
     ReplaySettings,
 )
+from rtsmlm.settings.experiment import ExperimentSettings
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.hil import HilSettings
 from rtsmlm.settings.lasers import LaserSettings, StageSettings
@@ -155,6 +156,7 @@ class ResultsSettings(Settings):
 class RunSettings(Settings):
     """All sections of a run."""
 
+    experiment: ExperimentSettings = ExperimentSettings()
     camera: CameraSettings = CameraSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()
     micromanager: MicroManagerSettings = MicroManagerSettings()

@@ -9,7 +9,7 @@ are printable: no name that a run sends can act on a terminal.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -95,6 +95,18 @@ class ResolutionMessage(Message):
     resolution_nm: Number = math.nan
 
 
+NoticeLevel: TypeAlias = Literal["information", "warning", "error"]
+
+
+class NoticeMessage(Message):
+    """A sentence on a run."""
+
+    time_s: Number = math.nan
+    """Seconds since 1970, UTC; NaN where it is not known."""
+    level: NoticeLevel = "warning"
+    text: str
+
+
 class StatusMessage(Message):
     """A run at one moment."""
 
@@ -132,6 +144,8 @@ class StatusMessage(Message):
     """Drift of the sample by axis, as `x_nm`; empty where the run does not measure it."""
     warnings: tuple[str, ...]
     """All failures and warnings so far, in their order."""
+    notices: tuple[NoticeMessage, ...] = ()
+    """The newest of them, and what went as it was wanted, with time and level."""
 
 
 class DensityMessage(Message):
@@ -148,6 +162,8 @@ class DensityMessage(Message):
     """Only of a run folder."""
     powers: dict[str, Number] = {}
     """Of each laser by name, in its own unit; only of a run folder."""
+    power_frame: int | None = None
+    """Frame that was exposed when these powers were set; None where that is not known."""
 
 
 class BatchMessage(Message):
@@ -191,8 +207,16 @@ class HistoryMessage(Message):
     """Rises whenever the table was cut."""
 
 
+class _ExperimentPart(Message):
+    sample: str = ""
+    operator: str = ""
+    notes: str = ""
+
+
 class _AcquisitionPart(Message):
     exposure_ms: float | None = None
+    frames: int | None = None
+    seconds: float | None = None
 
 
 class _MicroManagerPart(Message):
@@ -213,6 +237,7 @@ class _FeedbackPart(Message):
 class SettingsPart(Message):
     """The settings of a run that a window shows, by section and name as in the TOML file."""
 
+    experiment: _ExperimentPart = _ExperimentPart()
     acquisition: _AcquisitionPart = _AcquisitionPart()
     micromanager: _MicroManagerPart = _MicroManagerPart()
     record: _RecordPart = _RecordPart()

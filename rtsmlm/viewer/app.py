@@ -106,7 +106,9 @@ def _follow_parent(window: LiveWidget, control: Control | None) -> None:
         except RtsmlmError as error:
             window.report(str(error), window.theme.red)
         else:
-            window.follow(source)
+            window.follow(source, Path(place.folder) if place.folder else None)
             window.setWindowTitle(f"rtsmlm: {place.address}")
+    for notice in control.take_notices():
+        window.show_notice(notice)
     if control.is_gone:
         window.lose_control(GONE)

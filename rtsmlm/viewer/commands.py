@@ -149,6 +149,8 @@ class RunPlace:
 
     address: str
     run_id: str
+    folder: str = ""
+    """Path of the run folder; empty where it is not stated."""
 
 
 _PLACE: TypeAdapter[RunPlace] = TypeAdapter(RunPlace)

@@ -6,12 +6,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rtsmlm.errors import CommandError
 from rtsmlm.realtime.worker import Worker
 from rtsmlm.session.session import Session
 from rtsmlm.viewer.commands import Command, carry_out_or_report
+from rtsmlm.viewer.owner_notice import OwnerNotice
 
 State: TypeAlias = Literal["idle", "starting", "running", "ending"]
 LEAVE_S = 300.0
@@ -35,16 +37,19 @@ class EmbeddedSession:
         self._attach = attach
         self.state: State = "idle"
         self.session: Session | None = None
-        self._messages: deque[str] = deque()
+        self._notices: deque[OwnerNotice] = deque()
         self._worker: Worker | None = None
 
     def ask(self, command: Command) -> None:
-        """Act on a command; returns at once, `take_messages` has what is refused."""
-        carry_out_or_report(command, self, self._messages.append)
+        """Act on a command; returns at once, `take_notices` has what is refused."""
+        carry_out_or_report(command, self, self._refuse)
 
-    def take_messages(self) -> list[str]:
+    def _refuse(self, text: str) -> None:
+        self._notices.append(OwnerNotice(text, "error"))
+
+    def take_notices(self) -> list[OwnerNotice]:
         """Return the sentences for the user since the last call."""
-        return [self._messages.popleft() for _ in range(len(self._messages))]
+        return [self._notices.popleft() for _ in range(len(self._notices))]
 
     @property
     def current_run(self) -> Session | None:
@@ -76,7 +81,8 @@ class EmbeddedSession:
 
         def leave(_stop: threading.Event) -> None:
             report = session.close()
-            self._messages.extend([*report.failures, *report.warnings, report.verdict])
+            self._notices.extend(OwnerNotice(n.text, n.level) for n in report.notices)
+            self._notices.append(OwnerNotice(report.verdict, "information"))
 
         session.stop()
         self.state = "ending"
@@ -98,7 +104,7 @@ class EmbeddedSession:
         self._worker.start()
 
     def _note_failure(self, error: BaseException) -> None:
-        self._messages.append(str(error) or repr(error))
+        self._refuse(str(error) or repr(error))
         _log.error("the embedded session failed", exc_info=error)
 
     def update(self) -> None:
@@ -122,6 +128,11 @@ class EmbeddedSession:
     def run_id(self) -> str | None:
         """Number of the run, in all its messages; None while there is none."""
         return None if self.session is None else self.session.run_id
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the run; None while there is none."""
+        return None if self.session is None else self.session.folder.path
 
     def close(self) -> None:
         """End what goes on, in order, and wait for it. Safe to call more than once."""

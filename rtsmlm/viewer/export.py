@@ -84,14 +84,20 @@ class Exporter(Panel):
             self._worker.wait(_LEAVE_S)
 
 
-def ask_for_path(parent: QtWidgets.QWidget, then: Callable[[Path], None]) -> None:
+def ask_for_path(
+    parent: QtWidgets.QWidget, then: Callable[[Path], None], folder: Path | None
+) -> None:
     """Show a dialog for the file, and call `then` with what is chosen.
 
-    It is not the system's own dialog, which the keys that switch the lasers off do not reach.
+    It opens in the folder of the run, where that is known. It is not the system's own dialog, which
+    the keys that switch the lasers off do not reach.
     """
-    dialog = QtWidgets.QFileDialog(parent, "Export the image", "localizations.tif")
+    dialog = QtWidgets.QFileDialog(parent, "Export the image")
     dialog.setOption(QtWidgets.QFileDialog.Option.DontUseNativeDialog)
     dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
+    if folder is not None and folder.is_dir():
+        dialog.setDirectory(str(folder))
+    dialog.selectFile("localizations.tif")
     dialog.setNameFilter("16-bit TIFF, and a PNG beside it (*.tif)")
     dialog.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.fileSelected.connect(lambda path: then(Path(path)))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
+from rtsmlm.stream.messages import NoticeMessage
 from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import Exporter, ask_for_path
 from rtsmlm.viewer.light_state import LightState
+from rtsmlm.viewer.owner_notice import OwnerNotice
 from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
 from rtsmlm.viewer.panels.camera_panel import CameraPanel
+from rtsmlm.viewer.panels.experiment_panel import ExperimentPanel
 from rtsmlm.viewer.panels.header import Header
 from rtsmlm.viewer.panels.help_dialog import HelpDialog
 from rtsmlm.viewer.panels.histogram_panel import HistogramPanel
@@ -21,19 +24,19 @@ from rtsmlm.viewer.panels.ledger_lights import LedgerLights
 from rtsmlm.viewer.panels.light_warnings import LightWarnings
 from rtsmlm.viewer.panels.local_lasers_off import LocalLasersOff
 from rtsmlm.viewer.panels.messages import Messages
-from rtsmlm.viewer.panels.panel import Panel, hand_on
+from rtsmlm.viewer.panels.panel import hand_on
+from rtsmlm.viewer.panels.run_end import RunEnd
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
 from rtsmlm.viewer.panels.trends_panel import TrendsPanel
 from rtsmlm.viewer.panels.walk_through import WalkThrough
-from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources.updates import Source
+from rtsmlm.viewer.themed_widget import P, ThemedWidget
 from rtsmlm.viewer.update_reader import UpdateReader
 from rtsmlm.viewer.widgets.controls import add_shortcuts
 from rtsmlm.viewer.widgets.laser_key import LaserKey
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
-from rtsmlm.viewer.widgets.theme import THEMES, palette, scale_for, style_sheet, theme_of
-from rtsmlm.viewer.window_layout import WindowLayout
+from rtsmlm.viewer.window_layout import MARGIN
 
 TICK_MS, PATIENT_TICK_MS = 50, 400
 """From one picture to the next; and while the run is behind and needs the cores itself."""
@@ -41,12 +44,9 @@ BEHIND_FRAMES = 12
 PLOTS_S = 0.5
 VIEW_ONLY = "view only: this window cannot control the run"
 _STEP = 1.1
-_LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
-
-P = TypeVar("P", bound=Panel)
 
 
-class LiveWidget(QtWidgets.QWidget):
+class LiveWidget(ThemedWidget):
     """The live window.
 
     Parameters
@@ -72,21 +72,16 @@ class LiveWidget(QtWidgets.QWidget):
         settings_file: Path | None = None,
         is_armed: bool = False,
     ) -> None:
-        super().__init__(parent)
-        self.setObjectName("live")
-        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
+        super().__init__(parent, settings_file)
         self.source, self.control = source, control
         self.on_ready: Callable[[], None] | None = None
         """Called once, when nothing is left to compile."""
-        self.preferences = Preferences(settings_file)
         self._why_not = None if control is not None else VIEW_ONLY
         self._is_closed = False
         self._plots_at_s = 0.0
+        self._folder: Path | None = None
         self.series = RunSeries()
         self.light = LightState(is_armed=is_armed)
-        self.panels: list[Panel] = []
-        self.layout_parts = WindowLayout(self)
-        self.newest = self.layout_parts.newest
         self._make_panels()
         self.reader = UpdateReader()
         self._connect()
@@ -106,12 +101,16 @@ class LiveWidget(QtWidgets.QWidget):
         header = Header(self.ask, self._overrides, self.light)
         self.header = self._add(header, at.top.addWidget)
         self.warnings = self._add(LightWarnings(self.light), at.under_top.addWidget)
-        self.camera = self._add(CameraPanel(), at.left.add)
-        self.acquisition = self._add(AcquisitionPanel(), at.left.add)
-        self.laser = self._add(LaserPanel(self.ask), at.left.add)
-        self.super_res = self._add(SuperResPanel(self.preferences), at.middle.addWidget)
-        self.trends = self._add(TrendsPanel(self.series), at.right.addWidget)
-        self.histograms = self._add(HistogramPanel(self.series), at.right.addWidget)
+        self.run_end = self._add(RunEnd(), at.under_top.addWidget)
+        self.camera = self._add(CameraPanel(), at.place("left", "Camera"))
+        self.experiment = self._add(
+            ExperimentPanel(self.preferences), at.place("left", "Next run", grows=False)
+        )
+        self.acquisition = self._add(AcquisitionPanel(), at.place("left", "Next run", grows=False))
+        self.laser = self._add(LaserPanel(self.ask), at.place("left", "Laser", grows=False))
+        self.super_res = self._add(SuperResPanel(self.preferences), at.place("middle", "Image"))
+        self.trends = self._add(TrendsPanel(self.series), at.place("right", "Curves"))
+        self.histograms = self._add(HistogramPanel(self.series), at.place("right", "Filters"))
         self.messages = self._add(Messages(), lambda panel: self.trends.addTab(panel, "Messages"))
         self.lights = self._add(LedgerLights(), at.bottom.addWidget)
         self.local_off = self._add(
@@ -120,7 +119,8 @@ class LiveWidget(QtWidgets.QWidget):
         exporter = Exporter(self.super_res, self.report, self._report_failure)
         self.exporter = self._add(exporter, lambda panel: None)
         self.help = HelpDialog(self)
-        self.walk_through = WalkThrough(self)
+        self.walk_through = WalkThrough()
+        at.under_top.addWidget(self.walk_through)
         self.closing = Closing(self, self.light)
 
     def _add(self, panel: P, place: Callable[[P], object]) -> P:
@@ -140,6 +140,7 @@ class LiveWidget(QtWidgets.QWidget):
         self.header.theme.clicked.connect(self.next_theme)
         self.header.help.clicked.connect(self.help.show)
         self.help.walk_through_asked.connect(self.walk_through.begin)
+        self.walk_through.step_shown.connect(self._explain)
         add_shortcuts(self, {
             "F1": self.help.show,
             "F5": self.header.start.click,
@@ -151,9 +152,6 @@ class LiveWidget(QtWidgets.QWidget):
             "Ctrl+=": lambda: self.scale_text(_STEP),
             "Ctrl+-": lambda: self.scale_text(1 / _STEP),
         })  # fmt: skip
-        hints = QtGui.QGuiApplication.styleHints()
-        if hints is not None and hasattr(hints, "colorSchemeChanged"):
-            hints.colorSchemeChanged.connect(self.apply_theme)
 
     def _read_preferences(self) -> None:
         get = self.preferences.get
@@ -165,40 +163,26 @@ class LiveWidget(QtWidgets.QWidget):
 
     # -- appearance ----------------------------------------------------------------------
 
-    def apply_theme(self, *_: Any) -> None:
-        """Take the theme and the size of text that are chosen."""
-        scale = self.preferences.get("text_scale") or scale_for(self)
-        theme = self.theme = theme_of(self.preferences.get("theme"), scale)
-        self.setPalette(palette(theme))
-        self.setStyleSheet(style_sheet(theme))
-        for panel in self.panels:
-            panel.set_theme(theme)
+    def fit(self, *, anew: bool = False) -> None:
+        """Give every part a form for which there is room."""
+        self.header.fit(self.width() - 2 * MARGIN)
+        super().fit(anew=anew)
 
-    def next_theme(self) -> None:
-        """Go on to the next theme: system, dark, light."""
-        now = THEMES.index(self.preferences.get("theme"))
-        self.set_theme(THEMES[(now + 1) % len(THEMES)])
-
-    def set_theme(self, name: str) -> None:
-        """Choose a theme."""
-        self.preferences.set("theme", name)
-        self.apply_theme()
-        self.report(f"Theme: {name}")
-
-    def _show_messages(self, count: int, newest: str) -> None:
+    def _show_messages(self, count: int, newest: NoticeMessage | None) -> None:
         self.trends.show_count(self.messages, "Messages", count)
-        if newest:
-            self.report(newest, self.theme.amber)
+        if newest is not None:
+            self.report(newest.text, self.messages.color_of(newest))
 
-    def scale_text(self, factor: float) -> None:
-        """Make all text larger or smaller."""
-        scale = min(max(self.theme.scale * factor, _LEAST_SCALE), _MOST_SCALE)
-        self.preferences.set("text_scale", float(scale))
-        self.apply_theme()
+    def show_notice(self, notice: OwnerNotice) -> None:
+        """Show what the program that owns the runs reports between two of them."""
+        if notice.picture:
+            self.camera.show_file(Path(notice.picture))
+        self.messages.add(notice.text, notice.level)
 
-    def report(self, text: str, color: str | None = None) -> None:
-        """Show a line at the bottom."""
-        self.newest.set_text(text, color)
+    def _explain(self, step: int) -> None:
+        """Bring to the front what a step of the walk-through explains."""
+        panels = (self.camera, self.super_res, self.laser, self.histograms, self.super_res)
+        self.layout_parts.show_part(panels[step])
 
     def _report_failure(self, text: str) -> None:
         self.report(text, self.theme.red)
@@ -224,7 +208,8 @@ class LiveWidget(QtWidgets.QWidget):
         return self._why_not is None or self.local_off.is_possible
 
     def _overrides(self) -> list[str]:
-        return [*self.acquisition.overrides(), *self.laser.overrides()]
+        panels = (self.experiment, self.acquisition, self.laser)
+        return [text for panel in panels for text in panel.overrides()]
 
     def lose_control(self, why: str) -> None:
         """View only from now on, and show why."""
@@ -245,7 +230,7 @@ class LiveWidget(QtWidgets.QWidget):
 
     def ask_where_to_export(self) -> None:
         """Show a dialog for the file."""
-        ask_for_path(self, self.export)
+        ask_for_path(self, self.export, self.run_end.folder)
 
     def export(self, path: Path) -> None:
         """Write what is on screen as .tif and .png."""
@@ -253,10 +238,18 @@ class LiveWidget(QtWidgets.QWidget):
 
     # -- life ----------------------------------------------------------------------------
 
-    def follow(self, source: Source) -> None:
-        """Close the source and take another."""
+    def follow(self, source: Source, folder: Path | None = None) -> None:
+        """Close the source and take another.
+
+        Parameters
+        ----------
+        source
+            Of the run to show.
+        folder
+            Its folder, where that is known and on this machine.
+        """
         self.source.close()
-        self.source = source
+        self.source, self._folder = source, folder
         self.reader.forget()
 
     def tick(self) -> None:
@@ -266,6 +259,7 @@ class LiveWidget(QtWidgets.QWidget):
         if update is None:
             self.super_res.show_message("Getting ready to draw; longer on first start …")
         else:
+            update = update if update.folder else replace(update, folder=self._folder)
             takers = (self.series.add, self.light.take, *(p.show_update for p in self.panels))
             hand_on(update, takers, lambda text: self.report(text, self.theme.amber))
             self.reader.learn(update, time.perf_counter() - begin_s)
@@ -279,6 +273,7 @@ class LiveWidget(QtWidgets.QWidget):
         plots = time.monotonic() >= self._plots_at_s
         if plots:
             self._plots_at_s = time.monotonic() + PLOTS_S
+            self.fit()
         for panel in self.panels:
             if plots or not panel.is_plot:
                 panel.refresh()
@@ -286,9 +281,9 @@ class LiveWidget(QtWidgets.QWidget):
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Show the walk-through once."""
         super().showEvent(event)
-        if self.layout_parts.share_out():
-            self.super_res.canvas.setFocus()
-        if not self.preferences.get("walk_through_seen"):
+        self.fit()
+        self.super_res.canvas.setFocus()
+        if not self.layout_parts.is_narrow and not self.preferences.get("walk_through_seen"):
             self.preferences.set("walk_through_seen", True)
             self.walk_through.begin()
 
@@ -315,4 +310,5 @@ class LiveWidget(QtWidgets.QWidget):
         self.reader.close()
         self.source.close()
         self.super_res.close_picture()
+        self.camera.close_recording()
         self.exporter.close()

@@ -27,6 +27,7 @@ from rtsmlm.viewer.commands import (
     place_from_line,
     to_line,
 )
+from rtsmlm.viewer.owner_notice import OwnerNotice, is_notice, notice_from_line
 
 GONE = "the program that started this window has ended; view only from now on"
 _MOST_BYTES = 4096
@@ -56,6 +57,7 @@ class PipeControl:
         self._is_writing = False
         self._is_gone = threading.Event()
         self._places: deque[RunPlace] = deque(maxlen=_MOST_PLACES)
+        self._notices: deque[OwnerNotice] = deque(maxlen=_MOST_PLACES)
         # A daemon: a program that never reads must not keep the window from ending.
         threading.Thread(target=self._write_all, name="commands", daemon=True).start()
 
@@ -88,6 +90,10 @@ class PipeControl:
         while self._places:
             place = self._places.popleft()
         return place
+
+    def take_notices(self) -> list[OwnerNotice]:
+        """Return what the parent has reported since the last call."""
+        return [self._notices.popleft() for _ in range(len(self._notices))]
 
     def ask(self, command: Command) -> None:
         """Send a command; a parent that is gone is noted, and nothing else happens."""
@@ -151,6 +157,9 @@ class PipeControl:
 
     def _take(self, line: str) -> None:
         try:
-            self._places.append(place_from_line(line))
+            if is_notice(line):
+                self._notices.append(notice_from_line(line))
+            else:
+                self._places.append(place_from_line(line))
         except CommandError as error:
             _log.warning("%s", error)

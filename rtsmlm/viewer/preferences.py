@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "walk_through_seen": False,
     "detections": True,
     "tab": 0,
+    "operator": "",
 }
 """Text scale 0 chooses one by the size of the screen."""
 

@@ -146,7 +146,8 @@ class RunSeries:
             self.curves["density_high"].append(frame, mean + std)
         self.curves["local_density"].append(frame, estimate.local_per_um2)
         self.curves["target"].append(frame, estimate.target_per_um2)
-        self._add_powers(frame, estimate.powers)
+        set_at = estimate.power_frame
+        self._add_powers(frame if set_at is None else set_at, estimate.powers)
         end_ns = estimate.t_exposure_end_ns
         if end_ns is None:
             return

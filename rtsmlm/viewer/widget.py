@@ -99,14 +99,17 @@ class RtsmlmWidget(QtWidgets.QWidget):
         address = self.session.address if self.session.state == "running" else None
         if address is not None and address != self._watched:
             self._watched = address
-            self.live.follow(StreamSource(address, only_run_id=self.session.run_id))
+            source = StreamSource(address, only_run_id=self.session.run_id)
+            self.live.follow(source, self.session.folder)
         if self.session.state == "idle":
             self._watched = None
         busy = None if self.session.state == "idle" else "a run goes on"
         allow([self.config, self.browse], busy)
-        messages = self.session.take_messages()
-        if self.session.state != was or messages:
-            self.live.report("  ".join(messages) or self.session.state)
+        notices = self.session.take_notices()
+        for notice in notices:
+            self.live.show_notice(notice)
+        if self.session.state != was and not notices:
+            self.live.report(self.session.state)
 
     def shut_down(self, *_: Any) -> None:
         """End the session in order, and release everything. Safe to call more than once."""

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import pytest
 
@@ -15,7 +15,9 @@ import rtsmlm
 from rtsmlm.cli.run_loop import LiveRunner
 from rtsmlm.cli.signals import StopRequest
 from rtsmlm.errors import CommandError, DeviceError
+from rtsmlm.files.run.report import Notice
 from rtsmlm.settings.load import load
+from rtsmlm.viewer.owner_notice import OwnerNotice
 from rtsmlm.viewer.commands import (
     Command,
     LasersOff,
@@ -285,6 +287,10 @@ def test_the_plug_in_acts_on_every_command() -> None:
         return run
 
     embedded = EmbeddedSession(attach)
+
+    def texts() -> list[str]:
+        return [notice.text for notice in embedded.take_notices()]
+
     embedded.ask(Start(("a.b=1",)))
     assert embedded._worker is not None
     assert embedded._worker.wait(10.0)
@@ -294,16 +300,16 @@ def test_the_plug_in_acts_on_every_command() -> None:
         if command != Stop():
             embedded.ask(command)
     embedded.ask(Snap())
-    assert embedded.take_messages() == ["take single frames in the program that owns the camera"]
+    assert texts() == ["take single frames in the program that owns the camera"]
     run.close = lambda: run  # its report
-    run.failures, run.warnings, run.verdict = [], ["dim"], "all frames accounted for"
+    run.notices, run.verdict = [Notice(0.0, "warning", "dim")], "all frames accounted for"
     embedded.ask(Stop())
     embedded.close()
 
     assert attached == [("a.b=1",)]
     assert sorted(run.deeds) == sorted(DEEDS)
-    assert embedded.take_messages() == ["dim", "all frames accounted for"]
-    assert embedded.take_messages() == []
+    assert texts() == ["dim", "all frames accounted for"]
+    assert texts() == []
 
 
 def test_the_plug_in_refuses_a_second_start() -> None:
@@ -315,7 +321,8 @@ def test_the_plug_in_refuses_a_second_start() -> None:
 
     embedded.ask(Start())
 
-    assert embedded.take_messages() == ["a run goes on; stop it first"]
+    [refused] = embedded.take_notices()
+    assert refused.text == "a run goes on; stop it first"
 
 
 def test_rtsmlm_live_refuses_a_start_while_the_camera_runs(runner: LiveRunner) -> None:
@@ -371,6 +378,10 @@ def test_settings_that_are_wrong_are_reported_and_the_next_start_counts(
 ) -> None:
     class Open:
         is_open = True
+        shown: ClassVar[list[OwnerNotice]] = []
+
+        def notify(self, notice: OwnerNotice) -> None:
+            self.shown.append(notice)
 
     runner._window = Open()  # type: ignore[assignment]
     runner.handle_line(to_line(Start(("acquisition.exposure_ms=-3",))))
@@ -381,6 +392,9 @@ def test_settings_that_are_wrong_are_reported_and_the_next_start_counts(
     assert settings is not None
     assert settings.acquisition.exposure_ms == 7
     assert "exposure_ms" in capsys.readouterr().err
+    [refused] = Open.shown
+    assert refused.level == "error"
+    assert "exposure_ms" in refused.text
 
 
 def test_every_control_of_the_window_sends_a_known_command(

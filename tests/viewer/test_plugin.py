@@ -85,12 +85,14 @@ def test_what_goes_wrong_at_the_start_is_shown(app: Any, tmp_path: Path) -> None
 
     embedded = EmbeddedSession(fail)
     embedded.ask(Stop())
-    assert embedded.take_messages() == ["stop: there is no run now; start one first"]
+    [refused] = embedded.take_notices()
+    assert refused.text == "stop: there is no run now; start one first"
     embedded.ask(Start())
     until(app, lambda: embedded.update() or embedded.state == "idle")
     embedded.close()
 
-    assert embedded.take_messages() == ["there is no camera"]
+    [failed] = embedded.take_notices()
+    assert (failed.text, failed.level) == ("there is no camera", "error")
 
 
 def test_the_manifest_names_a_widget_that_is_there(app: Any) -> None:

@@ -278,9 +278,9 @@ def test_every_panel_is_given_every_update(
     run_on(window, 1)
 
     assert sorted(seen) == [
-        "AcquisitionPanel", "CameraPanel", "Exporter", "Header", "HistogramPanel", "LaserPanel",
-        "LedgerLights", "LightWarnings", "LocalLasersOff", "Messages", "SuperResPanel",
-        "TrendsPanel",
+        "AcquisitionPanel", "CameraPanel", "ExperimentPanel", "Exporter", "Header",
+        "HistogramPanel", "LaserPanel", "LedgerLights", "LightWarnings", "LocalLasersOff", "Messages", "RunEnd",
+        "SuperResPanel", "TrendsPanel",
     ]  # fmt: skip
 
 
@@ -294,12 +294,12 @@ def test_what_could_not_be_read_is_a_message_in_the_window(
     source.next = {"problem": problem, "status": status(warnings=["dim"])}
     run_on(window)
 
-    assert window.messages.texts == ("dim", problem)
+    assert [notice.text for notice in window.messages.notices] == [problem, "dim"]
     assert window.trends.tabText(window.trends.indexOf(window.messages)) == "Messages 2"
     source.about = source.about | {"run": "next"}
     source.next = {"status": status()}
     run_on(window)
-    assert window.messages.texts == ()
+    assert window.messages.notices == []
 
 
 def test_a_status_with_unknown_numbers_shows_dashes_and_ends_nothing(

@@ -144,9 +144,7 @@ def test_stop_while_a_run_goes_on_and_start_after_it(
     window.header.start.click()
     window.header.snap.click()
 
-    settings = (
-        "acquisition.exposure_ms=20", "micromanager.roi=[16, 0, 32, 64]", "record.raw=true",
-    )  # fmt: skip
+    settings = ("acquisition.exposure_ms=20", "micromanager.roi=[16, 0, 32, 64]")
     assert control.asked == [Stop(), Start(settings), Snap(settings)]
 
 

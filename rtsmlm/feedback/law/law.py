@@ -176,7 +176,7 @@ class DensityLaw:
             s.log_power = self._scale.log(s.power)
             return self._steer(reading, self._smooth(reading), None)
         s.log_power = self._scale.log(power)
-        why = f"test pulse, {reading.density:.3g} per um2 of {reading.target:.3g} seen"
+        why = f"test pulse, {_seen(reading)}"
         return self._decision(power, "test", why)
 
     def _tune(self, experiment: Experiment, reading: Reading) -> Decision:
@@ -225,7 +225,7 @@ class DensityLaw:
         if t_s is not None and s.exhaustion.update(t_s, spent=spent):
             return self._exhausted()
         event = self._event(reading, error, lit_before)
-        seen = f"{reading.density:.3g} per um2 of {reading.target:.3g}, error {error:+.2f}"
+        seen = _seen(reading)
         if not s.power:
             return self._decision(0.0, "off", f"{seen}: no light wanted", event)
         if self._experiment is not None and abs(error) < _TUNE_WITHIN and not event:
@@ -290,3 +290,12 @@ class DensityLaw:
     ) -> Decision:
         self._state.power = power
         return Decision(power=power, state=state, reason=reason, event=event, stop=stop)
+
+
+def _seen(reading: Reading) -> str:
+    """Return the density beside the target, in words."""
+    if reading.target <= 0:
+        return f"{reading.density:.3g} per µm², nothing is to be seen"
+    percent = 100 * (reading.density / reading.target - 1)
+    where = f"{abs(percent):.0f} % {'above' if percent > 0 else 'below'} the target of"
+    return f"{reading.density:.3g} per µm², {where} {reading.target:.3g}"

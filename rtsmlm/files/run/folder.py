@@ -22,6 +22,7 @@ from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.run.disk_sync import sync_folder
 from rtsmlm.files.run.owner import RunLock
 from rtsmlm.files.run.reserve import RESERVE_NAME
+from rtsmlm.settings.experiment import folder_label
 from rtsmlm.settings.names import checked_folder
 from rtsmlm.settings.run import RunSettings
 
@@ -68,10 +69,24 @@ class RunFolder:
             If the folder cannot be made.
         """
         if name is None:
-            return cls.create_free(out, datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S"))
+            return cls.create_free(out, _date_and_time())
         folder = cls(checked_folder(out, name))
         folder.claim()
         return folder
+
+    @classmethod
+    def create_for(cls, settings: RunSettings) -> RunFolder:
+        """Make the folder that a run asks for; without a name the sample stands behind the date.
+
+        Raises
+        ------
+        ConfigError, SinkError
+            As `create`.
+        """
+        results, label = settings.results, folder_label(settings.experiment.sample)
+        if results.name is not None or not label:
+            return cls.create(results.out, results.name)
+        return cls.create_free(results.out, f"{_date_and_time()}_{label}")
 
     @classmethod
     def create_free(cls, out: Path, name: str) -> RunFolder:
@@ -242,6 +257,10 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise SinkError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _date_and_time() -> str:
+    return datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def _why(error: OSError) -> str:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.realtime.ledger import LedgerTotals
+
+NoticeLevel: TypeAlias = Literal["information", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence on a run, with its time and how grave it is."""
+
+    time_s: float
+    """Seconds since 1970, UTC."""
+    level: NoticeLevel
+    text: str
 
 
 @dataclass(slots=True)
@@ -28,6 +41,8 @@ class RunReport:
     """Which stop criterion ended the acquisition, if one did."""
     warnings: list[str] = field(default_factory=list)
     """Sentences that a person should read."""
+    notices: list[Notice] = field(default_factory=list)
+    """Warnings, failures, and what went as it was wanted, in the order of time."""
     failures: list[str] = field(default_factory=list)
     """Why the run counts as failed; empty if it does not."""
 

@@ -4,7 +4,7 @@ Every field carries its unit in the field metadata; the schema metadata holds on
 the key `rtsmlm` with what is needed to use the table later. Its well-known keys, all optional, are
 `pixel_nm` (camera pixel in the sample plane), `shape` ([height, width] of a frame in pixels),
 `n_frames` (frames analysed), `psf_sigma_nm`, `psf_astigmatism` (the setting `psf.astigmatism`),
-`camera`, `run` and `version`.
+`camera`, `run`, `version`, and `experiment` (sample, operator, notes).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -106,13 +107,31 @@ def table_metadata(
     pixel_nm: float,
     sigma_nm: float | None,
     astigmatism: AstigmatismSettings | None = None,
+    experiment: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the metadata of a table of localizations."""
+    """Return the metadata of a table of localizations.
+
+    Parameters
+    ----------
+    run
+        Name of the run folder.
+    shape
+        Height and width of the frames in camera pixels.
+    pixel_nm
+        Camera pixel in the sample plane.
+    sigma_nm
+        Width of the PSF; None where it is not known yet.
+    astigmatism
+        Curves of the width, where there are any.
+    experiment
+        What was stated of it: sample, operator, notes.
+    """
     metadata: dict[str, Any] = {
         "version": version("rtsmlm"),
         "run": run,
         "shape": list(shape),
         "pixel_nm": pixel_nm,
+        **({"experiment": dict(experiment)} if experiment else {}),
     }
     if sigma_nm is not None:
         metadata["psf_sigma_nm"] = sigma_nm

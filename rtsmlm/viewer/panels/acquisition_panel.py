@@ -4,44 +4,71 @@ from __future__ import annotations
 
 import math
 
-from rtsmlm.stream.messages import RunMessage, StatusMessage
+from rtsmlm.stream.messages import SettingsPart, StatusMessage
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
-from rtsmlm.viewer.widgets.controls import allow, button, label, number, show_as, tick
+from rtsmlm.viewer.widgets.controls import (
+    allow,
+    button,
+    label,
+    number,
+    panel_layout,
+    show_as,
+    show_number,
+    tick,
+)
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _SIDES = (("x", 0), ("y", 0), ("width", 8), ("height", 8))
 _LOW_DISK_S = 120.0
+_NO_CHIP = "the size of the camera's image is known once a run has begun"
 
 
 class AcquisitionPanel(Panel, QtWidgets.QFrame):
-    """Exposure, region and recording; they take effect with the next start."""
+    """Exposure, length, region and recording; they take effect with the next start.
+
+    An untouched control shows what the run has, and changes nothing of the next one:
+    that goes by its configuration.
+    """
 
     draw_asked = QtCore.Signal(bool)
     """True: show a region to drag on the camera image."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("panel")
-        self._touched = self._knows_exposure = self._knows_record = False
+        self.touched: set[str] = set()
+        """Names of the settings that the user has changed here."""
         self._corner = (0, 0)
         """Of the image that is shown, on the chip."""
+        self._settings = SettingsPart()
+        self._shape: tuple[int, int] | None = None
+        self._exposure_ms = math.nan
+        self._why_not: str | None = None
+        self._is_whole = True
         self._make()
         self._lay_out()
+        self._show_settings()
 
     def _make(self) -> None:
         self.exposure = number(
-            (0.01, 100_000), "Exposure per frame of the next run, in ms.",
-            decimals=2, suffix=" ms", step=1,
+            (0.0, 100_000), "Exposure per frame of the next run, in ms. As it is: what the camera "
+            "has set.", decimals=2, suffix=" ms", step=1, lowest="as it is",
         )  # fmt: skip
-        self.exposure.setValue(10)
-        self.roi: dict[str, QtWidgets.QDoubleSpinBox] = {}
-        for name, least in _SIDES:
-            what = "Place" if name in "xy" else "Size"
-            self.roi[name] = number(
-                (least, 16384), f"{what} of the region that the next run reads out: {name}, in "
-                "camera pixels of the whole chip.", suffix=" px", step=8,
-            )  # fmt: skip
+        self.frames = number(
+            (0, 1e9), "End the next run after so many frames.", step=1000, lowest="no limit"
+        )
+        self.seconds = number(
+            (0, 2_592_000), "End the next run after so many seconds.", suffix=" s", step=10,
+            lowest="no limit",
+        )  # fmt: skip
+        self.roi = {
+            name: number(
+                (least, 16384), f"{'Place' if name in 'xy' else 'Size'} of the region that the "
+                f"next run reads out: {name}, in camera pixels of the whole chip.", suffix=" px",
+                step=8,
+            )
+            for name, least in _SIDES
+        }  # fmt: skip
         self.draw = button(
             "Draw", "Drag the region on the camera image, in camera pixels.", checkable=True
         )
@@ -51,95 +78,153 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         self.record = tick(
             "Record raw", "Write raw frames to disk in the next run (MB/s: see beside)."
         )
-        self.record.setChecked(True)  # as the settings have it by default
         self.disk = label("", "dim", "Free disk in GB, and how long it lasts at this rate.")
-        self._full = True
+        self.reset = button(
+            "As configured", "Take back what was changed here: the next run goes by its "
+            "configuration (no unit).",
+        )  # fmt: skip
         self.draw.toggled.connect(self.draw_asked)
         self.whole.clicked.connect(self._take_whole)
-        self.exposure.valueChanged.connect(self._learn_exposure)
-        self.record.toggled.connect(self._learn_record)
+        self.reset.clicked.connect(self._forget_touched)
+        self.record.toggled.connect(lambda: self._touch("record.raw"))
+        for name, box in self._boxes.items():
+            box.valueChanged.connect(lambda _, name=name: self._touch(name))
         for box in self.roi.values():
-            box.valueChanged.connect(self._touch)
+            box.valueChanged.connect(self._touch_region)
+
+    @property
+    def _boxes(self) -> dict[str, QtWidgets.QDoubleSpinBox]:
+        """Boxes by the name of their setting; their lowest number stands for none."""
+        return {
+            "acquisition.exposure_ms": self.exposure,
+            "acquisition.frames": self.frames,
+            "acquisition.seconds": self.seconds,
+        }
 
     def _lay_out(self) -> None:
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 8)
-        layout.setSpacing(5)
+        layout = panel_layout(self)
+        head, last = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        head.addWidget(label("Next run", "title"))
+        head.addStretch(1)
+        head.addWidget(self.reset)
         grid = QtWidgets.QGridLayout()
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(5)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(3, 1)
-        grid.addWidget(label("exposure", "dim"), 0, 0)
-        grid.addWidget(self.exposure, 0, 1)
-        grid.addWidget(self.draw, 0, 2)
-        grid.addWidget(self.whole, 0, 3)
-        for k, (name, _) in enumerate(_SIDES):
-            row, column = 1 + k % 2, 2 * (k // 2)
-            grid.addWidget(label(name, "dim"), row, column)
-            grid.addWidget(self.roi[name], row, column + 1)
-        last = QtWidgets.QHBoxLayout()
-        last.addWidget(self.record)
+        texts = ("exposure", "frames", "duration", "", "x", "width", "y", "height")
+        sides = [self.roi[name] for name in ("x", "width", "y", "height")]
+        boxes = [self.exposure, self.frames, self.seconds, self.record, *sides]
+        for k, (text, box) in enumerate(zip(texts, boxes, strict=True)):
+            row, column = k // 2, 2 * (k % 2)
+            if text:
+                grid.addWidget(label(text, "dim"), row, column)
+                grid.addWidget(box, row, column + 1)
+            else:
+                grid.addWidget(box, row, column, 1, 2)
+        last.addWidget(self.draw)
+        last.addWidget(self.whole)
         last.addStretch(1)
         last.addWidget(self.disk)
-        layout.addWidget(label("Next run", "title"))
+        layout.addLayout(head)
         layout.addLayout(grid)
         layout.addLayout(last)
 
-    def _touch(self) -> None:
-        self._touched, self._full = True, False
+    # -- what was touched ----------------------------------------------------------------
 
-    def _learn_record(self) -> None:
-        self._knows_record = True
+    def _touch(self, name: str) -> None:
+        self.touched.add(name)
+        self.reset.setEnabled(self._why_not is None)
 
-    def _learn_exposure(self) -> None:
-        self._knows_exposure = True
+    def _touch_region(self) -> None:
+        self._is_whole = False
+        self._touch("micromanager.roi")
 
     def _take_whole(self) -> None:
-        self._full, self._touched = True, True
+        self._touch_region()
+        self._is_whole = True
         self.draw.setChecked(False)
+
+    def _forget_touched(self) -> None:
+        self.touched.clear()
+        self.reset.clearFocus()
+        self._show_settings()
 
     def set_why_not(self, why_not: str | None) -> None:
         """Allow the controls, or show why they cannot be used."""
-        allow([self.exposure, *self.roi.values(), self.draw, self.whole, self.record], why_not)
+        self._why_not = why_not
+        allow([*self._boxes.values(), self.record], why_not)
+        no_region = why_not or (_NO_CHIP if self._shape is None else None)
+        allow([*self.roi.values(), self.draw, self.whole], no_region)
+        allow([self.reset], why_not or (None if self.touched else "nothing was changed here"))
+
+    # -- what is shown -------------------------------------------------------------------
 
     def show_update(self, update: RunUpdate) -> None:
         """Show what another run was started with, and how long the disk lasts."""
         if update.begins and update.run is not None:
-            self._show_settings(update.run)
+            self.show_settings(update.run.settings, update.run.shape)
         if update.status is not None:
+            self._show_exposure(update.status.exposure_ms)
             self._show_disk(update.status)
 
-    def _show_settings(self, run: RunMessage) -> None:
-        exposure = run.settings.acquisition.exposure_ms
-        roi = run.settings.micromanager.roi
-        height, width = run.shape
+    def show_settings(
+        self,
+        settings: SettingsPart,
+        shape: tuple[int, int] | None = None,
+        exposure_ms: float = math.nan,
+    ) -> None:
+        """Show what the next run has by its configuration; what was touched stays.
+
+        Parameters
+        ----------
+        settings
+            In force in this run, or those of the next.
+        shape
+            Height and width of the camera's image in pixels; None where that is not known.
+        exposure_ms
+            Of the camera as it is; NaN where that is not known.
+        """
+        self._settings, self._shape = settings, shape or self._shape
+        if not math.isnan(exposure_ms):
+            self._exposure_ms = exposure_ms
+        self._show_settings()
+
+    def _show_settings(self) -> None:
+        acquisition, roi = self._settings.acquisition, self._settings.micromanager.roi
         self._corner = (roi[0], roi[1]) if roi else (0, 0)
-        self._set([(self.exposure, exposure)])
-        self._knows_exposure |= exposure is not None
-        if not self._touched:
-            self._set(list(zip(self.roi.values(), roi or (0, 0, width, height), strict=True)))
-            self._full = roi is None
-        self._set_record(run.settings.record.raw)
+        exposure_ms = acquisition.exposure_ms or self._exposure_ms
+        values = (exposure_ms, acquisition.frames, acquisition.seconds)
+        for (name, box), value in zip(self._boxes.items(), values, strict=True):
+            if name not in self.touched:
+                show_number(box, 0.0 if value is None or math.isnan(value) else value)
+        if "micromanager.roi" not in self.touched:
+            self._is_whole = roi is None
+            height, width = self._shape or (8, 8)
+            for box, side in zip(self.roi.values(), roi or (0, 0, width, height), strict=True):
+                show_number(box, side)
+        if "record.raw" not in self.touched:
+            was = self.record.blockSignals(True)
+            self.record.setChecked(self._settings.record.raw)
+            self.record.blockSignals(was)
+        self.set_why_not(self._why_not)
+
+    def _show_exposure(self, exposure_ms: float) -> None:
+        """Show the exposure that the camera has, where no setting says another."""
+        is_set = self._settings.acquisition.exposure_ms is not None
+        if math.isnan(exposure_ms) or is_set or "acquisition.exposure_ms" in self.touched:
+            return
+        self._exposure_ms = exposure_ms
+        show_number(self.exposure, exposure_ms)
+
+    # -- the region ----------------------------------------------------------------------
 
     def take_roi(self, x: int, y: int, width: int, height: int) -> None:
         """Take a region that was drawn on the image of the run that goes on."""
         on_chip = (x + self._corner[0], y + self._corner[1], width, height)
-        self._set(list(zip(self.roi.values(), on_chip, strict=True)))
-        self._touch()
-
-    def _set(self, values: list[tuple[QtWidgets.QDoubleSpinBox, float | None]]) -> None:
-        for box, value in values:
-            if value is not None and not box.hasFocus():
-                was = box.blockSignals(True)
-                box.setValue(value)
-                box.blockSignals(was)
-
-    def _set_record(self, on: bool) -> None:
-        self._knows_record = True
-        was = self.record.blockSignals(True)
-        self.record.setChecked(on)
-        self.record.blockSignals(was)
+        for box, side in zip(self.roi.values(), on_chip, strict=True):
+            show_number(box, side)
+        self._touch_region()
 
     def roi_px(self) -> tuple[int, int, int, int]:
         """Return x, y, width and height."""
@@ -151,17 +236,17 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         x, y, width, height = self.roi_px()
         return x - self._corner[0], y - self._corner[1], width, height
 
+    # -- what is asked for ---------------------------------------------------------------
+
     def overrides(self) -> list[str]:
-        """Return what the user has chosen for the next run, as `section.key=value` texts."""
-        texts = []
-        if self._knows_exposure:
-            texts.append(f"acquisition.exposure_ms={self.exposure.value():g}")
-        if self._full and self._touched:
-            texts.append("micromanager.roi=none")
-        elif not self._full:
-            x, y, width, height = self.roi_px()
-            texts.append(f"micromanager.roi=[{x}, {y}, {width}, {height}]")
-        if self._knows_record:
+        """Return what the user has changed for the next run, as `section.key=value` texts."""
+        texts = [
+            f"{name}={_setting(box)}" for name, box in self._boxes.items() if name in self.touched
+        ]
+        if "micromanager.roi" in self.touched:
+            region = "none" if self._is_whole else str(list(self.roi_px()))
+            texts.append(f"micromanager.roi={region}")
+        if "record.raw" in self.touched:
             texts.append(f"record.raw={'true' if self.record.isChecked() else 'false'}")
         return texts
 
@@ -179,6 +264,11 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         elif not status.recording:
             text += ", not recording"
         show_as(self.disk, name, text)
+
+
+def _setting(box: QtWidgets.QDoubleSpinBox) -> str:
+    """Return the number of a box as a setting; its lowest stands for none."""
+    return "none" if box.value() == box.minimum() else f"{box.value():.12g}"
 
 
 def _duration(seconds: float) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import tifffile
 
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.viewer.panels.panel import Panel
+from rtsmlm.viewer.panels.playback import Playback
 from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 from rtsmlm.viewer.widgets.controls import label, tick
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets, pg
@@ -45,6 +48,9 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         self._roi: pg.RectROI | None = None
         self._shape: tuple[int, int] | None = None
         self._make_plot()
+        self.playback = Playback()
+        self._replayed: F32 | None = None
+        """Detections of the recorded frame that is shown, x and y in nm, (2, n)."""
         self.caption = label("no frame yet", "dim", "Number of the newest frame, and detections.")
         self.detections = tick("Detections", "Ring every detection of the frame shown (no unit).")
         self.detections.setChecked(True)
@@ -57,6 +63,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         layout.setSpacing(5)
         layout.addLayout(row)
         layout.addWidget(self.plot, 1)
+        layout.addWidget(self.playback)
         layout.addWidget(self.caption)
         self.detections.toggled.connect(self._overlay)
 
@@ -94,11 +101,39 @@ class CameraPanel(Panel, QtWidgets.QFrame):
             self.pixel_nm = update.run.pixel_nm
         if update.begins or update.restarted:
             self._clear()
-        if update.connection == "ended" and self.image is None:
-            self.caption.setText("frames are shown while a run goes on")
+        self._open_recording(update)
         self._add(update.rows)
         if update.frame is not None:
             self._waiting.append((time.monotonic(), update.frame))
+
+    def _open_recording(self, update: RunUpdate) -> None:
+        """Offer the recorded frames of a run that is over, where its folder is known."""
+        if update.begins or update.connection in ("live", "silent"):
+            self.playback.close_recording()
+            self._replayed = None
+        folder = update.folder
+        if update.connection == "ended" and folder is not None and folder != self.playback.folder:
+            self.playback.open(folder)
+        if update.connection == "ended" and self.image is None:
+            self.caption.setText(self.playback.problem or "the recording is not here")
+
+    def show_file(self, path: Path) -> None:
+        """Show a single frame that was taken between two runs."""
+        try:
+            pixels = np.atleast_2d(tifffile.imread(path)).astype(np.uint16)
+        except (OSError, ValueError, tifffile.TiffFileError) as error:
+            self.caption.setText(f"{path.name} cannot be read: {error}")
+            return
+        self._waiting.clear()
+        self._replayed = np.zeros((2, 0), np.float32)
+        self._show(CameraImage(0, pixels[-1] if pixels.ndim == 3 else pixels, 1))
+        self._overlay()
+        self._is_new = False
+        self.caption.setText(path.name)
+
+    def close_recording(self) -> None:
+        """Close the recording. Safe to call more than once."""
+        self.playback.close_recording()
 
     def _add(self, batches: Sequence[Localizations]) -> None:
         for rows in batches:
@@ -143,6 +178,9 @@ class CameraPanel(Panel, QtWidgets.QFrame):
     def refresh(self) -> None:
         """Bring frame and overlay up to date."""
         self._choose_frame()
+        if (taken := self.playback.take()) is not None:
+            self._replayed = taken.places_nm
+            self._show(taken.image)
         if self._is_new:
             self._is_new = False
             self._overlay()
@@ -151,6 +189,8 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         """Return x and y of the detections in the frame shown, in camera pixels, (2, n)."""
         if self.image is None:
             return np.zeros((2, 0), np.float32)
+        if self._replayed is not None:
+            return (self._replayed / self.pixel_nm).astype(np.float32)
         index, found = self.image.index, []
         for rows in self._recent:
             here = rows.frame == index

@@ -12,6 +12,7 @@ from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import Connection, RunUpdate
 from rtsmlm.viewer.widgets.controls import Ask, allow, button, explained, label, show_as
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
+from rtsmlm.viewer.widgets.flow_layout import FlowLayout
 from rtsmlm.viewer.widgets.laser_key import KEYS
 from rtsmlm.viewer.widgets.qt import QtWidgets
 from rtsmlm.viewer.widgets.theme import DARK, Theme
@@ -84,16 +85,49 @@ class Header(Panel, QtWidgets.QWidget):
         self.off_state = label("", "dim", "What became of the lasers since they were switched off "
                                "here (no unit).")  # fmt: skip
         self.off_state.hide()
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self.title, 1)
-        for widget in (self.connection, self.rate, self.start, self.stop, self.snap, self.theme,
-                       self.help, self.off_state, self.off):  # fmt: skip
-            layout.addWidget(widget)
+        self._lay_out()
         self.start.clicked.connect(lambda: ask(Start(tuple(overrides()))))
         self.stop.clicked.connect(lambda: ask(Stop()))
         self.snap.clicked.connect(lambda: ask(Snap(tuple(overrides()))))
+
+    def _lay_out(self) -> None:
+        self._facts, self._buttons = QtWidgets.QWidget(), QtWidgets.QWidget()
+        for container in (self._facts, self._buttons):
+            container.setObjectName("clear")
+        facts, buttons = FlowLayout(self._facts), FlowLayout(self._buttons, across=6)
+        for fact in (self.connection, self.rate):
+            facts.addWidget(fact)
+        for made in (self.start, self.stop, self.snap, self.theme, self.help):
+            buttons.addWidget(made)
+        self._rows = QtWidgets.QVBoxLayout(self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(4)
+        self._shown_rows: list[list[QtWidgets.QWidget]] = []
+        self.fit(10_000)
+
+    def fit(self, width: int) -> None:
+        """Take as few rows as a width allows; LASER OFF is always in the first."""
+        facts, title, state, off = self._facts, self.title, self.off_state, self.off
+        two = [title, facts, state, off]
+        if _width([*two, self._buttons]) <= width:
+            rows = [[title, facts, self._buttons, state, off]]
+        elif _width(two) <= width:
+            rows = [two, [self._buttons]]
+        else:
+            rows = [[off], [state], [title], [facts], [self._buttons]]
+        if rows == self._shown_rows:
+            return
+        self._shown_rows = rows
+        while (item := self._rows.takeAt(0)) is not None:
+            if (line := item.layout()) is not None:
+                line.deleteLater()
+        for row in rows:
+            line = QtWidgets.QHBoxLayout()
+            line.setSpacing(8)
+            for widget in row:
+                is_wide = widget is title or len(row) == 1
+                line.addWidget(widget, 1 if is_wide else 0)
+            self._rows.addLayout(line)
 
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme."""
@@ -150,6 +184,13 @@ class Header(Panel, QtWidgets.QWidget):
         text = f'<span style="color:{shade}">{sign}</span> {words}'
         if self.connection.text() != text:
             self.connection.setText(text)
+
+
+def _width(widgets: list[QtWidgets.QWidget]) -> int:
+    """Return the least width of widgets in a row."""
+    sizes = [widget.minimumSizeHint() if isinstance(widget, ElidedLabel) else widget.sizeHint()
+             for widget in widgets if not widget.isHidden()]  # fmt: skip
+    return sum(size.width() for size in sizes) + 8 * (len(sizes) - 1)
 
 
 def _rate(status: StatusMessage) -> str:

@@ -8,7 +8,7 @@ from rtsmlm.stream.messages import LoopMessage
 from rtsmlm.viewer.commands import ResetTrip, SetGain, SetTarget
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
-from rtsmlm.viewer.widgets.controls import Ask, allow, button, label, number, show_as
+from rtsmlm.viewer.widgets.controls import Ask, allow, button, label, number, show_as, show_number
 from rtsmlm.viewer.widgets.qt import QtWidgets
 
 NO_LOOP = "no laser is steered in this run; see [feedback] in the configuration"
@@ -57,15 +57,14 @@ class LaserPanel(Panel, QtWidgets.QFrame):
         }
         self.values = {name: label("–", "", tip) for name, tip in names.items()}
         self.target = number(
-            (0.0001, 99.0), "Density to hold, in emitters per µm² and frame.",
-            decimals=4, suffix=" /µm²", step=0.01,
+            (0.0, 99.0), "Density to hold, in emitters per µm² and frame.",
+            decimals=4, suffix=" /µm²", step=0.01, lowest="–",
         )  # fmt: skip
         self.gain = number(
-            (0.01, 1.0), "Gain of the law: part of the logarithmic error that is corrected per "
+            (0.0, 1.0), "Gain of the law: part of the logarithmic error that is corrected per "
             "tick (no unit).\nA run that goes on may keep its own; the next one takes this.",
-            decimals=2, step=0.05,
+            decimals=2, step=0.05, lowest="–",
         )  # fmt: skip
-        self.gain.setValue(0.3)
         self.alarm = label("", "alarm", "Why the laser was switched off.")
         self.alarm.setWordWrap(True)
         self.reset = button("Reset trip", "Lift the latch; the laser stays off until the law "
@@ -110,10 +109,16 @@ class LaserPanel(Panel, QtWidgets.QFrame):
         return [f"feedback.{name}={value:g}" for name, value in self._chosen.items()]
 
     def _send_gain(self, gain: float) -> None:
+        if gain <= 0:  # stands for no number
+            self._chosen.pop("gain", None)
+            return
         self._chosen["gain"] = gain
         self._ask(SetGain(gain))
 
     def _send_target(self, per_um2: float) -> None:
+        if per_um2 <= 0:
+            self._chosen.pop("target_per_um2", None)
+            return
         self._chosen["target_per_um2"] = per_um2
         self._asked_target = per_um2
         self._ask(SetTarget(per_um2))
@@ -134,7 +139,7 @@ class LaserPanel(Panel, QtWidgets.QFrame):
         if update.begins and update.run is not None:
             gain = update.run.settings.feedback.gain
             if gain is not None:
-                _show(self.gain, gain)
+                show_number(self.gain, gain)
         if update.status is not None:
             self._show_loop(update.status.loop)
 
@@ -187,15 +192,7 @@ class LaserPanel(Panel, QtWidgets.QFrame):
         if self._asked_target is not None and abs(per_um2 - self._asked_target) > 5e-5:
             return
         self._asked_target = None
-        _show(self.target, per_um2)
-
-
-def _show(box: QtWidgets.QDoubleSpinBox, value: float) -> None:
-    """Set a box without asking for anything."""
-    if not box.hasFocus() and box.value() != round(value, box.decimals()):
-        was = box.blockSignals(True)
-        box.setValue(value)
-        box.blockSignals(was)
+        show_number(self.target, per_um2)
 
 
 def _number(value: float, unit: str) -> str:

@@ -9,6 +9,7 @@ from rtsmlm.stream.messages import StatusMessage
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import explained
+from rtsmlm.viewer.widgets.flow_layout import FlowLayout
 from rtsmlm.viewer.widgets.qt import QtWidgets
 from rtsmlm.viewer.widgets.theme import DARK, Theme
 
@@ -68,9 +69,7 @@ class LedgerLights(Panel, QtWidgets.QWidget):
         self._status: StatusMessage | None = None
         self.lights: dict[str, QtWidgets.QLabel] = {}
         self.colors: dict[str, Color] = {}
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(16)
+        layout = FlowLayout(self, across=16, down=2)
         for name in (*LEDGER, "model"):
             light = self.lights[name] = QtWidgets.QLabel()
             explained(light, f"{_TIPS[name]} In frames." if name in _TIPS else "Model")

@@ -27,6 +27,9 @@ class Panel:
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme, where the style sheet does not give them."""
 
+    def set_narrow(self, is_narrow: bool) -> None:
+        """Take the form for a window in which the panels stand behind tabs, or that for columns."""
+
     def set_why_not(self, why_not: str | None) -> None:
         """Allow the controls, or show why they cannot be used."""
 

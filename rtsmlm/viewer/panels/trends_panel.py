@@ -9,7 +9,8 @@ import numpy as np
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources.updates import RunUpdate
-from rtsmlm.viewer.widgets.qt import QtWidgets
+from rtsmlm.viewer.widgets.controls import label
+from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 from rtsmlm.viewer.widgets.theme import Theme
 from rtsmlm.viewer.widgets.trend_plot import Curve, TrendPlot
 
@@ -17,29 +18,34 @@ TARGET_BAND = 0.2
 """Part of the target by which the density may be off and still counts as held."""
 
 _X = "Over camera frames."
-_PLOTS: dict[str, tuple[tuple[str, str, str, str, bool], ...]] = {
+_PLOTS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "Loop": (
         ("density", "Density", "/µm²", f"Emitters per frame and µm². {_X}\nGreen: the target. "
-         "Dashed red: where the localizer can no longer separate them.", False),
-        ("power", "Laser power", "", f"Power of the laser that is steered, in its own unit. {_X}",
-         False),
+         "Dashed red: where the localizer can no longer separate them."),
+        ("power", "Laser power", "", "Power of the laser that is steered, in its own unit, over "
+         "the camera frames at which it was set."),
     ),
     "Signal": (
-        ("photons", "Photons", "photons", f"Median photons of a localization. {_X}", False),
-        ("precision", "Precision", "nm", f"Median lateral standard deviation in nm. {_X}", False),
-        ("background", "Background", "ph/px", f"Median background in photons per pixel. {_X}",
-         False),
+        ("photons", "Photons", "photons", f"Median photons of a localization. {_X}"),
+        ("precision", "Precision", "nm", f"Median lateral standard deviation in nm. {_X}"),
+        ("background", "Background", "ph/px", f"Median background in photons per pixel. {_X}"),
     ),
     "Image": (
-        ("resolution", "Resolution", "nm", f"By Fourier ring correlation (FRC), in nm. {_X}",
-         False),
-        ("drift", "Drift", "nm", f"Drift of the sample in nm. {_X}", False),
+        ("resolution", "Resolution", "nm", f"By Fourier ring correlation (FRC), in nm. {_X}"),
+        ("drift", "Drift", "nm", f"Drift of the sample in nm. {_X}"),
     ),
     "Speed": (
-        ("latency", "Latency", "ms", f"End of the exposure to published rows, in ms. {_X}", True),
-        ("backlog", "Backlog", "frames", f"Frames that wait for the localizer. {_X}", False),
+        ("latency", "Latency", "ms", f"End of the exposure to published rows, in ms. {_X}"),
+        ("backlog", "Backlog", "frames", f"Frames that wait for the localizer. {_X}"),
     ),
 }  # fmt: skip
+_EMPTY = {
+    "Loop": "The density of emitters is shown here while a run goes on.",
+    "Signal": "Photons, precision and background are shown here from the first hundred frames on.",
+    "Image": "The resolution is shown here once there are enough localizations.",
+    "Speed": "Latency and backlog are shown here while a run goes on.",
+}
+"""What a tab says as long as none of its plots has anything to show."""
 _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "density": (("mean", "density"), ("crowded", "local_density")),
     "photons": (("", "photons"),),
@@ -51,6 +57,8 @@ _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "backlog": (("", "backlog"),),
 }
 """Name shown, and name in `RunSeries.curves`."""
+_LEAST_RANGES = {"drift": 2.0, "backlog": 2.0, "resolution": 1.0}
+"""Of the axis of the values, in their unit: noise of less is not to look like a change."""
 
 
 class TrendsPanel(Panel, QtWidgets.QTabWidget):
@@ -72,17 +80,27 @@ class TrendsPanel(Panel, QtWidgets.QTabWidget):
         self.laser, self.power_unit = "", ""
         """The one that is steered; others would press its curve flat."""
         self.plots: dict[str, TrendPlot] = {}
+        self.empty: dict[str, QtWidgets.QLabel] = {}
         self.setUsesScrollButtons(False)
         for tab, plots in _PLOTS.items():
             page = QtWidgets.QWidget()
             layout = QtWidgets.QVBoxLayout(page)
             layout.setContentsMargins(8, 4, 8, 6)
             layout.setSpacing(4)
-            for name, title, unit, tip, log in plots:
-                self.plots[name] = TrendPlot(title, unit, tip, log=log, from_zero=name != "drift")
+            for name, title, unit, tip in plots:
+                self.plots[name] = TrendPlot(
+                    title, unit, tip, log=name == "latency", from_zero=name != "drift",
+                    least_range=_LEAST_RANGES.get(name, 0.0),
+                )  # fmt: skip
+                self.plots[name].hide()
                 layout.addWidget(self.plots[name], 1)
+            self.empty[tab] = label(_EMPTY[tab], "dim")
+            self.empty[tab].setWordWrap(True)
+            self.empty[tab].setAlignment(QtCore.Qt.AlignmentFlag.AlignTop)
+            layout.addWidget(self.empty[tab])
+            layout.addStretch(0)
             self.addTab(page, tab)
-            self.setTabToolTip(self.count() - 1, "\n".join(tip for *_, tip, _log in plots))
+            self.setTabToolTip(self.count() - 1, "\n".join(tip for *_, tip in plots))
         self.currentChanged.connect(self.refresh)
 
     def show_update(self, update: RunUpdate) -> None:
@@ -93,6 +111,10 @@ class TrendsPanel(Panel, QtWidgets.QTabWidget):
             loop = update.status.loop
             self.laser = "" if loop is None else loop.laser
             self.power_unit = "" if loop is None else loop.unit
+
+    def set_narrow(self, is_narrow: bool) -> None:
+        """Let the tabs scroll where they have no room."""
+        self.setUsesScrollButtons(is_narrow)
 
     def show_count(self, widget: QtWidgets.QWidget, title: str, count: int) -> None:
         """Write how many entries a tab has behind its title."""
@@ -113,15 +135,13 @@ class TrendsPanel(Panel, QtWidgets.QTabWidget):
             plot = self.plots[name]
             curves = self._powers() if name == "power" else self._of(name)
             plot.show_curves(curves)
+        self.empty[tab].setVisible(all(self.plots[name].isHidden() for name, *_ in _PLOTS[tab]))
         if tab == "Loop":
             self._mark_density()
 
     def _of(self, name: str) -> list[Curve]:
-        points = [(label, *self.series.curves[curve].points()) for label, curve in _CURVES[name]]
-        known = [curve for curve in points if len(curve[1])]
-        if name == "drift" and not known:
-            self.plots["drift"].explain_empty("not measured in this run")
-        return known
+        points = [(title, *self.series.curves[curve].points()) for title, curve in _CURVES[name]]
+        return [curve for curve in points if len(curve[1])]
 
     def _powers(self) -> list[Curve]:
         self.plots["power"].unit = self.power_unit

@@ -80,6 +80,7 @@ class FolderSource:
             status=self._files.status(self._n_rows),
             densities=densities,
             behind_bytes=self._behind_bytes,
+            folder=self._folder.path,
             problem=self._files.take_problem() or self._rows_left_out(),
         )
 

@@ -28,6 +28,8 @@ class LaserTail:
         self._offset = 0
         self._powers: dict[str, float] = {}
         self._armed = False
+        self._before: tuple[int, float] | None = None
+        self._frame_s = math.nan
         self.frame = -1
         """Newest frame of an estimate."""
         self.loop: LoopMessage | None = None
@@ -98,12 +100,26 @@ class LaserTail:
         late_ms = 0.0 if math.isnan(late_ms) else late_ms
         return DensityMessage(
             last_frame=frame,
+            power_frame=self._frame_of_command(frame, t_s, late_ms / 1e3),
             t_exposure_end_ns=None if math.isnan(t_s) else round(t_s * 1e9 - late_ms * 1e6),
             mean_per_um2=_number(row["estimate_per_um2"]),
             std_per_um2=_number(row["std_per_um2"]),
             target_per_um2=_number(row["target_per_um2"]),
             powers=dict(self._powers),
         )
+
+    def _frame_of_command(self, frame: int, t_s: float, late_s: float) -> int | None:
+        """Return the frame that the camera took when a power was set.
+
+        That power rests on an earlier frame, by as much as the estimate was late.
+        """
+        end_s = t_s - late_s
+        if self._before is not None and frame > self._before[0]:
+            self._frame_s = (end_s - self._before[1]) / (frame - self._before[0])
+        self._before = frame, end_s
+        if not self._frame_s > 0:  # NaN too
+            return None
+        return frame + round(late_s / self._frame_s)
 
 
 def _number(text: str | None) -> float:

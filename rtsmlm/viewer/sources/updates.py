@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -74,6 +75,8 @@ class RunUpdate:
     frame: CameraImage | None = None
     behind_bytes: int = 0
     """Bytes of the table that are known to be there and are not here yet."""
+    folder: Path | None = None
+    """The run folder, where it is known and on this machine."""
     problem: str | None = None
     """One sentence on a message or a file that could not be read; None if none is new."""
 

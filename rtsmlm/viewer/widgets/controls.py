@@ -11,6 +11,7 @@ Ask = Callable[[Command], object]
 """What is called as `Control.ask`."""
 
 _TIP = "rtsmlm-tip"
+_USUAL_NUMBER = "0000"
 
 
 def explained(widget: QtWidgets.QWidget, tip: str) -> None:
@@ -28,6 +29,35 @@ def allow(widgets: Iterable[QtWidgets.QWidget], why_not: str | None) -> None:
             widget.setToolTip(shown)
         if widget.isEnabled() != (why_not is None):
             widget.setEnabled(why_not is None)
+
+
+class NumberBox(QtWidgets.QDoubleSpinBox):
+    """A box for a number; the wheel changes it only with the focus, and scrolls the page else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+
+    def sizeHint(self) -> QtCore.QSize:
+        """Return the room for four figures or so, not for the highest number that there may be."""
+        size = super().sizeHint()
+        metrics = self.fontMetrics()
+        texts = (f"{_USUAL_NUMBER}{self.suffix()}", self.specialValueText())
+        width = max(metrics.horizontalAdvance(text) for text in texts) + round(
+            1.25 * metrics.height()
+        )
+        return QtCore.QSize(min(size.width(), width), size.height())
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        """Return the same: a number is not cut off."""
+        return self.sizeHint()
+
+    def wheelEvent(self, event: QtGui.QWheelEvent) -> None:
+        """Take the wheel, or leave it to what scrolls."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 def button(text: str, tip: str, *, checkable: bool = False) -> QtWidgets.QPushButton:
@@ -70,16 +100,42 @@ def number(
     decimals: int = 0,
     suffix: str = "",
     step: float = 1.0,
-) -> QtWidgets.QDoubleSpinBox:
-    """Return a box for a number, which reports a change only once it is complete."""
-    made = QtWidgets.QDoubleSpinBox()
+    lowest: str = "",
+) -> NumberBox:
+    """Return a box for a number, which reports a change only once it is complete.
+
+    Parameters
+    ----------
+    limits
+        Lowest and highest number.
+    tip
+        Tooltip.
+    decimals
+        Digits after the point.
+    suffix
+        Unit, with a blank before it.
+    step
+        Of one key stroke.
+    lowest
+        Text shown in place of the lowest number, where that stands for no number.
+    """
+    made = NumberBox()
     made.setDecimals(decimals)
     made.setRange(*limits)
     made.setSingleStep(step)
     made.setSuffix(suffix)
+    made.setSpecialValueText(lowest)
     made.setKeyboardTracking(False)
     explained(made, tip)
     return made
+
+
+def show_number(box: QtWidgets.QDoubleSpinBox, value: float) -> None:
+    """Set a box without reporting a change; one that is being edited is left alone."""
+    if not box.hasFocus() and box.value() != round(value, box.decimals()):
+        was = box.blockSignals(True)
+        box.setValue(value)
+        box.blockSignals(was)
 
 
 def tick(text: str, tip: str) -> QtWidgets.QCheckBox:
@@ -98,14 +154,13 @@ def label(text: str = "", name: str = "", tip: str = "") -> QtWidgets.QLabel:
     return made
 
 
-def panel() -> tuple[QtWidgets.QFrame, QtWidgets.QVBoxLayout]:
-    """Return a frame with a ground of its own, and its layout."""
-    frame = QtWidgets.QFrame()
+def panel_layout(frame: QtWidgets.QFrame) -> QtWidgets.QVBoxLayout:
+    """Give a frame a ground of its own and return its layout."""
     frame.setObjectName("panel")
     layout = QtWidgets.QVBoxLayout(frame)
     layout.setContentsMargins(8, 6, 8, 8)
     layout.setSpacing(5)
-    return frame, layout
+    return layout
 
 
 def show_as(made: QtWidgets.QLabel, name: str, text: str) -> None:

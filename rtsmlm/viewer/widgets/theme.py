@@ -64,7 +64,7 @@ _SHEET = """
 QWidget {{ color: {text}; font-size: {px}px; }}
 QWidget#live, QDialog, QScrollArea, QScrollArea > QWidget > QWidget {{ background: {window}; }}
 QFrame#panel {{ background: {panel}; border: 1px solid {line}; border-radius: 6px; }}
-QLabel {{ background: transparent; }}
+QLabel, QWidget#clear {{ background: transparent; }}
 QLabel#title {{ font-weight: 600; }}
 QLabel#dim {{ color: {dim}; }}
 QLabel#big {{ font-size: {big}px; font-weight: 600; }}
@@ -80,16 +80,21 @@ QPushButton:hover {{ border-color: {accent}; }}
 QPushButton:pressed, QPushButton:checked {{ background: {accent}; color: {window};
     border-color: {accent}; }}
 QPushButton:disabled {{ color: {gray}; border-color: {line}; background: transparent; }}
-QPushButton:focus, QComboBox:focus, QAbstractSpinBox:focus {{ border: 1px solid {accent}; }}
+QPushButton:focus, QComboBox:focus, QAbstractSpinBox:focus, QFrame#panel > QLineEdit:focus,
+QFrame#panel > QPlainTextEdit:focus {{ border: 1px solid {accent}; }}
 QPushButton#off {{ background: {red}; color: white; font-weight: 700; font-size: {large}px;
     padding: 7px 16px; border: 1px solid {red}; }}
 QPushButton#off:hover {{ border-color: {text}; }}
 QPushButton#off:disabled {{ background: {raised}; color: {dim}; border-color: {line}; }}
-QComboBox, QAbstractSpinBox {{ background: {raised}; border: 1px solid {line};
+QComboBox, QAbstractSpinBox, QFrame#panel > QLineEdit,
+QFrame#panel > QPlainTextEdit {{ background: {raised}; border: 1px solid {line};
     border-radius: 4px; padding: 2px 5px; selection-background-color: {accent};
     selection-color: {window}; }}
-QComboBox:disabled, QAbstractSpinBox:disabled, QCheckBox:disabled {{ color: {gray}; }}
-QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0px; border: none; }}
+QComboBox:disabled, QAbstractSpinBox:disabled, QLineEdit:disabled, QPlainTextEdit:disabled,
+QCheckBox:disabled {{ color: {gray}; }}
+QAbstractSpinBox {{ padding-right: 0px; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button, QAbstractSpinBox::up-arrow,
+QAbstractSpinBox::down-arrow {{ width: 0px; height: 0px; border: none; image: none; }}
 QComboBox {{ padding-right: 18px; }}
 QComboBox::drop-down {{ border: none; width: 16px; }}
 QComboBox::down-arrow {{ image: none; width: 0px; height: 0px; margin-right: 6px;
@@ -110,6 +115,14 @@ QTabBar::tab {{ background: transparent; color: {dim}; padding: 5px 7px; border:
     border-bottom: 2px solid transparent; }}
 QTabBar::tab:selected {{ color: {text}; border-bottom: 2px solid {accent}; }}
 QTabBar::tab:hover {{ color: {text}; }}
+QTabBar::scroller {{ width: {scroller}px; }}
+QTabBar QToolButton {{ background: {raised}; border: 1px solid {line}; }}
+QTabBar QToolButton::left-arrow, QTabBar QToolButton::right-arrow {{ image: none; width: 0px;
+    height: 0px; border-top: 4px solid {raised}; border-bottom: 4px solid {raised}; }}
+QTabBar QToolButton::right-arrow {{ border-left: 5px solid {text}; }}
+QTabBar QToolButton::left-arrow {{ border-right: 5px solid {text}; }}
+QTabBar QToolButton::right-arrow:disabled {{ border-left: 5px solid {line}; }}
+QTabBar QToolButton::left-arrow:disabled {{ border-right: 5px solid {line}; }}
 QListWidget, QTableWidget, QTextBrowser {{ background: {panel}; border: 1px solid {line};
     border-radius: 5px; }}
 QHeaderView::section {{ background: {raised}; border: none; padding: 4px; }}
@@ -146,7 +159,8 @@ def _of_system() -> Theme:
 def style_sheet(theme: Theme) -> str:
     """Return the style sheet of a window and everything in it."""
     px = theme.px
-    sizes = {"px": px, "box": round(0.8 * px), "big": round(1.35 * px), "large": round(1.15 * px)}
+    sizes = {"px": px, "box": round(0.8 * px), "big": round(1.35 * px), "large": round(1.15 * px),
+             "scroller": round(1.6 * px)}  # fmt: skip
     colors = {name: getattr(theme, name) for name in Theme.__slots__}
     return _SHEET.format(**sizes, **colors)
 

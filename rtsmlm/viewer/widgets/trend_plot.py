@@ -15,6 +15,8 @@ Curve = tuple[str, NDArray[Any], NDArray[Any]]
 """Name, frames and values."""
 
 _SHARE_OF_LIMIT = 3.0
+_X_LABEL = "camera frame"
+_LEAST_FRAMES = 10
 _HEADROOM = 1.08
 
 
@@ -28,7 +30,11 @@ def style_plot(plot: pg.PlotWidget, theme: Theme) -> None:
         font = QtGui.QFont()
         font.setPixelSize(round(0.8 * theme.px))
         axis.setStyle(tickFont=font)
-    plot.getAxis("bottom").setHeight(round(1.5 * theme.px))
+    axis = plot.getAxis("bottom")
+    axis.setHeight(round((2.6 if axis.labelText else 1.5) * theme.px))
+    if axis.labelText:
+        axis.setLabel(axis.labelText, **{"font-size": f"{round(0.8 * theme.px)}px",
+                                         "color": theme.dim})  # fmt: skip
     plot.getAxis("left").setWidth(round(3.6 * theme.px))
 
 
@@ -47,6 +53,8 @@ class TrendPlot(QtWidgets.QWidget):
         Show powers of ten.
     from_zero
         Begin the axis at 0, so that small changes do not look large.
+    least_range
+        The axis of the values never shows less than this, in their unit.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class TrendPlot(QtWidgets.QWidget):
         *,
         log: bool = False,
         from_zero: bool = True,
+        least_range: float = 0.0,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -69,12 +78,15 @@ class TrendPlot(QtWidgets.QWidget):
         self.plot.setMenuEnabled(False)
         self.plot.hideButtons()
         self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.setMinimumHeight(56)
+        self.plot.setMinimumHeight(64)
+        self.plot.setLabel("bottom", _X_LABEL)
+        self.plot.getAxis("bottom").enableAutoSIPrefix(False)
+        self.plot.getAxis("left").enableAutoSIPrefix(False)
+        self.plot.setLimits(minXRange=_LEAST_FRAMES, minYRange=0.3 if log else least_range)
         self.plot.setLogMode(y=log)
         self.plot.getPlotItem().setContentsMargins(0, 0, 6, 0)
         self.plot.getPlotItem().setDefaultPadding(0.04)
         self._curves: list[Any] = []
-        self._nothing = "nothing yet"
         self._band: Any = None
         self._limit: Any = None
         head = QtWidgets.QHBoxLayout()
@@ -95,7 +107,10 @@ class TrendPlot(QtWidgets.QWidget):
             curve.setPen(pg.mkPen(theme.curve(k), width=1.6))
 
     def show_curves(self, curves: list[Curve]) -> None:
-        """Show curves."""
+        """Show curves; one point is a figure and no plot, and what has none is not there."""
+        n_points = max((len(x) for _, x, _ in curves), default=0)
+        self.setVisible(n_points > 0)
+        self.plot.setVisible(n_points > 1)
         while len(self._curves) < len(curves):
             pen = pg.mkPen(self._theme.curve(len(self._curves)), width=1.6)
             self._curves.append(self.plot.plot(pen=pen, connect="finite", antialias=True))
@@ -112,20 +127,14 @@ class TrendPlot(QtWidgets.QWidget):
             texts.append(f'<span style="color:{color}">{prefix}<b>{newest}</b></span>')
         if self._from_zero:
             self._show_from_zero([y for _, _, y in curves])
-        text = f"{'&nbsp; '.join(texts)} {self.unit}" if texts else self._nothing
-        self.value.setText(text)
+        self.value.setText(f"{'&nbsp; '.join(texts)} {self.unit}")
 
     def _show_from_zero(self, values: list[NDArray[np.float64]]) -> None:
         tops = [float(np.nanmax(y)) for y in values if np.isfinite(y).any()]
         if self._band is not None:
             tops.append(float(self._band.getRegion()[1]))
         top = max(tops, default=0.0)
-        if top > 0:
-            self.plot.setYRange(0.0, top * _HEADROOM, padding=0.0)
-
-    def explain_empty(self, why: str) -> None:
-        """Show why there is no curve."""
-        self._nothing = why
+        self.plot.setYRange(0.0, top * _HEADROOM if top > 0 else 1.0, padding=0.0)
 
     def set_band(self, low: float, high: float) -> None:
         """Show where the values should lie."""
