@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -302,11 +303,12 @@ class LiveWidget(ThemedWidget):
         if self._is_closed:
             return
         self._is_closed = True
-        self._timer.stop()
-        self.laser_key.release()
-        self.help.close()
-        self.layout_parts.save(self.preferences)
-        self.preferences.save()
+        with suppress(RuntimeError):  # the host may have deleted what is shown
+            self._timer.stop()
+            self.laser_key.release()
+            self.help.close()
+            self.layout_parts.save(self.preferences)
+            self.preferences.save()
         self.reader.close()
         self.source.close()
         self.super_res.close_picture()

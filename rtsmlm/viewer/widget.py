@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,8 @@ class RtsmlmWidget(QtWidgets.QWidget):
         self._timer.start()
         application = QtWidgets.QApplication.instance()
         if application is not None:
-            application.aboutToQuit.connect(self.shut_down)
+            # Not the method itself, which is forgotten where the host deletes its window first.
+            application.aboutToQuit.connect(lambda: self.shut_down())
 
     def _make_row(self) -> None:
         self.config = QtWidgets.QLineEdit()
@@ -116,9 +118,20 @@ class RtsmlmWidget(QtWidgets.QWidget):
         if self._is_closed:
             return
         self._is_closed = True
-        self._timer.stop()
+        with suppress(RuntimeError):  # the host may have deleted what is shown
+            self._timer.stop()
         self.session.close()
         self.live.shut_down()
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        """End with a dock that is closed for good: hosts take the widget out of it, and hide it."""
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.ParentChange and self.parent() is None:
+            QtCore.QTimer.singleShot(0, self._end_if_gone)
+
+    def _end_if_gone(self) -> None:
+        if self.parent() is None and not self.isVisible():
+            self.shut_down()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """End the session in order; while its lasers are armed, the user is asked first."""

@@ -17,7 +17,6 @@ from rtsmlm.cli.signals import StopRequest
 from rtsmlm.errors import CommandError, DeviceError
 from rtsmlm.files.run.report import Notice
 from rtsmlm.settings.load import load
-from rtsmlm.viewer.owner_notice import OwnerNotice
 from rtsmlm.viewer.commands import (
     Command,
     LasersOff,
@@ -37,6 +36,7 @@ from rtsmlm.viewer.commands import (
     from_line,
     to_line,
 )
+from rtsmlm.viewer.owner_notice import OwnerNotice
 
 ALL: list[Any] = [
     LasersOff(), ResetTrip(), Stop(), SetTarget(0.08), SetGain(0.5),

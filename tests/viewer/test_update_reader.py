@@ -279,8 +279,8 @@ def test_every_panel_is_given_every_update(
 
     assert sorted(seen) == [
         "AcquisitionPanel", "CameraPanel", "ExperimentPanel", "Exporter", "Header",
-        "HistogramPanel", "LaserPanel", "LedgerLights", "LightWarnings", "LocalLasersOff", "Messages", "RunEnd",
-        "SuperResPanel", "TrendsPanel",
+        "HistogramPanel", "LaserPanel", "LedgerLights", "LightWarnings", "LocalLasersOff",
+        "Messages", "RunEnd", "SuperResPanel", "TrendsPanel",
     ]  # fmt: skip
 
 

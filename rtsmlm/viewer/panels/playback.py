@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from rtsmlm.viewer.raw_frames import RawFrame, RawFrames
@@ -53,12 +54,13 @@ class Playback(QtWidgets.QWidget):
 
     def close_recording(self) -> None:
         """Close the recording. Safe to call more than once."""
-        self.play.setChecked(False)
-        self.hide()
-        self._position, self._is_waiting = 0, False
         if self._frames is not None:
             self._frames.close()
             self._frames = None
+            self._position, self._is_waiting = 0, False
+            with suppress(RuntimeError):  # the host may have deleted what is shown
+                self.play.setChecked(False)
+                self.hide()
 
     def take(self) -> RawFrame | None:
         """Return a frame that is new, to be shown; None where there is none."""
