@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import tifffile
 
-from rtsmlm.cli import run_loop
+from rtsmlm.cli import run_loop, snap
 from rtsmlm.cli.run_loop import LiveRunner
 from rtsmlm.cli.run_output import report_arming
 from rtsmlm.cli.signals import StopRequest
+from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 from rtsmlm.viewer.commands import Snap, Start, Stop, WindowReady, to_line
+from rtsmlm.viewer.owner_notice import OwnerNotice
 
 
 class FakeWindow:
@@ -28,13 +30,17 @@ class FakeWindow:
         self.on_line, self.curve_keys, self.is_armed = on_line, curve_keys, is_armed
         self.exit_code: int | None = None
         self.places: list[tuple[str | None, str]] = []
+        self.notices: list[OwnerNotice] = []
         self.warning: str | None = None
         self.is_open = True
         self.closed = 0
         FakeWindow.opened.append(self)
         on_line(to_line(WindowReady()))
 
-    def follow(self, address: str | None, run_id: str) -> None:
+    def notify(self, notice: OwnerNotice) -> None:
+        self.notices.append(notice)
+
+    def follow(self, address: str | None, run_id: str, folder: Path | None = None) -> None:
         self.places.append((address, run_id))
 
     def take_warning(self) -> str | None:
@@ -62,6 +68,7 @@ class FakeSession:
 
     stream_address: str | None = None
     run_id = "a"
+    folder = RunFolder(Path("run"))
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -132,7 +139,7 @@ def test_a_snap_writes_one_frame_beside_the_runs_and_waits_for_the_next_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     camera = spot_camera()
-    monkeypatch.setattr(run_loop, "open_camera", lambda settings: camera)
+    monkeypatch.setattr(snap, "open_camera", lambda settings: camera)
     runner._open_window()
     for command in (Snap(), Start()):
         FakeWindow.opened[0].on_line(to_line(command))
@@ -142,6 +149,7 @@ def test_a_snap_writes_one_frame_beside_the_runs_and_waits_for_the_next_command(
     assert tifffile.imread(path).shape == camera.shape
     assert camera.closed
     assert path.name in capsys.readouterr().out.replace("\n", "")
+    assert FakeWindow.opened[0].notices[0].picture == str(path.absolute())
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from rtsmlm.cli import run_loop, window
 from rtsmlm.cli.run_loop import LiveRunner
 from rtsmlm.cli.window import Window
+from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.settings.load import load
 from rtsmlm.viewer.commands import WindowClosed, WindowReady, to_line
 
@@ -33,7 +34,7 @@ class FakeWindow:
         FakeWindow.opened.append(self)
         on_line(to_line(WindowReady()))
 
-    def follow(self, address: str | None, run_id: str) -> None:
+    def follow(self, address: str | None, run_id: str, folder: Path | None = None) -> None:
         """There is nothing to show."""
 
     def take_warning(self) -> str | None:
@@ -52,6 +53,7 @@ class FakeSession:
 
     stream_address: str | None = None
     run_id = "a"
+    folder = RunFolder(Path("run"))
 
     def __init__(self, not_dark: tuple[str, ...] = ()) -> None:
         self.stopped = 0
