@@ -40,6 +40,12 @@ MAX_BLOCK_BYTES = 1 << 30
 MAX_PAGE_BYTES = 64 << 20
 """A page of Parquet; writers make them of 1 MB, a dictionary that is not cut may have more."""
 
+MAX_PAGES = 1 << 22
+"""Pages of a TIFF file: a day at 48 Hz."""
+
+MAX_LISTED_SEGMENTS = 1 << 26
+"""Strips and tiles that all pages of a file list together: 64 rows of a million frames."""
+
 MAX_METADATA_BYTES = 16 << 20
 """Metadata in JSON, which take up to 20 times as much in memory; those of zarr have a few kB."""
 

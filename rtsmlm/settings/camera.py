@@ -102,7 +102,8 @@ class MovieSettings(Settings):
     width: int | None = Field(default=None, gt=0)
     """Columns of a headerless file."""
     dtype: str | None = None
-    """Type of a headerless file, as numpy writes it: <u2, >u2, ..."""
+    """Type of a headerless file, as numpy writes it: <u2, >u2, ... Of a file that states its type,
+    one of the same size that replaces it: <u2 where unsigned values were stored as signed."""
     strict: bool = False
     """Refuse a movie of which anything differs: frames that are stated and not there, pages or
     files that are left out, metadata that contradict each other."""

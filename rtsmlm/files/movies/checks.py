@@ -14,6 +14,7 @@ from rtsmlm.files.movies.account import MovieAccount, StatedFrames
 from rtsmlm.frames import Pixels
 
 ADU_MAX = 65535
+_HALF = 16384
 
 
 def to_adu(stored: NDArray[Any], path: Path, first: int = 0) -> Pixels:
@@ -44,10 +45,21 @@ def to_adu(stored: NDArray[Any], path: Path, first: int = 0) -> Pixels:
         raise FileFormatError(
             f"{path} holds {stored[frame, row, column]} in frame {first + frame}, row "
             f"{row}, column {column}; camera values are whole numbers from 0 to 65535: "
-            "export the raw movie, without background subtraction or scaling, as 16-bit "
-            "unsigned"
+            + _advice(stored)
         )
     return np.ascontiguousarray(stored, dtype=np.uint16)
+
+
+def _advice(stored: NDArray[Any]) -> str:
+    """Return what the likely cause of values is that no camera gives, and what to do."""
+    # What is above 32767 becomes negative; on its way there a signal passes the values below.
+    is_wrapped = stored.dtype == np.int16 and (stored.min() < -_HALF or stored.max() > _HALF)
+    if is_wrapped:
+        return (
+            "most likely a camera's unsigned values were stored as signed ones, and what is above "
+            '32767 became negative; set movie.dtype = "<u2" to read them as they were'
+        )
+    return "export the raw movie, without background subtraction or scaling, as 16-bit unsigned"
 
 
 def check_frame_shape(path: Path, shape: tuple[int, int]) -> None:

@@ -39,7 +39,8 @@ def open_with_parts(path: Path, open_one: Callable[[Path], Movie]) -> Movie:
     open_one
         Opens one file.
     """
-    movies, notes = [open_one(path)], list(_hints(path))
+    movies = [open_one(path)]
+    notes = list(_hints(path, {file.name for file in movies[0].files}))
     for part in parts_of(path)[1:]:
         following = open_one(part)
         if (following.shape, following.dtype) != (movies[0].shape, movies[0].dtype):
@@ -67,8 +68,16 @@ def parts_of(path: Path) -> list[Path]:
         parts.append(following)
 
 
-def _hints(path: Path) -> Iterator[str]:
-    """Yield a sentence where a name says that a file is one of several parts."""
+def _hints(path: Path, read: set[str]) -> Iterator[str]:
+    """Yield a sentence where a name says that a file is one of several parts, not all of them read.
+
+    Parameters
+    ----------
+    path
+        The file that was opened.
+    read
+        Names of all files that are read with it.
+    """
     number = _PART_NUMBER.search(path.stem[-7:])
     if number is not None:
         first = path.with_name(path.stem[: -len(number[0])] + path.suffix)
@@ -78,7 +87,8 @@ def _hints(path: Path) -> Iterator[str]:
     alike = [
         other.name
         for other in sorted(path.parent.glob(f"{glob.escape(path.stem)}*{path.suffix}"))
-        if _LIKELY_PART.fullmatch(other.stem[len(path.stem) :])
+        if other.name not in read
+        and _LIKELY_PART.fullmatch(other.stem[len(path.stem) :])
         and not _PART_NUMBER.fullmatch(other.stem[len(path.stem) :])
     ]
     if alike:

@@ -46,6 +46,8 @@ class MovieFacts:
     t_exposure_end_ns: NDArray[np.int64] | None = None
     activation_power: NDArray[np.float64] | None = None
     activation_unit: str | None = None
+    files: tuple[Path, ...] = ()
+    """All files that are read, where they are several."""
     contradictions: tuple[str, ...] = ()
     """Statements of the metadata that cannot both be true, one sentence each."""
     details: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +79,11 @@ class Movie(ABC):
     def path(self) -> Path:
         """The file or folder that was opened."""
         return self._facts.path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        return self._facts.files or (self._facts.path,)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -223,6 +230,33 @@ class Movie(ABC):
             start = int(positions[first])
             frames[first:last] = self._pixels(start, start + last - first)
         return frames
+
+    def take_values_as(self, dtype: np.dtype[Any]) -> None:
+        """Take stored values for another type of the same size, such as uint16 for int16.
+
+        Parameters
+        ----------
+        dtype
+            Its byte order does not matter: that of the file is known.
+
+        Raises
+        ------
+        ConfigError
+            If the values have another size, or are floating-point numbers and the type is not.
+        """
+        stored = self._facts.dtype
+        if (dtype.itemsize, dtype.kind == "f") != (stored.itemsize, stored.kind == "f"):
+            raise ConfigError(
+                f"movie.dtype {dtype.str} has {dtype.itemsize} bytes, but {self.path} holds "
+                f"{stored} of {stored.itemsize}; remove movie.dtype, or give a type of that size"
+            )
+        if dtype.kind != stored.kind:
+            note = f"values stored as {stored} are taken for {dtype}, as movie.dtype says"
+            self._facts = replace(
+                self._facts,
+                dtype=dtype.newbyteorder(stored.byteorder),
+                notes=(*self._facts.notes, note),
+            )
 
     @abstractmethod
     def close(self) -> None:

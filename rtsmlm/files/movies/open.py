@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from rtsmlm.errors import FileFormatError, RtsmlmError
+from rtsmlm.errors import ConfigError, FileFormatError, RtsmlmError
 from rtsmlm.files.movies.checks import one_line
 from rtsmlm.files.movies.dax import open_dax
-from rtsmlm.files.movies.flat import open_npy
+from rtsmlm.files.movies.flat import open_npy, stored_dtype
 from rtsmlm.files.movies.joined import open_with_parts, parts_of
 from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.ndtiff import INDEX_NAME as NDTIFF_INDEX
@@ -17,6 +18,7 @@ from rtsmlm.files.movies.raw_layout import RAW_NAME
 from rtsmlm.files.movies.spe import open_spe
 from rtsmlm.files.movies.tiff import open_tiff
 from rtsmlm.files.movies.tiff_folder import is_numbered, open_tiff_folder
+from rtsmlm.files.movies.tiff_parts import NDTIFF_STACK
 from rtsmlm.settings.camera import MovieSettings
 
 MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".npy")
@@ -61,7 +63,7 @@ def open_movie(
     path
         A file, or a folder that holds one movie.
     settings
-        Shape and type of files that do not state them.
+        Shape and type of files that do not state them; a type replaces the one that is stated.
     known_shape
         Height and width that the frames must have by other knowledge, such as camera maps;
         used for headerless files.
@@ -72,22 +74,37 @@ def open_movie(
         If the file is missing, damaged from its first frame on, of a format that is not
         read, or holds several channels, slices or positions.
     ConfigError
-        If the settings name no possible type.
+        If the settings name no possible type, or one of another size than the values have.
     """
     settings = settings or MovieSettings()
     try:
-        if path.is_dir():
-            return _open_folder(path, settings, known_shape)
-        # Pipes and devices would make reading wait for ever.
-        if not path.is_file():
-            missing = "is no regular file" if path.exists() else "does not exist"
-            raise FileFormatError(f"{path} {missing}; give a movie file or its folder")
-        return _open_file(path, settings, known_shape)
+        return _typed(_open(path, settings, known_shape), settings)
     except RtsmlmError:
         raise
     # The last net: damaged files meet code that was written for sound ones.
     except Exception as error:
         raise FileFormatError(f"{path} cannot be read: {one_line(error)}") from error
+
+
+def _open(path: Path, settings: MovieSettings, known_shape: tuple[int, int] | None) -> Movie:
+    if path.is_dir():
+        return _open_folder(path, settings, known_shape)
+    # Pipes and devices would make reading wait for ever.
+    if not path.is_file():
+        missing = "is no regular file" if path.exists() else "does not exist"
+        raise FileFormatError(f"{path} {missing}; give a movie file or its folder")
+    return _open_file(path, settings, known_shape)
+
+
+def _typed(movie: Movie, settings: MovieSettings) -> Movie:
+    """Return a movie whose values are taken for the type that the settings name."""
+    if settings.dtype is not None:
+        try:
+            movie.take_values_as(stored_dtype(settings.dtype))
+        except ConfigError:
+            movie.close()
+            raise
+    return movie
 
 
 def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int] | None) -> Movie:
@@ -99,7 +116,9 @@ def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int]
         return open_ndtiff(path)
     # The content decides where it can; names are often wrong, and bare frames have no mark.
     if head.startswith(_TIFF_MAGIC):
-        return open_with_parts(path, open_tiff)
+        if NDTIFF_STACK in path.name and (path.parent / NDTIFF_INDEX).is_file():
+            return open_ndtiff(path.parent)
+        return open_with_parts(path, lambda part: _typed(open_tiff(part), settings))
     if head.startswith(b"\x93NUMPY"):
         return open_npy(path)
     suffix = path.suffix.lower()
@@ -184,6 +203,5 @@ def _movies_in(path: Path) -> list[Path]:
 
 def _first_part(name: str) -> str:
     """Return `stack.ome.tif` for `stack_2.ome.tif`: Micro-Manager splits at 4 GB."""
-    stem, dot, suffix = name.partition(".ome.")
-    base, underscore, number = stem.rpartition("_")
-    return f"{base}{dot}{suffix}" if underscore and number.isdigit() and dot else name
+    first = re.sub(r"_\d+(\.ome\.\w+)$", r"\1", name)
+    return re.sub(rf"({NDTIFF_STACK}|_MMStack\w*?)_\d+(\.\w+)$", r"\1\2", first)
