@@ -35,6 +35,10 @@ class CameraCalibration:
     """Mean electron multiplication; 1 for a camera without."""
     read_noise_e: Map = 0.0
     """RMS read noise in electrons at the output (before EM gain is divided out)."""
+    maps_roi: tuple[int, int, int, int] | None = None
+    """Region of larger maps that these were cut from: x, y, width, height in pixels."""
+    notes: tuple[str, ...] = ()
+    """What was done to the maps, one sentence each."""
 
     def __post_init__(self) -> None:
         shapes = {
@@ -45,7 +49,8 @@ class CameraCalibration:
                 f"camera maps differ in shape: {sorted(shapes)}; all must match the frames"
             )
         for field in fields(self):
-            _check(field.name, getattr(self, field.name))
+            if field.name not in ("maps_roi", "notes"):
+                _check(field.name, getattr(self, field.name))
 
     @property
     def has_em_gain(self) -> bool:
@@ -68,9 +73,16 @@ class CameraCalibration:
     def check_frame_shape(self, shape: tuple[int, int]) -> None:
         """Raise `CalibrationError` if the maps do not fit frames of this shape."""
         if self.map_shape is not None and self.map_shape != shape:
+            rows, columns = self.map_shape
+            advice = (
+                "give maps of the same region of the chip (camera.maps), or set where the frames "
+                f"lie on them: camera.maps.roi = [x, y, {shape[1]}, {shape[0]}]"
+            )
+            if self.map_shape == shape[::-1]:
+                advice = "set camera.maps.transpose = true, which swaps the sides"
             raise CalibrationError(
-                f"camera maps are {self.map_shape} pixels, the frames {shape}; give maps of the "
-                "same region of interest (camera.maps, camera.roi)"
+                f"camera maps are {rows} x {columns} pixels, the frames {shape[0]} x {shape[1]} "
+                f"(rows x columns); {advice}"
             )
 
     def to_photons(self, pixels: Pixels) -> F32:
@@ -124,6 +136,8 @@ class StatedCalibration:
     e_per_adu: float | None = None
     em_gain: float | None = None
     read_noise_e: float | None = None
+    region: tuple[int, int, int, int] | None = None
+    """Where the frames lie on the chip: x, y, width, height; None where pixels are binned."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -213,13 +213,19 @@ def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
     if "pixel_nm" not in stated:
         with suppress(Exception):  # no pixel size is no fault
             stated["pixel_nm"] = float(core.getPixelSizeUm()) * 1000
-    binned = re.fullmatch(r"(\d+)x(\d+)", _text(lambda: core.getProperty(camera, "Binning")))
+    binning = _text(lambda: core.getProperty(camera, "Binning"))
+    region = None
+    if binning in ("", "1", "1x1"):  # of binned pixels, adapters state it in either kind of pixel
+        with suppress(Exception):  # no region is no fault
+            x, y, width, height = (int(side) for side in core.getROI(camera))
+            region = (x, y, width, height)
+    binned = re.fullmatch(r"(\d+)x(\d+)", binning)
     if binned is not None and "pixel_nm" in stated and binned[1] != binned[2]:
         # The core multiplies its pixel size by one number; which one, the adapter decides.
         side_nm = stated["pixel_nm"] / min(int(binned[1]), int(binned[2]))
         stated["pixel_nm"] = side_nm * int(binned[1])
         stated["pixel_height_nm"] = side_nm * int(binned[2])
-    return StatedCalibration(**stated)
+    return StatedCalibration(**stated, region=region)
 
 
 def describe_camera(core: CMMCorePlus, camera: str) -> dict[str, str]:

@@ -83,6 +83,8 @@ def psf(
             warn(f"assumed: {phrase}")
         calibration = resolve_calibration(camera, movie.stated)
         calibration.check_frame_shape(movie.shape)
+        for note in calibration.notes:
+            warn(note)
         highest: Pixels = np.zeros(movie.shape, dtype=np.uint16)
         widths = measure_beads(
             _stacks(movie, calibration, planes, highest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration, Map, StatedCalibration, map_or_number
 from rtsmlm.errors import CalibrationError, FileFormatError
 from rtsmlm.files.limits import MAX_SIDE_PX, check_size
+from rtsmlm.files.map_pixels import Region, cut, lies_within, without_dead_pixels
 from rtsmlm.files.movies.checks import one_line
 from rtsmlm.files.movies.flat import npy_layout
 from rtsmlm.files.movies.tiff_decode import decoded
@@ -35,18 +37,18 @@ _MEANING = {
     "read_noise_e": "read noise of {:g} electrons",
 }
 
-# What no camera exceeds, by far; within them, no quotient or square root overflows.
-_LIMITS = {
-    "offset": (-65535.0, 65535.0, "finite, from -65535 to 65535 ADU"),
-    "gain": (1e-6, 1e6, "finite and above 0, from 1e-6 to 1e6 ADU per electron"),
-    "variance": (0.0, 1e12, "finite and not negative, at most 1e12 ADU²"),
-}
-
 Maps = tuple[F32 | None, F32 | None, F32 | None]
 
 
-def load_camera_maps(maps: CameraMaps) -> Maps:
+def load_camera_maps(maps: CameraMaps, note: Callable[[str], None] = lambda text: None) -> Maps:
     """Return the maps of offset (ADU), gain (ADU per electron) and variance (ADU²).
+
+    Parameters
+    ----------
+    maps
+        Their files, and the region of them that the frames show.
+    note
+        Called with a sentence on dead pixels that were replaced.
 
     Returns
     -------
@@ -73,7 +75,11 @@ def load_camera_maps(maps: CameraMaps) -> Maps:
         message = f"camera maps differ in size: {listed}; all must fit the frames"
         raise CalibrationError(message)
     for name, values in found.items():
-        _check(name, values, maps)
+        source: Path = getattr(maps, name) or maps.stack
+        within = values if maps.roi is None else cut(values, maps.roi, source)
+        found[name], replaced = without_dead_pixels(name, within, source)
+        if replaced:
+            note(replaced)
     return found.get("offset"), found.get("gain"), found.get("variance")
 
 
@@ -94,7 +100,9 @@ def resolve_calibration(camera: CameraSettings, stated: StatedCalibration) -> Ca
     """
     if camera.pixel_nm is None:
         stated.check_square()
-    offset, gain, variance = load_camera_maps(camera.maps)
+    notes: list[str] = []
+    maps = _placed(camera.maps, stated.region, notes)
+    offset, gain, variance = load_camera_maps(maps, notes.append)
     number = {name: _number(name, camera, stated) for name in DEFAULTS}
     e_per_adu: Map = number["e_per_adu"]
     if gain is not None:
@@ -109,7 +117,24 @@ def resolve_calibration(camera: CameraSettings, stated: StatedCalibration) -> Ca
         e_per_adu=e_per_adu,
         em_gain=number["em_gain"],
         read_noise_e=read_noise_e,
+        maps_roi=maps.roi,
+        notes=tuple(notes),
     )
+
+
+def _placed(maps: CameraMaps, region: Region | None, notes: list[str]) -> CameraMaps:
+    """Return the maps with the region that camera or movie state, where they show more than it."""
+    if region is None or maps.roi is not None:
+        return maps
+    shape = next((m.shape for m in load_camera_maps(maps) if m is not None), None)
+    if shape is None or not lies_within(region, shape):
+        return maps
+    x, y, width, height = region
+    notes.append(
+        f"the camera maps of {shape[0]} x {shape[1]} pixels are cut to the region of the frames: "
+        f"{height} x {width} pixels from row {y}, column {x} on (camera.maps.roi)"
+    )
+    return maps.model_copy(update={"roi": region})
 
 
 def what_was_assumed(camera: CameraSettings, stated: StatedCalibration) -> list[str]:
@@ -216,19 +241,3 @@ def _tiff(path: Path) -> NDArray[Any]:
         shape = tuple(side for side in series.keyframe.shape if side != 1)
         pages = [decoded(page, shape) for page in series.pages]
         return np.stack(pages).reshape(series.shape)
-
-
-def _check(name: str, values: F32, maps: CameraMaps) -> None:
-    """Raise if a map holds values that no camera has."""
-    low, high, rule = _LIMITS[name]
-    with np.errstate(invalid="ignore"):
-        bad = ~((values >= low) & (values <= high))  # so that NaN is bad
-    count = int(bad.sum())
-    if count:
-        row, column = np.argwhere(bad)[0]
-        source = getattr(maps, name) or maps.stack
-        raise CalibrationError(
-            f"the {name} map in {source} has {count} unusable pixels of {values.size}, the "
-            f"first at row {row}, column {column} ({values[row, column]:g}); every value "
-            f"must be {rule}"
-        )

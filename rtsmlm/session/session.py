@@ -88,6 +88,8 @@ class Session:
         self.folder.claim()
         self.report = RunReport(self.folder.path)
         self._notices = Notices(self.report)
+        for note in self.calibration.notes:
+            self._notices.warn(note)
         self.ledger = Ledger()
         self._arm = arm and settings.feedback.arm
         self.camera_ended = threading.Event()

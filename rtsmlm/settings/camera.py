@@ -14,7 +14,7 @@ from rtsmlm.settings.base import LONGEST_S, Settings
 
 
 class CameraMaps(Settings):
-    """Per-pixel sCMOS calibration, as .npy or TIFF files of the frame's size."""
+    """Per-pixel sCMOS calibration, as .npy or TIFF files of the frame's size or the chip's."""
 
     offset: Path | None = None
     """Map of the dark value in ADU."""
@@ -28,6 +28,9 @@ class CameraMaps(Settings):
     """Which map is which in `stack`."""
     transpose: bool = False
     """Swap rows and columns of the maps, where they were saved the other way round."""
+    roi: tuple[int, int, int, int] | None = None
+    """Where the frames lie on maps of more pixels than they have: x, y, width, height. Not given:
+    where camera or movie state their region on the chip, there."""
 
 
 class CameraSettings(Settings):

@@ -34,7 +34,7 @@ def resolve(
     settings
         So far in force.
     calibration
-        Calibration of the camera; maps stay files.
+        Calibration of the camera; maps stay files, with the region of them that was used.
     read_noise_e
         Read noise that was measured on the frames, in electrons.
     sigma_nm
@@ -72,6 +72,8 @@ def _camera_values(settings: RunSettings, calibration: CameraCalibration) -> dic
     maps = settings.camera.maps
     has_maps = any((maps.offset, maps.gain, maps.variance, maps.stack))
     values: dict[str, Any] = {"pixel_nm": calibration.pixel_nm, "em_gain": calibration.em_gain}
+    if has_maps and calibration.maps_roi is not None:
+        values["maps"] = maps.model_copy(update={"roi": calibration.maps_roi})
     for name in ("offset_adu", "e_per_adu", "read_noise_e"):
         value = getattr(calibration, name)
         if isinstance(value, float | int) and not (has_maps and name != "offset_adu"):

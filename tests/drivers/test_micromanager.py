@@ -147,6 +147,18 @@ def test_pixels_that_the_camera_bins_unequally_are_not_square(
     assert stated.pixel_height_nm == height_nm
 
 
+def test_the_region_on_the_chip_is_stated_of_pixels_that_are_not_binned(
+    demo_core: CMMCorePlus,
+) -> None:
+    demo_core.setProperty("Camera", "Binning", "1")
+    demo_core.setROI(60, 100, 80, 64)
+    assert stated_calibration(demo_core, "Camera").region == (60, 100, 80, 64)
+
+    demo_core.clearROI()
+    demo_core.setProperty("Camera", "Binning", "2")
+    assert stated_calibration(demo_core, "Camera").region is None
+
+
 def test_overflow_yields_what_was_delivered_and_then_raises(demo_core: CMMCorePlus) -> None:
     camera = opened(demo_core, circular_buffer_mb=3)
 

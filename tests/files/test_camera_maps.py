@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from rtsmlm.errors import CalibrationError
 from rtsmlm.files.camera_maps import load_camera_maps, resolve_calibration, what_was_assumed
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.settings.camera import CameraMaps, CameraSettings
+from rtsmlm.settings.resolve import resolve
+from rtsmlm.settings.run import RunSettings
 
 NOTHING = StatedCalibration()
 
@@ -238,3 +241,122 @@ def test_real_scmos_maps_lie_on_the_frames_only_when_transposed(
 
     assert correlation(transpose=True) > 0.4
     assert abs(correlation(transpose=False)) < 0.05
+
+
+def chip(rng: np.random.Generator, folder: Path) -> tuple[CameraMaps, dict[str, NDArray[Any]]]:
+    """Maps of a whole chip of 90 x 70 pixels, on disk."""
+    values = {
+        "offset": rng.normal(100, 2, (90, 70)),
+        "gain": rng.normal(2.1, 0.05, (90, 70)),
+        "variance": rng.uniform(3, 30, (90, 70)),
+    }
+    return CameraMaps(**{n: saved(folder / f"{n}.npy", v) for n, v in values.items()}), values
+
+
+REGION = (11, 23, 40, 32)
+"""x, y, width, height of frames of 32 x 40 pixels."""
+
+
+def test_maps_of_the_chip_are_cut_to_the_region_that_camera_or_movie_state(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    maps, values = chip(rng, tmp_path)
+
+    found = resolve_calibration(CameraSettings(maps=maps), StatedCalibration(region=REGION))
+
+    found.check_frame_shape((32, 40))
+    assert np.array_equal(found.offset_adu, values["offset"][23:55, 11:51].astype(np.float32))
+    np.testing.assert_allclose(found.e_per_adu, 1 / values["gain"][23:55, 11:51], rtol=1e-6)
+    [note] = found.notes
+    assert "90 x 70" in note
+    assert "32 x 40 pixels from row 23, column 11" in note
+    # The analysis is a process of its own, and knows what the settings say.
+    in_force = resolve(RunSettings(camera=CameraSettings(maps=maps)), calibration=found)
+    again = resolve_calibration(in_force.camera, NOTHING)
+    assert np.array_equal(again.offset_adu, found.offset_adu)
+
+
+def test_the_region_that_is_set_wins_and_must_lie_on_the_maps(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    maps, values = chip(rng, tmp_path)
+    stated = StatedCalibration(region=REGION)
+    placed = CameraSettings(maps=maps.model_copy(update={"roi": (1, 2, 40, 32)}))
+    outside = CameraSettings(maps=maps.model_copy(update={"roi": (60, 2, 40, 32)}))
+
+    found = resolve_calibration(placed, stated)
+
+    assert np.array_equal(found.offset_adu, values["offset"][2:34, 1:41].astype(np.float32))
+    with pytest.raises(CalibrationError, match=r"camera\.maps\.roi is \[60, 2, 40, 32\]"):
+        resolve_calibration(outside, stated)
+
+
+def test_maps_that_have_the_size_of_the_frames_are_not_cut(
+    stack: NDArray[np.float64], tmp_path: Path
+) -> None:
+    camera = CameraSettings(maps=CameraMaps(stack=saved(tmp_path / "s.npy", stack)))
+
+    found = resolve_calibration(camera, StatedCalibration(region=(500, 600, 8, 6)))
+
+    assert found.map_shape == (6, 8)
+    assert found.notes == ()
+
+
+def test_maps_of_another_size_are_refused_with_the_setting_that_helps(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    maps, _ = chip(rng, tmp_path)
+    found = resolve_calibration(CameraSettings(maps=maps), NOTHING)
+
+    with pytest.raises(CalibrationError, match=r"90 x 70.*32 x 40.*camera\.maps\.roi = \[x, y, 40"):
+        found.check_frame_shape((32, 40))
+    with pytest.raises(CalibrationError, match=r"camera\.maps\.transpose = true"):
+        found.check_frame_shape((70, 90))
+
+
+@pytest.mark.parametrize(
+    ("name", "dead"),
+    [("gain", (0.0, np.nan, -1.0)), ("variance", (np.inf, np.nan, -4.0)), ("offset", (np.nan,))],
+)
+def test_dead_pixels_take_the_median_of_their_neighbours_and_are_counted(
+    rng: np.random.Generator, tmp_path: Path, name: str, dead: tuple[float, ...]
+) -> None:
+    maps, values = chip(rng, tmp_path)
+    places = [(0, 0), (40, 30), (89, 69)][: len(dead)]
+    spoilt = values[name].copy()
+    for place, value in zip(places, dead, strict=True):
+        spoilt[place] = value
+    saved(tmp_path / f"{name}.npy", spoilt)
+    notes: list[str] = []
+
+    found = dict(
+        zip(("offset", "gain", "variance"), load_camera_maps(maps, notes.append), strict=True)
+    )[name]
+
+    assert found is not None
+    expected = {
+        (0, 0): [spoilt[0, 1], spoilt[1, 0], spoilt[1, 1]],
+        (40, 30): np.delete(spoilt[39:42, 29:32].ravel(), 4),
+        (89, 69): [spoilt[88, 68], spoilt[88, 69], spoilt[89, 68]],
+    }
+    for place in places:
+        assert found[place] == pytest.approx(np.median(expected[place]), rel=1e-6)
+    kept = np.isfinite(spoilt) & (found == spoilt.astype(np.float32))
+    assert int((~kept).sum()) == len(dead)
+    [note] = notes
+    assert f"{len(dead)} dead pixel" in note
+    assert "row 0, column 0" in note
+
+
+def test_a_cluster_of_dead_pixels_takes_its_neighbours_further_out(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    maps, values = chip(rng, tmp_path)
+    spoilt = values["gain"].copy()
+    spoilt[20:25, 30:35] = 0
+    saved(tmp_path / "gain.npy", spoilt)
+
+    _, gain, _ = load_camera_maps(maps)
+
+    assert gain is not None
+    assert gain[22, 32] == pytest.approx(2.1, abs=0.1)

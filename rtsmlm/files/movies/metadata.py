@@ -16,6 +16,7 @@ from rtsmlm.files.movies.micromanager_tags import (
     binning_of,
     flat_tags,
     height_over_width,
+    region_of,
     stated_by_camera,
     summary_in_xml,
 )
@@ -54,6 +55,8 @@ class Statements:
     """One sentence for each two statements that cannot both be true."""
     binning: int = 1
     """Pixels of the camera a side that went into one, where it is stated."""
+    region: tuple[int, int, int, int] | None = None
+    """Where the frames lie on the chip: x, y, width, height, where pixels are not binned."""
     _pixel_source: str = ""
 
     def state(self, name: str, value: Any, *, at_least: float = 0.0) -> None:
@@ -115,7 +118,7 @@ class Statements:
     @property
     def stated(self) -> StatedCalibration:
         """What was stated, as a record."""
-        return StatedCalibration(**self.values)
+        return StatedCalibration(**self.values, region=self.region)
 
 
 def _in_nm(value: Any, unit: str) -> float | None:
@@ -168,6 +171,8 @@ def add_micromanager(
     if binned is not None and "binning" not in into.details:
         into.binning = binned[0]
         into.details["binning"] = str(flat.get(f"{label}-Binning", flat.get("Binning")))[:100]
+    if into.region is None and binned in (None, (1, 1)):
+        into.region = region_of(flat.get("ROI"))
     _state_sides(into, flat.get("PixelSizeUm"), height_over_width(flat), binned, source)
     into.state_exposure(flat.get("Exposure-ms"))
     if label:

@@ -27,6 +27,7 @@ _SAME = {
     "Exposure": "Exposure-ms",
     "exposureMs": "Exposure-ms",
     "binning": "Binning",
+    "roi": "ROI",
     "pixel_size_affine": "PixelSizeAffine",
     "pixelAspect": "PixelAspect",
 }
@@ -134,6 +135,24 @@ def stated_by_camera(flat: Mapping[str, object], label: str) -> Iterator[tuple[s
         yield "em_gain", flat.get(f"{label}-Gain"), 1.0
     elif text("Port").startswith(("em", "multiplication", "electron multipl")):
         yield "em_gain", flat.get(f"{label}-MultiplierGain"), 1.0
+
+
+def region_of(value: object) -> tuple[int, int, int, int] | None:
+    """Return a region of interest, None where it is none.
+
+    Parameters
+    ----------
+    value
+        "x-y-width-height" as a frame has it, or the four numbers.
+    """
+    numbers = re.findall(r"\d+", value) if isinstance(value, str) else value
+    if not isinstance(numbers, list | tuple) or len(numbers) != 4:
+        return None
+    try:
+        x, y, width, height = (int(number) for number in numbers)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (x, y, width, height) if min(x, y) >= 0 and min(width, height) > 0 else None
 
 
 def summary_in_xml(xml: str) -> Mapping[str, object]:
