@@ -75,7 +75,7 @@ def load_camera_maps(maps: CameraMaps, note: Callable[[str], None] = lambda text
         message = f"camera maps differ in size: {listed}; all must fit the frames"
         raise CalibrationError(message)
     for name, values in found.items():
-        source: Path = getattr(maps, name) or maps.stack
+        source = getattr(maps, name) or maps.stack or Path()
         within = values if maps.roi is None else cut(values, maps.roi, source)
         found[name], replaced = without_dead_pixels(name, within, source)
         if replaced:
