@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.analysis.validity_sample import CHI2_FREE, WIDTH, SpotSampler
+from rtsmlm.analysis.validity_verdict import ENOUGH, Finding, Verdict
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -28,8 +28,6 @@ FRAMES_PER_SAMPLE = 16
 """Larger batches, as of a recorded movie, are sampled in parts."""
 WINDOW = 1000
 """Spots, patches and repetitions that count: the last ones."""
-ENOUGH = 200
-"""Fewer are not enough: the median width of 200 spots of 8 standard deviations is known to 1 %."""
 ENOUGH_PATCHES = 60
 """Each gives its noise to 20 %, all together to 3 %."""
 ENOUGH_PLACES = 1500
@@ -49,56 +47,6 @@ GRIDDING_CHI2 = 60.0
 """Of 9 degrees of freedom: less than one even sample in 10^8 scatters so."""
 KEEP = 0.8
 """A finding stays until its figure falls below this part of the limit, so that none flickers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that does not fit."""
-
-    name: str
-    """Short, for a status line."""
-    text: str
-    """By how much, and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Figures of the meter; NaN where too little was seen."""
-
-    spots: int
-    width_ratio: float
-    """Median fitted width over the one in force."""
-    chi2: float
-    """Median chi² per degree of freedom of fits with the width free."""
-    noise_ratio: float
-    """Variance of the background over that expected."""
-    repeats: int
-    repeat_std: float
-    """Robust standard deviation of the way between two localizations of one emitter, over that
-    stated."""
-    gridding: float
-    """Largest relative deviation of places within the pixel from even."""
-    findings: tuple[Finding, ...]
-
-    @property
-    def summary(self) -> str:
-        """Short text for a status line."""
-        if self.findings:
-            return "model: " + self.findings[0].name
-        return "model ok" if self.spots >= ENOUGH else "model: no verdict yet"
-
-    def as_dict(self) -> dict[str, object]:
-        """Return all figures as plain data."""
-        figures = {
-            "verdict": self.summary,
-            "spots": self.spots,
-            "repeats": self.repeats,
-            "findings": [finding.text for finding in self.findings],
-        }
-        for name in ("width_ratio", "chi2", "noise_ratio", "repeat_std", "gridding"):
-            value = getattr(self, name)
-            figures[name] = None if math.isnan(value) else round(value, 4)
-        return figures
 
 
 class ValidityMeter:
@@ -131,6 +79,7 @@ class ValidityMeter:
         self._repeats: deque[float] = deque(maxlen=2 * WINDOW)
         self._places = np.zeros((2, PHASES))
         self._samples = 0
+        self._looked_at = 0
         self._previous = Localizations.empty()
         self._active: frozenset[str] = frozenset()
 
@@ -150,6 +99,7 @@ class ValidityMeter:
             self._sample(locs.take(inside), part)
 
     def _sample(self, locs: Localizations, batch: FrameBatch) -> None:
+        self._looked_at += len(locs)
         lone = self._sampler.lone(locs, batch)
         # Evenly over the batch, and the same ones in every run.
         chosen = lone[:: max(1, -(-len(lone) // SPOTS_PER_SAMPLE))]
@@ -185,8 +135,14 @@ class ValidityMeter:
                 found.append(float(dy[i, j] / np.hypot(lone.std_y_nm[a], lone.std_y_nm[b])))
         return [z for z in found if math.isfinite(z)]
 
-    def verdict(self) -> Verdict:
-        """Return the figures and what they mean."""
+    def verdict(self, *, waited: bool = False) -> Verdict:
+        """Return the figures and what they mean.
+
+        Parameters
+        ----------
+        waited
+            Whether there was time enough, so that too few spots are the verdict.
+        """
         width, chi2 = float("nan"), float("nan")
         if len(self._spots) >= ENOUGH:
             spots = np.array(self._spots)
@@ -211,6 +167,8 @@ class ValidityMeter:
             findings += self._shape_finding(chi2)
         self._active = frozenset(finding.name for finding in findings)
         return Verdict(
+            looked_at=self._looked_at,
+            waited=waited,
             spots=len(self._spots),
             width_ratio=width,
             chi2=chi2,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rtsmlm.analysis.validity import ValidityMeter
+from rtsmlm.analysis.validity import FRAMES_PER_SAMPLE, ValidityMeter
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -18,6 +18,11 @@ _log = logging.getLogger(__name__)
 _PAUSE_NS = 150_000_000
 _BATCHES = 2
 """Successive batches sampled between two pauses: emitters that stay on carry most information."""
+_PAUSE_BEHIND_NS = 400_000_000
+"""While frames wait, one sample in this time, which takes some milliseconds: a run that never keeps
+up is judged too."""
+_PATIENCE_NS = 15_000_000_000
+"""Time of sampling after which too few lone spots are a verdict of their own."""
 
 
 _PLAIN = CameraCalibration(offset_adu=0.0, e_per_adu=1.0, read_noise_e=1.0, pixel_nm=100.0)
@@ -73,7 +78,8 @@ class ValidityMonitor:
         self._warn = warn
         self._reported: set[str] = set()
         self._due = _BATCHES
-        self._last_ns = 0
+        self._first_ns: int | None = None
+        self._last_ns = -_PAUSE_BEHIND_NS
         self._meter: ValidityMeter | None = None
         if settings.pipeline.validity:
             astigmatism = settings.psf.astigmatism
@@ -93,22 +99,50 @@ class ValidityMonitor:
         except Exception as error:  # whatever it is, the run goes on
             self._give_up(error)
 
-    def maybe_sample(self, locs: Localizations, batch: FrameBatch, t_ns: int) -> None:
-        """Sample two successive batches from time to time, live; `t_ns` is the time now."""
-        if not self._due:
+    def maybe_sample(
+        self, locs: Localizations, batch: FrameBatch, t_ns: int, *, behind: bool = False
+    ) -> None:
+        """Sample two successive batches from time to time, live, and a few frames while behind.
+
+        Parameters
+        ----------
+        locs
+            What was found in the batch.
+        batch
+            The frames.
+        t_ns
+            The time now.
+        behind
+            Whether other frames wait to be localized.
+        """
+        if self._first_ns is None:
+            self._first_ns = t_ns
+        if behind:
+            if t_ns - self._last_ns < _PAUSE_BEHIND_NS:
+                return
+            batch = batch.frames(0, min(FRAMES_PER_SAMPLE, len(batch)))
+            locs = locs.take(locs.frame <= batch.index[-1])
+        elif not self._due:
             if t_ns - self._last_ns < _PAUSE_NS:
                 return
             self._due = _BATCHES
-        self._due -= 1
+        self._due = max(self._due - 1, 0)
         self._last_ns = t_ns
         self.sample(locs, batch)
 
-    def judge(self) -> dict[str, object]:
-        """Return the figures so far, and report each finding once."""
+    def judge(self, *, final: bool = False) -> dict[str, object]:
+        """Return the figures so far, and report each finding once.
+
+        Parameters
+        ----------
+        final
+            Whether the run is over, so that too few spots are no question of patience.
+        """
         if self._meter is None:
             return {}
+        waited = self._first_ns is not None and self._last_ns - self._first_ns >= _PATIENCE_NS
         try:
-            verdict = self._meter.verdict()
+            verdict = self._meter.verdict(waited=final or waited)
         except Exception as error:
             self._give_up(error)
             return {}

@@ -82,6 +82,9 @@ def conclude(report: RunReport) -> None:
             f"latency  exposure end to published: p50 {number(total['p50'])} ms, "
             f"p95 {number(total['p95'])} ms, p99 {number(total['p99'])} ms"
         )
+    if verdict := str(report.validity.get("verdict", "")).removeprefix("model").lstrip(": "):
+        remark = str(report.validity.get("remark", ""))
+        console.print(f"model    {escape(verdict)}{escape(f': {remark}' if remark else '')}")
     if report.ended_by:
         console.print(f"ended    {escape(report.ended_by)}")
     console.print(f"results  {escape(str(report.folder))}{os.sep}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rtsmlm.analysis.validity_verdict import TOO_FEW
 from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.session.status import RunStatus
 
@@ -27,7 +28,12 @@ def status_line(status: RunStatus, tick_s: float = 1.0) -> str:
     latency = f"p50 {number(status.p50_ms)} p99 {number(status.p99_ms)} ms"
     skipped = f" skipped {totals.skipped}" if totals.skipped else ""
     # What does not fit has a line of its own; here only whether it fits.
-    light = {"model ok": " model ok", "": "", "model: no verdict yet": ""}
+    light = {
+        "model ok": " model ok",
+        "": "",
+        "model: no verdict yet": "",
+        f"model: {TOO_FEW}": " few spots",
+    }
     model = light.get(status.model, " model !")
     return (
         f"{totals.received} frames {status.frames_per_s:.0f}/s, "

@@ -155,7 +155,7 @@ class Reconstruction:
         ledger = Ledger()
         watch = ValidityMonitor(self.settings, self.calibration, sigma_nm, self.notes.append)
         n_rows, failed = self._localize(sigma_nm, ledger, watch, on_progress)
-        validity = watch.judge()
+        validity = watch.judge(final=True)
         if validity:
             folder.write_json(folder.validity, validity)
         for frame, _ in failed:

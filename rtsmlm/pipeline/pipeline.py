@@ -134,7 +134,7 @@ class Pipeline:
             self._counter.look()
             if self._first is not None:
                 self._check_first(self._first.pixels)
-            self._report(now_ns())
+            self._report(now_ns(), final=True)
         finally:
             if self._file is not None:
                 self._file.close()
@@ -280,9 +280,9 @@ class Pipeline:
         if self._first is not None and self._first.add(batch.pixels):
             self._check_first(self._first.pixels)
         self._counter.add(batch.pixels)
-        # Before the frames are given back, and only where no others wait for it.
-        if self._watch is not None and self._ring.backlog <= len(batch) + localizer.neighbours:
-            self._watch.maybe_sample(localizations, batch, t_published)
+        if self._watch is not None:  # before the frames are given back
+            behind = self._ring.backlog > len(batch) + localizer.neighbours
+            self._watch.maybe_sample(localizations, batch, t_published, behind=behind)
         self._ring.release(len(batch))
         if t_published - self._last_status_ns > _STATUS_NS:
             self._report(t_published)
@@ -296,7 +296,7 @@ class Pipeline:
                 self._broadcast.density(estimate.as_dict())
 
     def _summary(self) -> dict[str, object]:
-        validity = {} if self._watch is None else self._watch.judge()
+        validity = {} if self._watch is None else self._watch.judge(final=True)
         return {
             "frames": self._n_frames,
             "localizations": self._n_rows,
@@ -307,9 +307,9 @@ class Pipeline:
         self._emit(FramesFailed(frame, frame + 1, why))
         self._ring.beat()
 
-    def _report(self, t_ns: int) -> None:
+    def _report(self, t_ns: int, *, final: bool = False) -> None:
         self._last_status_ns = t_ns
-        validity = {} if self._watch is None else self._watch.judge()
+        validity = {} if self._watch is None else self._watch.judge(final=final)
         counts = self._counter.counts()
         self._emit(
             Progress(self._n_frames, self._n_rows, self._latency.summary(), validity, counts)

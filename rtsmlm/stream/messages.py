@@ -84,6 +84,8 @@ class ValidityMessage(Message):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     verdict: str = ""
+    remark: str = ""
+    """Why the PSF cannot be judged; empty where it is."""
     findings: tuple[str, ...] = ()
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rtsmlm.analysis.validity import WINDOW, ValidityMeter, Verdict
+from rtsmlm.analysis.validity import WINDOW, ValidityMeter
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
+from rtsmlm.analysis.validity_verdict import ENOUGH, Verdict
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting.localizer import open_gaussian_mle
 from rtsmlm.frames import FrameBatch
@@ -229,6 +230,63 @@ def test_live_it_looks_at_pairs_of_batches_and_then_pauses() -> None:
     assert watch._meter is not None
     # 190 ms: two at once, and two after a pause.
     assert watch._meter._samples == 4
+
+
+def test_a_run_that_never_keeps_up_has_a_verdict_within_twenty_seconds() -> None:
+    calibration, batch = movie(15)
+    said: list[str] = []
+    watch = ValidityMonitor(load(None), calibration, 130.0, said.append)
+    localize = open_gaussian_mle(load(None), calibration, 130.0)
+    parts = [batch.frames(k, k + STEP) for k in range(0, N_FRAMES, STEP)]
+    tables = [localize(part) for part in parts]
+
+    t_s, verdict = 0.0, "model: no verdict yet"
+    while verdict == "model: no verdict yet" and t_s < 60:
+        k = int(t_s * 20) % len(parts)
+        watch.maybe_sample(tables[k], parts[k], int(t_s * 1e9), behind=True)
+        verdict, t_s = str(watch.judge()["verdict"]), t_s + 0.05
+
+    assert verdict == "model ok"
+    assert t_s < 20
+    assert said == []
+
+
+def test_of_frames_that_wait_few_are_looked_at() -> None:
+    calibration, batch = movie(16)
+    watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
+    locs = open_gaussian_mle(load(None), calibration, 130.0)(batch)
+
+    for k in range(20):
+        watch.maybe_sample(locs, batch, k * 100_000_000, behind=True)
+
+    assert watch._meter is not None
+    # 1.9 s: one sample of sixteen frames every 0.4 s, of batches of 240.
+    assert watch._meter._samples == 5
+
+
+def test_too_few_lone_spots_are_a_verdict_after_a_while_and_at_the_end() -> None:
+    calibration, batch = movie(17)
+    watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
+    locs = open_gaussian_mle(load(None), calibration, 130.0)(batch.frames(0, 1))
+
+    def verdict_after(seconds: float, *, final: bool = False) -> dict[str, object]:
+        watch.maybe_sample(locs, batch.frames(0, 1), int(seconds * 1e9))
+        return watch.judge(final=final)
+
+    assert verdict_after(0.0)["verdict"] == "model: no verdict yet"
+    assert verdict_after(5.0, final=True)["verdict"] == "model: too few lone spots"
+    late = verdict_after(20.0)
+    assert late["verdict"] == "model: too few lone spots"
+    assert f"judged by {ENOUGH}" in str(late["remark"])
+
+
+def test_a_run_without_an_emitter_says_so() -> None:
+    calibration, batch = movie(18)
+    watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
+
+    watch.sample(Localizations.empty(), batch.frames(0, 4))
+
+    assert "no emitters were found" in str(watch.judge(final=True)["remark"])
 
 
 def test_the_picture_of_a_spot_is_what_the_meter_is_told(rng: np.random.Generator) -> None:

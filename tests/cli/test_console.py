@@ -120,7 +120,12 @@ def test_data_older_than_two_ticks_come_first_in_the_line_while_they_steer(
 
 @pytest.mark.parametrize(
     ("model", "shown"),
-    [("model ok", " model ok"), ("model: PSF too wide", " model !"), ("model: no verdict yet", "")],
+    [
+        ("model ok", " model ok"),
+        ("model: PSF too wide", " model !"),
+        ("model: no verdict yet", ""),
+        ("model: too few lone spots", " few spots"),
+    ],
 )
 def test_a_finding_about_the_model_is_a_sign_in_the_line(model: str, shown: str) -> None:
     assert status_line(status(model=model)) == status_line(status()) + shown

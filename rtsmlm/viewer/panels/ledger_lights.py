@@ -57,6 +57,8 @@ def model_light(status: StatusMessage | None) -> tuple[Color, str, str]:
         return "amber", verdict or "model does not fit", "\n".join(status.validity.findings)
     if "ok" in verdict:
         return "green", verdict, "PSF, camera and localizer fit the data."
+    if remark := status.validity.remark:
+        return "grey", verdict, f"No verdict on the PSF: {remark}."
     return "grey", "model ?", verdict or _NO_VERDICT
 
 
