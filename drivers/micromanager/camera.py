@@ -21,7 +21,7 @@ from rtsmlm.drivers.micromanager.core import (
     set_properties,
     stated_calibration,
 )
-from rtsmlm.drivers.micromanager.frames import FrameSource, frame_source
+from rtsmlm.drivers.micromanager.frame_sources import FrameSource, frame_source
 from rtsmlm.drivers.micromanager.reader import FrameReader, Silence
 from rtsmlm.errors import (
     CameraOverflowError,
@@ -131,7 +131,10 @@ class MicroManagerCamera:
         hosted = self._running()
         if not hosted:
             self._size_buffer()
-        source = frame_source(self._core, python_camera=self._python_camera)
+        # The program that owns the core looks at the newest frame, too.
+        source = frame_source(
+            self._core, python_camera=self._python_camera, keep_newest=not self._owns_core
+        )
         reader = FrameReader(self._label, source, self.shape, self._settings.frame_number_tag)
         if not hosted:
             self._start()

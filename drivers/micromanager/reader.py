@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.drivers.micromanager.frames import ExposureClock, FrameNumbers, FrameSource
+from rtsmlm.drivers.micromanager.frame_sources import FrameSource
+from rtsmlm.drivers.micromanager.frame_tags import ExposureClock, FrameNumbers
 from rtsmlm.errors import DeviceError, FrameMismatchError
 from rtsmlm.frames import CameraFrame, Pixels
 from rtsmlm.realtime.clock import now_ns

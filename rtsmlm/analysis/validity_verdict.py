@@ -55,8 +55,8 @@ class Verdict:
 
     @property
     def remark(self) -> str:
-        """Why there is no verdict on the PSF, in one sentence; empty where there is one."""
-        if self.spots >= ENOUGH or not self.waited:
+        """Why there is no verdict on the PSF, in one sentence; empty where another is."""
+        if self.findings or self.spots >= ENOUGH or not self.waited:
             return ""
         if not self.looked_at:
             return "no emitters were found in the frames that were sampled"

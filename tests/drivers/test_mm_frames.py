@@ -14,7 +14,8 @@ from pymmcore_plus.experimental.unicore import CameraDevice, UniMMCore
 
 from rtsmlm.drivers.micromanager.camera import MicroManagerCamera
 from rtsmlm.drivers.micromanager.core import release_core
-from rtsmlm.drivers.micromanager.frames import CoreFrames, ExposureClock, FrameNumbers
+from rtsmlm.drivers.micromanager.frame_sources import CoreFrames
+from rtsmlm.drivers.micromanager.frame_tags import ExposureClock, FrameNumbers
 from rtsmlm.errors import CameraOverflowError, DeviceError
 from rtsmlm.settings.camera import MicroManagerSettings
 
@@ -137,7 +138,7 @@ def test_where_the_host_overwrites_frames_are_whole_and_the_gap_shows(
 
 def test_the_public_way_reads_the_same_frames(core: UniMMCore, restless: RestlessCamera) -> None:
     restless.pause_s = 1e-3
-    source = CoreFrames(core, python_camera=True)
+    source = CoreFrames(core, python_camera=True, keep_newest=False)
     core.startSequenceAcquisition("Cam", 40, 0, True)
 
     for number in range(40):

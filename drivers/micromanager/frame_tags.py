@@ -1,21 +1,11 @@
-"""How frames leave a Micro-Manager core: their pixels, number and time of exposure.
-
-Two sources behind one shape: the circular buffer of the C++ core, and the sequence buffer
-that `UniMMCore` keeps for cameras written in Python. This is the only place that knows
-private parts of pymmcore-plus.
-"""
+"""What the tags of a frame say: its number, and when its exposure ended."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeAlias
-
-import numpy as np
-import pymmcore
-from numpy.typing import NDArray
-from pymmcore_plus import CMMCorePlus
+from typing import TypeAlias
 
 from rtsmlm.errors import DeviceError
 from rtsmlm.realtime.clock import now_ns
@@ -30,128 +20,12 @@ EXPOSURE_END_TAG = "rtsmlm-ExposureEnd-ns"
 NUMBER_TAGS = ("rtsmlm-FrameNumber", "PVCAM-FrameNr")
 """Frame numbers of the camera itself, which show frames lost on the way into the core."""
 
-_CORE_NUMBER = "ImageNumber"
+CORE_NUMBER_TAG = "ImageNumber"
+"""Number that the core gives each frame of a sequence."""
 _CORE_TIME = "TimeReceivedByCore"
-_PRIVATE_PARTS = (
-    "_lock",
-    "_slots",
-    "_evict_slot",
-    "overwrite_on_overflow",
-    "overflow_occurred",
-)
 _REANCHOR_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the core writes local time without a zone
 _MICROSECOND = timedelta(microseconds=1)
-
-
-class FrameSource(Protocol):
-    """Where the frames of a running sequence are taken from."""
-
-    def waiting(self) -> int:
-        """Return how many frames can be taken now."""
-        ...
-
-    def pop(self) -> tuple[NDArray[Any], Tags] | None:
-        """Take the oldest frame; None if there is none. Valid until the next is taken."""
-        ...
-
-    def overflowed(self) -> bool:
-        """Return whether the sequence was stopped because the buffer was full."""
-        ...
-
-
-class CoreFrames:
-    """Frames from the circular buffer, through the public interface of any core."""
-
-    def __init__(self, core: CMMCorePlus, *, python_camera: bool) -> None:
-        # A UniMMCore asks at every call which camera is current. For a C++ camera the
-        # answer is known, and the plain core takes 0.2 us instead of 0.9 us.
-        core_type: Any = type(core) if python_camera else pymmcore.CMMCore
-        self._core = core
-        self._count = core_type.getRemainingImageCount
-        self._pop = core_type.popNextImageMD
-        self._overflowed = core_type.isBufferOverflowed
-
-    def waiting(self) -> int:
-        return int(self._count(self._core))
-
-    def pop(self) -> tuple[NDArray[Any], Tags] | None:
-        metadata = pymmcore.Metadata()
-        try:
-            pixels = self._pop(self._core, metadata)
-        except IndexError:
-            return None
-
-        def tag(name: str) -> str | None:
-            return metadata.GetSingleTag(name).GetValue() if metadata.HasTag(name) else None
-
-        return pixels, tag
-
-    def overflowed(self) -> bool:
-        return bool(self._overflowed(self._core))
-
-
-class SequenceBufferFrames:
-    """Frames of a Python camera, copied while they are still safe from its writer.
-
-    `pop_next` of the buffer gives a frame up before it copies it, so that the camera may
-    write over it meanwhile. Here the frame stays in the buffer until it is copied, and a
-    copy is thrown away if the frame was dropped in between; the frame numbers then show a
-    gap.
-    """
-
-    def __init__(self, core: CMMCorePlus) -> None:
-        self._core = core
-        self._pixels: NDArray[Any] = np.empty(0, dtype=np.uint16)
-
-    @staticmethod
-    def fits(core: CMMCorePlus) -> bool:
-        """Return whether this release of pymmcore-plus has the parts that are used here."""
-        buffer = getattr(core, "_seq_buffer", None)
-        return all(hasattr(buffer, part) for part in _PRIVATE_PARTS)
-
-    @property
-    def _buffer(self) -> Any:
-        return self._core._seq_buffer  # type: ignore[attr-defined]  # noqa: SLF001
-
-    def waiting(self) -> int:
-        return len(self._buffer)
-
-    def pop(self) -> tuple[NDArray[Any], Tags] | None:
-        while True:
-            buffer = self._buffer
-            with buffer._lock:  # noqa: SLF001
-                if not buffer._slots:  # noqa: SLF001
-                    return None
-                slot = buffer._slots[0]  # noqa: SLF001
-            array = slot.array
-            if self._pixels.shape != array.shape or self._pixels.dtype != array.dtype:
-                self._pixels = np.empty_like(array)
-            np.copyto(self._pixels, array)
-            with buffer._lock:  # noqa: SLF001
-                if buffer._slots and buffer._slots[0] is slot:  # noqa: SLF001
-                    buffer._slots.popleft()  # noqa: SLF001
-                    buffer._evict_slot(slot)  # noqa: SLF001
-                    return self._pixels, _mapping_tags(slot.metadata or {})
-
-    def overflowed(self) -> bool:
-        buffer = self._buffer
-        return bool(buffer.overflow_occurred and not buffer.overwrite_on_overflow)
-
-
-def frame_source(core: CMMCorePlus, *, python_camera: bool) -> FrameSource:
-    """Return the source of frames that fits the camera."""
-    if python_camera and SequenceBufferFrames.fits(core):
-        return SequenceBufferFrames(core)
-    return CoreFrames(core, python_camera=python_camera)
-
-
-def _mapping_tags(metadata: Mapping[str, Any]) -> Tags:
-    def tag(name: str) -> str | None:
-        value = metadata.get(name)
-        return None if value is None else str(value)
-
-    return tag
 
 
 class FrameNumbers:
@@ -170,7 +44,7 @@ class FrameNumbers:
 
     def __init__(self, camera: str, tag: str | None = None) -> None:
         self._camera = camera
-        self._wanted = (tag,) if tag else (*NUMBER_TAGS, _CORE_NUMBER)
+        self._wanted = (tag,) if tag else (*NUMBER_TAGS, CORE_NUMBER_TAG)
         self._tag: str | None = None
         self._zero: int | None = None  # the number of the tag that is our 0
         self._stated = 0

@@ -1,0 +1,102 @@
+"""A host program keeps its live preview while a run of ours takes the frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymmcore_plus.experimental.unicore import UniMMCore
+
+import rtsmlm
+from rtsmlm.drivers.simulated.frame_code import decode_index
+from rtsmlm.settings.load import packaged
+
+LOOKS = 40
+
+
+def wait_until_frames_come(core: UniMMCore) -> None:
+    end_s = time.monotonic() + 60
+    while time.monotonic() < end_s:
+        try:
+            core.getLastImage()
+        except (IndexError, RuntimeError):
+            time.sleep(0.01)
+        else:
+            return
+    raise TimeoutError("no frame has come")
+
+
+def looks_of(core: UniMMCore) -> list[np.ndarray]:
+    """What a preview gets that asks for the newest image again and again."""
+    seen = []
+    for _ in range(LOOKS):
+        seen.append(core.getLastImage())
+        time.sleep(0.004)
+    return seen
+
+
+def overrides(tmp_path: Path, *more: str) -> tuple[str, ...]:
+    return (
+        f"results.out={tmp_path.as_posix()}", "results.name=run", "psf.sigma_nm=130",
+        "localizer.name=gaussian-mle", "stream.enabled=false", "pipeline.process=false", *more,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def simulated() -> Iterator[UniMMCore]:
+    core = UniMMCore()
+    core.loadSystemConfiguration(str(packaged("sim_microscope.cfg")))
+    for name, value in {"Width": 64, "Height": 64, "EncodeFrameIndex": 1}.items():
+        core.setProperty("Camera", name, value)
+    core.setExposure(5)
+    yield core
+    if core.isSequenceRunning():
+        core.stopSequenceAcquisition()
+    core.unloadAllDevices()
+
+
+@pytest.fixture
+def demo() -> Iterator[UniMMCore]:
+    adapters = pytest.importorskip("mm_test_adapters", reason="needs mm-test-adapters")
+    core = UniMMCore(adapter_paths=[adapters.device_adapter_path()])
+    core.loadSystemConfiguration(str(packaged("mm_demo.cfg")))
+    core.setProperty("Camera", "PixelType", "16bit")
+    core.setROI(0, 0, 64, 64)
+    core.setExposure(5)
+    yield core
+    if core.isSequenceRunning():
+        core.stopSequenceAcquisition()
+    core.unloadAllDevices()
+
+
+@pytest.mark.parametrize("which", ["simulated", "demo"])
+@pytest.mark.parametrize("host_runs_it", [False, True])
+def test_the_newest_image_can_always_be_had_and_no_frame_is_lost_by_it(
+    which: str, host_runs_it: bool, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    core: UniMMCore = request.getfixturevalue(which)
+    if host_runs_it:
+        core.startSequenceAcquisition(100_000, 0, True)
+    session = rtsmlm.attach(core, overrides=overrides(tmp_path))
+    try:
+        wait_until_frames_come(core)
+        seen = looks_of(core)
+    finally:
+        session.stop()
+        report = session.close()
+
+    assert report.ok, report.failures
+    assert len(seen) == LOOKS
+    assert {image.shape for image in seen} == {(64, 64)}
+    totals = report.totals
+    assert totals is not None
+    assert totals.received == totals.localized + totals.skipped > 0
+    assert totals.recorded == totals.received
+    assert totals.lost == 0
+    if which == "simulated":
+        numbers = [decode_index(image) for image in seen]
+        assert numbers == sorted(numbers)
+        assert numbers[-1] > numbers[0], "the preview moves on"
