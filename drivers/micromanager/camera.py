@@ -22,6 +22,7 @@ from rtsmlm.drivers.micromanager.core import (
     stated_calibration,
 )
 from rtsmlm.drivers.micromanager.frame_sources import FrameSource, frame_source
+from rtsmlm.drivers.micromanager.host_preview import show_preview
 from rtsmlm.drivers.micromanager.reader import FrameReader, Silence
 from rtsmlm.errors import (
     CameraOverflowError,
@@ -199,9 +200,10 @@ class MicroManagerCamera:
         if hosted:
             logger.info("the host ended the sequence of %s", self._label)
             return True
+        host = "" if self._owns_core else "the program that owns the core stopped it, or "
         raise CameraStalledError(
             f"the sequence of camera {self._label} ended by itself after frame "
-            f"{reader.numbers.last}; the log of its adapter has the reason: mmcore logs"
+            f"{reader.numbers.last}; {host}the log of its adapter has the reason: mmcore logs"
         )
 
     def _overflow(self, last: int) -> CameraOverflowError:
@@ -276,6 +278,8 @@ class MicroManagerCamera:
             lambda: self._core.startSequenceAcquisition(self._label, _ENDLESS, 0, True),
         )
         self._started = True
+        if not self._owns_core:
+            show_preview(self._core)
 
     def _stop(self) -> None:
         if self._started:

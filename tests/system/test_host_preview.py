@@ -80,6 +80,9 @@ def test_the_newest_image_can_always_be_had_and_no_frame_is_lost_by_it(
     core: UniMMCore = request.getfixturevalue(which)
     if host_runs_it:
         core.startSequenceAcquisition(100_000, 0, True)
+    live: list[str] = []
+    core.events.continuousSequenceAcquisitionStarted.connect(lambda: live.append("on"))
+    core.events.sequenceAcquisitionStopped.connect(lambda _camera: live.append("off"))
     session = rtsmlm.attach(core, overrides=overrides(tmp_path))
     try:
         wait_until_frames_come(core)
@@ -89,6 +92,7 @@ def test_the_newest_image_can_always_be_had_and_no_frame_is_lost_by_it(
         report = session.close()
 
     assert report.ok, report.failures
+    assert live == ([] if host_runs_it else ["on", "off"]), "previews begin and end with the run"
     assert len(seen) == LOOKS
     assert {image.shape for image in seen} == {(64, 64)}
     totals = report.totals
