@@ -10,6 +10,7 @@ from typing import Any
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.errors import FileFormatError, LocalizerError
 from rtsmlm.files.camera_maps import (
+    DEFAULTS,
     load_camera_maps,
     names_assumed,
     resolve_calibration,
@@ -80,6 +81,8 @@ class Reconstruction:
         known_shape = (maps[0].shape[0], maps[0].shape[1]) if maps else None
         self._movie = open_movies(paths, settings.movie, known_shape=known_shape)
         try:
+            camera = settings.camera
+            self._movie.settle({name for name in DEFAULTS if getattr(camera, name) is not None})
             self._check_account(settings.movie.strict)
             self._calibrate(settings)
             self.folder = make_folder()

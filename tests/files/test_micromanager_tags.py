@@ -180,10 +180,10 @@ def test_a_summary_that_states_another_pixel_than_the_frames_is_named() -> None:
     add_micromanager_summary(found, {"PixelSize_um": 0.1})
 
     assert found.stated.pixel_nm == 160
-    [sentence] = found.contradictions
-    assert "160 nm" in sentence
-    assert "100 nm" in sentence
-    assert "camera.pixel_nm" in sentence
+    [contradiction] = found.contradictions
+    assert contradiction.name == "pixel_nm"
+    assert "160 nm" in contradiction.sentence
+    assert "100 nm" in contradiction.sentence
 
 
 def test_pixels_of_the_chip_and_of_binned_frames_do_not_contradict() -> None:

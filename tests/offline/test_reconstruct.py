@@ -137,6 +137,27 @@ def test_a_setting_that_replaces_what_the_movie_states_is_said(run: Run, tmp_pat
     assert "camera.pixel_nm = 100 replaces the 160 that is stated" in notes
 
 
+def test_a_contradiction_of_the_metadata_is_settled_by_the_setting(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "movie.ome.tif"
+    tifffile.imwrite(
+        path,
+        frames(),
+        ome=True,
+        metadata={"axes": "TYX", "PhysicalSizeX": 0.1},
+        resolution=(62500, 62500),
+        resolutionunit="CENTIMETER",
+    )
+
+    with pytest.raises(FileFormatError, match="100 nm, the TIFF resolution one of 160 nm"):
+        run(path, more=("movie.strict=true",))
+    notes, noted, _ = run(path, more=("movie.strict=true", "camera.pixel_nm=160"))
+
+    assert "camera.pixel_nm = 160 replaces the 100 that is stated" in notes
+    assert "difference" not in noted["run"]["movie"]
+
+
 def test_several_movies_are_one_run(run: Run, tmp_path: Path) -> None:
     for name in ("a.tif", "b.tif"):
         tifffile.imwrite(tmp_path / name, frames(4), photometric="minisblack")

@@ -34,6 +34,15 @@ class LeftOut:
     """As the end of a sentence: "they have another shape than the frames"."""
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two statements of the metadata that cannot both be true."""
+
+    name: str
+    """Of the value, as in `CameraSettings`; the setting ends the contradiction."""
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovieAccount:
     """What a movie states, what is there of it, and what is read.

@@ -139,6 +139,9 @@ class JoinedMovie(Movie):
             n_frames=n_frames,
             dtype=first.dtype,
             account=_account(movies),
+            contradictions=tuple(
+                dict.fromkeys(found for movie in movies for found in movie.contradictions)
+            ),
             stated=_stated(movies),
             exposure_ms=first.exposure_ms,
             frame_index=_frame_index(movies, n_frames),
@@ -199,14 +202,13 @@ def _details(movies: Sequence[Movie]) -> dict[str, str]:
 
 def _account(movies: Sequence[Movie]) -> MovieAccount:
     """Return one account; what a movie states of its frames is no statement on all of them."""
-    accounts = [(movie.path.name, movie.account) for movie in movies]
-    return MovieAccount(
-        read=sum(account.read for _, account in accounts),
-        present=sum(account.read for _, account in accounts),
-        further=tuple(
-            f"{name}: {text}" for name, account in accounts for text in account.differences
-        ),
-    )
+    n_frames = sum(movie.n_frames for movie in movies)
+    further = []
+    for movie in movies:
+        on_metadata = {contradiction.sentence for contradiction in movie.contradictions}
+        differences = [text for text in movie.account.differences if text not in on_metadata]
+        further += [f"{movie.path.name}: {text}" for text in differences]
+    return MovieAccount(read=n_frames, present=n_frames, further=tuple(further))
 
 
 def _stated(movies: Sequence[Movie]) -> StatedCalibration:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.movies.account import Contradiction
 from rtsmlm.files.movies.checks import one_line
 from rtsmlm.files.movies.micromanager_tags import (
     binning_of,
@@ -51,8 +52,7 @@ class Statements:
     exposure_ms: float | None = None
     details: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    contradictions: list[str] = field(default_factory=list)
-    """One sentence for each two statements that cannot both be true."""
+    contradictions: list[Contradiction] = field(default_factory=list)
     binning: int = 1
     """Pixels of the camera a side that went into one, where it is stated."""
     region: tuple[int, int, int, int] | None = None
@@ -104,10 +104,11 @@ class Statements:
         alike = (pixel_nm, pixel_nm * self.binning)
         same = any(abs(other_nm / held_nm - 1) <= SAME_PIXEL for other_nm in alike)
         if source != self._pixel_source and not same:
-            self.contradictions.append(
+            sentence = (
                 f"{self._pixel_source} states a pixel of {held_nm:g} nm, {source} one of "
                 f"{pixel_nm:g} nm; {held_nm:g} nm is taken: set camera.pixel_nm if that is wrong"
             )
+            self.contradictions.append(Contradiction("pixel_nm", sentence))
 
     def state_exposure(self, value: Any, unit: str = "ms") -> None:
         """Take an exposure time if it is one."""

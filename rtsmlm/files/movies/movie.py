@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.errors import ConfigError, FileFormatError
-from rtsmlm.files.movies.account import MovieAccount
+from rtsmlm.files.movies.account import Contradiction, MovieAccount
 from rtsmlm.files.movies.checks import check_frame_shape, one_line, to_adu
 from rtsmlm.frames import FrameBatch, Pixels
 
@@ -48,8 +48,7 @@ class MovieFacts:
     activation_unit: str | None = None
     files: tuple[Path, ...] = ()
     """All files that are read, where they are several."""
-    contradictions: tuple[str, ...] = ()
-    """Statements of the metadata that cannot both be true, one sentence each."""
+    contradictions: tuple[Contradiction, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
     """Further metadata of the file, for the record of the run."""
     notes: tuple[str, ...] = ()
@@ -100,7 +99,18 @@ class Movie(ABC):
         """Frames stated, present and read; its `differences` name whatever does not agree."""
         facts = self._facts
         account = facts.account or MovieAccount.whole(facts.n_frames)
-        return replace(account, further=(*account.further, *facts.contradictions))
+        sentences = [contradiction.sentence for contradiction in facts.contradictions]
+        return replace(account, further=(*account.further, *sentences))
+
+    @property
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """Statements of the metadata that cannot both be true; the account has them, too."""
+        return self._facts.contradictions
+
+    def settle(self, names: Collection[str]) -> None:
+        """Leave out contradictions on values that are known otherwise, by their settings."""
+        left = tuple(c for c in self._facts.contradictions if c.name not in names)
+        self._facts = replace(self._facts, contradictions=left)
 
     @property
     def notes(self) -> tuple[str, ...]:
