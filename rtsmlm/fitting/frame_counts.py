@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsmlm.fitting.saturation import plateau_adu
 from rtsmlm.frames import Pixels
@@ -32,6 +33,8 @@ class FrameCounts:
     """Frames of one value."""
     repeated_frames: int = 0
     """Frames equal to the one before, pixel by pixel, which noise excludes."""
+    begins_again: int = 0
+    """Position of the first frame that equals the first one of all; 0 where none does."""
 
     def plus(self, later: FrameCounts) -> FrameCounts:
         """Return the counts of these frames and of later ones together."""
@@ -41,6 +44,7 @@ class FrameCounts:
             later.ceiling_adu or self.ceiling_adu,
             self.constant_frames + later.constant_frames,
             self.repeated_frames + later.repeated_frames,
+            self.begins_again or later.begins_again,
         )
 
     def remarks(self, n_frames: int) -> list[str]:
@@ -62,6 +66,11 @@ class FrameCounts:
                 f"{self.repeated_frames} of {n_frames} frames are equal to the one before: they "
                 "were written twice, and count twice"
             )
+        if self.begins_again:
+            remarks.append(
+                f"frame {self.begins_again} equals the first one: the same frames seem to have "
+                "been written twice, as to a file that was there already, and count twice"
+            )
         return remarks
 
 
@@ -78,6 +87,9 @@ class FrameCounter:
         self._highest: Pixels = np.zeros(shape, dtype=np.uint16)
         self._top_of_batch: Pixels = np.zeros(shape, dtype=np.uint16)
         self._before: Pixels | None = None
+        self._first: Pixels | None = None
+        self._first_row: Pixels = np.zeros(shape[1], dtype=np.uint16)
+        self._begins_again = 0
         self._n_frames = 0
         self._next_look = _FIRST_LOOK
         self._ceiling = 0
@@ -109,6 +121,7 @@ class FrameCounter:
             ceiling_adu=self._ceiling,
             constant_frames=self._n_constant,
             repeated_frames=self._n_repeated,
+            begins_again=self._begins_again,
         )
 
     def look(self) -> None:
@@ -145,6 +158,27 @@ class FrameCounter:
             one_value[k] = one_value[k] and np.ptp(pixels[k]) == 0
             before = self._before if k == 0 else some[k - 1]
             same[k] = same[k] and before is not None and np.array_equal(before, some[k])
+        if not self._begins_again:
+            self._look_for_first(row, some, one_value)
         self._n_constant += int(np.count_nonzero(one_value))
         self._n_repeated += int(np.count_nonzero(same & ~one_value))
         self._before = some[-1].copy()
+
+    def _look_for_first(self, row: Pixels, some: Pixels, one_value: NDArray[np.bool_]) -> None:
+        """Note the first frame that equals the first one, by a row, then by some."""
+        start = 0
+        if self._first is None:
+            if one_value.all():
+                return
+            start = int(np.argmin(one_value))
+            self._first = some[start].copy()
+            self._first_row = row[start].copy()
+            start += 1
+        alike = np.flatnonzero((row[start:] == self._first_row).all(axis=1))
+        # Those that only repeat the frame before are counted as such.
+        again = [k for k in alike + start if np.array_equal(some[k], self._first)]
+        again = [
+            k for k in again if not np.array_equal(some[k], some[k - 1] if k else self._before)
+        ]
+        if again:
+            self._begins_again = self._n_frames + int(again[0])

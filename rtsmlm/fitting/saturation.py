@@ -41,28 +41,35 @@ def plateau_adu(highest: Pixels) -> int | None:
     highest
         The highest value of each pixel over the frames, ADU, shape (height, width).
     """
-    values, counts = np.unique(highest, return_counts=True)
-    above = np.cumsum(counts[::-1])[::-1] - counts
+    counts = np.bincount(highest.ravel())
+    values = np.flatnonzero(counts)
+    counts = counts[values]
+    up_to = np.cumsum(counts)
+    above = highest.size - up_to
     # A constant image has no value below, and says nothing of its ceiling.
-    for k in range(len(values) - 1, 0, -1):
+    often = np.flatnonzero(counts >= LEAST_PIXELS)
+    for k in often[often > 0][::-1].tolist():
         if above[k] > HOT_SHARE * highest.size:
             return None
-        if counts[k] >= LEAST_PIXELS and _stands_out(values, counts, k):
+        if _stands_out(values, counts, up_to, k):
             return int(values[k]) if above[k] <= HOT_SHARE * counts[k] else None
     return None
 
 
-def _stands_out(values: NDArray[np.uint16], counts: NDArray[np.int64], k: int) -> bool:
+def _stands_out(
+    values: NDArray[np.int64], counts: NDArray[np.int64], up_to: NDArray[np.int64], k: int
+) -> bool:
     """Tell whether more places hold a value than its neighbours below let expect."""
-    if values[k] >= NOISY_ADU and counts[k] > FULL_SHARE * counts.sum():
+    if values[k] >= NOISY_ADU and counts[k] > FULL_SHARE * up_to[-1]:
         return True
     below = counts[max(k - LEVELS_BELOW, 0) : k]
     if len(below) >= LEAST_LEVELS and counts[k] >= TIMES_BELOW * below.max():
         return True
-    share = np.cumsum(counts[:k]) / counts[:k].sum()
-    low, high = (int(values[np.searchsorted(share, q)]) for q in (0.05, 0.95))
     gap = int(values[k]) - int(values[k - 1])
-    return k >= LEAST_LEVELS and gap > GAP_SPREADS * max(high - low, 1)
+    if k < LEAST_LEVELS or gap <= GAP_SPREADS:
+        return False
+    low, high = (int(values[np.searchsorted(up_to, q * up_to[k - 1])]) for q in (0.05, 0.95))
+    return gap > GAP_SPREADS * max(high - low, 1)
 
 
 class SaturationCounter:

@@ -83,6 +83,18 @@ def test_blank_and_repeated_frames_are_counted_across_batches(sizes: list[int]) 
     assert (found.constant_frames, found.repeated_frames) == (3, 3)
 
 
+@pytest.mark.parametrize("sizes", [[1], [3], [64]])
+def test_a_movie_that_was_written_twice_begins_again(sizes: list[int]) -> None:
+    once = spots(16, 500, 65535)
+    blank = np.zeros((2, 48, 48), np.uint16)
+
+    twice = counted(np.concatenate([blank, once, blank, once]), sizes)
+
+    assert (twice.begins_again, twice.repeated_frames) == (20, 0)
+    assert "frame 20 equals the first one" in twice.remarks(36)[-1]
+    assert counted(np.concatenate([once[:1], once]), sizes).begins_again == 0
+
+
 def test_each_count_is_said_in_a_sentence_and_nothing_where_nothing_is_wrong() -> None:
     together = FrameCounts(10, 2, 4095).plus(FrameCounts(5, 1, 4095, 3, 4))
 
