@@ -68,8 +68,8 @@ class FrameCounts:
             )
         if self.begins_again:
             remarks.append(
-                f"frame {self.begins_again} equals the first one: the same frames seem to have "
-                "been written twice, as to a file that was there already, and count twice"
+                f"frame {self.begins_again} equals the first one, which noise excludes: the same "
+                "frames were written twice, as to a file that was there already, and count twice"
             )
         return remarks
 
@@ -175,10 +175,9 @@ class FrameCounter:
             self._first_row = row[start].copy()
             start += 1
         alike = np.flatnonzero((row[start:] == self._first_row).all(axis=1))
-        # Those that only repeat the frame before are counted as such.
-        again = [k for k in alike + start if np.array_equal(some[k], self._first)]
-        again = [
-            k for k in again if not np.array_equal(some[k], some[k - 1] if k else self._before)
-        ]
-        if again:
-            self._begins_again = self._n_frames + int(again[0])
+        for k in (alike + start).tolist():
+            before = some[k - 1] if k else self._before
+            is_repeated = before is not None and np.array_equal(some[k], before)
+            if not is_repeated and np.array_equal(some[k], self._first):
+                self._begins_again = self._n_frames + k
+                return
