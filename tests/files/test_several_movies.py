@@ -102,6 +102,8 @@ def test_a_part_that_is_given_beside_its_first_is_read_once(tmp_path: Path) -> N
 
     with open_movies(paths) as found:
         assert found.read(range(found.n_frames))[:, 0, 0].tolist() == [0, 1, 2, 3]
+    with pytest.raises(FileFormatError, match=r"m\.tif is read with m_X2\.tif: give it alone"):
+        open_movies(paths[::-1])
 
 
 def test_movies_in_the_order_of_letters_are_read_in_that_of_numbers() -> None:

@@ -138,6 +138,7 @@ class JoinedMovie(Movie):
             shape=first.shape,
             n_frames=n_frames,
             dtype=first.dtype,
+            files=tuple(file for movie in movies for file in movie.files),
             account=_account(movies),
             contradictions=tuple(
                 dict.fromkeys(found for movie in movies for found in movie.contradictions)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.movies.joined import join, parts_of
+from rtsmlm.files.movies.joined import join
 from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.settings.camera import MovieSettings
@@ -42,10 +42,14 @@ def open_movies(
     read: set[Path] = set()
     try:
         for path in ordered:
-            if path.resolve() in read:  # as a part of one before
-                continue
-            read.update(part.resolve() for part in parts_of(path))
-            movies.append(open_movie(path, settings, known_shape=known_shape))
+            movie = open_movie(path, settings, known_shape=known_shape)
+            files = {file.resolve() for file in movie.files}
+            movies.append(movie)
+            if files <= read:  # as a part of one before
+                movies.pop().close()
+            elif again := sorted(file.name for file in files & read):
+                raise FileFormatError(f"{path} is read with {', '.join(again)}: give it alone")
+            read |= files
     except BaseException:
         for movie in movies:
             movie.close()
