@@ -53,7 +53,7 @@ def to_adu(stored: NDArray[Any], path: Path, first: int = 0) -> Pixels:
 def _advice(stored: NDArray[Any]) -> str:
     """Return what the likely cause of values is that no camera gives, and what to do."""
     # What is above 32767 becomes negative; on its way there a signal passes the values below.
-    is_wrapped = stored.dtype == np.int16 and (stored.min() < -_HALF or stored.max() > _HALF)
+    is_wrapped = stored.dtype.str[1:] == "i2" and (stored.min() < -_HALF or stored.max() > _HALF)
     if is_wrapped:
         return (
             "most likely a camera's unsigned values were stored as signed ones, and what is above "

@@ -258,10 +258,10 @@ class Movie(ABC):
         if (dtype.itemsize, dtype.kind == "f") != (stored.itemsize, stored.kind == "f"):
             raise ConfigError(
                 f"movie.dtype {dtype.str} has {dtype.itemsize} bytes, but {self.path} holds "
-                f"{stored} of {stored.itemsize}; remove movie.dtype, or give a type of that size"
+                f"{stored.name} of {stored.itemsize}; remove movie.dtype, or give a type of that size"
             )
         if dtype.kind != stored.kind:
-            note = f"values stored as {stored} are taken for {dtype}, as movie.dtype says"
+            note = f"values stored as {stored.name} are taken for {dtype.name}, as movie.dtype says"
             self._facts = replace(
                 self._facts,
                 dtype=dtype.newbyteorder(stored.byteorder),

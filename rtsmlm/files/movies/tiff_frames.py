@@ -21,7 +21,14 @@ from rtsmlm.files.movies.tiff_micromanager import planned_frames
 from rtsmlm.files.movies.tiff_ome import FrameSeries, OmeXml, frame_series, image_in_file, parse_ome
 from rtsmlm.files.movies.tiff_page import Page
 from rtsmlm.files.movies.tiff_pages import check_axes
-from rtsmlm.files.movies.tiff_parts import NDTIFF_STACK, Part, earlier_part, open_part, parts_beside
+from rtsmlm.files.movies.tiff_parts import (
+    NDTIFF_STACK,
+    Part,
+    earlier_part,
+    numbered_beside,
+    open_part,
+    parts_beside,
+)
 from rtsmlm.files.movies.tiff_text import stacks
 
 _AXIS_NAMES = {"C": "channels", "Z": "slices", "P": "positions"}
@@ -277,6 +284,8 @@ def _numbered_pages(frames: TiffFrames, series: FrameSeries) -> Iterable[tuple[i
             yield number, parts[file], pages[parts[file]][at]
     if missing:
         names = ", ".join(missing[:5])
+        beside = ", ".join(path.name for path in numbered_beside(part.path)[:5])
+        hint = f"; {beside} may be of them, but nothing in it says so" if beside else ""
         frames.further.append(
-            f"files that the OME-XML names are missing or are of another kind: {names}"
+            f"files that the OME-XML names are missing or are of another kind: {names}{hint}"
         )

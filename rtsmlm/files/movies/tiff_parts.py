@@ -6,8 +6,9 @@ the numbers. A file is taken for a part only if its contents say so, never for i
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,15 +86,15 @@ def parts_beside(first: Part, listed: Sequence[str]) -> PartsFound:
     result = PartsFound([first])
     candidates = [first.path.with_name(name) for name in listed]
     if not candidates or not all(path.is_file() for path in candidates):
-        candidates = list(_numbered(first.path)) or [p for p in candidates if p.is_file()]
+        candidates = numbered_beside(first.path) or [p for p in candidates if p.is_file()]
     for path in candidates:
         try:
             if not path.stat().st_size:
-                raise FileFormatError(f"{path.name} has 0 bytes")
+                raise FileFormatError("it has 0 bytes")
             part = open_part(path)
         except (FileFormatError, OSError) as error:
-            text = str(error).replace(f"{path.parent}", "").lstrip("/\\")
-            result.further.append(f"{path.name}, which goes on by its name, is left out: {text}")
+            text = str(error).replace(str(path), "it")
+            result.further.append(f"{path.name} beside it is left out: {text}")
             continue
         if reason := _why_not(result.parts[-1], part):
             result.notes.append(f"{path.name} beside it is not read: {reason}")
@@ -120,12 +121,15 @@ def _split(name: str) -> tuple[str, str]:
     return (name[: found.start()], found[0]) if found else (name, "")
 
 
-def _numbered(path: Path) -> Iterator[Path]:
+def numbered_beside(path: Path) -> list[Path]:
+    """Return the files `X_1`, `X_2`, ... beside a file X, by rising number; some may be missing."""
     stem, suffix = _split(path.name)
-    number = 1
-    while (following := path.with_name(f"{stem}_{number}{suffix}")).is_file():
-        yield following
-        number += 1
+    found = {
+        int(number[1]): other
+        for other in path.parent.glob(f"{glob.escape(stem)}_*{glob.escape(suffix)}")
+        if (number := re.fullmatch(r"_(\d{1,4})", other.name[len(stem) : -len(suffix) or None]))
+    }
+    return [found[number] for number in sorted(found)]
 
 
 def _why_not(before: Part, part: Part) -> str | None:
