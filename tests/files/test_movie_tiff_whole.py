@@ -63,9 +63,17 @@ def stack(
             words = json.dumps({**TAGS, "FrameIndex": number, "PositionIndex": position}).encode()
             data_at = at + 2 + 12 * 9 + 4
             end = data_at + frame.nbytes + len(words)
-            tags = [(256, 4, 1, frame.shape[1]), (257, 4, 1, frame.shape[0]), (258, 4, 1, 16),
-                    (259, 4, 1, 1), (262, 4, 1, 1), (273, 4, 1, data_at), (277, 4, 1, 1),
-                    (279, 4, 1, frame.nbytes), (51123, 2, len(words), data_at + frame.nbytes)]  # fmt: skip
+            tags = [
+                (256, 4, 1, frame.shape[1]),
+                (257, 4, 1, frame.shape[0]),
+                (258, 4, 1, 16),
+                (259, 4, 1, 1),
+                (262, 4, 1, 1),
+                (273, 4, 1, data_at),
+                (277, 4, 1, 1),
+                (279, 4, 1, frame.nbytes),
+                (51123, 2, len(words), data_at + frame.nbytes),
+            ]
             file.write(struct.pack("<H", 9) + b"".join(struct.pack("<HHII", *t) for t in tags))
             last = k == len(frames) - 1 and finished
             file.write(struct.pack("<I", 0 if last else end) + frame.tobytes() + words)
@@ -161,7 +169,7 @@ def test_pages_of_other_kinds_are_counted_and_named(frames: Frames, tmp_path: Pa
 def test_two_movies_of_other_sizes_in_a_file_are_refused(frames: Frames, tmp_path: Path) -> None:
     path = paged(tmp_path / "movie.tif", [*frames, *frames[:8, :, :20]])
 
-    with pytest.raises(FileFormatError, match="11 pages of 32 x 32 with 16 bits, 8 pages of 32 x"):
+    with pytest.raises(FileFormatError, match=r"11 pages of 32 x 32 with 16 bits, 8 pages of"):
         open_movie(path)
 
 
@@ -193,7 +201,10 @@ def test_unsigned_values_stored_as_signed_are_named_and_read_as_the_setting_says
         path, bright.view(np.int16), metadata=None, byteorder=order, compression=compression
     )
 
-    with open_movie(path) as movie, pytest.raises(FileFormatError, match='set movie.dtype = "<u2"'):
+    with (
+        open_movie(path) as movie,
+        pytest.raises(FileFormatError, match=r"set movie\.dtype"),
+    ):
         movie.read([0])
     with open_movie(path, MovieSettings(dtype="<u2")) as movie:
         np.testing.assert_array_equal(movie.read(range(11)), bright)

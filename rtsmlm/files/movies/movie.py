@@ -261,7 +261,7 @@ class Movie(ABC):
                 f"{stored.name} of {stored.itemsize}; remove movie.dtype, or give a type of that size"
             )
         if dtype.kind != stored.kind:
-            note = f"values stored as {stored.name} are taken for {dtype.name}, as movie.dtype says"
+            note = f"values stored as {stored.name} are read as {dtype.name}, as movie.dtype says"
             self._facts = replace(
                 self._facts,
                 dtype=dtype.newbyteorder(stored.byteorder),
