@@ -208,7 +208,7 @@ def test_unsigned_values_stored_as_signed_are_named_and_read_as_the_setting_says
         movie.read([0])
     with open_movie(path, MovieSettings(dtype="<u2")) as movie:
         np.testing.assert_array_equal(movie.read(range(11)), bright)
-    with pytest.raises(ConfigError, match=r"holds .*int16 of 2; remove movie.dtype"):
+    with pytest.raises(ConfigError, match=r"holds .*int16 of 2; give a type of that size"):
         open_movie(path, MovieSettings(dtype="<u4"))
 
 

@@ -258,7 +258,7 @@ class Movie(ABC):
         if (dtype.itemsize, dtype.kind == "f") != (stored.itemsize, stored.kind == "f"):
             raise ConfigError(
                 f"movie.dtype {dtype.str} has {dtype.itemsize} bytes, but {self.path} holds "
-                f"{stored.name} of {stored.itemsize}; remove movie.dtype, or give a type of that size"
+                f"{stored.name} of {stored.itemsize}; give a type of that size, or none"
             )
         if dtype.kind != stored.kind:
             note = f"values stored as {stored.name} are read as {dtype.name}, as movie.dtype says"
