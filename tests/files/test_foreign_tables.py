@@ -264,6 +264,33 @@ def test_lists_of_qc_storm_are_known_by_their_name(truth: Columns, tmp_path: Pat
         read_table(path, PIXEL_NM)
 
 
+@pytest.mark.parametrize(
+    ("start", "advice"),
+    [(b"PK\x03\x04", "save the sheet as CSV"), (b"\xd0\xcf\x11\xe0", "save the sheet as CSV"),
+     (b"\x1f\x8b\x08\x00", "compressed by gzip; unpack it")],
+)  # fmt: skip
+def test_workbooks_and_archives_say_what_to_do(tmp_path: Path, start: bytes, advice: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(start + bytes(50))
+
+    with pytest.raises(FileFormatError, match=rf"table\.csv is .*{advice}"):
+        read_table(path)
+
+
+def test_a_damaged_character_costs_its_row_and_no_more(truth: Columns, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    lines = thunderstorm(truth).encode().splitlines(keepends=True)
+    lines[4] = lines[4].replace(b",", b"\xe2,", 1)
+    lines[6] = b"\xe2\x80" + lines[6][:9] + b"\n"
+    path.write_bytes(b"".join(lines))
+
+    table = read_table(path, PIXEL_NM)
+
+    kept = np.delete(np.arange(N), [5])
+    assert table.localizations.frame.tolist() == truth["frame"][kept].tolist()
+    assert "1 of 8 rows" in table.notes[0]
+
+
 def test_a_table_in_pixels_or_without_units_says_what_it_needs(
     truth: Columns, tmp_path: Path
 ) -> None:

@@ -30,6 +30,13 @@ log = logging.getLogger(__name__)
 RUN_TABLE = "localizations.arrows"
 """Name of the table in a run folder."""
 
+_PACKED = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+}
+"""Files that hold a table which rtsmlm does not take out of them, by their first bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -103,6 +110,9 @@ def _read(
         )
     if start.startswith(INSIGHT3):
         return *read_insight3(path, pixel_nm, check), "insight3"
+    for mark, what in _PACKED.items():
+        if start.startswith(mark):
+            raise FileFormatError(f"{path} is {what}")
     if QC_STORM.search(path.name):
         return *read_qc_storm(path, pixel_nm, check), "qc-storm"
     if b"\0" in start and not is_utf16(start):

@@ -64,7 +64,8 @@ def rapidstorm_names(comments: Sequence[str]) -> tuple[str, ...] | None:
         stated = dict(_ATTRIBUTE.findall(field))
         unit = stated.get("unit", "")
         unit = "" if unit == "frame" else unit
-        names.append(f"{stated.get('identifier', '')} [{unit}]" if unit else stated["identifier"])
+        name = stated.get("identifier", "")
+        names.append(f"{name} [{unit}]" if unit else name)
     return tuple(names) or None
 
 

@@ -7,6 +7,7 @@ counted; a column that is not read is named.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -224,14 +225,23 @@ class _Rows:
                 )
         except pa.ArrowInvalid:
             raise
-        except (OSError, UnicodeError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException) as error:
             raise FileFormatError(f"cannot read {self.path}: {error}") from error
 
 
 def _as_utf8(file: pa.NativeFile, head: TextHead) -> pa.NativeFile:
     """Return a stream of the text in UTF-8, with one space where cells are separated by spaces."""
-    if not head.encoding.startswith("utf-8"):
-        file = pa.transcoding_input_stream(file, head.encoding, "utf-8")
+    # A damaged character spoils its cell, and no more.
+    decoder = codecs.getincrementaldecoder(head.encoding)(errors="replace")
+    is_alike = not head.encoding.startswith("utf-16")
+
+    def in_utf8(part: pa.Buffer) -> bytes:
+        raw = bytes(part)
+        if is_alike and raw.isascii() and not decoder.getstate()[0]:
+            return raw
+        return decoder.decode(raw).encode()
+
+    text = pa.TransformInputStream(file, in_utf8)
     if head.delimiter != " ":
-        return file
-    return pa.BufferReader(_EDGES.sub(b"", _SPACES.sub(b" ", file.read())))
+        return text
+    return pa.BufferReader(_EDGES.sub(b"", _SPACES.sub(b" ", text.read())))
