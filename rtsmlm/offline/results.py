@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
+from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches
 from rtsmlm.files.tables.arrow_schema import table_metadata
+from rtsmlm.offline.preview import preview_png
 from rtsmlm.realtime.ledger import Ledger, LedgerState
 from rtsmlm.render import Renderer, write_image
 from rtsmlm.settings.run import RunSettings
@@ -46,9 +48,13 @@ def draw_table(
         If a file cannot be written.
     """
     renderer = Renderer(shape, pixel_nm, image_pixel_nm, mode="gaussian")
+    meter = ResolutionMeter(shape, pixel_nm)
     for part in iter_arrow_batches(table):
         renderer.add(part)
+        meter.add(part)
         summary.add(part)
+    summary.resolution_nm = meter.resolution_nm()
+    summary.preview_png = preview_png(renderer.image(), renderer.image_pixel_nm)
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
 
 

@@ -32,6 +32,6 @@ def test_every_stage_has_its_row_of_percentiles() -> None:
 
     text = latency_section(stages)
 
-    assert "<h2>Latency in ms</h2>" in text
-    assert "<td>wait</td><td>1.00</td><td>2.00</td><td>3.00</td><td>4.00</td>" in text
-    assert "<td>8.12</td>" in text
+    assert "<h2>Latency</h2>" in text
+    assert "<td>wait</td><td>1.00 ms</td><td>2.00 ms</td><td>3.00 ms</td>" in text
+    assert "<td>8.12 ms</td>" in text

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtsmlm.files.run.charts import figure
 from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.localizations import Localizations
 
@@ -72,7 +73,7 @@ def test_the_page_shows_the_figures_and_escapes_what_it_was_given(
     assert "too little seen" in page
     assert "ledger balances: 100 received" in page
     assert "<td>localized</td><td>98</td>" in page
-    assert "<td>7.75</td>" in page
+    assert "<td>7.75 ms</td>" in page
     assert "the disk &amp; the &lt;b&gt;" in page
 
 
@@ -116,3 +117,51 @@ def test_a_page_without_settings_is_written_all_the_same(tmp_path: Path) -> None
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "run.toml cannot be read" in page
     assert "received but of another size" in page
+
+
+def test_the_page_can_be_sent_alone_and_says_whose_run_it_was(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    (tmp_path / "run.toml").write_text(
+        "[experiment]\nsample = 'COS-7 <3>'\noperator = 'AB'\n"
+        "[run]\nstarted = '2026-03-01T10:00:00+01:00'\n[run.versions]\nrtsmlm = '0.1.0'\n"
+    )
+    (tmp_path / "lasers.csv").write_text(
+        "time_utc,t_s,actuator,kind,wanted,sent,unit,measured,dose,frame,latency_ms,"
+        "estimate_per_um2,std_per_um2,target_per_um2,state,reason\n"
+        + "".join(f",{t},uv,set,1,{t},mW,,,,,,,,,\n" for t in range(1, 8))
+    )
+    summary = TableSummary(preview_png=b"picture", resolution_nm=31.7)
+    summary.add(table(rng, 1234))
+
+    write_report(
+        tmp_path,
+        title="run",
+        verdict="ledger balances",
+        good=True,
+        notes=[],
+        ledger={"camera": 35_000, "received": 35_000, "caught_up": 12},
+        latency_ms={"total": {"p50": 427.0, "p95": 999.4, "p99": 6760.0, "max": 7730.0}},
+        validity={},
+        n_frames=35_000,
+        table=summary,
+    )
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "src='data:image/png;base64,cGljdHVyZQ=='" in page
+    assert "image.png" not in page
+    for text in ("COS-7 &lt;3&gt;", "AB", "2026-03-01 10:00:00", "rtsmlm 0.1.0", "32 nm"):
+        assert text in page
+    assert "<td>localizations</td><td>1\u202f234</td>" in page
+    assert "35\u202f000" in page
+    assert "caught_up" not in page
+    assert "6.76 s" in page
+    assert "power of uv in mW" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(35_000, "35\u202f000"), (1e9, "1\u202f000\u202f000\u202f000"), (0.12345, "0.123"), (0, "0")],
+)
+def test_a_figure_is_written_as_a_person_writes_it(value: float, text: str) -> None:
+    assert figure(value) == text

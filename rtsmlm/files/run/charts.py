@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WIDTH, _HEIGHT, _MARGIN = 520, 150, 34
+_NOTHING = 1e-9
+"""Top of the axis of a line that is 0 throughout."""
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1120px;padding:0 1rem;
@@ -20,12 +23,16 @@ table{border-collapse:collapse}td,th{padding:.15rem .9rem .15rem 0;text-align:ri
 td:first-child,th:first-child{text-align:left}
 .charts{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}figcaption{font-size:.85rem}
 img{width:100%;max-width:720px;background:#000}
+.about td{text-align:left;vertical-align:top;white-space:pre-wrap}
 svg{background:#fafafa}polyline{fill:none;stroke:#1f5fa8;stroke-width:1.5}
 polygon{fill:#1f5fa8;opacity:.18}rect{fill:#1f5fa8}text{font:11px system-ui,sans-serif;fill:#555}
-pre{background:#f5f5f5;padding:.8rem;overflow:auto;max-height:24rem;font-size:.8rem}
+pre{background:#f5f5f5;padding:.8rem;font-size:.8rem;white-space:pre-wrap;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}svg,pre{background:#222}
 text{fill:#aaa}polyline{stroke:#7fb2ee}polygon,rect{fill:#7fb2ee}.good{color:#6fce8b}.bad{color:#f88}
 .note{color:#e5b95c}}
+@media print{body{margin:0;max-width:none;font-size:11px;color:#000;background:#fff}
+pre,svg{background:#fff;border:1px solid #ccc}figure,tr,img{break-inside:avoid}
+h2{break-after:avoid}img{max-width:520px;print-color-adjust:exact}}
 """
 
 
@@ -50,7 +57,7 @@ def line_chart(
     band
         Lower and upper edge of a shaded band behind the line, at the same `x`.
     """
-    top = max(float(y.max(initial=0)), 0.0 if band is None else float(band[1].max()), 1e-9)
+    top = max(float(y.max(initial=0)), 0.0 if band is None else float(band[1].max()), _NOTHING)
     left, right = float(x[0]), max(float(x[-1]), float(x[0]) + 1)
 
     def points(at: NDArray[np.float64], values: NDArray[np.float64]) -> str:
@@ -81,20 +88,35 @@ def bar_chart(title: str, unit: str, counts: NDArray[np.int64], edges: NDArray[n
 def _figure(title: str, unit: str, marks: str, ends: tuple[float, float], top: float) -> str:
     base = _HEIGHT - _MARGIN + 16
     labels = (
-        f"<text x='{_MARGIN}' y='{base}'>{ends[0]:g}</text>"
-        f"<text x='{_WIDTH - _MARGIN}' y='{base}' text-anchor='end'>{ends[1]:g} {unit}</text>"
-        f"<text x='{_MARGIN}' y='{_MARGIN - 8}'>{top:.3g}</text>"
+        f"<text x='{_MARGIN}' y='{base}'>{figure(ends[0])}</text>"
+        f"<text x='{_WIDTH - _MARGIN}' y='{base}' text-anchor='end'>"
+        f"{figure(ends[1])} {escape(unit)}</text>"
+        f"<text x='{_MARGIN}' y='{_MARGIN - 8}'>{figure(top) if top > _NOTHING else 0}</text>"
     )
     size = f"width='{_WIDTH}' height='{_HEIGHT}' viewBox='0 0 {_WIDTH} {_HEIGHT}'"
     drawing = f"<svg {size}>{marks}{labels}</svg>"
     return f"<figure><figcaption>{escape(title)}</figcaption>{drawing}</figure>"
 
 
+def figure(value: float) -> str:
+    """Return a number as a person writes it: 35 000 rather than 3.5e+04, 0.123, 12.3."""
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    if value and abs(value) < 1e-3:
+        return f"{value:.2g}"
+    return f"{value:.3g}"
+
+
 def table_of(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows of values as a table; floats with two digits."""
+    """Return rows of values as a table; floats with two digits, thousands apart."""
 
     def text(value: Any) -> str:
-        return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+        if isinstance(value, float):
+            return f"{value:.2f}"
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        return figure(value) if is_count else escape(str(value))
 
     head = "".join(f"<th>{escape(name)}</th>" for name in heading)
     body = "".join("<tr>" + "".join(f"<td>{text(v)}</td>" for v in row) + "</tr>" for row in rows)

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import shutil
+import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
@@ -52,6 +53,7 @@ class RunFolder:
         self._is_made = False
         self._before: frozenset[str] = frozenset()
         """What was there before this owner came."""
+        self._started = ""
 
     @classmethod
     def create(cls, out: Path, name: str | None = None) -> RunFolder:
@@ -200,8 +202,19 @@ class RunFolder:
         """
         exclude = {"run": True, **leave_out}
         data = settings.model_dump(mode="json", exclude_none=True, exclude=exclude)
-        data["run"] = {"versions": versions(), "machine": machine(), **run}
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        self._started = self._started or self._started_before() or now
+        when = {"started": self._started, "written": now}
+        data["run"] = {**when, "versions": versions(), "machine": machine(), **run}
         write_text(self.settings, tomli_w.dumps(data))
+
+    def _started_before(self) -> str:
+        """Return when the run began, of a folder that has been written before; else nothing."""
+        try:
+            run = tomllib.loads(self.settings.read_text(encoding="utf-8")).get("run", {})
+        except (OSError, ValueError):
+            return ""
+        return str(run.get("started", "")) if isinstance(run, dict) else ""
 
     def write_json(self, path: Path, data: Mapping[str, Any]) -> None:
         """Write one of the JSON files of the run."""

@@ -55,5 +55,14 @@ def section(heading: str, *parts: str) -> str:
 
 def latency_section(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
     """Return the percentiles of every stage as a table with its heading."""
-    stages = ((name, *(stage[p] for p in PERCENTILES)) for name, stage in latency_ms.items())
-    return section("Latency in ms", table_of(("stage", *PERCENTILES), stages))
+    stages = (
+        (name, *(time_text(stage[p]) for p in PERCENTILES)) for name, stage in latency_ms.items()
+    )
+    return section("Latency", table_of(("stage", *PERCENTILES), stages))
+
+
+def time_text(milliseconds: float) -> str:
+    """Return a time as a person writes it: 4.25 ms, 212 ms, 6.76 s."""
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.2f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 100 else f"{milliseconds:.2f} ms"

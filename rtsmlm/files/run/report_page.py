@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,6 +15,7 @@ from rtsmlm.files.movies.account import MovieAccount
 from rtsmlm.files.run.charts import bar_chart, line_chart, table_of
 from rtsmlm.files.run.folder import write_text
 from rtsmlm.files.run.pages import latency_section, note, page, section
+from rtsmlm.files.run.report_facts import facts, image_tag, laser_charts, settings_text
 from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.localizations import Localizations
 
@@ -32,6 +34,11 @@ class TableSummary:
     """A power of two, so that the bins hold the highest frame number there is."""
     photons: NDArray[np.int64] = field(default_factory=lambda: np.zeros(60, np.int64))
     precision: NDArray[np.int64] = field(default_factory=lambda: np.zeros(60, np.int64))
+
+    preview_png: bytes = b""
+    """The image of the page, a PNG file; empty takes `image.png` of the folder."""
+    resolution_nm: float = math.nan
+    """Fourier ring correlation of all rows; NaN where it cannot be measured."""
 
     PHOTON_EDGES = np.geomspace(30, 30_000, 61)
     PRECISION_EDGES_NM = np.linspace(0, 60, 61)
@@ -71,7 +78,8 @@ def write_report(
     Parameters
     ----------
     folder
-        The run folder; the page shows its `image.png` and `run.toml`.
+        The run folder; the page shows its `run.toml`, `lasers.csv` and image, and needs none of
+        them afterwards.
     title
         Heading.
     verdict
@@ -100,14 +108,20 @@ def write_report(
     SinkError
         If it cannot be written.
     """
-    totals = [(name, ledger[name]) for name in _TOTALS if name in ledger]
+    totals = [(label, ledger[name]) for name, label in _TOTALS.items() if name in ledger]
     totals += [(label, ledger[name]) for name, label in _RARE_TOTALS.items() if ledger.get(name)]
     totals += [(label, n) for name, label in _COUNTS.items() if (n := getattr(counts, name))]
+    text = settings_text(folder)
+    about: list[tuple[str, object]] = [*facts(text), ("localizations", table.n_rows)]
+    if math.isfinite(table.resolution_nm):
+        about.append(("resolution (FRC)", f"{table.resolution_nm:.0f} nm"))
     parts = [
+        f"<div class='about'>{table_of(('', ''), about)}</div>",
         *map(note, notes),
-        "<p><img src='image.png' alt='super-resolution image'></p>",
+        image_tag(folder, table.preview_png),
         "<div class='charts'>",
-        line_chart("emitters per frame", "frame", *_per_frame(table, n_frames)),
+        *laser_charts(folder),
+        line_chart("emitters per frame", "frames", *_per_frame(table, n_frames)),
         bar_chart("photons per localization", "photons", table.photons, table.PHOTON_EDGES),
         bar_chart("stated precision", "nm", table.precision, table.PRECISION_EDGES_NM),
         "</div>",
@@ -121,13 +135,23 @@ def write_report(
     if latency_ms:
         parts.append(latency_section(latency_ms))
     if validity:
-        figures = ((label, _figure_of(validity[name])) for name, label in _VALIDITY)
-        parts.append(section("Does the model fit the data?", table_of(("", "figure"), figures)))
-    parts.append(section("Settings in force", f"<pre>{escape(_settings_of(folder))}</pre>"))
+        figures = [(label, _figure_of(validity[name])) for name, label in _VALIDITY]
+        remark = f"<p>{escape(str(validity['remark']))}</p>" if validity.get("remark") else ""
+        fits = table_of(("", "figure"), figures) + remark
+        parts.append(section("Does the model fit the data?", fits))
+    parts.append(section("Settings in force", f"<pre>{escape(text)}</pre>"))
     write_text(folder / "report.html", page(title, verdict, parts, good=good))
 
 
-_TOTALS = ("camera", "received", "recorded", "localized", "caught_up", "skipped", "lost")
+_TOTALS = {
+    "camera": "numbered by the camera",
+    "received": "received",
+    "recorded": "recorded",
+    "localized": "localized",
+    "caught_up": "of them after the run",
+    "skipped": "skipped",
+    "lost": "lost",
+}
 _RARE_TOTALS = {
     "other_size": "received but of another size",
     "renumbered": "renumbered",
@@ -150,14 +174,6 @@ _VALIDITY = (
     ("repeat_std", "way between two frames over that stated"),
     ("gridding", "largest unevenness of places within the pixel"),
 )
-
-
-def _settings_of(folder: Path) -> str:
-    """Return the text of `run.toml`; a page without it is better than none."""
-    try:
-        return (folder / "run.toml").read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        return f"run.toml cannot be read: {error.strerror or error}"
 
 
 def _figure_of(value: object) -> object:
