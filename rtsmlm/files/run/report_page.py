@@ -130,7 +130,8 @@ def write_report(
     if account is not None:
         found = [(f"stated by {stated.source}", stated.frames) for stated in account.stated]
         rows = [*found, ("present", account.present), ("read", account.read)]
-        differences = map(note, account.differences or ["nothing differs, nothing is left out"])
+        fine = "<p>nothing differs, nothing is left out</p>"
+        differences = [*map(note, account.differences)] or [fine]
         parts.append(section("The movie", table_of(("frames", ""), rows), *differences))
     if latency_ms:
         parts.append(latency_section(latency_ms))
