@@ -14,6 +14,8 @@ from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _SIZE = (1280, 800)
 _SHARE = 0.9
+_FRAME_PX, _TITLE_PX = 4, 36
+"""Of the frame that the system draws around a window, which it states only once that is shown."""
 _SIGNALS_MS = 200
 _FLUSH_S = 2.0
 """For commands on their way to the program that owns the run."""
@@ -42,15 +44,37 @@ def open_window(
     window.setWindowTitle(f"rtsmlm: {source.name}")
     geometry = window.preferences.bytes("geometry")
     if geometry is None or not window.restoreGeometry(geometry):
-        free = window.screen().availableGeometry()
-        # Never beyond the screen: LASER OFF is at the right edge.
+        free = _room(window).size()
         width, height = (
             min(max(least, round(_SHARE * side)), side)
             for least, side in zip(_SIZE, (free.width(), free.height()), strict=True)
         )
         window.resize(width, height)
+    _bring_inside(window)
     window.show()
     return window
+
+
+def _room(window: LiveWidget) -> QtCore.QRect:
+    """Return what a window can fill of its screen, without its own frame."""
+    free = window.screen().availableGeometry()
+    return free.adjusted(_FRAME_PX, _TITLE_PX, -_FRAME_PX, -_FRAME_PX)
+
+
+def _bring_inside(window: LiveWidget) -> None:
+    """Make a window smaller and move it where it lies beyond its screen.
+
+    LASER OFF is at its right edge and the ledger at the lower one; a screen may be smaller than
+    the one that the window was on last time.
+    """
+    room, now = _room(window), window.geometry()
+    now.setSize(now.size().boundedTo(room.size()))
+    now.moveRight(min(now.right(), room.right()))
+    now.moveBottom(min(now.bottom(), room.bottom()))
+    now.moveLeft(max(now.left(), room.left()))
+    now.moveTop(max(now.top(), room.top()))
+    if now != window.geometry():
+        window.setGeometry(now)
 
 
 def show(

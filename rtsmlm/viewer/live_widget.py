@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-from rtsmlm.stream.messages import NoticeMessage
+from rtsmlm.stream.messages import NoticeMessage, SettingsPart
 from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import Exporter, ask_for_path
+from rtsmlm.viewer.final_account import FinalAccount
 from rtsmlm.viewer.light_state import LightState
 from rtsmlm.viewer.owner_notice import OwnerNotice
 from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
@@ -80,7 +80,7 @@ class LiveWidget(ThemedWidget):
         self._why_not = None if control is not None else VIEW_ONLY
         self._is_closed = False
         self._plots_at_s = 0.0
-        self._folder: Path | None = None
+        self.final_account = FinalAccount()
         self.series = RunSeries()
         self.light = LightState(is_armed=is_armed)
         self._make_panels()
@@ -174,6 +174,13 @@ class LiveWidget(ThemedWidget):
         if newest is not None:
             self.report(newest.text, self.messages.color_of(newest))
 
+    def show_settings(
+        self, settings: SettingsPart, shape: tuple[int, int] | None, exposure_ms: float
+    ) -> None:
+        """Show what the next run has by its configuration, as `AcquisitionPanel.show_settings`."""
+        self.experiment.show_settings(settings)
+        self.acquisition.show_settings(settings, shape, exposure_ms)
+
     def show_notice(self, notice: OwnerNotice) -> None:
         """Show what the program that owns the runs reports between two of them."""
         if notice.picture:
@@ -250,7 +257,9 @@ class LiveWidget(ThemedWidget):
             Its folder, where that is known and on this machine.
         """
         self.source.close()
-        self.source, self._folder = source, folder
+        self.source = source
+        self.final_account.close()
+        self.final_account.folder = folder
         self.reader.forget()
 
     def tick(self) -> None:
@@ -260,7 +269,7 @@ class LiveWidget(ThemedWidget):
         if update is None:
             self.super_res.show_message("Getting ready to draw; longer on first start …")
         else:
-            update = update if update.folder else replace(update, folder=self._folder)
+            update = self.final_account.complete(update)
             takers = (self.series.add, self.light.take, *(p.show_update for p in self.panels))
             hand_on(update, takers, lambda text: self.report(text, self.theme.amber))
             self.reader.learn(update, time.perf_counter() - begin_s)
@@ -313,4 +322,5 @@ class LiveWidget(ThemedWidget):
         self.source.close()
         self.super_res.close_picture()
         self.camera.close_recording()
+        self.final_account.close()
         self.exporter.close()

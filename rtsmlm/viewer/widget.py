@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pymmcore_plus import CMMCorePlus
 
 from rtsmlm.drivers.micromanager.library_log import without_library_errors
+from rtsmlm.errors import RtsmlmError
 from rtsmlm.session.attach import attach
+from rtsmlm.settings.load import load
+from rtsmlm.stream.messages import SettingsPart
 from rtsmlm.viewer.embedded_session import EmbeddedSession
 from rtsmlm.viewer.live_widget import LiveWidget
 from rtsmlm.viewer.sources.no_run import NoRun
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from rtsmlm.session.session import Session
 
 _UPDATE_MS = 200
+_log = logging.getLogger(__name__)
 _ANY_PORT = "stream.address=tcp://127.0.0.1:*"
 
 
@@ -56,6 +62,7 @@ class RtsmlmWidget(QtWidgets.QWidget):
         self._watched: str | None = None
         self._is_closed = False
         self._make_row()
+        self._show_configuration()
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(_UPDATE_MS)
         self._timer.timeout.connect(self.follow_session)
@@ -71,6 +78,7 @@ class RtsmlmWidget(QtWidgets.QWidget):
         explained(self.config, "Run configuration (TOML file); empty takes all defaults (no unit).")
         self.browse = button("Choose …", "Choose a run configuration (TOML file; no unit).")
         self.browse.clicked.connect(self._choose)
+        self.config.textChanged.connect(self._show_configuration)
         row = QtWidgets.QHBoxLayout()
         row.addWidget(label("Configuration"))
         row.addWidget(self.config, 1)
@@ -80,6 +88,25 @@ class RtsmlmWidget(QtWidgets.QWidget):
         layout.addLayout(row)
         layout.addWidget(self.live, 1)
 
+    def _config_path(self) -> Path | None:
+        text = self.config.text().strip()
+        return Path(text) if text else None
+
+    def _show_configuration(self, *_: Any) -> None:
+        """Show what the next run has by its configuration, and by the core as it is."""
+        try:
+            settings = SettingsPart.of(load(self._config_path()))
+        except RtsmlmError:  # a name that is being typed; Start says what is wrong
+            return
+        shape, exposure_ms = None, math.nan
+        try:
+            if self._core.getCameraDevice():
+                shape = self._core.getImageHeight(), self._core.getImageWidth()
+                exposure_ms = float(self._core.getExposure())
+        except Exception as error:  # vendor code
+            _log.info("the camera does not state its image: %s", error)
+        self.live.show_settings(settings, shape, exposure_ms)
+
     def _choose(self) -> None:
         dialog = QtWidgets.QFileDialog(self, "Run configuration", "", "TOML (*.toml)")
         dialog.setOption(QtWidgets.QFileDialog.Option.DontUseNativeDialog)
@@ -88,8 +115,7 @@ class RtsmlmWidget(QtWidgets.QWidget):
         dialog.open()
 
     def _attach(self, settings: Sequence[str]) -> Session:
-        text = self.config.text().strip()
-        config = Path(text) if text else None
+        config = self._config_path()
         # Any free port, so that two programs do not collide; a configuration file may name one.
         address = () if config else (_ANY_PORT,)
         return attach(self._core, config, (*address, *settings, *self.overrides))

@@ -49,9 +49,15 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         self._shape: tuple[int, int] | None = None
         self._make_plot()
         self.playback = Playback()
+        self._n_saturated = 0
         self._replayed: F32 | None = None
         """Detections of the recorded frame that is shown, x and y in nm, (2, n)."""
-        self.caption = label("no frame yet", "dim", "Number of the newest frame, and detections.")
+        self.caption = label(
+            "no frame yet",
+            "dim",
+            "Number of the frame shown, its detections, and how often "
+            "a pixel was at the ceiling of the camera in all frames so far (pixels).",
+        )
         self.detections = tick("Detections", "Ring every detection of the frame shown (no unit).")
         self.detections.setChecked(True)
         row = QtWidgets.QHBoxLayout()
@@ -101,6 +107,8 @@ class CameraPanel(Panel, QtWidgets.QFrame):
             self.pixel_nm = update.run.pixel_nm
         if update.begins or update.restarted:
             self._clear()
+        if update.status is not None:
+            self._n_saturated = update.status.saturated_pixels
         self._open_recording(update)
         self._add(update.rows)
         if update.frame is not None:
@@ -208,7 +216,11 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         shown = places if self.detections.isChecked() else places[:, :0]
         self.rings.setData(x=shown[0], y=shown[1])
         n = places.shape[1]
-        self.caption.setText(f"frame {self.image.index}   ·   {n} detection{'' if n == 1 else 's'}")
+        text = f"frame {self.image.index}   ·   {n} detection{'' if n == 1 else 's'}"
+        if self._n_saturated:
+            count = f"{self._n_saturated:,}".replace(",", "\u202f")
+            text += f"   ·   ▲ {count} saturated pixels so far"
+        self.caption.setText(text)
 
     # -- the region ----------------------------------------------------------------------
 

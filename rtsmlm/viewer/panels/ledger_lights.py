@@ -21,7 +21,8 @@ _BEHIND_S = 1.0
 
 _TIPS = {
     "received": "Frames received from the camera. Grey: none yet.",
-    "recorded": "Frames written to disk. Amber: the disk is more than a second behind. "
+    "recorded": "Frames written to disk. Amber: the disk is more than a second behind, or the run "
+    "is over and some are missing. "
     "Grey: raw frames are not recorded.",
     "localized": "Frames that were localized. Amber: more than a second of frames waits.",
     "skipped": "Frames that the localizer had no time for; they are caught up after the run. "
@@ -32,13 +33,25 @@ LEDGER = tuple(_TIPS)
 _NO_VERDICT = "No verdict yet on whether PSF, camera and localizer fit the data."
 
 
-def ledger_colors(status: StatusMessage | None) -> dict[str, Color]:
-    """Return the colour of each light; grey without a status, or without a frame."""
+def ledger_colors(status: StatusMessage | None, *, is_over: bool = False) -> dict[str, Color]:
+    """Return the colour of each light; grey without a status, or without a frame.
+
+    Parameters
+    ----------
+    status
+        The newest of the run.
+    is_over
+        Nothing is on its way any more: whatever is missing stays missing.
+    """
     if status is None or not (status.totals.received or status.totals.lost):
         return dict.fromkeys(LEDGER, "grey")
     totals, rate = status.totals, status.frames_per_s
     most = max(_BEHIND_S * (0.0 if math.isnan(rate) else rate), 10.0)
-    disk: Color = "amber" if status.recorder_backlog > most else "green"
+    if is_over:
+        most = 0.0
+    is_late = status.recorder_backlog > most
+    is_cut = is_over and 0 < totals.recorded < totals.received - totals.other_size
+    disk: Color = "amber" if is_late or is_cut else "green"
     return {
         "received": "green",
         "recorded": disk if status.recording or totals.recorded else "grey",
@@ -51,7 +64,7 @@ def ledger_colors(status: StatusMessage | None) -> dict[str, Color]:
 def model_light(status: StatusMessage | None) -> tuple[Color, str, str]:
     """Return colour, words and sentence of the model-validity light."""
     if status is None:
-        return "grey", "model ?", _NO_VERDICT
+        return "grey", "model: no verdict yet", _NO_VERDICT
     verdict = status.validity.verdict or status.model
     if status.validity.findings:
         return "amber", verdict or "model does not fit", "\n".join(status.validity.findings)
@@ -59,7 +72,7 @@ def model_light(status: StatusMessage | None) -> tuple[Color, str, str]:
         return "green", verdict, "PSF, camera and localizer fit the data."
     if remark := status.validity.remark:
         return "grey", verdict, f"No verdict on the PSF: {remark}."
-    return "grey", "model ?", verdict or _NO_VERDICT
+    return "grey", f"model: {verdict or 'no verdict yet'}", verdict or _NO_VERDICT
 
 
 class LedgerLights(Panel, QtWidgets.QWidget):
@@ -69,6 +82,7 @@ class LedgerLights(Panel, QtWidgets.QWidget):
         super().__init__(parent)
         self._theme = DARK
         self._status: StatusMessage | None = None
+        self._is_over = False
         self.lights: dict[str, QtWidgets.QLabel] = {}
         self.colors: dict[str, Color] = {}
         layout = FlowLayout(self, across=16, down=2)
@@ -85,16 +99,17 @@ class LedgerLights(Panel, QtWidgets.QWidget):
 
     def show_update(self, update: RunUpdate) -> None:
         """Show the newest status; another run begins grey."""
+        was_over, self._is_over = self._is_over, update.connection == "ended"
         if update.begins:
             self._status = None
         if update.status is not None:
             self._status = update.status
-        if update.begins or update.status is not None:
+        if update.begins or update.status is not None or was_over != self._is_over:
             self._show()
 
     def _show(self) -> None:
         status = self._status
-        self.colors = ledger_colors(status)
+        self.colors = ledger_colors(status, is_over=self._is_over)
         for name in LEDGER:
             count = 0 if status is None else int(getattr(status.totals, name))
             self._set(name, self.colors[name], name, f"{count:,}")

@@ -72,7 +72,9 @@ class Messages(Panel, QtWidgets.QListWidget):
         self._merge(newest)
 
     def _merge(self, newest: NoticeMessage | None) -> None:
-        notices = sorted([*self._of_run, *self._own], key=_when)[-_MOST:]
+        of_run = {notice.text for notice in self._of_run}
+        own = [notice for notice in self._own if notice.text not in of_run]
+        notices = sorted([*self._of_run, *own], key=_when)[-_MOST:]
         if notices != self.notices:
             self.notices = notices
             self._fill()

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.run.folder import RunFolder
@@ -20,6 +20,7 @@ from rtsmlm.files.run.state import run_state
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.stream.messages import (
     DensityMessage,
+    NoticeMessage,
     SettingsPart,
     StatusMessage,
     ValidityMessage,
@@ -29,6 +30,8 @@ from rtsmlm.viewer.sources.laser_tail import LaserTail
 
 _LEDGER_SILENT_S = 3.0
 """A run that goes on writes its ledger about once a second."""
+
+_NOTICES = TypeAdapter(tuple[NoticeMessage, ...])
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class FolderStatus:
         self._latency_ms: dict[str, dict[str, float]] = {}
         self._validity = ValidityMessage()
         self._warnings: tuple[str, ...] = ()
+        self._notices: tuple[NoticeMessage, ...] = ()
         self.settings = SettingsPart()
         """Settings in force, as far as a window shows them."""
         self._lasers = LaserTail(folder.lasers)
@@ -117,6 +121,7 @@ class FolderStatus:
         if isinstance(run, dict):
             texts = [*run.get("failures", []), *run.get("warnings", [])]
             self._warnings = tuple(map(str, texts))
+            self._notices = _notices(run.get("notices"))
 
     def _take_ledger(self, data: dict[str, Any]) -> None:
         counts = {field.name: data.get(field.name, 0) for field in fields(LedgerTotals)}
@@ -179,7 +184,17 @@ class FolderStatus:
             disk_mb_per_s=math.nan,
             exposure_ms=math.nan,
             warnings=self._warnings,
+            notices=self._notices,
         )
+
+
+def _notices(entries: Any) -> tuple[NoticeMessage, ...]:
+    """Return the notices of a run.toml; none where they are missing or damaged."""
+    try:
+        return _NOTICES.validate_python(entries or ())
+    except ValidationError as error:
+        _log.warning("the notices of the run are damaged: %s", error)
+        return ()
 
 
 def _number(value: Any) -> float:
