@@ -44,7 +44,6 @@ TICK_MS, PATIENT_TICK_MS = 50, 400
 BEHIND_FRAMES = 12
 PLOTS_S = 0.5
 VIEW_ONLY = "view only: this window cannot control the run"
-_STEP = 1.1
 
 
 class LiveWidget(ThemedWidget):
@@ -117,7 +116,7 @@ class LiveWidget(ThemedWidget):
         self.local_off = self._add(
             LocalLasersOff(self.header.allow_off, self.report), lambda panel: None
         )
-        exporter = Exporter(self.super_res, self.report, self._report_failure)
+        exporter = Exporter(self.super_res, self.report, self.report_failure)
         self.exporter = self._add(exporter, lambda panel: None)
         self.help = HelpDialog(self)
         self.walk_through = WalkThrough()
@@ -148,10 +147,6 @@ class LiveWidget(ThemedWidget):
             "Shift+F5": self.header.stop.click,
             "F6": self.header.snap.click,
             "Ctrl+E": self.super_res.export.click,
-            "Ctrl+T": self.next_theme,
-            "Ctrl++": lambda: self.scale_text(_STEP),
-            "Ctrl+=": lambda: self.scale_text(_STEP),
-            "Ctrl+-": lambda: self.scale_text(1 / _STEP),
         })  # fmt: skip
 
     def _read_preferences(self) -> None:
@@ -191,9 +186,6 @@ class LiveWidget(ThemedWidget):
         """Bring to the front what a step of the walk-through explains."""
         panels = (self.camera, self.super_res, self.laser, self.histograms, self.super_res)
         self.layout_parts.show_part(panels[step])
-
-    def _report_failure(self, text: str) -> None:
-        self.report(text, self.theme.red)
 
     # -- commands ----------------------------------------------------------
 

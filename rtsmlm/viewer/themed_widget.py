@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.preferences import Preferences
+from rtsmlm.viewer.widgets.controls import add_shortcuts
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 from rtsmlm.viewer.widgets.theme import THEMES, Theme, palette, scale_for, style_sheet, theme_of
 from rtsmlm.viewer.window_layout import WindowLayout
 
+_STEP = 1.1
 _LEAST_SCALE, _MOST_SCALE = 0.8, 3.0
 _SCALE_WIDTH, _SCALE_HEIGHT = 230, 210
 """Pixels of a window at text scale 1; in fewer, LASER OFF would have no room."""
@@ -41,6 +43,12 @@ class ThemedWidget(QtWidgets.QWidget):
         self.layout_parts = WindowLayout(self)
         self.layout_parts.on_narrow = self._set_narrow
         self.newest = self.layout_parts.newest
+        add_shortcuts(self, {
+            "Ctrl+T": self.next_theme,
+            "Ctrl++": lambda: self.scale_text(_STEP),
+            "Ctrl+=": lambda: self.scale_text(_STEP),
+            "Ctrl+-": lambda: self.scale_text(1 / _STEP),
+        })  # fmt: skip
         hints = QtGui.QGuiApplication.styleHints()
         if hints is not None and hasattr(hints, "colorSchemeChanged"):
             hints.colorSchemeChanged.connect(self.apply_theme)
@@ -82,6 +90,10 @@ class ThemedWidget(QtWidgets.QWidget):
     def report(self, text: str, color: str | None = None) -> None:
         """Show a line at the bottom."""
         self.newest.set_text(text, color)
+
+    def report_failure(self, text: str) -> None:
+        """Show at the bottom what has failed."""
+        self.report(text, self.theme.red)
 
     def fit(self, *, anew: bool = False) -> None:
         """Give every part a form for which there is room."""
