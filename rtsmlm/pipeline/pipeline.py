@@ -45,7 +45,7 @@ from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import LatencyStages
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.stream.broadcast import Broadcast
-from rtsmlm.stream.messages import SettingsPart
+from rtsmlm.stream.settings_part import SettingsPart
 
 Emit: TypeAlias = Callable[[Event], None]
 

@@ -173,9 +173,8 @@ class Session:
             self._loop.start()
         self._status.start()
         self._on_step("running")
-        self._path.start_camera(
-            power=self._loop.power if self._loop.active else None, on_end=self._camera_ended
-        )
+        power = self._loop.power if self._loop.active else None
+        self._path.start_camera(power=power, on_end=self._camera_ended)
         if self._asked_to_end.is_set():  # while it was being started
             self.stop()
         self._timer.start()
@@ -189,9 +188,8 @@ class Session:
 
     def status(self) -> RunStatus:
         """Return the state of the run at this moment."""
-        return self._meter.measure(
-            self._loop.status(), None if self._resolution is None else self._resolution.newest
-        )
+        newest = None if self._resolution is None else self._resolution.newest
+        return self._meter.measure(self._loop.status(), newest)
 
     @property
     def analysis_pid(self) -> int | None:

@@ -9,45 +9,15 @@ are printable: no name that a run sends can act on a terminal.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-)
+from pydantic import ConfigDict, Field, ValidationError
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.realtime.ledger import LedgerTotals
-from rtsmlm.settings.run import RunSettings
 from rtsmlm.stream.foreign_json import harmless
-
-
-def _nan_if_none(value: Any) -> Any:
-    return math.nan if value is None else value
-
-
-def _none_if_not_finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-Number = Annotated[
-    float,
-    BeforeValidator(_nan_if_none),
-    PlainSerializer(_none_if_not_finite, return_type=float | None, when_used="json"),
-]
-"""NaN where it is not known."""
-NotNegative = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-
-
-class Message(BaseModel):
-    """Base of all messages: frozen, and tolerant of values that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+from rtsmlm.stream.message import Message, NotNegative, Number, Positive
+from rtsmlm.stream.settings_part import SettingsPart
 
 
 class LoopMessage(Message):
@@ -142,7 +112,7 @@ class StatusMessage(Message):
     exposure_ms: Number
     resolution: ResolutionMessage | None = None
     """None where the run does not measure it."""
-    drift: dict[str, Number] = {}
+    drift: dict[str, Number] = Field(default_factory=dict)
     """Drift of the sample by axis, as `x_nm`; empty where the run does not measure it."""
     warnings: tuple[str, ...]
     """All failures and warnings so far, in their order."""
@@ -162,7 +132,7 @@ class DensityMessage(Message):
     local_per_um2: Number = math.nan
     target_per_um2: Number = math.nan
     """Only of a run folder."""
-    powers: dict[str, Number] = {}
+    powers: dict[str, Number] = Field(default_factory=dict)
     """Of each laser by name, in its own unit; only of a run folder."""
     power_frame: int | None = None
     """Frame that was exposed when these powers were set; None where that is not known."""
@@ -207,48 +177,6 @@ class HistoryMessage(Message):
     """Bytes of the table that are there."""
     generation: int
     """Rises whenever the table was cut."""
-
-
-class _ExperimentPart(Message):
-    sample: str = ""
-    operator: str = ""
-    notes: str = ""
-
-
-class _AcquisitionPart(Message):
-    exposure_ms: float | None = None
-    frames: int | None = None
-    seconds: float | None = None
-
-
-class _MicroManagerPart(Message):
-    roi: tuple[int, int, int, int] | None = None
-    """x, y, width and height on the chip."""
-
-
-class _RecordPart(Message):
-    raw: bool = True
-
-
-class _FeedbackPart(Message):
-    gain: float | None = None
-    tick_s: float | None = None
-    max_local_per_um2: float | None = None
-
-
-class SettingsPart(Message):
-    """The settings of a run that a window shows, by section and name as in the TOML file."""
-
-    experiment: _ExperimentPart = _ExperimentPart()
-    acquisition: _AcquisitionPart = _AcquisitionPart()
-    micromanager: _MicroManagerPart = _MicroManagerPart()
-    record: _RecordPart = _RecordPart()
-    feedback: _FeedbackPart = _FeedbackPart()
-
-    @classmethod
-    def of(cls, settings: RunSettings) -> SettingsPart:
-        """Return the part of the settings that a window shows."""
-        return cls.model_validate(settings)
 
 
 class RunMessage(Message):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from rtsmlm.stream.messages import NoticeMessage, SettingsPart
+from rtsmlm.stream.messages import NoticeMessage
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import Exporter, ask_for_path

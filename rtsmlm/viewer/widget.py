@@ -15,7 +15,7 @@ from rtsmlm.drivers.micromanager.library_log import without_library_errors
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.session.attach import attach
 from rtsmlm.settings.load import load
-from rtsmlm.stream.messages import SettingsPart
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.embedded_session import EmbeddedSession
 from rtsmlm.viewer.live_widget import LiveWidget
 from rtsmlm.viewer.sources.no_run import NoRun

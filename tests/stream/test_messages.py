@@ -17,17 +17,17 @@ from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.session.status import RunStatus, run_message
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream.message import Message
 from rtsmlm.stream.messages import (
     DensityMessage,
     LoopMessage,
-    Message,
     ResolutionMessage,
     RunMessage,
-    SettingsPart,
     StatusMessage,
     ValidityMessage,
     read_message,
 )
+from rtsmlm.stream.settings_part import SettingsPart
 
 TOTALS = LedgerTotals(1000, 998, 990, 980, 10, 2, 8)
 ESTIMATE = DensityEstimate(

@@ -15,7 +15,8 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.laser_log import LaserLog
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
-from rtsmlm.stream.messages import RunMessage, SettingsPart
+from rtsmlm.stream.messages import RunMessage
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources import folder_source
 from rtsmlm.viewer.sources.folder_source import FolderSource

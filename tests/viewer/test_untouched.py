@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rtsmlm.settings.load import load
-from rtsmlm.stream.messages import SettingsPart
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.commands import Start
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rtsmlm.stream.messages import SettingsPart, StatusMessage
+from rtsmlm.stream.messages import StatusMessage
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import (

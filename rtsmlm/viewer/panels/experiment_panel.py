@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rtsmlm.stream.messages import SettingsPart
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.sources.updates import RunUpdate

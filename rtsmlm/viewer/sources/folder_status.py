@@ -21,11 +21,11 @@ from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.stream.messages import (
     DensityMessage,
     NoticeMessage,
-    SettingsPart,
     StatusMessage,
     ValidityMessage,
     read_message,
 )
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.sources.laser_tail import LaserTail
 
 _LEDGER_SILENT_S = 3.0

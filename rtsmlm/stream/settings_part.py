@@ -1,0 +1,48 @@
+"""SettingsPart: the settings of a run that its stream states, because a window shows them."""
+
+from __future__ import annotations
+
+from rtsmlm.settings.run import RunSettings
+from rtsmlm.stream.message import Message
+
+
+class _ExperimentPart(Message):
+    sample: str = ""
+    operator: str = ""
+    notes: str = ""
+
+
+class _AcquisitionPart(Message):
+    exposure_ms: float | None = None
+    frames: int | None = None
+    seconds: float | None = None
+
+
+class _MicroManagerPart(Message):
+    roi: tuple[int, int, int, int] | None = None
+    """x, y, width and height on the chip."""
+
+
+class _RecordPart(Message):
+    raw: bool = True
+
+
+class _FeedbackPart(Message):
+    gain: float | None = None
+    tick_s: float | None = None
+    max_local_per_um2: float | None = None
+
+
+class SettingsPart(Message):
+    """The settings of a run that a window shows, by section and name as in the TOML file."""
+
+    experiment: _ExperimentPart = _ExperimentPart()
+    acquisition: _AcquisitionPart = _AcquisitionPart()
+    micromanager: _MicroManagerPart = _MicroManagerPart()
+    record: _RecordPart = _RecordPart()
+    feedback: _FeedbackPart = _FeedbackPart()
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> SettingsPart:
+        """Return the part of the settings that a window shows."""
+        return cls.model_validate(settings)
