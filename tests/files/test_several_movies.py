@@ -42,7 +42,7 @@ def test_a_part_alone_says_where_the_others_are(tmp_path: Path) -> None:
 
     with open_movie(tmp_path / "movie_X2.tif") as found:
         assert found.n_frames == 3
-        assert "part 2 of movie.tif" in found.describe()["note"]
+        assert found.account.differences == ("it is part 2 of movie.tif; open that for all frames",)
 
 
 def test_a_part_with_other_frames_is_named_and_not_read(tmp_path: Path) -> None:
@@ -51,7 +51,8 @@ def test_a_part_with_other_frames_is_named_and_not_read(tmp_path: Path) -> None:
 
     with open_movie(tmp_path / "movie.tif") as found:
         assert found.n_frames == 3
-        assert "movie_X2.tif" in found.describe()["note"]
+        [difference] = found.account.differences
+        assert "movie_X2.tif is not read" in difference
 
 
 @pytest.mark.parametrize(

@@ -40,19 +40,20 @@ def open_with_parts(path: Path, open_one: Callable[[Path], Movie]) -> Movie:
         Opens one file.
     """
     movies = [open_one(path)]
-    notes = list(_hints(path, {file.name for file in movies[0].files}))
+    differences = list(_first_part(path))
     for part in parts_of(path)[1:]:
         following = open_one(part)
         if (following.shape, following.dtype) != (movies[0].shape, movies[0].dtype):
-            notes.append(f"{part.name} lies beside it, but its frames differ: it is not read")
+            differences.append(f"its part {part.name} is not read: its frames differ")
             following.close()
             break
         movies.append(following)
+    movie = join(movies)
+    movie.add_differences(*differences)
     if len(movies) > 1:
         names = ", ".join(movie.path.name for movie in movies[1:])
-        notes.insert(0, f"read together with its parts {names}")
-    movie = join(movies)
-    movie.add_notes(*notes)
+        movie.add_notes(f"read together with its parts {names}")
+    movie.add_notes(*_hints(path, {file.name for file in movie.files}))
     return movie
 
 
@@ -68,8 +69,18 @@ def parts_of(path: Path) -> list[Path]:
         parts.append(following)
 
 
+def _first_part(path: Path) -> Iterator[str]:
+    """Yield a sentence where a file is a later part of one that lies beside it."""
+    number = _PART_NUMBER.search(path.stem[-7:])
+    if number is None:
+        return
+    first = path.with_name(path.stem[: -len(number[0])] + path.suffix)
+    if first.is_file():
+        yield f"it is part {number[1]} of {first.name}; open that for all frames"
+
+
 def _hints(path: Path, read: set[str]) -> Iterator[str]:
-    """Yield a sentence where a name says that a file is one of several parts, not all of them read.
+    """Yield a sentence where files beside it may continue a file, by their names.
 
     Parameters
     ----------
@@ -78,12 +89,6 @@ def _hints(path: Path, read: set[str]) -> Iterator[str]:
     read
         Names of all files that are read with it.
     """
-    number = _PART_NUMBER.search(path.stem[-7:])
-    if number is not None:
-        first = path.with_name(path.stem[: -len(number[0])] + path.suffix)
-        if first.is_file():
-            yield f"this is part {number[1]} of {first.name}, which lies beside it: open that one"
-        return
     alike = [
         other.name
         for other in sorted(path.parent.glob(f"{glob.escape(path.stem)}*{path.suffix}"))

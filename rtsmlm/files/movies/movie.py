@@ -161,6 +161,12 @@ class Movie(ABC):
         """Add what is to be said of the movie by what opened it."""
         self._facts = replace(self._facts, notes=(*notes, *self._facts.notes))
 
+    def add_differences(self, *sentences: str) -> None:
+        """Add to the account what opened the movie has found beside it."""
+        account = self._facts.account or MovieAccount.whole(self._facts.n_frames)
+        account = replace(account, further=(*account.further, *sentences))
+        self._facts = replace(self._facts, account=account)
+
     def describe(self) -> dict[str, str]:
         """Return format, size, account and remarks.
 
