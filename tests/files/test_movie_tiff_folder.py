@@ -141,3 +141,28 @@ def test_frames_that_were_planned_and_never_came_are_a_difference(
         gap, planned = sorted(movie.account.differences)
         assert gap.startswith("1 image file is missing: 3")
         assert "9 frames" in planned
+
+
+def test_images_that_are_laid_out_otherwise_are_read_all_the_same(
+    images: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    paths = images(range(6))
+    for number, options in {1: {"compression": "zlib"}, 4: {"description": "a long text"}}.items():
+        frame = np.full((HEIGHT, WIDTH), number, np.uint16)
+        tifffile.imwrite(paths[number], frame, **options)
+    paths[5].write_bytes(paths[5].read_bytes() + bytes(100))
+
+    with open_tiff_folder(tmp_path, paths) as movie:
+        assert movie.read(range(6))[:, 2, 3].tolist() == list(range(6))
+
+
+def test_an_image_that_is_cut_short_is_named_and_not_filled_up(
+    images: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    paths = images([1, 2, 3])
+    paths[1].write_bytes(paths[1].read_bytes()[:-20])
+
+    with open_tiff_folder(tmp_path, paths) as movie:
+        assert movie.read([0, 2])[:, 0, 0].tolist() == [1, 3]
+        with pytest.raises(FileFormatError, match=r"img_2\.tif"):
+            movie.read([1])

@@ -94,6 +94,11 @@ class FlatMovie(Movie):
                 read_exactly(file, self._offset_of(frame), raw[k * size : (k + 1) * size])
         return raw.view(self.dtype).reshape(stop - start, *self.shape)
 
+    @property
+    def first_offset_bytes(self) -> int:
+        """Where the first frame begins in its file."""
+        return self._offset_of(0)
+
     def _offset_of(self, frame: int) -> int:
         if isinstance(self._offset_bytes, int):
             return self._offset_bytes + frame * self._stride_bytes

@@ -22,6 +22,7 @@ from rtsmlm.files.movies.metadata import (
 from rtsmlm.files.movies.movie import Movie, MovieFacts
 from rtsmlm.files.movies.raw import first_object, micromanager_head
 from rtsmlm.files.movies.tiff import open_tiff
+from rtsmlm.files.movies.tiff_template import TiffTemplate
 
 _PYMMCORE_SIDECAR = "_frame_metadata.json"
 """Metadata of the frames by the names of their files."""
@@ -79,7 +80,8 @@ def open_tiff_folder(folder: Path, files: Sequence[Path]) -> TiffFolderMovie:
             contradictions=tuple(statements.contradictions),
             notes=tuple(statements.notes),
         )
-    return TiffFolderMovie(facts, ordered)
+        template = TiffTemplate.of(ordered[0], first)
+    return TiffFolderMovie(facts, ordered, template)
 
 
 def _read_sidecars(folder: Path, statements: Statements) -> int | None:
@@ -110,8 +112,11 @@ def _read_sidecars(folder: Path, statements: Statements) -> int | None:
 class TiffFolderMovie(Movie):
     """One file per frame; files are opened when their frame is read."""
 
-    def __init__(self, facts: MovieFacts, files: Sequence[Path]) -> None:
+    def __init__(
+        self, facts: MovieFacts, files: Sequence[Path], template: TiffTemplate | None
+    ) -> None:
         super().__init__(facts)
+        self._template = template
         self._paths: Sequence[Path] | None = files
 
     def _stored(self, start: int, stop: int) -> NDArray[Any]:
@@ -119,6 +124,10 @@ class TiffFolderMovie(Movie):
             raise FileFormatError(f"{self.path} is closed")
         frames = np.empty((stop - start, *self.shape), dtype=self.dtype)
         for k, path in enumerate(self._paths[start:stop]):
+            frame = None if self._template is None else self._template.read(path)
+            if frame is not None:
+                frames[k] = frame
+                continue
             with open_tiff(path) as movie:
                 if movie.shape != self.shape or movie.n_frames != 1 or movie.dtype != self.dtype:
                     raise FileFormatError(
