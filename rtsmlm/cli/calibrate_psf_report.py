@@ -56,6 +56,7 @@ def report_focus(
     )
     text += tomli_w.dumps({"psf": {"sigma_nm": round(sigma, 2)}})
     console.print(rows)
+    text = "".join(f"# Note: {note}\n" for note in result.notes) + text
     for note in result.notes:
         warn(note)
     _write(out, "psf.toml", text, _focus_plot(result, widths, z_step_nm), doubts)
@@ -116,6 +117,7 @@ def report_astigmatic(
     rows.add_row("error of z on beads held out", f"{result.held_out_nm:.1f} nm rms")
     text = astigmatism_text(result, widths)
     console.print(rows)
+    text = "".join(f"# Note: {note}\n" for note in result.notes) + text
     for note in result.notes:
         warn(note)
     _write(out, "psf_astigmatic.toml", text, _curves_plot(result, widths, z_step_nm), doubts)

@@ -164,6 +164,15 @@ def test_full_beads_are_left_out_where_others_are_not_full(tmp_path: Path) -> No
     assert "Beads: 3" in written
 
 
+def test_what_is_noted_of_too_few_beads_stands_in_the_file_too(tmp_path: Path) -> None:
+    code, text = run(tmp_path, stack(SWEEP, 20_000, 65535)[:, :34, :34])
+
+    assert code == 0, text
+    assert "1 bead(s) only" in text
+    written = (tmp_path / "psf" / "psf_astigmatic.toml").read_text(encoding="utf-8")
+    assert "# Note: 1 bead(s) only; take five or more" in written
+
+
 def test_a_stack_down_and_up_again_ends_with_its_figure_and_the_limit(tmp_path: Path) -> None:
     code, text = run(tmp_path, stack(np.concatenate([SWEEP, SWEEP[::-1]]), 20_000, 65535))
 
