@@ -75,7 +75,8 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_override_on_a_command_line_is_valid(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    overrides = re.findall(r"--set (\S+=[^\s`]+)", text)
+    found = re.findall(r"--set (?:\"([^\"]+)\"|([^\s\"]+=[^\s`]+))", text)
+    overrides = [quoted or plain for quoted, plain in found]
 
     load(None, [o for o in overrides if "..." not in o])
 
