@@ -103,12 +103,14 @@ def write_accounts(
     run = {
         "camera": dict(camera),
         "totals": asdict(totals),
-        "pixels": asdict(report.counts),
         "verdict": report.verdict,
         "warnings": report.warnings,
         "failures": report.failures,
         "notices": [asdict(notice) for notice in report.notices],
     }
+
+    if report.counts is not None:
+        run["pixels"] = asdict(report.counts)
 
     def page() -> None:
         write_report(

@@ -34,8 +34,8 @@ class RunReport:
     latency_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     validity: dict[str, object] = field(default_factory=dict)
     """Figures of the validity meter; empty where it is off."""
-    counts: FrameCounts = field(default_factory=FrameCounts)
-    """Saturated pixels, and frames of one value or repeated."""
+    counts: FrameCounts | None = None
+    """Saturated pixels, and frames of one value or repeated; None where they were not counted."""
     stream_address: str | None = None
     ended_by: str = ""
     """Which stop criterion ended the acquisition, if one did."""

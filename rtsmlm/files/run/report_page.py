@@ -20,7 +20,6 @@ from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.localizations import Localizations
 
 _BINS = 4096
-NOTHING_COUNTED = FrameCounts()
 
 
 @dataclass
@@ -70,7 +69,7 @@ def write_report(
     validity: Mapping[str, object],
     n_frames: int,
     table: TableSummary,
-    counts: FrameCounts = NOTHING_COUNTED,
+    counts: FrameCounts | None = None,
     account: MovieAccount | None = None,
 ) -> None:
     """Write the page of a run.
@@ -99,7 +98,7 @@ def write_report(
     table
         What is to be shown of the localizations.
     counts
-        Saturated pixels, and frames of one value or repeated.
+        Saturated pixels, and frames of one value or repeated; None where they were not counted.
     account
         Of the movie that was reconstructed; None for a run with a camera.
 
@@ -110,7 +109,7 @@ def write_report(
     """
     totals = [(label, ledger[name]) for name, label in _TOTALS.items() if name in ledger]
     totals += [(label, ledger[name]) for name, label in _RARE_TOTALS.items() if ledger.get(name)]
-    totals += [(label, n) for name, label in _COUNTS.items() if (n := getattr(counts, name))]
+    totals += [(label, n) for name, label in _COUNTS.items() if (n := getattr(counts, name, 0))]
     text = settings_text(folder)
     about: list[tuple[str, object]] = [*facts(text), ("localizations", table.n_rows)]
     if math.isfinite(table.resolution_nm):
