@@ -60,6 +60,12 @@ def test_the_time_of_day_beside_the_count_is_not_the_count() -> None:
     assert found.numbers.tolist() == list(range(40))
 
 
+def test_a_count_behind_the_letter_of_an_axis_is_a_count() -> None:
+    found = of([f"s{t:04d}_12-00-{t * 7 % 60:02d}.tif" for t in range(1, 9)])
+
+    assert found.numbers.tolist() == list(range(8))
+
+
 def test_names_of_hours_minutes_and_seconds_are_read_in_their_order_and_said() -> None:
     names = [f"12-{m:02d}-{s:02d}.tif" for m, s in [(5, 58), (5, 59), (6, 0), (7, 59), (8, 0)]]
 

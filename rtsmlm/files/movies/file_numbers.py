@@ -99,7 +99,10 @@ def _refuse_several_axes(
         return
     words = [found[1].lower() for found in _WORD_AND_DIGITS.finditer(files[0].name)]
     sizes = [len(np.unique(groups[:, k])) for k in varying]
-    named = any(words[k] in _AXES for k in varying)
+    # One that differs in every file counts frames, whatever its name.
+    named = any(
+        words[k] in _AXES and size < len(files) for k, size in zip(varying, sizes, strict=True)
+    )
     is_counted = len(files) in sizes
     if not named and (is_counted or 2 * len(files) < int(np.prod(sizes))):
         return
