@@ -13,6 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from rtsmlm.errors import ConfigError, FileFormatError
+from rtsmlm.files.movies import tiff_directory
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.settings.camera import MovieSettings
 
@@ -340,3 +341,31 @@ def test_an_ndtiff_data_set_without_its_index_is_read_and_the_index_missed(
     paged(tmp_path / "c_NDTiffStack_1.tif", list(frames[7:]))
 
     assert "NDTiff.index is missing" in differences(tmp_path, frames)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_directories_that_lie_together_are_read_as_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, big: bool, order: str
+) -> None:
+    path = tmp_path / "movie.tif"
+    pixels = np.zeros((600, 4, 5), np.uint16)
+    tifffile.imwrite(path, pixels, metadata=None, bigtiff=big, byteorder=order)
+    raw = bytearray(path.read_bytes())
+    together = tiff_directory.read_directories(path)
+    monkeypatch.setattr(tiff_directory, "template_of", lambda *_: None)
+
+    assert together.pages == tiff_directory.read_directories(path).pages
+    monkeypatch.undo()
+    # One directory in the middle leads back to the first one: no page may count twice.
+    width = 8 if big else 4
+    for at in range(together.pages[300].at, together.pages[301].at):
+        if int.from_bytes(raw[at : at + width], "big" if order == ">" else "little") == (
+            together.pages[301].at
+        ):
+            raw[at : at + width] = together.pages[1].at.to_bytes(
+                width, "big" if order == ">" else "little"
+            )
+    path.write_bytes(bytes(raw))
+
+    assert tiff_directory.read_directories(path).pages == together.pages[:301]

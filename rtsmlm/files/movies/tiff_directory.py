@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -19,24 +18,37 @@ from numpy.typing import NDArray
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import MAX_LISTED_SEGMENTS, MAX_PAGES, MAX_SEGMENTS
 from rtsmlm.files.movies.tiff_page import Directories, Layout, Page
+from rtsmlm.files.movies.tiff_runs import DirectoryTemplate, template_of
+from rtsmlm.files.movies.tiff_tags import (
+    BITS,
+    COMPRESSION,
+    DEPTH,
+    DESCRIPTION,
+    FILL_ORDER,
+    FORMAT,
+    HEIGHT,
+    METAMORPH,
+    MICROMANAGER,
+    PREDICTOR,
+    ROWS_PER_STRIP,
+    SAMPLES,
+    SIZES,
+    STRIP_BYTES,
+    STRIP_OFFSETS,
+    SUBFILE_TYPE,
+    TILE_BYTES,
+    TILE_HEIGHT,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    TYPES,
+    WIDTH,
+)
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER, _DESCRIPTION = 256, 257, 258, 259, 266, 270
-_STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PREDICTOR = 273, 277, 278, 279, 317
-_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _FORMAT = 322, 323, 324, 325, 339
-_SUBFILE_TYPE, _METAMORPH, _MICROMANAGER, _DEPTH = 254, 33629, 51123, 32997
-
-_OF_LAYOUT = frozenset(
-    {
-        _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES, _ROWS_PER_STRIP, _PREDICTOR,
-        _TILE_WIDTH, _TILE_HEIGHT, _FORMAT, _SUBFILE_TYPE, _DEPTH,
-    }
-)  # fmt: skip
-
-_TYPES = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8,
-          17: 8, 18: 8}  # fmt: skip
 _MOST_TAGS = 4096
 _NEAR_BYTES = 1 << 16
+_MOST_STRIDE = 2048
+# Looking for runs costs more than it gives where there are only short ones.
+_SHORT_RUN, _MOST_SHORT_RUNS = 8, 8
 
 
 _Tags: TypeAlias = dict[int, tuple[int, int, bytes]]
@@ -83,10 +95,11 @@ class _Reader:
         self._near, self._near_at = b"", 0
         self._n_listed = 0
         self._layouts: dict[Layout, Layout] = {}
-        self._template: _Template | None = None
+        self._template: DirectoryTemplate | None = None
+        self._short_runs = _MOST_SHORT_RUNS
 
     def follow(self, at: int) -> None:
-        found, seen = self._found, set[int]()
+        found, seen, before = self._found, set[int](), 0
         while at:
             if at in seen or not (read := self._directory(at)):
                 found.next_at = at
@@ -99,7 +112,28 @@ class _Reader:
                 found.n_damaged += 1
             if len(seen) > MAX_PAGES:
                 raise FileFormatError(f"{found.path} lists more than {MAX_PAGES} pages")
-            at = following
+            stride, at = following - at, following
+            if stride == before and 0 < stride <= _MOST_STRIDE:
+                run = self._run(at, stride)
+                places = {page.at for page in run}
+                if seen.isdisjoint(places):
+                    found.pages += run
+                    seen |= places
+                    at += stride * len(run)
+            before = stride
+
+    def _run(self, at: int, stride: int) -> list[Page]:
+        """Return the pages of directories that lie together, empty where they do not agree.
+
+        Writers that know how many there will be put all of them behind the pixels.
+        """
+        if self._template is None or not self._template.is_bare or not self._short_runs:
+            return []
+        self._file.seek(at)
+        run = self._template.read_run(at, self._file.read(_NEAR_BYTES), stride, self._count.size)
+        if len(run) < _SHORT_RUN:
+            self._short_runs -= 1
+        return run
 
     def _bytes(self, at: int, n: int) -> bytes:
         """Return bytes of the file; directories that lie together are read together."""
@@ -129,7 +163,7 @@ class _Reader:
 
     def _numbers(self, entry: tuple[int, int, bytes]) -> NDArray[np.int64]:
         kind, n, value = entry
-        dtype = np.dtype(self._order + _TYPES[kind])
+        dtype = np.dtype(self._order + TYPES[kind])
         if n > MAX_SEGMENTS:
             raise ValueError("too many values")
         if n * dtype.itemsize > len(value):
@@ -145,7 +179,7 @@ class _Reader:
             return page
         entries = list(self._entry.iter_unpack(body))
         page = self._parsed(at, {tag: (kind, n, value) for tag, kind, n, value in entries})
-        self._template = _template(page, body, entries, self._endian)
+        self._template = template_of(page, body, entries, self._endian)
         return page
 
     def _parsed(self, at: int, tags: _Tags) -> Page:
@@ -153,29 +187,27 @@ class _Reader:
             if tag not in tags:
                 return default
             kind, n, value = tags[tag]
-            size = _SIZES[kind]
+            size = SIZES[kind]
             if n * size > len(value):
                 return int(self._numbers(tags[tag])[0])
             return int.from_bytes(value[:size], self._endian)
 
-        is_tiled = _TILE_OFFSETS in tags
-        places, lengths = (
-            (_TILE_OFFSETS, _TILE_BYTES) if is_tiled else (_STRIP_OFFSETS, _STRIP_BYTES)
-        )
-        width, height = number(_WIDTH, 0), number(_HEIGHT, 0)
+        is_tiled = TILE_OFFSETS in tags
+        places, lengths = (TILE_OFFSETS, TILE_BYTES) if is_tiled else (STRIP_OFFSETS, STRIP_BYTES)
+        width, height = number(WIDTH, 0), number(HEIGHT, 0)
         n_segments = tags[places][1]
         layout = Layout(
             height=height,
             width=width,
-            bits=number(_BITS, 1),
-            sample_format=number(_FORMAT, 1) if number(_FORMAT, 1) != 4 else 1,
-            samples=number(_SAMPLES, 1),
-            compression=number(_COMPRESSION, 1),
-            predictor=number(_PREDICTOR, 1),
-            fill_order=number(_FILL_ORDER, 1),
-            depth=number(_DEPTH, 1),
-            rows_per_strip=min(number(_ROWS_PER_STRIP, height), height),
-            tile=(number(_TILE_HEIGHT, 0), number(_TILE_WIDTH, 0)) if is_tiled else (0, 0),
+            bits=number(BITS, 1),
+            sample_format=number(FORMAT, 1) if number(FORMAT, 1) != 4 else 1,
+            samples=number(SAMPLES, 1),
+            compression=number(COMPRESSION, 1),
+            predictor=number(PREDICTOR, 1),
+            fill_order=number(FILL_ORDER, 1),
+            depth=number(DEPTH, 1),
+            rows_per_strip=min(number(ROWS_PER_STRIP, height), height),
+            tile=(number(TILE_HEIGHT, 0), number(TILE_WIDTH, 0)) if is_tiled else (0, 0),
             n_segments=n_segments,
         )
         n_bytes = -(-height * width * layout.bits * layout.samples // 8)
@@ -198,105 +230,18 @@ class _Reader:
             layout=layout,
             pixels_at=start,
             pixels_end=end,
-            is_reduced=bool(number(_SUBFILE_TYPE, 0) & 5),
-            description=self._place(at, tags, _DESCRIPTION),
-            metadata=self._place(at, tags, _MICROMANAGER),
-            n_planes=tags[_METAMORPH][1] if _METAMORPH in tags else 1,
+            is_reduced=bool(number(SUBFILE_TYPE, 0) & 5),
+            description=self._place(at, tags, DESCRIPTION),
+            metadata=self._place(at, tags, MICROMANAGER),
+            n_planes=tags[METAMORPH][1] if METAMORPH in tags else 1,
         )
 
     def _place(self, at: int, tags: _Tags, tag: int) -> tuple[int, int]:
         if tag not in tags:
             return 0, 0
         kind, n, value = tags[tag]
-        n_bytes = n * _SIZES.get(kind, 1)
+        n_bytes = n * SIZES.get(kind, 1)
         if n_bytes > len(value):
             return int(self._pointer.unpack(value)[0]), n_bytes
         inline_at = self._count.size + self._entry.size * list(tags).index(tag)
         return at + inline_at + self._entry.size - len(value), n_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Template:
-    """A directory with which those of most pages agree, but for where things lie.
-
-    Long movies have 100 000 directories: each is compared as one number, and read where it differs.
-    """
-
-    n_bytes: int
-    endian: Literal["little", "big"]
-    mask: int
-    """Ones where a directory must agree."""
-    value: int
-    page: Page
-    start: tuple[int, int]
-    """Place in a directory of where the pixels begin."""
-    size: tuple[int, int] | None
-    """Place of how many bytes they take; None where the layout says it."""
-    texts: tuple[tuple[int, int] | None, ...]
-    """Where the number of bytes and the place of description and metadata are; None for none."""
-    n_inline: int
-
-    def read(self, at: int, body: bytes) -> Page | None:
-        """Return the page of a directory, None if it does not agree."""
-        if len(body) != self.n_bytes or int.from_bytes(body) & self.mask != self.value:
-            return None
-        places = []
-        for text in self.texts:
-            if text is None:
-                places.append((0, 0))
-                continue
-            n_at, value_at = text
-            n = int.from_bytes(body[n_at:value_at], self.endian)
-            if n <= self.n_inline:
-                return None
-            places.append(
-                (int.from_bytes(body[value_at : value_at + self.n_inline], self.endian), n)
-            )
-        page = self.page
-        start = int.from_bytes(body[slice(*self.start)], self.endian)
-        size = page.pixels_end - page.pixels_at
-        if self.size is not None:
-            size = int.from_bytes(body[slice(*self.size)], self.endian)
-            if not size:
-                return None
-        description, metadata = places
-        return Page(at, page.layout, start, start + size, page.is_reduced, description, metadata, 1)
-
-
-def _template(
-    page: Page,
-    body: bytes,
-    entries: list[tuple[int, int, int, bytes]],
-    endian: Literal["little", "big"],
-) -> _Template | None:
-    """Return the template of a page, None where pages of its kind are read one by one."""
-    tags = {tag for tag, *_ in entries}
-    if page.layout.n_segments != 1 or page.n_planes != 1 or tags & {_TILE_OFFSETS, _METAMORPH}:
-        return None
-    n_entry, n_inline = len(body) // len(entries), len(entries[0][3])
-    mask, found = bytearray(b"\xff" * len(body)), dict[int, tuple[int, int]]()
-    for k, (tag, kind, n, _) in enumerate(entries):
-        value_at = (k + 1) * n_entry - n_inline
-        n_at = k * n_entry + 4
-        if tag in (_STRIP_OFFSETS, _STRIP_BYTES):
-            found[tag] = value_at, value_at + _SIZES[kind]
-            mask[value_at : value_at + n_inline] = bytes(n_inline)
-        elif tag in (_DESCRIPTION, _MICROMANAGER):
-            if _SIZES.get(kind, 1) != 1 or n <= n_inline:
-                return None
-            found[tag] = n_at, value_at
-            mask[n_at : value_at + n_inline] = bytes(value_at - n_at + n_inline)
-        elif tag not in _OF_LAYOUT:
-            mask[n_at : value_at + n_inline] = bytes(value_at - n_at + n_inline)
-    as_number = int.from_bytes(bytes(mask))
-    return _Template(
-        n_bytes=len(body),
-        endian=endian,
-        mask=as_number,
-        value=int.from_bytes(body) & as_number,
-        page=page,
-        start=found[_STRIP_OFFSETS],
-        size=None if page.layout.is_plain else found.get(_STRIP_BYTES),
-        texts=(found.get(_DESCRIPTION), found.get(_MICROMANAGER)),
-        n_inline=n_inline,
-    )
