@@ -63,6 +63,9 @@ _NOT_NEEDED = (
 )  # fmt: skip
 """Known columns that rtsmlm has no use for, and does not name one by one."""
 
+_WIDTHS = ("sigma", "psf")
+"""How names of widths of spots begin, in whichever plane or by whichever fit."""
+
 _UNIT = re.compile(r"(.*?)\s*[\[(]\s*([^\])]*?)\s*[\])]\s*")
 _SUFFIX = re.compile(r"(.+?)[_ ](nm|um|px|pix|pixels?)")
 _GLUED = re.compile(r"(x|y|z|locprec|locprecz|psfx|psfy)(nm|nano|pix|px)(err)?")
@@ -134,7 +137,8 @@ def find_columns(names: Sequence[str]) -> FoundColumns:
 
 def is_not_needed(name: str) -> bool:
     """Tell whether a column is known, and of no use here."""
-    return cut_name(name).base in _NOT_NEEDED
+    base = cut_name(name).base
+    return base in _NOT_NEEDED or base.startswith(_WIDTHS)
 
 
 def _first(cut: Sequence[ColumnName], bases: Sequence[str], ours: str) -> int | None:
