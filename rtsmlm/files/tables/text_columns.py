@@ -125,7 +125,7 @@ def find_columns(names: Sequence[str]) -> FoundColumns:
     unused = [
         name.strip()
         for k, name in enumerate(names)
-        if k not in taken and name.strip() and cut[k].base not in _NOT_NEEDED
+        if k not in taken and name.strip() and not is_not_needed(name)
         and not _is_known_length(cut[k], position)
     ]  # fmt: skip
     return FoundColumns(
