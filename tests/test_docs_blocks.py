@@ -16,7 +16,8 @@ import yaml
 
 from rtsmlm.cli import app
 from rtsmlm.cli.lazy_commands import LazyCommand
-from rtsmlm.session.positions import _channel_settings, _check_end
+from rtsmlm.errors import ConfigError
+from rtsmlm.session.positions import _channel_settings, _check_end, load_sequence
 from rtsmlm.settings.load import from_mapping, load, load_over
 from rtsmlm.settings.run import RunSettings
 
@@ -110,3 +111,8 @@ def test_every_packaged_configuration_that_a_command_names_is_there(page: Path) 
     )
     for name in names:
         load(Path(name))
+
+
+def test_a_plan_that_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no plan .*nope\.yaml"):
+        load_sequence(tmp_path / "nope.yaml")

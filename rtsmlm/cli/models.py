@@ -17,7 +17,7 @@ from rtsmlm.models.manifest import Manifest, load_manifest
 
 _FIGURES = (
     ("RMSE per axis / CRLB", "isolated", "{:.2f} CRLB"),
-    ("Jaccard index", "1 per um2", "Jaccard {:.2f} at 1/um2"),
+    ("Jaccard index", "1 per um2", "Jaccard {:.2f} at 1 per µm²"),
 )
 """What of a model's accuracy table is listed: figure, part of its condition, how it is written."""
 

@@ -282,6 +282,8 @@ def load_sequence(path: Path) -> useq.MDASequence:
     ConfigError
         If it cannot be read.
     """
+    if not path.is_file():
+        raise ConfigError(f"there is no plan {path}; give a useq sequence (YAML or JSON)")
     try:
         return useq.MDASequence.from_file(path)
     except Exception as error:  # yaml, json and pydantic each raise their own

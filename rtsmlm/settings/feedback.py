@@ -24,7 +24,7 @@ def checked_target(per_um2: float) -> float:
     """
     if not 0 <= per_um2 < MOST_PER_UM2:  # false for NaN too
         raise ConfigError(
-            f"a target of {per_um2:g} per um2 cannot be held; it must be a number from 0 to below "
+            f"a target of {per_um2:g} per µm² cannot be held; it must be a number from 0 to below "
             f"{MOST_PER_UM2:g} (feedback.target_per_um2)"
         )
     return per_um2
