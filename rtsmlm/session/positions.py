@@ -287,8 +287,7 @@ def load_sequence(path: Path) -> useq.MDASequence:
     try:
         return useq.MDASequence.from_file(path)
     except Exception as error:  # yaml, json and pydantic each raise their own
-        text = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no useq sequence: {text}") from error
+        raise ConfigError(f"{path} is no useq sequence: {error}") from error
 
 
 def _channel_settings(sequence: useq.MDASequence) -> dict[str, tuple[str, ...]]:
