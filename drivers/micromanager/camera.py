@@ -308,12 +308,8 @@ def open_camera(settings: RunSettings) -> MicroManagerCamera:
     """
     core = load_core(settings.micromanager)
     try:
-        return MicroManagerCamera(
-            core,
-            settings=settings.micromanager,
-            acquisition=settings.acquisition,
-            owns_core=True,
-        )
+        mm, acquisition = settings.micromanager, settings.acquisition
+        return MicroManagerCamera(core, settings=mm, acquisition=acquisition, owns_core=True)
     except BaseException:
         release_core(core)
         raise
