@@ -14,6 +14,7 @@ from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.canvas import Canvas, to_qimage
 from rtsmlm.viewer.widgets.controls import allow, button, choice, choose, explained, label, tick
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
+from rtsmlm.viewer.widgets.flow_layout import FlowLayout
 from rtsmlm.viewer.widgets.lut import LUTS
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 
@@ -111,10 +112,12 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(5)
-        first, second, last = (QtWidgets.QHBoxLayout() for _ in range(3))
+        second, last = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        choices = QtWidgets.QWidget()
+        choices.setObjectName("clear")
+        first = FlowLayout(choices, across=5)
         for widget in (self.mode, self.color, self.lut):
             first.addWidget(widget)
-        first.addStretch(1)
         # Here, so that the panel is narrow enough for a window of 1024 pixels.
         last.addWidget(self.info, 1)
         last.addWidget(self.whole)
@@ -124,7 +127,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         second.addWidget(self.brightness, 3)
         second.addWidget(label("Gamma", "dim"))
         second.addWidget(self.gamma, 2)
-        layout.addLayout(first)
+        layout.addWidget(choices)
         layout.addLayout(second)
         layout.addWidget(self.canvas, 1)
         layout.addLayout(last)
