@@ -32,6 +32,8 @@ COLORS = (
 )
 _UNITS = {"z_nm": "nm", "frame": "", "photons": "photons"}
 _OCTAVES = 4.0
+_LEAST_SLIDER_PX = 30
+"""In a dock of 300 pixels."""
 
 
 class SuperResPanel(Panel, QtWidgets.QFrame):
@@ -122,6 +124,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         last.addWidget(self.info, 1)
         last.addWidget(self.whole)
         last.addWidget(self.export)
+        second.setSpacing(4)
         second.addWidget(self.auto)
         second.addWidget(label("Brightness", "dim"))
         second.addWidget(self.brightness, 3)
@@ -232,6 +235,6 @@ def _hues(drawn: Picture) -> tuple[QtGui.QImage, str, str] | None:
 def _slider(low: int, high: int, tip: str) -> QtWidgets.QSlider:
     made = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
     made.setRange(low, high)
-    made.setMinimumWidth(60)
+    made.setMinimumWidth(_LEAST_SLIDER_PX)
     explained(made, tip)
     return made
