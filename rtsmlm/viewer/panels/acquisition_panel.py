@@ -18,6 +18,7 @@ from rtsmlm.viewer.widgets.controls import (
     show_number,
     tick,
 )
+from rtsmlm.viewer.widgets.flow_layout import FlowLayout
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _SIDES = (("x", 0), ("y", 0), ("width", 8), ("height", 8))
@@ -104,7 +105,9 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
 
     def _lay_out(self) -> None:
         layout = panel_layout(self)
-        head, last = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        head, below = QtWidgets.QHBoxLayout(), QtWidgets.QWidget()
+        below.setObjectName("clear")
+        last = FlowLayout(below, across=5)
         head.addWidget(label("Next run", "title"))
         head.addStretch(1)
         head.addWidget(self.reset)
@@ -125,11 +128,10 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
                 grid.addWidget(box, row, column, 1, 2)
         last.addWidget(self.draw)
         last.addWidget(self.whole)
-        last.addStretch(1)
         last.addWidget(self.disk)
         layout.addLayout(head)
         layout.addLayout(grid)
-        layout.addLayout(last)
+        layout.addWidget(below)
 
     # -- what was touched ----------------------------------------------------------------
 

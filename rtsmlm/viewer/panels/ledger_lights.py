@@ -72,7 +72,8 @@ def model_light(status: StatusMessage | None) -> tuple[Color, str, str]:
         return "green", verdict, "PSF, camera and localizer fit the data."
     if remark := status.validity.remark:
         return "grey", verdict, f"No verdict on the PSF: {remark}."
-    return "grey", f"model: {verdict or 'no verdict yet'}", verdict or _NO_VERDICT
+    words = verdict if verdict.startswith("model") else f"model: {verdict or 'no verdict yet'}"
+    return "grey", words, verdict or _NO_VERDICT
 
 
 class LedgerLights(Panel, QtWidgets.QWidget):

@@ -75,6 +75,11 @@ class RunEnd(Panel, QtWidgets.QFrame):
         if self._is_over:
             self._allow()
 
+    @property
+    def _is_unfinished(self) -> bool:
+        """True while the last files of the run are still to be written."""
+        return self.folder is not None and not RunFolder(self.folder).report.is_file()
+
     def _allow(self) -> None:
         folder = self.folder
         if folder is None or not folder.is_dir():
@@ -88,8 +93,10 @@ class RunEnd(Panel, QtWidgets.QFrame):
         if not self._is_over or self._totals is None:
             return
         is_good, sentence = verdict(self._totals)
-        color = self._theme.light("green" if is_good else "amber")
-        sign = "●" if is_good else "▲"
+        sign, color = ("●", "green") if is_good else ("▲", "amber")
+        if self._totals.in_ring and self._is_unfinished:
+            sign, color, sentence = "○", "grey", "The last frames are being finished."
+        color = self._theme.light(color)
         self.text.setText(f'<span style="color:{color}">{sign}</span> <b>Run over.</b> {sentence}')
         self._allow()
 

@@ -91,8 +91,9 @@ class TrendPlot(QtWidgets.QWidget):
         self._limit: Any = None
         head = QtWidgets.QHBoxLayout()
         head.addWidget(self.title)
-        head.addStretch(1)
-        head.addWidget(self.value)
+        self.value.setWordWrap(True)
+        self.value.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
+        head.addWidget(self.value, 1)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 2, 0, 0)
         layout.setSpacing(1)
