@@ -92,6 +92,8 @@ class StatusMessage(Message):
     p99_ms: Number
     backlog: int
     """Frames that wait for the localizer."""
+    newest_age_s: Number = math.nan
+    """Age of the newest localized frame, from the end of its exposure."""
     recorder_backlog: int
     """Frames on their way to disk."""
     model: str

@@ -27,7 +27,7 @@ from rtsmlm.viewer.live_picture import Appearance, LivePicture, Picture
 from rtsmlm.viewer.widgets.viewport import Viewport
 
 LEAST_S = 0.03
-"""From one picture to the next, while the run keeps up."""
+"""From one picture to the next while the user moves it."""
 MOST_S = 0.5
 """Two pictures per second remain, whatever else the machine does."""
 _SHARE = 0.4
@@ -72,8 +72,9 @@ class DrawingThread:
         self._begun = 0  # how often a field has begun: a picture of the one before is dropped
         self._shown: Shown | None = None
         self._least_s = LEAST_S
-        self._next_s = 0.0
+        self._next_s = self._rows_at_s = 0.0
         self._drawn_for: tuple[object, ...] = ()
+        self._drawn_shown: Shown | None = None
         self._is_complete = True
         self._drawn: Picture | None = None
         self._problem: str | None = None
@@ -150,7 +151,8 @@ class DrawingThread:
         shown
             What the canvas shows.
         least_s
-            From the begin of one picture to that of the next; `MOST_S` is the most.
+            From the begin of one picture to that of the next where only rows have come; `MOST_S` is
+            the most.
         """
         with self._changed:
             if (shown, least_s) != (self._shown, self._least_s):
@@ -172,7 +174,7 @@ class DrawingThread:
     def finish(self, timeout_s: float) -> bool:
         """Wait until all that was handed over is drawn; False if it is not within the time-out."""
         with self._changed:
-            self._next_s = 0.0
+            self._next_s = self._rows_at_s = 0.0
             self._changed.notify_all()
             return self._changed.wait_for(
                 lambda: not (self._jobs or self._is_busy or self._is_wanted()), timeout_s
@@ -225,9 +227,10 @@ class DrawingThread:
     def _pause_s(self) -> float | None:
         """Return for how long nothing is to be drawn; None until something is asked for."""
         if self._is_wanted():
-            due_s = self._next_s
+            is_open = self._shown != self._drawn_shown or not self._is_complete
+            due_s = self._next_s if is_open else max(self._next_s, self._rows_at_s)
         elif self._shown is not None and self._shown.appearance.autocontrast:
-            due_s = max(self._next_s, self.picture.judge_at_s)
+            due_s = max(self._rows_at_s, self.picture.judge_at_s)
         else:
             return None
         return None if due_s == math.inf else max(due_s - time.monotonic(), 0.0)
@@ -253,8 +256,9 @@ class DrawingThread:
             self._report(error)
         taken_s = time.monotonic() - begin_s
         with self._changed:
-            self._next_s = begin_s + min(max(self._least_s, taken_s / _SHARE), MOST_S)
-            self._drawn_for = drawn_for
+            self._next_s = begin_s + min(max(LEAST_S, taken_s / _SHARE), MOST_S)
+            self._rows_at_s = begin_s + min(max(self._least_s, taken_s / _SHARE), MOST_S)
+            self._drawn_for, self._drawn_shown = drawn_for, shown
             self._is_complete = drawn is None or drawn.view.complete
             is_new = drawn is not None and begun == self._begun
             if is_new:

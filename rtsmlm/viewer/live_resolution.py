@@ -35,6 +35,8 @@ class LiveResolution:
     """
 
     def __init__(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
+        self.every_s = EVERY_S
+        """From one measurement to the next; more while the run needs the cores."""
         self._meter = ResolutionMeter(shape_px, pixel_nm)
         self._lock = threading.Lock()
         self._frame = -1
@@ -57,7 +59,7 @@ class LiveResolution:
         return newest
 
     def _work(self, stop: threading.Event) -> None:
-        while not stop.wait(EVERY_S):
+        while not stop.wait(self.every_s):
             if self._meter.n_inside == self._n_measured:
                 continue
             self._n_measured, frame = self._meter.n_inside, self._frame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -26,24 +25,19 @@ from rtsmlm.viewer.panels.ledger_lights import LedgerLights
 from rtsmlm.viewer.panels.light_warnings import LightWarnings
 from rtsmlm.viewer.panels.local_lasers_off import LocalLasersOff
 from rtsmlm.viewer.panels.messages import Messages
-from rtsmlm.viewer.panels.panel import hand_on
 from rtsmlm.viewer.panels.run_end import RunEnd
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
 from rtsmlm.viewer.panels.trends_panel import TrendsPanel
 from rtsmlm.viewer.panels.walk_through import WalkThrough
+from rtsmlm.viewer.refresher import Refresher
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.themed_widget import P, ThemedWidget
-from rtsmlm.viewer.update_reader import UpdateReader
 from rtsmlm.viewer.widgets.controls import add_shortcuts
 from rtsmlm.viewer.widgets.laser_key import LaserKey
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 from rtsmlm.viewer.window_layout import MARGIN
 
-TICK_MS, PATIENT_TICK_MS = 50, 400
-"""From one picture to the next; and while the run is behind and needs the cores itself."""
-BEHIND_FRAMES = 12
-PLOTS_S = 0.5
 VIEW_ONLY = "view only: this window cannot control the run"
 
 
@@ -75,24 +69,17 @@ class LiveWidget(ThemedWidget):
     ) -> None:
         super().__init__(parent, settings_file)
         self.source, self.control = source, control
-        self.on_ready: Callable[[], None] | None = None
-        """Called once, when nothing is left to compile."""
         self._why_not = None if control is not None else VIEW_ONLY
         self._is_closed = False
-        self._plots_at_s = 0.0
         self.final_account = FinalAccount()
         self.series = RunSeries()
         self.light = LightState(is_armed=is_armed)
         self._make_panels()
-        self.reader = UpdateReader()
         self._connect()
         self._read_preferences()
         self._set_why_not()
         self.laser_key = LaserKey(self.lasers_off, self._can_switch_off, self)
-        self._timer = QtCore.QTimer(self)
-        self._timer.setInterval(TICK_MS)
-        self._timer.timeout.connect(self.tick)
-        self._timer.start()
+        self.refresher = Refresher(self, source)
 
     # -- making --------------------------------------------------------------------------
 
@@ -240,7 +227,7 @@ class LiveWidget(ThemedWidget):
     # -- life ----------------------------------------------------------------------------
 
     def follow(self, source: Source, folder: Path | None = None) -> None:
-        """Close the source and take another.
+        """Show another source from now on; the one before is closed.
 
         Parameters
         ----------
@@ -249,37 +236,10 @@ class LiveWidget(ThemedWidget):
         folder
             Its folder, where that is known and on this machine.
         """
-        self.source.close()
         self.source = source
         self.final_account.close()
         self.final_account.folder = folder
-        self.reader.forget()
-
-    def tick(self) -> None:
-        """Read what is new, hand it to all panels and let them draw; a bounded piece of work."""
-        begin_s = time.perf_counter()
-        update = self.reader.read(self.source)
-        if update is None:
-            self.super_res.show_message("Getting ready to draw; longer on first start …")
-        else:
-            update = self.final_account.complete(update)
-            takers = (self.series.add, self.light.take, *(p.show_update for p in self.panels))
-            hand_on(update, takers, lambda text: self.report(text, self.theme.amber))
-            self.reader.learn(update, time.perf_counter() - begin_s)
-        if (problem := self.super_res.drawing.take_problem()) is not None:
-            self.report(problem, self.theme.amber)
-        if self.on_ready is not None and self.reader.is_ready:
-            on_ready, self.on_ready = self.on_ready, None
-            on_ready()
-        behind = self.reader.backlog > BEHIND_FRAMES
-        self._timer.setInterval(PATIENT_TICK_MS if behind else TICK_MS)
-        plots = time.monotonic() >= self._plots_at_s
-        if plots:
-            self._plots_at_s = time.monotonic() + PLOTS_S
-            self.fit()
-        for panel in self.panels:
-            if plots or not panel.is_plot:
-                panel.refresh()
+        self.refresher.follow(source)
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Show the walk-through once."""
@@ -306,13 +266,11 @@ class LiveWidget(ThemedWidget):
             return
         self._is_closed = True
         with suppress(RuntimeError):  # the host may have deleted what is shown
-            self._timer.stop()
             self.laser_key.release()
             self.help.close()
             self.layout_parts.save(self.preferences)
             self.preferences.save()
-        self.reader.close()
-        self.source.close()
+        self.refresher.close()
         self.super_res.close_picture()
         self.camera.close_recording()
         self.final_account.close()

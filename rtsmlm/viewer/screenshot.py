@@ -95,7 +95,7 @@ def _settle(app: Any, window: Any) -> None:
     until_s = time.monotonic() + 1.5
     while time.monotonic() < until_s:
         app.processEvents()
-    window.tick()
+    window.refresher.tick()
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ import math
 from dataclasses import replace
 
 from rtsmlm.stream.messages import ResolutionMessage
-from rtsmlm.viewer.live_resolution import LiveResolution
+from rtsmlm.viewer.live_resolution import EVERY_S, LiveResolution
 from rtsmlm.viewer.sources.updates import RunUpdate, Source
 from rtsmlm.viewer.warm_up import WarmUp
 
 LEAST_ROWS, MOST_ROWS = 2_000, 100_000
-WANTED_S = 0.03
-"""For all that one update takes."""
+WANTED_S = 0.02
+"""For all that the event loop does with one update."""
 
 
 class UpdateReader:
@@ -30,19 +30,29 @@ class UpdateReader:
         self._most_rows = LEAST_ROWS
         self.polls = 0
         """How often a source was asked."""
-        self.backlog = 0
-        """Frames that wait for the localizer, by the newest status."""
+        self.age_s = 0.0
+        """Age of the newest localized frame, by the newest status of a run that goes on."""
+        self.resolution_s = EVERY_S
+        """From one measurement of the resolution to the next, where this measures it."""
 
     @property
     def is_ready(self) -> bool:
         """True once nothing is left to compile."""
         return self._warm_up.is_done
 
-    def read(self, source: Source) -> RunUpdate | None:
-        """Return what is new; None while what draws is still being compiled."""
+    def read(self, source: Source, most_rows: int = MOST_ROWS) -> RunUpdate | None:
+        """Return what is new; None while what draws is still being compiled.
+
+        Parameters
+        ----------
+        source
+            Where it comes from.
+        most_rows
+            No more than about so many.
+        """
         if not self.is_ready:
             return None
-        update = source.poll(self._most_rows)
+        update = source.poll(min(self._most_rows, most_rows))
         self.polls += 1
         begins = self._begins(update)
         if begins or update.restarted:
@@ -51,9 +61,9 @@ class UpdateReader:
             update, source_name=source.name, begins=begins, resolution=self._resolution(update)
         )
         if update.connection != "live":
-            self.backlog = 0
-        if update.status is not None:
-            self.backlog = update.status.backlog
+            self.age_s = 0.0
+        elif update.status is not None:
+            self.age_s = update.status.newest_age_s
         return update
 
     def learn(self, update: RunUpdate, spent_s: float) -> None:
@@ -64,7 +74,7 @@ class UpdateReader:
         update
             What was read.
         spent_s
-            From the poll until all panels had it.
+            Until all panels had it.
         """
         n_rows = sum(map(len, update.rows))
         if not n_rows:
@@ -112,6 +122,7 @@ class UpdateReader:
             return stated
         if self._own_resolution is None:
             return None
+        self._own_resolution.every_s = self.resolution_s
         self._own_resolution.add(update.rows)
         return self._own_resolution.take()
 

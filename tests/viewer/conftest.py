@@ -21,7 +21,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 _COMPILE_S = 300.0
 """On a machine that has compiled nothing yet."""
 
-_DRAW_S = 60.0
+_WAIT_S = 60.0
 
 SHAPE, PIXEL_NM = (64, 64), 100.0
 SETTINGS = {
@@ -110,10 +110,10 @@ def open_window(app: Any, tmp_path: Path, source: FakeSource) -> Iterator[Callab
         windows.append(window)
         if not walk:
             window.preferences.set("walk_through_seen", True)
-        window._timer.stop()  # the test says when
+        window.refresher.timer.stop()  # the test says when
         window.resize(*size)
         window.show()
-        assert window.reader._warm_up._worker.wait(_COMPILE_S)
+        assert window.refresher.reader._warm_up._worker.wait(_COMPILE_S)
         settle(window, app)
         return window
 
@@ -129,9 +129,11 @@ def open_window(app: Any, tmp_path: Path, source: FakeSource) -> Iterator[Callab
 def settle(window: Any, app: Any, ticks: int = 3) -> None:
     """Let a window take what is new and draw it."""
     for _ in range(ticks):
-        window._plots_at_s = 0.0
-        window.tick()
-        assert window.super_res.drawing.finish(_DRAW_S)
+        window.refresher.plots_at_s = 0.0
+        window.refresher.request()
+        assert window.refresher.reading.finish(_WAIT_S)
+        window.refresher.show_newest()
+        assert window.super_res.drawing.finish(_WAIT_S)
         app.processEvents()
 
 

@@ -1,4 +1,4 @@
-"""A key is seen when the piece of work that goes on ends, and pieces are short."""
+"""A key is seen at once: what takes time is done beside the event loop, or in short pieces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,54 +58,32 @@ print(sorted(compiled() - before))
 """
 
 
-@pytest.fixture
-def working(open_window: Callable[..., Any], control: Any, source: Any) -> Iterator[Any]:
-    """Return a window whose work of one tick takes until the test ends it."""
+def test_a_key_acts_while_the_run_cannot_be_read(
+    open_window: Callable[..., Any], control: Any, source: Any, app: Any
+) -> None:
+    from rtsmlm.viewer.widgets.qt import QtCore, QtGui
+
     window = open_window(control)
-    window.pieces = []
-    window.began, window.may_end = threading.Event(), threading.Event()
+    began, may_end = threading.Event(), threading.Event()
     poll = source.poll
 
     def slow_poll(most_rows: int = 0) -> Any:
-        window.pieces.append(f"{len(control.asked)} commands before this piece")
-        window.began.set()
-        assert window.may_end.wait(60.0)
+        began.set()
+        assert may_end.wait(60.0)
         return poll(most_rows)
 
     source.poll = slow_poll
-    yield window
-    window.may_end.set()
-    source.poll = poll
+    window.refresher.tick()
+    assert began.wait(60.0)
+    key, none = QtCore.Qt.Key.Key_F12, QtCore.Qt.KeyboardModifier.NoModifier
+    stroke = QtGui.QKeyEvent(QtCore.QEvent.Type.KeyPress, key, none)
+    QtCore.QCoreApplication.postEvent(window.super_res.canvas, stroke)
+    app.processEvents()
+    assert control.asked == [LasersOff()]
 
-
-def test_a_key_that_is_pressed_during_a_piece_of_work_acts_before_the_next_piece(
-    working: Any, control: Any, app: Any
-) -> None:
-    """What can be promised: the event loop sees no key while it works, and the key comes first."""
-    from rtsmlm.viewer.widgets.qt import QtCore, QtGui
-
-    def press() -> None:
-        assert working.began.wait(60.0)
-        key, none = QtCore.Qt.Key.Key_F12, QtCore.Qt.KeyboardModifier.NoModifier
-        stroke = QtGui.QKeyEvent(QtCore.QEvent.Type.KeyPress, key, none)
-        QtCore.QCoreApplication.postEvent(working.super_res.canvas, stroke)
-        pressed.set()
-
-    pressed = threading.Event()
-    hand = threading.Thread(target=press)
-    end_of_work = threading.Thread(target=lambda: pressed.wait(60.0) and working.may_end.set())
-    hand.start()
-    end_of_work.start()
-    working._timer.setInterval(0)
-    working._timer.start()  # the next piece is due as soon as one ends
-    while len(working.pieces) < 2:
-        app.processEvents()
-    working._timer.stop()
-    hand.join()
-    end_of_work.join()
-
-    assert working.pieces[:2] == ["0 commands before this piece", "1 commands before this piece"]
-    assert control.asked[0] == LasersOff()
+    window.refresher.tick()
+    may_end.set()
+    assert window.refresher.reading.finish(60.0)
 
 
 def test_no_piece_of_work_compiles_anything_once_the_window_is_ready() -> None:

@@ -179,14 +179,17 @@ def test_a_widget_inside_another_program_asks_too_and_cannot_keep_the_run(
     widget = RtsmlmWidget(mmcore=core, settings_file=tmp_path / "w.ini")
     widget.live.preferences.set("walk_through_seen", True)
     widget._timer.stop()
-    widget.live._timer.stop()
+    widget.live.refresher.timer.stop()
     closed: list[str] = []
     widget.session.close = lambda: closed.append("closed")  # type: ignore[method-assign]
     widget.live.follow(source)
     widget.show()
     source.next = {"status": status()}
-    assert widget.live.reader._warm_up._worker.wait(300.0)
-    widget.live.tick()
+    assert widget.live.refresher.reader._warm_up._worker.wait(300.0)
+    refresher = widget.live.refresher
+    refresher.request()
+    assert refresher.reading.finish(60.0)
+    refresher.show_newest()
 
     widget.close()
     question = widget.live.closing.question
@@ -219,7 +222,7 @@ def test_the_answer_of_a_window_process_comes_through_the_pipe(
     def close() -> None:
         for window in app.topLevelWidgets():
             if isinstance(window, LiveWidget):
-                window.on_ready = None
+                window.refresher.on_ready = None
                 window.close()
                 window.closing.question.keep.click()
 

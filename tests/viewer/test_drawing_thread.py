@@ -71,20 +71,23 @@ def test_the_picture_has_all_rows_that_were_handed_over_before(drawing: DrawingT
 
 
 def test_while_a_picture_is_being_drawn_the_window_goes_on(
-    open_window: Callable[..., Any], source: Any, rows: Callable[..., Any], app: Any,
+    open_window: Callable[..., Any], source: Any, rows: Callable[..., Any], status: Any, app: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     window = open_window()
     brake = Brake(monkeypatch)
     source.next = {"rows": [rows()]}
-    window.tick()
+    window.refresher.request()
+    assert window.refresher.reading.finish(_S)
+    window.refresher.show_newest()
     assert brake.began.wait(_S)
 
-    before = window.reader.polls
-    for _ in range(5):
-        window.tick()
-        app.processEvents()
-    assert window.reader.polls == before + 5
+    source.next = {"status": status(frames_per_s=321.0)}
+    window.refresher.request()
+    assert window.refresher.reading.finish(_S)
+    window.refresher.show_newest()
+    app.processEvents()
+    assert window.header.rate.text().startswith("321 frames/s")
     brake.may_go_on.set()
 
 

@@ -143,16 +143,16 @@ def test_an_update_without_rows_teaches_nothing(reader: UpdateReader, source: An
     assert reader._most_rows == LEAST_ROWS
 
 
-def test_the_backlog_is_that_of_the_newest_status_while_the_run_is_live(
+def test_the_age_of_the_data_is_that_of_the_newest_status_while_the_run_is_live(
     reader: UpdateReader, source: Any, status: Any
 ) -> None:
-    read(reader, source, status=status(backlog=40))
-    assert reader.backlog == 40
+    read(reader, source, status=status(newest_age_s=4.0))
+    assert reader.age_s == 4.0
     read(reader, source)
-    assert reader.backlog == 40
+    assert reader.age_s == 4.0
     source.connection = "ended"
     read(reader, source)
-    assert reader.backlog == 0
+    assert reader.age_s == 0.0
 
 
 # -- resolution ----------------------------------------------------------------------------------

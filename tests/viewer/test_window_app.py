@@ -151,14 +151,11 @@ def test_a_stalled_window_takes_the_backlog_in_bites(
 
     source.poll = spy
     for _ in range(12):
-        begin_s = time.perf_counter()
-        window.tick()
-        spent_s = time.perf_counter() - begin_s
+        run_on(window, 1)
 
     assert min(asked) >= LEAST_ROWS
     assert max(asked) <= MOST_ROWS
     assert len(asked) == 12, "one question per tick, so that nothing piles up"
-    assert spent_s < 1.0
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="None is immortal there")

@@ -338,7 +338,7 @@ def test_closing_lets_go_of_the_source(open_window: Callable[..., Any], source: 
 
     assert source.closed == 1
     polls = source.polls
-    assert not window._timer.isActive()
+    assert not window.refresher.timer.isActive()
     assert source.polls == polls
 
 

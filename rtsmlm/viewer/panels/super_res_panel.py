@@ -6,8 +6,14 @@ import numpy as np
 
 from rtsmlm.render.depth_tables import depth_table
 from rtsmlm.render.filter import Filter
+<<<<<<< HEAD
 from rtsmlm.viewer.drawing_thread import LEAST_S, DrawingThread, Shown
+=======
+from rtsmlm.render.hue import hue_table
+from rtsmlm.viewer.drawing_thread import DrawingThread, Shown
+>>>>>>> f80ce07 (A run is read in a thread of its own, and the window does less as the newest frame gets older)
 from rtsmlm.viewer.live_picture import Appearance, Picture
+from rtsmlm.viewer.pace import FULL
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.sources.updates import RunUpdate
@@ -56,8 +62,8 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         self.canvas = Canvas()
         self.updates = 0
         """Pictures that were shown."""
-        self.least_s = LEAST_S
-        """From one picture to the next; more while the run needs the cores."""
+        self.least_s = FULL.picture_s
+        """From one picture of new rows to the next; more while the run needs the cores."""
         self._make_controls()
         self._lay_out()
         self._read_preferences()

@@ -1,0 +1,109 @@
+"""Refresher: lets a window show what is new, at the pace that the run leaves it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rtsmlm.viewer.loop_meter import LoopMeter
+from rtsmlm.viewer.pace import FULL, Pace, pace_for
+from rtsmlm.viewer.panels.panel import hand_on
+from rtsmlm.viewer.reading_thread import ReadingThread
+from rtsmlm.viewer.sources.updates import RunUpdate, Source
+from rtsmlm.viewer.update_reader import MOST_ROWS, UpdateReader
+from rtsmlm.viewer.widgets.qt import QtCore
+
+if TYPE_CHECKING:
+    from rtsmlm.viewer.live_widget import LiveWidget
+
+MOST_WAITING = 2 * MOST_ROWS
+"""Rows that may wait to be drawn; no more are read meanwhile."""
+
+
+class Refresher:
+    """The ticks of a window: each takes what other threads have finished, and asks for more.
+
+    Parameters
+    ----------
+    window
+        What is refreshed; owner of the timers.
+    source
+        Where the updates come from; closed with this.
+    """
+
+    def __init__(self, window: LiveWidget, source: Source) -> None:
+        self._window = window
+        self.reader = UpdateReader()
+        self.reading = ReadingThread(self.reader, source)
+        self.on_ready: Callable[[], None] | None = None
+        """Called once, when nothing is left to compile."""
+        self.pace: Pace = FULL
+        self.plots_at_s = 0.0
+        self.loop_meter = LoopMeter(window)
+        self.timer = QtCore.QTimer(window)
+        self.timer.setInterval(round(FULL.tick_s * 1000))
+        self.timer.timeout.connect(self.tick)
+        self.timer.start()
+
+    def follow(self, source: Source) -> None:
+        """Show another source from now on; the one before is closed."""
+        self.reading.follow(source)
+
+    def tick(self) -> None:
+        """Show what is new, and ask for what comes next."""
+        self.show_newest()
+        self.request()
+
+    def request(self) -> None:
+        """Ask for the next update, without more rows than can be drawn."""
+        waiting = self._window.super_res.drawing.n_waiting
+        self.reading.request(max(MOST_WAITING - waiting, 0))
+
+    def show_newest(self) -> None:
+        """Hand what was read to all panels and let them draw; a bounded piece of work."""
+        window = self._window
+        begin_s = time.perf_counter()
+        update = self.reading.take()
+        if update is not None:
+            update = window.final_account.complete(update)
+            hand_on(
+                update,
+                (window.series.add, window.light.take, *(p.show_update for p in window.panels)),
+                lambda text: window.report(text, window.theme.amber),
+            )
+            self.reader.learn(update, time.perf_counter() - begin_s)
+        elif not self.reader.is_ready:
+            window.super_res.show_message("Getting ready to draw; longer on first start …")
+        if (problem := window.super_res.drawing.take_problem()) is not None:
+            window.report(problem, window.theme.amber)
+        self._note_ready()
+        self._follow_pace()
+        plots = time.monotonic() >= self.plots_at_s
+        if plots:
+            self.plots_at_s = time.monotonic() + self.pace.plots_s
+            window.fit()
+        for panel in window.panels:
+            if plots or not panel.is_plot:
+                panel.refresh()
+
+    def _note_ready(self) -> None:
+        if self.on_ready is not None and self.reader.is_ready:
+            on_ready, self.on_ready = self.on_ready, None
+            on_ready()
+
+    def _follow_pace(self) -> None:
+        pace = pace_for(self.reader.age_s)
+        if pace != self.pace:
+            self.pace = pace
+            self.timer.setInterval(round(pace.tick_s * 1000))
+            self.reader.resolution_s = pace.resolution_s
+            self._window.super_res.least_s = pace.picture_s
+
+    def close(self) -> None:
+        """End the timers and what reads. Safe to call more than once."""
+        with suppress(RuntimeError):  # the host may have deleted what is shown
+            self.timer.stop()
+            self.loop_meter.stop()
+        self.reading.close()
