@@ -16,6 +16,10 @@ COMMANDS = {
         "rtsmlm.cli.bench_render:render",
         "Measure first image, increment and redraw of the live image, in each way of drawing.",
     ),
+    "window": (
+        "rtsmlm.cli.bench_window:window",
+        "Measure what the window costs a run: latency, skipped frames, event loop, memory.",
+    ),
     "accuracy": (
         "rtsmlm.cli.bench_accuracy:accuracy",
         "Compare localizers with the physical limit, with each other and with the bars we set.",

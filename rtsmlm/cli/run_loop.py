@@ -22,9 +22,9 @@ from rtsmlm.cli.run_output import (
 )
 from rtsmlm.cli.signals import StopRequest
 from rtsmlm.cli.snap import take_frame
-from rtsmlm.cli.status import status_line
+from rtsmlm.cli.status import latency_line, status_line
 from rtsmlm.cli.window import Window
-from rtsmlm.cli.window_end import report_ended, take_closed
+from rtsmlm.cli.window_end import report_ended, take_closed, write_figures
 from rtsmlm.errors import CommandError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import NoticeLevel, RunReport
@@ -38,6 +38,7 @@ from rtsmlm.viewer.commands import (
     Start,
     WindowAlive,
     WindowClosed,
+    WindowFigures,
     WindowReady,
     carry_out_or_report,
     from_line,
@@ -82,6 +83,7 @@ class LiveRunner:
         self._with_window = with_window
         self._window: Window | None = None
         self._window_ready = threading.Event()
+        self._window_figures: WindowFigures | None = None
         self._has_reported_close = False
         self._session: Session | None = None
         self._waiting: queue.Queue[Start | Snap] = queue.Queue(maxsize=_MOST_WAITING)
@@ -114,6 +116,7 @@ class LiveRunner:
                 session.start(self._request.event)
                 _watch(session, self._request.event, lambda: self._attend_window(session))
             finally:
+                write_figures(session, self._window_figures)
                 report = session.close()
                 self._session = None
                 stop_log(handler)
@@ -189,6 +192,8 @@ class LiveRunner:
             self._has_reported_close = True
             if (session := self._session) is not None:
                 take_closed(session, stop=message.stop, is_armed=self._is_armed)
+        elif isinstance(message, WindowFigures):
+            self._window_figures = message
         elif not isinstance(message, WindowAlive):
             carry_out_or_report(message, self, self._report)
 
@@ -293,8 +298,9 @@ def _watch(session: Session, stop: threading.Event, check: Callable[[], None]) -
                 shown.append(notice.text)
             status = session.status()
             if on_screen:
-                display.update(Text(status_line(status, tick_s)))
+                display.update(Text(f"{status_line(status, tick_s)}\n{latency_line(status)}"))
             elif now_ns() - last_line_ns > _PLAIN_LINE_S * 1e9:
                 last_line_ns = now_ns()
                 console.print(status_line(status, tick_s))
-    console.print(status_line(session.status(), tick_s))
+    status = session.status()
+    console.print(f"{status_line(status, tick_s)}\n{latency_line(status)}")

@@ -7,8 +7,8 @@ import os
 from rich.markup import escape
 
 from rtsmlm.cli.console import console, fail, warn
-from rtsmlm.cli.status import number
 from rtsmlm.files.run.report import RunReport
+from rtsmlm.realtime.latency import duration_text
 from rtsmlm.safety.rehearsal import Rehearsal
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
@@ -79,8 +79,8 @@ def conclude(report: RunReport) -> None:
     total = report.latency_ms.get("total", {})
     if total:
         console.print(
-            f"latency  exposure end to published: p50 {number(total['p50'])} ms, "
-            f"p95 {number(total['p95'])} ms, p99 {number(total['p99'])} ms"
+            f"latency  exposure end to published: p50 {duration_text(total['p50'])}, "
+            f"p95 {duration_text(total['p95'])}, p99 {duration_text(total['p99'])}"
         )
     if verdict := str(report.validity.get("verdict", "")).removeprefix("model").lstrip(": "):
         remark = str(report.validity.get("remark", ""))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from rtsmlm.analysis.validity_verdict import TOO_FEW
 from rtsmlm.feedback.records import LoopStatus
+from rtsmlm.realtime.latency import duration_text
 from rtsmlm.session.status import RunStatus
 
 OLD_DATA_TICKS = 2.0
@@ -14,6 +13,8 @@ OLD_DATA_TICKS = 2.0
 
 def status_line(status: RunStatus, tick_s: float = 1.0) -> str:
     """Return the state of a run in one line, which fits a terminal of 80 columns.
+
+    The latency is that of the last ten seconds; `latency_line` has that of the run.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ def status_line(status: RunStatus, tick_s: float = 1.0) -> str:
     totals, loop = status.totals, status.loop
     if (warning := _warning(loop, tick_s)) is not None:
         return f"{warning}; {totals.received} frames, backlog {status.backlog} lost {totals.lost}"
-    latency = f"p50 {number(status.p50_ms)} p99 {number(status.p99_ms)} ms"
+    latency = _p50_p99(status.recent_p50_ms, status.recent_p99_ms)
     skipped = f" skipped {totals.skipped}" if totals.skipped else ""
     # What does not fit has a line of its own; here only whether it fits.
     light = {
@@ -40,6 +41,18 @@ def status_line(status: RunStatus, tick_s: float = 1.0) -> str:
         f"{status.emitters_per_frame:.1f}/frame, {latency}, "
         f"backlog {status.backlog} lost {totals.lost}{skipped}{model}{_loop(loop)}"
     )
+
+
+def latency_line(status: RunStatus) -> str:
+    """Return the latency of the run beside that of the last ten seconds."""
+    recent = _p50_p99(status.recent_p50_ms, status.recent_p99_ms)
+    return f"latency: last 10 s {recent}, whole run {_p50_p99(status.p50_ms, status.p99_ms)}"
+
+
+def _p50_p99(p50_ms: float, p99_ms: float) -> str:
+    p50, p99 = duration_text(p50_ms), duration_text(p99_ms)
+    value, _, unit = p50.partition(" ")
+    return f"p50 {value if p99.endswith(f' {unit}') else p50} p99 {p99}"
 
 
 def _warning(loop: LoopStatus | None, tick_s: float) -> str | None:
@@ -61,8 +74,3 @@ def _loop(loop: LoopStatus | None) -> str:
         return " LASER TRIPPED"
     sign = "" if loop.armed else "?"  # what would be sent
     return f", {loop.power if loop.armed else loop.wanted:.3g} {loop.unit}{sign}"
-
-
-def number(value_ms: float) -> str:
-    """Return a time in ms as text."""
-    return "-" if math.isnan(value_ms) else f"{value_ms:.1f}"

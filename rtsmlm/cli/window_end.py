@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
+
 from rtsmlm.cli.console import console, warn
+from rtsmlm.errors import SinkError
 from rtsmlm.session.session import Session
+from rtsmlm.viewer.commands import WindowFigures
 
 _GOES_ON_ARMED = (
     "the run goes on, steering its lasers unattended: Ctrl-C ends it, rtsmlm lasers-off in any "
@@ -53,6 +58,29 @@ def report_ended(exit_code: int | None, *, is_armed: bool) -> None:
         how = f" (signal {-exit_code})"
     done = _GOES_ON_ARMED if is_armed else _GOES_ON
     _print(f"the window ended without being closed{how}; {done}", is_armed)
+
+
+def write_figures(session: Session, figures: WindowFigures | None) -> None:
+    """Write what the window has measured of itself into the run folder, as `window.json`.
+
+    Parameters
+    ----------
+    session
+        The run that ends.
+    figures
+        The newest; None, or those of another run, write nothing.
+    """
+    if figures is None or figures.run_id != session.run_id:
+        return
+    known = {name: value if _is_known(value) else None for name, value in asdict(figures).items()}
+    try:
+        session.folder.write_json(session.folder.window, known)
+    except SinkError as error:
+        session.warn(f"what the window measured is not in the run: {error}")
+
+
+def _is_known(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _print(text: str, is_armed: bool) -> None:

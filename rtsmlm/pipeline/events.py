@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.fitting.frame_counts import FrameCounts
-from rtsmlm.realtime.latency import LatencySummary
+from rtsmlm.realtime.latency import LatencySummary, RecentLatency
 
 _MOST_SHOWN = 200
 """Characters of a line that an error repeats."""
@@ -65,6 +65,9 @@ class Progress:
     """Figures of the validity meter; empty where it is off."""
     counts: FrameCounts = field(default_factory=FrameCounts)
     """Of the pixels of these frames."""
+    recent: RecentLatency = field(default_factory=RecentLatency)
+    is_watched: bool = False
+    """Whether there is a subscriber to the stream."""
 
 
 @dataclass(frozen=True, slots=True)

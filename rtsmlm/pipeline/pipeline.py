@@ -297,11 +297,7 @@ class Pipeline:
 
     def _summary(self) -> dict[str, object]:
         validity = {} if self._watch is None else self._watch.judge(final=True)
-        return {
-            "frames": self._n_frames,
-            "localizations": self._n_rows,
-            "validity": validity,
-        }
+        return {"frames": self._n_frames, "localizations": self._n_rows, "validity": validity}
 
     def _failed(self, frame: int, why: str) -> None:
         self._emit(FramesFailed(frame, frame + 1, why))
@@ -310,7 +306,14 @@ class Pipeline:
     def _report(self, t_ns: int, *, final: bool = False) -> None:
         self._last_status_ns = t_ns
         validity = {} if self._watch is None else self._watch.judge(final=final)
-        counts = self._counter.counts()
         self._emit(
-            Progress(self._n_frames, self._n_rows, self._latency.summary(), validity, counts)
+            Progress(
+                self._n_frames,
+                self._n_rows,
+                self._latency.summary(),
+                validity,
+                self._counter.counts(),
+                recent=self._latency.recent.latency(t_ns),
+                is_watched=self._broadcast is not None and self._broadcast.is_watched,
+            )
         )

@@ -30,7 +30,7 @@ from rtsmlm.pipeline.events import (
 )
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.realtime.latency import LatencySummary
+from rtsmlm.realtime.latency import LatencySummary, RecentLatency
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import Worker, one_line
@@ -47,6 +47,11 @@ class PipelineProgress:
 
     localizations: int = 0
     latency_ms: LatencySummary = field(default_factory=dict)
+    recent: RecentLatency = field(default_factory=RecentLatency)
+    reported_ns: int | None = None
+    """When the analysis reported last; None before."""
+    is_watched: bool = False
+    """Whether the stream has a subscriber."""
     stream_address: str | None = None
     sigma_nm: float | None = None
     validity: dict[str, Any] = field(default_factory=dict)
@@ -257,6 +262,8 @@ class PipelineSupervisor:
                 progress.latency_ms = event.latency_ms
                 progress.validity = event.validity
                 progress.counts = self._earlier_counts.plus(event.counts)
+                progress.recent, progress.is_watched = event.recent, event.is_watched
+                progress.reported_ns = now_ns()
             case DensityMeasured():
                 self._on_density(event.estimate, self._earlier_rows + event.localizations)
             case Ready():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -37,6 +38,11 @@ class LatencyHistogram:
         np.add.at(self._counts, bins, 1)
         self._longest_ns = max(self._longest_ns, int(durations_ns.max()))
 
+    def merge(self, other: LatencyHistogram) -> None:
+        """Count the durations of another histogram as well."""
+        self._counts += other._counts
+        self._longest_ns = max(self._longest_ns, other._longest_ns)
+
     def percentile_ms(self, percent: float) -> float:
         """Return the duration that `percent` of all stay below, in ms; NaN if there is none.
 
@@ -62,6 +68,53 @@ class LatencyHistogram:
         }
 
 
+RECENT_S = 10
+"""What is called recent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecentLatency:
+    """From exposure end to published, over the last ten seconds; NaN where there was no frame."""
+
+    p50_ms: float = math.nan
+    p99_ms: float = math.nan
+    newest_ms: float = math.nan
+    """Of the newest frame."""
+
+
+class RecentLatencyMeter:
+    """A histogram for each of the last ten seconds."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[tuple[int, LatencyHistogram]] = deque()
+        self._newest_ns = math.nan
+
+    def add(self, durations_ns: NDArray[np.int64], t_ns: int) -> None:
+        """Count durations in ns, shape (n,), of frames that were published at `t_ns`."""
+        if not len(durations_ns):
+            return
+        second = t_ns // 1_000_000_000
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._seconds.append((second, LatencyHistogram()))
+        self._seconds[-1][1].add(durations_ns)
+        self._newest_ns = float(durations_ns[-1])
+        self._forget(second)
+
+    def _forget(self, second: int) -> None:
+        while self._seconds and self._seconds[0][0] <= second - RECENT_S:
+            self._seconds.popleft()
+
+    def latency(self, t_ns: int) -> RecentLatency:
+        """Return the figures at `t_ns`."""
+        self._forget(t_ns // 1_000_000_000)
+        all_of_them = LatencyHistogram()
+        for _, histogram in self._seconds:
+            all_of_them.merge(histogram)
+        return RecentLatency(
+            all_of_them.percentile_ms(50), all_of_them.percentile_ms(99), self._newest_ns / 1e6
+        )
+
+
 STAGES = ("acquire", "wait", "localize", "publish", "total")
 """Exposure end to ring, ring to localizer, localizer, sinks; and exposure end to published."""
 
@@ -71,6 +124,7 @@ class LatencyStages:
 
     def __init__(self) -> None:
         self.stages = {name: LatencyHistogram() for name in STAGES}
+        self.recent = RecentLatencyMeter()
 
     def add(
         self,
@@ -86,11 +140,22 @@ class LatencyStages:
         self.stages["wait"].add(t_taken_ns - t_ring_ns)
         self.stages["localize"].add(once * (t_localized_ns - t_taken_ns))
         self.stages["publish"].add(once * (t_published_ns - t_localized_ns))
-        self.stages["total"].add(t_published_ns - t_exposure_end_ns)
+        total_ns = t_published_ns - t_exposure_end_ns
+        self.stages["total"].add(total_ns)
+        self.recent.add(total_ns, t_published_ns)
 
     def summary(self) -> LatencySummary:
         """Return the summary of every stage, in ms."""
         return {name: histogram.summary() for name, histogram in self.stages.items()}
+
+
+def duration_text(value_ms: float) -> str:
+    """Return a duration with its unit, as `4.4 ms`, `45 ms`, `6.8 s`; `-` where it is not known."""
+    if math.isnan(value_ms):
+        return "-"
+    if value_ms < 999.5:
+        return f"{value_ms:.0f} ms" if value_ms >= 9.95 else f"{value_ms:.1f} ms"
+    return f"{value_ms / 1e3:.1f} s" if value_ms < 99_950 else f"{value_ms / 1e3:.0f} s"
 
 
 class RateMeter:

@@ -29,6 +29,8 @@ from rtsmlm.stream.messages import (
 
 _PERIOD_S = 0.25
 _END_S = 15.0
+_SILENT_S = 1.0
+"""An analysis that works reports more often."""
 _BYTES_PER_PIXEL = 2
 
 _log = logging.getLogger(__name__)
@@ -53,6 +55,11 @@ class RunStatus:
     """Laser and density; None where no laser is steered."""
     resolution: Resolution | None = None
     """The newest resolution; None where the run does not measure it."""
+    recent_p50_ms: float = math.nan
+    """Latency of the last ten seconds; `p50_ms` and `p99_ms` are of the run."""
+    recent_p99_ms: float = math.nan
+    newest_age_s: float = math.nan
+    """Age of the newest localized frame, from the end of its exposure; NaN before the first."""
 
 
 class StatusMeter:
@@ -87,7 +94,18 @@ class StatusMeter:
             model=progress.validity.get("verdict", ""),
             loop=loop,
             resolution=resolution,
+            recent_p50_ms=progress.recent.p50_ms,
+            recent_p99_ms=progress.recent.p99_ms,
+            newest_age_s=self._newest_age_s(),
         )
+
+    def _newest_age_s(self) -> float:
+        """Return the age that was reported, and what an analysis that is silent adds to it."""
+        progress = self._path.progress
+        age_s, reported_ns = progress.recent.newest_ms / 1e3, progress.reported_ns
+        if reported_ns is None or not self._path.backlog:
+            return age_s
+        return age_s + max(0.0, (now_ns() - reported_ns) / 1e9 - _SILENT_S)
 
 
 class StatusPublisher:
@@ -212,6 +230,9 @@ def run_message(
         emitters_per_frame=status.emitters_per_frame,
         p50_ms=status.p50_ms,
         p99_ms=status.p99_ms,
+        recent_p50_ms=status.recent_p50_ms,
+        recent_p99_ms=status.recent_p99_ms,
+        newest_age_s=status.newest_age_s,
         backlog=status.backlog,
         recorder_backlog=status.recorder_backlog,
         model=status.model,

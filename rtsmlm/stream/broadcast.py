@@ -112,6 +112,11 @@ class Broadcast:
         """Address of the stream; None while it is off."""
         return None if self._publisher is None else self._publisher.address
 
+    @property
+    def is_watched(self) -> bool:
+        """True while there is a subscriber."""
+        return self._publisher is not None and self._publisher.is_watched
+
     def rows(self, localizations: Localizations, batch: FrameBatch) -> None:
         """Publish the rows of a batch."""
         self._try(

@@ -89,7 +89,11 @@ class StatusMessage(Message):
     localizations: int
     emitters_per_frame: Number
     p50_ms: Number
+    """Latency of the run from the end of the exposure to published, as the next."""
     p99_ms: Number
+    recent_p50_ms: Number = math.nan
+    """Latency of the last ten seconds, as the next."""
+    recent_p99_ms: Number = math.nan
     backlog: int
     """Frames that wait for the localizer."""
     newest_age_s: Number = math.nan

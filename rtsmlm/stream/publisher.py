@@ -171,6 +171,11 @@ class Publisher:
         self._send([topic, json.dumps({**message, "run_id": self.run_id}).encode()])
 
     @property
+    def is_watched(self) -> bool:
+        """True while there is a subscriber to anything."""
+        return self._sender.is_watched
+
+    @property
     def frame_is_wanted(self) -> bool:
         """True while there is a subscriber to frames."""
         return self._sender.frame_is_wanted

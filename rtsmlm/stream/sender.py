@@ -80,6 +80,8 @@ class Sender:
         """Messages for which there was no room."""
         self.floods = 0
         """How often subscribers were disconnected for sending too much."""
+        self.is_watched = False
+        """True while there is a subscriber."""
         self.frame_is_wanted = False
         """True while there is a subscriber to frames."""
         self._is_started = False
@@ -214,6 +216,7 @@ class Sender:
             return
         topic, is_new = word[1:], word[:1] == b"\x01"
         self._n_topics = max(0, self._n_topics + (1 if is_new else -1))
+        self.is_watched = self._n_topics > 0
         if FRAME.startswith(topic):
             (self._watched.add if is_new else self._watched.discard)(topic)
             self.frame_is_wanted = bool(self._watched)

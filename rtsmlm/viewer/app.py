@@ -106,6 +106,7 @@ def show(
     window = open_window(source, control, settings_file=settings_file, is_armed=is_armed)
     if isinstance(control, PipeControl):
         window.refresher.on_ready = control.report_ready
+        window.refresher.meter.on_figures = control.report_figures
         window.closing.on_closed = control.report_closed
     # Python sees Ctrl-C only while it runs, and not in the toolkit's loop.
     pulse = QtCore.QTimer()

@@ -82,6 +82,25 @@ class WindowAlive:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowFigures:
+    """Not a command: what the window has measured of itself, once a second; NaN is not known."""
+
+    run_id: str
+    """Number of the run that it shows."""
+    seconds: float
+    """For how long it has shown the run."""
+    lag_p50_ms: float
+    """How late the event loop was, as the next two: a click waits so long."""
+    lag_p99_ms: float
+    lag_max_ms: float
+    pictures_per_s: float
+    memory_mb: float
+    """Of the process, in RAM."""
+    memory_growth_mb_per_min: float
+    """Over the last minute."""
+
+
+@dataclass(frozen=True, slots=True)
 class WindowClosed:
     """Not a command: the user has closed the window; one that crashes or is killed sends none."""
 
@@ -90,7 +109,7 @@ class WindowClosed:
 
 
 Command: TypeAlias = LasersOff | ResetTrip | Stop | SetTarget | SetGain | Start | Snap
-WindowMessage: TypeAlias = Command | WindowReady | WindowAlive | WindowClosed
+WindowMessage: TypeAlias = Command | WindowReady | WindowAlive | WindowFigures | WindowClosed
 
 _KINDS: dict[str, type[WindowMessage]] = {kind.__name__: kind for kind in get_args(WindowMessage)}
 _ADAPTERS: dict[type[WindowMessage], TypeAdapter[WindowMessage]] = {

@@ -35,7 +35,7 @@ from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.themed_widget import P, ThemedWidget
 from rtsmlm.viewer.widgets.controls import add_shortcuts
 from rtsmlm.viewer.widgets.laser_key import LaserKey
-from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
+from rtsmlm.viewer.widgets.qt import QtGui, QtWidgets
 from rtsmlm.viewer.window_layout import MARGIN
 
 VIEW_ONLY = "view only: this window cannot control the run"

@@ -22,6 +22,7 @@ from rtsmlm.viewer.commands import (
     Start,
     WindowAlive,
     WindowClosed,
+    WindowFigures,
     WindowMessage,
     WindowReady,
     place_from_line,
@@ -84,6 +85,10 @@ class PipeControl:
         """Report to the parent that the event loop runs."""
         self._send(WindowAlive())
 
+    def report_figures(self, figures: WindowFigures) -> None:
+        """Report to the parent what the window has measured of itself."""
+        self._send(figures)
+
     def take_place(self) -> RunPlace | None:
         """Return where the newest run of the parent is, once; None if that is known already."""
         place = None
@@ -114,6 +119,9 @@ class PipeControl:
                 self._waiting = deque([message, *kept])
             elif isinstance(message, WindowAlive) and message in self._waiting:
                 return
+            elif isinstance(message, WindowFigures):
+                self._waiting = deque(m for m in self._waiting if not isinstance(m, WindowFigures))
+                self._waiting.append(message)
             elif len(self._waiting) < _MOST_WAITING:
                 self._waiting.append(message)
             self._changed.notify_all()

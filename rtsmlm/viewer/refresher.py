@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rtsmlm.viewer.loop_meter import LoopMeter
+from rtsmlm.viewer.figures import WindowMeter
 from rtsmlm.viewer.pace import FULL, Pace, pace_for
 from rtsmlm.viewer.panels.panel import hand_on
 from rtsmlm.viewer.reading_thread import ReadingThread
-from rtsmlm.viewer.sources.updates import RunUpdate, Source
+from rtsmlm.viewer.sources.updates import Source
 from rtsmlm.viewer.update_reader import MOST_ROWS, UpdateReader
 from rtsmlm.viewer.widgets.qt import QtCore
 
@@ -41,7 +41,8 @@ class Refresher:
         """Called once, when nothing is left to compile."""
         self.pace: Pace = FULL
         self.plots_at_s = 0.0
-        self.loop_meter = LoopMeter(window)
+        self._updates_before = 0  # pictures before the run
+        self.meter = WindowMeter(window)
         self.timer = QtCore.QTimer(window)
         self.timer.setInterval(round(FULL.tick_s * 1000))
         self.timer.timeout.connect(self.tick)
@@ -67,6 +68,9 @@ class Refresher:
         begin_s = time.perf_counter()
         update = self.reading.take()
         if update is not None:
+            if update.begins and update.run is not None:
+                self._updates_before = window.super_res.updates
+                self.meter.begin(update.run.run_id)
             update = window.final_account.complete(update)
             hand_on(
                 update,
@@ -87,6 +91,7 @@ class Refresher:
         for panel in window.panels:
             if plots or not panel.is_plot:
                 panel.refresh()
+        self.meter.n_pictures = window.super_res.updates - self._updates_before
 
     def _note_ready(self) -> None:
         if self.on_ready is not None and self.reader.is_ready:
@@ -105,5 +110,5 @@ class Refresher:
         """End the timers and what reads. Safe to call more than once."""
         with suppress(RuntimeError):  # the host may have deleted what is shown
             self.timer.stop()
-            self.loop_meter.stop()
+            self.meter.stop()
         self.reading.close()

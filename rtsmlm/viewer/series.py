@@ -94,9 +94,10 @@ class RunSeries:
 
     `curves` holds, by name: density, density_low, density_high (mean, and a standard deviation
     below and above it), local_density, target, all per um²; photons, background (per pixel),
-    precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms,
-    backlog (frames), frames_per_s; resolution_nm; drift_x_nm, drift_y_nm, drift_z_nm where the
-    status has them. `powers` holds one curve per laser, in its own unit.
+    precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms
+    (latency of the run), recent_p50_ms, recent_p99_ms (of the last ten seconds), backlog (frames),
+    frames_per_s; resolution_nm; drift_x_nm, drift_y_nm, drift_z_nm where the status has them.
+    `powers` holds one curve per laser, in its own unit.
     """
 
     def __init__(self, most_points: int = MOST_POINTS) -> None:
@@ -157,7 +158,7 @@ class RunSeries:
 
     def _add_status(self, status: StatusMessage) -> None:
         frame = self._frame = max(self._frame, status.totals.camera)
-        for name in ("p50_ms", "p99_ms", "backlog", "frames_per_s"):
+        for name in _OF_STATUS:
             self.curves[name].append(frame, getattr(status, name))
         if status.loop is not None:
             self.curves["target"].append(frame, status.loop.target_per_um2)
@@ -187,9 +188,10 @@ class RunSeries:
             self._block.add(block, part)
 
 
+_OF_STATUS = ("p50_ms", "p99_ms", "recent_p50_ms", "recent_p99_ms", "backlog", "frames_per_s")
 _STATED = (
-    "density", "density_low", "density_high", "local_density", "target", "p50_ms", "p99_ms",
-    "backlog", "frames_per_s", "resolution_nm", "drift_x_nm", "drift_y_nm", "drift_z_nm",
+    "density", "density_low", "density_high", "local_density", "target", *_OF_STATUS,
+    "resolution_nm", "drift_x_nm", "drift_y_nm", "drift_z_nm",
 )  # fmt: skip
 _OF_ROWS = ("photons", "background", "precision_nm", "emitters")
 

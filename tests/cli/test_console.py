@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rtsmlm.cli import console
 from rtsmlm.cli.console import log_to, stop_log
-from rtsmlm.cli.status import number, status_line
+from rtsmlm.cli.status import latency_line, status_line
 from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.session.status import RunStatus
@@ -66,15 +66,16 @@ def status(**changes: object) -> RunStatus:
         "totals": LedgerTotals(
             camera=120, received=118, recorded=118, localized=110, skipped=0, lost=2, in_ring=8
         ),
-        "frames_per_s": 99.7, "localizations": 500, "emitters_per_frame": 4.56, "p50_ms": 11.04,
-        "p99_ms": 40.0, "backlog": 8, "recorder_backlog": 0,
+        "frames_per_s": 99.7, "localizations": 500, "emitters_per_frame": 4.56, "p50_ms": 22.0,
+        "p99_ms": 6800.0, "recent_p50_ms": 11.04, "recent_p99_ms": 40.0,
+        "backlog": 8, "recorder_backlog": 0,
     }  # fmt: skip
     return RunStatus(**{**facts, **changes})  # type: ignore[arg-type]
 
 
 def test_a_run_without_a_laser_is_its_frames_and_its_latency() -> None:
     assert status_line(status()) == (
-        "118 frames 100/s, 4.6/frame, p50 11.0 p99 40.0 ms, backlog 8 lost 2"
+        "118 frames 100/s, 4.6/frame, p50 11 p99 40 ms, backlog 8 lost 2"
     )
 
 
@@ -152,15 +153,23 @@ def test_the_line_of_a_usual_run_fits_a_terminal_of_80_columns(
         in_ring=0,
     )  # fmt: skip
     line = status_line(
-        status(totals=totals, frames_per_s=rate, p50_ms=ms, p99_ms=ms, loop=loop(power=light))
+        status(
+            totals=totals,
+            frames_per_s=rate,
+            recent_p50_ms=ms,
+            recent_p99_ms=ms,
+            loop=loop(power=light),
+        )
     )
 
     assert len(line) <= 80
 
 
-def test_a_latency_that_is_not_known_yet_is_a_dash() -> None:
-    assert number(float("nan")) == "-"
-    assert number(12.345) == "12.3"
+def test_the_latency_of_the_run_stands_beside_that_of_the_last_ten_seconds() -> None:
+    line = latency_line(status())
+
+    assert line == "latency: last 10 s p50 11 p99 40 ms, whole run p50 22 ms p99 6.8 s"
+    assert len(line) <= 80
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device to write to")

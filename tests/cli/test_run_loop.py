@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from rtsmlm.cli import run_loop, snap
 from rtsmlm.cli.run_loop import LiveRunner
 from rtsmlm.cli.run_output import report_arming
 from rtsmlm.cli.signals import StopRequest
+from rtsmlm.cli.window_end import write_figures
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
-from rtsmlm.viewer.commands import Snap, Start, Stop, WindowReady, to_line
+from rtsmlm.viewer.commands import Snap, Start, Stop, WindowFigures, WindowReady, to_line
 from rtsmlm.viewer.owner_notice import OwnerNotice
 
 
@@ -86,6 +89,23 @@ def test_one_window_is_opened_for_all_runs_and_follows_them(runner: LiveRunner) 
     assert window.places == [(None, "a"), ("tcp://127.0.0.1:5757", "a"), ("tcp://h:1", "b")]
     runner.close()
     assert FakeWindow.opened[0].closed == 1
+
+
+@pytest.mark.parametrize("run_id", ["a", "b"])
+def test_what_the_window_measured_of_a_run_is_in_the_folder_of_that_run_alone(
+    runner: LiveRunner, tmp_path: Path, run_id: str
+) -> None:
+    session: Any = FakeSession()
+    session.folder = RunFolder(tmp_path)
+    figures = WindowFigures(run_id, 60.0, 1.5, 20.0, 180.0, 9.5, math.nan, math.nan)
+    runner.handle_line(to_line(figures))
+    write_figures(session, runner._window_figures)
+
+    assert session.folder.window.exists() is (run_id == "a")
+    if run_id == "a":
+        written = json.loads(session.folder.window.read_text(encoding="utf-8"))
+        assert written["lag_p99_ms"] == 20.0
+        assert written["memory_mb"] is None, "not known on every system"
 
 
 @pytest.mark.parametrize("armed", [True, False])

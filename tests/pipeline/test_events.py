@@ -31,6 +31,7 @@ from rtsmlm.pipeline.events import (
     status_from_line,
     to_line,
 )
+from rtsmlm.realtime.latency import RecentLatency
 
 ESTIMATE = DensityEstimate(
     first_frame=100,
@@ -50,7 +51,14 @@ ONE_OF_EACH: list[Event] = [
     StreamOpened("tcp://127.0.0.1:5757"),
     PsfMeasured(132.5),
     Localizing(),
-    Progress(10, 250, {"total": {"p50": 3.5}}, {"verdict": "fits", "findings": ["a", "b"]}),
+    Progress(
+        10,
+        250,
+        {"total": {"p50": 3.5}},
+        {"verdict": "fits", "findings": ["a", "b"]},
+        recent=RecentLatency(3.5, 9.0, 4.0),
+        is_watched=True,
+    ),
     DensityMeasured(ESTIMATE, 12_000),
     FramesFailed(7, 9, "the frame holds NaN"),
     Warned("no live stream: port 5757 is taken"),

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from rtsmlm.cli.status import status_line
-from rtsmlm.realtime.latency import LatencyHistogram, LatencyStages, RateMeter
+from rtsmlm.realtime.latency import (
+    LatencyHistogram,
+    LatencyStages,
+    RateMeter,
+    RecentLatencyMeter,
+    duration_text,
+)
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.session.status import RunStatus
 
@@ -48,6 +54,32 @@ def test_the_stages_of_a_frame_add_up_to_its_total() -> None:
     assert longest == {"acquire": 2, "wait": 3, "localize": 4, "publish": 1, "total": 10}
 
 
+def test_a_slow_first_second_is_forgotten_after_ten_seconds() -> None:
+    meter, second_ns = RecentLatencyMeter(), 10**9
+    meter.add(np.full(100, 427_000_000), second_ns)
+    for second in range(2, 11):
+        meter.add(np.full(100, 20_000_000), second * second_ns)
+    before = meter.latency(10 * second_ns)
+    meter.add(np.full(100, 30_000_000), 11 * second_ns)
+    after = meter.latency(11 * second_ns)
+
+    assert before.p99_ms == pytest.approx(427, rel=0.03)
+    assert after.p99_ms == pytest.approx(30, rel=0.03)
+    assert after.p50_ms == pytest.approx(20, rel=0.03)
+    assert after.newest_ms == 30.0
+    assert np.isnan(meter.latency(40 * second_ns).p99_ms), "no frame for ten seconds"
+
+
+@pytest.mark.parametrize(
+    ("value_ms", "text"),
+    [(float("nan"), "-"), (0.04, "0.0 ms"), (4.42, "4.4 ms"), (9.96, "10 ms"), (45.2, "45 ms"),
+     (999.4, "999 ms"), (999.6, "1.0 s"), (6760.0, "6.8 s"), (99_960.0, "100 s"),
+     (float("inf"), "inf s")],
+)  # fmt: skip
+def test_seconds_are_written_as_seconds(value_ms: float, text: str) -> None:
+    assert duration_text(value_ms) == text
+
+
 def test_the_rate_follows_the_last_seconds_only() -> None:
     meter = RateMeter(window=2e9)
     for second in range(10):
@@ -60,7 +92,8 @@ def test_the_rate_follows_the_last_seconds_only() -> None:
 
 def test_the_status_line_fits_a_terminal_of_eighty_columns() -> None:
     totals = LedgerTotals(123456, 123456, 123456, 123450, 0, 0, 6)
-    status = RunStatus(totals, 100.2, 7_000_000, 59.83, 4.42, 12.31, 12, 0, "model ok")
+    status = RunStatus(totals, 100.2, 7_000_000, 59.83, 4.42, 12.31, 12, 0, "model ok",
+                       recent_p50_ms=4.42, recent_p99_ms=12.31)  # fmt: skip
 
     line = status_line(status)
 
@@ -70,7 +103,7 @@ def test_the_status_line_fits_a_terminal_of_eighty_columns() -> None:
         "100/s",
         "59.8/frame",
         "p50 4.4",
-        "p99 12.3",
+        "p99 12 ms",
         "lost 0",
         "model ok",
     ):

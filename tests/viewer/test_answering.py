@@ -9,8 +9,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from rtsmlm.viewer.commands import LasersOff
 
 _COMPILED = """

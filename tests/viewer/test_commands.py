@@ -28,6 +28,7 @@ from rtsmlm.viewer.commands import (
     Stop,
     WindowAlive,
     WindowClosed,
+    WindowFigures,
     WindowMessage,
     WindowReady,
     carry_out,
@@ -109,6 +110,9 @@ class FakeOwner:
         self.deeds.append(("snap", tuple(settings)))
 
 
+FIGURES = WindowFigures("1f", 60.0, 1.5, 20.0, 180.0, 9.5, 310.0, 0.25)
+
+
 @pytest.fixture
 def runner(tmp_path: Path) -> LiveRunner:
     settings = load(Path("demo.toml"), (f"results.out={tmp_path.as_posix()}",))
@@ -121,13 +125,13 @@ def runner(tmp_path: Path) -> LiveRunner:
 def test_the_list_of_this_test_holds_every_command() -> None:
     assert {type(command) for command in ALL} == set(get_args(Command))
     assert set(get_args(WindowMessage)) == {
-        *get_args(Command), WindowReady, WindowAlive, WindowClosed,
+        *get_args(Command), WindowReady, WindowAlive, WindowFigures, WindowClosed,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "message",
-    [*ALL, WindowReady(), WindowAlive(), WindowClosed(True), WindowClosed(False)],
+    [*ALL, WindowReady(), WindowAlive(), FIGURES, WindowClosed(True), WindowClosed(False)],
     ids=repr,
 )
 def test_a_message_is_the_same_after_its_way_through_the_pipe(message: Any) -> None:

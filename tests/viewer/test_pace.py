@@ -21,7 +21,9 @@ def test_older_data_mean_fewer_pictures_plots_and_measurements() -> None:
     paces = [pace_for(age_s) for age_s in np.linspace(CALM_S, LATE_S, 6)]
 
     assert all(a.picture_s < b.picture_s and a.tick_s < b.tick_s for a, b in pairwise(paces))
-    assert all(a.plots_s < b.plots_s and a.resolution_s < b.resolution_s for a, b in pairwise(paces))
+    assert all(
+        a.plots_s < b.plots_s and a.resolution_s < b.resolution_s for a, b in pairwise(paces)
+    )
 
 
 @pytest.mark.parametrize("age_s", [1.0, 7.7, 3600.0, math.inf])
@@ -49,7 +51,7 @@ def test_the_window_goes_slower_with_old_data_and_faster_again_afterwards(
 def test_a_loop_that_stood_still_was_late_for_every_beat_that_it_left_out(
     open_window: Callable[..., Any],
 ) -> None:
-    meter = open_window().refresher.loop_meter
+    meter = open_window().refresher.meter.loop
     meter.stop()
     meter.restart()
     for _ in range(900):

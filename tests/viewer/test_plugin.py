@@ -55,7 +55,9 @@ def test_a_session_on_the_core_of_a_host_shows_its_rows_and_ends_with_the_widget
     )  # fmt: skip
     widget.resize(1280, 800)
     widget.show()
-    until(app, lambda: widget.live.header.start.isEnabled() and widget.live.refresher.reader.polls > 2)
+    until(
+        app, lambda: widget.live.header.start.isEnabled() and widget.live.refresher.reader.polls > 2
+    )
     try:
         widget.live.header.start.click()
         until(app, lambda: widget.session.state == "running")

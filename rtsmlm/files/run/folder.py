@@ -45,6 +45,7 @@ class RunFolder:
         self.ledger = path / "ledger.json"
         self.latency = path / "latency.json"
         self.validity = path / "validity.json"
+        self.window = path / "window.json"
         self.lasers = path / "lasers.csv"
         self.report = path / "report.html"
         self.log = path / "rtsmlm.log"

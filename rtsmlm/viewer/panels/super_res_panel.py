@@ -6,12 +6,7 @@ import numpy as np
 
 from rtsmlm.render.depth_tables import depth_table
 from rtsmlm.render.filter import Filter
-<<<<<<< HEAD
-from rtsmlm.viewer.drawing_thread import LEAST_S, DrawingThread, Shown
-=======
-from rtsmlm.render.hue import hue_table
 from rtsmlm.viewer.drawing_thread import DrawingThread, Shown
->>>>>>> f80ce07 (A run is read in a thread of its own, and the window does less as the newest frame gets older)
 from rtsmlm.viewer.live_picture import Appearance, Picture
 from rtsmlm.viewer.pace import FULL
 from rtsmlm.viewer.panels.panel import Panel
