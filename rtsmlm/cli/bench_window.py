@@ -22,8 +22,11 @@ from rtsmlm.cli.window import why_no_window
 from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder, machine, write_text
 from rtsmlm.realtime.latency import duration_text
+from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
+
+_NONE = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
 
 MOST_RATIO, MOST_LAG_MS = 1.5, 100.0
 """Aims: p99 of the latency over that of a headless run, and p99 of how late the event loop is."""
@@ -103,12 +106,12 @@ def _run(settings: RunSettings, request: StopRequest, *, has_window: bool) -> Ru
             runner.close()
             folder.release()
         found = json.loads(folder.window.read_text("utf-8")) if folder.window.exists() else None
-    total = report.latency_ms.get("total", {})
+    total, totals = report.latency_ms.get("total", {}), report.totals or _NONE
     return RunFigures(
         has_window=has_window,
-        received=report.totals.received,
-        skipped=report.totals.skipped,
-        lost=report.totals.lost,
+        received=totals.received,
+        skipped=totals.skipped,
+        lost=totals.lost,
         p50_ms=total.get("p50", float("nan")),
         p99_ms=total.get("p99", float("nan")),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
