@@ -89,7 +89,7 @@ def _find_screen() -> None:
     ConfigError
         If there can be no window at all.
     """
-    if why_no_window() == "there is no screen":
+    if why_no_window() is not None:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     if (why := why_no_window()) is not None:
         raise ConfigError(f"no window can be opened: {why}")

@@ -6,6 +6,7 @@ What is clicked comes back through a private pipe, one line of JSON a command
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import logging
 import os
@@ -33,11 +34,33 @@ def why_no_window() -> str | None:
         importlib.util.find_spec(name) for name in ("PySide6", "PyQt6")
     ):
         return "pyqtgraph and PySide6 are not installed"
-    if sys.platform.startswith("linux") and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
+    if not sys.platform.startswith("linux"):
+        return None
+    # The toolkit ends the process where it finds no screen, so it cannot be asked.
+    platform = os.environ.get("QT_QPA_PLATFORM", "")
+    if (platform and not platform.startswith(("xcb", "wayland"))) or _has("WAYLAND_DISPLAY"):
+        return None
+    if not _has("DISPLAY"):
         return "there is no screen"
-    return None
+    return None if _screen_answers() else f"the screen {os.environ['DISPLAY']} does not answer"
+
+
+def _has(name: str) -> bool:
+    return bool(os.environ.get(name))
+
+
+def _screen_answers() -> bool:
+    """Try to open the X display; where the library for it is missing, assume that it can be."""
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return True
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XCloseDisplay.argtypes = (ctypes.c_void_p,)
+    display = x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(display)
+    return bool(display)
 
 
 class Window:

@@ -52,6 +52,8 @@ class PipelineProgress:
     """When the analysis reported last; None before."""
     is_watched: bool = False
     """Whether the stream has a subscriber."""
+    generation: int = 0
+    """Of the table, see `stream.history`."""
     stream_address: str | None = None
     sigma_nm: float | None = None
     validity: dict[str, Any] = field(default_factory=dict)
@@ -223,6 +225,7 @@ class PipelineSupervisor:
         self._launch(replace(self._job, settings=settings, resume_before=resume_before))
 
     def _launch(self, job: PipelineJob) -> None:
+        self.progress.generation = job.resume_before or 0
         known_nm = job.settings.psf.known_sigma_nm
         if known_nm is not None:
             self.progress.sigma_nm = known_nm

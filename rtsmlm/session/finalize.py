@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.worker import one_line
+from rtsmlm.session.final_status import publish_final_status
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.running_accounts import RunningAccounts
@@ -110,6 +111,18 @@ class RunFinalizer:
         table = self.folder.localizations
         with open_movie(self.folder.raw, self.settings.movie) as movie:
             catch_up(movie, self.ledger, table, make_localizer, self.on_progress)
+
+    def publish(self, status: Mapping[str, object]) -> None:
+        """Publish how the run ended to those who listened, after the accounts were written."""
+        publish_final_status(
+            status,
+            progress=self.path.progress,
+            settings=self.settings,
+            calibration=self.calibration,
+            shape=self.shape,
+            folder=self.folder,
+            run_id=self.path.run_id,
+        )
 
     def account(self, laser_latency_ms: dict[str, Any]) -> None:
         """Fill the report, and write image, ledger, latency, settings and the page.

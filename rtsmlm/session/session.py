@@ -54,8 +54,7 @@ class Session:
     owns_devices
         Close lasers and stages when the session is closed.
     rehearsal
-        How the sentinel of an armed run reaches the lasers; None takes the configuration file that
-        the settings name.
+        How the sentinel reaches the lasers; None takes the configuration file of the settings.
     perturb
         For drills: changes an estimate of the density before the laser is steered by it.
     on_step
@@ -310,6 +309,7 @@ class Session:
         if (sigma_nm := self._path.progress.sigma_nm) is not None:
             self.settings = ending.settings = resolve(self.settings, sigma_nm=sigma_nm)
         ending.account(self._loop.latency_ms())
+        self._notices.run_step(lambda: ending.publish(self.message()))
         self.folder.release()
 
     def __enter__(self) -> Session:

@@ -83,7 +83,8 @@ class StatusMessage(Message):
     """A run at one moment."""
 
     run_id: str = ""
-
+    is_final: bool = False
+    """The files of the run are written: these counts are those of `ledger.json`."""
     totals: LedgerTotals
     frames_per_s: Number
     localizations: int
@@ -196,6 +197,8 @@ class RunMessage(Message):
     pixel_nm: Annotated[float, Field(gt=0)]
     """Camera pixel in the sample plane."""
     settings: SettingsPart = SettingsPart()
+    is_over: bool = False
+    """All that comes is the final status."""
     history_port: Annotated[int, Field(gt=0, lt=65536)] | None = None
     """Where earlier rows can be had (`stream.history`)."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.stream.messages import EndMessage, FrameMessage, HistoryMessage, read_message
+from rtsmlm.viewer.sources import stream_inbox
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
 from rtsmlm.viewer.sources.updates import CameraImage
 
@@ -82,7 +83,7 @@ def test_an_answer_of_the_history_needs_size_and_generation(data: bytes) -> None
 
 
 def test_a_problem_is_handed_over_once_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    inbox = StreamInbox()
+    inbox = StreamInbox("tcp://127.0.0.1:1")
     for _ in range(5):
         inbox.report("the status of the run cannot be read")
 
@@ -94,7 +95,7 @@ def test_a_problem_is_handed_over_once_and_logged_once(caplog: pytest.LogCapture
 
 
 def test_every_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    inbox = StreamInbox()
+    inbox = StreamInbox("tcp://127.0.0.1:1")
     for text in ("one", "two", "one"):
         inbox.report(f"problem {text}")
 
@@ -105,7 +106,7 @@ def test_every_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_run_that_is_known_stays_known_and_a_status_is_new_only_once(status: Any) -> None:
     from rtsmlm.stream.messages import RunMessage, StatusMessage
 
-    inbox = StreamInbox()
+    inbox = StreamInbox("tcp://127.0.0.1:1")
     run = RunMessage(run="one", shape=(3, 4), pixel_nm=100.0)
     message = StatusMessage.model_validate(status())
     inbox.note(run=run)
@@ -120,7 +121,7 @@ def test_a_run_that_is_known_stays_known_and_a_status_is_new_only_once(status: A
 def test_another_run_takes_the_status_of_the_one_before_with_it(status: Any) -> None:
     from rtsmlm.stream.messages import StatusMessage
 
-    inbox = StreamInbox()
+    inbox = StreamInbox("tcp://127.0.0.1:1")
     inbox.note(status=StatusMessage.model_validate(status()))
     inbox.restart(new_run=True)
 
@@ -128,3 +129,17 @@ def test_another_run_takes_the_status_of_the_one_before_with_it(status: Any) -> 
 
     assert update.restarted
     assert update.status is None
+
+
+def test_an_address_at_which_nothing_answers_is_a_sentence_after_some_seconds_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter((100.0, 102.9, 103.1, 110.0, 133.2))
+    monkeypatch.setattr(stream_inbox.time, "monotonic", lambda: next(clock))
+    inbox = StreamInbox("tcp://wrong:1")
+    found = [inbox.take("waiting", 0, 100).problem for _ in range(5)]
+
+    assert [problem is not None for problem in found] == [False, False, True, False, True]
+    assert found[2] is not None
+    assert found[2].startswith("nothing answers at tcp://wrong:1")
+    assert inbox.take("live", 0, 100).problem is None

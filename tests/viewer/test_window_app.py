@@ -115,6 +115,23 @@ def test_rtsmlm_view_opens_the_folder_it_is_given(
         view(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others always have a screen")
+@pytest.mark.parametrize("display", [None, ":987"], ids=["none", "one that does not answer"])
+def test_rtsmlm_view_without_a_screen_is_one_line(tmp_path: Path, display: str | None) -> None:
+    place = {"DISPLAY": display} if display else {}
+    away = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "rtsmlm.cli", "view", str(tmp_path)],
+        env={name: value for name, value in os.environ.items() if name not in away} | place,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "no window can be opened" in said
+    assert "Traceback" not in said
+
+
 def test_a_shown_window_ends_with_its_close_and_ends_no_run(
     app: Any, source: Any, control: Any, tmp_path: Path
 ) -> None:

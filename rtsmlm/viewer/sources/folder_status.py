@@ -167,6 +167,7 @@ class FolderStatus:
         totals = self._totals or LedgerTotals(0, 0, 0, 0, 0, 0, 0)
         total_ms = self._latency_ms.get("total", {})
         return StatusMessage(
+            is_final=self.finished,
             totals=totals,
             frames_per_s=math.nan,
             localizations=rows,

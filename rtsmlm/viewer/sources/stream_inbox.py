@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 
 from rtsmlm.localizations import Localizations
@@ -14,14 +15,24 @@ AHEAD_ROWS = 100_000
 """No more are asked for while so many wait to be taken."""
 _MOST_DENSITIES = 1000
 _MOST_LOGGED = 100
+NO_ANSWER_S, _REPEAT_S = 3.0, 30.0
+"""Nothing came from the first poll on for so long, and that is reported; and reported again."""
 
 _log = logging.getLogger(__name__)
 
 
 class StreamInbox:
-    """Filled by one thread, emptied by another."""
+    """Filled by one thread, emptied by another.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    address
+        Where the stream is looked for.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._no_answer_at_s: float | None = None
         self._lock = threading.Lock()
         self._run: RunMessage | None = None
         self._restarted = False
@@ -63,6 +74,17 @@ class StreamInbox:
         with self._lock:
             self._problem = problem
 
+    def _report_no_answer(self) -> None:
+        now_s = time.monotonic()
+        if self._no_answer_at_s is None:
+            self._no_answer_at_s = now_s + NO_ANSWER_S
+        elif now_s >= self._no_answer_at_s:
+            self._no_answer_at_s = now_s + _REPEAT_S
+            self.report(
+                f"nothing answers at {self._address}: no run publishes there, or the address is "
+                "wrong; it is tried again until a run answers"
+            )
+
     def put(self, rows: Localizations) -> None:
         """Take rows."""
         if not len(rows):
@@ -83,6 +105,8 @@ class StreamInbox:
 
     def take(self, connection: Connection, behind_bytes: int, most_rows: int) -> RunUpdate:
         """Return what has come and forget it; `ended` comes with the last rows."""
+        if connection == "waiting":
+            self._report_no_answer()
         with self._lock:
             rows: list[Localizations] = []
             taken = 0

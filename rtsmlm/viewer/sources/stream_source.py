@@ -41,7 +41,7 @@ from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
 SILENT_S = 3.0
 _TICK_MS = 20
 _ASK_S = 0.1
-"""How often the table is asked for more while all of it is here."""
+"""How often the table is asked for more while all of it is here; after the end at once."""
 _ANSWER_S = 2.0
 """No answer for so long, and the history is given up and tried again."""
 _HEARTBEAT_MS = 1000
@@ -78,7 +78,7 @@ class StreamSource:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._history: zmq.Socket[bytes] | None = None
         self._port: int | None = None
-        self._inbox = StreamInbox()
+        self._inbox = StreamInbox(address)
         self._tail = TableTail()
         self._run: RunMessage | None = None
         self._generation: int | None = None
@@ -230,9 +230,10 @@ class StreamSource:
                 f"another run has begun on {self._address}: {run.run} is shown from now on, "
                 f"{before.run} is not any more"
             )
-        if is_new or self._tail.ended:
+        if is_new or (self._tail.ended and not run.is_over):
             self._restart(new_run=is_new)
-        self._over_s, self._stated_rows, self._read_on = None, 0, False
+        if is_new or not run.is_over:
+            self._over_s, self._stated_rows, self._read_on = None, 0, False
         self._inbox.note(run=run)
         self._port = run.history_port
         self._connect_history()
@@ -271,7 +272,6 @@ class StreamSource:
                 self._mute = True
                 self._connect_history()
             return
-        # After the end at once: the history closes soon.
         is_time = now_s >= self._ask_at_s or (self._over_s is not None and not self._read_on)
         if not is_time or self._inbox.is_full:
             return
