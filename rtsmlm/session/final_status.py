@@ -19,7 +19,7 @@ from rtsmlm.pipeline.supervisor import PipelineProgress
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.settings.run import RunSettings
 from rtsmlm.stream.broadcast import Broadcast
-from rtsmlm.stream.messages import SettingsPart
+from rtsmlm.stream.settings_part import SettingsPart
 
 _RETURN_NS = 3_000_000_000
 """For those who were listening to connect again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rtsmlm.viewer.figures import WindowMeter
 from rtsmlm.viewer.pace import FULL, Pace, pace_for
@@ -16,10 +16,32 @@ from rtsmlm.viewer.update_reader import MOST_ROWS, UpdateReader
 from rtsmlm.viewer.widgets.qt import QtCore
 
 if TYPE_CHECKING:
-    from rtsmlm.viewer.live_widget import LiveWidget
+    from rtsmlm.viewer.final_account import FinalAccount
+    from rtsmlm.viewer.light_state import LightState
+    from rtsmlm.viewer.panels.panel import Panel
+    from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
+    from rtsmlm.viewer.series import RunSeries
+    from rtsmlm.viewer.widgets.theme import Theme
 
 MOST_WAITING = 2 * MOST_ROWS
 """Rows that may wait to be drawn; no more are read meanwhile."""
+
+
+class Refreshed(Protocol):
+    """What is asked of the window."""
+
+    panels: list[Panel]
+    series: RunSeries
+    light: LightState
+    final_account: FinalAccount
+    super_res: SuperResPanel
+    theme: Theme
+
+    def report(self, text: str, color: str | None = None) -> None:
+        """Show a line at the bottom."""
+
+    def fit(self, *, anew: bool = False) -> None:
+        """Give every part a form for which there is room."""
 
 
 class Refresher:
@@ -28,12 +50,12 @@ class Refresher:
     Parameters
     ----------
     window
-        What is refreshed; owner of the timers.
+        What is refreshed; its image owns the timers.
     source
         Where the updates come from; closed with this.
     """
 
-    def __init__(self, window: LiveWidget, source: Source) -> None:
+    def __init__(self, window: Refreshed, source: Source) -> None:
         self._window = window
         self.reader = UpdateReader()
         self.reading = ReadingThread(self.reader, source)
@@ -42,8 +64,8 @@ class Refresher:
         self.pace: Pace = FULL
         self.plots_at_s = 0.0
         self._updates_before = 0  # pictures before the run
-        self.meter = WindowMeter(window)
-        self.timer = QtCore.QTimer(window)
+        self.meter = WindowMeter(window.super_res)
+        self.timer = QtCore.QTimer(window.super_res)
         self.timer.setInterval(round(FULL.tick_s * 1000))
         self.timer.timeout.connect(self.tick)
         self.timer.start()

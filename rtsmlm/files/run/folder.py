@@ -51,10 +51,9 @@ class RunFolder:
         self.log = path / "rtsmlm.log"
         self.analysis_log = path / "analysis.log"
         self._lock: RunLock | None = None
-        self._is_made = False
+        self._is_made, self._started = False, ""
         self._before: frozenset[str] = frozenset()
         """What was there before this owner came."""
-        self._started = ""
 
     @classmethod
     def create(cls, out: Path, name: str | None = None) -> RunFolder:
