@@ -35,7 +35,8 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("drift", "Drift", "nm", f"Drift of the sample in nm. {_X}"),
     ),
     "Speed": (
-        ("latency", "Latency", "ms", f"End of the exposure to published rows, in ms. {_X}"),
+        ("latency", "Latency", "ms", f"End of the exposure to published rows in ms, "
+         f"over the last ten seconds and the whole run. {_X}"),
         ("backlog", "Backlog", "frames", f"Frames that wait for the localizer. {_X}"),
     ),
 }  # fmt: skip
@@ -53,7 +54,11 @@ _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "background": (("", "background"),),
     "resolution": (("FRC", "resolution_nm"),),
     "drift": (("x", "drift_x_nm"), ("y", "drift_y_nm"), ("z", "drift_z_nm")),
-    "latency": (("p50", "p50_ms"), ("p99", "p99_ms")),
+    "latency": (
+        ("p50", "recent_p50_ms"),
+        ("p99", "recent_p99_ms"),
+        ("p99 of the run", "p99_ms"),
+    ),
     "backlog": (("", "backlog"),),
 }
 """Name shown, and name in `RunSeries.curves`."""
