@@ -95,6 +95,8 @@ def frame_numbers(
     """
     if own.index and all(page.at in own.index for page in pages):
         return _along_one_axis(found.path, [own.index[page.at] for page in pages], "CZTP")
+    if not pages[0].metadata[1]:
+        return None
     first, last = (_place(page_tags(found, page)) for page in (pages[0], pages[-1]))
     if first is None or last is None:
         return None

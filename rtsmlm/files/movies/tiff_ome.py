@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtsmlm.errors import FileFormatError
-from rtsmlm.files.limits import MAX_PAGES
+from rtsmlm.files.limits import MAX_INDEX_ENTRIES
 from rtsmlm.files.movies.metadata import as_int
 from rtsmlm.files.movies.tiff_pages import check_axes
 
@@ -151,7 +151,7 @@ def _block(image: OmeImage, attributes: Mapping[str, str], file: str, *, is_own:
         step *= image.sides[axis]
     # Without numbers a block holds all planes that there are; with one of them, one plane.
     alone = 1 if "IFD" in attributes else image.n_planes - first
-    n = min(number("PlaneCount", alone), image.n_planes - first, MAX_PAGES)
+    n = min(number("PlaneCount", alone), image.n_planes - first, MAX_INDEX_ENTRIES)
     return _Block(first, number("IFD", 0), n, file, is_own)
 
 
@@ -199,9 +199,14 @@ def frame_series(path: Path, image: OmeImage, n_pages: int) -> FrameSeries:
     FileFormatError
         If the file holds several channels or slices of a time series.
     """
-    own = [p for b in image.blocks if b.is_own for p in range(b.first, b.first + _most(b, n_pages))]
-    places = [image.places(p) for p in own] or [dict.fromkeys(_AXES, 0)]
     slowest_first = image.order[::-1]
+    long = [axis for axis in slowest_first if image.sides[axis] > 1]
+    if len(long) <= 1:  # nearly all images: the number of a plane is its place
+        planes = [Plane(*plane) for plane in _expanded(image, n_pages)]
+        axis = long[0] if long else "T"
+        return FrameSeries(image, sorted(planes), axis, image.sides[axis])
+    own = [number for number, file, _ in _expanded(image, n_pages) if not file]
+    places = [image.places(p) for p in own] or [dict.fromkeys(_AXES, 0)]
     vary = [axis for axis in slowest_first if len({place[axis] for place in places}) > 1]
     check_axes(path, [(image.sides[axis], axis) for axis in vary])
     several = [axis for axis in slowest_first if image.sides[axis] > 1]
@@ -224,6 +229,9 @@ def _most(block: _Block, n_pages: int) -> int:
 
 
 def _expanded(image: OmeImage, n_pages: int) -> Iterator[tuple[int, str, int]]:
+    room = MAX_INDEX_ENTRIES
     for block in image.blocks:
-        for k in range(_most(block, n_pages)):
+        n = min(_most(block, n_pages), room)
+        room -= n
+        for k in range(n):
             yield block.first + k, block.file, block.page + k
