@@ -22,6 +22,7 @@ from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.render.field import Field
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.painter import Color
+from rtsmlm.render.projection import Projection
 from rtsmlm.render.splat import Mode
 from rtsmlm.viewer.live_picture import Appearance, LivePicture, Picture
 from rtsmlm.viewer.widgets.viewport import Viewport
@@ -122,9 +123,10 @@ class DrawingThread:
         mode: Mode | None = None,
         color: Color | None = None,
         shown: Filter | None = None,
+        projection: Projection | None = None,
     ) -> None:
-        """Change mode, colour or filter; None leaves it as it is."""
-        self.submit(lambda picture: picture.restyle(mode, color, shown))
+        """Change mode, colour, filter or view; None leaves it as it is."""
+        self.submit(lambda picture: picture.restyle(mode, color, shown, projection))
 
     def submit(self, job: Callable[[LivePicture], T]) -> Future[T]:
         """Do something with the picture in the thread, after all that was asked before.

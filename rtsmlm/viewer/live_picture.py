@@ -6,14 +6,18 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rtsmlm.localizations import Localizations
+from rtsmlm.protocols import ImageLayer
 from rtsmlm.render.autocontrast import Autocontrast
+from rtsmlm.render.blend import COLORS, LayerShown, laid_over, seen
+from rtsmlm.render.depth_tables import DEPTH_TABLES
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.painter import Color, Style
+from rtsmlm.render.projection import Projection
 from rtsmlm.render.pyramid import Pyramid
 from rtsmlm.render.resample import enlarge
 from rtsmlm.render.rgb import RGB8
@@ -40,6 +44,10 @@ class Appearance:
     """Above 1 it is brighter than the automatic contrast."""
     autocontrast: bool = True
     """False keeps the level as it is."""
+    depth_colors: str = DEPTH_TABLES[0]
+    """One of `DEPTH_TABLES`, where a value gives the colour."""
+    layers: tuple[LayerShown, ...] = ()
+    """Predictions that are laid over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,10 @@ class Picture:
     """Values with the first and the last hue; None where no value gives the hue."""
     n_inside: int
     """Localizations inside the field, whether the filter shows them or not."""
+    n_shown: int
+    """Of these, those that the filter and the slab show."""
+    labels: tuple[str, ...] = ()
+    """What is laid over them."""
 
 
 def threads_to_draw() -> int:
@@ -73,6 +85,8 @@ class LivePicture:
     def __init__(self, style: Style | None = None) -> None:
         self.style = style or Style()
         self.pyramid: Pyramid | None = None
+        self.layers: dict[str, ImageLayer] = {}
+        """Predictions by name, in their order."""
         self._autocontrast = Autocontrast()
         self._limits: tuple[float, float] | None = None
         self._judged_s = -1.0
@@ -99,6 +113,7 @@ class LivePicture:
     def begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         """Begin a new field without rows."""
         self.close()
+        self.layers = {}
         self.pyramid = Pyramid(shape_px, pixel_nm, style=self.style, n_threads=threads_to_draw())
         self._forget_levels()
 
@@ -119,15 +134,21 @@ class LivePicture:
         mode: Mode | None = None,
         color: Color | None = None,
         shown: Filter | None = None,
+        projection: Projection | None = None,
     ) -> None:
-        """Change mode, colour or filter; None leaves it as it is."""
+        """Change mode, colour, filter or view; None leaves it as it is."""
         old = self.style
         self.style = Style(
-            mode=mode or old.mode, color=color or old.color, filter=shown or old.filter
+            mode=mode or old.mode,
+            color=color or old.color,
+            filter=shown or old.filter,
+            projection=projection or old.projection,
         )
         if self.pyramid is not None and self.style != old:
-            self.pyramid.restyle(mode=mode, color=color, filter=shown)
-            self._forget_levels()
+            self.pyramid.restyle(mode=mode, color=color, filter=shown, projection=projection)
+            # From another angle the same rows are seen: the contrast follows without a jump.
+            if replace(self.style, projection=old.projection) != old:
+                self._forget_levels()
 
     def render(
         self,
@@ -162,8 +183,31 @@ class LivePicture:
         if self.style.color in ("z_nm", "frame", "photons"):
             limits = self._limits or (0.0, 1.0)
         white = max(self.white_per_um2 / appearance.brightness, 1e-9)
-        rgb = colored(view, white, lut=appearance.lut, gamma=appearance.gamma, limits=limits)
-        return Picture(rgb, viewport, view, limits, self.pyramid.n_inside)
+        rgb = colored(
+            view, white, lut=appearance.lut, gamma=appearance.gamma, limits=limits,
+            depth_colors=appearance.depth_colors,
+        )  # fmt: skip
+        # Predictions have no depth: they are seen from above alone.
+        layers = appearance.layers if self.style.projection.is_flat else ()
+        layers = tuple(layer for layer in layers if layer.name in self.layers)
+        rgb = self._with_layers(rgb, view, layers)
+        labels = tuple(f"prediction: {layer.name}" for layer in layers)
+        n_inside, n_shown = self.pyramid.n_inside, self.pyramid.n_shown()
+        return Picture(rgb, viewport, view, limits, n_inside, n_shown, labels)
+
+    def _with_layers(self, rgb: RGB8, view: View, shown: tuple[LayerShown, ...]) -> RGB8:
+        """Return a picture with the predictions over it, which have no depth."""
+        if self.pyramid is None:
+            return rgb
+        corner_nm = self.pyramid.field.corner_nm
+        places = list(self.layers)
+        for wanted in shown:
+            layer = self.layers[wanted.name]
+            start_nm = (view.corner_nm[0] - corner_nm, view.corner_nm[1] - corner_nm)
+            share = seen(layer, start_nm, view.pixel_nm, view.density.shape)
+            color = COLORS[places.index(wanted.name) % len(COLORS)]
+            rgb = laid_over(rgb, share, color, wanted.opacity)
+        return rgb
 
     def _judge(self, budget_ms: float | None) -> None:
         now_s = time.monotonic()

@@ -119,9 +119,10 @@ class LiveWidget(ThemedWidget):
     def _connect(self) -> None:
         self.acquisition.draw_asked.connect(self._draw_roi)
         self.camera.roi_drawn.connect(self.acquisition.take_roi)
+        self.camera.band.cancelled.connect(lambda: self.acquisition.draw.setChecked(False))
         self.messages.changed.connect(self._show_messages)
         self.super_res.export_asked.connect(self.ask_where_to_export)
-        self.histograms.filter_changed.connect(self._filter)
+        self.super_res.follow_filters(self.histograms, self.report, self._report_failure)
         self.camera.detections.toggled.connect(lambda on: self.preferences.set("detections", on))
         self.trends.currentChanged.connect(lambda tab: self.preferences.set("tab", tab))
         self.header.off.pressed.connect(self.lasers_off)  # not only when released
@@ -141,7 +142,6 @@ class LiveWidget(ThemedWidget):
         get = self.preferences.get
         self.camera.detections.setChecked(get("detections"))
         self.trends.setCurrentIndex(get("tab"))
-        self.histograms.set_ranges(get("filters"))
         self.apply_theme()
         self.layout_parts.restore(self.preferences)  # after it, as it decides on the least widths
 
@@ -211,10 +211,6 @@ class LiveWidget(ThemedWidget):
 
     def _draw_roi(self, on: bool) -> None:
         self.camera.draw_roi(self.acquisition.roi_on_image() if on else None)
-
-    def _filter(self) -> None:
-        self.super_res.filter_by(self.histograms.filter())
-        self.preferences.set("filters", self.histograms.ranges())
 
     def ask_where_to_export(self) -> None:
         """Show a dialog for the file."""

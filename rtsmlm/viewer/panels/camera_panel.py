@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from rtsmlm.viewer.panels.playback import Playback
 from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 from rtsmlm.viewer.widgets.controls import label, tick
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets, pg
+from rtsmlm.viewer.widgets.rubber_band import Roi, RubberBand, rate_text
 from rtsmlm.viewer.widgets.steady_levels import SteadyLevels
 from rtsmlm.viewer.widgets.theme import Theme
 
@@ -25,9 +27,6 @@ _MOST_ROWS = 50_000
 _MOST_WAITING = 16
 PATIENCE_S = 0.6
 """After that a frame is shown without detections: rows are late, or there are none."""
-
-Roi = tuple[int, int, int, int]
-"""x, y, width, height in camera pixels."""
 
 
 class CameraPanel(Panel, QtWidgets.QFrame):
@@ -45,19 +44,23 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         self._n_recent, self._newest_row = 0, -1
         self._waiting: deque[tuple[float, CameraImage]] = deque(maxlen=_MOST_WAITING)
         self._is_new = False
-        self._roi: pg.RectROI | None = None
+        self._exposure_ms = self._frames_per_s = math.nan
         self._shape: tuple[int, int] | None = None
         self._make_plot()
         self.playback = Playback()
         self._n_saturated = 0
         self._replayed: F32 | None = None
         """Detections of the recorded frame that is shown, x and y in nm, (2, n)."""
+        self.band = RubberBand(self.plot, lambda: self._shape)
+        self.band.drawn.connect(self.roi_drawn)
+        self.band.changed.connect(self._explain_band)
         self.caption = label(
             "no frame yet",
             "dim",
             "Number of the frame shown, its detections, and how often "
             "a pixel was at the ceiling of the camera in all frames so far (pixels).",
         )
+        self.caption.setWordWrap(True)
         self.detections = tick("Detections", "Ring every detection of the frame shown (no unit).")
         self.detections.setChecked(True)
         row = QtWidgets.QHBoxLayout()
@@ -111,6 +114,9 @@ class CameraPanel(Panel, QtWidgets.QFrame):
             self._n_saturated = update.status.saturated_pixels
         self._open_recording(update)
         self._add(update.rows)
+        if update.status is not None:
+            self._exposure_ms = update.status.exposure_ms
+            self._frames_per_s = update.status.frames_per_s
         if update.frame is not None:
             self._waiting.append((time.monotonic(), update.frame))
 
@@ -210,7 +216,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         return (places_nm / self.pixel_nm).astype(np.float32)
 
     def _overlay(self) -> None:
-        if self.image is None:
+        if self.image is None or self.band.is_on:
             return
         places = self.places_px()
         shown = places if self.detections.isChecked() else places[:, :0]
@@ -225,33 +231,21 @@ class CameraPanel(Panel, QtWidgets.QFrame):
     # -- the region ----------------------------------------------------------------------
 
     def draw_roi(self, roi: Roi | None) -> None:
-        """Show a region to drag on the image; None takes it away."""
-        if self._roi is not None:
-            self.plot.removeItem(self._roi)
-            self._roi = None
+        """Let a region be drawn on the image, beginning with one; None takes it away."""
         if roi is None:
+            self.band.switch_off()
+        else:
+            self.band.switch_on(roi)
+            self._explain_band()
+
+    def _explain_band(self) -> None:
+        """Write the size of the region below the image, and the frame rate that it would give."""
+        self._overlay()
+        roi = self.band.roi()
+        if not self.band.is_on or self._shape is None:
             return
-        x, y, width, height = roi
-        self._roi = pg.RectROI(
-            (x - 0.5, y - 0.5), (width, height), pen=pg.mkPen("#6bb3ff", width=2)
-        )
-        self._roi.addScaleHandle((0, 0), (1, 1))
-        self.plot.addItem(self._roi)
-        self._roi.sigRegionChangeFinished.connect(self._report_roi)
-
-    def roi(self) -> Roi | None:
-        """Return the region that is shown, in whole camera pixels of the image."""
-        if self._roi is None or self._shape is None:
-            return None
-        at, size = self._roi.pos(), self._roi.size()
-        height, width = self._shape
-        x, y = (min(max(round(float(v) + 0.5), 0), most - 1)
-                for v, most in ((at.x(), width), (at.y(), height)))  # fmt: skip
-        w = min(max(round(float(size.x())), 1), width - x)
-        h = min(max(round(float(size.y())), 1), height - y)
-        return x, y, w, h
-
-    def _report_roi(self) -> None:
-        roi = self.roi()
-        if roi is not None:
-            self.roi_drawn.emit(*roi)
+        if roi is None:
+            self.caption.setText("Press, drag and release to draw a region; Esc cancels")
+            return
+        rate, how = rate_text(roi[3], self._exposure_ms, self._frames_per_s, self._shape[0])
+        self.caption.setText(f"{roi[2]} x {roi[3]} px   ·   {rate} ({how})")

@@ -18,6 +18,10 @@ SHORTCUTS: tuple[tuple[str, str], ...] = (
     ("Wheel   +   -", "Zoom the super-resolution image"),
     ("Drag   arrow keys", "Pan it"),
     ("Double click   Home", "Show the whole field"),
+    ("V   D   P", "In the picture: pan, distance, line profile"),
+    ("R   E   G", "In the picture: rectangle, ellipse, polygon"),
+    ("T   Space   3   L", "In the picture: time, play, 3D (right button tilts), layers"),
+    ("Esc   Delete", "Take back what is drawn, then the tool"),
 )
 _COLORS = (
     "Lights: ○ grey, nothing known · ● green, fine · ▲ amber, attention · ■ red, frames are lost. "

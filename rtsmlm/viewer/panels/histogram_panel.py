@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rtsmlm.render.filter import Filter
+from rtsmlm.viewer.measuring import filter_texts
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.series import RowStatistics, RunSeries
 from rtsmlm.viewer.sources.updates import RunUpdate
@@ -27,6 +28,8 @@ class HistogramPanel(Panel, QtWidgets.QFrame):
 
     is_plot = True
     filter_changed = QtCore.Signal()
+    switched_off = QtCore.Signal(str)
+    """Another run has begun, and the filters of the one before, which are named, are off."""
 
     def __init__(self, series: RunSeries, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,7 +53,9 @@ class HistogramPanel(Panel, QtWidgets.QFrame):
             plot.set_theme(theme)
 
     def show_update(self, update: RunUpdate) -> None:
-        """Count the new rows; where they come again, the filters stay."""
+        """Count the new rows; another run begins without filters, rows that come again do not."""
+        if update.begins:
+            self._forget_filters()
         if update.begins or update.restarted:
             self.statistics.clear()
         for rows in update.rows:
@@ -65,6 +70,18 @@ class HistogramPanel(Panel, QtWidgets.QFrame):
                 plot.show_curve(*self._series.curves["emitters"].points())
             else:
                 plot.show_counts(*self.statistics.histogram(name))
+
+    def _forget_filters(self) -> None:
+        texts = filter_texts(self.filter())
+        if texts:
+            self.set_ranges({})
+            self.switched_off.emit("; ".join(texts.values()))
+
+    def remove(self, name: str) -> None:
+        """Switch one limit off, by its name in `Filter`."""
+        column = {"std_nm": "std_x_nm", "min_probability": "probability"}.get(name, name)
+        if column in self.plots:
+            self.plots[column].set_sides(None)
 
     def filter(self) -> Filter:
         """Return which localizations are shown."""

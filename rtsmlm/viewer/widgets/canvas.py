@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 
 from rtsmlm.render.rgb import RGB8
@@ -23,6 +26,30 @@ def to_qimage(rgb: RGB8) -> QtGui.QImage:
     return image.convertToFormat(QtGui.QImage.Format.Format_RGB32)
 
 
+class MouseTool(Protocol):
+    """Takes the mouse and the keys before the canvas does; each returns whether it has."""
+
+    def on_press(self, event: QtGui.QMouseEvent) -> bool:
+        """Take a button that goes down."""
+        ...
+
+    def on_move(self, event: QtGui.QMouseEvent) -> bool:
+        """Take a move of the pointer, with or without a button."""
+        ...
+
+    def on_release(self, event: QtGui.QMouseEvent) -> bool:
+        """Take a button that comes up."""
+        ...
+
+    def on_double_click(self, event: QtGui.QMouseEvent) -> bool:
+        """Take a double click."""
+        ...
+
+    def on_key(self, event: QtGui.QKeyEvent) -> bool:
+        """Take a key that goes down."""
+        ...
+
+
 class Canvas(QtWidgets.QWidget):
     """Shows the last picture at once where the mouse moves it; the panel draws the next."""
 
@@ -35,6 +62,16 @@ class Canvas(QtWidgets.QWidget):
         """Shown in the middle where there is no picture."""
         self.hues: tuple[QtGui.QImage, str, str] | None = None
         """Colours from left to right and the text at both ends."""
+        self.picture: Picture | None = None
+        """The one that is shown."""
+        self.mouse_tools: list[MouseTool] = []
+        self.labels: tuple[str, ...] = ()
+        """What is laid over the localizations, written in the upper right corner."""
+        self.overlays: list[Callable[[QtGui.QPainter], None]] = []
+        """What draws over the picture."""
+        self.pointer: QtCore.QPointF | None = None
+        """Where the mouse is; None while it is elsewhere."""
+        self.idle_cursor = Qt.CursorShape.OpenHandCursor
         self._whole: tuple[float, tuple[float, float]] | None = None
         self._follows_size = True
         self._image: QtGui.QImage | None = None
@@ -42,7 +79,8 @@ class Canvas(QtWidgets.QWidget):
         self._drag: QtCore.QPointF | None = None
         self.setMinimumSize(240, 200)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setCursor(Qt.CursorShape.OpenHandCursor)
+        self.setCursor(self.idle_cursor)
+        self.setMouseTracking(True)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     @property
@@ -94,8 +132,22 @@ class Canvas(QtWidgets.QWidget):
         scale = self.viewport.nm_per_px * ratio
         return x0_nm + at.x() * scale, y0_nm + at.y() * scale
 
+    @property
+    def nm_per_point(self) -> float:
+        """Side of a point of the widget, in which the mouse counts."""
+        return 0.0 if self.viewport is None else self.viewport.nm_per_px * self.devicePixelRatioF()
+
+    def point_at(self, x_nm: float, y_nm: float) -> QtCore.QPointF:
+        """Return the point of the widget at a place in the sample plane."""
+        if self.viewport is None:
+            return QtCore.QPointF()
+        x0_nm, y0_nm = self.viewport.corner_nm(self.canvas_px)
+        scale = self.nm_per_point
+        return QtCore.QPointF((x_nm - x0_nm) / scale, (y_nm - y0_nm) / scale)
+
     def show_picture(self, picture: Picture) -> None:
         """Show a picture."""
+        self.picture = picture
         self._image = to_qimage(picture.rgb)
         self._image_at = picture.viewport
         self.update()
@@ -114,6 +166,9 @@ class Canvas(QtWidgets.QWidget):
             painter.drawImage(self._target(self._image, self._image_at, self.viewport), self._image)
             self._draw_bar(painter, self.viewport)
             self._draw_hues(painter)
+            self._draw_labels(painter)
+            for paint in self.overlays:
+                paint(painter)
         if self.message:
             painter.setPen(QtGui.QColor("#aab2c0"))
             flags = Qt.AlignmentFlag.AlignCenter.value | Qt.TextFlag.TextWordWrap.value
@@ -171,6 +226,17 @@ class Canvas(QtWidgets.QWidget):
         left = margin + width - metrics.horizontalAdvance(high)
         painter.drawText(QtCore.QPointF(left, top - 5), high)
 
+    def _draw_labels(self, painter: QtGui.QPainter) -> None:
+        metrics, margin = painter.fontMetrics(), 8
+        for k, text in enumerate(self.labels):
+            width, height = metrics.horizontalAdvance(text) + 12, metrics.height() + 4
+            box = QtCore.QRectF(
+                self.width() - margin - width, margin + k * (height + 2), width, height
+            )
+            painter.fillRect(box, QtGui.QColor(0, 0, 0, 150))
+            painter.setPen(QtGui.QColor("#e7e9ee"))
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         """Keep showing the whole field, or the same middle."""
         super().resizeEvent(event)
@@ -185,29 +251,46 @@ class Canvas(QtWidgets.QWidget):
         event.accept()
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
-        """Begin to pan."""
+        """Begin to pan, unless a tool takes it."""
+        if any(tool.on_press(event) for tool in self.mouse_tools):
+            return
         if event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             self._drag = event.position()
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
 
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:
-        """Pan."""
+        """Pan, and note where the mouse is."""
+        self.pointer = event.position()
+        self.update()
+        if any(tool.on_move(event) for tool in self.mouse_tools):
+            return
         if self._drag is not None:
             by = event.position() - self._drag
             self._drag = event.position()
             self.pan(by.x(), by.y())
 
-    def mouseReleaseEvent(self, _event: QtGui.QMouseEvent) -> None:
+    def mouseReleaseEvent(self, event: QtGui.QMouseEvent) -> None:
         """End to pan."""
+        if any(tool.on_release(event) for tool in self.mouse_tools):
+            return
         self._drag = None
-        self.setCursor(Qt.CursorShape.OpenHandCursor)
+        self.setCursor(self.idle_cursor)
 
-    def mouseDoubleClickEvent(self, _event: QtGui.QMouseEvent) -> None:
-        """Show the whole field."""
-        self.show_whole()
+    def mouseDoubleClickEvent(self, event: QtGui.QMouseEvent) -> None:
+        """Show the whole field, unless a tool takes it."""
+        if not any(tool.on_double_click(event) for tool in self.mouse_tools):
+            self.show_whole()
+
+    def leaveEvent(self, event: QtCore.QEvent) -> None:
+        """Note that the mouse is elsewhere."""
+        self.pointer = None
+        self.update()
+        super().leaveEvent(event)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         """Pan with the arrows, zoom with plus and minus, Home shows all."""
+        if any(tool.on_key(event) for tool in self.mouse_tools):
+            return
         key, keys = event.key(), Qt.Key
         steps: dict[int, tuple[int, int]] = {
             keys.Key_Left: (_PAN_PX, 0), keys.Key_Right: (-_PAN_PX, 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtsmlm.render.depth_tables import DEPTH_TABLES
 from rtsmlm.render.hue import brightness_table, paint_index
 from rtsmlm.render.rgb import RGB8, color_table
 from rtsmlm.render.view import View
@@ -53,6 +54,7 @@ def colored(
     lut: str,
     gamma: float,
     limits: tuple[float, float] | None = None,
+    depth_colors: str = DEPTH_TABLES[0],
 ) -> RGB8:
     """Return a view in colours, uint8, (height, width, 3).
 
@@ -68,9 +70,11 @@ def colored(
         Exponent of the brightness.
     limits
         Values with the first and the last hue.
+    depth_colors
+        One of `DEPTH_TABLES`, for views with such a value.
     """
     if len(view.planes) > 1:
-        return view.rgb(white_per_um2, gamma=gamma, limits=limits)
+        return view.rgb(white_per_um2, gamma=gamma, limits=limits, depth_colors=depth_colors)
     white = white_per_um2 * view.pixel_nm**2 / 1e6
     height, width = view.density.shape
     out = np.empty((height, width, 3), np.uint8)

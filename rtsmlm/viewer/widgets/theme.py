@@ -67,6 +67,7 @@ QFrame#panel {{ background: {panel}; border: 1px solid {line}; border-radius: 6p
 QLabel, QWidget#clear {{ background: transparent; }}
 QLabel#title {{ font-weight: 600; }}
 QLabel#dim {{ color: {dim}; }}
+QLabel#unit {{ color: {dim}; background: {panel}; padding: 0px 2px; }}
 QLabel#big {{ font-size: {big}px; font-weight: 600; }}
 QLabel#armed {{ background: {amber}; color: {window}; border-radius: 4px; padding: 2px 7px;
     font-weight: 700; }}
@@ -88,6 +89,17 @@ QPushButton#off:hover {{ border-color: {text}; }}
 QPushButton#off:disabled {{ background: {raised}; color: {dim}; border-color: {line}; }}
 QComboBox, QAbstractSpinBox, QFrame#panel > QLineEdit,
 QFrame#panel > QPlainTextEdit {{ background: {raised}; border: 1px solid {line};
+QPushButton#chip {{ background: {raised}; border: 1px solid {accent}; border-radius: 9px;
+    padding: 1px 8px; }}
+QToolButton#tool {{ background: transparent; border: 1px solid transparent; border-radius: 4px;
+    padding: 2px; }}
+QToolButton#tool:hover {{ border-color: {accent}; }}
+QToolButton#tool:checked {{ background: {accent}; }}
+QToolButton#tool:focus {{ border: 1px solid {accent}; }}
+QLineEdit {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
+    padding: 0px 3px; selection-background-color: {accent}; selection-color: {window}; }}
+QLineEdit:focus {{ border: 1px solid {accent}; }}
+QComboBox, QAbstractSpinBox {{ background: {raised}; border: 1px solid {line};
     border-radius: 4px; padding: 2px 5px; selection-background-color: {accent};
     selection-color: {window}; }}
 QComboBox:disabled, QAbstractSpinBox:disabled, QLineEdit:disabled, QPlainTextEdit:disabled,

@@ -1,0 +1,74 @@
+"""Images that a network predicts, laid over a picture of localizations: seen as what they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import affine_transform
+
+from rtsmlm.localizations import F32
+from rtsmlm.protocols import ImageLayer
+from rtsmlm.render.rgb import RGB8, white_level
+
+COLORS: tuple[tuple[int, int, int], ...] = ((70, 150, 255), (90, 230, 140), (240, 90, 200))
+"""Of the first predictions; other colours than the default table of the density has."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShown:
+    """A prediction that is on, and how strongly it shows."""
+
+    name: str
+    opacity: float
+    """From 0 to 1."""
+
+
+def seen(
+    layer: ImageLayer,
+    corner_nm: tuple[float, float],
+    nm_per_px: float,
+    shape: tuple[int, int],
+) -> F32:
+    """Return what a window shows of a layer, 0 to 1 of its white level, 0 beside it.
+
+    Parameters
+    ----------
+    layer
+        Its first pixel begins where the first camera pixel does.
+    corner_nm
+        x and y of the window's corner, from the corner of the camera's field.
+    nm_per_px
+        Side of a screen pixel.
+    shape
+        Height and width in screen pixels.
+    """
+    scale = nm_per_px / layer.pixel_nm
+    # Of pixel centres: between them it is linear.
+    start = [at / layer.pixel_nm + 0.5 * scale - 0.5 for at in reversed(corner_nm)]
+    shown: F32 = affine_transform(
+        layer.image.astype(np.float32, copy=False), np.full(2, scale), start, shape, order=1
+    )
+    white = white_level(layer.image)
+    share: F32 = np.clip(shown / np.float32(white), 0, 1)
+    return share
+
+
+def laid_over(rgb: RGB8, share: F32, color: tuple[int, int, int], opacity: float) -> RGB8:
+    """Return a picture with a layer over it; both stay visible, as two lights that add.
+
+    Parameters
+    ----------
+    rgb
+        Shape (height, width, 3).
+    share
+        Of `seen`.
+    color
+        Of the layer where it is brightest.
+    opacity
+        From 0 to 1.
+    """
+    light = np.float32(opacity) * share[..., None] * np.array(color, np.float32)
+    free = np.float32(255) - rgb
+    mixed: RGB8 = (rgb + light * free * np.float32(1 / 255) + np.float32(0.5)).astype(np.uint8)
+    return mixed
