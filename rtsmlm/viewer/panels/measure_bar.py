@@ -73,7 +73,7 @@ class MeasureBar(QtWidgets.QWidget):
         self.hide()
 
     def _make(self) -> None:
-        self.found = label("", "", "What the tool found (units beside the numbers).")
+        self.found = label("", "", "What the tool found (unit beside each number).")
         self.found.setWordWrap(True)
         self.found.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
         self.rows = label("", "dim", "Which localizations count (no unit).")
@@ -84,11 +84,11 @@ class MeasureBar(QtWidgets.QWidget):
         )  # fmt: skip
         self.strip_width.setValue(200)
         self.strip_label = label("width", "dim")
-        self.copy = button("Copy", "Copy the result as a table with tabs (units in a column).")
+        self.copy = button("Copy", "Copy the result as a table with tabs (unit in a column).")
         self.keep = button(
             "Keep", "Keep the result for the csv file, and measure the next (no unit)."
         )
-        self.save = button("Save csv …", "Save what is kept and this result (units in a column).")
+        self.save = button("Save csv …", "Save what is kept and this result (unit in a column).")
         self.plot = pg.PlotWidget()
         explained(self.plot, "Localizations along the line, over nm from its start; the curve is "
                   "the Gaussian on an even ground that was fitted.")  # fmt: skip

@@ -32,8 +32,11 @@ class TimeBar(QtWidgets.QWidget):
             "time. Space does the same.", checkable=True,
         )  # fmt: skip
         self.slider = RangeSlider()
-        explained(self.slider, "First and last of the frames that are shown. Drag a handle, or the part between them; "
-                  "arrow keys move it.")  # fmt: skip
+        explained(
+            self.slider,
+            "First and last of the frames that are shown. Drag a handle, or the part between "
+            "them; arrow keys move it.",
+        )
         self.low = number((0, 0), "First frame that is shown.")
         self.high = number((0, 0), "Last frame that is shown.")
         self.whole = button("All", "Show all frames again.")

@@ -138,9 +138,13 @@ class ShapeTool(QtCore.QObject):
             self._finish()
         return True
 
-    def on_double_click(self, _event: QtGui.QMouseEvent) -> bool:
+    def on_double_click(self, event: QtGui.QMouseEvent) -> bool:
         """Close the polygon that is being drawn; with a tool in hand it never shows the whole."""
-        if self.is_drawing and isinstance(self.shape, Polygon):
+        place = self._canvas.place_nm(event.position())
+        if self.is_drawing and isinstance(self.shape, Polygon) and place is not None:
+            last = self._canvas.point_at(*self.shape.points_nm[-1])
+            if self._apart(event.position(), last) >= _GRAB_PX:
+                self._set(stretched(self.shape, place))
             self._finish()
         return self.tool != "pan"
 

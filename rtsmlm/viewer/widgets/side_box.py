@@ -12,6 +12,7 @@ from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 def side_box(tip: str) -> QtWidgets.QLineEdit:
     """Return a box for one limit."""
     made = QtWidgets.QLineEdit()
+    made.setObjectName("side")
     made.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
     explained(made, tip)
     return made

@@ -87,8 +87,6 @@ QPushButton#off {{ background: {red}; color: white; font-weight: 700; font-size:
     padding: 7px 16px; border: 1px solid {red}; }}
 QPushButton#off:hover {{ border-color: {text}; }}
 QPushButton#off:disabled {{ background: {raised}; color: {dim}; border-color: {line}; }}
-QComboBox, QAbstractSpinBox, QFrame#panel > QLineEdit,
-QFrame#panel > QPlainTextEdit {{ background: {raised}; border: 1px solid {line};
 QPushButton#chip {{ background: {raised}; border: 1px solid {accent}; border-radius: 9px;
     padding: 1px 8px; }}
 QToolButton#tool {{ background: transparent; border: 1px solid transparent; border-radius: 4px;
@@ -96,10 +94,11 @@ QToolButton#tool {{ background: transparent; border: 1px solid transparent; bord
 QToolButton#tool:hover {{ border-color: {accent}; }}
 QToolButton#tool:checked {{ background: {accent}; }}
 QToolButton#tool:focus {{ border: 1px solid {accent}; }}
-QLineEdit {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
+QLineEdit#side {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
     padding: 0px 3px; selection-background-color: {accent}; selection-color: {window}; }}
-QLineEdit:focus {{ border: 1px solid {accent}; }}
-QComboBox, QAbstractSpinBox {{ background: {raised}; border: 1px solid {line};
+QLineEdit#side:focus {{ border: 1px solid {accent}; }}
+QComboBox, QAbstractSpinBox, QFrame#panel > QLineEdit,
+QFrame#panel > QPlainTextEdit {{ background: {raised}; border: 1px solid {line};
     border-radius: 4px; padding: 2px 5px; selection-background-color: {accent};
     selection-color: {window}; }}
 QComboBox:disabled, QAbstractSpinBox:disabled, QLineEdit:disabled, QPlainTextEdit:disabled,
