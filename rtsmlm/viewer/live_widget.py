@@ -122,7 +122,7 @@ class LiveWidget(ThemedWidget):
         self.camera.band.cancelled.connect(lambda: self.acquisition.draw.setChecked(False))
         self.messages.changed.connect(self._show_messages)
         self.super_res.export_asked.connect(self.ask_where_to_export)
-        self.super_res.follow_filters(self.histograms, self.report, self._report_failure)
+        self.super_res.follow_filters(self.histograms, self.report, self.report_failure)
         self.camera.detections.toggled.connect(lambda on: self.preferences.set("detections", on))
         self.trends.currentChanged.connect(lambda tab: self.preferences.set("tab", tab))
         self.header.off.pressed.connect(self.lasers_off)  # not only when released
