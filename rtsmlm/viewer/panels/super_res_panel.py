@@ -24,7 +24,16 @@ from rtsmlm.viewer.panels.picture_tools import PictureTools, count_text
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.canvas import Canvas
-from rtsmlm.viewer.widgets.controls import allow, button, choice, choose, explained, label, tick
+from rtsmlm.viewer.widgets.controls import (
+    allow,
+    button,
+    choice,
+    choose,
+    explained,
+    label,
+    slider,
+    tick,
+)
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.flow_layout import FlowLayout
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
@@ -36,8 +45,6 @@ MODES = (
     ("ASH", "shifted-histogram"),
 )
 _OCTAVES = 4.0
-_LEAST_SLIDER_PX = 30
-"""In a dock of 300 pixels."""
 
 
 class SuperResPanel(Panel, QtWidgets.QFrame):
@@ -96,11 +103,11 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
             "Let the white level follow the data slowly, in localizations per µm²; "
             "off keeps it where it is.",
         )
-        self.brightness = _slider(
+        self.brightness = slider(
             -100, 100, "Brightness: the white level relative to the automatic one, a factor of "
             "1/16 to 16 (no unit).",
         )  # fmt: skip
-        self.gamma = _slider(
+        self.gamma = slider(
             10, 150, "Gamma: exponent of the brightness in hundredths (no unit); below 100 "
             "lifts what is sparse.",
         )  # fmt: skip
@@ -315,11 +322,3 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         """End the threads that draw and write."""
         self.tools.close()
         self.drawing.close()
-
-
-def _slider(low: int, high: int, tip: str) -> QtWidgets.QSlider:
-    made = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
-    made.setRange(low, high)
-    made.setMinimumWidth(_LEAST_SLIDER_PX)
-    explained(made, tip)
-    return made

@@ -10,6 +10,8 @@ from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 Ask = Callable[[Command], object]
 """What is called as `Control.ask`."""
 
+_LEAST_SLIDER_PX = 30
+"""In a dock of 300 pixels."""
 _TIP = "rtsmlm-tip"
 _USUAL_NUMBER = "0000"
 
@@ -183,3 +185,12 @@ def add_shortcuts(window: QtWidgets.QWidget, keys: Mapping[str, Callable[[], obj
         shortcut = QtGui.QShortcut(QtGui.QKeySequence(key), window)
         shortcut.setContext(QtCore.Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.activated.connect(act)
+
+
+def slider(low: int, high: int, tip: str) -> QtWidgets.QSlider:
+    """Return a horizontal slider."""
+    made = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+    made.setRange(low, high)
+    made.setMinimumWidth(_LEAST_SLIDER_PX)
+    explained(made, tip)
+    return made
