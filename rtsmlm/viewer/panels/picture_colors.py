@@ -1,4 +1,4 @@
-"""Colours of the picture: what gives them, the tables of each, and the scale in the picture."""
+"""What is chosen above the picture: how rows are drawn, what gives the colour, colour tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from rtsmlm.viewer.widgets.canvas import to_qimage
 from rtsmlm.viewer.widgets.lut import LUTS
 from rtsmlm.viewer.widgets.qt import QtGui, QtWidgets
 
+MODES = (
+    ("Gaussian", "gaussian"),
+    ("Histogram", "histogram"),
+    ("ASH", "shifted-histogram"),
+)
 COLORS = (
     ("Density", "none"),
     ("Depth z", "z_nm"),

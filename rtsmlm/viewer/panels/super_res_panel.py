@@ -14,6 +14,7 @@ from rtsmlm.viewer.panels.histogram_panel import HistogramPanel
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.panels.picture_colors import (
     COLORS,
+    MODES,
     TABLE_TIPS,
     TABLES,
     WHY_NOT,
@@ -39,11 +40,6 @@ from rtsmlm.viewer.widgets.flow_layout import FlowLayout
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 from rtsmlm.viewer.widgets.theme import Theme
 
-MODES = (
-    ("Gaussian", "gaussian"),
-    ("Histogram", "histogram"),
-    ("ASH", "shifted-histogram"),
-)
 _OCTAVES = 4.0
 
 
