@@ -167,7 +167,7 @@ def test_a_status_is_plain_data_and_what_is_not_known_is_null(tmp_path: Path) ->
     assert data["loop"]["dose"] is None
     assert data["loop"]["powers"] == {"activation": 2.0}
     assert data["totals"]["received"] == 9
-    assert (data["validity"], data["restarts"]) == ({"verdict": "fits", "findings": []}, 1)
+    assert (data["validity"]["verdict"], data["restarts"]) == ("fits", 1)
     assert data["warnings"] == ["a", "b"]
 
 

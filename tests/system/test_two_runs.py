@@ -36,7 +36,7 @@ class Live:
     def port(self) -> int | None:
         """Where it publishes; None before that is known."""
         text = " ".join(self.printed.read_text(encoding="utf-8").split())
-        if "running ..." not in text:
+        if re.search(r"\d+ frames \d+/s", text) is None:  # what the run warns of comes before
             return None
         found = re.search(r"published on tcp://127\.0\.0\.1: ?(\d+)", text)
         return int(found[1]) if found else 5757
