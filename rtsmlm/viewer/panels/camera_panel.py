@@ -16,6 +16,7 @@ from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.panels.playback import Playback
 from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 from rtsmlm.viewer.widgets.controls import label, tick
+from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets, pg
 from rtsmlm.viewer.widgets.rubber_band import Roi, RubberBand, rate_text
 from rtsmlm.viewer.widgets.steady_levels import SteadyLevels
@@ -54,13 +55,11 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         self.band = RubberBand(self.plot, lambda: self._shape)
         self.band.drawn.connect(self.roi_drawn)
         self.band.changed.connect(self._explain_band)
-        self.caption = label(
-            "no frame yet",
-            "dim",
-            "Number of the frame shown, its detections, and how often "
-            "a pixel was at the ceiling of the camera in all frames so far (pixels).",
+        self.caption = ElidedLabel(
+            "Number of the frame shown, its detections, and how often a pixel was at the ceiling "
+            "of the camera in all frames so far (pixels)."
         )
-        self.caption.setWordWrap(True)
+        self.caption.set_text("no frame yet")
         self.detections = tick("Detections", "Ring every detection of the frame shown (no unit).")
         self.detections.setChecked(True)
         row = QtWidgets.QHBoxLayout()
@@ -129,21 +128,21 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         if update.connection == "ended" and folder is not None and folder != self.playback.folder:
             self.playback.open(folder)
         if update.connection == "ended" and self.image is None:
-            self.caption.setText(self.playback.problem or "the recording is not here")
+            self.caption.set_text(self.playback.problem or "the recording is not here")
 
     def show_file(self, path: Path) -> None:
         """Show a single frame that was taken between two runs."""
         try:
             pixels = np.atleast_2d(tifffile.imread(path)).astype(np.uint16)
         except (OSError, ValueError, tifffile.TiffFileError) as error:
-            self.caption.setText(f"{path.name} cannot be read: {error}")
+            self.caption.set_text(f"{path.name} cannot be read: {error}")
             return
         self._waiting.clear()
         self._replayed = np.zeros((2, 0), np.float32)
         self._show(CameraImage(0, pixels[-1] if pixels.ndim == 3 else pixels, 1))
         self._overlay()
         self._is_new = False
-        self.caption.setText(path.name)
+        self.caption.set_text(path.name)
 
     def close_recording(self) -> None:
         """Close the recording. Safe to call more than once."""
@@ -226,7 +225,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         if self._n_saturated:
             count = f"{self._n_saturated:,}".replace(",", "\u202f")
             text += f"   ·   ▲ {count} saturated pixels so far"
-        self.caption.setText(text)
+        self.caption.set_text(text)
 
     # -- the region ----------------------------------------------------------------------
 
@@ -245,7 +244,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         if not self.band.is_on or self._shape is None:
             return
         if roi is None:
-            self.caption.setText("Press, drag and release to draw a region; Esc cancels")
+            self.caption.set_text("Press, drag and release to draw a region; Esc cancels")
             return
         rate, how = rate_text(roi[3], self._exposure_ms, self._frames_per_s, self._shape[0])
-        self.caption.setText(f"{roi[2]} x {roi[3]} px   ·   {rate} ({how})")
+        self.caption.set_text(f"{roi[2]} x {roi[3]} px   ·   {rate} ({how})")

@@ -154,6 +154,7 @@ class RubberBand(QtCore.QObject):
             self._plot.addItem(self._item)
             self._item.sigRegionChanged.connect(self.changed)
             self._item.sigRegionChangeFinished.connect(self._finish_handle)
+            self.changed.emit()
             return
         was = self._item.blockSignals(True)
         self._item.setPos((x - 0.5, y - 0.5))
