@@ -89,8 +89,9 @@ def _find_screen() -> None:
     ConfigError
         If there can be no window at all.
     """
-    if why_no_window() is not None:
-        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    if why_no_window() is None:
+        return
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
     if (why := why_no_window()) is not None:
         raise ConfigError(f"no window can be opened: {why}")
 
@@ -154,7 +155,8 @@ def _judge(runs: list[RunFigures]) -> str:
     """Return the ratio of the medians and the worst event loop, beside what is aimed at."""
     headless = median(run.p99_ms for run in runs if not run.has_window)
     shown = median(run.p99_ms for run in runs if run.has_window)
-    lags = [run.window.get("lag_p99_ms") or 0.0 for run in runs if run.window is not None]
+    found = (run.window.get("lag_p99_ms") for run in runs if run.window is not None)
+    lags = [lag_ms for lag_ms in found if lag_ms is not None]
     lag = f"{max(lags):.1f} ms" if lags else "not measured: no run was shown long enough"
     return (
         f"p99 with the window / headless: {shown / headless:.2f} (aim: at most {MOST_RATIO:g}); "

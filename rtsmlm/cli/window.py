@@ -6,10 +6,10 @@ What is clicked comes back through a private pipe, one line of JSON a command
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from rtsmlm.viewer.commands import RunPlace, WindowAlive, place_to_line, to_line
 from rtsmlm.viewer.owner_notice import OwnerNotice, notice_to_line
 
 _END_S = 5.0
+_X_PORT, _SCREEN_S = 6000, 2.0
 _BLOCKED_S, _AGAIN_NS = 1.0, 60_000_000_000
 _ALIVE = to_line(WindowAlive())
 
@@ -42,25 +43,38 @@ def why_no_window() -> str | None:
         return None
     if not _has("DISPLAY"):
         return "there is no screen"
-    return None if _screen_answers() else f"the screen {os.environ['DISPLAY']} does not answer"
+    display = os.environ["DISPLAY"]
+    return None if _screen_answers(display) else f"the screen {display} does not answer"
 
 
 def _has(name: str) -> bool:
     return bool(os.environ.get(name))
 
 
-def _screen_answers() -> bool:
-    """Try to open the X display; where the library for it is missing, assume that it can be."""
-    try:
-        x11 = ctypes.CDLL("libX11.so.6")
-    except OSError:
+def _screen_answers(display: str) -> bool:
+    """Tell whether an X server listens; True for an address that is not understood.
+
+    No client is made of the connection: a server without a window starts anew when its last client
+    leaves it, and refuses the next one meanwhile.
+    """
+    host, _, rest = display.rpartition(":")
+    number = rest.partition(".")[0]
+    if not number.isdecimal() or "/" in host or sys.platform == "win32":
         return True
-    x11.XOpenDisplay.restype = ctypes.c_void_p
-    x11.XCloseDisplay.argtypes = (ctypes.c_void_p,)
-    display = x11.XOpenDisplay(None)
-    if display:
-        x11.XCloseDisplay(display)
-    return bool(display)
+    try:
+        if host in ("", "unix"):
+            return any(_listens(f"{mark}/tmp/.X11-unix/X{number}") for mark in ("", "\0"))
+        socket.create_connection((host, _X_PORT + int(number)), _SCREEN_S).close()
+    except OSError:
+        return False
+    else:
+        return True
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as tried:
+        tried.settimeout(_SCREEN_S)
+        return tried.connect_ex(path) == 0
 
 
 class Window:
