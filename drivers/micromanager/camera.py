@@ -147,8 +147,7 @@ class MicroManagerCamera:
             error.numbers += tuple(reader.waiting_numbers())
             raise
         finally:
-            if not hosted:
-                self._stop()
+            (source.leave if hosted else self._stop)()
 
     def close(self) -> None:
         self._stop()

@@ -42,6 +42,13 @@ class FrameSource(Protocol):
         """Return whether the sequence was stopped because the buffer was full."""
         ...
 
+    def leave(self) -> None:
+        """Give up the frame that was read and left, where the sequence goes on without us.
+
+        The next run that takes its frames would count it a second time.
+        """
+        ...
+
 
 class CoreFrames:
     """Frames from the circular buffer, through the public interface of any core.
@@ -104,6 +111,15 @@ class CoreFrames:
 
     def overflowed(self) -> bool:
         return bool(self._overflowed(self._core))
+
+    def leave(self) -> None:
+        if not self._n_given or not self._core.isSequenceRunning():
+            return
+        self._n_given = 0
+        try:
+            self._pop(self._core, pymmcore.Metadata())
+        except IndexError:  # the host has emptied its buffer
+            return
 
 
 class SequenceBufferFrames:
@@ -172,6 +188,13 @@ class SequenceBufferFrames:
         """Give up the oldest slot; the lock of the buffer is held."""
         self._given = None
         buffer._evict_slot(buffer._slots.popleft())  # noqa: SLF001
+
+    def leave(self) -> None:
+        buffer = self._buffer
+        with buffer._lock:  # noqa: SLF001
+            slots = buffer._slots  # noqa: SLF001
+            if slots and slots[0] is self._given and self._core.isSequenceRunning():
+                self._drop_oldest(buffer)
 
     def overflowed(self) -> bool:
         buffer = self._buffer

@@ -180,7 +180,7 @@ class Pipeline:
                 "shape": list(self._ring.shape),
                 "pixel_nm": self._calibration.pixel_nm,
                 # What a window shows, and nothing that names folders, devices or people.
-                "settings": SettingsPart.of(self._settings).model_dump(mode="json"),
+                "settings": SettingsPart.of(self._settings).published().model_dump(mode="json"),
             },
             run_id=self._job.run_id,
             generation=self._job.resume_before or 0,

@@ -69,7 +69,7 @@ def publish_final_status(
             "run": folder.path.name,
             "shape": list(shape),
             "pixel_nm": calibration.pixel_nm,
-            "settings": SettingsPart.of(settings).model_dump(mode="json"),
+            "settings": SettingsPart.of(settings).published().model_dump(mode="json"),
             "is_over": True,
         },
         run_id=run_id,

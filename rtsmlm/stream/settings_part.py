@@ -10,6 +10,8 @@ class _ExperimentPart(Message):
     sample: str = ""
     operator: str = ""
     notes: str = ""
+    has_operator: bool = False
+    """One is named in the configuration, and not stated here."""
 
 
 class _AcquisitionPart(Message):
@@ -46,3 +48,10 @@ class SettingsPart(Message):
     def of(cls, settings: RunSettings) -> SettingsPart:
         """Return the part of the settings that a window shows."""
         return cls.model_validate(settings)
+
+    def published(self) -> SettingsPart:
+        """Return what a stream states of it: no name of a person, and no notes."""
+        stated = _ExperimentPart(
+            sample=self.experiment.sample, has_operator=bool(self.experiment.operator)
+        )
+        return self.model_copy(update={"experiment": stated})

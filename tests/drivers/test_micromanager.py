@@ -186,7 +186,8 @@ def test_stop_ends_the_camera_and_still_yields_what_it_delivered(demo_core: CMMC
 
     assert index == list(range(len(index)))
     assert len(index) >= 4 + 5
-    assert demo_core.getRemainingImageCount() == 0
+    # The newest one was given, too, and stays where the program that owns the core looks for it.
+    assert demo_core.getRemainingImageCount() == 1
     assert not demo_core.isSequenceRunning("Camera")
 
 
@@ -213,6 +214,22 @@ def test_a_sequence_of_the_host_is_drained_but_not_stopped(demo_core: CMMCorePlu
     assert index[:10] == list(range(10))
     assert demo_core.isSequenceRunning("Camera")
     assert demo_core.getProperty("Camera", "Binning") == "1"  # a running camera is left alone
+
+
+def test_the_second_run_on_a_sequence_of_the_host_gets_no_frame_of_the_first(
+    demo_core: CMMCorePlus,
+) -> None:
+    demo_core.startContinuousSequenceAcquisition(0)
+    runs: list[list[float]] = [[], []]
+
+    for times_ns in runs:
+        camera, stop = opened(demo_core), Event()
+        for frame in camera.stream(stop):
+            times_ns.append(frame.t_exposure_end_ns)
+            if len(times_ns) == 5:
+                stop.set()
+
+    assert max(runs[0]) < min(runs[1])
 
 
 def test_the_stream_ends_where_the_host_ends_its_sequence(demo_core: CMMCorePlus) -> None:

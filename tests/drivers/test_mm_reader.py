@@ -33,6 +33,9 @@ class Source:
             raise popped
         return popped
 
+    def leave(self) -> None:
+        pass
+
     def overflowed(self) -> bool:
         return False
 

@@ -95,7 +95,12 @@ def test_what_is_published_names_no_folder_no_device_and_no_person(
     quick_settings: Make, spot_camera: Any, tmp_path: Path
 ) -> None:
     settings = quick_settings(
-        "acquisition.frames=9", "lasers.readout.device=OBIS-640", "lasers.readout.max_power=50"
+        "acquisition.frames=9",
+        "experiment.operator='A. Person'",
+        "experiment.notes='private'",
+        "experiment.sample='cell 3'",
+        "lasers.readout.device=OBIS-640",
+        "lasers.readout.max_power=50",
     )
     session = Session(spot_camera(period_s=0.01), settings)
     session.start()
@@ -118,12 +123,22 @@ def test_what_is_published_names_no_folder_no_device_and_no_person(
         "history_port",
     }
     assert reader.settings["settings"] == {
-        "acquisition": {"exposure_ms": None}, "micromanager": {"roi": None},
+        "experiment": {"sample": "cell 3", "operator": "", "notes": "", "has_operator": True},
+        "acquisition": {"exposure_ms": None, "frames": 9, "seconds": None},
+        "micromanager": {"roi": None},
         "record": {"raw": True},
         "feedback": {"gain": 0.3, "tick_s": 1.0, "max_local_per_um2": None},
     }  # fmt: skip
     text = json.dumps(reader.settings)
-    for secret in (tmp_path.name, tmp_path.as_posix(), str(Path.home()), platform.node(), "OBIS"):
+    for secret in (
+        tmp_path.name,
+        tmp_path.as_posix(),
+        str(Path.home()),
+        platform.node(),
+        "OBIS",
+        "Person",
+        "private",
+    ):
         assert secret not in text
 
 

@@ -82,7 +82,9 @@ class ExperimentPanel(Panel, QtWidgets.QFrame):
 
     def _show_all(self) -> None:
         shown = self._configured.model_dump()
-        if not shown["operator"]:
+        is_named = self._configured.has_operator  # by the configuration of a run that is watched
+        self.operator.setPlaceholderText("as configured" if is_named else "")
+        if not shown["operator"] and not is_named:
             shown["operator"] = self._preferences.get("operator")
         for name, field in self._fields.items():
             if name in self._touched or field.hasFocus():
@@ -113,7 +115,8 @@ class ExperimentPanel(Panel, QtWidgets.QFrame):
         """
         self._remember()
         typed = set(self._touched)
-        if self.operator.text() and not self._configured.operator:
+        configured = self._configured.operator or self._configured.has_operator
+        if self.operator.text() and not configured:
             typed.add("operator")
         texts = self.texts()
         return [f"experiment.{name}={_toml(texts[name])}" for name in texts if name in typed]
