@@ -116,8 +116,6 @@ class Window:
             on_line=self._take,
             # Read with the lines, so that no terminal in which nothing moves can stop the window.
             stderr=subprocess.STDOUT,
-            # Below the run: where cores are short, pictures come less often and frames do not wait.
-            low_priority=True,
         )
 
     @property

@@ -54,9 +54,6 @@ class ChildProcess:
         Working folder and environment; by default those of this process.
     own_group
         Keep from it what ends this process from the keyboard.
-    low_priority
-        Let it come after this process where cores are short; on Windows only, elsewhere it does
-        that itself.
 
     Raises
     ------
@@ -74,7 +71,6 @@ class ChildProcess:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         own_group: bool = False,
-        low_priority: bool = False,
     ) -> None:
         self.name = name
         self._on_line = on_line
@@ -93,7 +89,7 @@ class ChildProcess:
                 text=True,
                 encoding="utf-8",
                 errors="replace",  # a library may print whatever it likes
-                creationflags=_creation_flags(own_group=own_group, low_priority=low_priority),
+                creationflags=_creation_flags(own_group=own_group),
                 start_new_session=own_group,  # without effect on Windows
             )
         except OSError as error:
@@ -224,11 +220,9 @@ class ChildProcess:
             self._writing.release()
 
 
-def _creation_flags(*, own_group: bool, low_priority: bool) -> int:
+def _creation_flags(*, own_group: bool) -> int:
     """Return the flags for Windows, 0 elsewhere."""
     flags: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     if own_group:
         flags |= getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    if low_priority:
-        flags |= getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
     return flags

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from rtsmlm.errors import RtsmlmError, WorkerError, sentence
+from rtsmlm.realtime.thread_priority import lower_this_thread
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ class Worker:
     on_death
         Called in the thread with the exception that ended it, while the thread still counts as
         alive. Give it wherever the death must reach the warnings of the run.
+    has_time
+        Its priority is lower than that of other threads.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Worker:
         work: Callable[[threading.Event], None],
         *,
         on_death: Callable[[BaseException], None] | None = None,
+        has_time: bool = False,
     ) -> None:
         self.name = name
         self.stop_event = threading.Event()
@@ -43,6 +47,7 @@ class Worker:
         """What the thread died of; None while it runs and after it has ended by itself."""
         self._work = work
         self._on_death = on_death
+        self._has_time = has_time
         self._is_reported = False
         thread_name = f"rtsmlm-{name}".replace(" ", "-")
         self._thread = threading.Thread(target=self._run, name=thread_name)
@@ -52,6 +57,8 @@ class Worker:
         self._thread.start()
 
     def _run(self) -> None:
+        if self._has_time:
+            lower_this_thread()
         try:
             self._work(self.stop_event)
         except BaseException as error:

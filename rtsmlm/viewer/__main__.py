@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ from rtsmlm.viewer.pipe_control import PipeControl
 from rtsmlm.viewer.sources.no_run import NoRun
 from rtsmlm.viewer.sources.open_source import open_source
 from rtsmlm.viewer.sources.updates import Source
-
-_NICE = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +43,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     control = None
     if given.control:
-        _lower_priority()
         control = PipeControl(sys.stdout.fileno(), given.keys)
         control.watch(sys.stdin.fileno())
     app = application()
@@ -54,13 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), lambda *_: app.exit(0))
     return show(source, control, settings_file=given.settings, is_armed=given.armed)
-
-
-def _lower_priority() -> None:
-    """Leave the cores to the run; on Windows the parent gives the window its lower priority."""
-    nice = getattr(os, "nice", None)
-    if nice is not None:
-        nice(_NICE)
 
 
 if __name__ == "__main__":

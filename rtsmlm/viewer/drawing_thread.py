@@ -79,7 +79,7 @@ class DrawingThread:
         self._is_complete = True
         self._drawn: Picture | None = None
         self._problem: str | None = None
-        self._worker = Worker("draw", self._work, on_death=self._die)
+        self._worker = Worker("draw", self._work, on_death=self._die, has_time=True)
         self._worker.start()
 
     # -- for the window --------------------------------------------------------------------

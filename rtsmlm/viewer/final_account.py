@@ -47,7 +47,7 @@ class FinalAccount:
             self.close()
         elif not self._is_asked:
             self._is_asked = True
-            self._worker = Worker("final-account", self._read, on_death=self._note)
+            self._worker = Worker("final-account", self._read, on_death=self._note, has_time=True)
             self._worker.start()
         status, self._status = self._status, None
         return update if status is None else replace(update, status=status)

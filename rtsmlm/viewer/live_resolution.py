@@ -42,7 +42,7 @@ class LiveResolution:
         self._frame = -1
         self._newest: ResolutionMessage | None = None
         self._n_measured = 0
-        self._worker = Worker("resolution", self._work, on_death=self._report)
+        self._worker = Worker("resolution", self._work, on_death=self._report, has_time=True)
         self._worker.start()
 
     def add(self, batches: Sequence[Localizations]) -> None:

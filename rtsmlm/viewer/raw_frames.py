@@ -59,7 +59,7 @@ class RawFrames:
         self._turn = threading.Condition()
         self._asked: int | None = 0
         self._taken: RawFrame | None = None
-        self._worker = Worker("playback", self._work, on_death=self._note)
+        self._worker = Worker("playback", self._work, on_death=self._note, has_time=True)
         self._worker.start()
 
     def ask(self, position: int) -> None:

@@ -36,7 +36,7 @@ class ReadingThread:
         self._update: RunUpdate | None = None
         self._next: Source | None = None
         self._is_busy = False
-        self._worker = Worker("read", self._work, on_death=self._die)
+        self._worker = Worker("read", self._work, on_death=self._die, has_time=True)
         self._worker.start()
 
     def request(self, most_rows: int) -> None:

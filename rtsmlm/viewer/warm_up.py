@@ -18,7 +18,7 @@ class WarmUp:
     """Some tenths of a second, or half a minute on the very first start."""
 
     def __init__(self) -> None:
-        self._worker = Worker("warm-up", self._work, on_death=self._say)
+        self._worker = Worker("warm-up", self._work, on_death=self._say, has_time=True)
         self._worker.start()
 
     def _work(self, _stop: threading.Event) -> None:

@@ -226,7 +226,6 @@ def test_a_module_of_ours_is_found_whatever_lies_in_the_folder() -> None:
     [
         ({}, 0x08000000, False),
         ({"own_group": True}, 0x08000200, True),
-        ({"low_priority": True}, 0x08004000, False),
     ],
 )
 def test_windows_opens_no_console_and_keeps_ctrl_c_from_a_group_of_its_own(
@@ -234,7 +233,6 @@ def test_windows_opens_no_console_and_keeps_ctrl_c_from_a_group_of_its_own(
 ) -> None:
     monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
     monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
-    monkeypatch.setattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0x4000, raising=False)
     asked: dict[str, Any] = {}
 
     def refuse(command: list[str], **how: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -122,3 +124,20 @@ def test_a_worker_that_does_not_end_in_time_is_reported() -> None:
 )
 def test_an_error_fits_on_one_line(error: BaseException, line: str) -> None:
     assert one_line(error) == line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="each thread has its own priority on Linux")
+def test_only_a_worker_that_has_time_comes_after_the_threads_that_answer() -> None:
+    found: dict[bool, int] = {}
+
+    def note(has_time: bool) -> None:
+        found[has_time] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    for has_time in (True, False):
+        worker = Worker("test", lambda _stop, t=has_time: note(t), has_time=has_time)
+        worker.start()
+        worker.join(10)
+
+    assert found == {True: max(before, 10), False: before}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before

@@ -1,0 +1,28 @@
+"""A lower priority for threads that have time, so that those that answer to people do not wait."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+
+_NICE = 10
+_BELOW_NORMAL = -1
+"""THREAD_PRIORITY_BELOW_NORMAL of Windows."""
+
+
+def lower_this_thread() -> None:
+    """Leave the cores to threads of normal priority; threads that this one starts do so, too.
+
+    Linux has a priority for each thread, Windows as well, where those that it starts are not
+    lowered. macOS has none that could be set like this: there it is without effect.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may forbid it, and nothing depends on it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    elif sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        kernel.SetThreadPriority(kernel.GetCurrentThread(), _BELOW_NORMAL)
