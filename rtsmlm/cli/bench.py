@@ -18,7 +18,7 @@ COMMANDS = {
     ),
     "window": (
         "rtsmlm.cli.bench_window:window",
-        "Measure what the window costs a run: latency, skipped frames, event loop, memory.",
+        "Run headless and with the window in turn, and compare latency, frames and event loop.",
     ),
     "accuracy": (
         "rtsmlm.cli.bench_accuracy:accuracy",
