@@ -73,6 +73,29 @@ def remarks_on_pixels(
     sigma_nm
         Width of the PSF, where it was measured on these frames.
     """
+    remarks = counted_remarks(pixels)
+    blank = [k for k, frame in enumerate(pixels) if np.ptp(frame) == 0]
+    lit = np.delete(pixels, blank, axis=0) if blank else pixels
+    if not len(lit):
+        return remarks
+    if dark := remark_on_dark_value(lit, calibration, assumed):
+        remarks.append(dark)
+    else:  # with another dark value than that of the camera, these would mislead
+        remarks.append(_on_scatter(lit, calibration, assumed))
+        remarks.append("" if sigma_nm is None else remark_on_width(sigma_nm, calibration, assumed))
+    return [remark for remark in remarks if remark]
+
+
+def counted_remarks(pixels: Pixels) -> list[str]:
+    """Return what the first frames show that is counted over all frames, too, one sentence each.
+
+    Once `rtsmlm.fitting.frame_counts` has seen all frames, its sentences take their place.
+
+    Parameters
+    ----------
+    pixels
+        First frames, uint16 ADU, shape (n, height, width).
+    """
     blank = [k for k, frame in enumerate(pixels) if np.ptp(frame) == 0]
     remarks = []
     if blank:
@@ -91,13 +114,9 @@ def remarks_on_pixels(
             f"{repeated} of the first {len(pixels)} frames are equal to the one before, which "
             "noise excludes: they were written twice"
         )
-    if dark := remark_on_dark_value(lit, calibration, assumed):
-        remarks.append(dark)
-    else:  # with another dark value than that of the camera, these would mislead
-        remarks.append(_on_scatter(lit, calibration, assumed))
-        remarks.append("" if sigma_nm is None else remark_on_width(sigma_nm, calibration, assumed))
-    remarks.append(_on_ceiling(lit))
-    return [remark for remark in remarks if remark]
+    if ceiling := _on_ceiling(lit):
+        remarks.append(ceiling)
+    return remarks
 
 
 def remark_on_width(

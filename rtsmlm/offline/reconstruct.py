@@ -23,6 +23,7 @@ from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.files.tables.export import export
 from rtsmlm.fitting.first_frames import (
+    counted_remarks,
     remark_on_dark_value,
     remark_on_width,
     remarks_on_pixels,
@@ -110,6 +111,7 @@ class Reconstruction:
             self.notes.append("; ".join(overruled))
         first = self._first_frames(PSF_FRAMES[0])
         assumed = names_assumed(settings.camera, self._movie.stated)
+        self._early = counted_remarks(first)
         self.notes += remarks_on_pixels(first, self.calibration, assumed)
         # With another dark value than that of the camera, light is taken for noise.
         self._is_dark_value = not remark_on_dark_value(first, self.calibration, assumed)
@@ -164,7 +166,8 @@ class Reconstruction:
         for frame, _ in failed:
             ledger.fail(frame, frame + 1)
         counts = self._counter.counts()
-        self.notes += counts.remarks(self.n_frames)
+        if counted := counts.remarks(self.n_frames):  # they take the place of the early ones
+            self.notes[:] = [note for note in self.notes if note not in self._early] + counted
         summary = TableSummary()
         on_step("image")
         draw_table(

@@ -78,11 +78,15 @@ def test_bars_are_as_high_as_their_counts(counts: np.ndarray) -> None:
     figure = drawn(bar_chart("photons", "photons", counts, edges))
 
     heights = np.array([float(bar.attrib["height"]) for bar in figure.iter("rect")])
-    assert len(heights) == len(counts)
+    used = np.flatnonzero(counts)
+    counts = counts[used[0] : used[-1] + 1] if len(used) else counts
+    wanted = counts / max(counts.max(), 1) * heights.max()
+    places = range(len(heights) - len(wanted) + 1)
+    assert any(np.allclose(heights[k : k + len(wanted)], wanted, atol=0.06) for k in places)
+    assert heights.sum() == pytest.approx(wanted.sum(), abs=0.06 * len(wanted)), "nothing beside"
     feet = [float(bar.attrib["y"]) + float(bar.attrib["height"]) for bar in figure.iter("rect")]
     assert np.ptp(feet) < 0.15, "bars stand on one axis"
     assert 0 < max(feet) < size_of(figure)[1]
-    np.testing.assert_allclose(heights, counts / max(counts.max(), 1) * heights.max(), atol=0.06)
 
 
 def test_titles_are_text_and_not_markup() -> None:

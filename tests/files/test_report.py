@@ -165,3 +165,17 @@ def test_the_page_can_be_sent_alone_and_says_whose_run_it_was(
 )
 def test_a_figure_is_written_as_a_person_writes_it(value: float, text: str) -> None:
     assert figure(value) == text
+
+
+@pytest.mark.parametrize("photons", [0.3, 40.0, 44_000.0, 3e8])
+def test_no_row_is_left_out_of_the_charts_however_bright_or_vague_it_is(photons: float) -> None:
+    summary = TableSummary()
+    columns = {"photons": [photons], "std_x_nm": [photons], "std_y_nm": [photons]}
+    rows = {name: np.array(values) for name, values in columns.items()}
+    summary.add(
+        Localizations.from_columns(
+            {"frame": np.zeros(1, np.int64), "x_nm": np.ones(1), "y_nm": np.ones(1), **rows}
+        )
+    )
+
+    assert summary.photons.sum() == summary.precision.sum() == summary.n_rows == 1

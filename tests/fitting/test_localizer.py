@@ -257,7 +257,7 @@ def test_maps_of_another_shape_are_refused(make_movie: Callable[..., Any]) -> No
     movie = make_movie(1)
     wrong = replace(movie.calibration, offset_adu=np.full((8, 8), 100.0, np.float32))
 
-    with pytest.raises(CalibrationError, match="same region of interest"):
+    with pytest.raises(CalibrationError, match="same region of the chip"):
         _localizer(GaussianMleLocalizer, wrong)(movie.batch)
 
 

@@ -17,7 +17,7 @@ from rtsmlm.files.run.folder import write_text
 from rtsmlm.files.run.pages import latency_section, note, page, section
 from rtsmlm.files.run.report_facts import facts, image_tag, laser_charts, settings_text
 from rtsmlm.fitting.frame_counts import FrameCounts
-from rtsmlm.localizations import Localizations
+from rtsmlm.localizations import F32, Localizations
 
 _BINS = 4096
 
@@ -31,16 +31,17 @@ class TableSummary:
     """Rows by frame number, in bins of `frames_per_bin` from frame 0."""
     frames_per_bin: int = 1
     """A power of two, so that the bins hold the highest frame number there is."""
-    photons: NDArray[np.int64] = field(default_factory=lambda: np.zeros(60, np.int64))
-    precision: NDArray[np.int64] = field(default_factory=lambda: np.zeros(60, np.int64))
+    photons: NDArray[np.int64] = field(default_factory=lambda: np.zeros(140, np.int64))
+    """Rows by photons, between `PHOTON_EDGES`; what lies beyond is in the outermost bins."""
+    precision: NDArray[np.int64] = field(default_factory=lambda: np.zeros(240, np.int64))
 
     preview_png: bytes = b""
     """The image of the page, a PNG file; empty takes `image.png` of the folder."""
     resolution_nm: float = math.nan
     """Fourier ring correlation of all rows; NaN where it cannot be measured."""
 
-    PHOTON_EDGES = np.geomspace(30, 30_000, 61)
-    PRECISION_EDGES_NM = np.linspace(0, 60, 61)
+    PHOTON_EDGES = np.geomspace(1.0, 1e7, 141)
+    PRECISION_EDGES_NM = np.linspace(0.0, 240.0, 241)
 
     def add(self, table: Localizations) -> None:
         """Count the rows of one batch."""
@@ -52,9 +53,14 @@ class TableSummary:
             self.frames_per_bin *= 2
         numbered = table.frame[table.frame >= 0]  # a damaged table may hold others
         self.per_bin += np.bincount(numbered // self.frames_per_bin, minlength=_BINS)
-        self.photons += np.histogram(table.photons, self.PHOTON_EDGES)[0]
+        self.photons += _counts(table.photons, self.PHOTON_EDGES)
         precision = (table.std_x_nm + table.std_y_nm) / 2
-        self.precision += np.histogram(precision, self.PRECISION_EDGES_NM)[0]
+        self.precision += _counts(precision, self.PRECISION_EDGES_NM)
+
+
+def _counts(values: F32, edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    inside = np.clip(values[np.isfinite(values)].astype(np.float64), edges[0], edges[-1])
+    return np.histogram(inside, edges)[0]
 
 
 def write_report(
