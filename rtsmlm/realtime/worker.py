@@ -116,6 +116,14 @@ class Worker:
                 f"the {self.name} thread died: {one_line(self.error)}"
             ) from self.error
 
+    def end(self, timeout_s: float) -> None:
+        """Ask the thread to end and wait; one that does not, or died, is a warning in the log."""
+        self.stop()
+        try:
+            self.join(timeout_s)
+        except WorkerError as error:
+            _log.warning("%s", error)
+
 
 def one_line(error: BaseException) -> str:
     """Return an error as one line: its text, after the name of its type unless it is ours."""

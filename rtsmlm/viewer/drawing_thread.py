@@ -16,7 +16,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rtsmlm.errors import WorkerError
 from rtsmlm.localizations import Localizations
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.render.field import Field
@@ -187,10 +186,7 @@ class DrawingThread:
         with self._changed:
             self._worker.stop()
             self._changed.notify_all()
-        try:
-            self._worker.join(_LEAVE_S)
-        except WorkerError as error:
-            _log.warning("%s", error)
+        self._worker.end(_LEAVE_S)
 
     # -- the thread ------------------------------------------------------------------------
 

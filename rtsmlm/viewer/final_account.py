@@ -11,7 +11,6 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from rtsmlm.errors import WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.state import run_state
 from rtsmlm.realtime.worker import Worker
@@ -72,8 +71,4 @@ class FinalAccount:
         self._is_asked, self._status = False, None
         if worker is None:
             return
-        worker.stop()
-        try:
-            worker.join(_LEAVE_S)
-        except WorkerError as error:
-            _log.warning("%s", error)
+        worker.end(_LEAVE_S)

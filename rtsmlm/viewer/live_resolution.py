@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 
 from rtsmlm.analysis.resolution import ResolutionMeter
-from rtsmlm.errors import WorkerError
 from rtsmlm.localizations import Localizations
 from rtsmlm.realtime.worker import Worker
 from rtsmlm.stream.messages import ResolutionMessage
@@ -73,8 +72,4 @@ class LiveResolution:
 
     def close(self) -> None:
         """End the thread. Safe to call more than once."""
-        self._worker.stop()
-        try:
-            self._worker.join(_LEAVE_S)
-        except WorkerError as error:
-            _log.warning("%s", error)
+        self._worker.end(_LEAVE_S)

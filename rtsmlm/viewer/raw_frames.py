@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.errors import FileFormatError, RtsmlmError, WorkerError
+from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
@@ -79,10 +79,7 @@ class RawFrames:
         self._worker.stop()
         with self._turn:
             self._turn.notify_all()
-        try:
-            self._worker.join(_LEAVE_S)
-        except WorkerError as error:
-            _log.warning("%s", error)
+        self._worker.end(_LEAVE_S)
 
     def _note(self, error: BaseException) -> None:
         self.problem = one_line(error)

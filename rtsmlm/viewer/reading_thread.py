@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 
-from rtsmlm.errors import WorkerError
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.viewer.sources.updates import RunUpdate, Source
 from rtsmlm.viewer.update_reader import UpdateReader
@@ -80,10 +79,7 @@ class ReadingThread:
         with self._changed:
             self._worker.stop()
             self._changed.notify_all()
-        try:
-            self._worker.join(_LEAVE_S)
-        except WorkerError as error:
-            _log.warning("%s", error)
+        self._worker.end(_LEAVE_S)
 
     # -- the thread ------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 
-from rtsmlm.errors import WorkerError
 from rtsmlm.realtime.worker import Worker
 from rtsmlm.viewer.live_picture import warm_up
 
@@ -34,7 +33,4 @@ class WarmUp:
 
     def close(self) -> None:
         """Wait for the end, which cannot be hurried. Safe to call more than once."""
-        try:
-            self._worker.join(_LEAVE_S)
-        except WorkerError as error:
-            _log.warning("%s", error)
+        self._worker.end(_LEAVE_S)

@@ -141,3 +141,20 @@ def test_only_a_worker_that_has_time_comes_after_the_threads_that_answer() -> No
 
     assert found == {True: max(before, 10), False: before}
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_the_end_of_a_worker_that_hangs_or_died_is_a_warning_and_never_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    let_go = threading.Event()
+    hanging = Worker("hanging", lambda _stop: let_go.wait(30) or None)
+    dying = Worker("dying", dies(DeviceError("the lamp is off")))
+    for worker, timeout_s in ((hanging, 0.05), (dying, 10.0)):
+        worker.start()
+        worker.end(timeout_s)
+    let_go.set()
+    hanging.wait(10)
+
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert any("did not end within 0.05 s" in text for text in warnings)
+    assert any("the lamp is off" in text for text in warnings)

@@ -17,7 +17,7 @@ from rtsmlm.files.run.folder import write_text
 from rtsmlm.files.run.pages import latency_section, note, page, section
 from rtsmlm.files.run.report_facts import facts, image_tag, laser_charts, settings_text
 from rtsmlm.fitting.frame_counts import FrameCounts
-from rtsmlm.localizations import F32, Localizations
+from rtsmlm.localizations import Localizations
 
 _BINS = 4096
 
@@ -58,7 +58,7 @@ class TableSummary:
         self.precision += _counts(precision, self.PRECISION_EDGES_NM)
 
 
-def _counts(values: F32, edges: NDArray[np.float64]) -> NDArray[np.int64]:
+def _counts(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.int64]:
     inside = np.clip(values[np.isfinite(values)].astype(np.float64), edges[0], edges[-1])
     return np.histogram(inside, edges)[0]
 
