@@ -247,6 +247,8 @@ class FeedbackLoop:
         if reason is None and steered is not None:
             reason = steered.done
         if reason is not None and not self._left:
+            if self._resolution is not None:
+                self._resolution.stop()
             self.shut_down(f"the acquisition is done: {reason}")
             self._finish(reason)
 

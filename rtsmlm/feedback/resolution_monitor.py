@@ -69,15 +69,19 @@ class ResolutionMonitor:
         """Start measuring."""
         self._worker.start()
 
+    def stop(self) -> None:
+        """Measure no more: the figure that ended the run stays the newest."""
+        self._worker.stop()
+
     def close(self) -> None:
-        """Stop.
+        """Stop, and wait for the end of what goes on.
 
         Raises
         ------
         WorkerError
             If it does not end.
         """
-        self._worker.stop()
+        self.stop()
         self._worker.join(_END_S)
 
     def _measure_repeatedly(self, stop: threading.Event) -> None:
@@ -103,7 +107,7 @@ class ResolutionMonitor:
                     self._meter.add(rows)
                     self._frame = max(self._frame, int(rows.frame.max()))
         resolution_nm = self._meter.resolution_nm()
-        if math.isfinite(resolution_nm):
+        if math.isfinite(resolution_nm) and not self._worker.stop_event.is_set():
             self._history.append((self._frame, resolution_nm))
 
 

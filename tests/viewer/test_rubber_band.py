@@ -111,3 +111,19 @@ def test_the_frame_rate_states_how_it_is_known() -> None:
     assert "512 rows" in rate_text(256, 1.0, 100.0, 512)[1]
     assert rate_text(8, 1.0, 100.0, 512)[0] == "at most 1e+03 frames/s"
     assert rate_text(64, math.nan, math.nan, 512)[0] == "frame rate not known"
+
+
+def test_a_region_of_a_region_lies_right_on_the_chip(
+    open_window: Callable[..., Any], control: Any, source: Any, camera_image: Any, run_on: Any
+) -> None:
+    settings = source.about["settings"] | {"micromanager": {"roi": [100, 200, 64, 64]}}
+    source.about = source.about | {"settings": settings}
+    window = open_window(control)
+    source.next = {"frame": camera_image(3)}
+    run_on(window)
+
+    window.acquisition.draw.click()
+    drag(window, (9.2, 17.0), (38.5, 47.1))
+
+    assert window.camera.band.roi() == (8, 16, 32, 32)
+    assert window.acquisition.roi_px() == (108, 216, 32, 32)

@@ -210,42 +210,6 @@ def test_a_trip_shows_its_reason_and_is_reset(
     assert control.asked == [ResetTrip()]
 
 
-def test_a_region_that_is_drawn_is_read_out(
-    open_window: Callable[..., Any], control: Any, source: Any, camera_image: Any, run_on: Any
-) -> None:
-    window = open_window(control)
-    source.next = {"frame": camera_image(3)}
-    run_on(window)
-
-    window.acquisition.draw.click()
-    region = window.camera._roi
-    region.setPos((7.5, 11.5))
-    region.setSize((40, 24))
-    region.sigRegionChangeFinished.emit(region)
-
-    assert window.acquisition.roi_px() == (8, 12, 40, 24)
-    assert "micromanager.roi=[8, 12, 40, 24]" in window.acquisition.overrides()
-
-
-def test_a_region_of_a_region_lies_right_on_the_chip(
-    open_window: Callable[..., Any], control: Any, source: Any, camera_image: Any, run_on: Any
-) -> None:
-    settings = source.about["settings"] | {"micromanager": {"roi": [100, 200, 64, 64]}}
-    source.about = source.about | {"settings": settings}
-    window = open_window(control)
-    source.next = {"frame": camera_image(3)}
-    run_on(window)
-
-    window.acquisition.draw.click()
-    assert window.camera.roi() == (0, 0, 64, 64)
-    region = window.camera._roi
-    region.setSize((40, 24))
-    region.setPos((7.5, 11.5))
-    region.sigRegionChangeFinished.emit(region)
-
-    assert window.acquisition.roi_px() == (108, 212, 40, 24)
-
-
 def test_two_windows_both_get_the_key_and_one_without_control_leaves_it(
     open_window: Callable[..., Any], control: Any
 ) -> None:
