@@ -13,6 +13,7 @@ from rtsmlm.errors import FileFormatError
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import table_from
 from rtsmlm.files.tables.sound_rows import RowCheck
+from rtsmlm.files.tables.units import known_pixel_nm
 from rtsmlm.localizations import Localizations
 
 MAGIC = b"M425"
@@ -36,8 +37,7 @@ def read_insight3(
     FileFormatError
         If the file is cut short or of another kind, or `pixel_nm` is not given.
     """
-    if pixel_nm is None:
-        raise FileFormatError(f"{path} is in pixels and does not state their size; give --pixel-nm")
+    pixel_nm = known_pixel_nm(path, pixel_nm)
     try:
         with path.open("rb") as file:
             head = file.read(HEADER_BYTES)

@@ -15,6 +15,7 @@ from rtsmlm.errors import FileFormatError
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import table_from
 from rtsmlm.files.tables.sound_rows import RowCheck
+from rtsmlm.files.tables.units import known_pixel_nm
 from rtsmlm.localizations import Localizations
 
 FILE_NAME = re.compile(r"_result(2D|3D|AS3D)\d*(_M)?\.txt$", re.IGNORECASE)
@@ -36,8 +37,7 @@ def read_qc_storm(
     FileFormatError
         If the file is cut short or of another kind, or `pixel_nm` is not given.
     """
-    if pixel_nm is None:
-        raise FileFormatError(f"{path} is in pixels and does not state their size; give --pixel-nm")
+    pixel_nm = known_pixel_nm(path, pixel_nm)
     size = path.stat().st_size
     if size % RECORD.itemsize:
         raise FileFormatError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,22 @@ from rtsmlm.files.tables.text_programs import Convention
 F64 = NDArray[np.float64]
 
 _LATERAL = ("x_nm", "y_nm", "std_x_nm", "std_y_nm")
+
+
+Size = TypeVar("Size")
+
+
+def known_pixel_nm(path: Path, pixel: Size | None) -> Size:
+    """Return the size of a pixel of a table that is in pixels.
+
+    Raises
+    ------
+    FileFormatError
+        If it is not known.
+    """
+    if pixel is None:
+        raise FileFormatError(f"{path} is in pixels and does not state their size; give --pixel-nm")
+    return pixel
 
 
 def pixel_of(
@@ -55,12 +72,8 @@ def scales_of(
             )
         if unit not in PIXEL_UNITS:
             scales[ours] = NM_PER_UNIT[unit]
-        elif pixel is None:
-            raise FileFormatError(
-                f"{path} is in pixels and does not state their size; give --pixel-nm"
-            )
         else:
-            scales[ours] = pixel[1 if "y_nm" in ours else 0]
+            scales[ours] = known_pixel_nm(path, pixel)[1 if "y_nm" in ours else 0]
     if pixel is None and convention.corner:
         raise FileFormatError(
             f"{path} counts nm from the corner of the image, which needs the camera pixel, "
