@@ -1,0 +1,78 @@
+"""smNet: residual blocks at the full resolution of one box, a few numbers at the end.
+
+Layers as published: Zhang et al., Nat. Methods 15, 913 (2018), and its program.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from rtsmlm.settings.base import Settings
+
+
+class NetworkSettings(Settings):
+    """Size of a network."""
+
+    box_px: int = 16
+    planes: int = 1
+    """Views of an emitter: 2 with two focal planes."""
+    stem: tuple[int, int] = (64, 128)
+    wide: int = 256
+    stride: int = 1
+    """Of the second convolution; 2 is an eighth of the work, and less exact."""
+    outputs: int = 2
+
+
+SIZES: dict[str, NetworkSettings] = {
+    "paper": NetworkSettings(),
+    "paper-32": NetworkSettings(box_px=32),
+    "S": NetworkSettings(stem=(16, 32), wide=64, stride=2, outputs=3),
+}
+
+
+def _layer(n_in: int, n_out: int, side: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, side, stride, side // 2),
+        nn.BatchNorm2d(n_out, eps=1e-3),
+        nn.PReLU(),
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, n_in: int, n: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            _layer(n_in, n // 4, 3),
+            _layer(n // 4, n // 2, 3),
+            nn.Conv2d(n // 2, n, 3, padding=1),
+            nn.BatchNorm2d(n, eps=1e-3),
+        )
+        self.past: nn.Module = nn.Identity()
+        if n_in != n:
+            self.past = nn.Sequential(nn.Conv2d(n_in, n, 1), nn.BatchNorm2d(n, eps=1e-3))
+        self.last = nn.PReLU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return cast(Tensor, self.last(self.inner(features) + self.past(features)))
+
+
+class SmNetwork(nn.Module):
+    """Boxes to parameters of one kind: position, depth, orientation or aberrations."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        a, b = settings.stem
+        wide, side = settings.wide, settings.box_px // settings.stride
+        self.layers = nn.Sequential(
+            _layer(settings.planes, a, 7), _layer(a, b, 5, settings.stride),
+            *[_Residual(b, b) for _ in range(3)], _Residual(b, wide),
+            *[_Residual(wide, wide) for _ in range(3)],
+            _layer(wide, wide // 2, 1), _layer(wide // 2, wide // 4, 1), _layer(wide // 4, 1, 1),
+            nn.Flatten(), nn.Linear(side * side, 10), nn.PReLU(), nn.Linear(10, settings.outputs),
+        )  # fmt: skip
+
+    def forward(self, boxes: Tensor) -> Tensor:
+        """Return scaled parameters, (n, outputs), of boxes divided by their highest pixel."""
+        return cast(Tensor, self.layers(boxes))
