@@ -25,6 +25,7 @@ from rtsmlm.models.manifest import (
     ValidRanges,
 )
 from rtsmlm.models.simulation.training_windows import TARGET, Windows
+from rtsmlm.models.simulation.window_sampler import WindowSampler
 from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
@@ -122,6 +123,10 @@ class OwnArchitecture:
     def hidden(self, name: str) -> bool:
         """Tell which convolutions Muon steps."""
         return name.startswith("hidden.")
+
+    def sampler(self, recipe: Recipe, device: torch.device) -> WindowSampler:
+        """Return what draws training windows."""
+        return WindowSampler(recipe.simulation, recipe.training.seed, device)
 
     def forward(self, network: nn.Module, windows: Windows) -> Tensor:
         """Return the raw values of the middle frames."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from rtsmlm.models.flagship.network import FlagshipNetwork
     from rtsmlm.models.simulation.training_windows import Windows
+    from rtsmlm.models.simulation.window_sampler import WindowSampler
 
 # What is asked of it while it is trained needs torch, which a microscope may not have: it is
 # imported when it is asked.
@@ -92,6 +93,12 @@ class Flagship:
         from rtsmlm.models.flagship.warm_start import start_from
 
         start_from(cast("FlagshipNetwork", network), dict(weights))
+
+    def sampler(self, recipe: Recipe, device: torch.device) -> WindowSampler:
+        """Return what draws training windows."""
+        from rtsmlm.models.simulation.window_sampler import WindowSampler
+
+        return WindowSampler(recipe.simulation, recipe.training.seed, device)
 
     def forward(self, network: nn.Module, windows: Windows) -> Tensor:
         """Return the maps of training windows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors.numpy import save_file
 from torch import Tensor
@@ -20,7 +21,7 @@ def export_model(
     folder: Path,
     *,
     version: str,
-    architecture: Trainable | None = None,
+    architecture: Trainable[Any] | None = None,
     decode: DecodeEntry | None = None,
     tuning_windows: int = 1024,
     accuracy: tuple[dict[str, float | str], ...] = (),

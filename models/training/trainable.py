@@ -1,24 +1,51 @@
-"""What the trainer asks of an architecture; one that has all of it is trained by a recipe."""
+"""What the trainer asks of an architecture; one that has all of it is trained by a recipe.
+
+What it is trained on is the architecture's own business: windows of three frames, boxes around one
+emitter, pairs of images. The trainer hands on what the sampler gives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
 from rtsmlm.models.catalog import architecture_of
 from rtsmlm.models.manifest import Manifest
-from rtsmlm.models.simulation.training_windows import Windows
 from rtsmlm.models.training.recipe import Recipe
 
 
+Samples = TypeVar("Samples")
+"""What a network learns on, in batches."""
+Drawn = TypeVar("Drawn", covariant=True)
+
+
+class Sampler(Protocol[Drawn]):
+    """Draws training samples."""
+
+    def __call__(self, n: int, generator: torch.Generator, crowding: float) -> Drawn:
+        """Return n samples.
+
+        Parameters
+        ----------
+        n
+            Number of samples.
+        generator
+            Source of random numbers; its device is where they are made.
+        crowding
+            Share of the upper end of the difficulty that is used, 0..1: it rises in training.
+        """
+        ...
+
+
 @runtime_checkable
-class Trainable(Protocol):
-    """An architecture that learns on simulated windows of three frames."""
+class Trainable(Protocol[Samples]):
+    """An architecture that learns on simulated samples."""
 
     @property
     def name(self) -> str:
@@ -43,11 +70,21 @@ class Trainable(Protocol):
         """
         ...
 
-    def forward(self, network: nn.Module, windows: Windows) -> Tensor:
-        """Return the output of the network for training windows, under autocast."""
+    def sampler(self, recipe: Recipe, device: torch.device) -> Sampler[Samples]:
+        """Return what draws its samples.
+
+        Raises
+        ------
+        ConfigError
+            If the recipe lacks what the samples need.
+        """
         ...
 
-    def loss(self, output: Tensor, windows: Windows, recipe: Recipe) -> dict[str, Tensor]:
+    def forward(self, network: nn.Module, samples: Samples) -> Tensor:
+        """Return the output of the network for samples, under autocast."""
+        ...
+
+    def loss(self, output: Tensor, samples: Samples, recipe: Recipe) -> dict[str, Tensor]:
         """Return the loss as `total`, and its parts by name for the log."""
         ...
 
@@ -74,7 +111,7 @@ class Trainable(Protocol):
         ...
 
 
-def trainable_of(recipe: Recipe) -> Trainable:
+def trainable_of(recipe: Recipe) -> Trainable[Any]:
     """Return the architecture that a recipe names.
 
     Raises

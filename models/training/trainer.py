@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import torch
 from safetensors.numpy import load_file
@@ -18,8 +19,6 @@ from torch import distributed, nn
 
 from rtsmlm.models.catalog import find_model
 from rtsmlm.models.manifest import WEIGHTS_NAME
-from rtsmlm.models.simulation.psf_bank import PsfBank, make_bank
-from rtsmlm.models.simulation.training_windows import Windows, simulate
 from rtsmlm.models.training.checkpoint import FILE_NAME, Progress, load_checkpoint, save_checkpoint
 from rtsmlm.models.training.optimizer import Muon
 from rtsmlm.models.training.recipe import Recipe, TrainingSection
@@ -91,7 +90,7 @@ class Trainer:
         folder: Path,
         device: str = "cpu",
         *,
-        architecture: Trainable | None = None,
+        architecture: Trainable[Any] | None = None,
     ) -> None:
         self.architecture = architecture or trainable_of(recipe)
         self.recipe = recipe
@@ -119,12 +118,9 @@ class Trainer:
             "adam": torch.optim.AdamW(others, lr=settings.vector_rate, betas=(0.9, 0.99)),
         }
         self.rates = {"muon": settings.matrix_rate, "adam": settings.vector_rate}
-        simulation = recipe.simulation
-        self.bank: PsfBank | None = None
-        if simulation.computed_fraction > 0.0 and simulation.computed_psfs > 0:
-            self.bank = make_bank(simulation, settings.seed).to(self.device)
+        self.sample = self.architecture.sampler(recipe, self.device)
         self.progress = Progress()
-        self._held_out: list[Windows] = []
+        self._held_out: list[Any] = []
 
     def resume(self, path: Path | None = None) -> None:
         """Go on from a checkpoint, by default the one in the folder."""
@@ -179,16 +175,10 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.rates[name] * rate_factor(done, settings)
         crowding = min(1.0, 0.15 + done / max(settings.ramp, 1e-6))
-        windows = simulate(
-            self.recipe.simulation,
-            settings.batch_windows,
-            generator,
-            crowding=crowding,
-            bank=self.bank,
-        )
+        samples = self.sample(settings.batch_windows, generator, crowding)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            maps = self.architecture.forward(self.network, windows)
-        loss = self.architecture.loss(maps, windows, self.recipe)["total"]
+            output = self.architecture.forward(self.network, samples)
+        loss = self.architecture.loss(output, samples, self.recipe)["total"]
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
@@ -216,26 +206,29 @@ class Trainer:
         step = self.progress.step
         decay = min(self.recipe.training.ema_decay, (1.0 + step) / (10.0 + step))
         for name, value in self.network.state_dict().items():
-            self.mean[name].lerp_(value, 1.0 - decay)
+            if value.is_floating_point():
+                self.mean[name].lerp_(value, 1.0 - decay)
+            else:  # a batch norm counts its batches
+                self.mean[name].copy_(value)
 
     @torch.no_grad()
     def held_out_loss(self) -> dict[str, float]:
-        """Return the loss terms of the mean weights on windows that are never trained on."""
+        """Return the loss terms of the mean weights on samples that are never trained on."""
         if not self._held_out:
             n = max(1, self.recipe.training.held_out_windows // HELD_OUT_CHUNK)
             for i in range(n):
                 generator = torch.Generator(self.device).manual_seed(HELD_OUT_SEED + i)
-                self._held_out.append(
-                    simulate(self.recipe.simulation, HELD_OUT_CHUNK, generator, bank=self.bank)
-                )
+                self._held_out.append(self.sample(HELD_OUT_CHUNK, generator, 1.0))
         trained = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.mean)
+        self.network.eval()
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            outputs = [self.architecture.forward(self.network, w) for w in self._held_out]
+            outputs = [self.architecture.forward(self.network, s) for s in self._held_out]
         self.network.load_state_dict(trained)
+        self.network.train()
         terms = [
-            self.architecture.loss(output, windows, self.recipe)
-            for output, windows in zip(outputs, self._held_out, strict=True)
+            self.architecture.loss(output, samples, self.recipe)
+            for output, samples in zip(outputs, self._held_out, strict=True)
         ]
         return {name: sum(float(term[name]) for term in terms) / len(terms) for name in terms[0]}
 
