@@ -37,6 +37,23 @@ class Optics:
 
 
 @dataclass(frozen=True, slots=True)
+class PupilFields:
+    """Light in the pupil of an emitter in the focal plane, on the optical axis."""
+
+    fields: C128
+    """Components, (1 or 6, points, points): see `pupil_fields`."""
+    axial: C128
+    """Axial wave numbers in the medium per nm, (points, points)."""
+    refocus: C128
+    """The same in the immersion, for a stage that moves."""
+    k_per_nm: F64
+    """Lateral wave numbers of rows and columns, (points,)."""
+    rho: F64
+    """Polar coordinates in the pupil, (points, points); the radius from 0 to 1 at its rim."""
+    phi: F64
+
+
+@dataclass(frozen=True, slots=True)
 class _Pupil:
     rho: F64
     phi: F64
@@ -97,15 +114,11 @@ def pupil_psf(
     pupil_points
         Samples across the pupil.
     """
-    pupil = _sample_pupil(optics, pupil_points)
+    pupil = pupil_fields(optics, points=pupil_points, vectorial=vectorial)
     n_fine = box_px * fine_per_px
     fine_nm = (np.arange(n_fine) - (n_fine - 1) / 2) * pixel_nm / fine_per_px
     to_image = np.exp(1j * np.outer(fine_nm, pupil.k_per_nm))
-    fields = _vectorial_fields(optics, pupil) if vectorial else _scalar_fields(optics, pupil)
-    axial = _axial_wave_number(optics, pupil, optics.n_medium)
-    fields = fields * _aberration(optics, pupil) * np.exp(1j * axial * optics.depth_nm)
-    refocus = _axial_wave_number(optics, pupil, optics.n_immersion)
-    fields = fields * np.exp(-1j * refocus * _best_focus_nm(fields, refocus, optics.depth_nm))
+    fields, axial, refocus = pupil.fields, pupil.axial, pupil.refocus
     z_nm = np.arange(-z_range_nm, z_range_nm + z_step_nm / 2, z_step_nm)
     planes = np.empty((len(z_nm), n_fine, n_fine))
     for i, z in enumerate(z_nm):
@@ -118,6 +131,27 @@ def pupil_psf(
     return table_from_planes(
         planes, fine_per_px=fine_per_px, z_first_nm=-z_range_nm, z_step_nm=z_step_nm
     )
+
+
+def pupil_fields(optics: Optics, *, points: int, vectorial: bool) -> PupilFields:
+    """Return the light in the pupil, focused where the image of the focal plane is brightest.
+
+    Parameters
+    ----------
+    optics
+        Objective, media and aberrations.
+    points
+        Samples across the pupil.
+    vectorial
+        Six components, x and y polarization of dipoles along x, y and z; otherwise a scalar wave.
+    """
+    pupil = _sample_pupil(optics, points)
+    fields = _vectorial_fields(optics, pupil) if vectorial else _scalar_fields(optics, pupil)
+    axial = _axial_wave_number(optics, pupil, optics.n_medium)
+    fields = fields * _aberration(optics, pupil) * np.exp(1j * axial * optics.depth_nm)
+    refocus = _axial_wave_number(optics, pupil, optics.n_immersion)
+    fields = fields * np.exp(-1j * refocus * _best_focus_nm(fields, refocus, optics.depth_nm))
+    return PupilFields(fields, axial, refocus, pupil.k_per_nm, pupil.rho, pupil.phi)
 
 
 def _sample_pupil(optics: Optics, points: int) -> _Pupil:
