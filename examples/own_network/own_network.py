@@ -112,9 +112,9 @@ class OwnArchitecture:
         """Return the names of the sizes that a recipe may ask for."""
         return tuple(SIZES)
 
-    def build(self, size: str) -> nn.Module:
+    def build(self, recipe: Recipe) -> nn.Module:
         """Return a network with fresh weights."""
-        return OwnNetwork(SIZES[size])
+        return OwnNetwork(SIZES[recipe.network.size])
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
         """Refuse: this network starts at random."""

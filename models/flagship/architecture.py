@@ -76,11 +76,11 @@ class Flagship:
 
         return tuple(SIZES)
 
-    def build(self, size: str) -> nn.Module:
+    def build(self, recipe: Recipe) -> nn.Module:
         """Return a network with fresh weights."""
         from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork
 
-        return FlagshipNetwork(SIZES[size])
+        return FlagshipNetwork(SIZES[recipe.network.size])
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
         """Copy what a network can take of the weights of another model of the flagship.

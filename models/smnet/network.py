@@ -9,6 +9,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from rtsmlm.models.box_parameters.scaling import stabilized
 from rtsmlm.settings.base import Settings
 
 
@@ -22,13 +23,15 @@ class NetworkSettings(Settings):
     wide: int = 256
     stride: int = 1
     """Of the second convolution; 2 is an eighth of the work, and less exact."""
+    neck: int = 10
+    """Neurons before the last layer; more than the original's for more than two numbers."""
     outputs: int = 2
 
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
     "paper-32": NetworkSettings(box_px=32),
-    "S": NetworkSettings(stem=(16, 32), wide=64, stride=2, outputs=3),
+    "S": NetworkSettings(stem=(32, 64), wide=128, stride=2, neck=64),
 }
 
 
@@ -70,9 +73,10 @@ class SmNetwork(nn.Module):
             *[_Residual(b, b) for _ in range(3)], _Residual(b, wide),
             *[_Residual(wide, wide) for _ in range(3)],
             _layer(wide, wide // 2, 1), _layer(wide // 2, wide // 4, 1), _layer(wide // 4, 1, 1),
-            nn.Flatten(), nn.Linear(side * side, 10), nn.PReLU(), nn.Linear(10, settings.outputs),
+            nn.Flatten(), nn.Linear(side * side, settings.neck), nn.PReLU(),
+            nn.Linear(settings.neck, settings.outputs),
         )  # fmt: skip
 
-    def forward(self, boxes: Tensor) -> Tensor:
-        """Return scaled parameters, (n, outputs), of boxes divided by their highest pixel."""
-        return cast(Tensor, self.layers(boxes))
+    def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
+        """Return raw parameters, (n, outputs), of boxes in photons, (n, planes, box, box)."""
+        return cast(Tensor, self.layers(stabilized(photons, variance)))

@@ -58,7 +58,7 @@ def export_model(
     tensors, recipe_json = mean_weights(checkpoint)
     recipe = Recipe.model_validate_json(recipe_json)
     architecture = architecture or trainable_of(recipe)
-    network = architecture.build(recipe.network.size)
+    network = architecture.build(recipe)
     network.load_state_dict(tensors)
     folder.mkdir(parents=True, exist_ok=True)
     if decode is not None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.models.simulation.box_ranges import BoxRanges
+from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.settings.base import Settings
 
@@ -62,6 +64,10 @@ class Recipe(Settings):
     """Name of the model."""
     network: NetworkSection = NetworkSection()
     simulation: SimulationRanges = SimulationRanges()
+    optics: OpticsSection = OpticsSection()
+    """PSF of a network that is trained for one."""
+    boxes: BoxRanges = BoxRanges()
+    """What a network of boxes is trained on."""
     training: TrainingSection = TrainingSection()
 
 

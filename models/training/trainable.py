@@ -56,7 +56,7 @@ class Trainable(Protocol[Samples]):
         """Return the names of its sizes, which a recipe may ask for."""
         ...
 
-    def build(self, size: str) -> nn.Module:
+    def build(self, recipe: Recipe) -> nn.Module:
         """Return a network with fresh weights."""
         ...
 

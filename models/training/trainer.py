@@ -99,7 +99,7 @@ class Trainer:
         self.rank = int(os.environ.get("RANK", "0"))
         settings = recipe.training
         torch.manual_seed(settings.seed)
-        network = self.architecture.build(recipe.network.size)
+        network = self.architecture.build(recipe)
         if settings.start is not None:
             weights = load_file(find_model(settings.start) / WEIGHTS_NAME)
             self.architecture.start_from(network, weights)
@@ -114,9 +114,10 @@ class Trainer:
         }
         others = [p for name, p in self.network.named_parameters() if name not in hidden]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "muon": Muon(hidden.values(), lr=settings.matrix_rate),
-            "adam": torch.optim.AdamW(others, lr=settings.vector_rate, betas=(0.9, 0.99)),
+            "adam": torch.optim.AdamW(others, lr=settings.vector_rate, betas=(0.9, 0.99))
         }
+        if hidden:
+            self.optimizers["muon"] = Muon(hidden.values(), lr=settings.matrix_rate)
         self.rates = {"muon": settings.matrix_rate, "adam": settings.vector_rate}
         self.sample = self.architecture.sampler(recipe, self.device)
         self.progress = Progress()

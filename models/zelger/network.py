@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
+from rtsmlm.models.box_parameters.scaling import level_input, stabilized
 from rtsmlm.settings.base import Settings
 
 BOX_PX = 16
@@ -21,19 +23,28 @@ class NetworkSettings(Settings):
     widths: tuple[int, int, int] = (32, 64, 128)
     hidden: int = 256
     outputs: int = 5
-    """x, y, z, photons, background; 12 more with Zernike amplitudes."""
+    """x, y, z, photons, background; 12 more with Zernike amplitudes, twice as many with errors."""
 
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
-    "paper-zernike": NetworkSettings(outputs=17),
+    "S": NetworkSettings(widths=(16, 32, 64), hidden=128),
 }
 
 
 class ZelgerNetwork(nn.Module):
-    """Boxes to parameters."""
+    """Boxes to parameters.
 
-    def __init__(self, settings: NetworkSettings) -> None:
+    Parameters
+    ----------
+    settings
+        Its size.
+    level
+        The noise of the background is an input of the first full layer, too; the original is
+        given the light of the box alone.
+    """
+
+    def __init__(self, settings: NetworkSettings, *, level: bool = False) -> None:
         super().__init__()
         parts: list[nn.Module] = []
         n_in = 1
@@ -43,11 +54,18 @@ class ZelgerNetwork(nn.Module):
             parts.append(nn.MaxPool2d(2))
             n_in = n
         side = BOX_PX // 2 ** len(settings.widths)
-        self.layers = nn.Sequential(
-            *parts, nn.Flatten(), nn.Linear(n_in * side * side, settings.hidden), nn.ReLU(),
+        self.features = nn.Sequential(*parts, nn.Flatten())
+        self._level = level
+        n_features = n_in * side * side + int(level)
+        self.last = nn.Sequential(
+            nn.Linear(n_features, settings.hidden),
+            nn.ReLU(),
             nn.Linear(settings.hidden, settings.outputs),
-        )  # fmt: skip
+        )
 
-    def forward(self, boxes: Tensor) -> Tensor:
-        """Return scaled parameters, (n, outputs), of scaled boxes (n, 1, 16, 16)."""
-        return cast(Tensor, self.layers(boxes))
+    def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
+        """Return raw parameters, (n, outputs), of boxes in photons, (n, 1, 16, 16)."""
+        features = self.features(stabilized(photons, variance))
+        if self._level:
+            features = torch.cat([features, level_input(photons, variance)], 1)
+        return cast(Tensor, self.last(features))

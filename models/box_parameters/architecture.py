@@ -1,0 +1,100 @@
+"""BoxArchitecture: a network of boxes as the trainer sees it; its folder brings the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.localizations import F32
+from rtsmlm.models.manifest import Manifest
+from rtsmlm.models.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from rtsmlm.models.simulation.boxes import Boxes, BoxSampler
+
+# Torch is imported when it is asked for: a microscope may not have it.
+
+
+class BoxArchitecture:
+    """What is trained on boxes by the likelihood of their parameters.
+
+    Parameters
+    ----------
+    name
+        Name in recipes and manifests.
+    sizes
+        Names of its sizes.
+    build
+        Returns a network with fresh weights for a size and a number of outputs; its forward
+        takes light and read variance of boxes, both (n, 1, box, box), and returns the raw means
+        and the logarithms of their standard deviations, (n, outputs).
+    """
+
+    def __init__(
+        self, name: str, sizes: Sequence[str], build: Callable[[str, int], nn.Module]
+    ) -> None:
+        self.name = name
+        self._sizes, self._build = tuple(sizes), build
+
+    def sizes(self) -> Sequence[str]:
+        """Return the names of its sizes."""
+        return self._sizes
+
+    def build(self, recipe: Recipe) -> nn.Module:
+        """Return a network with fresh weights."""
+        from rtsmlm.models.box_parameters.quantities import quantities_of
+
+        return self._build(recipe.network.size, 2 * len(quantities_of(recipe.boxes)))
+
+    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
+        """Copy all weights of a model of the same size.
+
+        Raises
+        ------
+        ConfigError
+            If they do not fit.
+        """
+        import torch
+
+        try:
+            network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
+        except RuntimeError as error:
+            raise ConfigError(f"training.start has other layers than {self.name}") from error
+
+    def sampler(self, recipe: Recipe, device: torch.device) -> BoxSampler:
+        """Return what draws training boxes."""
+        from rtsmlm.models.simulation.boxes import BoxSampler
+
+        return BoxSampler(recipe.boxes, recipe.optics, device)
+
+    def forward(self, network: nn.Module, samples: Boxes) -> Tensor:
+        """Return the raw outputs for training boxes."""
+        raw: Tensor = network(samples.photons, samples.read_variance)
+        return raw
+
+    def loss(self, output: Tensor, samples: Boxes, recipe: Recipe) -> dict[str, Tensor]:
+        """Return the negative log-likelihood, in all and by quantity."""
+        from rtsmlm.models.box_parameters.quantities import loss_of, quantities_of, truths_of
+
+        wanted = quantities_of(recipe.boxes)
+        parts = loss_of(output.float(), truths_of(samples, wanted))
+        named = {quantity.name: part for quantity, part in zip(wanted, parts, strict=True)}
+        return {"total": parts.mean(), **named}
+
+    def hidden(self, name: str) -> bool:
+        """Tell whether Muon steps a convolution: all of them."""
+        del name
+        return True
+
+    def package(
+        self, network: nn.Module, folder: Path, recipe: Recipe, *, tuning_windows: int
+    ) -> Manifest:
+        """Write ONNX and weights, and return the manifest."""
+        from rtsmlm.models.box_parameters.packaging import package
+
+        return package(network, folder, recipe, tuning_boxes=tuning_windows)

@@ -1,0 +1,144 @@
+"""A network of boxes as a model folder: its graph in physical units, and its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rtsmlm.models.box_parameters.quantities import Quantity, quantities_of, stated, truths_of
+from rtsmlm.models.manifest import (
+    ONNX_NAME,
+    ChannelEntry,
+    Manifest,
+    TensorEntry,
+    TrainingEntry,
+    ValidRanges,
+)
+from rtsmlm.models.simulation.boxes import BoxSampler
+from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.packaging import save_weights
+from rtsmlm.models.training.recipe import Recipe
+
+CHUNK = 256
+OUTLIER = 6.0
+"""Errors beyond so many stated standard deviations are another emitter's."""
+STD_NAMES = {"z_nm": "std_z_nm"}
+
+
+class Graph(nn.Module):
+    """What the ONNX model holds: from boxes in photons to quantities and their errors."""
+
+    def __init__(self, network: nn.Module, wanted: tuple[Quantity, ...], scale: Tensor) -> None:
+        super().__init__()
+        self.network, self.wanted = network, wanted
+        self.register_buffer("scale", scale)
+
+    def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
+        """Return means and standard deviations, (n, 2 quantities)."""
+        return stated(self.network(photons, variance), self.wanted) * self.scale
+
+
+def package(network: nn.Module, folder: Path, recipe: Recipe, *, tuning_boxes: int) -> Manifest:
+    """Write weights and ONNX model, and return the manifest; see `Trainable.package`.
+
+    The stated standard deviations are multiplied by what makes them honest on simulated boxes.
+    """
+    wanted = quantities_of(recipe.boxes)
+    scale = torch.ones(2 * len(wanted))
+    if tuning_boxes:
+        scale[len(wanted) :] = _honest(network, recipe, wanted, tuning_boxes)
+    save_weights(network.state_dict(), folder)
+    side = recipe.boxes.box_px
+    example = torch.full((2, 1, side, side), 10.0)
+    export_onnx(
+        Graph(network, wanted, scale),
+        {"photons": example, "variance": torch.ones_like(example)},
+        "parameters",
+        folder / ONNX_NAME,
+        axes={"photons": {0: "n"}, "variance": {0: "n"}, "parameters": {0: "n"}},
+    )
+    return _manifest(network, recipe, wanted)
+
+
+@torch.no_grad()
+def _honest(
+    network: nn.Module, recipe: Recipe, wanted: tuple[Quantity, ...], n_boxes: int
+) -> Tensor:
+    """Return error over stated standard deviation, root mean square, of each quantity."""
+    sampler = BoxSampler(recipe.boxes, recipe.optics, torch.device("cpu"))
+    parts = []
+    for chunk in range(max(1, n_boxes // CHUNK)):
+        boxes = sampler(CHUNK, torch.Generator().manual_seed(5_000_003 + chunk))
+        raw = network(boxes.photons, boxes.read_variance)
+        n = len(wanted)
+        parts.append((raw[:, :n] - truths_of(boxes, wanted)) * torch.exp(-raw[:, n : 2 * n]))
+    z = torch.cat(parts)
+    inside = (z.abs() < OUTLIER).float()
+    return ((z * inside).square().sum(0) / inside.sum(0).clamp(min=1.0)).sqrt()
+
+
+def _manifest(network: nn.Module, recipe: Recipe, wanted: tuple[Quantity, ...]) -> Manifest:
+    side, ranges = str(recipe.boxes.box_px), recipe.boxes
+    units = [(q.name, q.unit) for q in wanted]
+    units += [(STD_NAMES.get(q.name, f"std_{q.name}"), q.unit) for q in wanted]
+    parameters = sum(value.numel() for value in network.parameters())
+    return Manifest(
+        name=recipe.name,
+        version="0",
+        task="box-parameters",
+        architecture=recipe.network.architecture,
+        size=recipe.network.size,
+        psf="any",
+        window_frames=1,
+        block_px=1,
+        parameters=parameters,
+        kmac_per_px=round(macs_of(network, recipe.boxes.box_px) / recipe.boxes.box_px**2 / 1e3, 2),
+        inputs=tuple(
+            TensorEntry(name=name, dtype="float32", shape=("n", "1", side, side), unit=unit,
+                        meaning=meaning)
+            for name, unit, meaning in (
+                ("photons", "photon", "light of a box"),
+                ("variance", "photon²", "read variance"),
+            )
+        ),
+        outputs=(
+            TensorEntry(name="parameters", dtype="float32", shape=("n", str(len(units))),
+                        unit="see channels", meaning="see channels"),
+        ),
+        channels=tuple(
+            ChannelEntry(name=name, first=i, count=1, unit=unit, activation="none")
+            for i, (name, unit) in enumerate(units)
+        ),
+        valid=ValidRanges(
+            sigma_px=(0.5, 5.0),
+            photons=ranges.photons,
+            background=ranges.background,
+            density_um2=(0.0, 1.0 / (recipe.boxes.box_px * recipe.optics.pixel_nm / 1000.0) ** 2),
+        ),
+        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        files=(),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def macs_of(network: nn.Module, box_px: int) -> float:
+    """Return the multiply-accumulates of a box."""
+    total = 0.0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        del inputs
+        if isinstance(module, nn.Conv2d):
+            total += output[0].numel() * float(np.prod(module.weight.shape[1:]))
+        elif isinstance(module, nn.Linear):
+            total += float(module.weight.numel())
+
+    handles = [module.register_forward_hook(count) for module in network.modules()]
+    box = torch.ones((1, 1, box_px, box_px))
+    network(box, box)
+    for handle in handles:
+        handle.remove()
+    return total

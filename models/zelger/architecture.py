@@ -1,0 +1,20 @@
+"""The network after Zelger et al. as an architecture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtsmlm.models.box_parameters.architecture import BoxArchitecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _build(size: str, outputs: int) -> nn.Module:
+    from rtsmlm.models.zelger.network import SIZES, ZelgerNetwork
+
+    settings = SIZES[size].model_copy(update={"outputs": outputs})
+    return ZelgerNetwork(settings, level=True)
+
+
+ARCHITECTURE = BoxArchitecture("zelger", ("paper", "S"), _build)
