@@ -58,7 +58,10 @@ class UNet(nn.Module):
     def __init__(self, n_in: int, n: int) -> None:
         super().__init__()
         self.down_0, self.down_1 = _block(n_in, n), _block(n, 2 * n)
-        self.pool_0, self.pool_1 = nn.Conv2d(n, n, 2, stride=2), nn.Conv2d(2 * n, 2 * n, 2, stride=2)
+        self.pool_0, self.pool_1 = (
+            nn.Conv2d(n, n, 2, stride=2),
+            nn.Conv2d(2 * n, 2 * n, 2, stride=2),
+        )
         self.base = _block(2 * n, 4 * n)
         self.narrow_1, self.narrow_0 = nn.Conv2d(4 * n, 2 * n, 1), nn.Conv2d(2 * n, n, 1)
         self.up_1, self.up_0 = _block(4 * n, 2 * n), _block(2 * n, n)

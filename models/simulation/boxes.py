@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -36,8 +36,40 @@ class Boxes:
     """Unit vectors, (n, 3), the third towards the objective and never negative."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spots:
+    """Images of emitters of one photon without noise, each with one beside the box's middle."""
+
+    image: Tensor
+    """(n, box, box)."""
+    neighbour: Tensor
+    x_px: Tensor
+    y_px: Tensor
+    z_nm: Tensor
+    amplitudes_nm: Tensor
+    dipole: Tensor
+
+    def take(self, chosen: Tensor) -> Spots:
+        """Return some of them."""
+        return Spots(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def followed_by(self, new: Spots, most: int) -> Spots:
+        """Return these and new ones; the oldest are left out where there are too many."""
+        return Spots(
+            *(
+                torch.cat([getattr(self, field.name), getattr(new, field.name)])[-most:]
+                for field in fields(self)
+            )
+        )
+
+
+_POOL, _FRESH = 16384, 16
+"""Images without noise that are kept, and the part of a batch that is computed anew, one in so
+many: what a network sees twice differs in light, background and noise."""
+
+
 class BoxSampler:
-    """Training boxes, drawn anew at every call.
+    """Training boxes: light, background and noise are drawn anew at every call, the PSFs in turns.
 
     Parameters
     ----------
@@ -57,40 +89,60 @@ class BoxSampler:
             box_px=ranges.box_px,
             modes=ranges.modes,
             vectorial=optics.vectorial or ranges.fixed_dipoles,
+            fine_per_px=2,
+            points=32,
         ).to(device)
+
+        self._kept: Spots | None = None
 
     @torch.no_grad()
     def __call__(self, n: int, generator: torch.Generator, crowding: float = 1.0) -> Boxes:
         """Return n boxes; the crowding is without effect."""
         del crowding
         ranges, draw = self.ranges, Draw(n, generator)
-        x_px, y_px = draw.uniform((-ranges.offset_px, ranges.offset_px), 2).unbind(1)
-        z_nm = draw.uniform(ranges.z_nm)
+        spots = self._turn(n, generator)
         light = draw.log_uniform(ranges.photons)
-        amplitudes_nm = ranges.aberration_nm * draw.normal(len(ranges.modes)).clamp(-2.5, 2.5)
-        dipole = _draw_dipoles(draw) if ranges.fixed_dipoles else None
-        spots = self.layer(x_px, y_px, z_nm, amplitudes_nm, dipole=dipole)
-        mean = light[:, None, None] * spots + self._neighbours(draw, light, amplitudes_nm)
+        share = draw.uniform((0.2, 1.0)) * draw.chance(ranges.neighbour_fraction)
+        mean = light[:, None, None] * (spots.image + share[:, None, None] * spots.neighbour)
         background = draw.log_uniform(ranges.background)
         mean = mean + background[:, None, None] * _ramp(ranges, draw)
         photons, variance = _measure(ranges, draw, mean)
         return Boxes(
-            photons[:, None], variance[:, None], x_px, y_px, z_nm, light, background,
-            amplitudes_nm, dipole,
+            photons[:, None], variance[:, None], spots.x_px, spots.y_px, spots.z_nm, light,
+            background, spots.amplitudes_nm, spots.dipole if ranges.fixed_dipoles else None,
         )  # fmt: skip
 
-    def _neighbours(self, draw: Draw, light: Tensor, amplitudes_nm: Tensor) -> Tensor:
-        ranges = self.ranges
-        image = torch.zeros(draw.n, ranges.box_px, ranges.box_px, device=draw.device)
-        chosen = draw.chance(ranges.neighbour_fraction).nonzero().squeeze(1)
+    def _turn(self, n: int, generator: torch.Generator) -> Spots:
+        """Return n spots: new ones, and of those that were kept."""
+        kept = self._kept
+        is_full = kept is not None and len(kept.x_px) >= _POOL
+        n_new = max(1, n // _FRESH) if is_full else n
+        new = self._render(n_new, generator)
+        self._kept = new if kept is None else kept.followed_by(new, most=_POOL)
+        if n_new == n:
+            return new
+        chosen = torch.randint(_POOL, (n,), generator=generator, device=generator.device)
+        return self._kept.take(chosen)
+
+    def _render(self, n: int, generator: torch.Generator) -> Spots:
+        ranges, draw = self.ranges, Draw(n, generator)
+        x_px, y_px = draw.uniform((-ranges.offset_px, ranges.offset_px), 2).unbind(1)
+        z_nm = draw.uniform(ranges.z_nm)
+        amplitudes_nm = ranges.aberration_nm * draw.normal(len(ranges.modes)).clamp(-2.5, 2.5)
+        dipole = _draw_dipoles(draw)
+        fixed = dipole if ranges.fixed_dipoles else None
         angle = draw.uniform((0.0, 2.0 * torch.pi))
         distance = draw.uniform((0.35, 0.75)) * ranges.box_px
-        z_nm, share = draw.uniform(ranges.z_nm), draw.uniform((0.2, 1.0))
-        if len(chosen):
-            x, y = distance * torch.cos(angle), distance * torch.sin(angle)
-            spots = self.layer(x[chosen], y[chosen], z_nm[chosen], amplitudes_nm[chosen])
-            image[chosen] = (light * share)[chosen, None, None] * spots
-        return image
+        beside = (distance * torch.cos(angle), distance * torch.sin(angle))
+        return Spots(
+            image=self.layer(x_px, y_px, z_nm, amplitudes_nm, dipole=fixed),
+            neighbour=self.layer(*beside, draw.uniform(ranges.z_nm), amplitudes_nm),
+            x_px=x_px,
+            y_px=y_px,
+            z_nm=z_nm,
+            amplitudes_nm=amplitudes_nm,
+            dipole=dipole,
+        )
 
 
 def _draw_dipoles(draw: Draw) -> Tensor:
