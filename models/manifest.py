@@ -117,6 +117,8 @@ class Manifest(Settings):
     """Name of the network's size."""
     psf: Literal["round", "astigmatic", "any"] = "round"
     """What its condition holds of the PSF: a width, curves, or nothing."""
+    z_range_nm: tuple[float, float] | None = None
+    """Depths that a network finds which was trained for one PSF; `origin` says for which."""
     origin: str = ""
     """Who trained it, where, after which paper."""
     parameters: int
@@ -167,7 +169,7 @@ class Manifest(Settings):
             If it is a PSF that the model was not trained for.
         """
         if self.psf == "any":
-            return round_psf(sigma_nm / calibration.pixel_nm)
+            return round_psf(sigma_nm / calibration.pixel_nm, self.z_range_nm)
         if self.psf == "round":
             self._check_width(sigma_nm, calibration, "psf.sigma_nm", "gaussian-mle")
             return round_psf(sigma_nm / calibration.pixel_nm)

@@ -32,18 +32,24 @@ class PsfInput:
     depth: DepthRange | None = None
 
 
-def round_psf(sigma_px: float | None) -> PsfInput:
+def round_psf(sigma_px: float | None, z_range_nm: tuple[float, float] | None = None) -> PsfInput:
     """Return the input for a round PSF: log(sigma / 1.3 px) and 1.
 
     Parameters
     ----------
     sigma_px
         Standard deviation of the PSF in pixels; None where it is not known, which is given as 0, 0.
+    z_range_nm
+        Depths that the network finds by itself, as it was trained for one PSF; None if it does not.
     """
+    depth = None
+    if z_range_nm is not None:
+        low, high = z_range_nm
+        depth = DepthRange(middle_nm=(low + high) / 2.0, half_nm=(high - low) / 2.0)
     if sigma_px is None:
-        return PsfInput(np.zeros((1, WIDTH_CONDITION), dtype=np.float32))
+        return PsfInput(np.zeros((1, WIDTH_CONDITION), dtype=np.float32), depth)
     values = [[math.log(sigma_px / REFERENCE_SIGMA_PX), 1.0]]
-    return PsfInput(np.array(values, dtype=np.float32))
+    return PsfInput(np.array(values, dtype=np.float32), depth)
 
 
 def astigmatic_psf(curves: WidthCurves, pixel_nm: float) -> PsfInput:

@@ -31,6 +31,8 @@ STD_NAMES = {"z_nm": "std_z_nm"}
 class Graph(nn.Module):
     """What the ONNX model holds: from boxes in photons to quantities and their errors."""
 
+    scale: Tensor
+
     def __init__(self, network: nn.Module, wanted: tuple[Quantity, ...], scale: Tensor) -> None:
         super().__init__()
         self.network, self.wanted = network, wanted

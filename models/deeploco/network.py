@@ -5,8 +5,6 @@ Layers as published: Boyd et al., bioRxiv 267096 (2018), and its program.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -66,4 +64,4 @@ class DeepLocoNetwork(nn.Module):
         """Return slots, (n, 64, 4), of scaled tiles (n, 1, 64, 64)."""
         hidden = self.features(tiles)
         at = torch.sigmoid(self.positions(hidden)).reshape(-1, SLOTS, 3)
-        return cast(Tensor, torch.cat([at, torch.relu(self.weights(hidden))[:, :, None]], 2))
+        return torch.cat([at, torch.relu(self.weights(hidden))[:, :, None]], 2)

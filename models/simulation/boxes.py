@@ -147,9 +147,9 @@ class BoxSampler:
 
 def _draw_dipoles(draw: Draw) -> Tensor:
     direction = draw.normal(3)
-    direction = direction / direction.norm(dim=1, keepdim=True)
+    direction = torch.nn.functional.normalize(direction, dim=1)
     # Both ends of a dipole look the same.
-    return direction * torch.where(direction[:, 2:] < 0.0, -1.0, 1.0)
+    return direction.where(direction[:, 2:] >= 0.0, -direction)
 
 
 def _ramp(ranges: BoxRanges, draw: Draw) -> Tensor:

@@ -1,14 +1,13 @@
-"""PupilLayer: differentiable Fourier optics from places, depths and aberrations to images of points.
+"""PupilLayer: differentiable Fourier optics, from places, depths and aberrations to images.
 
-The light of the pupil (`rtsmlm.physics.pupil`) is carried to the pixels by two matrix products, as
-only the few pixels of a box are wanted. Everything may be learned through it: a phase mask, too
+The light of the pupil (`rtsmlm.physics.pupil`) is carried to the pixels by two matrix products,
+as only the few pixels of a box are wanted. Everything may be learned through it, a phase mask, too
 (Nehme et al., Nat. Methods 17, 734 (2020)). It is used in training and never exported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -138,7 +137,7 @@ class PupilLayer(nn.Module):
         polarized = self.fields.reshape(2, 3, *self.fields.shape[1:])
         # A dipole that turns freely has a third of its light along each axis.
         weights = (dipole * np.sqrt(3.0)).to(polarized.dtype)
-        return cast(Tensor, torch.einsum("nk,pkij->npij", weights, polarized))
+        return torch.einsum("nk,pkij->npij", weights, polarized)
 
     def _to_image(self, center_px: Tensor) -> Tensor:
         """Return the waves along one axis, (n, fine, points)."""

@@ -1,4 +1,4 @@
-"""WindowSampler: windows of three frames for a trainer, with computed PSFs where they are asked for."""
+"""WindowSampler: windows of three frames for a trainer, with computed PSFs where asked for."""
 
 from __future__ import annotations
 

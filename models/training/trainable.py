@@ -19,7 +19,6 @@ from rtsmlm.models.catalog import architecture_of
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
 
-
 Samples = TypeVar("Samples")
 """What a network learns on, in batches."""
 Drawn = TypeVar("Drawn", covariant=True)
