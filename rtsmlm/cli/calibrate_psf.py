@@ -1,8 +1,9 @@
-"""`rtsmlm calibrate psf`: the PSF width, or the astigmatic curves, from beads."""
+"""`rtsmlm calibrate psf`: the PSF width, the astigmatic curves, or a whole PSF, from beads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from rtsmlm.calibrate.beads import BeadWidths, Planes, full_beads, measure_beads
 from rtsmlm.calibrate.psf import calibrate_focus, calibrate_in_focus
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.cli.calibrate_psf_report import Doubts, report_astigmatic, report_focus
+from rtsmlm.cli.calibrate_psf_table import TableRequest, write_table
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Overrides
@@ -65,14 +67,39 @@ def psf(
         float | None, typer.Option(min=1, help="Camera pixel in the sample plane.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("psf"),
+    table: Annotated[
+        bool,
+        typer.Option(
+            "--table",
+            help="Write the image of a bead at every depth, too: psf_table.npz, a PSF file for "
+            "networks and the simulated microscope. Alone, no width is fitted.",
+        ),
+    ] = False,
+    table_px: Annotated[
+        int, typer.Option(min=13, max=101, help="Side of the table, odd: 41 for a tetrapod.")
+    ] = 33,
+    z_first_nm: Annotated[
+        float | None,
+        typer.Option(
+            help="Table: z of the first plane. Without: counted from the middle plane, with "
+            "--astigmatic from where both widths are equal."
+        ),
+    ] = None,
+    positions: Annotated[
+        Path | None,
+        typer.Option(help="Table: true places of the beads. Without: a Gaussian's in focus."),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Write a calibration that its figures disprove, and mark it."),
     ] = False,
     set_: Overrides = None,
 ) -> None:
-    """Measure the PSF width on beads, or the astigmatic curves that give z from the widths."""
-    _check(z_step_nm, astigmatic, box_px)
+    """Measure on beads the PSF width, the astigmatic curves that give z, or the whole PSF."""
+    _check(z_step_nm, astigmatic or table, box_px)
+    request = TableRequest(
+        z_step_nm=z_step_nm or 0.0, z_first_nm=z_first_nm, side_px=table_px, positions=positions
+    )
     settings = load(config, overrides(set_, None, None, None))
     if pixel_nm is not None:
         camera = settings.camera.model_copy(update={"pixel_nm": pixel_nm})
@@ -86,6 +113,10 @@ def psf(
         for note in calibration.notes:
             warn(note)
         highest: Pixels = np.zeros(movie.shape, dtype=np.uint16)
+        if table and not astigmatic:
+            stacks = _stacks(movie, calibration, planes, highest)
+            write_table(stacks, request, calibration.pixel_nm, beads, out)
+            return
         widths = measure_beads(
             _stacks(movie, calibration, planes, highest)
             if z_step_nm is not None
@@ -102,6 +133,12 @@ def psf(
         curves = calibrate_astigmatic(widths, step_nm, skew=not symmetric)
         doubts = Doubts(saturated + curves.doubts, force)
         report_astigmatic(curves, widths, step_nm, doubts, out)
+        if table:
+            if z_first_nm is None:
+                request = replace(request, z_first_nm=-curves.zero_nm)
+            with open_movie(beads, settings.movie) as movie:
+                stacks = _stacks(movie, calibration, planes, highest)
+                write_table(stacks, request, calibration.pixel_nm, beads, out)
         return
     in_focus = z_step_nm is None
     focus = calibrate_in_focus(widths) if in_focus else calibrate_focus(widths, z_step_nm or 0.0)
@@ -128,11 +165,13 @@ def _without_full_beads(widths: BeadWidths, highest: Pixels) -> tuple[BeadWidths
     return widths.take(~full), ()
 
 
-def _check(z_step_nm: float | None, astigmatic: bool, box_px: int | None) -> None:
+def _check(z_step_nm: float | None, needs_stack: bool, box_px: int | None) -> None:
     if z_step_nm == 0 or (z_step_nm is not None and not np.isfinite(z_step_nm)):
         raise ConfigError(f"--z-step-nm is {z_step_nm:g}; planes lie some 10 to 100 nm apart")
-    if astigmatic and z_step_nm is None:
-        raise ConfigError("--astigmatic needs a z-stack: give its --z-step-nm, such as 50")
+    if needs_stack and z_step_nm is None:
+        raise ConfigError(
+            "--astigmatic and --table need a z-stack: give its --z-step-nm, such as 50"
+        )
     if box_px is not None and box_px % 2 == 0:
         raise ConfigError(f"--box-px is {box_px}; a box has an odd side, such as {box_px + 1}")
 

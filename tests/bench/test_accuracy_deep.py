@@ -11,8 +11,8 @@ import pytest
 import tifffile
 
 from rtsmlm.bench.accuracy import deep_scene as deep
-from rtsmlm.bench.accuracy.bead_psf import psf_from_beads
 from rtsmlm.bench.accuracy.figures import JACCARD, challenge
+from rtsmlm.calibrate.bead_psf import psf_from_beads
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
 
 
@@ -105,7 +105,7 @@ def test_a_psf_from_beads_is_the_psf_that_drew_them(
     true = AstigmaticPsf(pixel_nm=100.0)
     stack, z = beads(true, rng)
 
-    found, _ = psf_from_beads(stack, z_first_nm=float(z[0]), z_step_nm=50.0)
+    found, _ = psf_from_beads([stack], z_first_nm=float(z[0]), z_step_nm=50.0)
 
     images = []
     for psf in (true, found):
@@ -128,7 +128,7 @@ def test_the_beads_of_the_challenge_give_a_psf_that_is_sharp_in_the_middle(
     pixels = tifffile.imread(data_dir("challenge2016_beads") / "beads_2d.tif")
     photons = (pixels - 100.0).astype(np.float32) * np.float32(45 / 300)
 
-    psf, sigma_px = psf_from_beads(photons, z_first_nm=-750.0, z_step_nm=10.0)
+    psf, sigma_px = psf_from_beads([photons], z_first_nm=-750.0, z_step_nm=10.0)
 
     assert 1.0 < sigma_px < 1.4
     peaks = []

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from rtsmlm.bench.accuracy import figures as figures
-from rtsmlm.bench.accuracy.bead_psf import psf_from_beads
 from rtsmlm.bench.accuracy.checks import deep_check
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.calibrate.astigmatic import calibrate_astigmatic
+from rtsmlm.calibrate.bead_psf import psf_from_beads
 from rtsmlm.calibrate.beads import measure_beads
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import ConfigError
@@ -80,7 +80,7 @@ def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
         Of the deep scene.
     """
     stack = _photons(folder / BEADS / "beads_2d.tif")
-    psf, sigma_px = psf_from_beads(stack, z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
+    psf, sigma_px = psf_from_beads([stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
     return [
         deep_check(psf, sigma_px, n_deep_frames, seed),
         *(_nairr(folder / "nairr", *each) for each in NAIRR_SETS),
