@@ -135,6 +135,8 @@ class Manifest(Settings):
     valid: ValidRanges
     decode: DecodeEntry = DecodeEntry()
     training: TrainingEntry
+    weights: Literal["float32", "float16"] = "float32"
+    """In what the weights are stored; all engines read them as float32."""
     files: tuple[FileEntry, ...]
     accuracy: tuple[dict[str, float | str], ...] = ()
     """Rows of the accuracy table."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
-from safetensors.numpy import load_file
 from torch import Tensor, nn
 
 from rtsmlm.models.architecture import Maps, NetworkModel
 from rtsmlm.models.flagship.layers import folded
 from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork, stabilize
-from rtsmlm.models.manifest import WEIGHTS_NAME
+from rtsmlm.models.half_precision import load_weights
 from rtsmlm.models.simulation.training_windows import Windows
 
 
@@ -29,7 +28,7 @@ class FlagshipOnTorch:
     def __init__(self, model: NetworkModel, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dtype = device, dtype
         network = FlagshipNetwork(SIZES[model.manifest.size])
-        weights = folded(load_file(model.folder / WEIGHTS_NAME), model.psf.condition)
+        weights = folded(load_weights(model.folder), model.psf.condition)
         network.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
         network = network.eval().to(device, dtype)
         # The condition and the output are numbers, not features.

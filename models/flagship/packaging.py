@@ -37,7 +37,8 @@ def package(
 ) -> Manifest:
     """Write ONNX and weights of the flagship, and return its manifest; see `Trainable.package`."""
     settings = network.settings
-    save_weights(network.state_dict(), folder)
+    # In float32: what is shipped stays as it is to the bit, and int8 rounds these once more.
+    save_weights(network.state_dict(), folder, half=False)
     write_onnx(network, folder / ONNX_NAME)
     decode = DecodeEntry()
     if tuning_windows:
@@ -99,6 +100,7 @@ def write_onnx(network: FlagshipNetwork, path: Path) -> None:
             "context": {0: "n"},
             "maps": {0: "n", 2: "rows", 3: "columns"},
         },
+        half=False,
     )
 
 

@@ -10,6 +10,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from rtsmlm.models.onnx_weights import halve
+
 OPSET = 17
 
 
@@ -20,6 +22,7 @@ def export_onnx(
     path: Path,
     *,
     axes: Mapping[str, Mapping[int, str]],
+    half: bool = True,
 ) -> None:
     """Write what a module does with example inputs as an ONNX model.
 
@@ -35,6 +38,13 @@ def export_onnx(
         File to write.
     axes
         Names of the axes that are left open, of inputs and output.
+    half
+        Store the weights in half precision, see `rtsmlm.models.half_precision`.
+
+    Raises
+    ------
+    LocalizerError
+        If a weight is larger than float16 can hold.
 
     Notes
     -----
@@ -53,4 +63,8 @@ def export_onnx(
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.checker.check_model(onnx.load(path))
+    model = onnx.load(path)
+    if half:
+        halve(model)
+        onnx.save(model, path)
+    onnx.checker.check_model(model)

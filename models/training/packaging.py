@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import Tensor
 
 from rtsmlm.models import manifest as records
+from rtsmlm.models.half_precision import bears_half, stored_as
 from rtsmlm.models.manifest import DecodeEntry, Manifest, TrainingEntry
 from rtsmlm.models.training.checkpoint import mean_weights, read_progress
 from rtsmlm.models.training.recipe import Recipe
@@ -71,6 +74,7 @@ def export_model(
             "version": version,
             "decode": decode or manifest.decode,
             "accuracy": accuracy,
+            "weights": stored_as(folder),
             "training": TrainingEntry(
                 steps=progress.step,
                 windows=progress.windows,
@@ -85,8 +89,27 @@ def export_model(
     return manifest
 
 
-def save_weights(tensors: dict[str, Tensor], folder: Path) -> None:
-    """Write the weights of a model folder."""
+def save_weights(tensors: dict[str, Tensor], folder: Path, *, half: bool = True) -> None:
+    """Write the weights of a model folder.
+
+    Parameters
+    ----------
+    tensors
+        By name.
+    folder
+        The model folder.
+    half
+        Store them in half precision, see `rtsmlm.models.half_precision`.
+
+    Raises
+    ------
+    LocalizerError
+        If a weight is larger than float16 can hold.
+    """
     path = folder / records.WEIGHTS_NAME
-    save_file({name: value.detach().float().numpy() for name, value in tensors.items()}, path)
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, value in tensors.items():
+        values = value.detach().float().numpy()
+        arrays[name] = values.astype(np.float16) if half and bears_half(name, values) else values
+    save_file(arrays, path)
     path.chmod(0o644)  # written for its owner alone; any user of a package reads it

@@ -14,11 +14,10 @@ from threading import Event
 from typing import Any
 
 import torch
-from safetensors.numpy import load_file
 from torch import distributed, nn
 
 from rtsmlm.models.catalog import find_model
-from rtsmlm.models.manifest import WEIGHTS_NAME
+from rtsmlm.models.half_precision import load_weights
 from rtsmlm.models.training.checkpoint import FILE_NAME, Progress, load_checkpoint, save_checkpoint
 from rtsmlm.models.training.optimizer import Muon
 from rtsmlm.models.training.recipe import Recipe, TrainingSection
@@ -101,7 +100,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         network = self.architecture.build(recipe)
         if settings.start is not None:
-            weights = load_file(find_model(settings.start) / WEIGHTS_NAME)
+            weights = load_weights(find_model(settings.start))
             self.architecture.start_from(network, weights)
         network = network.to(self.device)
         # NHWC: what oneDNN and tensor cores want.

@@ -14,6 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from rtsmlm.models.onnx_weights import widened
+
 _SINGLE, _HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 _KEEPS_TYPES = frozenset({"Shape", "Cast", "Constant", "ConstantOfShape"})
 
@@ -32,8 +34,7 @@ def typed_graph(
     half
         Compute in half precision from the first convolution on.
     """
-    typed = onnx.ModelProto()
-    typed.CopyFrom(model)
+    typed = widened(model)
     for value in (*typed.graph.input, *typed.graph.output):
         sides = typed_dims(value)
         del sides[:]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rtsmlm.engines.onnx_operators import OPERATORS
 from rtsmlm.errors import LocalizerError
+from rtsmlm.models.onnx_weights import widened
 
 
 class OnnxGraph:
@@ -36,7 +37,7 @@ class OnnxGraph:
     """
 
     def __init__(self, path: Path, device: torch.device) -> None:
-        graph = onnx.load(path).graph
+        graph = widened(onnx.load(path)).graph
         self.inputs = [value.name for value in graph.input]
         self.outputs = [value.name for value in graph.output]
         unknown = sorted({node.op_type for node in graph.node} - OPERATORS.keys())

@@ -39,13 +39,15 @@ def make_model(tmp_path: Path) -> MakeModel:
         channels: Sequence[str] = (),
         shapes: Mapping[str, Sequence[str]] | None = None,
         axes: Mapping[str, Mapping[int, str]] | None = None,
+        half: bool = True,
         **more: Any,
     ) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         kinds = {k: torch.int32 if k == "frames" and task == "localize" else None for k in inputs}
         examples = {k: torch.ones(tuple(v), dtype=kinds[k]) for k, v in inputs.items()}
-        export_onnx(module.eval(), examples, "answer", folder / ONNX_NAME, axes=axes or {})
+        path = folder / ONNX_NAME
+        export_onnx(module.eval(), examples, "answer", path, axes=axes or {}, half=half)
         named = shapes or {k: [str(s) for s in v] for k, v in inputs.items()}
 
         def tensor(k: str, shape: Sequence[str]) -> TensorEntry:
