@@ -14,7 +14,7 @@ from rtsmlm.models.simulation.ranges import AstigmatismRanges, SimulationRanges
 LEAST_SQUARE = 0.3
 """A cubic term may not take the width below this part of its square in focus."""
 BEYOND = 1.1
-"""Emitters lie at most so many half ranges from the middle."""
+"""Emitters of windows with curves lie at most so many half ranges from the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,33 @@ def draw_curves(ranges: SimulationRanges, astigmatism: AstigmatismRanges, draw: 
     )
 
 
-def draw_heights(astigmatism: AstigmatismRanges, draw: Draw, k: int) -> Tensor:
-    """Return the height of every emitter in half ranges, (n, k)."""
-    thin = draw.chance(astigmatism.thin_fraction, 1)
-    thickness = draw.log_uniform(astigmatism.thickness, 1)
-    around = draw.uniform((-1.0, 1.0), 1) + thickness * draw.normal(k)
-    anywhere = draw.uniform((-BEYOND, BEYOND), k)
+def draw_heights(
+    draw: Draw,
+    k: int,
+    *,
+    thin_fraction: float,
+    thickness: tuple[float, float],
+    beyond: float = BEYOND,
+) -> Tensor:
+    """Return the height of every emitter in half ranges, (n, k).
+
+    Parameters
+    ----------
+    draw
+        Source of random numbers, which holds n.
+    k
+        Emitters of a window.
+    thin_fraction
+        Windows whose emitters lie near one height.
+    thickness
+        Standard deviation of their heights.
+    beyond
+        Largest distance from the middle of the range.
+    """
+    thin = draw.chance(thin_fraction, 1)
+    spread = draw.log_uniform(thickness, 1)
+    around = draw.uniform((-1.0, 1.0), 1) + spread * draw.normal(k)
+    anywhere = draw.uniform((-beyond, beyond), k)
     # What a thin layer carries beyond the range comes in again on the other side.
-    around = (around + BEYOND) % (2.0 * BEYOND) - BEYOND
+    around = (around + beyond) % (2.0 * beyond) - beyond
     return torch.where(thin, around, anywhere)

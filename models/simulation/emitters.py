@@ -91,7 +91,8 @@ def draw_emitters(
     flux = draw.log_uniform(ranges.photons)[:, None] * torch.exp(spread * draw.normal(k))
     flux = flux.clamp(max=1.5 * ranges.photons[1])
     if curves is not None and ranges.astigmatism is not None:
-        depth = draw_heights(ranges.astigmatism, draw, k)
+        drawn = ranges.astigmatism
+        depth = draw_heights(draw, k, thin_fraction=drawn.thin_fraction, thickness=drawn.thickness)
         jitter = _draw_jitter(ranges, draw, k)
         sigma_x, sigma_y = (width * jitter for width in curves.widths(depth))
     else:

@@ -15,7 +15,8 @@ from torch import Tensor
 from rtsmlm.models.psf_condition import CURVE_CONDITION, KNOTS, REFERENCE_SIGMA_PX
 from rtsmlm.models.simulation.emitters import Emitters
 from rtsmlm.models.simulation.ranges import SimulationRanges
-from rtsmlm.physics.gaussian import render_spots
+from rtsmlm.models.simulation.spot_tables import SpotTables, render_spots, spot_tables
+from rtsmlm.physics import gaussian
 from rtsmlm.physics.psf import TablePsf
 from rtsmlm.physics.pupil import Optics, pupil_psf
 
@@ -33,10 +34,9 @@ WIDTHS_PX = np.arange(0.6, 2.6, 0.02)
 
 @dataclass(frozen=True, slots=True)
 class PsfBank:
-    """Tables of running sums of several PSFs, as `rtsmlm.physics.psf.TablePsf` has them."""
+    """Spots of several PSFs, and what a network is given of each."""
 
-    sums: Tensor
-    """(psfs, planes, n + 1, n + 1)."""
+    tables: SpotTables
     sigma_px: Tensor
     """Width of the Gaussian that is nearest in focus, (psfs,)."""
     zero_nm: Tensor
@@ -47,7 +47,7 @@ class PsfBank:
     """PSF input of astigmatic PSFs, (psfs, condition size)."""
 
     def __len__(self) -> int:
-        return len(self.sums)
+        return len(self.sigma_px)
 
     def to(self, device: torch.device) -> PsfBank:
         """Return the bank on another device."""
@@ -65,7 +65,7 @@ def make_bank(ranges: SimulationRanges, seed: int) -> PsfBank:
         Of the random numbers.
     """
     rng = np.random.default_rng(seed)
-    tables: list[NDArray[np.float32]] = []
+    tables: list[TablePsf] = []
     rows: list[tuple[float, float, float]] = []
     conditions: list[NDArray[np.float64]] = []
     astigmatism = ranges.astigmatism
@@ -83,13 +83,12 @@ def make_bank(ranges: SimulationRanges, seed: int) -> PsfBank:
             zero_nm, width = curves.zero_nm, curves.sigma_px
             values = curves.condition(unit_nm)
         if low <= width <= high and np.all(np.isfinite(values)):
-            tables.append(table.sums)
+            tables.append(table)
             rows.append((width, zero_nm, unit_nm))
             conditions.append(values)
     width_column, zero_column, unit_column = torch.tensor(rows, dtype=torch.float32).T
     told_column = torch.from_numpy(np.stack(conditions)).float()
-    sums = torch.from_numpy(np.stack(tables))
-    return PsfBank(sums, width_column, zero_column, unit_column, told_column)
+    return PsfBank(spot_tables(tables), width_column, zero_column, unit_column, told_column)
 
 
 def _draw_psf(ranges: SimulationRanges, rng: np.random.Generator) -> TablePsf:
@@ -130,7 +129,7 @@ def _width_in_focus(table: TablePsf) -> float:
     near = pixels[BOX_PX // 2 - 4 : BOX_PX // 2 + 5, BOX_PX // 2 - 4 : BOX_PX // 2 + 5]
     misfits = []
     for sigma in WIDTHS_PX:
-        spot = render_spots(near.shape, 4.0, 4.0, 1.0, sigma)
+        spot = gaussian.render_spots(near.shape, 4.0, 4.0, 1.0, sigma)
         scale = float((spot * near).sum() / (spot * spot).sum())
         misfits.append(float(np.square(near - scale * spot).sum()))
     return float(WIDTHS_PX[int(np.argmin(misfits))])
@@ -146,53 +145,12 @@ def render_from_bank(bank: PsfBank, psf: Tensor, emitters: Emitters, n_px: int) 
     psf
         Which of them each window has, int64, (n,).
     emitters
-        The emitters of n windows; their depth chooses the plane.
+        The emitters of n windows.
     n_px
         Side of a window.
     """
-    lit = emitters.photons.amax(dim=1) > 0.0
-    window, slot = lit.nonzero(as_tuple=True)
-    margin = BOX_PX
-    side = n_px + 2 * margin
-    image = torch.zeros(len(psf) * 3 * side * side, device=psf.device)
-    x, y = emitters.x_px[window, slot], emitters.y_px[window, slot]
-    column, row = x.round(), y.round()
-    owner = psf[window]
-    z_nm = emitters.depth[window, slot] * bank.unit_nm[owner] + bank.zero_nm[owner]
-    planes = bank.sums.shape[1]
-    plane = ((z_nm + Z_RANGE_NM) / Z_STEP_NM).round().long().clamp(0, planes - 1)
-    patch = _patches(bank, owner * planes + plane, x - column, y - row)
-    reach = torch.arange(BOX_PX, device=psf.device) - BOX_PX // 2 + margin
-    rows = (row.long()[:, None] + reach).clamp(0, side - 1)
-    columns = (column.long()[:, None] + reach).clamp(0, side - 1)
-    place = rows[:, :, None] * side + columns[:, None, :]
-    photons = emitters.photons[window, :, slot]
-    which, frame = (photons > 0.0).nonzero(as_tuple=True)
-    offset = (window[which] * 3 + frame) * side * side
-    values = patch[which] * photons[which, frame][:, None, None]
-    image.index_add_(0, (place[which] + offset[:, None, None]).flatten(), values.flatten())
-    image = image.view(len(psf), 3, side, side)
-    return image[:, :, margin : margin + n_px, margin : margin + n_px]
-
-
-def _patches(bank: PsfBank, table: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
-    """Return unit spots, (m, BOX_PX, BOX_PX), shifted within the middle pixel."""
-    n = bank.sums.shape[2]
-    flat = bank.sums.reshape(-1)
-    corner = torch.arange(BOX_PX + 1, device=dx.device, dtype=torch.float32) * FINE_PER_PX
-
-    def index(shift: Tensor) -> tuple[Tensor, Tensor]:
-        at = (corner - shift[:, None] * FINE_PER_PX).clamp(0.0, n - 1.0)
-        low = at.floor().clamp(max=n - 2.0)
-        return low.long(), at - low
-
-    (left, u), (top, v) = index(dx), index(dy)
-    start = table[:, None, None] * (n * n) + top[:, :, None] * n + left[:, None, :]
-    u, v = u[:, None, :], v[:, :, None]
-    upper = flat[start] * (1.0 - u) + flat[start + 1] * u
-    lower = flat[start + n] * (1.0 - u) + flat[start + n + 1] * u
-    sums = upper * (1.0 - v) + lower * v
-    return sums.diff(dim=1).diff(dim=2)
+    z_nm = emitters.depth * bank.unit_nm[psf, None] + bank.zero_nm[psf, None]
+    return render_spots(bank.tables, psf, emitters, z_nm, n_px)
 
 
 @dataclass(frozen=True, slots=True)

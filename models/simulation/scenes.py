@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -72,11 +73,28 @@ def render_with_halo(ranges: SimulationRanges, draw: Draw, emitters: Emitters, n
 
 
 def render_wandering(
-    ranges: SimulationRanges, draw: Draw, emitters: Emitters, n_px: int
+    ranges: SimulationRanges,
+    draw: Draw,
+    emitters: Emitters,
+    n_px: int,
+    light_of: Callable[[Emitters], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Return windows whose emitters diffuse between frames, and their expected photons.
 
     In the target frame they are where they are said to be.
+
+    Parameters
+    ----------
+    ranges
+        What to draw from.
+    draw
+        Source of random numbers.
+    emitters
+        The emitters of n windows.
+    n_px
+        Side of a window.
+    light_of
+        Renders the emitters of some of the windows.
     """
     chosen = draw.chance(ranges.moving_fraction).nonzero().squeeze(1)
     k = emitters.x_px.shape[1]
@@ -85,7 +103,7 @@ def render_wandering(
     for frame in range(FRAMES if len(chosen) else 0):
         still = 0.0 if frame == 1 else 1.0
         shift = (still * step * draw.normal(2, k))[chosen]
-        image += render(emitters.take(chosen).seen_at(frame, shift), n_px)
+        image += light_of(emitters.take(chosen).seen_at(frame, shift))
     return chosen, image
 
 

@@ -17,6 +17,7 @@ from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.scenes import (
     draw_background,
     measure,
+    render,
     render_wandering,
     render_with_halo,
 )
@@ -104,11 +105,43 @@ def simulate(
     emitters = draw_emitters(ranges, draw, sigma_px, crowding, computed, curves)
     background = draw_background(ranges, draw, n_px)
     light = render_with_halo(ranges, draw, emitters, n_px)
-    wandering, image = render_wandering(ranges, draw, emitters, n_px)
+    wandering, image = render_wandering(
+        ranges, draw, emitters, n_px, lambda some: render(some, n_px)
+    )
     light[wandering] = image
     if bank is not None and bool(computed.any()):
         chosen = computed.nonzero().squeeze(1)
         light[chosen] = render_from_bank(bank, psf[chosen], emitters.take(chosen), n_px)
+    return expose(ranges, draw, emitters, light, background, condition, axial=curves is not None)
+
+
+def expose(
+    ranges: SimulationRanges,
+    draw: Draw,
+    emitters: Emitters,
+    light: Tensor,
+    background: Tensor,
+    condition: Tensor,
+    *,
+    axial: bool,
+) -> Windows:
+    """Return what a camera makes of light and background, with what is asked of a network.
+
+    Parameters
+    ----------
+    ranges
+        What to draw from.
+    draw
+        Source of random numbers.
+    emitters
+        The emitters; their widths decide which are too dim to be asked for.
+    light, background
+        Expected photons per pixel, (n, 3, height, width) and (n, 1, height, width).
+    condition
+        PSF input of the network, (n, condition size).
+    axial
+        Whether the depths of emitters are asked for, in halves of the range of z.
+    """
     photons, read_variance, gain, shift = measure(ranges, draw, light + background)
     measured_background = background * gain[..., None, None] + shift[..., None, None]
     return Windows(
@@ -116,7 +149,9 @@ def simulate(
         read_variance=read_variance,
         condition=condition,
         context=(~draw.chance(ranges.context_dropout, 2)).float(),
-        targets=_label(ranges, emitters, gain, measured_background[:, 0], read_variance[:, 0]),
+        targets=_label(
+            ranges, emitters, gain, measured_background[:, 0], read_variance[:, 0], axial=axial
+        ),
     )
 
 
@@ -165,6 +200,8 @@ def _label(
     gain: Tensor,
     background: Tensor,
     read_variance: Tensor,
+    *,
+    axial: bool,
 ) -> Targets:
     n_px = ranges.crop_px
     column, row = emitters.x_px.round().long(), emitters.y_px.round().long()
@@ -181,7 +218,6 @@ def _label(
     ignored[tuple(index[dim] for index in here)] = 1.0
     ignored = torch.nn.functional.max_pool2d(ignored[:, None], 3, stride=1, padding=1)[:, 0] > 0.0
     cells = torch.nn.functional.avg_pool2d(background[:, None], 2)[:, 0]
-    axial = ranges.astigmatism is not None
     return Targets(
         window=window[asked],
         x_px=emitters.x_px[asked],

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.simulation.box_ranges import BoxRanges
 from rtsmlm.models.simulation.optics import OpticsSection
+from rtsmlm.models.simulation.psf_section import PsfSection
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.settings.base import Settings
 
@@ -66,6 +67,8 @@ class Recipe(Settings):
     simulation: SimulationRanges = SimulationRanges()
     optics: OpticsSection = OpticsSection()
     """PSF of a network that is trained for one."""
+    psf: PsfSection = PsfSection()
+    """The same from a file, and the depths of its emitters in windows."""
     boxes: BoxRanges = BoxRanges()
     """What a network of boxes is trained on."""
     training: TrainingSection = TrainingSection()
@@ -74,13 +77,17 @@ class Recipe(Settings):
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
+    A relative path in it is meant from the recipe where the file is there, else from the folder in
+    which the command runs.
+
     Raises
     ------
     ConfigError
         If the file cannot be read, or a key is unknown or out of its limits.
     """
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        recipe = Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return recipe.model_copy(update={"psf": recipe.psf.beside(path.parent)})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read the recipe {path}: {error}") from error
     except ValidationError as error:

@@ -191,7 +191,9 @@ def test_diffusing_emitters_are_in_the_target_frame_where_they_are_said_to_be() 
         depth=torch.zeros(200, 1),
     )
 
-    chosen, image = render_wandering(ranges, Draw(200, generator()), emitters, 64)
+    chosen, image = render_wandering(
+        ranges, Draw(200, generator()), emitters, 64, lambda some: render(some, 64)
+    )
 
     columns = (image.sum(dim=2) * torch.arange(64.0)).sum(dim=2) / image.sum(dim=(2, 3))
     assert len(chosen) == 200

@@ -241,7 +241,12 @@ def test_the_foci_of_an_astigmatic_psf_are_apart_by_their_separation_either_way(
 
 def test_widths_are_positive_finite_and_told_to_the_network_as_logarithms() -> None:
     curves = draw_curves(RANGES, ASTIGMATISM, draw(200))
-    heights = draw_heights(ASTIGMATISM, draw(200, 1), 30)
+    heights = draw_heights(
+        draw(200, 1),
+        30,
+        thin_fraction=ASTIGMATISM.thin_fraction,
+        thickness=ASTIGMATISM.thickness,
+    )
 
     assert float(heights.abs().max()) <= BEYOND + 1e-5
     for width in curves.widths(heights):
