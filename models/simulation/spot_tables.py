@@ -48,7 +48,8 @@ class SpotTables:
         It is 4 pi sigma^2 for a Gaussian, whatever the pixels.
         """
         middle = self.spots.view(-1, self.places * self.places, self.box_px**2)[:, 0]
-        return middle.square().sum(dim=1).reciprocal().view(-1, self.planes)
+        area: Tensor = middle.square().sum(dim=1).reciprocal()
+        return area.view(-1, self.planes)
 
 
 def spot_tables(tables: Sequence[TablePsf]) -> SpotTables:
