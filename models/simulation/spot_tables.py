@@ -79,7 +79,8 @@ def spot_tables(tables: Sequence[TablePsf]) -> SpotTables:
         rows = mixed.diff(dim=2)
         pixels = (rows[..., low] * (1.0 - weight) + rows[..., low + 1] * weight).diff(dim=-1)
         # (planes, places y, box y, places x, box x)
-        return pixels.transpose(2, 3).reshape(len(sums) * places * places, -1)
+        spots: Tensor = pixels.transpose(2, 3).reshape(len(sums) * places * places, -1)
+        return spots
 
     return SpotTables(
         spots=torch.cat([cut(table) for table in tables]),
