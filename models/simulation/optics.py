@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from rtsmlm.physics.phase_masks import named_mask
 from rtsmlm.physics.pupil import Optics
 from rtsmlm.settings.base import Settings
 
@@ -34,6 +35,9 @@ class OpticsSection(Settings):
     """Dipoles; otherwise a scalar wave."""
     zernikes: tuple[ZernikeEntry, ...] = (ZernikeEntry(n=2, m=2, rms_nm=70.0),)
 
+    mask: str | None = None
+    """Phase mask: tetrapod, double-helix, or an npy file of radians over the pupil."""
+
     def optics(self) -> Optics:
         """Return what the PSF is computed of."""
         return Optics(
@@ -43,4 +47,5 @@ class OpticsSection(Settings):
             n_immersion=self.n_immersion,
             depth_nm=self.depth_nm,
             zernike_nm={(entry.n, entry.m): entry.rms_nm for entry in self.zernikes},
+            mask=None if self.mask is None else named_mask(self.mask),
         )

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rtsmlm.physics.pupil import Optics, pupil_fields, zernike
+from rtsmlm.physics.pupil import Optics, pupil_fields
+from rtsmlm.physics.zernike import zernike
 
 _WIDE_PX = 61
 """Side of the image whose light is taken for all of it."""
@@ -26,7 +27,7 @@ class PupilLayer(nn.Module):
     Parameters
     ----------
     optics
-        Objective, media and the aberrations that are always there.
+        Objective, media, and the aberrations and phase mask that are always there.
     pixel_nm
         Camera pixel in the sample plane.
     box_px

@@ -15,7 +15,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.physics.phase_masks import Mask, mask_rad
 from rtsmlm.physics.psf import TablePsf, table_from_planes
+from rtsmlm.physics.zernike import zernike
 
 F64 = NDArray[np.float64]
 C128: TypeAlias = NDArray[np.complex128]
@@ -23,7 +25,7 @@ C128: TypeAlias = NDArray[np.complex128]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optics:
-    """Objective, media and aberrations."""
+    """Objective, media, aberrations and phase mask."""
 
     na: float = 1.49
     wavelength_nm: float = 670.0
@@ -34,6 +36,8 @@ class Optics:
     """Distance of the focal plane from the cover glass."""
     zernike_nm: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """Wavefront error by (n, m), root mean square in nm; (2, 2) is astigmatism."""
+    mask: Mask | None = None
+    """Phase mask: its name, or radians on a square that spans the pupil from edge to edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +64,6 @@ class _Pupil:
     inside: NDArray[np.bool_]
     k_per_nm: F64
     """Lateral wave numbers of rows and columns, shape (n,)."""
-
-
-def zernike(n: int, m: int, rho: F64, phi: F64) -> F64:
-    """Return a Zernike polynomial of unit root mean square over the pupil.
-
-    Parameters
-    ----------
-    n, m
-        Radial and azimuthal order; negative m takes the sine.
-    rho, phi
-        Polar coordinates in the pupil, the radius from 0 to 1.
-    """
-    order = abs(m)
-    radial = np.zeros_like(rho)
-    for k in range((n - order) // 2 + 1):
-        term = (-1) ** k * math.factorial(n - k)
-        term //= math.factorial(k)
-        term //= math.factorial((n + order) // 2 - k)
-        term //= math.factorial((n - order) // 2 - k)
-        radial += term * rho ** (n - 2 * k)
-    scale = math.sqrt((2 if m else 1) * (n + 1))
-    return np.asarray(scale * radial * (np.cos(m * phi) if m >= 0 else np.sin(order * phi)))
 
 
 def pupil_psf(
@@ -134,7 +116,7 @@ def pupil_psf(
 
 
 def pupil_fields(optics: Optics, *, points: int, vectorial: bool) -> PupilFields:
-    """Return the light in the pupil, focused where the image of the focal plane is brightest.
+    """Return the light in the pupil, focused where the focal plane is brightest without a mask.
 
     Parameters
     ----------
@@ -151,6 +133,9 @@ def pupil_fields(optics: Optics, *, points: int, vectorial: bool) -> PupilFields
     fields = fields * _aberration(optics, pupil) * np.exp(1j * axial * optics.depth_nm)
     refocus = _axial_wave_number(optics, pupil, optics.n_immersion)
     fields = fields * np.exp(-1j * refocus * _best_focus_nm(fields, refocus, optics.depth_nm))
+    # After the focus is found: many a mask has no bright plane that could be the focal one.
+    if optics.mask is not None:
+        fields = fields * np.exp(1j * mask_rad(optics.mask, pupil.rho, pupil.phi))
     return PupilFields(fields, axial, refocus, pupil.k_per_nm, pupil.rho, pupil.phi)
 
 
@@ -186,10 +171,16 @@ def _aberration(optics: Optics, pupil: _Pupil) -> C128:
 
 def _best_focus_nm(fields: C128, refocus: C128, depth_nm: float) -> float:
     """Return the stage position that makes the image of the focal plane brightest."""
-    stage_nm = np.arange(0.0, 2.0 * depth_nm + 5.0, 5.0)
-    phase = np.exp(-1j * refocus[None] * stage_nm[:, None, None])
-    on_axis = np.einsum("cij,sij->sc", fields, phase)
-    return float(stage_nm[np.argmax((np.abs(on_axis) ** 2).sum(axis=1))])
+    best_nm, reach_nm = depth_nm, depth_nm
+    # Coarse, then fine: the brightness is smooth over the depth of focus.
+    for step_nm in (50.0, 5.0):
+        first_nm = max(step_nm * round((best_nm - reach_nm) / step_nm), 0.0)
+        stage_nm = np.arange(first_nm, best_nm + reach_nm + step_nm, step_nm)
+        phase = np.exp(-1j * refocus[None] * stage_nm[:, None, None])
+        on_axis = np.einsum("cij,sij->sc", fields, phase)
+        best_nm = float(stage_nm[np.argmax((np.abs(on_axis) ** 2).sum(axis=1))])
+        reach_nm = step_nm
+    return best_nm
 
 
 def _scalar_fields(optics: Optics, pupil: _Pupil) -> C128:

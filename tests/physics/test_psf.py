@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf, TablePsf
-from rtsmlm.physics.pupil import Optics, pupil_psf, zernike
+from rtsmlm.physics.pupil import Optics, pupil_psf
+from rtsmlm.physics.zernike import zernike
 
 PIXEL_NM = 100.0
 SIZE = 81

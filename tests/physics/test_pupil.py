@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsmlm.physics.pupil import Optics, pupil_psf, zernike
+from rtsmlm.physics.pupil import Optics, pupil_psf
+from rtsmlm.physics.zernike import zernike
 
 PIXEL_NM = 50.0
 MATCHED = {"n_medium": 1.518, "n_cover": 1.518, "n_immersion": 1.518}
