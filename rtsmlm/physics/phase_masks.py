@@ -109,8 +109,9 @@ def named_mask(name: str) -> Mask:
     FileFormatError
         If it is neither.
     """
-    if name == "tetrapod" or name == "double-helix":
-        return name
+    for known in MASKS:
+        if name == known:
+            return known
     if not name.endswith(".npy"):
         raise FileFormatError(
             f"there is no phase mask {name!r}; take one of {', '.join(MASKS)}, or an npy file"
