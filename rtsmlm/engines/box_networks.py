@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.graph_runner import open_graph
+from rtsmlm.engines.graph_runner import GraphRunner, open_graph
 from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.boxes import F64
@@ -33,6 +33,9 @@ STATED = {
 }
 """Channels that it may have; all others are extra columns."""
 
+_COMPILED_FOR = 72
+"""Boxes that need every chunk size of every engine."""
+
 
 class NetworkBoxFit:
     """A network of parameters as a `rtsmlm.fitting.box_fit.BoxFit`.
@@ -41,8 +44,8 @@ class NetworkBoxFit:
     ----------
     folder
         The model folder.
-    engine
-        openvino or torch.
+    engine, precision
+        As `rtsmlm.engines.graph_runner.open_graph` takes them.
     sigma_px
         Standard deviation of the PSF, for errors that the network does not state.
 
@@ -54,8 +57,10 @@ class NetworkBoxFit:
         If the model is damaged, or lacks a channel that is needed.
     """
 
-    def __init__(self, folder: Path, engine: str, sigma_px: float) -> None:
-        self.manifest, self._run = open_graph(folder, engine)
+    def __init__(
+        self, folder: Path, engine: str, sigma_px: float, *, precision: str | None = None
+    ) -> None:
+        self.manifest, self._run = open_graph(folder, engine, precision=precision)
         _check_task(self.manifest, "box-parameters")
         self.method = self.manifest.name
         self.box_px = box_px_of(self.manifest)
@@ -68,6 +73,7 @@ class NetworkBoxFit:
             )
         known = {*NEEDED, *STATED}
         self.extra_columns = tuple(name for name in self._channels if name not in known)
+        _compile(self._run, self.box_px)
 
     def __call__(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
@@ -118,8 +124,8 @@ class NetworkBackground:
     ----------
     folder
         The model folder.
-    engine
-        openvino or torch.
+    engine, precision
+        As `rtsmlm.engines.graph_runner.open_graph` takes them.
 
     Raises
     ------
@@ -129,11 +135,12 @@ class NetworkBackground:
         If the model is damaged.
     """
 
-    def __init__(self, folder: Path, engine: str) -> None:
-        self.manifest, self._run = open_graph(folder, engine)
+    def __init__(self, folder: Path, engine: str, *, precision: str | None = None) -> None:
+        self.manifest, self._run = open_graph(folder, engine, precision=precision)
         _check_task(self.manifest, "box-background")
         self.method = self.manifest.name
         self.box_px = box_px_of(self.manifest)
+        _compile(self._run, self.box_px)
 
     def __call__(self, photons: F32, variance: F32) -> F32:
         """Return the background; see `BackgroundFit`."""
@@ -148,7 +155,6 @@ def open_box_localizer(
     settings: RunSettings,
     calibration: CameraCalibration,
     sigma_nm: float,
-    engine: str,
 ) -> SpotLocalizer:
     """Return detection followed by a network of parameters.
 
@@ -159,8 +165,9 @@ def open_box_localizer(
     LocalizerError
         If the PSF width cannot be used.
     """
-    fit = NetworkBoxFit(folder, engine, sigma_nm / calibration.pixel_nm)
-    wanted = settings.localizer.model_copy(update={"box_px": fit.box_px})
+    wanted, sigma_px = settings.localizer, sigma_nm / calibration.pixel_nm
+    fit = NetworkBoxFit(folder, wanted.engine, sigma_px, precision=wanted.precision)
+    wanted = wanted.model_copy(update={"box_px": fit.box_px})
     return SpotLocalizer(calibration=calibration, sigma_nm=sigma_nm, settings=wanted, fit=fit)
 
 
@@ -183,6 +190,12 @@ def box_px_of(manifest: Manifest) -> int:
 def _check_task(manifest: Manifest, task: str) -> None:
     if manifest.task != task:
         raise ConfigError(f"{manifest.name} does {manifest.task}, not {task}")
+
+
+def _compile(run: GraphRunner, box_px: int) -> None:
+    """Run on dark boxes, so that all that is compiled is there when the first spots come."""
+    dark = np.zeros((_COMPILED_FOR, box_px, box_px), dtype=np.float32)
+    run(_inputs(dark, dark + np.float32(1.0)))
 
 
 def _inputs(photons: F32, variance: F32) -> Mapping[str, F32]:

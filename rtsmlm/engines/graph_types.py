@@ -1,8 +1,8 @@
 """The ONNX graph of a model with its shapes fixed, in the types that TensorRT takes.
 
 TensorRT keeps to the types of a graph and knows no uint16. Frames come as int32; from the first
-convolution on everything may be in half precision, while what comes before (ADU have 16 bits),
-the condition and the output stay in float32.
+convolution to the last one everything may be in half precision. What comes before (ADU have 16
+bits), the condition, and what makes photons and nanometres of the last sums stay in float32.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rtsmlm.models.onnx_weights import widened
 
+_INTEGERS = frozenset({TensorProto.UINT16, TensorProto.INT32, TensorProto.INT64})
 _SINGLE, _HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _KEEPS_TYPES = frozenset({"Shape", "Cast", "Constant", "ConstantOfShape"})
 
 
 def typed_graph(
-    model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], *, half: bool
+    model: onnx.ModelProto, shapes: Mapping[str, tuple[int | None, ...]], *, half: bool
 ) -> onnx.ModelProto:
     """Return a copy of a model for TensorRT.
 
@@ -30,17 +32,19 @@ def typed_graph(
     model
         As `rtsmlm export` writes it.
     shapes
-        Of every input and output, by name.
+        Of every input and output, by name; None where the side of an output is not known.
     half
-        Compute in half precision from the first convolution on.
+        Compute in half precision from the first convolution to the last product.
     """
     typed = widened(model)
     for value in (*typed.graph.input, *typed.graph.output):
         sides = typed_dims(value)
         del sides[:]
         for side in shapes[value.name]:
-            sides.add().dim_value = side
-        if value.name == "frames":
+            open_side = sides.add()
+            if side is not None:
+                open_side.dim_value = side
+        if value.type.tensor_type.elem_type in _INTEGERS:
             value.type.tensor_type.elem_type = TensorProto.INT32
     del typed.graph.value_info[:]
     if half:
@@ -55,7 +59,7 @@ def typed_dims(value: Any) -> Any:
 
 
 def _halve(model: onnx.ModelProto) -> None:
-    """Compute what depends on a convolution in half precision."""
+    """Compute what lies between convolutions in half precision."""
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     floating = {name for name, tensor in weights.items() if tensor.data_type == _SINGLE}
@@ -82,10 +86,24 @@ def _halve(model: onnx.ModelProto) -> None:
                 nodes.append(helper.make_node("Cast", [name], [cast[name]], to=_HALF))
         return cast[name]
 
+    def in_single(name: str) -> str:
+        """Return the name of a value in float32, with a cast if there is none yet."""
+        if name not in is_half:
+            return name
+        if name not in cast:
+            cast[name] = f"{name}_single"
+            nodes.append(helper.make_node("Cast", [name], [cast[name]], to=_SINGLE))
+        return cast[name]
+
     data_inputs = {"Resize": 1}  # whose scales are float32 in any case
+    needed = _needed_by_products(graph)
     for node in graph.node:
         touched = any(name in is_half for name in node.input)
         if node.op_type != "Conv" and (not touched or node.op_type in _KEEPS_TYPES):
+            nodes.append(node)
+            continue
+        if node.op_type not in _PRODUCTS and not needed & set(node.output):
+            node.input[:] = [in_single(name) for name in node.input]
             nodes.append(node)
             continue
         n_data = data_inputs.get(node.op_type, len(node.input))
@@ -106,3 +124,12 @@ def _halve(model: onnx.ModelProto) -> None:
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
+
+
+def _needed_by_products(graph: onnx.GraphProto) -> set[str]:
+    """Return the names of all values that a convolution or a full layer depends on."""
+    needed: set[str] = set()
+    for node in reversed(graph.node):
+        if node.op_type in _PRODUCTS or needed & set(node.output):
+            needed.update(node.input)
+    return needed

@@ -137,6 +137,14 @@ def _split(x: Sequence[Any], a: Attributes) -> tuple[Tensor, ...]:
     return torch.chunk(x[0], a["num_outputs"], dim=axis)
 
 
+def _gather(x: Sequence[Any], a: Attributes) -> Tensor:
+    value: Tensor = x[0]
+    axis = a.get("axis", 0) % value.ndim
+    found = torch.index_select(value, axis, x[1].reshape(-1))
+    # A number without axes takes its axis away.
+    return found.reshape([*value.shape[:axis], *x[1].shape, *value.shape[axis + 1 :]])
+
+
 def _clip(x: Sequence[Any], a: Attributes) -> Tensor:
     low = x[1] if len(x) > 1 else a.get("min")
     high = x[2] if len(x) > 2 else a.get("max")
@@ -215,9 +223,7 @@ OPERATORS: dict[str, Operator] = {
     "Resize": _resize,
     "SpaceToDepth": _space_to_depth,
     "DepthToSpace": _depth_to_space,
-    "Gather": lambda x, a: torch.index_select(x[0], a.get("axis", 0), x[1].reshape(-1)).reshape(
-        *x[0].shape[: a.get("axis", 0)], *x[1].shape, *x[0].shape[a.get("axis", 0) + 1 :]
-    ),
+    "Gather": _gather,
     "Shape": lambda x, a: torch.tensor(x[0].shape, dtype=torch.int64, device=x[0].device),
     "Cast": lambda x, a: x[0].to(_TYPES[a["to"]]),
     "Constant": lambda x, a: a["value"],

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import NetworkBackground, open_box_localizer
-from rtsmlm.engines.graph_runner import graph_engine
 from rtsmlm.engines.runtimes import open_network
 from rtsmlm.errors import CalibrationError, ConfigError
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
@@ -116,8 +115,7 @@ def factory_of(name: str) -> plugins.LocalizerFactory:
     ) -> Localizer:
         if task == "localize":
             return open_network(folder, settings, calibration, sigma_nm)
-        engine = graph_engine(settings.localizer.engine)
-        return open_box_localizer(folder, settings, calibration, sigma_nm, engine)
+        return open_box_localizer(folder, settings, calibration, sigma_nm)
 
     return open_model_folder
 
@@ -131,7 +129,9 @@ def _on_stated_background(factory: plugins.LocalizerFactory) -> plugins.Localize
         wanted = settings.localizer
         if wanted.background is None:
             return factory(settings, calibration, sigma_nm)
-        network = NetworkBackground(find_model(wanted.background), graph_engine(wanted.engine))
+        network = NetworkBackground(
+            find_model(wanted.background), wanted.engine, precision=wanted.precision
+        )
         wanted = wanted.model_copy(update={"box_px": network.box_px})
         localizer = factory(
             settings.model_copy(update={"localizer": wanted}), calibration, sigma_nm

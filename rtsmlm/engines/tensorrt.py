@@ -179,6 +179,29 @@ def load_or_build(
     return Built(engine=engine, seconds=seconds, cached=False, target=key.target)
 
 
+def load_or_build_open(folder: Path, shape: Shape, precision: str) -> Any:
+    """Return an open engine for the GPU of this computer; see `load_or_build`.
+
+    Raises
+    ------
+    ConfigError, FileFormatError
+        As `load_or_build`.
+    LocalizerError
+        If it cannot be built, or this GPU does not take it.
+    """
+    expected = tensors_of(load_manifest(folder), shape)
+    built = load_or_build(folder, shape, precision)
+    try:
+        return open_engine(built.engine, expected)
+    except LocalizerError as error:
+        if not built.cached:
+            raise
+        # It is whole, and yet another driver or GPU may not take it.
+        reason = str(error)
+    built = load_or_build(folder, shape, precision, anew=reason)
+    return open_engine(built.engine, expected)
+
+
 def onnx_of(folder: Path, shape: Shape, precision: str) -> bytes:
     """Return the ONNX model of a fixed shape, of types that TensorRT knows.
 

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.errors import ConfigError, FileFormatError, LocalizerError
 from rtsmlm.models.manifest import Manifest, TensorEntry
 
 PRECISIONS = ("f16", "f32")
+_AXIS = re.compile(r"(\d+)? ?(n|height|width)?(?: \+ (\d+))?(?: / (\d+))?")
 OnStep = Callable[[str, float], None]
 """Called with what the builder does and how much of it is done, 0 to 1."""
 Shape = tuple[int, int, int]
 """Frames at once, height and width in pixels, padded."""
-Tensors = dict[str, tuple[str, tuple[int, ...]]]
-"""Type and shape of inputs and outputs by name."""
+Tensor = tuple[str, tuple[int | None, ...]]
+"""Type and shape of an input or output; None is a side that the manifest leaves open."""
+Tensors = dict[str, Tensor]
 
 _log = logging.getLogger(__name__)
 
@@ -127,17 +130,37 @@ def tensors_of(manifest: Manifest, shape: Shape) -> Tensors:
         Of the model.
     shape
         Frames at once, height and width in pixels, padded.
+
+    Raises
+    ------
+    FileFormatError
+        If the side of an input cannot be known.
     """
-    n, height, width = shape
-    known = {"n": n, f"n + {2 * manifest.neighbours}": n + 2 * manifest.neighbours}
-    for axis, side in (("height", height), ("width", width)):
-        known |= {axis: side} | {f"{axis} / {k}": side // k for k in (2, 4, 8)}
+    sides = dict(zip(("n", "height", "width"), shape, strict=True))
 
-    def tensor(entry: TensorEntry) -> tuple[str, tuple[int, ...]]:
-        kind = "int32" if entry.name == "frames" else entry.dtype
-        return kind, tuple(known[axis] if axis in known else int(axis) for axis in entry.shape)
+    def tensor(entry: TensorEntry) -> Tensor:
+        # TensorRT knows no uint16; an image is made of photons.
+        raw = entry.name == "frames" and manifest.task == "localize"
+        return "int32" if raw else entry.dtype, tuple(_side(axis, sides) for axis in entry.shape)
 
+    for entry in manifest.inputs:
+        if any(side is None for side in tensor(entry)[1]):
+            raise FileFormatError(
+                f"{manifest.name} has an input {entry.name} of {', '.join(entry.shape)}; TensorRT "
+                "needs numbers, n, height and width, or such as n + 2, height / 2 and 8 width"
+            )
     return {entry.name: tensor(entry) for entry in (*manifest.inputs, *manifest.outputs)}
+
+
+def _side(axis: str, sides: Mapping[str, int]) -> int | None:
+    """Return the length of an axis such as 16, n, n + 2, height / 2, 8 width; None of others."""
+    found = _AXIS.fullmatch(axis)
+    if found is None or found.group(1, 2) == (None, None):
+        return None
+    times, name, more, parts = found.groups()
+    if name is None:
+        return int(times)
+    return (int(times or 1) * sides[name] + int(more or 0)) // int(parts or 1)
 
 
 def check_tensors(found: Tensors, expected: Tensors) -> None:
@@ -149,11 +172,18 @@ def check_tensors(found: Tensors, expected: Tensors) -> None:
         If a name, a type or a shape differs.
     """
     for name in sorted(found.keys() | expected.keys()):
-        if found.get(name) != expected.get(name):
+        if not _agree(found.get(name), expected.get(name)):
             raise LocalizerError(
                 f"tensor {name} of the engine is {_text(found, name)}; the model has "
                 f"{_text(expected, name)}: run rtsmlm engine clear, or export the model again"
             )
+
+
+def _agree(found: Tensor | None, expected: Tensor | None) -> bool:
+    if found is None or expected is None or found[0] != expected[0]:
+        return False
+    pairs = zip(found[1], expected[1], strict=False)
+    return len(found[1]) == len(expected[1]) and all(b in (None, a) for a, b in pairs)
 
 
 def network_tensors(trt: Any, network: Any) -> Tensors:

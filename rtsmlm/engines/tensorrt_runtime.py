@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtsmlm.engines.tensorrt import load_or_build, missing, open_engine, title
-from rtsmlm.engines.tensorrt_parts import Shape, check_precision, tensors_of
+from rtsmlm.engines.tensorrt import load_or_build_open, missing, title
+from rtsmlm.engines.tensorrt_parts import Shape, check_precision
 from rtsmlm.engines.torch import rows_capacity, rows_to_host
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import Pixels
@@ -86,10 +86,11 @@ class TensorRtRuntime:
                 name: torch.from_numpy(value.copy()).cuda() for name, value in fixed.items()
             }
             for n in (self.batch_frames, 1):
-                engine = self._engine((n, height, width))
+                padded = (n, height, width)
+                engine = load_or_build_open(self.model.folder, padded, self._precision)
                 lanes: SimpleQueue[_Lane] = SimpleQueue()
                 for _ in range(self.lanes):
-                    lanes.put(_Lane(self, engine, (n, height, width), shape, constants))
+                    lanes.put(_Lane(self, engine, padded, shape, constants))
                 self._free[n] = lanes
         # torch says so of a full or a lost GPU.
         except RuntimeError as error:
@@ -106,19 +107,6 @@ class TensorRtRuntime:
             raise LocalizerError(f"{self.name} failed: {error}") from error
         finally:
             lanes.put(lane)
-
-    def _engine(self, shape: Shape) -> Any:
-        expected = tensors_of(self.model.manifest, shape)
-        built = load_or_build(self.model.folder, shape, self._precision)
-        try:
-            return open_engine(built.engine, expected)
-        except LocalizerError as error:
-            if not built.cached:
-                raise
-            # It is whole, and yet another driver or GPU may not take it.
-            reason = str(error)
-        built = load_or_build(self.model.folder, shape, self._precision, anew=reason)
-        return open_engine(built.engine, expected)
 
 
 class _Lane:

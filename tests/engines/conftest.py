@@ -48,6 +48,7 @@ def make_model(tmp_path: Path) -> MakeModel:
         examples = {k: torch.ones(tuple(v), dtype=kinds[k]) for k, v in inputs.items()}
         path = folder / ONNX_NAME
         export_onnx(module.eval(), examples, "answer", path, axes=axes or {}, half=half)
+        answer = more.pop("outputs_shape", ("n", str(max(len(channels), 1)), "height", "width"))
         named = shapes or {k: [str(s) for s in v] for k, v in inputs.items()}
 
         def tensor(k: str, shape: Sequence[str]) -> TensorEntry:
@@ -65,7 +66,7 @@ def make_model(tmp_path: Path) -> MakeModel:
             parameters=1,
             kmac_per_px=0.0,
             inputs=tuple(tensor(k, shape) for k, shape in named.items()),
-            outputs=(tensor("answer", ("n", str(max(len(channels), 1)), "height", "width")),),
+            outputs=(tensor("answer", answer),),
             channels=tuple(
                 ChannelEntry(name=c, first=i, count=1, unit="1", activation="none")
                 for i, c in enumerate(channels)

@@ -220,8 +220,6 @@ def test_a_model_of_another_kind_is_refused_with_the_setting_it_is_for(
         NetworkBackground(poor, "torch")
     with pytest.raises(FileFormatError, match="no photons, background"):
         NetworkBoxFit(poor, "torch", 1.3)
-    with pytest.raises(ConfigError, match="not on tensorrt"):
-        NetworkBackground(background, "tensorrt")
     settings = load(None, ["localizer.name=auto", f"localizer.background={background}"])
     with pytest.raises(ConfigError, match="is for fits of boxes"):
         factory_of("auto")(settings, CALIBRATION, SIGMA_NM)

@@ -30,7 +30,7 @@ from rtsmlm.engines.tensorrt_parts import (
 )
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.models.architecture import NetworkModel
-from rtsmlm.models.catalog import find_model
+from rtsmlm.models.catalog import find_model, model_folders
 from rtsmlm.models.inputs import padded_maps
 from rtsmlm.models.manifest import load_manifest
 from rtsmlm.models.rows import Row
@@ -39,7 +39,7 @@ from rtsmlm.physics.gaussian import render_spots
 
 SHAPE = (1, 64, 64)
 SM = 89
-SHIPPED = sorted(p.parent.name for p in find_model("flagship-2d").parent.glob("*/manifest.toml"))
+SHIPPED = sorted(n for n in model_folders() if n.startswith("flagship"))
 IDEAL = CameraCalibration(pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0)
 PIXEL_NM = IDEAL.pixel_nm
 CURVES = WidthCurves(
