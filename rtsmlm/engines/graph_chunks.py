@@ -1,6 +1,7 @@
 """Any number of boxes or images through a graph of fixed sizes: in chunks, the last one filled.
 
-A graph whose shapes are known as it is compiled is up to three times as fast as one that is open.
+Spots differ in number from batch to batch: a graph whose sizes are known as it is compiled takes
+half the time of one that is open (OpenVINO, float32; a third of it in bf16).
 Several chunks are under way at once, each in a lane of its own.
 """
 
