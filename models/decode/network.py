@@ -11,10 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rtsmlm.models.decode.scaling import Scaling
 from rtsmlm.settings.base import Settings
 
-FIRST_LOGIT = -6.0
-"""Bias of the detection head at the start, so that training begins with almost no emitters."""
+FIRST: dict[str, list[float]] = {
+    "probability": [-6.0],
+    "means": [-2.2, 0.0, 0.0, 0.0],
+    "stds": [-3.4, -1.6, -1.6, -1.6],
+    "background": [-2.2],
+}
+"""Raw values at the start, the same everywhere: almost no emitters, of medium light, anywhere."""
 
 
 class NetworkSettings(Settings):
@@ -28,7 +34,7 @@ class NetworkSettings(Settings):
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
-    "S": NetworkSettings(channels=12, head_channels=12),
+    "S": NetworkSettings(channels=16, head_channels=16),
 }
 
 HEADS: dict[str, int] = {"probability": 1, "means": 4, "stds": 4, "background": 1}
@@ -82,10 +88,19 @@ def _twice(features: Tensor) -> Tensor:
 
 
 class DecodeNetwork(nn.Module):
-    """Three frames to maps of probability, positions, photons, their errors and background."""
+    """Three frames to maps of probability, positions, photons, their errors and background.
 
-    def __init__(self, settings: NetworkSettings) -> None:
+    Parameters
+    ----------
+    settings
+        Its size.
+    scaling
+        Units of the light that it is made for.
+    """
+
+    def __init__(self, settings: NetworkSettings, scaling: Scaling) -> None:
         super().__init__()
+        self.settings, self.scaling = settings, scaling
         n, inner = settings.channels, settings.head_channels
         self.shared, self.union = UNet(1, n), UNet(3 * n, n)
         self.heads = nn.ModuleDict(
@@ -99,12 +114,20 @@ class DecodeNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        last = cast(nn.Sequential, self.heads["probability"])[-1]
-        nn.init.constant_(cast(Tensor, last.bias), FIRST_LOGIT)
+        # Answers that are far off at the start would take most of a short training to mend.
+        for name, head in self.heads.items():
+            last = cast(nn.Sequential, head)[-1]
+            nn.init.zeros_(cast(Tensor, last.weight))
+            with torch.no_grad():
+                cast(Tensor, last.bias).copy_(torch.tensor(FIRST[name]))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return raw maps, (n, 10, height, width), of scaled frames (n, 3, height, width)."""
         n, _, height, width = frames.shape
         each = self.shared(frames.reshape(n * 3, 1, height, width))
-        together = self.union(each.reshape(n, -1, height, width))
+        return self.answer(each.reshape(n, -1, height, width))
+
+    def answer(self, features: Tensor) -> Tensor:
+        """Return raw maps of the features of three frames, (n, 3 channels, height, width)."""
+        together = self.union(features)
         return torch.cat([head(together) for head in self.heads.values()], 1)

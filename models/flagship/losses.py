@@ -1,13 +1,9 @@
-"""The loss: emitter count, mixture of positions, presence per pixel, background.
-
-Count and mixture after Speiser et al., Nat. Methods 18, 1082 (2021); the mixture is evaluated in a
-window around each emitter, as only pixels within reach of their offsets can explain it.
-"""
+"""The loss: emitter count, mixture of positions, presence per pixel, background."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,6 +12,7 @@ from torch.nn import functional
 from rtsmlm.models.flagship.maps import BACKGROUND_SCALE, PHOTONS_UNIT, background_channel_of
 from rtsmlm.models.flagship.maps_on_device import log_photons_of, log_std_of, z_of
 from rtsmlm.models.simulation.training_windows import Targets
+from rtsmlm.models.training.mixture import around, count_term, mixture_term, squared_then_linear
 
 REACH_PX = 2
 """Half side of the mixture window: offsets reach one pixel beyond a pixel's centre."""
@@ -23,6 +20,8 @@ LINEAR_FROM = 2.5
 """Errors of more standard deviations cost in proportion: pairs of the wrong emitter in a crowd
 would otherwise drown what all others teach."""
 LOGIT_LIMIT = 16.0
+LEAST_VARIANCE = 0.05
+"""Of the count of a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,8 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
     n = len(maps)
     m = torch.bincount(targets.window, minlength=n).float()
     probability = torch.sigmoid(logits)
-    expected = probability.sum(dim=(1, 2))
-    variance = (probability * (1.0 - probability)).sum(dim=(1, 2)) + 0.05
-    count = (m - expected).square() / (2.0 * variance) + 0.5 * torch.log(variance)
-    per_emitter = _mixture(slots, logits, expected, targets)
+    count = count_term(probability, m, LEAST_VARIANCE)
+    per_emitter = _mixture(slots, probability.sum(dim=(1, 2)), targets)
     mixture = torch.zeros_like(m).index_add(0, targets.window, per_emitter)
     presence = _presence(logits, targets)
     truth = torch.log(targets.background.clamp(min=0.3)) / BACKGROUND_SCALE
@@ -96,38 +93,22 @@ def flagship_loss(maps: Tensor, targets: Targets, weights: LossWeights) -> LossT
     )
 
 
-def _mixture(slots: Tensor, logits: Tensor, expected: Tensor, targets: Targets) -> Tensor:
+def _mixture(slots: Tensor, expected: Tensor, targets: Targets) -> Tensor:
     """Return the negative log-likelihood of each emitter under the mixture, (m,)."""
-    height, width = logits.shape[1:]
-    reach = torch.arange(-REACH_PX, REACH_PX + 1, device=logits.device)
-    rows = targets.y_px.round().long()[:, None, None] + reach[:, None]
-    columns = targets.x_px.round().long()[:, None, None] + reach
-    outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
-    rows_in, columns_in = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    flat = (targets.window[:, None, None] * height + rows_in) * width + columns_in
-    table = slots.permute(0, 2, 3, 1).reshape(-1, slots.shape[1])
-    near = table.index_select(0, flat.reshape(-1)).view(*flat.shape, slots.shape[1])
-    logit, dx, dy, photons, std_x, std_y, std_photons, *axial = near.unbind(-1)
-    x = columns + torch.tanh(dx) - targets.x_px[:, None, None]
-    y = rows + torch.tanh(dy) - targets.y_px[:, None, None]
+    near = around(slots, targets, REACH_PX)
+    logit, dx, dy, photons, std_x, std_y, std_photons, *axial = near.values.unbind(-1)
     light = log_photons_of(photons) - torch.log(targets.photons / PHOTONS_UNIT)[:, None, None]
-    log_density = functional.logsigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
-    pairs = [(x, std_x), (y, std_y), (light, std_photons)]
+    errors = [
+        (near.x_px + torch.tanh(dx), log_std_of(std_x)),
+        (near.y_px + torch.tanh(dy), log_std_of(std_y)),
+        (light, log_std_of(std_photons)),
+    ]
     if targets.z is not None:
         raw_z, std_z = axial
-        pairs.append((z_of(raw_z) - targets.z[:, None, None], std_z))
-    for error, raw_std in pairs:
-        log_std = log_std_of(raw_std)
-        z = error * torch.exp(-log_std)
-        log_density = (
-            log_density
-            - log_std
-            - functional.huber_loss(z, torch.zeros_like(z), delta=LINEAR_FROM, reduction="none")
-        )
-    log_density = log_density.masked_fill(outside, -1e4)
-    normal = 0.5 * len(pairs) * math.log(2.0 * math.pi)
-    total = torch.logsumexp(log_density.flatten(1), dim=1)
-    return torch.log(expected)[targets.window] + normal - total
+        errors.append((z_of(raw_z) - targets.z[:, None, None], log_std_of(std_z)))
+    weight = functional.logsigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
+    misfit = partial(squared_then_linear, linear_from=LINEAR_FROM)
+    return torch.log(expected)[targets.window] + mixture_term(weight, errors, near.outside, misfit)
 
 
 def _presence(logits: Tensor, targets: Targets) -> Tensor:

@@ -1,0 +1,101 @@
+"""DECODE as an architecture: what engines and the trainer may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.localizations import F32
+from rtsmlm.models.manifest import Manifest
+from rtsmlm.models.pixel_maps.architecture import PixelMaps
+from rtsmlm.models.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from rtsmlm.models.decode.network import DecodeNetwork
+    from rtsmlm.models.simulation.one_psf import OnePsfSampler
+    from rtsmlm.models.simulation.training_windows import Windows
+
+# What is asked of it while it is trained needs torch, which a microscope may not have: it is
+# imported when it is asked.
+
+
+class Decode(PixelMaps):
+    """Three frames to one possible emitter for every pixel, trained for one PSF.
+
+    Its graph answers in physical units, so that engines run it as they run `pixel-maps`.
+    """
+
+    name = "decode"
+
+    # -- for the trainer -------------------------------------------------------------------
+
+    def sizes(self) -> Sequence[str]:
+        """Return the names of its sizes."""
+        from rtsmlm.models.decode.network import SIZES
+
+        return tuple(SIZES)
+
+    def build(self, recipe: Recipe) -> nn.Module:
+        """Return a network with fresh weights, in the units of the recipe's light."""
+        from rtsmlm.models.decode.network import SIZES, DecodeNetwork
+        from rtsmlm.models.decode.scaling import scaling_of
+
+        return DecodeNetwork(SIZES[recipe.network.size], scaling_of(recipe.simulation))
+
+    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
+        """Copy the weights of another model of the same size.
+
+        Raises
+        ------
+        ConfigError
+            If the networks differ.
+        """
+        import torch
+
+        try:
+            network.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
+        except RuntimeError as error:
+            raise ConfigError(
+                f"training.start names a model of another network or size: {error}"
+            ) from error
+
+    def sampler(self, recipe: Recipe, device: torch.device) -> OnePsfSampler:
+        """Return what draws windows of the recipe's PSF."""
+        from rtsmlm.models.simulation.one_psf import OnePsfSampler
+
+        table = recipe.psf.load(recipe.optics).table
+        return OnePsfSampler(recipe.simulation, table, recipe.psf, device)
+
+    def forward(self, network: nn.Module, windows: Windows) -> Tensor:
+        """Return the raw maps of training windows."""
+        from rtsmlm.models.decode.graph import maps_of_windows
+
+        return maps_of_windows(cast("DecodeNetwork", network), windows)
+
+    def loss(self, output: Tensor, windows: Windows, recipe: Recipe) -> dict[str, Tensor]:
+        """Return the loss and its parts."""
+        from rtsmlm.models.decode.losses import decode_loss
+        from rtsmlm.models.decode.scaling import scaling_of
+
+        return decode_loss(output, windows.targets, scaling_of(recipe.simulation))
+
+    def hidden(self, name: str) -> bool:
+        """Tell whether a convolution is an inner one, which Muon steps: all but those of heads."""
+        return not name.startswith("heads.")
+
+    def package(
+        self, network: nn.Module, folder: Path, recipe: Recipe, *, tuning_windows: int
+    ) -> Manifest:
+        """Write ONNX and weights, and return the manifest."""
+        from rtsmlm.models.decode.packaging import package
+
+        trained = cast("DecodeNetwork", network)
+        return package(trained, folder, recipe, tuning_windows=tuning_windows)
+
+
+ARCHITECTURE = Decode()
