@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from rtsmlm.localizations import F32
+from rtsmlm.models.flagship.decode import rows_of
 from rtsmlm.models.flagship.maps import ATTRIBUTES, BACKGROUND, SLOTS, attributes_of
-from rtsmlm.models.flagship.network import FlagshipNetwork, NetworkSettings
+from rtsmlm.models.flagship.network import FlagshipNetwork, NetworkSettings, stabilize
 from rtsmlm.models.flagship.on_torch import FlagshipGraph
-from rtsmlm.models.flagship.output_calibration import tune
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import (
     ONNX_NAME,
@@ -23,10 +24,14 @@ from rtsmlm.models.manifest import (
     TrainingEntry,
     ValidRanges,
 )
+from rtsmlm.models.rows import DEFAULTS
 from rtsmlm.models.simulation.ranges import SimulationRanges
+from rtsmlm.models.simulation.training_windows import Windows, simulate
 from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.trainable import Sampler
 
 FIT_MARGIN = 1.05
 """How far beyond its training range a PSF width is still accepted."""
@@ -42,7 +47,7 @@ def package(
     write_onnx(network, folder / ONNX_NAME)
     decode = DecodeEntry()
     if tuning_windows:
-        decode = tune(network, recipe.simulation, n_windows=tuning_windows)
+        decode = calibrate(network, recipe.simulation, n_windows=tuning_windows)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     return Manifest(
         name=recipe.name,
@@ -69,6 +74,22 @@ def package(
         training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
         files=(),
     )
+
+
+def calibrate(network: FlagshipNetwork, ranges: SimulationRanges, *, n_windows: int) -> DecodeEntry:
+    """Return the factors that make what the network states honest."""
+    network.eval()
+    shape, axial = (ranges.crop_px, ranges.crop_px), network.settings.axial
+
+    def found(windows: Windows) -> list[F32]:
+        planes = stabilize(windows.photons, windows.read_variance, windows.context)
+        maps = network(planes, windows.condition).numpy()
+        return rows_of(maps, shape, axial=axial, settings=DEFAULTS)
+
+    def sampler_of(ranges: SimulationRanges) -> Sampler[Windows]:
+        return partial(simulate, ranges)
+
+    return tune(ranges, sampler_of, found, axial=axial, n_windows=n_windows)
 
 
 def write_onnx(network: FlagshipNetwork, path: Path) -> None:

@@ -1,0 +1,155 @@
+"""DECODE as a model folder: its ONNX graph in physical units, and what its manifest says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from rtsmlm.localizations import F32
+from rtsmlm.models.decode.graph import Graph, maps_of_windows
+from rtsmlm.models.decode.maps import CHANNELS, quantities
+from rtsmlm.models.decode.network import DecodeNetwork
+from rtsmlm.models.manifest import (
+    ONNX_NAME,
+    ChannelEntry,
+    DecodeEntry,
+    Manifest,
+    TensorEntry,
+    TrainingEntry,
+    ValidRanges,
+)
+from rtsmlm.models.pixel_maps.decode import rows_of
+from rtsmlm.models.rows import DEFAULTS
+from rtsmlm.models.simulation.one_psf import OnePsfSampler
+from rtsmlm.models.simulation.ranges import SimulationRanges
+from rtsmlm.models.simulation.training_windows import Windows
+from rtsmlm.models.training.macs import macs_of
+from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.output_calibration import tune
+from rtsmlm.models.training.packaging import save_weights
+from rtsmlm.models.training.recipe import Recipe
+
+BLOCK_PX = 4
+"""Frames are padded to multiples of it: the network halves them twice."""
+ANY_SIGMA_PX = (0.5, 5.0)
+"""A PSF that is no Gaussian has no width to be checked."""
+
+
+def package(
+    network: DecodeNetwork, folder: Path, recipe: Recipe, *, tuning_windows: int
+) -> Manifest:
+    """Write ONNX and weights of DECODE, and return its manifest; see `Trainable.package`."""
+    network.eval()
+    save_weights(network.state_dict(), folder)
+    write_onnx(network, folder / ONNX_NAME)
+    decode = DecodeEntry()
+    if tuning_windows:
+        decode = calibrate(network, recipe, n_windows=tuning_windows)
+    ranges, plane = recipe.simulation, ("height", "width")
+    return Manifest(
+        name=recipe.name,
+        version="0",
+        architecture=recipe.network.architecture,
+        size=recipe.network.size,
+        psf="any",
+        z_range_nm=recipe.psf.z_nm,
+        origin=_origin(recipe),
+        block_px=BLOCK_PX,
+        parameters=sum(value.numel() for value in network.parameters()),
+        kmac_per_px=kmac_per_px(network),
+        inputs=tuple(
+            TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
+            for name, dtype, shape, unit, meaning in (
+                ("frames", "int32", ("n + 2", *plane), "ADU", "one frame more before and after"),
+                ("offset_adu", "float32", plane, "ADU", "value in the dark"),
+                ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
+                (
+                    "context",
+                    "float32",
+                    ("n", "2"),
+                    "1",
+                    "1 where that before, after is there",
+                ),
+            )
+        ),
+        outputs=(
+            TensorEntry(
+                name="maps",
+                dtype="float32",
+                shape=("n", str(len(CHANNELS)), *plane),
+                unit="see channels",
+                meaning="see channels; z in halves of its range",
+            ),
+        ),
+        channels=tuple(
+            ChannelEntry(name=name, first=i, count=1, unit=unit, activation="none")
+            for i, (name, unit) in enumerate(CHANNELS.items())
+        ),
+        valid=ValidRanges(
+            sigma_px=ANY_SIGMA_PX,
+            photons=ranges.photons,
+            background=ranges.background,
+            density_um2=ranges.density,
+        ),
+        decode=decode,
+        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        files=(),
+    )
+
+
+def _origin(recipe: Recipe) -> str:
+    stored = recipe.psf.load(recipe.optics)
+    return (
+        "after Speiser et al., Nat. Methods 18, 1082 (2021); trained here for one PSF on pixels "
+        f"of {stored.pixel_nm:g} nm: {stored.origin}"
+    )
+
+
+def write_onnx(network: DecodeNetwork, path: Path) -> None:
+    """Write the ONNX model: raw frames and camera maps in, quantities out."""
+    n, side = 2, 8 * BLOCK_PX
+    field = {0: "height", 1: "width"}
+    export_onnx(
+        Graph(network),
+        {
+            "frames": torch.zeros((n + 2, side, side), dtype=torch.int32),
+            "offset_adu": torch.zeros((side, side)),
+            "photons_per_adu": torch.ones((side, side)),
+            "context": torch.ones((n, 2)),
+        },
+        "maps",
+        path,
+        axes={
+            "frames": {0: "frames", 1: "height", 2: "width"},
+            "offset_adu": field,
+            "photons_per_adu": field,
+            "context": {0: "n"},
+            "maps": {0: "n", 2: "height", 3: "width"},
+        },
+    )
+
+
+def kmac_per_px(network: DecodeNetwork) -> float:
+    """Return thousands of multiply-accumulates per pixel of a frame in a long batch."""
+    side = 32
+    frame = torch.zeros((1, 1, side, side))
+    whole = macs_of(network, frame.expand(1, 3, side, side))
+    repeated = 2.0 * macs_of(network.shared, frame)
+    return round((whole - repeated) / side**2 / 1e3, 2)
+
+
+def calibrate(network: DecodeNetwork, recipe: Recipe, *, n_windows: int) -> DecodeEntry:
+    """Return the factors that make what the network states honest."""
+    table = recipe.psf.load(recipe.optics).table
+    channels = {name: i for i, name in enumerate(CHANNELS)}
+    shape = (recipe.simulation.crop_px, recipe.simulation.crop_px)
+
+    def found(windows: Windows) -> list[F32]:
+        maps = quantities(maps_of_windows(network, windows), network.scaling)
+        return rows_of(maps.contiguous().numpy(), shape, channels, DEFAULTS)
+
+    def sampler_of(ranges: SimulationRanges) -> OnePsfSampler:
+        return OnePsfSampler(ranges, table, recipe.psf, torch.device("cpu"))
+
+    return tune(recipe.simulation, sampler_of, found, axial=True, n_windows=n_windows)
