@@ -80,7 +80,7 @@ def export_model(
                 windows=progress.windows,
                 seconds=round(progress.seconds, 1),
                 hardware=hardware,
-                recipe=json.loads(recipe.model_dump_json(exclude_none=True)),
+                recipe=json.loads(recipe.published().model_dump_json(exclude_none=True)),
             ),
             "files": tuple(records.file_entry(folder / name) for name in files),
         }

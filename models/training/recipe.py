@@ -73,6 +73,12 @@ class Recipe(Settings):
     """What a network of boxes is trained on."""
     training: TrainingSection = TrainingSection()
 
+    def published(self) -> Recipe:
+        """Return the recipe as a manifest states it: files by name, wherever they lay."""
+        file = self.psf.file
+        named = self.psf.model_copy(update={"file": file and Path(file.name)})
+        return self.model_copy(update={"psf": named})
+
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.

@@ -141,9 +141,12 @@ def test_a_recipe_finds_the_psf_file_that_lies_beside_it(table: TablePsf, tmp_pa
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[psf]\nfile = "beads.npz"\nz_nm = [-400, 400]\n', encoding="utf-8")
 
-    stored = load_recipe(recipe).psf.load(OpticsSection())
+    loaded = load_recipe(recipe)
+    stored = loaded.psf.load(OpticsSection())
 
     assert stored.pixel_nm == 117.0
+    # What is published with a model names the file, and no folder of the machine.
+    assert loaded.published().psf.file == Path("beads.npz")
     np.testing.assert_array_equal(stored.table.sums, table.sums)
 
 
