@@ -1,6 +1,7 @@
 """DeepSTORM3D: one frame to a volume of probabilities, with dilated convolutions.
 
-Layers as published: Nehme et al., Nat. Methods 17, 734 (2020), and its program.
+Layers as published: Nehme et al., Nat. Methods 17, 734 (2020), and its program. The reduced size
+has fewer planes, doubles height and width once, and is narrower where the grid is fine.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from torch.nn import functional
 from rtsmlm.settings.base import Settings
 
 
+LEAK = 0.01
+"""Slope below zero of the answer in training; it is cut there otherwise."""
+
+
 class NetworkSettings(Settings):
     """Size of a network."""
 
@@ -25,12 +30,23 @@ class NetworkSettings(Settings):
     """Value of a voxel that surely holds an emitter."""
     doublings: int = 2
     """How often height and width are doubled."""
+    fine_channels: int | None = None
+    """Channels after a doubling; not given takes `channels`."""
+    refinements: int = 2
+    """Layers with a shortcut between planes."""
+
+    @property
+    def upsampling(self) -> int:
+        """Voxels along the side of a camera pixel."""
+        return int(2**self.doublings)
 
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
     "paper-81": NetworkSettings(slices=81),
-    "S": NetworkSettings(channels=24, slices=41, doublings=1),
+    "S": NetworkSettings(
+        channels=48, slices=32, scale=1.0, doublings=1, fine_channels=32, refinements=1
+    ),
 }
 
 
@@ -40,8 +56,22 @@ class _Layer(nn.Module):
         self.convolution = nn.Conv2d(n_in, n_out, 3, padding=dilation, dilation=dilation)
         self.norm = nn.BatchNorm2d(n_out)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return cast(Tensor, self.norm(functional.leaky_relu(self.convolution(features), 0.2)))
+    def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Return the layer's answer to features and, beside them, frames."""
+        if frames is None or not self.training:
+            whole = features if frames is None else torch.cat([features, frames], 1)
+            values = self.convolution(whole)
+        else:
+            values = self._in_parts(features, frames)
+        return cast(Tensor, self.norm(functional.leaky_relu(values, 0.2)))
+
+    def _in_parts(self, features: Tensor, frames: Tensor) -> Tensor:
+        """Return the same convolution without a copy of the features, which costs much memory."""
+        layer = self.convolution
+        n = features.shape[1]
+        around = {"padding": layer.padding, "dilation": layer.dilation}
+        values = functional.conv2d(features, layer.weight[:, :n], layer.bias, **around)
+        return values + functional.conv2d(frames, layer.weight[:, n:], **around)
 
 
 class DeepStorm3dNetwork(nn.Module):
@@ -49,27 +79,39 @@ class DeepStorm3dNetwork(nn.Module):
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
+        self.settings = settings
         n, depth = settings.channels, settings.slices
+        fine = settings.fine_channels or n
         self.scale = settings.scale
         self.norm = nn.BatchNorm2d(1)
         self.first = _Layer(1, n)
         self.dilated = nn.ModuleList([_Layer(n + 1, n, each) for each in settings.dilations])
-        widths = [n + 1, *[n] * (settings.doublings - 1)]
-        self.enlarge = nn.ModuleList([_Layer(width, n) for width in widths])
-        self.slices = _Layer(n, depth)
-        self.refine = nn.ModuleList([_Layer(depth, depth), _Layer(depth, depth)])
+        widths = [n + 1, *[fine] * (settings.doublings - 1)]
+        self.enlarge = nn.ModuleList([_Layer(width, fine) for width in widths])
+        self.slices = _Layer(fine, depth)
+        self.refine = nn.ModuleList([_Layer(depth, depth) for _ in range(settings.refinements)])
         self.last = nn.Conv2d(depth, depth, 1)
+        # Nearly all voxels are empty: training begins with an empty volume.
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(cast(Tensor, self.last.bias))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return volumes, (n, slices, height, width) on the finer grid, of frames (n, 1, ..)."""
         frames = self.norm(frames)
         features = self.first(frames)
         for layer in self.dilated:
-            features = layer(torch.cat([features, frames], 1)) + features
-        features = torch.cat([features, frames], 1)
+            features = layer(features, frames) + features
+        beside: Tensor | None = frames
         for layer in self.enlarge:
-            features = layer(functional.interpolate(features, scale_factor=2, mode="nearest"))
+            features = functional.interpolate(features, scale_factor=2, mode="nearest")
+            if beside is not None:
+                beside = functional.interpolate(beside, scale_factor=2, mode="nearest")
+            features, beside = layer(features, beside), None
         features = self.slices(features)
         for layer in self.refine:
             features = layer(features) + features
-        return cast(Tensor, self.last(features).clamp(0.0, self.scale))
+        values = self.last(features)
+        if self.training:
+            # A voxel that is empty by mistake keeps a slope to come back by.
+            return cast(Tensor, functional.leaky_relu(values, LEAK))
+        return cast(Tensor, values.clamp(0.0, self.scale))

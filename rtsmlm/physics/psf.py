@@ -101,7 +101,7 @@ class TablePsf:
         """Add emitters to an image; depths beyond the table take its last plane."""
         plane = (z_nm - self.z_first_nm) / self.z_step_nm
         plane = np.clip(plane, 0.0, len(self.sums) - 1.0)
-        _add_from_table(image, x_px, y_px, photons, plane, self.sums, self.fine_per_px)
+        add_from_table(image, x_px, y_px, photons, plane, self.sums, self.fine_per_px)
 
 
 def table_from_planes(
@@ -166,9 +166,13 @@ def _sum_at(plane: F32, y: float, x: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_from_table(
+def add_from_table(
     image: F32, x_px: F64, y_px: F64, photons: F64, plane: F64, sums: F32, fine_per_px: float
 ) -> None:
+    """Add emitters to an image; compiled part of `TablePsf.render`.
+
+    `plane` is the place between the planes of the table, within them.
+    """
     height, width = image.shape
     middle = 0.5 * (sums.shape[1] - 1)
     reach = math.ceil(middle / fine_per_px) + 1

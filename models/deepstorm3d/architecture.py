@@ -1,0 +1,111 @@
+"""DeepSTORM3D as an architecture: what engines and the trainer may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from rtsmlm.errors import ConfigError
+from rtsmlm.localizations import F32
+from rtsmlm.models.architecture import Decoder, Maps, NetworkModel
+from rtsmlm.models.deepstorm3d.psf_of_model import decoder_of
+from rtsmlm.models.manifest import Manifest
+from rtsmlm.models.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from rtsmlm.models.deepstorm3d.network import DeepStorm3dNetwork
+    from rtsmlm.models.simulation.one_psf import OnePsfSampler
+    from rtsmlm.models.simulation.training_windows import Windows
+
+
+class DeepStorm3d:
+    """One frame to a volume in which emitters are sharp, trained for one PSF."""
+
+    name = "deepstorm3d"
+    cell_px = 1
+    planes = 0
+
+    # -- for engines -----------------------------------------------------------------------
+
+    def decoder(self, model: NetworkModel, shape: tuple[int, int]) -> Decoder:
+        """Return the compiled decoder, which knows the PSF that the network was trained for."""
+        return decoder_of(model, shape)
+
+    def front_end(self, n_frames: int, maps: Maps) -> None:
+        """Return None: the graph takes raw frames."""
+
+    def device_decoder(self, model: NetworkModel, shape: tuple[int, int], capacity: int) -> None:
+        """Return None: the output is decoded by the CPU."""
+
+    def torch_network(self, model: NetworkModel, device: torch.device, dtype: torch.dtype) -> None:
+        """Return None: the graph is run node by node."""
+
+    # -- for the trainer -------------------------------------------------------------------
+
+    def sizes(self) -> Sequence[str]:
+        """Return the names of its sizes."""
+        from rtsmlm.models.deepstorm3d.network import SIZES
+
+        return tuple(SIZES)
+
+    def build(self, recipe: Recipe) -> nn.Module:
+        """Return a network with fresh weights."""
+        from rtsmlm.models.deepstorm3d.network import SIZES, DeepStorm3dNetwork
+
+        return DeepStorm3dNetwork(SIZES[recipe.network.size])
+
+    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
+        """Copy the weights of another model of the same size.
+
+        Raises
+        ------
+        ConfigError
+            If they do not fit.
+        """
+        import torch
+
+        state = {name: torch.from_numpy(value) for name, value in weights.items()}
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ConfigError(f"training.start does not fit this size: {error}") from error
+
+    def sampler(self, recipe: Recipe, device: torch.device) -> OnePsfSampler:
+        """Return what draws windows of the recipe's PSF."""
+        from rtsmlm.models.simulation.one_psf import OnePsfSampler
+
+        table = recipe.psf.load(recipe.optics).table
+        return OnePsfSampler(recipe.simulation, table, recipe.psf, device)
+
+    def forward(self, network: nn.Module, windows: Windows) -> Tensor:
+        """Return the volumes of training windows."""
+        from rtsmlm.models.deepstorm3d.on_torch import volumes_of_windows
+
+        return volumes_of_windows(cast("DeepStorm3dNetwork", network), windows)
+
+    def loss(self, output: Tensor, windows: Windows, recipe: Recipe) -> dict[str, Tensor]:
+        """Return the loss and its terms."""
+        from rtsmlm.models.deepstorm3d.loss import loss_of_windows
+        from rtsmlm.models.deepstorm3d.network import SIZES
+
+        return loss_of_windows(output, windows, SIZES[recipe.network.size])
+
+    def hidden(self, name: str) -> bool:
+        """Tell whether a convolution is an inner one, which Muon steps: all but the last."""
+        return not name.startswith("last.")
+
+    def package(
+        self, network: nn.Module, folder: Path, recipe: Recipe, *, tuning_windows: int
+    ) -> Manifest:
+        """Write ONNX and weights, calibrate what is stated, and return the manifest."""
+        from rtsmlm.models.deepstorm3d.packaging import package
+
+        trained = cast("DeepStorm3dNetwork", network)
+        return package(trained, folder, recipe, tuning_windows=tuning_windows)
+
+
+ARCHITECTURE = DeepStorm3d()

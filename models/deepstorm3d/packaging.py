@@ -1,0 +1,138 @@
+"""DeepSTORM3D as a model folder: its ONNX graph, and what its manifest says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from rtsmlm.models.deepstorm3d.network import DeepStorm3dNetwork
+from rtsmlm.models.deepstorm3d.on_torch import COARSE_PX, Graph
+from rtsmlm.models.deepstorm3d.output_calibration import tune
+from rtsmlm.models.manifest import (
+    ONNX_NAME,
+    ChannelEntry,
+    DecodeEntry,
+    Manifest,
+    TensorEntry,
+    TrainingEntry,
+    ValidRanges,
+)
+from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.packaging import save_weights
+from rtsmlm.models.training.recipe import Recipe
+
+TUNING_SEED = 11
+
+
+def package(
+    network: DeepStorm3dNetwork, folder: Path, recipe: Recipe, *, tuning_windows: int
+) -> Manifest:
+    """Write ONNX and weights, and return the manifest; see `Trainable.package`."""
+    settings = network.settings
+    save_weights(network.state_dict(), folder)
+    write_onnx(network, folder / ONNX_NAME)
+    decode = DecodeEntry()
+    if tuning_windows:
+        decode = tune(network, recipe, n_windows=tuning_windows, seed=TUNING_SEED)
+    return Manifest(
+        name=recipe.name,
+        version="0",
+        architecture=recipe.network.architecture,
+        size=recipe.network.size,
+        psf="any",
+        z_range_nm=recipe.psf.z_nm,
+        origin=_origin(recipe),
+        parameters=sum(value.numel() for value in network.parameters()),
+        kmac_per_px=round(macs_per_px(network) / 1000.0, 2),
+        window_frames=1,
+        upsampling=settings.upsampling,
+        block_px=COARSE_PX,
+        inputs=_inputs(),
+        outputs=(
+            TensorEntry(
+                name="maps",
+                dtype="float32",
+                shape=("n", str(settings.slices + 1), "rows", "columns"),
+                unit="see channels",
+                meaning=f"voxels, {settings.upsampling} along a pixel's side; planes of depth "
+                "from the lower end of z_range_nm to its upper end",
+            ),
+        ),
+        channels=(
+            ChannelEntry(name="planes", first=0, count=settings.slices, unit="emitter",
+                         activation="none"),
+            ChannelEntry(name="light", first=settings.slices, count=1, unit="photon/px",
+                         activation="none"),
+        ),
+        valid=ValidRanges(
+            sigma_px=(0.1, 50.0),
+            photons=recipe.simulation.photons,
+            background=recipe.simulation.background,
+            density_um2=recipe.simulation.density,
+        ),
+        decode=decode,
+        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        files=(),
+    )  # fmt: skip
+
+
+def _origin(recipe: Recipe) -> str:
+    optics = recipe.optics
+    source = "measured" if recipe.psf.file is not None else "computed"
+    return (
+        f"rtsmlm, after Nehme et al., Nat. Methods 17, 734 (2020), in a reduced size; for one "
+        f"PSF, {source}: NA {optics.na:g}, {optics.wavelength_nm:g} nm, pixels of "
+        f"{optics.pixel_nm:g} nm. Photons are a least-squares fit of that PSF."
+    )
+
+
+def write_onnx(network: DeepStorm3dNetwork, path: Path) -> None:
+    """Write the ONNX model of a network: raw frames and camera maps in, volumes and light out."""
+    side = 8 * COARSE_PX
+    field = {0: "height", 1: "width"}
+    export_onnx(
+        Graph(network).eval(),
+        {
+            "frames": torch.full((2, side, side), 100, dtype=torch.int32),
+            "offset_adu": torch.zeros((side, side)),
+            "photons_per_adu": torch.ones((side, side)),
+            "read_variance": torch.ones((side, side)),
+        },
+        "maps",
+        path,
+        axes={
+            "frames": {0: "n", 1: "height", 2: "width"},
+            "offset_adu": field,
+            "photons_per_adu": field,
+            "read_variance": field,
+            "maps": {0: "n", 2: "rows", 3: "columns"},
+        },
+    )
+
+
+def _inputs() -> tuple[TensorEntry, ...]:
+    plane = ("height", "width")
+    rows = (
+        ("frames", "uint16", ("n", *plane), "ADU", "raw frames"),
+        ("offset_adu", "float32", plane, "ADU", "value in the dark"),
+        ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
+        ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
+    )
+    return tuple(
+        TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
+        for name, dtype, shape, unit, meaning in rows
+    )
+
+
+def macs_per_px(network: DeepStorm3dNetwork) -> float:
+    """Return multiply-accumulates of the convolutions per camera pixel."""
+    fine = network.settings.upsampling**2
+    total = 0.0
+    for name, value in network.named_parameters():
+        if value.ndim == 4:
+            scale = 1 if name.startswith(("first", "dilated")) else fine
+            if name.startswith("enlarge."):
+                scale = 4 ** (int(name.split(".")[1]) + 1)
+            total += value.numel() * scale
+    return total

@@ -1,0 +1,36 @@
+"""The PSF that a model was trained for, which its decoder takes photons with."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from rtsmlm.models.architecture import NetworkModel
+from rtsmlm.models.deepstorm3d.decode import VolumeDecoder
+from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.physics.psf import TablePsf
+from rtsmlm.physics.psf_file import load_psf
+
+PSF_NAME = "psf.npz"
+"""PSF file of a model folder, where the PSF is not one that the recipe computes."""
+
+
+def decoder_of(model: NetworkModel, shape: tuple[int, int]) -> VolumeDecoder:
+    """Return the decoder of a model for frames of this shape without padding."""
+    manifest = model.manifest
+    recipe = Recipe.model_validate(manifest.training.recipe)
+    return VolumeDecoder(
+        shape=shape,
+        upsampling=manifest.upsampling,
+        z_nm=manifest.z_range_nm or recipe.psf.z_nm,
+        psf=_psf(model.folder, recipe.model_dump_json()),
+        settings=model.decode,
+    )
+
+
+@lru_cache(maxsize=4)
+def _psf(folder: Path, recipe_json: str) -> TablePsf:
+    if (folder / PSF_NAME).is_file():
+        return load_psf(folder / PSF_NAME).table
+    recipe = Recipe.model_validate_json(recipe_json)
+    return recipe.psf.load(recipe.optics).table
