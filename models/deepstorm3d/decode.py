@@ -48,8 +48,8 @@ class VolumeDecoder:
         Parameters
         ----------
         maps
-            Planes of the volumes and a channel of photons, (n, planes + 1, height, width), on the
-            finer grid.
+            Planes of the volumes and a channel of photons, (n, planes + 1, height, width), all
+            on the finer grid.
 
         Raises
         ------
@@ -57,11 +57,11 @@ class VolumeDecoder:
             If the maps do not fit the frames.
         """
         fine = self.upsampling
-        least = (self.shape[0] * fine, self.shape[1] * fine)
-        if maps.ndim != 4 or maps.shape[1] < 3 or maps.shape[2] < least[0] or maps.shape[3] < least[1]:
+        least = (3, self.shape[0] * fine, self.shape[1] * fine)
+        if maps.ndim != 4 or any(a < b for a, b in zip(maps.shape[1:], least, strict=True)):
             raise LocalizerError(
-                f"volumes of shape {maps.shape}; frames of {self.shape[0]} x {self.shape[1]} pixels "
-                f"need at least {least[0]} x {least[1]} voxels and two planes"
+                f"volumes of shape {maps.shape}; frames of {self.shape[0]} x {self.shape[1]} "
+                f"pixels need at least {least[1]} x {least[2]} voxels and {least[0]} channels"
             )
         return [self._rows(frame) for frame in maps]
 

@@ -66,12 +66,13 @@ def volume_loss(
 
 
 def _square(values: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(values.reshape(-1), dtype=torch.float32).square()
+    norm: Tensor = torch.linalg.vector_norm(values.reshape(-1), dtype=torch.float32)
+    return norm.square()
 
 
 def _square_of_sums(voxels: Tensor, shares: Tensor) -> Tensor:
     """Return the sum over the target squared."""
-    unique, place = voxels.unique(return_inverse=True)
+    unique, place = torch.unique(voxels, return_inverse=True)
     return shares.new_zeros(len(unique)).index_add_(0, place, shares).square().sum()
 
 

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from rtsmlm.settings.base import Settings
 
-
 LEAK = 0.01
 """Slope below zero of the answer in training; it is cut there otherwise."""
 
@@ -53,6 +52,7 @@ SIZES: dict[str, NetworkSettings] = {
 class _Layer(nn.Module):
     def __init__(self, n_in: int, n_out: int, dilation: int = 1) -> None:
         super().__init__()
+        self.dilation = dilation
         self.convolution = nn.Conv2d(n_in, n_out, 3, padding=dilation, dilation=dilation)
         self.norm = nn.BatchNorm2d(n_out)
 
@@ -67,11 +67,11 @@ class _Layer(nn.Module):
 
     def _in_parts(self, features: Tensor, frames: Tensor) -> Tensor:
         """Return the same convolution without a copy of the features, which costs much memory."""
-        layer = self.convolution
-        n = features.shape[1]
-        around = {"padding": layer.padding, "dilation": layer.dilation}
-        values = functional.conv2d(features, layer.weight[:, :n], layer.bias, **around)
-        return values + functional.conv2d(frames, layer.weight[:, n:], **around)
+        layer, n, reach = self.convolution, features.shape[1], self.dilation
+        weight, bias = layer.weight, layer.bias
+        values = functional.conv2d(features, weight[:, :n], bias, padding=reach, dilation=reach)
+        of_frames = functional.conv2d(frames, weight[:, n:], padding=reach, dilation=reach)
+        return values + of_frames
 
 
 class DeepStorm3dNetwork(nn.Module):
@@ -113,5 +113,5 @@ class DeepStorm3dNetwork(nn.Module):
         values = self.last(features)
         if self.training:
             # A voxel that is empty by mistake keeps a slope to come back by.
-            return cast(Tensor, functional.leaky_relu(values, LEAK))
+            return functional.leaky_relu(values, LEAK)
         return cast(Tensor, values.clamp(0.0, self.scale))

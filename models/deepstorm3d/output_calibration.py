@@ -21,7 +21,7 @@ from rtsmlm.models.training.recipe import Recipe
 
 CHUNK = 16
 PAIR_NM = (250.0, 500.0)
-"""Largest lateral and axial distance of a localization and its emitter, as where they are scored."""
+"""Largest lateral and axial distance of a row and its emitter, as where they are scored."""
 THRESHOLDS = np.arange(0.2, 0.9, 0.05)
 OUTLIER = 6.0
 MIN_ROWS = 100
@@ -127,11 +127,9 @@ def _score(rows: list[F32], windows: Windows, recipe: Recipe) -> _Scores:
 
 def _entry(scores: _Scores) -> DecodeEntry:
     probability, is_pair = scores.rows[:, Row.PROBABILITY], ~np.isnan(scores.errors[:, 0])
-    jaccard = [
-        np.sum(is_pair & (probability > t))
-        / max(np.sum(~is_pair & (probability > t)) + scores.n_emitters, 1)
-        for t in THRESHOLDS
-    ]
+    true = np.array([np.count_nonzero(is_pair & (probability > t)) for t in THRESHOLDS])
+    false = np.array([np.count_nonzero(~is_pair & (probability > t)) for t in THRESHOLDS])
+    jaccard = true / np.maximum(false + scores.n_emitters, 1)
     threshold = float(THRESHOLDS[int(np.argmax(jaccard))])
     kept = is_pair & (probability > threshold)
     rows, errors = scores.rows[kept], scores.errors[kept]

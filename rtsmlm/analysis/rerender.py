@@ -66,8 +66,8 @@ def rerender(
     lit = 0
     for k, frame in enumerate(frames):
         here = locs.take(locs.frame == k)
-        x_px, y_px = here.x_nm / pixel_nm, here.y_nm / pixel_nm
-        light = fit_light(frame, x_px, y_px, here.z_nm.astype(np.float64), psf)
+        x_px, y_px, z_nm = (v.astype(np.float64) for v in (here.x_nm, here.y_nm, here.z_nm))
+        light = fit_light(frame, x_px / pixel_nm, y_px / pixel_nm, z_nm, psf)
         empty = fit_light(frame, nothing, nothing, nothing, psf)
         after += float(np.mean(light.residual**2)) / len(frames)
         before += float(np.mean(empty.residual**2)) / len(frames)
