@@ -111,6 +111,7 @@ def find_peaks(volume: F32, table: NDArray[np.float64]) -> int:
         (most, 4); the volume is looked at no further once it is full.
     """
     planes, height, width = volume.shape
+    kept = np.empty(len(table), np.int64)
     n = 0
     for k in range(planes):
         for i in range(height):
@@ -118,23 +119,27 @@ def find_peaks(volume: F32, table: NDArray[np.float64]) -> int:
                 if volume[k, i, j] > LOWEST and n < len(table) and _is_peak(volume, k, i, j):
                     _weigh(volume, k, i, j, table[n])
                     n += 1
-    order = np.argsort(-table[:n, 3])
-    kept = np.empty((n, 4))
     m = 0
-    for index in order:
-        alone = True
-        for other in range(m):
-            gap = 0.0
-            for axis in range(3):
-                gap = max(gap, abs(kept[other, axis] - table[index, axis]))
-            if gap < REACH:
-                alone = False
-                break
-        if alone:
-            kept[m] = table[index]
+    for index in range(n):
+        if not _is_beside_a_larger_one(table, n, index):
+            kept[m] = index
             m += 1
-    table[:m] = kept[:m]
+    for row in range(m):
+        table[row] = table[kept[row]]
     return m
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _is_beside_a_larger_one(table: NDArray[np.float64], n: int, index: int) -> bool:
+    """Tell whether a peak of a larger sum lies so near that both share most voxels."""
+    for other in range(n):
+        gap = 0.0
+        for axis in range(3):
+            gap = max(gap, abs(table[other, axis] - table[index, axis]))
+        here, there = table[index, 3], table[other, 3]
+        if gap < REACH and (there > here or (there == here and other < index)):
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -144,7 +144,12 @@ def _level(residual: F64, background: F64) -> None:
         rows = (i * height // down, (i + 1) * height // down)
         for j in range(right):
             columns = (j * width // right, (j + 1) * width // right)
-            block = residual[rows[0] : rows[1], columns[0] : columns[1]]
-            mean = block.mean()
-            block -= mean
-            background[rows[0] : rows[1], columns[0] : columns[1]] += mean
+            total = 0.0
+            for row in range(rows[0], rows[1]):
+                for column in range(columns[0], columns[1]):
+                    total += residual[row, column]
+            mean = total / max((rows[1] - rows[0]) * (columns[1] - columns[0]), 1)
+            for row in range(rows[0], rows[1]):
+                for column in range(columns[0], columns[1]):
+                    residual[row, column] -= mean
+                    background[row, column] += mean
