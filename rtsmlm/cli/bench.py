@@ -24,6 +24,10 @@ COMMANDS = {
         "rtsmlm.cli.bench_accuracy:accuracy",
         "Compare localizers with the physical limit, with each other and with the bars we set.",
     ),
+    "models": (
+        "rtsmlm.cli.bench_models:models",
+        "Measure networks of every kind on common ground, with the fits beside them.",
+    ),
 }
 
 app = typer.Typer(cls=lazy_group(COMMANDS), add_completion=False, rich_markup_mode="markdown")

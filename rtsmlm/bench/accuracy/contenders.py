@@ -15,6 +15,7 @@ from rtsmlm.localizations import Localizations
 from rtsmlm.models.catalog import find_model, is_path, model_folders
 from rtsmlm.models.manifest import Manifest, read_manifest
 from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.protocols import Localizer
 from rtsmlm.settings.load import from_mapping as settings_from
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings, is_written_as_path
@@ -37,7 +38,7 @@ def _split(localizer: str) -> tuple[str, str]:
     return name, precision
 
 
-def _label(localizer: str) -> str:
+def label_of(localizer: str) -> str:
     """Return what a table calls a localizer: of a model folder, the name of the folder."""
     name, precision = _split(localizer)
     if is_path(name):
@@ -57,20 +58,22 @@ class OurLocalizer:
 
     is_peer = False
 
-    def __init__(self, localizer: str, *, refine: bool = True) -> None:
-        self.name = _label(localizer) if refine else _label(localizer) + ALONE
+    def __init__(self, localizer: str, *, refine: bool = True, engine: str = "auto") -> None:
+        self.name = label_of(localizer) if refine else label_of(localizer) + ALONE
         self.psf: Psf = psf_of(localizer)
-        self._settings = load(
-            None, [*overrides_of(localizer), f"localizer.refine={str(refine).lower()}"]
-        )
+        chosen = [f"localizer.refine={str(refine).lower()}", f"localizer.engine={engine}"]
+        self._settings = load(None, [*overrides_of(localizer), *chosen])
 
-    def __call__(self, scene: Scene) -> Iterator[tuple[str, Localizations]]:
-        """Localize with the default settings, and the curves where the scene has some."""
+    def open(self, scene: Scene) -> Localizer:
+        """Return the localizer for a scene, with its curves where the scene has some."""
         settings = self._settings
         if scene.curves is not None and self.psf == "astigmatic":
             settings = with_curves(settings, scene)
-        localizer = open_localizer(settings, scene.calibration, scene.sigma_nm)
-        yield "", localizer(scene.batch)
+        return open_localizer(settings, scene.calibration, scene.sigma_nm)
+
+    def __call__(self, scene: Scene) -> Iterator[tuple[str, Localizations]]:
+        """Localize with the default settings."""
+        yield "", self.open(scene)(scene.batch)
 
 
 class PeerLocalizer:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtsmlm.analysis.matching import match
 from rtsmlm.analysis.metrics import Field, Metrics, Protocol, evaluate
 from rtsmlm.bench.accuracy.scenes import Scene
-from rtsmlm.localizations import Localizations
+from rtsmlm.localizations import F32, Localizations
 
 Figures: TypeAlias = dict[str, float]
 """Values by name; NaN where there is nothing to compute one from."""
@@ -51,13 +51,14 @@ def honesty(scene: Scene, locs: Localizations) -> Figures:
         for place, error in ((truth.x_nm, dx), (truth.y_nm, dy))
     ]
     worst = max(bias) if bias else math.nan
-    return _stated(dx, dy, pairs_locs) | {PHASE_BIAS: worst} | _found(scene, locs)
+    stated = stated_scores((dx, pairs_locs.std_x_nm), (dy, pairs_locs.std_y_nm))
+    return stated | {PHASE_BIAS: worst} | _found(scene, locs)
 
 
 def crowd(scene: Scene, locs: Localizations) -> Figures:
     """Score a scene whose emitters overlap, within 250 nm, and the errors that are stated."""
     dx, dy, _, pairs_locs, _ = _errors(scene, locs)
-    return _found(scene, locs) | _stated(dx, dy, pairs_locs)
+    return _found(scene, locs) | stated_scores((dx, pairs_locs.std_x_nm), (dy, pairs_locs.std_y_nm))
 
 
 def tight(scene: Scene, locs: Localizations) -> Figures:
@@ -157,9 +158,16 @@ def _against_bound(scene: Scene, locs: Localizations) -> Figures:
     return {LATERAL: lateral, AXIAL: axial}
 
 
-def _stated(dx: F64, dy: F64, locs: Localizations) -> Figures:
+def stated_scores(*columns: tuple[F64, F32]) -> Figures:
+    """Return how errors compare with those stated: their spread, and that of most of them.
+
+    Parameters
+    ----------
+    *columns
+        Errors and stated standard deviations of pairs, both (n,), along one or more axes.
+    """
     scores = []
-    for error, std in ((dx, locs.std_x_nm), (dy, locs.std_y_nm)):
+    for error, std in columns:
         known = std > 0
         scores.append(error[known] / std[known])
     z = np.concatenate(scores)

@@ -23,6 +23,8 @@ camera counts photons unless a row names another.
 A network is followed by a maximum likelihood fit of lone emitters where it has found them
 (`localizer.refine`): the rows of isolated emitters then are those of the fit, and rest on the PSF
 being the Gaussian that these frames are drawn with. The column "network alone" leaves it out.
+
+Networks of other kinds, and those that are trained for one PSF, stand in [models](models.md).
 """
 
 ABOUT: dict[str, str] = {

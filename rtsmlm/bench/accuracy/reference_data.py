@@ -22,6 +22,7 @@ from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.tables.read import read_table
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32
+from rtsmlm.physics.astigmatism import WidthCurves
 
 SECTION = "Reference data"
 VARIABLE = "RTSMLM_DATA"
@@ -79,7 +80,7 @@ def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
     seed
         Of the deep scene.
     """
-    stack = _photons(folder / BEADS / "beads_2d.tif")
+    stack = bead_photons(folder / BEADS / "beads_2d.tif")
     psf, sigma_px = psf_from_beads([stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
     return [
         deep_check(psf, sigma_px, n_deep_frames, seed),
@@ -94,7 +95,7 @@ def _nairr(folder: Path, name: str, density: str, bar: float) -> Check:
     return Check(
         section=SECTION,
         condition=f"nairr 2DGauss {name}, {density}",
-        scene=partial(_recorded, movie, truth, NAIRR, NAIRR_SIGMA_NM),
+        scene=partial(recorded_scene, movie, truth, NAIRR, NAIRR_SIGMA_NM),
         score=figures.tight,
         goals=(
             Goal(figure=figures.JACCARD, bar=Limit(low=bar)),
@@ -110,7 +111,7 @@ def _microtubules(folder: Path) -> Check:
     return Check(
         section=SECTION,
         condition="DeepSTORM microtubules, 6 per um2",
-        scene=partial(_recorded, movie, truth, MICROTUBULES, MICROTUBULES_SIGMA_NM),
+        scene=partial(recorded_scene, movie, truth, MICROTUBULES, MICROTUBULES_SIGMA_NM),
         score=figures.tight,
         goals=(
             Goal(figure=figures.JACCARD, above=FITTERS),
@@ -126,7 +127,7 @@ def _challenge(folder: Path) -> Check:
     return Check(
         section=SECTION,
         condition="SMLM-2016 MT0.N1.LD, astigmatic, 24 frames, calibrated on its beads",
-        scene=partial(_astigmatic, folder),
+        scene=partial(challenge_scene, folder),
         score=figures.challenge,
         goals=(
             Goal(figure=figures.EFFICIENCY, above=AXIAL_FITTERS, aim=Limit(low=80)),
@@ -138,7 +139,10 @@ def _challenge(folder: Path) -> Check:
     )
 
 
-def _recorded(movie: Path, truth: Path, calibration: CameraCalibration, sigma_nm: float) -> Scene:
+def recorded_scene(
+    movie: Path, truth: Path, calibration: CameraCalibration, sigma_nm: float
+) -> Scene:
+    """Return a movie of others with its truth."""
     return Scene(
         batch=_frames(movie),
         truth=read_table(truth, calibration.pixel_nm).localizations,
@@ -147,11 +151,9 @@ def _recorded(movie: Path, truth: Path, calibration: CameraCalibration, sigma_nm
     )
 
 
-def _astigmatic(folder: Path) -> Scene:
-    stack = _photons(folder / BEADS / "beads_as.tif")
-    widths = measure_beads([_planes(stack)], PIXEL_NM, defocus=True)
-    found = calibrate_astigmatic(widths, BEAD_STEP_NM)
-    curves = found.curves.moved(found.zero_nm + BEAD_FIRST_NM)
+def challenge_scene(folder: Path) -> Scene:
+    """Return the movie of the challenge, with the curves of its beads."""
+    curves = challenge_curves(folder)
     movie = folder / "challenge2016_mt0_n1_ld_as"
     return Scene(
         batch=_frames(movie / "frames.tif"),
@@ -162,12 +164,21 @@ def _astigmatic(folder: Path) -> Scene:
     )
 
 
+def challenge_curves(folder: Path) -> WidthCurves:
+    """Return the curves of the astigmatic beads of the challenge."""
+    stack = bead_photons(folder / BEADS / "beads_as.tif")
+    widths = measure_beads([_planes(stack)], PIXEL_NM, defocus=True)
+    found = calibrate_astigmatic(widths, BEAD_STEP_NM)
+    return found.curves.moved(found.zero_nm + BEAD_FIRST_NM)
+
+
 def _frames(path: Path) -> FrameBatch:
     with open_movie(path) as movie:
         return FrameBatch.from_pixels(movie.read(np.arange(movie.n_frames)))
 
 
-def _photons(path: Path) -> F32:
+def bead_photons(path: Path) -> F32:
+    """Return a stack of beads of the challenge in photons."""
     return CHALLENGE.to_photons(_frames(path).pixels)
 
 

@@ -1,0 +1,153 @@
+"""The words of docs/models.md."""
+
+from __future__ import annotations
+
+from rtsmlm.bench.models.box_sets import BOXES
+from rtsmlm.bench.models.image_sets import IMAGES
+from rtsmlm.bench.models.row_sets import DEPTH, OWN, PLANE
+
+INTRODUCTION = """# Models beside each other
+
+All networks of rtsmlm on common ground, with the classical fits beside them: how much they
+find, how far off it is, whether they know it, and how fast they are.
+
+Made by `{command}` with rtsmlm {version} on {processor}, {cores} cores{load}. {data}
+
+- [The twelve systems of the review](#the-twelve-systems-of-the-review): what the papers claim,
+  what is measured here, and why the two differ
+- [What the figures mean](#what-the-figures-mean)
+- Figures: {sections}
+- [Enter your model](#enter-your-model)
+"""
+
+CHART = """
+![Jaccard index and lateral error against density, one line for each model]({chart})
+
+Left: of all emitters and all answers, the part that agree. Right: how far off those are. In the
+plane, emitters anywhere; the more of them in a frame, the more spots overlap.
+"""
+
+REVIEW = """\
+Hyun & Kim, [IJMS 23, 6896 (2022)](https://doi.org/10.3390/ijms23126896), Table 1, list twelve
+systems of deep learning for single-molecule localization. Those that rtsmlm has are trained
+anew, from the papers' layers and losses, by recipes that [anyone can run](how-to/train.md); no
+code and no weights of the originals are in them."""
+
+MEANING_ROWS = (
+    (
+        "Jaccard index",
+        "emitters that were found, over these, those missed and those made up; a pair is at most "
+        "250 nm apart, and 500 nm along z",
+        "1",
+    ),
+    (
+        "found, right",
+        "part of the emitters that were found, and part of the answers that are emitters",
+        "100 %",
+    ),
+    (
+        "lateral, axial RMSE",
+        "root mean square distance of the pairs: both axes together, and along z",
+        "small",
+    ),
+    (
+        "efficiency",
+        "both in one number, as the SMLM-2016 challenge has it: 100 - sqrt((100 - Jaccard in %)² + "
+        "error²), the error in nm, along z half of it; 3D is the mean of both",
+        "100",
+    ),
+    ("bias", "median error: what does not average out", "0"),
+    (
+        "CRLB",
+        "the Cramér-Rao bound: what photons, background, camera and PSF allow at best; 1.2 x is "
+        "20 % above it",
+        "1 x",
+    ),
+    (
+        "std of error / stated std",
+        "whether a model knows how far off it is: below 1 it is too modest, above 1 too sure. Two "
+        "emitters taken for one can spoil it, hence the same from the median deviation, which is "
+        "that of the typical emitter",
+        "1",
+    ),
+    (
+        "correlation, SSIM, PSNR",
+        "likeness of an image to that of the true emitters, both blurred by 25 nm",
+        "1, 1, large",
+    ),
+    ("MAC", "multiplications for a pixel of a frame, or of a box, in thousands (kMAC)", "small"),
+)
+
+MEASURED_ALONE = """\
+Networks are measured alone here, without the fit of lone emitters that follows them in a run
+(`localizer.refine`); [Accuracy](accuracy.md) has both, and other programs. All movies are drawn
+by `rtsmlm.physics`, which shares no code with the simulator of the training, from fixed seeds;
+frames that have nothing to do with each other are numbered so that no network takes them for
+neighbours. **Bold** is best by efficiency.
+"""
+
+ABOUT = {
+    PLANE: """\
+A round PSF of 110 nm, 2000 photons, 20 photons of background per pixel, pixels of 100 nm
+(alone: 130 nm). "Drawn anew" are true positions that others have published, with the PSF and
+light of their set and other noise; "movie" is their own.""",
+    DEPTH: """\
+One astigmatic PSF for all: {common}. 5000 photons, 20 photons of background per pixel. The fit
+and `flagship-astig` are given the curves of its beads; other networks know the PSF that they
+were trained with.{others} The median offset is taken off, as PSFs have no place that all call the
+centre. The tubules blink as in the challenge, so that a network which looks at three frames can
+use its neighbours; {tubules}.""",
+    OWN: """\
+Each network with the PSF, depths and light of its own training, unless that PSF is the common
+one above. Where it is astigmatic, the fit and `flagship-astig` see the same frames, calibrated on
+beads of it; no fit of rtsmlm takes a tetrapod. Sparse and dense are 0.1 and 1 emitters per µm²,
+and 0.01 and 0.08 for a PSF over more than 2 µm, whose spots are far larger (0.08 is ten in
+121 x 121 pixels).""",
+    IMAGES: """\
+Frames of 64 x 64 pixels whose emitters lie on filaments, summed to one image. A localizer
+enters by the image of its rows, a network of images also by its peaks, above a height that was
+chosen on another movie.""",
+    BOXES: """\
+One emitter of 2000 photons within the middle pixel, 20 photons of background per pixel, 80 % of
+the trained depths. "Lens alone" is the PSF of the network's training without its aberrations,
+which the fit is calibrated on; "lens and aberrations" has other Zernike amplitudes in every
+box, as its training had. The bound counts their spread as known; "x" is the error over it. That
+of the lens alone knows that there are none, which a network that allows for them does not. In
+brackets: error over stated error of the typical box. The photons of a fit lack the light far from
+the middle, which no Gaussian has.""",
+}
+
+SPEED = """\
+Networks as fast as they go on frames with 0.1 emitters per µm², and on 2048 boxes at once; the
+best of some tries. It is what this machine does: measure yours by `rtsmlm bench models`.
+{engines}"""
+
+ENTER = """## Enter your model
+
+This benchmark is open to all: the public site of the SMLM challenge no longer answers, and
+every set here is drawn anew from its seed or comes with the reference data. A model is a folder
+with `manifest.toml` and `model.onnx` ([how to make one](how-to/add-a-network.md)); whatever it
+was trained with, the folder is all that is needed.
+
+```sh
+pip install rtsmlm                                        # any engine that is there is measured
+rtsmlm bench models --model ./my-model --out my-model.json
+rtsmlm bench models --from docs/benchmarks/models.json --from my-model.json --markdown mine.md
+```
+
+A package that brings an [architecture](how-to/add-a-network.md#an-architecture-of-your-own) by
+the entry point `rtsmlm.network`, with its models in the folder `weights`, is found by itself:
+`rtsmlm bench models` has it in every table that it can enter.
+
+- **Which sets.** The manifest says: `task` rows, boxes or images; `psf` and `z_range_nm` in the
+  plane or in depth. A network that knows one PSF states its optics in `training.recipe`
+  (`[optics]`, or `[psf]` with a PSF file beside the model), and is also measured with that.
+- **How to report.** The JSON holds version, machine, seed and every figure; results of the same
+  format (now {format}) and seed can be compared, and the page is drawn from any number of such
+  files without measuring again. Send it with the folder of the model, or its address, so that
+  others can repeat it.
+- **Reference data.** `RTSMLM_DATA` names their folder; without it the simulated sets alone are
+  measured, and the page says so.
+- **Fair play.** Train on anything but these sets. Their seeds are fixed, so that all see the
+  same frames: measure with `--seed 1`, too, if you have looked at them often.
+"""

@@ -1,0 +1,224 @@
+"""The twelve systems of the review, each with its claim, and what this benchmark has beside it.
+
+The review is Hyun & Kim, IJMS 23, 6896 (2022), Table 1. Under `claim` stands what it or the
+paper of the system reports, under `why` what our model does otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rtsmlm.bench.accuracy.figures import JACCARD, RMSE
+from rtsmlm.bench.models import box_figures as box
+from rtsmlm.bench.models.box_sets import ABERRATED, BOXES, LENS
+from rtsmlm.bench.models.image_figures import CORRELATION
+from rtsmlm.bench.models.image_sets import IMAGES
+from rtsmlm.bench.models.results import Results
+from rtsmlm.bench.models.row_figures import AXIAL_RMSE, EFFICIENCY_3D
+from rtsmlm.bench.models.row_sets import DEPTH, OWN
+from rtsmlm.bench.models.speed import SPOTS, frames_at
+
+Ours = Callable[[Results, str], str]
+"""Results and the name of a model to what was measured, in a few words."""
+NOT_YET = "not in rtsmlm yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One system of the review."""
+
+    name: str
+    does: str
+    claim: str
+    architecture: str = ""
+    """Of our models of it; empty where there are none yet."""
+    ours: Ours | None = None
+    why: str = ""
+    """Why ours differs from the claim."""
+
+
+def text(value: float, digits: int = 3) -> str:
+    """Return a figure, without an exponent and with commas; a dash for none."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
+
+
+def models_of(system: System, results: Results) -> list[str]:
+    """Return the names of the measured models of a system."""
+    return [m.name for m in results.models if system.architecture == m.architecture != ""]
+
+
+def _decode(results: Results, model: str) -> str:
+    def at(name: str, density: str) -> str:
+        jaccard, lateral, axial = (
+            results.figure(name, DEPTH, density, figure) for figure in (JACCARD, RMSE, AXIAL_RMSE)
+        )
+        return f"Jaccard {text(jaccard)}, errors {text(lateral)} and {text(axial)} nm"
+
+    score = results.figure(model, DEPTH, "movie", EFFICIENCY_3D)
+    fit = results.figure("astigmatic-mle", DEPTH, "movie", EFFICIENCY_3D)
+    sentence = (
+        f"Astigmatic, 1 per µm²: {at(model, '1 per')}; `astigmatic-mle` there: "
+        f"{at('astigmatic-mle', '1 per')}."
+    )
+    if not math.isnan(score):
+        sentence += f" 24 frames of the challenge: efficiency {text(score)}, the fit {text(fit)}."
+    return sentence
+
+
+def _deepstorm(results: Results, model: str) -> str:
+    def at(density: str) -> str:
+        likeness, jaccard = (
+            results.figure(model, IMAGES, f"filaments, {density} per", figure)
+            for figure in (CORRELATION, JACCARD)
+        )
+        return f"{density} per µm²: correlation {text(likeness, 2)}, Jaccard {text(jaccard, 2)}"
+
+    parts = [at("1"), at("6")]
+    rate = results.speed(model, frames_at(256))
+    return "; ".join(parts) + f". {text(rate)} frames/s at 256 x 256."
+
+
+def _deeploco(results: Results, model: str) -> str:
+    rate = results.speed(model, frames_at(64))
+    seconds = 20_000 / rate if rate > 0 else math.nan
+    jaccard = results.figure(model, OWN, f"{model}: sparse", JACCARD)
+    lateral = results.figure(model, OWN, f"{model}: sparse", RMSE)
+    return (
+        f"20 000 frames of 64 x 64 in {text(seconds)} s on this CPU; sparse emitters: Jaccard "
+        f"{text(jaccard)}, error {text(lateral)} nm."
+    )
+
+
+def _on_boxes(results: Results, model: str, kind: str, figure: str) -> str:
+    return text(results.figure(model, BOXES, f"{model}: {kind}", figure))
+
+
+def _zelger(results: Results, model: str) -> str:
+    bound = [_on_boxes(results, model, LENS, f + box.BOUND) for f in (box.LATERAL, box.AXIAL)]
+    fit = [
+        text(results.figure("astigmatic-mle", BOXES, f"{model}: {LENS}", f + box.BOUND))
+        for f in (box.LATERAL, box.AXIAL)
+    ]
+    return (
+        f"{text(results.speed(model, SPOTS))} spots/s on this CPU; errors over the bound, "
+        f"lateral and axial: {bound[0]} and {bound[1]}, the fit {fit[0]} and {fit[1]}."
+    )
+
+
+def _smnet(results: Results, model: str) -> str:
+    lateral, axial, modes = (
+        _on_boxes(results, model, ABERRATED, f + box.BOUND)
+        for f in (box.LATERAL, box.AXIAL, box.ZERNIKES)
+    )
+    turn = results.figure(model, BOXES, f"{model}: {ABERRATED}", box.TURN)
+    sentence = (
+        f"Errors over the bound, with aberrations: lateral {lateral}, axial {axial}, Zernike "
+        f"amplitudes {modes}."
+    )
+    return sentence + ("" if math.isnan(turn) else f" Orientation within {text(turn)} degrees.")
+
+
+def _deepstorm3d(results: Results, model: str) -> str:
+    def at(kind: str) -> str:
+        jaccard, lateral, axial = (
+            results.figure(model, OWN, f"{model}: {kind}", figure)
+            for figure in (JACCARD, RMSE, AXIAL_RMSE)
+        )
+        return f"Jaccard {text(jaccard)}, errors {text(lateral)} and {text(axial)} nm"
+
+    rate = results.speed(model, frames_at(256))
+    return (
+        f"Over its depths, sparse: {at('sparse')}; ten in 121 x 121 pixels: {at('dense')}. "
+        f"{text(rate)} frames/s at 256 x 256."
+    )
+
+
+SYSTEMS: tuple[System, ...] = (
+    System(
+        name="DECODE",
+        does="frames to rows, 3D, dense, from three frames",
+        claim="first on 12 of the 12 data sets of the SMLM-2016 challenge",
+        architecture="decode",
+        ours=_decode,
+        why="a narrower network, trained for a quarter of an hour on one CPU core, not for a day "
+        "on a GPU; the ranking needs the data of the challenge, whose site is down: 24 of its "
+        "frames are at hand",
+    ),
+    System(
+        name="Deep-STORM",
+        does="frames to an image, without a list",
+        claim="up to 6 emitters per µm²; 1000 to 10 000 times as fast as solvers of its time",
+        architecture="deepstorm",
+        ours=_deepstorm,
+        why="the layers of the paper at a smaller width and on a grid four times as fine as the "
+        "camera's, not eight: sixteen times less arithmetic, for a live stream on a CPU",
+    ),
+    System(
+        name="DeepLOCO",
+        does="frames of 64 x 64 to a set of rows, 3D",
+        claim="20 000 frames in about 1 s on a GPU",
+        architecture="deeploco",
+        ours=_deeploco,
+        why="our time is that of a CPU; no GPU was at hand",
+    ),
+    System(
+        name="Zelger et al.",
+        does="box to parameters, with Zernike amplitudes",
+        claim="22 000 spots/s, near the precision of the fit",
+        architecture="zelger",
+        ours=_zelger,
+        why="the paper's layers were not published: ours are a stand-in of a usual kind",
+    ),
+    System(
+        name="smNet",
+        does="box to position, orientation, aberrations",
+        claim="position in 3D, orientation and aberrations, close to the bound",
+        architecture="smnet",
+        ours=_smnet,
+        why="one reduced network for all quantities; the paper trains a large one for each, on a "
+        "million boxes",
+    ),
+    System(
+        name="DeepSTORM3D",
+        does="frames to rows over 4 µm, learned phase mask",
+        claim="dense emitters over 4 µm of depth",
+        architecture="deepstorm3d",
+        ours=_deepstorm3d,
+        why="a narrower network trained for a quarter of an hour on one CPU core; the paper's "
+        "takes 30 hours on a GPU",
+    ),
+    System(
+        name="ANNA-PALM",
+        does="image of few localizations to the whole image",
+        claim="up to 100 times fewer frames",
+    ),
+    System(
+        name="Gaire et al.",
+        does="the same for spectral channels",
+        claim="up to 8 times fewer frames, less cross-talk",
+    ),
+    System(
+        name="BGnet",
+        does="box to its background",
+        claim="better precision on structured background, for every PSF",
+    ),
+    System(
+        name="Kim, Moon & Xu",
+        does="box to colour and depth, unmodified PSF",
+        claim="colour and depth without changes to the microscope",
+    ),
+    System(
+        name="Hershko et al.",
+        does="colour from the PSF, learned phase mask",
+        claim="two colours in one grey image",
+    ),
+    System(
+        name="Zhang et al.",
+        does="spectrum to dye",
+        claim="twice the molecules used, 10 times fewer mistaken",
+    ),
+)
