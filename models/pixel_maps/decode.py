@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.ndimage import convolve, maximum_filter
+from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.spatial import cKDTree
 
 from rtsmlm.errors import LocalizerError
@@ -62,12 +62,11 @@ def rows_of(
 def _rows(maps: F32, channels: Mapping[str, int], settings: DecodeSettings) -> F32:
     p = np.clip(np.nan_to_num(maps[channels["probability"]]), 0.0, 1.0)
     # An emitter at a corner is shared by four pixels: their sum is what counts.
-    near = convolve(p, np.ones((3, 3), np.float32), mode="constant")
+    near = _sum_around(p, 3)
     highest = (p > settings.candidate_probability) & (p == maximum_filter(p, 3, mode="constant"))
     y, x = np.nonzero(highest & (near > settings.min_probability))
     rows = np.zeros((len(y), COLUMNS), dtype=np.float32)
-    side = 2 * CROWD_REACH_PX + 1
-    around = convolve(p, np.ones((side, side), np.float32), mode="constant")
+    around = _sum_around(p, 2 * CROWD_REACH_PX + 1)
     rows[:, Row.X] = x + maps[channels["dx"], y, x]
     rows[:, Row.Y] = y + maps[channels["dy"], y, x]
     rows[:, Row.PHOTONS] = maps[channels["photons"], y, x]
@@ -76,6 +75,11 @@ def _rows(maps: F32, channels: Mapping[str, int], settings: DecodeSettings) -> F
     for name, column in OPTIONAL.items():
         rows[:, column] = maps[channels[name], y, x] if name in channels else np.nan
     return _distinct(rows, settings.merge_px)
+
+
+def _sum_around(p: F32, side_px: int) -> F32:
+    """Return the sum over a square around each pixel."""
+    return np.asarray(side_px**2 * uniform_filter(p, side_px, mode="constant"), dtype=np.float32)
 
 
 def _distinct(rows: F32, merge_px: float) -> F32:
