@@ -152,7 +152,8 @@ def localizer_of(
     min_probability
         Rows less probable are not reported; by default what the manifest says.
     refine
-        Fit lone emitters once more where the network has found them.
+        Fit lone emitters once more where the network has found them; where it was trained for a PSF
+        of its own, no fit knows that.
 
     Raises
     ------
@@ -177,6 +178,14 @@ def localizer_of(
         model,
         open_runtime(model, chosen, precision),
         calibration=calibration,
-        refiner=Refiner(calibration, sigma_nm, curves if model.axial else None) if refine else None,
+        refiner=_refiner(model, calibration, sigma_nm, curves) if refine else None,
         fallback=(lambda: open_runtime(model, "openvino")) if spare else None,
     )
+
+
+def _refiner(
+    model: NetworkModel, calibration: CameraCalibration, sigma_nm: float, curves: WidthCurves | None
+) -> Refiner | None:
+    if model.manifest.z_range_nm is not None:
+        return None
+    return Refiner(calibration, sigma_nm, curves if model.axial else None)
