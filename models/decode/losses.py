@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,10 +11,13 @@ from torch.nn import functional
 from rtsmlm.models.decode.maps import BACKGROUND, LOGIT_LIMIT, STD, logits_of, stds_of
 from rtsmlm.models.decode.scaling import Scaling
 from rtsmlm.models.simulation.training_windows import Targets
-from rtsmlm.models.training.mixture import around, count_term, mixture_term, squared
+from rtsmlm.models.training.mixture import around, count_term, mixture_term, squared_then_linear
 
 REACH_PX = 3
 """Half side of the window of the mixture: a pixel further off changes it by less than 1e-2."""
+LINEAR_FROM = 3.0
+"""Errors of more standard deviations cost in proportion. Published as squares throughout, with
+which a few pairs of the wrong emitter decide every step, and trainings diverge."""
 LEAST_VARIANCE = 0.01
 """Of the number of emitters: without it the loss explodes where all pixels are sure."""
 
@@ -67,4 +72,5 @@ def _mixture(maps: Tensor, targets: Targets, scaling: Scaling) -> Tensor:
     if targets.z is not None:
         errors.append((torch.tanh(z) - (targets.z / scaling.z_max)[:, None, None], log_std[3]))
     weight = functional.logsigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
-    return mixture_term(weight, errors, near.outside, squared)
+    misfit = partial(squared_then_linear, linear_from=LINEAR_FROM)
+    return mixture_term(weight, errors, near.outside, misfit)

@@ -106,11 +106,14 @@ def mixture_term(
     return normal - torch.logsumexp(log_density.flatten(1), dim=1)
 
 
-def squared(z: Tensor) -> Tensor:
-    """Return what errors cost under a normal density."""
-    return 0.5 * z.square()
-
-
 def squared_then_linear(z: Tensor, linear_from: float) -> Tensor:
-    """Return the same up to so many standard deviations; beyond, errors cost in proportion."""
+    """Return half the square of errors, as a normal density has it; far ones cost in proportion.
+
+    Parameters
+    ----------
+    z
+        Errors in standard deviations.
+    linear_from
+        From where on they cost in proportion.
+    """
     return functional.huber_loss(z, torch.zeros_like(z), delta=linear_from, reduction="none")

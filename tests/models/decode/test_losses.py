@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
-from rtsmlm.models.decode.losses import LEAST_VARIANCE, decode_loss  # noqa: E402
+from rtsmlm.models.decode.losses import LEAST_VARIANCE, LINEAR_FROM, decode_loss  # noqa: E402
 from rtsmlm.models.decode.maps import quantities  # noqa: E402
 from rtsmlm.models.decode.scaling import Scaling  # noqa: E402
 from rtsmlm.models.simulation.training_windows import Targets  # noqa: E402
@@ -37,8 +37,10 @@ def raw_maps() -> torch.Tensor:
     return raw
 
 
-def log_normal(value: float, mean: float, std: float) -> float:
-    return -0.5 * ((value - mean) / std) ** 2 - math.log(std) - 0.5 * math.log(2 * math.pi)
+def log_density(value: float, mean: float, std: float) -> float:
+    z = abs(value - mean) / std
+    misfit = 0.5 * z**2 if z < LINEAR_FROM else LINEAR_FROM * (z - 0.5 * LINEAR_FROM)
+    return -misfit - math.log(std) - 0.5 * math.log(2 * math.pi)
 
 
 def test_two_emitters_cost_what_a_sum_over_all_pixels_says() -> None:
@@ -52,10 +54,10 @@ def test_two_emitters_cost_what_a_sum_over_all_pixels_says() -> None:
         likelihood = 0.0
         for r, c in pixels:
             logs = [
-                log_normal(x, c + dx[r][c], std_x[r][c]),
-                log_normal(y, r + dy[r][c], std_y[r][c]),
-                log_normal(depth / 1.2, z[r][c] / 1.2, std_z[r][c] / 1.2),
-                log_normal(light / 1e4, photons[r][c] / 1e4, std_photons[r][c] / 1e4),
+                log_density(x, c + dx[r][c], std_x[r][c]),
+                log_density(y, r + dy[r][c], std_y[r][c]),
+                log_density(depth / 1.2, z[r][c] / 1.2, std_z[r][c] / 1.2),
+                log_density(light / 1e4, photons[r][c] / 1e4, std_photons[r][c] / 1e4),
             ]
             likelihood += p[r][c] / total * math.exp(sum(logs))
         mixture -= math.log(likelihood)
