@@ -18,7 +18,7 @@ from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.boxes import F64
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
-from rtsmlm.localizations import F32
+from rtsmlm.localizations import COLUMN_DTYPES, F32
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.settings.run import RunSettings
 
@@ -169,6 +169,12 @@ def open_box_localizer(
     fit = NetworkBoxFit(folder, wanted.engine, sigma_px, precision=wanted.precision)
     wanted = wanted.model_copy(update={"box_px": fit.box_px})
     return SpotLocalizer(calibration=calibration, sigma_nm=sigma_nm, settings=wanted, fit=fit)
+
+
+def extras_of(manifest: Manifest) -> dict[str, str]:
+    """Return the unit of each channel that is no column of the table, by its name."""
+    known = {*NEEDED, *STATED, *COLUMN_DTYPES}
+    return {c.name: c.unit for c in manifest.channels if c.name not in known}
 
 
 def box_px_of(manifest: Manifest) -> int:

@@ -108,7 +108,7 @@ class Refiner:
         if self._curves is not None:
             columns["z_nm"][rows] = fits[:, boxes.Z]
             columns["std_z_nm"][rows] = fits[:, boxes.STD_Z]
-        return Localizations(**columns)
+        return Localizations(**columns, extras=locs.extras)
 
     def _good(
         self, locs: Localizations, rows: NDArray[np.int64], fits: F64, x_nm: F64, y_nm: F64

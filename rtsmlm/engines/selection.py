@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.box_networks import NetworkBackground, open_box_localizer
+from rtsmlm.engines.box_networks import NetworkBackground, extras_of, open_box_localizer
 from rtsmlm.engines.runtimes import open_network
-from rtsmlm.errors import CalibrationError, ConfigError
+from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.models.catalog import find_model, is_path, model_folders
 from rtsmlm.models.manifest import load_manifest, read_manifest
@@ -118,6 +118,26 @@ def factory_of(name: str) -> plugins.LocalizerFactory:
         return open_box_localizer(folder, settings, calibration, sigma_nm)
 
     return open_model_folder
+
+
+def extra_columns(name: str) -> dict[str, object]:
+    """Return what a table says of the columns that a localizer adds; nothing where it adds none.
+
+    Parameters
+    ----------
+    name
+        As in `localizer.name`. What is wrong with it is said where the localizer is opened.
+    """
+    if not is_path(name) and name in plugins.names(GROUP):
+        return {}
+    try:
+        manifest = read_manifest(find_model(name))
+    except (ConfigError, FileFormatError):
+        return {}
+    units = extras_of(manifest) if manifest.task == "box-parameters" else {}
+    if not units:
+        return {}
+    return {"extra_columns": units, "extra_columns_of": f"{manifest.name} {manifest.version}"}
 
 
 def _on_stated_background(factory: plugins.LocalizerFactory) -> plugins.LocalizerFactory:

@@ -29,7 +29,11 @@ class BoxFit(Protocol):
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
-        """Names of what it finds beyond the columns of `boxes`: colour, aberrations, ..."""
+        """Names of what it finds beyond the columns of `boxes`: colour, aberrations, ...
+
+        Those of columns of `Localizations`, such as probability, are written there; all others are
+        extras of the rows.
+        """
         ...
 
     def __call__(

@@ -17,7 +17,7 @@ from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidate
 from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
 from rtsmlm.fitting.selection import reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
-from rtsmlm.localizations import F32, Localizations
+from rtsmlm.localizations import COLUMN_DTYPES, F32, Localizations
 from rtsmlm.protocols import ALL, RecallTable
 from rtsmlm.settings.run import LocalizerSettings
 
@@ -136,24 +136,9 @@ class SpotLocalizer:
         LocalizerError
             If the frames are not uint16 or smaller than a box.
         """
-        return Localizations.concatenate([rows for rows, _ in self._parts(batch, targets)])
+        return Localizations.concatenate(self._parts(batch, targets))
 
-    def with_extras(self, batch: FrameBatch) -> tuple[Localizations, dict[str, F32]]:
-        """Return the localizations of all frames and what else the fit found, by its name, (n,).
-
-        Raises
-        ------
-        CalibrationError, LocalizerError
-            As when it is called.
-        """
-        parts = self._parts(batch, ALL)
-        names = self._box_fit.extra_columns
-        tables = [np.empty((0, len(names)), np.float32), *(e for _, e in parts if e is not None)]
-        table = np.concatenate(tables)
-        extras = {name: table[:, k] for k, name in enumerate(names)}
-        return Localizations.concatenate([rows for rows, _ in parts]), extras
-
-    def _parts(self, batch: FrameBatch, targets: slice) -> list[tuple[Localizations, F32 | None]]:
+    def _parts(self, batch: FrameBatch, targets: slice) -> list[Localizations]:
         if targets != ALL:
             batch = batch.frames(*targets.indices(len(batch))[:2])
         pixels = batch.pixels
@@ -167,7 +152,7 @@ class SpotLocalizer:
         # read-only, so that nothing is compiled twice.
         pixels = np.ascontiguousarray(pixels).view()
         pixels.flags.writeable = False
-        parts: list[tuple[Localizations, F32 | None]] = []
+        parts: list[Localizations] = []
         first_frame = 0
         while first_frame < len(pixels):
             found, first_frame = self._detect(pixels, plan, first_frame)
@@ -274,7 +259,7 @@ class SpotLocalizer:
         plan: _Plan,
         found: Candidates,
         frame_index: NDArray[np.int64],
-    ) -> tuple[Localizations, F32 | None]:
+    ) -> Localizations:
         rows, extras = self._fit_candidates(pixels, plan, found)
         keep = np.zeros(len(rows), dtype=np.bool_)
         height, width = plan.offset_adu.shape
@@ -282,7 +267,8 @@ class SpotLocalizer:
         select_rows(rows, found.frame, height, width, self._sigma_px, excess_noise, keep)
         rows, frame = rows[keep], frame_index[found.frame[keep]]
         pixel_nm = self._calibration.pixel_nm
-        localizations = Localizations.from_columns(
+        more, further = self._further(extras, keep)
+        return Localizations.from_columns(
             {
                 "frame": frame,
                 "x_nm": rows[:, boxes.X] * pixel_nm,
@@ -294,9 +280,21 @@ class SpotLocalizer:
                 "std_y_nm": rows[:, boxes.STD_Y] * pixel_nm,
                 "std_z_nm": rows[:, boxes.STD_Z],
                 "std_photons": rows[:, boxes.STD_PHOTONS],
-            }
+                **more,
+            },
+            further,
         )
-        return localizations, None if extras is None else extras[keep]
+
+    def _further(
+        self, found: F32 | None, keep: NDArray[np.bool_]
+    ) -> tuple[dict[str, F32], dict[str, F32]]:
+        """Return further columns of the table and extra ones, by name."""
+        if found is None:
+            return {}, {}
+        kept = np.ascontiguousarray(found[keep].T)
+        named = dict(zip(self._box_fit.extra_columns, kept, strict=True))
+        more = {name: named.pop(name) for name in COLUMN_DTYPES if name in named}
+        return more, named
 
 
 def _as_map(value: Map, shape: tuple[int, int]) -> F32:

@@ -35,7 +35,7 @@ from rtsmlm.frames import Pixels
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.offline.results import draw_table
-from rtsmlm.pipeline.localizer import localizer_note, open_localizer
+from rtsmlm.pipeline.localizer import extra_columns_stated, localizer_note, open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.settings.resolve import resolve, what_was_overruled
@@ -268,6 +268,7 @@ class Reconstruction:
             sigma_nm,
             self.settings.psf.astigmatism,
             stated,
+            extra_columns_stated(self.settings),
         )
         with ArrowStreamFile(folder.localizations, metadata) as table:
             localizers = OfflineLocalizers(make_localizer)

@@ -24,7 +24,7 @@ from rtsmlm.offline import remains
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.cut_run import CutRun, LastLedger
 from rtsmlm.offline.results import draw_table, write_accounts
-from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.worker import one_line
@@ -134,7 +134,8 @@ class Recovery:
         if not table.exists():
             name, pixel_nm = self.folder.path.name, calibration.pixel_nm
             curves, stated = settings.psf.astigmatism, settings.experiment.stated()
-            metadata = table_metadata(name, movie.shape, pixel_nm, sigma_nm, curves, stated)
+            extras = extra_columns_stated(settings)
+            metadata = table_metadata(name, movie.shape, pixel_nm, sigma_nm, curves, stated, extras)
             ArrowStreamFile(table, metadata).close()
         catch_up(movie, ledger, table, make_localizer, on_progress)
         if n_left := len(ledger.skipped()):

@@ -58,10 +58,16 @@ def draw_table(
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
 
 
-def keep_table(table: Path, shape: tuple[int, int], pixel_nm: float) -> None:
-    """Write an empty table where the analysis has not written any."""
+def keep_table(
+    table: Path,
+    shape: tuple[int, int],
+    pixel_nm: float,
+    extras: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Write an empty table where the analysis has not written any; see `table_metadata`."""
     if not table.exists():
-        ArrowStreamFile(table, table_metadata(table.parent.name, shape, pixel_nm, None)).close()
+        metadata = table_metadata(table.parent.name, shape, pixel_nm, None, extras=extras)
+        ArrowStreamFile(table, metadata).close()
 
 
 def write_accounts(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.runtimes import AUTO
-from rtsmlm.engines.selection import choose, factory_of
+from rtsmlm.engines.selection import choose, extra_columns, factory_of
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -35,6 +35,11 @@ def localizer_note(settings: RunSettings, calibration: CameraCalibration, sigma_
     if settings.localizer.name != AUTO:
         return ""
     return choose(settings, calibration, sigma_nm).note
+
+
+def extra_columns_stated(settings: RunSettings) -> dict[str, object]:
+    """Return what the table of a run says of the columns that its localizer adds."""
+    return extra_columns(settings.localizer.name)
 
 
 def localize_each(

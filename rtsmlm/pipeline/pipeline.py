@@ -37,7 +37,12 @@ from rtsmlm.pipeline.events import (
     Warned,
 )
 from rtsmlm.pipeline.job import PipelineJob
-from rtsmlm.pipeline.localizer import localize_each, localizer_note, open_localizer
+from rtsmlm.pipeline.localizer import (
+    extra_columns_stated,
+    localize_each,
+    localizer_note,
+    open_localizer,
+)
 from rtsmlm.pipeline.sinks import Sinks
 from rtsmlm.plugins import RunFacts
 from rtsmlm.protocols import ALL, Localizer
@@ -98,7 +103,8 @@ class Pipeline:
         folder, pixel_nm = self._job.folder, self._calibration.pixel_nm
         shape, settings = self._ring.shape, self._settings
         curves, stated = settings.psf.astigmatism, settings.experiment.stated()
-        return table_metadata(folder.name, shape, pixel_nm, sigma_nm, curves, stated)
+        extras = extra_columns_stated(settings)
+        return table_metadata(folder.name, shape, pixel_nm, sigma_nm, curves, stated, extras)
 
     def run(self, stop: threading.Event) -> None:
         """Localize until the ring is closed and empty, or `stop` is set and it is empty.

@@ -18,7 +18,7 @@ from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import batch_frames
 from rtsmlm.offline.results import draw_table, keep_table, write_accounts
-from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.worker import one_line
@@ -58,7 +58,8 @@ class RunFinalizer:
         """
         run_step, results = self.notices.run_step, self.settings.results
         table = self.folder.localizations
-        run_step(lambda: keep_table(table, self.shape, self.calibration.pixel_nm))
+        extras = extra_columns_stated(self.settings)
+        run_step(lambda: keep_table(table, self.shape, self.calibration.pixel_nm, extras))
         if self.path.n_recorded and results.catch_up and len(self.ledger.skipped()):
             run_step(self._catch_up)
         if results.export:

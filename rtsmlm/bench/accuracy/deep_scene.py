@@ -79,7 +79,7 @@ def deep_scene(psf: Psf, sigma_px: float, rng: np.random.Generator, n_frames: in
         index = batch.index + start
         batches.append(FrameBatch.from_pixels(batch.pixels, index=index))
         columns = emitters.table().columns()
-        truths.append(Localizations(**{**columns, "frame": columns["frame"] + start}))
+        truths.append(Localizations.from_columns({**columns, "frame": columns["frame"] + start}))
     return Scene(
         batch=FrameBatch.concatenate(batches),
         truth=Localizations.concatenate(truths),

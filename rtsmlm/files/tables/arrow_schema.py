@@ -4,12 +4,15 @@ Every field carries its unit in the field metadata; the schema metadata holds on
 the key `rtsmlm` with what is needed to use the table later. Its well-known keys, all optional, are
 `pixel_nm` (camera pixel in the sample plane), `shape` ([height, width] of a frame in pixels),
 `n_frames` (frames analysed), `psf_sigma_nm`, `psf_astigmatism` (the setting `psf.astigmatism`),
-`camera`, `run`, `version`, and `experiment` (sample, operator, notes).
+`camera`, `run`, `version`, `experiment` (sample, operator, notes), and `extra_columns`: unit by
+name of each column that the localizer of this run adds, behind all others, float32, and
+`extra_columns_of`, the model that they are of.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from types import MappingProxyType
@@ -17,6 +20,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.localizations import COLUMN_DTYPES, UNITS, Localizations
@@ -26,6 +30,9 @@ Metadata: TypeAlias = dict[str, Any]
 """What is known of a table besides its rows, JSON-able."""
 
 KEY = b"rtsmlm"
+MOST_EXTRAS = 100
+"""Extra columns of a table."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 TABLE_VERSION = 1
 """Rises when the meaning of a column changes; new columns do not raise it."""
 
@@ -43,7 +50,28 @@ def schema(metadata: Mapping[str, Any] | None = None) -> pa.Schema:
         pa.field(name, pa.from_numpy_dtype(dtype), nullable=False, metadata={"unit": UNITS[name]})
         for name, dtype in COLUMN_DTYPES.items()
     ]
+    fields += [
+        pa.field(name, pa.float32(), nullable=False, metadata={"unit": unit})
+        for name, unit in extra_columns_of(stored).items()
+    ]
     return pa.schema(fields, metadata={KEY: json.dumps(stored)})
+
+
+def extra_columns_of(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the unit of each extra column that metadata state, without what cannot be one."""
+    stated = metadata.get("extra_columns")
+    if not isinstance(stated, Mapping):
+        return {}
+    return {
+        name: unit
+        for name, unit in list(stated.items())[:MOST_EXTRAS]
+        if isinstance(name, str) and isinstance(unit, str) and is_extra_name(name)
+    }
+
+
+def is_extra_name(name: str) -> bool:
+    """Tell whether an extra column may have this name."""
+    return name not in COLUMN_DTYPES and _NAME.fullmatch(name) is not None
 
 
 def metadata_of(arrow_schema: pa.Schema) -> Metadata:
@@ -70,14 +98,18 @@ def metadata_of(arrow_schema: pa.Schema) -> Metadata:
 def to_batch(localizations: Localizations, arrow_schema: pa.Schema) -> pa.RecordBatch:
     """Return the rows as a record batch that shares their memory."""
     arrays = [pa.array(column) for column in localizations.columns().values()]
+    if len(arrays) < len(arrow_schema):
+        arrays += [
+            pa.array(localizations.extra_column(name)) for name in arrow_schema.names[len(arrays) :]
+        ]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema)
 
 
 def from_batch(batch: pa.RecordBatch) -> Localizations:
     """Return the rows of a record batch, sharing its memory and therefore read-only.
 
-    Columns that this version does not know are left out; those that the batch lacks get their
-    neutral value.
+    Columns of float32 that state a unit are extras; others that this version does not know are
+    left out, and those that the batch lacks get their neutral value.
 
     Raises
     ------
@@ -86,19 +118,36 @@ def from_batch(batch: pa.RecordBatch) -> Localizations:
     """
     columns: dict[str, Any] = {}
     for name, dtype in COLUMN_DTYPES.items():
-        if name not in batch.schema.names:
-            continue
-        column = batch.column(name)
-        if column.null_count or column.type != pa.from_numpy_dtype(dtype):
-            raise FileFormatError(
-                f"column {name} is {column.type} with {column.null_count} nulls; "
-                f"it must be {np.dtype(dtype)} without"
-            )
-        columns[name] = column.to_numpy(zero_copy_only=True)
+        if name in batch.schema.names:
+            columns[name] = _numbers(batch, name, dtype)
+    extras = {}
+    if len(batch.schema) > len(columns):
+        extras = {name: _numbers(batch, name, np.float32) for name in _extra_names(batch.schema)}
     try:
-        return Localizations.from_columns(columns)
+        return Localizations.from_columns(columns, extras)
     except ValueError as error:
         raise FileFormatError(f"not a table of localizations: {error}") from error
+
+
+def _numbers(batch: pa.RecordBatch, name: str, dtype: Any) -> NDArray[Any]:
+    column = batch.column(name)
+    if column.null_count or column.type != pa.from_numpy_dtype(dtype):
+        raise FileFormatError(
+            f"column {name} is {column.type} with {column.null_count} nulls; "
+            f"it must be {np.dtype(dtype)} without"
+        )
+    numbers: NDArray[Any] = column.to_numpy(zero_copy_only=True)
+    return numbers
+
+
+def _extra_names(arrow_schema: pa.Schema) -> list[str]:
+    return [
+        field.name
+        for field in arrow_schema
+        if is_extra_name(field.name)
+        and field.type == pa.float32()
+        and b"unit" in (field.metadata or {})
+    ]
 
 
 def table_metadata(
@@ -108,6 +157,7 @@ def table_metadata(
     sigma_nm: float | None,
     astigmatism: AstigmatismSettings | None = None,
     experiment: Mapping[str, str] = MappingProxyType({}),
+    extras: Mapping[str, object] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the metadata of a table of localizations.
 
@@ -125,6 +175,8 @@ def table_metadata(
         Curves of the width, where there are any.
     experiment
         What was stated of it: sample, operator, notes.
+    extras
+        `extra_columns` and `extra_columns_of`, where the localizer adds columns.
     """
     metadata: dict[str, Any] = {
         "version": version("rtsmlm"),
@@ -132,6 +184,7 @@ def table_metadata(
         "shape": list(shape),
         "pixel_nm": pixel_nm,
         **({"experiment": dict(experiment)} if experiment else {}),
+        **extras,
     }
     if sigma_nm is not None:
         metadata["psf_sigma_nm"] = sigma_nm

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.limits import LARGEST_FRAME, MAX_SIDE_PX
+from rtsmlm.files.tables.arrow_schema import extra_columns_of
 from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.localizations import COLUMN_DTYPES, NEUTRAL, Localizations
 
@@ -97,6 +98,8 @@ def checked_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("pixel_nm", "psf_sigma_nm"):
         if key in checked and (number := _length_nm(checked.pop(key))) is not None:
             checked[key] = number
+    if "extra_columns" in checked:
+        checked["extra_columns"] = extra_columns_of(checked)
     n_frames = _count(checked.pop("n_frames", None))
     if n_frames is not None and n_frames <= LARGEST_FRAME:
         checked["n_frames"] = n_frames

@@ -10,7 +10,14 @@ from pyarrow import parquet as pq
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import ROW_BYTES, check_size
 from rtsmlm.files.tables.arrow_messages import DAMAGE
-from rtsmlm.files.tables.arrow_schema import Metadata, from_batch, metadata_of, schema, to_batch
+from rtsmlm.files.tables.arrow_schema import (
+    Metadata,
+    extra_columns_of,
+    from_batch,
+    metadata_of,
+    schema,
+    to_batch,
+)
 from rtsmlm.files.tables.columns import ROWS_PER_BLOCK, replacing
 from rtsmlm.files.tables.parquet_pages import check_pages
 from rtsmlm.files.tables.sound_rows import RowCheck
@@ -60,7 +67,8 @@ def read_parquet(path: Path, check: RowCheck | None = None) -> tuple[Localizatio
     try:
         with pq.ParquetFile(path) as file:
             metadata = metadata_of(file.schema_arrow)
-            there = [name for name in file.schema_arrow.names if name in COLUMN_DTYPES]
+            wanted = {*COLUMN_DTYPES, *extra_columns_of(metadata)}
+            there = [name for name in file.schema_arrow.names if name in wanted]
             _check_columns(path, file.metadata, there)
             parts = [
                 check.sound(from_batch(batch))

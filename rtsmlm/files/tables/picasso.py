@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import MAX_YAML_BYTES
-from rtsmlm.files.tables.arrow_schema import Metadata
+from rtsmlm.files.tables.arrow_schema import Metadata, extra_columns_of
 from rtsmlm.files.tables.columns import (
     generator_name,
     needed_pixel_nm,
@@ -51,6 +51,7 @@ PICASSO_NAMES = {
 }
 """Our columns by their name in `/locs`, in the order they are written."""
 
+_TAKEN = {*PICASSO_NAMES.values(), "sx", "sy"}
 IN_PIXELS = {"x_nm", "y_nm", "std_x_nm", "std_y_nm"}
 CHUNK_ROWS = 1 << 15
 DAMAGE = (
@@ -101,14 +102,15 @@ def write_picasso(
     """
     pixel_nm = needed_pixel_nm(metadata, "a Picasso table")
     widths = SpotWidths(metadata, known)
-    dtype = _dtype(known, widths.known)
+    extras = [name for name in extra_columns_of(metadata) if name not in _TAKEN]
+    dtype = _dtype(known, extras, with_sigma=widths.known)
     n_frames, far_px = 0, np.zeros(2)
     with replacing(path) as part, h5py.File(part, "w") as file:
         dataset = file.create_dataset(
             "locs", shape=(0,), maxshape=(None,), chunks=(CHUNK_ROWS,), dtype=dtype
         )
         for batch in batches:
-            rows = _to_rows(batch, dtype, pixel_nm, widths)
+            rows = _to_rows(batch, dtype, pixel_nm, widths, extras)
             dataset.resize(len(dataset) + len(rows), axis=0)
             dataset[len(dataset) - len(rows) :] = rows
             n_frames = max(n_frames, int(batch.frame.max(initial=-1)) + 1)
@@ -120,24 +122,30 @@ def write_picasso(
         part.write_text(yaml.safe_dump_all(info, sort_keys=False), encoding="utf-8")
 
 
-def _dtype(known: frozenset[str], with_sigma: bool) -> np.dtype[Any]:
+def _dtype(known: frozenset[str], extras: Iterable[str], *, with_sigma: bool) -> np.dtype[Any]:
     fields: list[tuple[str, Any]] = []
     for name, picasso in PICASSO_NAMES.items():
         if name in known:
             fields.append((picasso, "<u4" if name == "frame" else COLUMN_DTYPES[name]))
         if name == "photons" and with_sigma:
             fields += [("sx", "<f4"), ("sy", "<f4")]
-    return np.dtype(fields)
+    return np.dtype([*fields, *((name, "<f4") for name in extras)])
 
 
 def _to_rows(
-    batch: Localizations, dtype: np.dtype[Any], pixel_nm: float, widths: SpotWidths
+    batch: Localizations,
+    dtype: np.dtype[Any],
+    pixel_nm: float,
+    widths: SpotWidths,
+    extras: Iterable[str],
 ) -> NDArray[Any]:
     rows = np.empty(len(batch), dtype=dtype)
     for name, picasso in PICASSO_NAMES.items():
         if picasso in (dtype.names or ()):
             column = getattr(batch, name)
             rows[picasso] = column / np.float64(pixel_nm) if name in IN_PIXELS else column
+    for name in extras:
+        rows[name] = batch.extra_column(name)
     if widths.known:
         rows["sx"], rows["sy"] = (width / pixel_nm for width in widths.of(batch))
     return rows

@@ -21,7 +21,7 @@ from pyarrow import csv as pa_csv
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import MAX_METADATA_BYTES
-from rtsmlm.files.tables.arrow_schema import Metadata
+from rtsmlm.files.tables.arrow_schema import Metadata, extra_columns_of
 from rtsmlm.files.tables.columns import (
     generator_name,
     needed_pixel_nm,
@@ -60,7 +60,8 @@ def write_csv(
     batches
         The rows.
     metadata
-        Must hold `pixel_nm`; `psf_sigma_nm` or `psf_astigmatism` fill the sigma columns.
+        Must hold `pixel_nm`; `psf_sigma_nm` or `psf_astigmatism` fill the sigma columns, and
+        `extra_columns` stand behind all others.
     known
         Columns worth writing, as `known_columns` gives them.
 
@@ -73,6 +74,7 @@ def write_csv(
     """
     pixel_nm = needed_pixel_nm(metadata, "a ThunderSTORM table")
     widths = SpotWidths(metadata, known)
+    extras = extra_columns_of(metadata)
     first_id = 1
     writer: Any = None
     with replacing(path) as part:
@@ -80,6 +82,8 @@ def write_csv(
             # The empty first batch writes the header of a table without rows.
             for batch in chain([Localizations.empty()], batches):
                 columns = _text_columns(batch, pixel_nm, widths, known, first_id)
+                for name, unit in extras.items():
+                    columns[_title(name, unit)] = batch.extra_column(name)
                 record = pa.RecordBatch.from_pydict({k: pa.array(v) for k, v in columns.items()})
                 if writer is None:
                     writer = pa_csv.CSVWriter(str(part), record.schema)
@@ -128,6 +132,11 @@ def _text_columns(
         columns["uncertainty_xy [nm]"] = np.sqrt((batch.std_x_nm**2 + batch.std_y_nm**2) / 2)
     columns |= {text: getattr(batch, name) for name, text in unchanged.items()}
     return columns
+
+
+def _title(name: str, unit: str) -> str:
+    """Return the header of an extra column, with its unit as ThunderSTORM writes one."""
+    return name if unit == "1" else f"{name.removesuffix(f'_{unit}')} [{unit}]"
 
 
 def _protocol_path(path: Path) -> Path:
