@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from rtsmlm.models.deepstorm3d.network import DeepStorm3dNetwork
 from rtsmlm.models.deepstorm3d.on_torch import COARSE_PX, Graph
 from rtsmlm.models.deepstorm3d.output_calibration import tune
+from rtsmlm.models.deepstorm3d.psf_of_model import PSF_NAME
 from rtsmlm.models.manifest import (
     ONNX_NAME,
     ChannelEntry,
@@ -32,6 +34,9 @@ def package(
     settings = network.settings
     save_weights(network.state_dict(), folder)
     write_onnx(network, folder / ONNX_NAME)
+    (folder / PSF_NAME).unlink(missing_ok=True)
+    if recipe.psf.file is not None:
+        shutil.copyfile(recipe.psf.file, folder / PSF_NAME)
     decode = DecodeEntry()
     if tuning_windows:
         decode = tune(network, recipe, n_windows=tuning_windows, seed=TUNING_SEED)

@@ -23,9 +23,20 @@ def decoder_of(model: NetworkModel, shape: tuple[int, int]) -> VolumeDecoder:
         shape=shape,
         upsampling=manifest.upsampling,
         z_nm=manifest.z_range_nm or recipe.psf.z_nm,
-        psf=_psf(model.folder, recipe.model_dump_json()),
+        psf=psf_beside(model.folder, recipe),
         settings=model.decode,
     )
+
+
+def psf_beside(folder: Path, recipe: Recipe) -> TablePsf:
+    """Return the PSF of a model folder: its file, or what its recipe computes.
+
+    Raises
+    ------
+    FileFormatError
+        If the recipe names a file that did not travel with the model.
+    """
+    return _psf(folder, recipe.model_dump_json())
 
 
 @lru_cache(maxsize=4)
