@@ -173,7 +173,7 @@ class Manifest(Settings):
         if self.psf == "any":
             return round_psf(sigma_nm / calibration.pixel_nm, self.z_range_nm)
         if self.psf == "round":
-            self._check_width(sigma_nm, calibration, "psf.sigma_nm", "gaussian-mle")
+            self.check_width(sigma_nm, calibration, "psf.sigma_nm", "gaussian-mle")
             return round_psf(sigma_nm / calibration.pixel_nm)
         if curves is None:
             raise CalibrationError(
@@ -183,7 +183,7 @@ class Manifest(Settings):
         z_nm = np.linspace(curves.z_min_nm, curves.z_max_nm, 101)
         for curve in (curves.x, curves.y):
             widths = curve.sigma_nm(z_nm)
-            self._check_width(widths.min(), calibration, "psf.astigmatism", "astigmatic-mle")
+            self.check_width(widths.min(), calibration, "psf.astigmatism", "astigmatic-mle")
             widest = self.valid.widest_px or np.inf
             if widths.max() > widest * calibration.pixel_nm:
                 raise CalibrationError(
@@ -193,9 +193,27 @@ class Manifest(Settings):
                 )
         return astigmatic_psf(curves, calibration.pixel_nm)
 
-    def _check_width(
+    def check_width(
         self, sigma_nm: float, calibration: CameraCalibration, setting: str, fitter: str
     ) -> None:
+        """Refuse a PSF whose width the model was not trained for.
+
+        Parameters
+        ----------
+        sigma_nm
+            Standard deviation of the PSF.
+        calibration
+            Camera calibration.
+        setting
+            What states the width, for the message.
+        fitter
+            Localizer that takes any width, for the message.
+
+        Raises
+        ------
+        CalibrationError
+            If it is narrower or wider.
+        """
         sigma_px = sigma_nm / calibration.pixel_nm
         low, high = self.valid.sigma_px
         if not low <= sigma_px <= high:

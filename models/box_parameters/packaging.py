@@ -115,7 +115,7 @@ def _manifest(network: nn.Module, recipe: Recipe, wanted: tuple[Quantity, ...]) 
             for i, (name, unit) in enumerate(units)
         ),
         valid=ValidRanges(
-            sigma_px=(0.5, 5.0),
+            sigma_px=_widths_px(recipe),
             photons=ranges.photons,
             background=ranges.background,
             density_um2=(0.0, 1.0 / (recipe.boxes.box_px * recipe.optics.pixel_nm / 1000.0) ** 2),
@@ -123,6 +123,16 @@ def _manifest(network: nn.Module, recipe: Recipe, wanted: tuple[Quantity, ...]) 
         training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
         files=(),
     )  # fmt: skip
+
+
+def _widths_px(recipe: Recipe) -> tuple[float, float]:
+    """Return the widths of a PSF that may be the trained one, as a Gaussian fit finds them.
+
+    In focus it is 0.21 wavelengths over the aperture (Zhang et al., Appl. Opt. 46, 1819 (2007)).
+    What is measured on first frames is a mean over their depths, and may be three times as wide.
+    """
+    in_focus = 0.21 * recipe.optics.wavelength_nm / recipe.optics.na / recipe.optics.pixel_nm
+    return round(0.7 * in_focus, 2), round(3.0 * in_focus, 2)
 
 
 @torch.no_grad()

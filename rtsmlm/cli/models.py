@@ -27,7 +27,8 @@ def models(
         list[Path] | None, typer.Argument(help="Folders of models that are not installed.")
     ] = None,
     speed: Annotated[
-        bool, typer.Option(help="Measure frames of 256 x 256 per second on this machine.")
+        bool,
+        typer.Option(help="Measure frames of 256 x 256, or spots, per second on this machine."),
     ] = True,
 ) -> None:
     """List the models there are: task, PSF, size, speed on this machine, accuracy, origin."""
@@ -43,13 +44,14 @@ def models(
             progress.update(step, description=f"{escape(name)}: speed")
             try:
                 manifest = load_manifest(folder)
-                here = _frames_per_s(folder, manifest) if speed else ""
+                here = _speed_here(folder, manifest) if speed else ""
             except RtsmlmError as error:
                 damaged.append(f"{name}: {error}")
                 continue
             table.add_row(escape(name), *(escape(text) for text in _cells(manifest, folder, here)))
     console.print(table)
-    console.print("use one with localizer.name=NAME, or the path of a model folder")
+    console.print("use one with localizer.name=NAME, or the path of a model folder;")
+    console.print("box-background is for localizer.background, image for results.image_models")
     for text in damaged:
         fail(text)
     if damaged:
@@ -86,11 +88,13 @@ def _accuracy(manifest: Manifest) -> list[str]:
     return texts
 
 
-def _frames_per_s(folder: Path, manifest: Manifest) -> str:
-    """Return how many frames a second the engine of this machine localizes."""
+def _speed_here(folder: Path, manifest: Manifest) -> str:
+    """Return how many frames or spots a second the engine of this machine localizes."""
+    # Not with the command line: engines take a second to load.
+    from rtsmlm.engines.speed import frames_per_s, spots_per_s
+
+    if manifest.task in ("box-parameters", "box-background"):
+        return f"{spots_per_s(folder):.0f} spots/s"
     if manifest.task != "localize":
         return ""
-    # Not with the command line: engines take a second to load.
-    from rtsmlm.engines.speed import frames_per_s
-
     return f"{frames_per_s(folder):.0f} frames/s"

@@ -16,7 +16,7 @@ from rtsmlm.calibration import CameraCalibration  # noqa: E402
 from rtsmlm.engines.box_networks import NetworkBackground, NetworkBoxFit  # noqa: E402
 from rtsmlm.engines.image_network import NetworkImage  # noqa: E402
 from rtsmlm.engines.selection import factory_of  # noqa: E402
-from rtsmlm.errors import ConfigError, FileFormatError  # noqa: E402
+from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError  # noqa: E402
 from rtsmlm.fitting.spot_localizer import SpotLocalizer  # noqa: E402
 from rtsmlm.frames import FrameBatch  # noqa: E402
 from rtsmlm.localizations import Localizations  # noqa: E402
@@ -201,6 +201,24 @@ def test_localizations_to_an_image_lie_where_they_were_found(make_model: MakeMod
     assert layer.image.sum() == 2.0, "the third lies outside the field"
     assert layer.image[2, 2] == 1.0
     assert layer.image[38, 46] == 1.0
+
+
+def test_a_network_of_boxes_is_refused_where_pixel_or_psf_are_others(make_model: MakeModel) -> None:
+    box = {"photons": (2, 1, BOX, BOX)}
+    channels = ("x", "y", "photons", "background")
+    recipe = {"optics": {"pixel_nm": 100.0}}
+    folder = make_model(
+        Moments(), box, task="box-parameters", channels=channels, axes=OPEN_BOXES, recipe=recipe
+    )
+    settings = load(None, [f"localizer.name={folder}", "localizer.engine=openvino"])
+    open_it = factory_of(settings.localizer.name)
+    coarse = CameraCalibration(pixel_nm=160.0, offset_adu=100.0, e_per_adu=1.0)
+
+    assert open_it(settings, CALIBRATION, SIGMA_NM)
+    with pytest.raises(CalibrationError, match=r"trained for pixels of 100 nm; .* have 160 nm"):
+        open_it(settings, coarse, SIGMA_NM)
+    with pytest.raises(CalibrationError, match=r"4.50 px of 100 nm; toy takes 0.5 to 3.0 px"):
+        open_it(settings, CALIBRATION, 450.0)
 
 
 def test_a_model_of_another_kind_is_refused_with_the_setting_it_is_for(
