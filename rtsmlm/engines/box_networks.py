@@ -210,8 +210,8 @@ def _check_pixel(manifest: Manifest, calibration: CameraCalibration, fitter: str
     if abs(calibration.pixel_nm / trained_nm - 1.0) > PIXEL_TOLERANCE:
         raise CalibrationError(
             f"{manifest.name} was trained for pixels of {trained_nm:g} nm; those of this camera "
-            f"have {calibration.pixel_nm:g} nm: check camera.pixel_nm, train it for them "
-            f"(optics.pixel_nm of its recipe), or set localizer.name to {fitter}"
+            f"have {calibration.pixel_nm:g} nm: check camera.pixel_nm, train the recipe for them, "
+            f"or set localizer.name to {fitter}"
         )
 
 
