@@ -17,7 +17,7 @@ from rtsmlm.drivers.simulated.frame_code import encode_index
 from rtsmlm.drivers.simulated.hub import Attached
 from rtsmlm.drivers.simulated.microscope import SimMicroscope
 from rtsmlm.drivers.simulated.properties import add_property, to_bool, to_int
-from rtsmlm.drivers.simulated.settings import PsfName
+from rtsmlm.drivers.simulated.settings import LARGEST_NA, PsfName
 from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.physics.camera import SensorType
@@ -46,6 +46,9 @@ _NUMBERS: tuple[tuple[str, str, type, tuple[float, float]], ...] = (
     ("Imager_nM", "imager_nm", float, (0, 1000)),
     ("PsfSigma_nm", "psf_sigma_nm", float, (20, 1000)),
     ("Astigmatism_nm", "astigmatism_nm", float, (-500, 500)),
+    ("Aberration_nm", "aberration_nm", float, (-500, 500)),
+    ("NA", "na", float, (0.1, LARGEST_NA)),
+    ("Wavelength_nm", "wavelength_nm", float, (200, 2000)),
     ("Readout_ms", "readout_ms", float, (0, 1000)),
     ("Background", "background", float, (0, 10_000)),
     ("Haze", "haze", float, (0, 100)),
@@ -109,6 +112,8 @@ class SimCamera(CameraDevice):
         for name, field, choices in _NAMES:
             get, put = self._access(field, str)
             add_property(self, name, str, get, put, choices=choices)
+        get, put = self._access("psf_file", str)
+        add_property(self, "PSFFile", str, get, put)
         get, put = self._access("all_on", to_bool)
         add_property(self, "StartAllOn", int, lambda: int(get()), put, choices=("0", "1"))
 

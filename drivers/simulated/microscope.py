@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.drivers.simulated.sample import Sample, make_psf
+from rtsmlm.drivers.simulated.optics import make_psf
+from rtsmlm.drivers.simulated.sample import Sample
 from rtsmlm.drivers.simulated.settings import PSF_FIELDS, SAMPLE_FIELDS, MicroscopeSettings
 from rtsmlm.drivers.simulated.truth import KEEP_EMITTERS, Roi, TruthLog
 from rtsmlm.errors import ConfigError, DeviceError
@@ -203,8 +204,7 @@ class SimMicroscope:
             psf, settings = self._ready_psf(), self._settings
         # A few molecules run through the same compiled code and leave the sample untouched.
         seed = np.random.SeedSequence(0)
-        one = np.ones(1)
-        image = np.zeros((8, 8), dtype=np.float32)
+        image, one = np.zeros((8, 8), dtype=np.float32), np.ones(1)
         dye = make_dye(settings.dye, settings.imager_nm)
         Emitters(dye, 10, seed).advance(0.01, 0.01, np.ones(len(LASERS_NM)))
         psf.render(image, one, one, one, one)

@@ -15,8 +15,6 @@ from rtsmlm.physics.camera import Sensor, make_sensor
 from rtsmlm.physics.dyes import LASERS_NM, make_dye
 from rtsmlm.physics.illumination import beam_profile
 from rtsmlm.physics.photophysics import Emitters, LitEmitters
-from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
-from rtsmlm.physics.pupil import Optics, pupil_psf
 from rtsmlm.physics.sampling import State, new_state
 from rtsmlm.physics.structures import place_emitters
 
@@ -127,13 +125,3 @@ class Sample:
 def _beam_center_nm(settings: MicroscopeSettings) -> tuple[float, float]:
     half_nm = settings.pixel_nm / 2
     return (settings.width - 1) * half_nm, (settings.height - 1) * half_nm
-
-
-def make_psf(settings: MicroscopeSettings) -> Psf:
-    """Return the PSF that the settings ask for."""
-    if settings.psf == "gaussian":
-        return GaussianPsf(settings.psf_sigma_nm / settings.pixel_nm)
-    if settings.psf == "astigmatic":
-        return AstigmaticPsf(pixel_nm=settings.pixel_nm, sigma0_nm=settings.psf_sigma_nm)
-    optics = Optics(zernike_nm={(2, 2): settings.astigmatism_nm})
-    return pupil_psf(optics, pixel_nm=settings.pixel_nm, vectorial=settings.psf == "vectorial")

@@ -10,7 +10,14 @@ from rtsmlm.physics.camera import SensorType
 from rtsmlm.physics.dyes import DyeName
 from rtsmlm.physics.structures import StructureName
 
-PsfName = Literal["gaussian", "astigmatic", "scalar", "vectorial"]
+PsfName = Literal[
+    "gaussian", "astigmatic", "scalar", "vectorial", "aberrated", "tetrapod", "double-helix", "file"
+]
+"""gaussian and astigmatic are Gaussians; file is read from a PSF file; all else is computed by
+Fourier optics, vectorial but for scalar: aberrated with coma, spherical aberration and trefoil,
+tetrapod and double-helix with that phase mask."""
+
+LARGEST_NA = 1.51
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,15 @@ class MicroscopeSettings:
     psf_sigma_nm: float = 130.0
     """Standard deviation of the Gaussian PSF, and of the astigmatic one at its waist."""
     astigmatism_nm: float = 70.0
-    """Astigmatism of the scalar and vectorial PSF, root mean square of the wavefront."""
+    """Astigmatism of the scalar, vectorial and aberrated PSF, root mean square of the wavefront."""
+    aberration_nm: float = 20.0
+    """Coma, spherical aberration and trefoil of the aberrated PSF, each, root mean square."""
+    na: float = 1.49
+    """Numerical aperture of a computed PSF; water under a cover glass, oil immersion."""
+    wavelength_nm: float = 670.0
+    """Of a computed PSF."""
+    psf_file: str = ""
+    """PSF file of psf = file; its pixel must be that of the camera."""
     sensor: SensorType = "sCMOS"
     exposure_ms: float = 10.0
     readout_ms: float = 0.0
@@ -62,6 +77,8 @@ class MicroscopeSettings:
             "height": 8,
             "pixel_nm": 1.0,
             "psf_sigma_nm": 1.0,
+            "na": 0.1,
+            "wavelength_nm": 200.0,
             "exposure_ms": 0.01,
             "beam_fwhm_um": 0.1,
             "seed": 0,
@@ -80,6 +97,10 @@ class MicroscopeSettings:
                     f"simulated microscope: {name} is {getattr(self, name)}; it must be at least "
                     f"{limit}"
                 )
+        if not self.na <= LARGEST_NA:
+            raise ConfigError(
+                f"simulated microscope: na is {self.na}; an oil immersion has at most {LARGEST_NA}"
+            )
 
     @property
     def period_s(self) -> float:
@@ -113,5 +134,17 @@ SAMPLE_FIELDS = frozenset(
 )
 """A change of one of these puts a fresh sample under the microscope."""
 
-PSF_FIELDS = frozenset({"psf", "psf_sigma_nm", "astigmatism_nm", "pixel_nm"})
+PSF_FIELDS = frozenset(
+    {
+        "psf",
+        "psf_sigma_nm",
+        "astigmatism_nm",
+        "aberration_nm",
+        "na",
+        "wavelength_nm",
+        "psf_file",
+        "pixel_nm",
+        "depth_nm",
+    }
+)
 """A change of one of these computes the PSF anew."""

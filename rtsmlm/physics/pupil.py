@@ -75,7 +75,7 @@ def pupil_psf(
     z_step_nm: float = 50.0,
     box_px: int = 31,
     fine_per_px: int = 6,
-    pupil_points: int = 64,
+    pupil_points: int | None = None,
 ) -> TablePsf:
     """Compute a PSF at planes of depth, on a grid finer than the pixels.
 
@@ -94,8 +94,11 @@ def pupil_psf(
     fine_per_px
         Grid points per pixel.
     pupil_points
-        Samples across the pupil.
+        Samples across the pupil; None takes 64, and more for a range above 1 um, where light far
+        from the axis would wrap around otherwise.
     """
+    if pupil_points is None:
+        pupil_points = 64 + 2 * math.ceil(max(z_range_nm - 1000.0, 0.0) / 62.5)
     pupil = pupil_fields(optics, points=pupil_points, vectorial=vectorial)
     n_fine = box_px * fine_per_px
     fine_nm = (np.arange(n_fine) - (n_fine - 1) / 2) * pixel_nm / fine_per_px

@@ -85,7 +85,13 @@ def test_shipped_configuration_snaps_an_image_of_the_sample() -> None:
     core.reset()
 
 
-@pytest.mark.parametrize("name", ["sim_palm.cfg", "sim_paint.cfg", "sim_3d.cfg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sim_palm.cfg", "sim_paint.cfg", "sim_3d.cfg", "sim_astigmatic.cfg", "sim_aberrated.cfg",
+        "sim_tetrapod.cfg", "sim_double_helix.cfg",
+    ],
+)  # fmt: skip
 def test_other_shipped_configurations_show_emitters(name: str) -> None:
     core = UniMMCore()
     core.loadSystemConfiguration(packaged(name))
@@ -379,6 +385,8 @@ def test_frame_number_survives_the_pixels() -> None:
 
 
 def test_configuration_file_is_plain_text_without_local_paths() -> None:
-    for name in ("sim_microscope.cfg", "sim_palm.cfg", "sim_paint.cfg", "sim_3d.cfg"):
-        text = Path(packaged(name)).read_text(encoding="ascii")
+    files = sorted(Path(packaged("sim_microscope.cfg")).parent.glob("sim_*.cfg"))
+    assert len(files) >= 8
+    for file in files:
+        text = file.read_text(encoding="ascii")
         assert all(line.startswith("#") for line in text.splitlines() if line)
