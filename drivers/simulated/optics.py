@@ -1,4 +1,4 @@
-"""The PSF of the simulated microscope: computed for the depth of its sample, or read from a file."""
+"""The PSF of the simulated microscope: computed as deep as its sample is, or read from a file."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from rtsmlm.models.deepstorm3d.network import DeepStorm3dNetwork
 from rtsmlm.models.deepstorm3d.on_torch import COARSE_PX, Graph
@@ -31,15 +32,28 @@ def package(
     network: DeepStorm3dNetwork, folder: Path, recipe: Recipe, *, tuning_windows: int
 ) -> Manifest:
     """Write ONNX and weights, and return the manifest; see `Trainable.package`."""
-    settings = network.settings
     save_weights(network.state_dict(), folder)
-    write_onnx(network, folder / ONNX_NAME)
+    write_onnx(Graph(network), folder / ONNX_NAME)
     (folder / PSF_NAME).unlink(missing_ok=True)
     if recipe.psf.file is not None:
         shutil.copyfile(recipe.psf.file, folder / PSF_NAME)
     decode = DecodeEntry()
     if tuning_windows:
         decode = tune(network, recipe, n_windows=tuning_windows, seed=TUNING_SEED)
+    manifest = describe(
+        recipe,
+        slices=network.settings.slices,
+        upsampling=network.settings.upsampling,
+        parameters=sum(value.numel() for value in network.parameters()),
+        macs_per_px=macs_per_px(network),
+    )
+    return manifest.model_copy(update={"decode": decode})
+
+
+def describe(
+    recipe: Recipe, *, slices: int, upsampling: int, parameters: int, macs_per_px: float
+) -> Manifest:
+    """Return the manifest of a network that answers with volumes, whatever its layers."""
     return Manifest(
         name=recipe.name,
         version="0",
@@ -48,26 +62,26 @@ def package(
         psf="any",
         z_range_nm=recipe.psf.z_nm,
         origin=_origin(recipe),
-        parameters=sum(value.numel() for value in network.parameters()),
-        kmac_per_px=round(macs_per_px(network) / 1000.0, 2),
+        parameters=parameters,
+        kmac_per_px=round(macs_per_px / 1000.0, 2),
         window_frames=1,
-        upsampling=settings.upsampling,
+        upsampling=upsampling,
         block_px=COARSE_PX,
         inputs=_inputs(),
         outputs=(
             TensorEntry(
                 name="maps",
                 dtype="float32",
-                shape=("n", str(settings.slices + 1), "rows", "columns"),
+                shape=("n", str(slices + 1), "rows", "columns"),
                 unit="see channels",
-                meaning=f"voxels, {settings.upsampling} along a pixel's side; planes of depth "
+                meaning=f"voxels, {upsampling} along a pixel's side; planes of depth "
                 "from the lower end of z_range_nm to its upper end",
             ),
         ),
         channels=(
-            ChannelEntry(name="planes", first=0, count=settings.slices, unit="emitter",
+            ChannelEntry(name="planes", first=0, count=slices, unit="emitter",
                          activation="none"),
-            ChannelEntry(name="light", first=settings.slices, count=1, unit="photon/px",
+            ChannelEntry(name="light", first=slices, count=1, unit="photon/px",
                          activation="none"),
         ),
         valid=ValidRanges(
@@ -76,7 +90,6 @@ def package(
             background=recipe.simulation.background,
             density_um2=recipe.simulation.density,
         ),
-        decode=decode,
         training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
         files=(),
     )  # fmt: skip
@@ -92,12 +105,12 @@ def _origin(recipe: Recipe) -> str:
     )
 
 
-def write_onnx(network: DeepStorm3dNetwork, path: Path) -> None:
-    """Write the ONNX model of a network: raw frames and camera maps in, volumes and light out."""
+def write_onnx(graph: nn.Module, path: Path) -> None:
+    """Write the ONNX model of a graph: raw frames and camera maps in, volumes and light out."""
     side = 8 * COARSE_PX
     field = {0: "height", 1: "width"}
     export_onnx(
-        Graph(network).eval(),
+        graph.eval(),
         {
             "frames": torch.full((2, side, side), 100, dtype=torch.int32),
             "offset_adu": torch.zeros((side, side)),

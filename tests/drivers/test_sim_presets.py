@@ -103,5 +103,5 @@ def test_a_psf_file_is_what_the_microscope_shows(tmp_path: Path) -> None:
 
 
 def test_an_aperture_that_no_objective_has_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at most 1.51"):
+    with pytest.raises(ConfigError, match=r"at most 1\.51"):
         MicroscopeSettings(na=1.6)
