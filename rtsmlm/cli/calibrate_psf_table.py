@@ -73,7 +73,7 @@ def write_table(
     )
     console.print(f"results  {escape(str(path))}", soft_wrap=True)
     console.print(
-        f"use      --set psf.file={escape(str(path))} in a recipe of rtsmlm train, or the property "
+        "use      as file of the section \\[psf] in a recipe of rtsmlm train, or as the property "
         "PSFFile of the simulated microscope",
         soft_wrap=True,
     )
