@@ -30,9 +30,8 @@ class BoxArchitecture:
     sizes
         Names of its sizes.
     build
-        Returns a network with fresh weights for a size and a number of outputs; its forward
-        takes light and read variance of boxes, both (n, 1, box, box), and returns the raw means
-        and the logarithms of their standard deviations, (n, outputs).
+        Returns layers with fresh weights for a size and a number of outputs, as
+        `rtsmlm.models.box_parameters.network.BoxNetwork` takes them.
     """
 
     def __init__(
@@ -47,9 +46,11 @@ class BoxArchitecture:
 
     def build(self, recipe: Recipe) -> nn.Module:
         """Return a network with fresh weights."""
+        from rtsmlm.models.box_parameters.network import BoxNetwork
         from rtsmlm.models.box_parameters.quantities import quantities_of
 
-        return self._build(recipe.network.size, 2 * len(quantities_of(recipe.boxes)))
+        wanted = quantities_of(recipe.boxes)
+        return BoxNetwork(self._build(recipe.network.size, 2 * len(wanted)), wanted)
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
         """Copy all weights of a model of the same size.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rtsmlm.models.simulation.box_ranges import BoxRanges
-from rtsmlm.models.simulation.boxes import Boxes
+from rtsmlm.models.simulation.boxes import Boxes, moments_of
 
 LOG_STD_LIMITS = (-6.0, 3.0)
 """Of the stated standard deviations, in the unit of each quantity."""
@@ -60,8 +60,7 @@ def truths_of(boxes: Boxes, wanted: tuple[Quantity, ...]) -> Tensor:
     values = [boxes.x_px, boxes.y_px, boxes.z_nm, boxes.light, boxes.background]
     values += list(boxes.amplitudes_nm.unbind(1))
     if boxes.dipole is not None:
-        x, y, z = boxes.dipole.unbind(1)
-        values += [x * x, y * y, x * y, x * z, y * z]
+        values += list(moments_of(boxes.dipole).unbind(1))
     raw = []
     for value, quantity in zip(values, wanted, strict=True):
         number = value.clamp(min=1e-3).log() if quantity.log else value

@@ -13,7 +13,7 @@ class BoxRanges(Settings):
     """What boxes are drawn from; fractions are probabilities per box."""
 
     box_px: int = Field(default=16, ge=5)
-    offset_px: float = Field(default=1.5, gt=0)
+    offset_px: float = Field(default=2.0, gt=0)
     """Largest distance of the emitter from the centre of the box, along each axis."""
     z_nm: Span = (-600.0, 600.0)
     photons: LogSpan = (300.0, 20000.0)
@@ -27,6 +27,8 @@ class BoxRanges(Settings):
     """Every emitter is a dipole of its own orientation; otherwise they turn freely."""
     neighbour_fraction: float = Field(default=0.2, ge=0, le=1)
     """A second emitter outside the middle, which is not asked for."""
+    edge_fraction: float = Field(default=0.1, ge=0, le=1)
+    """Boxes at the edge of a frame: their outer pixels repeat the last ones inside."""
     slope: float = Field(default=0.3, ge=0)
     """Largest relative change of the background from the centre to a side."""
     emccd_fraction: float = Field(default=0.2, ge=0, le=1)

@@ -35,6 +35,11 @@ class Boxes:
     dipole: Tensor | None
     """Unit vectors, (n, 3), the third towards the objective and never negative."""
 
+    def take(self, chosen: slice) -> Boxes:
+        """Return some of them."""
+        parts = (getattr(self, field.name) for field in fields(self))
+        return Boxes(*(None if part is None else part[chosen] for part in parts))
+
 
 @dataclass(frozen=True, slots=True)
 class Spots:
@@ -49,23 +54,43 @@ class Spots:
     amplitudes_nm: Tensor
     dipole: Tensor
 
-    def take(self, chosen: Tensor) -> Spots:
+    def take(self, chosen: Tensor | slice) -> Spots:
         """Return some of them."""
         return Spots(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def followed_by(self, new: Spots, most: int) -> Spots:
-        """Return these and new ones; the oldest are left out where there are too many."""
-        return Spots(
-            *(
-                torch.cat([getattr(self, field.name), getattr(new, field.name)])[-most:]
-                for field in fields(self)
-            )
-        )
+    def room_for(self, n: int) -> Spots:
+        """Return memory for n spots of this kind."""
+        parts = (getattr(self, field.name) for field in fields(self))
+        return Spots(*(torch.zeros((n, *part.shape[1:]), device=part.device) for part in parts))
+
+    def replace(self, first: int, new: Spots) -> None:
+        """Overwrite consecutive ones."""
+        for field in fields(self):
+            getattr(self, field.name)[first : first + len(new.x_px)] = getattr(new, field.name)
 
 
 _POOL, _FRESH = 16384, 16
 """Images without noise that are kept, and the part of a batch that is computed anew, one in so
 many: what a network sees twice differs in light, background and noise."""
+
+
+def layer_of(ranges: BoxRanges, optics: OpticsSection) -> PupilLayer:
+    """Return what computes the images of boxes."""
+    return PupilLayer(
+        optics.optics(),
+        pixel_nm=optics.pixel_nm,
+        box_px=ranges.box_px,
+        modes=ranges.modes,
+        vectorial=optics.vectorial or ranges.fixed_dipoles,
+        fine_per_px=2,
+        points=32,
+    )
+
+
+def moments_of(dipole: Tensor) -> Tensor:
+    """Return xx, yy, xy, xz, yz of dipoles, (..., 5), of their unit vectors, (..., 3)."""
+    x, y, z = dipole.unbind(-1)
+    return torch.stack([x * x, y * y, x * y, x * z, y * z], dim=-1)
 
 
 class BoxSampler:
@@ -83,17 +108,9 @@ class BoxSampler:
 
     def __init__(self, ranges: BoxRanges, optics: OpticsSection, device: torch.device) -> None:
         self.ranges = ranges
-        self.layer = PupilLayer(
-            optics.optics(),
-            pixel_nm=optics.pixel_nm,
-            box_px=ranges.box_px,
-            modes=ranges.modes,
-            vectorial=optics.vectorial or ranges.fixed_dipoles,
-            fine_per_px=2,
-            points=32,
-        ).to(device)
-
-        self._kept: Spots | None = None
+        self.layer = layer_of(ranges, optics).to(device)
+        self._kept: Spots
+        self._n_kept, self._next, self._is_full = 0, 0, False
 
     @torch.no_grad()
     def __call__(self, n: int, generator: torch.Generator, crowding: float = 1.0) -> Boxes:
@@ -106,23 +123,32 @@ class BoxSampler:
         mean = light[:, None, None] * (spots.image + share[:, None, None] * spots.neighbour)
         background = draw.log_uniform(ranges.background)
         mean = mean + background[:, None, None] * _ramp(ranges, draw)
-        photons, variance = _measure(ranges, draw, mean)
+        photons, variance = _at_edges(ranges, draw, *_measure(ranges, draw, mean))
         return Boxes(
             photons[:, None], variance[:, None], spots.x_px, spots.y_px, spots.z_nm, light,
             background, spots.amplitudes_nm, spots.dipole if ranges.fixed_dipoles else None,
         )  # fmt: skip
 
     def _turn(self, n: int, generator: torch.Generator) -> Spots:
-        """Return n spots: new ones, and of those that were kept."""
-        kept = self._kept
-        is_full = kept is not None and len(kept.x_px) >= _POOL
-        n_new = max(1, n // _FRESH) if is_full else n
-        new = self._render(n_new, generator)
-        self._kept = new if kept is None else kept.followed_by(new, most=_POOL)
-        if n_new == n:
+        """Return n spots: new ones, and once there are many of those that were kept."""
+        is_full = self._is_full
+        new = self._render(max(1, n // _FRESH) if is_full else n, generator)
+        self._keep(new.take(slice(0, _POOL)))
+        if not is_full:
             return new
-        chosen = torch.randint(_POOL, (n,), generator=generator, device=generator.device)
+        chosen = torch.randint(self._n_kept, (n,), generator=generator, device=generator.device)
         return self._kept.take(chosen)
+
+    def _keep(self, new: Spots) -> None:
+        """Keep spots in place of the oldest."""
+        if not self._n_kept:
+            self._kept = new.room_for(_POOL)
+        n_new = len(new.x_px)
+        if self._next + n_new > _POOL:
+            self._next, self._is_full = 0, True
+        self._kept.replace(self._next, new)
+        self._next += n_new
+        self._n_kept = max(self._n_kept, self._next)
 
     def _render(self, n: int, generator: torch.Generator) -> Spots:
         ranges, draw = self.ranges, Draw(n, generator)
@@ -169,3 +195,22 @@ def _measure(ranges: BoxRanges, draw: Draw, mean: Tensor) -> tuple[Tensor, Tenso
     read_e = draw.log_uniform(ranges.read_noise_e, 1, 1) * torch.exp(0.2 * draw.normal(side, side))
     read_e = torch.where(emccd[:, None, None], torch.full_like(read_e, 0.25), read_e)
     return counts + read_e * draw.normal(side, side), read_e.square()
+
+
+def _at_edges(
+    ranges: BoxRanges, draw: Draw, photons: Tensor, variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return boxes of which some reach beyond the frame, as they are cut where it ends."""
+    last = ranges.box_px - 1
+    middle = ranges.box_px // 2
+    # On one side along each axis; most often along one of the two alone.
+    beyond = (draw.uniform((0.0, 1.0), 2) * middle).long() * draw.chance(0.6, 2)
+    beyond = beyond * draw.chance(ranges.edge_fraction)[:, None]
+    is_low = draw.chance(0.5, 2)
+    at = torch.arange(ranges.box_px, device=draw.device)
+    low = torch.where(is_low, beyond, 0)[..., None]
+    high = torch.where(is_low, last, last - beyond)[..., None]
+    rows, columns = at.clamp(low, high).unbind(1)
+    box = torch.arange(draw.n, device=draw.device)[:, None, None]
+    chosen = (box, rows[:, :, None], columns[:, None])
+    return photons[chosen], variance[chosen]

@@ -14,7 +14,7 @@ def _build(size: str, outputs: int) -> nn.Module:
     from rtsmlm.models.zelger.network import SIZES, ZelgerNetwork
 
     settings = SIZES[size].model_copy(update={"outputs": outputs})
-    return ZelgerNetwork(settings, level=True)
+    return ZelgerNetwork(settings, noise=True)
 
 
 ARCHITECTURE = BoxArchitecture("zelger", ("paper", "S"), _build)

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from rtsmlm.models.box_parameters.scaling import level_input, stabilized
+from rtsmlm.models.box_parameters.scaling import noise_input, stabilized
 from rtsmlm.settings.base import Settings
 
 BOX_PX = 16
@@ -39,12 +39,12 @@ class ZelgerNetwork(nn.Module):
     ----------
     settings
         Its size.
-    level
-        The noise of the background is an input of the first full layer, too; the original is
-        given the light of the box alone.
+    noise
+        Background and read noise are inputs of the first full layer, too; the original is given
+        the light of the box alone.
     """
 
-    def __init__(self, settings: NetworkSettings, *, level: bool = False) -> None:
+    def __init__(self, settings: NetworkSettings, *, noise: bool = False) -> None:
         super().__init__()
         parts: list[nn.Module] = []
         n_in = 1
@@ -55,8 +55,8 @@ class ZelgerNetwork(nn.Module):
             n_in = n
         side = BOX_PX // 2 ** len(settings.widths)
         self.features = nn.Sequential(*parts, nn.Flatten())
-        self._level = level
-        n_features = n_in * side * side + int(level)
+        self._noise = noise
+        n_features = n_in * side * side + 2 * int(noise)
         self.last = nn.Sequential(
             nn.Linear(n_features, settings.hidden),
             nn.ReLU(),
@@ -66,6 +66,6 @@ class ZelgerNetwork(nn.Module):
     def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
         """Return raw parameters, (n, outputs), of boxes in photons, (n, 1, 16, 16)."""
         features = self.features(stabilized(photons, variance))
-        if self._level:
-            features = torch.cat([features, level_input(photons, variance)], 1)
+        if self._noise:
+            features = torch.cat([features, noise_input(photons, variance)], 1)
         return cast(Tensor, self.last(features))
