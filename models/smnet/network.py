@@ -21,8 +21,10 @@ class NetworkSettings(Settings):
     """Views of an emitter: 2 with two focal planes."""
     stem: tuple[int, int] = (64, 128)
     wide: int = 256
+    blocks: int = 3
+    """Residual blocks before the one that widens, and as many after it."""
     stride: int = 1
-    """Of the second convolution; 2 is an eighth of the work, and less exact."""
+    """Of the second convolution; 2 is a quarter of the work, and less exact."""
     neck: int = 10
     """Neurons before the last layer; more than the original's for more than two numbers."""
     outputs: int = 2
@@ -31,7 +33,7 @@ class NetworkSettings(Settings):
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
     "paper-32": NetworkSettings(box_px=32),
-    "S": NetworkSettings(stem=(32, 64), wide=128, stride=2, neck=64),
+    "S": NetworkSettings(stem=(16, 32), wide=64, blocks=1, stride=2, neck=64),
 }
 
 
@@ -70,8 +72,8 @@ class SmNetwork(nn.Module):
         wide, side = settings.wide, settings.box_px // settings.stride
         self.layers = nn.Sequential(
             _layer(settings.planes, a, 7), _layer(a, b, 5, settings.stride),
-            *[_Residual(b, b) for _ in range(3)], _Residual(b, wide),
-            *[_Residual(wide, wide) for _ in range(3)],
+            *[_Residual(b, b) for _ in range(settings.blocks)], _Residual(b, wide),
+            *[_Residual(wide, wide) for _ in range(settings.blocks)],
             _layer(wide, wide // 2, 1), _layer(wide // 2, wide // 4, 1), _layer(wide // 4, 1, 1),
             nn.Flatten(), nn.Linear(side * side, settings.neck), nn.PReLU(),
             nn.Linear(settings.neck, settings.outputs),
@@ -79,4 +81,6 @@ class SmNetwork(nn.Module):
 
     def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
         """Return raw parameters, (n, outputs), of boxes in photons, (n, planes, box, box)."""
-        return cast(Tensor, self.layers(stabilized(photons, variance)))
+        light = stabilized(photons, variance)
+        # As the original: how bright a box is shows in its noise alone.
+        return cast(Tensor, self.layers(light / light.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0.1)))
