@@ -158,7 +158,7 @@ class BoxSampler:
         dipole = _draw_dipoles(draw)
         fixed = dipole if ranges.fixed_dipoles else None
         angle = draw.uniform((0.0, 2.0 * torch.pi))
-        distance = draw.uniform((0.35, 0.75)) * ranges.box_px
+        distance = draw.uniform((0.25, 0.75)) * ranges.box_px
         beside = (distance * torch.cos(angle), distance * torch.sin(angle))
         return Spots(
             image=self.layer(x_px, y_px, z_nm, amplitudes_nm, dipole=fixed),
