@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rtsmlm.models.box_parameters.accuracy import accuracy_rows
 from rtsmlm.models.box_parameters.quantities import Quantity, quantities_of, stated, truths_of
 from rtsmlm.models.manifest import (
     ONNX_NAME,
@@ -22,6 +23,10 @@ from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 
+PAPERS = {
+    "zelger": "after Zelger et al., Opt. Express 26, 33166 (2018); ",
+    "smnet": "after Zhang et al., Nat. Methods 15, 913 (2018); ",
+}
 CHUNK = 256
 OUTLIER = 6.0
 """Errors beyond so many stated standard deviations are another emitter's."""
@@ -53,16 +58,18 @@ def package(network: nn.Module, folder: Path, recipe: Recipe, *, tuning_boxes: i
     if tuning_boxes:
         scale[len(wanted) :] = _honest(network, recipe, wanted, tuning_boxes)
     save_weights(network.state_dict(), folder)
+    graph = Graph(network, wanted, scale)
     side = recipe.boxes.box_px
     example = torch.full((2, 1, side, side), 10.0)
     export_onnx(
-        Graph(network, wanted, scale),
+        graph,
         {"photons": example, "variance": torch.ones_like(example)},
         "parameters",
         folder / ONNX_NAME,
         axes={"photons": {0: "n"}, "variance": {0: "n"}, "parameters": {0: "n"}},
     )
-    return _manifest(network, recipe, wanted)
+    rows = accuracy_rows(graph, recipe, n_boxes=tuning_boxes // 2) if tuning_boxes else ()
+    return _manifest(network, recipe, wanted).model_copy(update={"accuracy": rows})
 
 
 @torch.no_grad()
@@ -94,6 +101,8 @@ def _manifest(network: nn.Module, recipe: Recipe, wanted: tuple[Quantity, ...]) 
         architecture=recipe.network.architecture,
         size=recipe.network.size,
         psf="any",
+        z_range_nm=ranges.z_nm,
+        origin=_origin(recipe),
         window_frames=1,
         block_px=1,
         parameters=parameters,
@@ -133,6 +142,19 @@ def _widths_px(recipe: Recipe) -> tuple[float, float]:
     """
     in_focus = 0.21 * recipe.optics.wavelength_nm / recipe.optics.na / recipe.optics.pixel_nm
     return round(0.7 * in_focus, 2), round(3.0 * in_focus, 2)
+
+
+def _origin(recipe: Recipe) -> str:
+    """Return after which paper it is, and for which PSF it was trained."""
+    paper = PAPERS.get(recipe.network.architecture, "")
+    optics = recipe.optics
+    always = ", ".join(f"{e.rms_nm:g} nm of Zernike ({e.n}, {e.m})" for e in optics.zernikes)
+    dipoles = "dipoles that do not turn" if recipe.boxes.fixed_dipoles else "emitters that turn"
+    return (
+        f"{paper}trained here by its recipe, for {dipoles}, NA {optics.na:g}, "
+        f"{optics.wavelength_nm:g} nm, pixels of {optics.pixel_nm:g} nm, "
+        f"{always or 'no aberration'}"
+    )
 
 
 @torch.no_grad()

@@ -11,7 +11,9 @@ from rtsmlm.models.simulation.box_ranges import BoxRanges
 from rtsmlm.models.simulation.boxes import Boxes, moments_of
 
 LOG_STD_LIMITS = (-6.0, 3.0)
-"""Of the stated standard deviations, in the unit of each quantity."""
+"""Of the stated standard deviations, in the scale of each quantity."""
+LOG_LIMITS = (-6.0, 14.0)
+"""Of the logarithms of light and background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +80,22 @@ def stated(raw: Tensor, wanted: tuple[Quantity, ...]) -> Tensor:
     wanted
         What they are of.
     """
-    means, stds = [], []
+    n = len(wanted)
+    means = raw_to_units(raw[:, :n], wanted)
+    stds = []
     for i, quantity in enumerate(wanted):
-        mean = quantity.middle + quantity.scale * raw[:, i]
-        std = quantity.scale * raw[:, len(wanted) + i].clamp(*LOG_STD_LIMITS).exp()
-        if quantity.log:
-            mean = mean.clamp(-6.0, 14.0).exp()
-            std = std * mean
-        means.append(mean)
-        stds.append(std)
-    return torch.stack([*means, *stds], dim=1)
+        std = quantity.scale * raw[:, n + i].clamp(*LOG_STD_LIMITS).exp()
+        stds.append(std * means[:, i] if quantity.log else std)
+    return torch.cat([means, torch.stack(stds, dim=1)], dim=1)
+
+
+def raw_to_units(raw: Tensor, wanted: tuple[Quantity, ...]) -> Tensor:
+    """Return raw means or truths in their units, (n, quantities)."""
+    parts = []
+    for i, quantity in enumerate(wanted):
+        value = quantity.middle + quantity.scale * raw[:, i]
+        parts.append(value.clamp(*LOG_LIMITS).exp() if quantity.log else value)
+    return torch.stack(parts, dim=1)
 
 
 def loss_of(raw: Tensor, truth: Tensor) -> Tensor:

@@ -13,8 +13,12 @@ class BoxRanges(Settings):
     """What boxes are drawn from; fractions are probabilities per box."""
 
     box_px: int = Field(default=16, ge=5)
-    offset_px: float = Field(default=2.0, gt=0)
+    offset_px: float = Field(default=1.5, gt=0)
     """Largest distance of the emitter from the centre of the box, along each axis."""
+    far_fraction: float = Field(default=0.15, ge=0, le=1)
+    """Boxes around the second maximum of a wide spot: their emitter lies beside the centre."""
+    far_px: float = Field(default=4.0, gt=0)
+    """Largest distance of such an emitter."""
     z_nm: Span = (-600.0, 600.0)
     photons: LogSpan = (300.0, 20000.0)
     background: LogSpan = (1.0, 300.0)

@@ -152,7 +152,9 @@ class BoxSampler:
 
     def _render(self, n: int, generator: torch.Generator) -> Spots:
         ranges, draw = self.ranges, Draw(n, generator)
-        x_px, y_px = draw.uniform((-ranges.offset_px, ranges.offset_px), 2).unbind(1)
+        is_far = draw.chance(ranges.far_fraction)
+        reach_px = torch.where(is_far, ranges.far_px, ranges.offset_px)
+        x_px, y_px = (reach_px[:, None] * draw.uniform((-1.0, 1.0), 2)).unbind(1)
         z_nm = draw.uniform(ranges.z_nm)
         amplitudes_nm = ranges.aberration_nm * draw.normal(len(ranges.modes)).clamp(-2.5, 2.5)
         dipole = _draw_dipoles(draw)

@@ -47,7 +47,7 @@ def export_model(
     tuning_windows
         Simulated windows to measure it on; 0 leaves everything as the network states it.
     accuracy
-        Rows of the accuracy table.
+        Rows of the accuracy table; not given leaves them to the architecture.
     hardware
         What it was trained on.
 
@@ -73,7 +73,7 @@ def export_model(
         update={
             "version": version,
             "decode": decode or manifest.decode,
-            "accuracy": accuracy,
+            "accuracy": accuracy or manifest.accuracy,
             "weights": stored_as(folder),
             "training": TrainingEntry(
                 steps=progress.step,

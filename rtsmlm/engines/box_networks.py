@@ -42,6 +42,8 @@ _COMPILED_FOR = 72
 class NetworkBoxFit:
     """A network of parameters as a `rtsmlm.fitting.box_fit.BoxFit`.
 
+    It is trained on boxes whose emitter is in the middle.
+
     Parameters
     ----------
     folder
@@ -58,6 +60,8 @@ class NetworkBoxFit:
     FileFormatError
         If the model is damaged, or lacks a channel that is needed.
     """
+
+    is_centered = True
 
     def __init__(
         self, folder: Path, engine: str, sigma_px: float, *, precision: str | None = None

@@ -37,6 +37,7 @@ class AstigmaticMle:
 
     method = "astigmatic-mle"
     extra_columns = NO_EXTRAS
+    is_centered = False
 
     def __init__(
         self, curves: WidthCurves, *, pixel_nm: float, excess_noise: float, max_iterations: int

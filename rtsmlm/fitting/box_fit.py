@@ -36,6 +36,15 @@ class BoxFit(Protocol):
         """
         ...
 
+    @property
+    def is_centered(self) -> bool:
+        """Whether it wants each candidate in the middle of its box, also at the edge of a frame.
+
+        There the last pixels are repeated, and the side of a box may be even. Other fits get boxes
+        that are whole, in which the candidate may lie anywhere.
+        """
+        ...
+
     def __call__(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
     ) -> F32 | None:
@@ -88,6 +97,7 @@ class GaussianMle:
 
     method = "gaussian-mle"
     extra_columns = NO_EXTRAS
+    is_centered = False
 
     def __init__(
         self, sigma_px: float, *, fit_sigma: bool, excess_noise: float, max_iterations: int
@@ -110,6 +120,7 @@ class EllipticalLsq:
 
     method = "elliptical-lsq"
     extra_columns = NO_EXTRAS
+    is_centered = False
 
     def __init__(self, sigma_px: float, *, excess_noise: float, max_iterations: int) -> None:
         self._arguments = (float(sigma_px), float(excess_noise), max_iterations)
@@ -139,6 +150,7 @@ class WithBackground:
         self._fit, self._background = fit, background
         self.method = f"{fit.method} on the background of {background.method}"
         self.extra_columns = fit.extra_columns
+        self.is_centered = fit.is_centered
 
     def __call__(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64

@@ -83,16 +83,18 @@ def cut_boxes(
     extra_variance
         Variance to add in photons², per box, float32, shape (m,).
     frame, top, left
-        Frame of the batch, first row and first column per box, int32, shape (m,).
+        Frame of the batch, first row and first column per box, int32, shape (m,). Beyond the edge
+        of a frame its last pixels repeat.
     photons, variance
         Written: light and read variance, float32, shape (m, box, box).
     """
     box = photons.shape[1]
+    height, width = offset_adu.shape
     for i in range(len(frame)):
         for row in range(box):
-            y = top[i] + row
+            y = min(max(top[i] + row, 0), height - 1)
             for column in range(box):
-                x = left[i] + column
+                x = min(max(left[i] + column, 0), width - 1)
                 light = np.float32(pixels[frame[i], y, x]) - offset_adu[y, x]
                 photons[i, row, column] = light * photons_per_adu[y, x]
                 variance[i, row, column] = read_variance[y, x] + extra_variance[i]

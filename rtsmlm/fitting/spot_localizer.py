@@ -38,6 +38,10 @@ MAX_LOCAL_FIT_PER_UM2 = 0.3
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
 FITS_AT_ONCE = 8192
+# Far out of focus an astigmatic spot has two maxima. A fit that wants its emitter in the middle of
+# the box is given a new one where it is not, so that both maxima lead to the same place, of which
+# the selection leaves one.
+OFF_CENTER_PX, CENTERED_AGAIN = 1.5, 3
 
 
 class _Plan(NamedTuple):
@@ -88,7 +92,7 @@ class SpotLocalizer:
                 "camera.pixel_nm)"
             )
         self._box_px = settings.box_px or default_box_px(self._sigma_px)
-        if self._box_px % 2 == 0:
+        if self._box_px % 2 == 0 and not fit.is_centered:
             raise LocalizerError(
                 f"localizer.box_px is {self._box_px}; it must be odd, so that a box has a centre"
             )
@@ -165,7 +169,7 @@ class SpotLocalizer:
         if shape not in self._plans:
             calibration = self._calibration
             calibration.check_frame_shape(shape)
-            if min(shape) < self._box_px:
+            if min(shape) < self._box_px and not self._box_fit.is_centered:
                 raise LocalizerError(
                     f"frames of {shape[0]} x {shape[1]} pixels are smaller than the fitted box of "
                     f"{self._box_px}; use a larger region of interest or a smaller localizer.box_px"
@@ -220,11 +224,33 @@ class SpotLocalizer:
         self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
     ) -> tuple[F64, F32 | None]:
         """Return the fit table, positions in pixels of the frame, and the extra columns."""
+        rows, extras = self._fit_boxes(pixels, plan, found)
+        for _ in range(CENTERED_AGAIN if self._box_fit.is_centered else 0):
+            away_x, away_y = rows[:, boxes.X] - found.start_x, rows[:, boxes.Y] - found.start_y
+            again = np.flatnonzero(np.maximum(np.abs(away_x), np.abs(away_y)) > OFF_CENTER_PX)
+            if not len(again):
+                break
+            height, width = plan.offset_adu.shape
+            found.start_x[again] = np.clip(rows[again, boxes.X], 0, width - 1)
+            found.start_y[again] = np.clip(rows[again, boxes.Y], 0, height - 1)
+            moved = Candidates(*(column[again] for column in found))
+            rows[again], new = self._fit_boxes(pixels, plan, moved)
+            if extras is not None and new is not None:
+                extras[again] = new
+        return rows, extras
+
+    def _fit_boxes(
+        self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
+    ) -> tuple[F64, F32 | None]:
         box = self._box_px
         height, width = plan.offset_adu.shape
         n = len(found.x)
-        top = np.clip(found.y - box // 2, 0, height - box).astype(np.int32)
-        left = np.clip(found.x - box // 2, 0, width - box).astype(np.int32)
+        if self._box_fit.is_centered:
+            top = np.rint(found.start_y - (box - 1) / 2).astype(np.int32)
+            left = np.rint(found.start_x - (box - 1) / 2).astype(np.int32)
+        else:
+            top = np.clip(found.y - box // 2, 0, height - box).astype(np.int32)
+            left = np.clip(found.x - box // 2, 0, width - box).astype(np.int32)
         photons = np.empty((n, box, box), dtype=np.float32)
         variance = np.empty((n, box, box), dtype=np.float32)
         cut_boxes(
