@@ -12,6 +12,7 @@ from rtsmlm.calibration import CameraCalibration, Map
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.box_fit import BackgroundFit, BoxFit, WithBackground
+from rtsmlm.fitting.box_places import CUT_AGAIN, box_corners, moved_to, off_center
 from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
 from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidates
 from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
@@ -38,10 +39,6 @@ MAX_LOCAL_FIT_PER_UM2 = 0.3
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
 FITS_AT_ONCE = 8192
-# Far out of focus an astigmatic spot has two maxima. A fit that wants its emitter in the middle of
-# the box is given a new one where it is not, so that both maxima lead to the same place, of which
-# the selection leaves one.
-OFF_CENTER_PX, CENTERED_AGAIN = 1.5, 3
 
 
 class _Plan(NamedTuple):
@@ -225,16 +222,11 @@ class SpotLocalizer:
     ) -> tuple[F64, F32 | None]:
         """Return the fit table, positions in pixels of the frame, and the extra columns."""
         rows, extras = self._fit_boxes(pixels, plan, found)
-        for _ in range(CENTERED_AGAIN if self._box_fit.is_centered else 0):
-            away_x, away_y = rows[:, boxes.X] - found.start_x, rows[:, boxes.Y] - found.start_y
-            again = np.flatnonzero(np.maximum(np.abs(away_x), np.abs(away_y)) > OFF_CENTER_PX)
+        for _ in range(CUT_AGAIN if self._box_fit.is_centered else 0):
+            again = off_center(rows, found)
             if not len(again):
                 break
-            height, width = plan.offset_adu.shape
-            found.start_x[again] = np.clip(rows[again, boxes.X], 0, width - 1)
-            found.start_y[again] = np.clip(rows[again, boxes.Y], 0, height - 1)
-            moved = Candidates(*(column[again] for column in found))
-            rows[again], new = self._fit_boxes(pixels, plan, moved)
+            rows[again], new = self._fit_boxes(pixels, plan, moved_to(rows, found, again))
             if extras is not None and new is not None:
                 extras[again] = new
         return rows, extras
@@ -243,14 +235,10 @@ class SpotLocalizer:
         self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
     ) -> tuple[F64, F32 | None]:
         box = self._box_px
-        height, width = plan.offset_adu.shape
         n = len(found.x)
-        if self._box_fit.is_centered:
-            top = np.rint(found.start_y - (box - 1) / 2).astype(np.int32)
-            left = np.rint(found.start_x - (box - 1) / 2).astype(np.int32)
-        else:
-            top = np.clip(found.y - box // 2, 0, height - box).astype(np.int32)
-            left = np.clip(found.x - box // 2, 0, width - box).astype(np.int32)
+        top, left = box_corners(
+            found, box, plan.offset_adu.shape, is_centered=self._box_fit.is_centered
+        )
         photons = np.empty((n, box, box), dtype=np.float32)
         variance = np.empty((n, box, box), dtype=np.float32)
         cut_boxes(
