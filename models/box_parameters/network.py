@@ -13,7 +13,8 @@ class BoxNetwork(nn.Module):
     """Boxes to raw outputs: means and the logarithms of their standard deviations.
 
     Light and background differ by factors of hundreds and are known roughly from sums over the
-    box, in single precision; the layers are left with what the sums miss.
+    box, in single precision; the layers are left with what the sums miss. How large errors are
+    is mostly a matter of light and background: a few neurons turn one into the other.
 
     Parameters
     ----------
@@ -37,10 +38,13 @@ class BoxNetwork(nn.Module):
         middles = torch.tensor([wanted[k].middle for k in guessed])
         self.register_buffer("to_outputs", to_outputs, persistent=False)
         self.register_buffer("middles", middles, persistent=False)
+        self.by_light = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2 * len(wanted)))
+        for value in self.by_light[2].parameters():
+            nn.init.zeros_(value)
 
     def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
         """Return raw outputs, (n, 2 quantities), of boxes in photons, (n, 1, box, box)."""
         # Written as products, as autocast would round a matrix product.
-        guess = (first_guess(photons) - self.middles)[..., None] * self.to_outputs
-        raw: Tensor = self.layers(photons, variance).float() + guess.sum(dim=1)
-        return raw
+        guess = first_guess(photons) - self.middles
+        raw: Tensor = self.layers(photons, variance).float() + self.by_light(guess).float()
+        return raw + (guess[..., None] * self.to_outputs).sum(dim=1)

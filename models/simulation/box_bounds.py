@@ -76,7 +76,8 @@ def _bounds(boxes: Boxes, layer: PupilLayer, spread_nm: float, excess_noise: flo
     covariance = torch.linalg.inv(information)
     if boxes.dipole is not None:
         covariance = _by_moments(covariance, boxes.dipole.double())
-    return covariance.diagonal(dim1=1, dim2=2).clamp(min=0.0).sqrt()
+    variances: Tensor = covariance.diagonal(dim1=1, dim2=2)
+    return variances.clamp(min=0.0).sqrt()
 
 
 def _spot_and_slopes(boxes: Boxes, layer: PupilLayer) -> list[Tensor]:

@@ -37,8 +37,17 @@ class Boxes:
 
     def take(self, chosen: slice) -> Boxes:
         """Return some of them."""
-        parts = (getattr(self, field.name) for field in fields(self))
-        return Boxes(*(None if part is None else part[chosen] for part in parts))
+        return Boxes(
+            self.photons[chosen],
+            self.read_variance[chosen],
+            self.x_px[chosen],
+            self.y_px[chosen],
+            self.z_nm[chosen],
+            self.light[chosen],
+            self.background[chosen],
+            self.amplitudes_nm[chosen],
+            None if self.dipole is None else self.dipole[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,4 +83,6 @@ class SmNetwork(nn.Module):
         """Return raw parameters, (n, outputs), of boxes in photons, (n, planes, box, box)."""
         light = stabilized(photons, variance)
         # As the original: how bright a box is shows in its noise alone.
-        return cast(Tensor, self.layers(light / light.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0.1)))
+        return cast(
+            Tensor, self.layers(light / light.amax(dim=(1, 2, 3), keepdim=True).clamp(min=0.1))
+        )

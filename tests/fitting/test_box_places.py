@@ -1,4 +1,4 @@
-"""Boxes of fits that want their emitter in the middle: at edges, and where a spot has two maxima."""
+"""Boxes of fits that want their emitter in the middle, at edges and where a spot has two maxima."""
 
 from __future__ import annotations
 

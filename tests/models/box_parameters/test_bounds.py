@@ -24,7 +24,7 @@ def test_they_are_those_of_the_general_fisher_information() -> None:
     layer = layer_of(ranges, optics)
 
     def mean(theta: np.ndarray) -> np.ndarray:
-        x, y, z, light, level, *modes = torch.from_numpy(theta).float()[:, None]
+        x, y, z, _, _, *modes = torch.from_numpy(theta).float()[:, None]
         with torch.no_grad():
             spot = layer(x, y, z, torch.stack(modes, dim=1))[0]
         return np.asarray(spot.double() * theta[3] + theta[4])

@@ -74,9 +74,7 @@ def test_truths_go_to_raw_outputs_and_back() -> None:
     torch.testing.assert_close(values[:, names.index("x")], boxes.x_px)
     torch.testing.assert_close(values[:, names.index("z_nm")], boxes.z_nm)
     torch.testing.assert_close(values[:, names.index("photons")], boxes.light, rtol=1e-4, atol=0)
-    torch.testing.assert_close(
-        values[:, names.index("zernike_3_1_nm")], boxes.amplitudes_nm[:, 1]
-    )
+    torch.testing.assert_close(values[:, names.index("zernike_3_1_nm")], boxes.amplitudes_nm[:, 1])
     assert boxes.dipole is not None
     xx_yy = values[:, names.index("dipole_xx")] + values[:, names.index("dipole_yy")]
     torch.testing.assert_close(1.0 - xx_yy, boxes.dipole[:, 2] ** 2, rtol=1e-3, atol=1e-5)
