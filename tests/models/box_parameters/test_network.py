@@ -98,7 +98,8 @@ def test_light_and_background_are_about_right_before_anything_is_learned() -> No
     boxes, _ = lone_boxes(ranges, OpticsSection(), 5000.0, 20.0, 32, seed=2)
     network = BoxNetwork(Silent(2 * len(wanted)), wanted)
 
-    answer = stated(network(boxes.photons, boxes.read_variance), wanted)
+    with torch.no_grad():
+        answer = stated(network(boxes.photons, boxes.read_variance), wanted)
 
     assert float(answer[:, 3].mean()) == pytest.approx(5000.0, rel=0.25)
     assert float(answer[:, 4].mean()) == pytest.approx(20.0, rel=0.15)
