@@ -73,13 +73,11 @@ def test_an_emitter_at_the_edge_is_in_the_middle_of_its_box(rng: np.random.Gener
 def test_two_maxima_of_one_spot_become_one_localization(rng: np.random.Generator) -> None:
     # Far out of focus a spot is two lobes, 5 pixels apart here; the emitter is between them.
     fit = Centroid(2.0)
-    found, extras = localizer(fit).with_extras(
-        frame(rng, (17.5, 20.0, 4000.0), (22.5, 20.0, 4000.0))
-    )
+    found = localizer(fit)(frame(rng, (17.5, 20.0, 4000.0), (22.5, 20.0, 4000.0)))
 
     assert len(found) == 1
     assert found.x_nm[0] == pytest.approx(2000.0, abs=60.0)
-    assert extras["n_boxes"][0] > 1.0, "the columns are those of the last box"
+    assert found.extras["n_boxes"][0] > 1.0, "the columns are those of the last box"
 
 
 def test_a_side_may_be_even_only_where_boxes_are_centered() -> None:
