@@ -155,6 +155,12 @@ class ImageLayer:
     """Side of a pixel in the sample plane."""
     image: F32
     """(height, width); the corner of its first pixel is that of the first camera pixel."""
+    n_frames: int = 0
+    """Frames that it is made of; 0 where it is made of localizations."""
+    version: str = ""
+    """Of the model."""
+    sha256: str = ""
+    """Of the file of its network."""
 
 
 class ImageReconstructor(Protocol):
@@ -168,6 +174,10 @@ class ImageReconstructor(Protocol):
     @property
     def takes_frames(self) -> bool:
         """True if it is made of frames, False if of localizations."""
+        ...
+
+    def resume(self, layer: ImageLayer) -> bool:
+        """Go on from a layer of the same network and size; False, and nothing is taken, else."""
         ...
 
     def add_frames(self, batch: FrameBatch) -> None:

@@ -10,6 +10,8 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rtsmlm.models.deepstorm.scaling import scaled
+from rtsmlm.models.deepstorm.targets import PEAK
 from rtsmlm.settings.base import Settings
 
 
@@ -24,7 +26,7 @@ class NetworkSettings(Settings):
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
-    "S": NetworkSettings(widths=(8, 16, 32, 64), upsampling=4),
+    "S": NetworkSettings(widths=(8, 16, 64, 128), upsampling=4),
 }
 
 
@@ -55,3 +57,8 @@ class DeepStormNetwork(nn.Module):
         for layer in self.decoder:
             features = layer(functional.interpolate(features, scale_factor=2, mode="nearest"))
         return cast(Tensor, self.predict(features))
+
+
+def image_of(network: nn.Module, photons: Tensor) -> Tensor:
+    """Return images whose sum is `PEAK` for each emitter, of frames in photons, (n, 1, h, w)."""
+    return cast(Tensor, PEAK * network(scaled(photons)))

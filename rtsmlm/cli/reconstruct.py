@@ -18,12 +18,12 @@ from rich.progress import (
 from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Exports, Overrides
+from rtsmlm.engines.image_network import check_image_models
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.files.movies.open import MOVIE_SUFFIXES
 from rtsmlm.files.movies.several import expanded
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.state import cut_note
-from rtsmlm.models.catalog import find_model
 from rtsmlm.offline.reconstruct import Reconstruction
 from rtsmlm.settings.load import load
 from rtsmlm.settings.names import folder_name_of
@@ -63,8 +63,7 @@ def reconstruct(
     changed = [*overrides(set_, None, None, export), *(["movie.strict=true"] if strict else [])]
     settings = load(config or _settings_of_run(movie), changed)
     factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
-    for name in settings.results.image_models:
-        find_model(name)
+    check_image_models(settings.results.image_models)
     if (note := cut_note(movie)) is not None:
         warn(note)
     with Reconstruction(paths, settings, lambda: folder_for(movie, settings, out)) as work:

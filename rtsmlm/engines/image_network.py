@@ -1,24 +1,64 @@
 """Networks of images as `rtsmlm.protocols.ImageReconstructor`: frames or rows to a layer.
 
 A graph that takes `frames` gets light in photons, (n, 1, height, width), and answers with one image
-a frame, finer by the manifest's `upsampling`; the layer is their sum. One that takes
-`localizations` gets the number of localizations in each fine pixel, (1, 1, height, width), and
-answers with the whole layer.
+a frame, finer by the manifest's `upsampling`; the layer is their sum. The light of an EMCCD is
+divided by its squared excess noise factor, so that its variance equals its mean again. Large frames
+come in overlapping parts. A graph that takes `localizations` gets the number of localizations in
+each fine pixel, (1, 1, height, width), and answers with the whole layer.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.graph_runner import open_graph
+from rtsmlm.engines.tiles import tiles_of
 from rtsmlm.errors import ConfigError, FileFormatError
-from rtsmlm.frames import FrameBatch
+from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
+from rtsmlm.models.catalog import find_model
 from rtsmlm.models.inputs import pad_frames
+from rtsmlm.models.manifest import ONNX_NAME, Manifest, read_manifest
 from rtsmlm.protocols import ImageLayer
+
+_CELL_PX = 2
+_WHOLE_CELLS_PX = 8
+"""Frames that are cut into parts are padded to multiples of it, as `tiles_of` wants them."""
+_TILE_FINE_PX = 2048
+"""Largest side of what is computed at once: a few hundred MB within a network."""
+
+
+def check_image_models(names: Iterable[str]) -> None:
+    """Raise `ConfigError` for what is no entry of `results.image_models`, before anything begins.
+
+    Raises
+    ------
+    ConfigError
+        If a model is not there, makes no image, or has the name of another one.
+    """
+    known: set[str] = set()
+    for name in names:
+        manifest = read_manifest(find_model(name))
+        _check_task(manifest)
+        if manifest.name in known:
+            raise ConfigError(
+                f"results.image_models names two models {manifest.name}, which would write the "
+                "same file; leave one out"
+            )
+        known.add(manifest.name)
+
+
+def _check_task(manifest: Manifest) -> None:
+    if manifest.task != "image":
+        raise ConfigError(
+            f"{manifest.name} does {manifest.task}, not images, so that it is no "
+            "entry of results.image_models"
+        )
 
 
 class NetworkImage:
@@ -34,6 +74,8 @@ class NetworkImage:
         Camera calibration; maps must have the shape of the frames.
     shape
         Height and width of the frames in camera pixels.
+    threads
+        Of the engine on a CPU; None takes as many as it likes.
 
     Raises
     ------
@@ -44,14 +86,16 @@ class NetworkImage:
     """
 
     def __init__(
-        self, folder: Path, engine: str, calibration: CameraCalibration, shape: tuple[int, int]
+        self,
+        folder: Path,
+        engine: str,
+        calibration: CameraCalibration,
+        shape: tuple[int, int],
+        *,
+        threads: int | None = None,
     ) -> None:
-        self._manifest, self._run = open_graph(folder, engine)
-        if self._manifest.task != "image":
-            raise ConfigError(
-                f"{self._manifest.name} does {self._manifest.task}, not images, so that it is no "
-                "entry of results.image_models"
-            )
+        self._manifest, self._run = open_graph(folder, engine, threads=threads)
+        _check_task(self._manifest)
         self._input = self._manifest.inputs[0].name
         if self._input not in {"frames", "localizations"}:
             raise FileFormatError(
@@ -61,6 +105,8 @@ class NetworkImage:
         self._calibration, self._shape = calibration, shape
         self._fine = self._manifest.upsampling
         self._sum = np.zeros((shape[0] * self._fine, shape[1] * self._fine), dtype=np.float32)
+        self._n_frames = 0
+        self._sha256 = next(f.sha256 for f in self._manifest.files if f.name == ONNX_NAME)
 
     @property
     def name(self) -> str:
@@ -68,9 +114,21 @@ class NetworkImage:
         return self._manifest.name
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the frames in camera pixels."""
+        return self._shape
+
+    @property
     def takes_frames(self) -> bool:
         """True if it is made of frames, False if of localizations."""
         return self._input == "frames"
+
+    def resume(self, layer: ImageLayer) -> bool:
+        """Go on from a layer of the same network and size; False, and nothing is taken, else."""
+        is_same = layer.sha256 == self._sha256 and layer.image.shape == self._sum.shape
+        if is_same and self.takes_frames:
+            self._sum[:], self._n_frames = layer.image, layer.n_frames
+        return is_same and self.takes_frames
 
     def add_frames(self, batch: FrameBatch) -> None:
         """Add the images of frames; without effect for a network of localizations.
@@ -84,12 +142,27 @@ class NetworkImage:
         """
         if not self.takes_frames or not len(batch):
             return
-        padded = pad_frames(batch.pixels, self._manifest.block_px)
-        photons = self._calibration.to_photons(batch.pixels)
+        most = max(1, _TILE_FINE_PX**2 // self._sum.size)
+        for start in range(0, len(batch), most):
+            images = self._images(batch.pixels[start : start + most])
+            self._sum += images.sum(axis=0)
+            self._n_frames += len(images)
+
+    def _images(self, pixels: Pixels) -> F32:
+        """Return the image of each frame, (n, fine height, fine width)."""
+        height, width = self._shape
+        padded = pad_frames(pixels, math.lcm(self._manifest.block_px, _WHOLE_CELLS_PX))
+        photons = self._calibration.to_photons(pixels) / np.float32(self._calibration.excess_noise)
         margin = [(0, b - a) for a, b in zip(photons.shape[1:], padded.shape[1:], strict=True)]
         photons = np.pad(photons, ((0, 0), *margin), mode="edge")
-        images = self._run({"frames": photons[:, None]})[:, 0]
-        self._sum += images[:, : self._sum.shape[0], : self._sum.shape[1]].sum(axis=0)
+        rows, columns = (side // _CELL_PX for side in photons.shape[1:])
+        images = np.empty((len(photons), *(side * self._fine for side in photons.shape[1:])), "<f4")
+        for tile in tiles_of(rows, columns, _TILE_FINE_PX // self._fine // _CELL_PX):
+            part = photons[:, *_scaled(tile.outer, _CELL_PX)]
+            answer = self._run({"frames": part[:, None]})[:, 0]
+            fine = _CELL_PX * self._fine
+            images[:, *_scaled(tile.inner, fine)] = answer[:, *_scaled(tile.kept, fine)]
+        return images[:, : height * self._fine, : width * self._fine]
 
     def add_localizations(self, localizations: Localizations) -> None:
         """Add localizations; without effect for a network of frames."""
@@ -113,10 +186,32 @@ class NetworkImage:
         LocalizerError
             If the engine fails.
         """
+        return self._layer(self._sum.copy() if self.takes_frames else self._predicted(), 1)
+
+    def small_layer(self, most_px: int) -> ImageLayer:
+        """Return the layer with blocks of pixels summed until no side is longer than this.
+
+        A block that is not whole, at the end, is left out.
+
+        Raises
+        ------
+        LocalizerError
+            If the engine fails.
+        """
+        image = self._sum if self.takes_frames else self._predicted()
+        n = -(-max(image.shape) // most_px)
+        rows, columns = (max(1, side // n) for side in image.shape)
+        blocks = image[: rows * n, : columns * n].reshape(rows, n, columns, n)
+        return self._layer(blocks.sum(axis=(1, 3), dtype=np.float32), n)
+
+    def _layer(self, image: F32, binning: int) -> ImageLayer:
         return ImageLayer(
             name=self._manifest.name,
-            pixel_nm=self._calibration.pixel_nm / self._fine,
-            image=self._sum.copy() if self.takes_frames else self._predicted(),
+            pixel_nm=self._calibration.pixel_nm / self._fine * binning,
+            image=image,
+            n_frames=self._n_frames,
+            version=self._manifest.version,
+            sha256=self._sha256,
         )
 
     def _predicted(self) -> F32:
@@ -125,3 +220,9 @@ class NetworkImage:
         margin = ((0, -height % block), (0, -width % block))
         padded = np.pad(self._sum, margin)
         return self._run({"localizations": padded[None, None]})[0, 0, :height, :width]
+
+
+def _scaled(part: tuple[slice, slice], factor: int) -> tuple[slice, slice]:
+    """Return a part of an image in pixels of another."""
+    down, right = (slice(side.start * factor, side.stop * factor) for side in part)
+    return down, right

@@ -1,18 +1,39 @@
-"""Image layers at the end of a run: what networks of images make of its frames or its table."""
+"""Image layers of a whole run: what networks of images make of its frames or its table.
+
+A layer that has grown while the run went on is completed with the frames that it lacks: it is a
+sum, and their order does not matter.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.graph_runner import graph_engine
 from rtsmlm.engines.image_network import NetworkImage
+from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
-from rtsmlm.frames import FrameBatch
+from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.models.catalog import find_model
-from rtsmlm.render import write_layer
+from rtsmlm.offline.parallel import batch_frames
+from rtsmlm.realtime.frame_ranges import FrameRanges
+from rtsmlm.render.layer_file import layer_path, read_layer, write_layer
 from rtsmlm.settings.run import RunSettings
+
+
+class Movie(Protocol):
+    """What a layer needs of a recording."""
+
+    @property
+    def n_frames(self) -> int: ...
+    @property
+    def frame_index(self) -> NDArray[np.int64] | None: ...
+    def read(self, indices: NDArray[np.int64]) -> Pixels: ...
 
 
 def write_layers(
@@ -20,8 +41,10 @@ def write_layers(
     shape: tuple[int, int],
     calibration: CameraCalibration,
     settings: RunSettings,
-    frames: Callable[[], Iterable[FrameBatch]] | None,
+    movie: Movie | None,
+    *,
     on_step: Callable[[str], None],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
     """Write a layer for each of `results.image_models`; return a sentence for each that is not.
 
@@ -35,33 +58,74 @@ def write_layers(
         Calibration in force.
     settings
         Settings of the run.
-    frames
-        Returns all frames in order; None where they were not recorded.
+    movie
+        All frames; None where they were not recorded, or are not to be caught up.
     on_step
         Called with the name of what is being done.
-
-    Raises
-    ------
-    RtsmlmError
-        If a model is not there or fails, or a file cannot be written.
+    on_progress
+        Called with the number of frames done and the number to do.
     """
     notes: list[str] = []
     for name in settings.results.image_models:
         on_step(f"image layer of {Path(name).name}")
-        network = NetworkImage(
-            find_model(name), graph_engine(settings.localizer.engine), calibration, shape
-        )
-        if not network.takes_frames:
-            for rows in iter_arrow_batches(table):
-                network.add_localizations(rows)
-        elif frames is None:
-            notes.append(
+        try:
+            network = NetworkImage(
+                find_model(name), graph_engine(settings.localizer.engine), calibration, shape
+            )
+            if network.takes_frames:
+                notes += _complete(table.parent, network, movie, on_progress)
+            else:
+                for rows in iter_arrow_batches(table):
+                    network.add_localizations(rows)
+                write_layer(table.parent, network.layer())
+        except RtsmlmError as error:  # the run has its table whatever a network does
+            notes.append(f"no image layer of {Path(name).name}: {error}")
+    return notes
+
+
+def _complete(
+    folder: Path,
+    network: NetworkImage,
+    movie: Movie | None,
+    on_progress: Callable[[int, int], None],
+) -> Sequence[str]:
+    """Feed the frames that a layer lacks, and write it."""
+    seen = _resume(layer_path(folder, network.name), network)
+    if movie is None:
+        if not len(seen):
+            return [
                 f"{network.name} makes its image of frames, which were not recorded: set "
                 "record.raw=true"
-            )
-            continue
-        else:
-            for batch in frames():
-                network.add_frames(batch)
-        write_layer(table.parent, network.layer())
-    return notes
+            ]
+        return [
+            f"the image layer of {network.name} is partial: it is made of {len(seen)} frames, those "
+            "that the network had time for while the run went on"
+        ]
+    indices = movie.frame_index
+    if indices is None:
+        indices = np.arange(movie.n_frames, dtype=np.int64)
+    wanted = np.ones(len(indices), dtype=bool)
+    for start, stop in seen:
+        first, last = np.searchsorted(indices, (start, stop))
+        wanted[first:last] = False
+    positions = np.flatnonzero(wanted)
+    size = batch_frames(network.shape)
+    for done in range(0, len(positions), size):
+        part = positions[done : done + size]
+        network.add_frames(FrameBatch.from_pixels(movie.read(part), index=indices[part]))
+        on_progress(done + len(part), len(positions))
+    frames = FrameRanges()
+    for index in indices.tolist():
+        frames.add(index, index + 1)
+    write_layer(folder, network.layer(), frames.union(seen))
+    return ()
+
+
+def _resume(path: Path, network: NetworkImage) -> FrameRanges:
+    """Return the frames of a layer that has grown in the run, from which the network goes on."""
+    try:
+        stored = read_layer(path)
+    except FileFormatError:  # none, or one that is damaged: all frames are fed
+        return FrameRanges()
+    complete = len(stored.frames) == stored.layer.n_frames
+    return stored.frames if complete and network.resume(stored.layer) else FrameRanges()

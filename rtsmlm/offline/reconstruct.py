@@ -185,8 +185,8 @@ class Reconstruction:
             movie.shape,
             self.calibration,
             self.settings,
-            lambda: movie.batches(batch_frames(movie.shape)),
-            on_step,
+            movie,
+            on_step=on_step,
         )
         totals = ledger.totals()
         missing = f" ({totals.lost} more are missing)" if totals.lost else ""

@@ -8,67 +8,19 @@ input ends, the owner is gone: what is in the ring is still localized, then the 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import IO
 
 from rtsmlm.errors import PipelineError
-from rtsmlm.pipeline.events import Died, Event, Warned, status_from_line, to_line
-from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.events import Died, Event, Warned, status_from_line
+from rtsmlm.pipeline.owner_pipe import EventOutput, read_job, watch_owner
 from rtsmlm.realtime.log_format import handler_to_stderr
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import one_line
 
 _log = logging.getLogger(__name__)
-
-
-def _read_job(stdin: int) -> tuple[PipelineJob, bytes]:
-    """Return the job, and what the owner has written after it."""
-    # Straight from the descriptor: a daemon thread that waits inside the buffered `sys.stdin`
-    # makes the interpreter abort at its end.
-    data = b""
-    while b"\n" not in data:
-        part = os.read(stdin, 65536)
-        if not part:
-            raise PipelineError("the owner of the analysis ended before it had sent the job")
-        data += part
-    line, _, rest = data.partition(b"\n")
-    return PipelineJob.from_json(line.decode()), rest
-
-
-def _watch_owner(
-    stdin: int, rest: bytes, stop: threading.Event, handle: Callable[[str], None]
-) -> None:
-    """Handle the newest line whenever some have come; set `stop` when the owner is gone."""
-    try:
-        while part := os.read(stdin, 65536):
-            *lines, rest = (rest + part).split(b"\n")
-            if lines:
-                handle(lines[-1].decode(errors="replace"))
-    finally:
-        stop.set()
-
-
-class _Output:
-    """Standard output, for events alone: what anything else prints goes to the errors."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        # A name of its own for the pipe; the number that libraries print to leads to the log.
-        self._file: IO[str] = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
-    def emit(self, event: Event) -> None:
-        """Write an event; from any thread."""
-        try:
-            with self._lock:
-                self._file.write(to_line(event) + "\n")
-                self._file.flush()
-        except OSError:  # the owner is gone; what is in the ring is still worth finishing
-            _log.debug("no owner reads the event %s", type(event).__name__)
 
 
 def main() -> int:
@@ -77,7 +29,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     line_format = "%(asctime)s %(levelname)s %(threadName)s %(message)s"
     logging.basicConfig(handlers=[handler_to_stderr(line_format)])
-    output = _Output()
+    output = EventOutput()
     try:
         _run(sys.stdin.fileno(), output.emit)
     except Exception as error:
@@ -88,7 +40,7 @@ def main() -> int:
 
 
 def _run(stdin: int, emit: Callable[[Event], None]) -> None:
-    job, rest = _read_job(stdin)
+    job, rest = read_job(stdin)
     # Only now: what these packages print while they are imported must not get among the events.
     from rtsmlm.pipeline.pipeline import Pipeline
 
@@ -105,7 +57,7 @@ def _run(stdin: int, emit: Callable[[Event], None]) -> None:
                     emit(Warned(str(error)))
 
         stop = threading.Event()
-        threading.Thread(target=_watch_owner, args=(stdin, rest, stop, handle), daemon=True).start()
+        threading.Thread(target=watch_owner, args=(stdin, rest, stop, handle), daemon=True).start()
         pipeline.run(stop)
 
 

@@ -114,6 +114,37 @@ Event: TypeAlias = (
     | Died
 )
 
+# -- from the process of networks of images to the analysis -------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGrown:
+    """An image that a network predicts, of the frames that it had time for; small enough to send."""
+
+    name: str
+    """Of the model."""
+    version: str
+    n_frames: int
+    """That it is made of so far."""
+    height: int
+    width: int
+    pixel_nm: float
+    """Side of a pixel, after summing what would be too much to send."""
+    step: float
+    """What one of a pixel stands for."""
+    pixels: str
+    """Little-endian uint16 row by row, deflated, in base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayersOpened:
+    """The networks are loaded: frames are taken."""
+
+    names: list[str]
+
+
+ImageEvent: TypeAlias = LayersOpened | LayerGrown | Warned
+
 # -- from the owner to the analysis ------------------------------------------------------
 
 
@@ -129,9 +160,10 @@ class PublishStatus:
 
 _Record = TypeVar("_Record")
 _EVENTS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+_IMAGE_EVENTS: dict[str, type[ImageEvent]] = {k.__name__: k for k in get_args(ImageEvent)}
 
 
-def to_line(record: Event | PublishStatus) -> str:
+def to_line(record: Event | ImageEvent | PublishStatus) -> str:
     """Return a record as one line of JSON, without its end."""
     return json.dumps({"event": type(record).__name__, **_plain(record)})
 
@@ -145,11 +177,26 @@ def from_line(line: str) -> Event:
         If it is no JSON object, if its name is unknown, or if a field is missing, surplus or of
         another type.
     """
+    return _event(line, _EVENTS, "analysis process")
+
+
+def image_event_from_line(line: str) -> ImageEvent:
+    """Return the event that a line of the process of networks of images states.
+
+    Raises
+    ------
+    PipelineError
+        As for `from_line`.
+    """
+    return _event(line, _IMAGE_EVENTS, "process of image networks")
+
+
+def _event(line: str, kinds: Mapping[str, type[_Record]], sender: str) -> _Record:
     name, data = _name_and_fields(line)
-    kind = _EVENTS.get(name)
+    kind = kinds.get(name)
     if kind is None:
         raise PipelineError(
-            f"the analysis process sent the unknown event {name!r}; known are {', '.join(_EVENTS)}"
+            f"the {sender} sent the unknown event {name!r}; known are {', '.join(kinds)}"
         )
     return _record(kind, data, name)
 

@@ -18,7 +18,6 @@ from rtsmlm.files.run.disk_sync import DiskSync
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import schema as arrow_schema
-from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.fitting.first_frames import FirstFrames, remarks_on_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
 from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PSF_FRAMES, PsfMeter
@@ -36,13 +35,10 @@ from rtsmlm.pipeline.events import (
     StreamOpened,
     Warned,
 )
+from rtsmlm.pipeline.image_feed import ImageFeed
 from rtsmlm.pipeline.job import PipelineJob
-from rtsmlm.pipeline.localizer import (
-    extra_columns_stated,
-    localize_each,
-    localizer_note,
-    open_localizer,
-)
+from rtsmlm.pipeline.localizer import localize_each, localizer_note, open_localizer
+from rtsmlm.pipeline.opening import metadata_of, open_broadcast
 from rtsmlm.pipeline.sinks import Sinks
 from rtsmlm.plugins import RunFacts
 from rtsmlm.protocols import ALL, Localizer
@@ -50,7 +46,6 @@ from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import LatencyStages
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.stream.broadcast import Broadcast
-from rtsmlm.stream.settings_part import SettingsPart
 
 Emit: TypeAlias = Callable[[Event], None]
 
@@ -97,14 +92,11 @@ class Pipeline:
         self._file: ArrowStreamFile | None = None
         self._sync = DiskSync("table-sync", self._warn)  # off this thread: a disk may take its time
         self._sinks: Sinks | None = None
+        self._images: ImageFeed | None = None
         self._schema = arrow_schema(self._metadata(None))
 
     def _metadata(self, sigma_nm: float | None) -> dict[str, object]:
-        folder, pixel_nm = self._job.folder, self._calibration.pixel_nm
-        shape, settings = self._ring.shape, self._settings
-        curves, stated = settings.psf.astigmatism, settings.experiment.stated()
-        extras = extra_columns_stated(settings)
-        return table_metadata(folder.name, shape, pixel_nm, sigma_nm, curves, stated, extras)
+        return metadata_of(self._job, self._ring.shape, self._calibration.pixel_nm, sigma_nm)
 
     def run(self, stop: threading.Event) -> None:
         """Localize until the ring is closed and empty, or `stop` is set and it is empty.
@@ -135,6 +127,9 @@ class Pipeline:
                 self._file.close()  # whole, before its end is published
             if self._sinks is not None:
                 self._sinks.close()
+            if self._images is not None:
+                self._images.close(self._ring.beat)
+                self._images.publish(self._broadcast)
             if self._broadcast is not None:
                 self._broadcast.end(self._summary())
             self._counter.look()
@@ -146,6 +141,8 @@ class Pipeline:
                 self._file.close()
             if self._sinks is not None:
                 self._sinks.close()
+            if self._images is not None:
+                self._images.close(self._ring.beat)
             if self._broadcast is not None:
                 self._broadcast.close()
 
@@ -154,6 +151,8 @@ class Pipeline:
             self._ring.beat()
             if self._broadcast is not None:
                 self._broadcast.refresh()
+            if self._images is not None:
+                self._images.publish(self._broadcast)
             closing = self._ring.input_closed or stop.is_set()  # before peek: nothing is missed
             if self._localizer is None or self._file is None:
                 if closing and not self._ring.backlog:
@@ -177,20 +176,8 @@ class Pipeline:
         return None if batch is None else (batch, ALL)
 
     def _open_stream(self) -> None:
-        self._broadcast = Broadcast(
-            self._settings.stream,
-            RunFolder(self._job.folder),
-            schema=self._schema,
-            about={
-                "run": self._job.folder.name,
-                "shape": list(self._ring.shape),
-                "pixel_nm": self._calibration.pixel_nm,
-                # What a window shows, and nothing that names folders, devices or people.
-                "settings": SettingsPart.of(self._settings).published().model_dump(mode="json"),
-            },
-            run_id=self._job.run_id,
-            generation=self._job.resume_before or 0,
-            warn=self._warn,
+        self._broadcast = open_broadcast(
+            self._job, self._ring.shape, self._calibration.pixel_nm, self._schema, self._warn
         )
         if self._broadcast.address is not None:
             self._emit(StreamOpened(self._broadcast.address))
@@ -255,6 +242,7 @@ class Pipeline:
             recall=self._localizer.recall,
             max_local_per_um2=self._localizer.max_local_per_um2,
         )
+        self._images = ImageFeed(self._job, self._ring.shape, self._warn)
         self._emit(Localizing())
 
     def _warn(self, text: str) -> None:
@@ -286,9 +274,12 @@ class Pipeline:
         if self._first is not None and self._first.add(batch.pixels):
             self._check_first(self._first.pixels)
         self._counter.add(batch.pixels)
-        if self._watch is not None:  # before the frames are given back
-            behind = self._ring.backlog > len(batch) + localizer.neighbours
+        # Before the frames are given back.
+        behind = self._ring.backlog > len(batch) + localizer.neighbours
+        if self._watch is not None:
             self._watch.maybe_sample(localizations, batch, t_published, behind=behind)
+        if self._images is not None:
+            self._images.put(batch, behind=behind)
         self._ring.release(len(batch))
         if t_published - self._last_status_ns > _STATUS_NS:
             self._report(t_published)

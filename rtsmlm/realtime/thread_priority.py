@@ -1,4 +1,4 @@
-"""A lower priority for threads that have time, so that those that answer to people do not wait."""
+"""A lower priority for threads and processes that have time, so that others do not wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import threading
 from contextlib import suppress
 
 _NICE = 10
+_LOWEST_NICE = 19
+_IDLE_CLASS = 0x40
+"""IDLE_PRIORITY_CLASS of Windows."""
 _BELOW_NORMAL = -1
 """THREAD_PRIORITY_BELOW_NORMAL of Windows."""
 
@@ -26,3 +29,15 @@ def lower_this_thread() -> None:
 
         kernel = ctypes.windll.kernel32
         kernel.SetThreadPriority(kernel.GetCurrentThread(), _BELOW_NORMAL)
+
+
+def lower_this_process() -> None:
+    """Leave the cores to all other processes; called before any thread of this one is started."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), _IDLE_CLASS)
+    else:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_NICE)

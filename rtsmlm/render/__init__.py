@@ -11,7 +11,7 @@ from rtsmlm.render.pyramid import Pyramid
 from rtsmlm.render.renderer import Renderer
 from rtsmlm.render.rgb import to_rgb8
 from rtsmlm.render.view import View
-from rtsmlm.render.write import write_image, write_layer, write_view
+from rtsmlm.render.write import write_image, write_view
 
 __all__ = [
     "Autocontrast",
@@ -22,6 +22,5 @@ __all__ = [
     "View",
     "to_rgb8",
     "write_image",
-    "write_layer",
     "write_view",
 ]

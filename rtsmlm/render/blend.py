@@ -29,6 +29,7 @@ def seen(
     corner_nm: tuple[float, float],
     nm_per_px: float,
     shape: tuple[int, int],
+    white: float | None = None,
 ) -> F32:
     """Return what a window shows of a layer, 0 to 1 of its white level, 0 beside it.
 
@@ -42,6 +43,8 @@ def seen(
         Side of a screen pixel.
     shape
         Height and width in screen pixels.
+    white
+        Value that is shown as white; None takes that of the layer.
     """
     scale = nm_per_px / layer.pixel_nm
     # Of pixel centres: between them it is linear.
@@ -49,7 +52,7 @@ def seen(
     shown: F32 = affine_transform(
         layer.image.astype(np.float32, copy=False), np.full(2, scale), start, shape, order=1
     )
-    white = white_level(layer.image)
+    white = white_level(layer.image) if white is None else white
     share: F32 = np.clip(shown / np.float32(white), 0, 1)
     return share
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import tifffile
 
 from rtsmlm.errors import SinkError
 from rtsmlm.localizations import F32
-from rtsmlm.protocols import ImageLayer
 from rtsmlm.render.png import write_png, write_rgb_png
 from rtsmlm.render.rgb import RGB8, Colormap, color_table, to_index8
 from rtsmlm.render.scale_bar import draw_scale_bar
@@ -70,26 +69,6 @@ def write_image(
     return tif, png
 
 
-def write_layer(folder: Path, layer: ImageLayer) -> Path:
-    """Write `predicted_<name>.tif` (float32, ImageJ, with its pixel size), and return its path.
-
-    The name and the description say that it is a prediction, so that it is not taken for data.
-
-    Raises
-    ------
-    SinkError
-        If it cannot be written.
-    """
-    path = folder / f"predicted_{layer.name}.tif"
-    metadata = {
-        "axes": "YX",
-        "unit": "um",
-        "Info": f"predicted by the network {layer.name}; these are no localizations",
-    }
-    _write_tif(path, layer.image, 1000 / layer.pixel_nm, metadata)
-    return path
-
-
 def _write_tif(
     path: Path, image: F32, pixels_per_um: float, metadata: Mapping[str, object]
 ) -> None:
@@ -109,7 +88,12 @@ def _write_tif(
 
 
 def write_view(
-    tif: Path, png: Path, view: View, rgb: RGB8, title: str = "localizations"
+    tif: Path,
+    png: Path,
+    view: View,
+    rgb: RGB8,
+    title: str = "localizations",
+    predictions: Sequence[str] = (),
 ) -> dict[str, object]:
     """Write a view as a TIFF of 16 bits to measure in and as a PNG with a scale bar.
 
@@ -123,6 +107,8 @@ def write_view(
         The same in the colours shown, uint8, (height, width, 3).
     title
         Of the picture.
+    predictions
+        What networks have predicted of the PNG; the TIFF has localizations alone.
 
     Returns
     -------
@@ -148,6 +134,7 @@ def write_view(
         "color": view.style.color,
         "filter": view.style.filter.describe(),
         "localizations_per_step": per_step,
+        "predictions_in_png": list(predictions),
     }
     per_cm = 1e7 / view.pixel_nm
     try:

@@ -16,7 +16,6 @@ from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.tables.export import export
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.layers import write_layers
-from rtsmlm.offline.parallel import batch_frames
 from rtsmlm.offline.results import draw_table, keep_table, write_accounts
 from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer
 from rtsmlm.protocols import Camera, Localizer
@@ -66,19 +65,25 @@ class RunFinalizer:
             self.on_step("exports")
             run_step(lambda: export(table, results.export, self.folder.path))
         if results.image_models:
-            run_step(lambda: self._write_layers(self.path.n_recorded))
+            run_step(self._write_layers)
 
-    def _write_layers(self, n_recorded: int) -> None:
-        table, shape = self.folder.localizations, self.shape
+    def _write_layers(self) -> None:
+        """Complete the layers that have grown in the run, as far as the frames are there."""
 
         def write(movie: Movie | None) -> None:
-            frames = None if movie is None else lambda: movie.batches(batch_frames(shape))
-            for note in write_layers(
-                table, shape, self.calibration, self.settings, frames, self.on_step
-            ):
+            notes = write_layers(
+                self.folder.localizations,
+                self.shape,
+                self.calibration,
+                self.settings,
+                movie,
+                on_step=self.on_step,
+                on_progress=self.on_progress,
+            )
+            for note in notes:
                 self.notices.warn(note)
 
-        if not n_recorded:
+        if not (self.path.n_recorded and self.settings.results.catch_up):
             write(None)
             return
         with open_movie(self.folder.raw, self.settings.movie) as movie:

@@ -18,6 +18,7 @@ from rtsmlm.realtime.worker import one_line
 from rtsmlm.settings.run import StreamSettings
 from rtsmlm.stream.addresses import FIRST_PORT, port_of
 from rtsmlm.stream.history import HistoryServer
+from rtsmlm.stream.messages import LayerMessage
 from rtsmlm.stream.publisher import Publisher
 from rtsmlm.stream.wire import DENSITY, FRAME_PX, FRAMES_PER_S, STATUS
 
@@ -156,6 +157,11 @@ class Broadcast:
                 publisher.show(pixels, int(batch.index[-1]), binning)
 
         self._try(show)
+
+    def layer(self, layer: LayerMessage, pixels: bytes) -> None:
+        """Publish an image that a network predicts, if there is a subscriber."""
+        if self.is_watched:
+            self._try(lambda publisher: publisher.show_layer(layer, pixels))
 
     def end(self, summary: Mapping[str, object]) -> None:
         """Notify the subscribers that the run is over."""

@@ -168,6 +168,23 @@ class FrameMessage(Message):
     """Camera pixels a side that went into one."""
 
 
+class LayerMessage(Message):
+    """The header of an image that a network predicts, as far as it has grown."""
+
+    run_id: str = ""
+    name: str
+    """Of the model."""
+    version: str = ""
+    n_frames: NotNegative
+    """That it is made of so far; a slow network sees a part of the frames."""
+    shape: tuple[Positive, Positive]
+    """Height and width."""
+    pixel_nm: Annotated[float, Field(gt=0)]
+    """Side of a pixel; the corner of the first one is that of the first camera pixel."""
+    step: Annotated[float, Field(gt=0)]
+    """What one of a pixel stands for."""
+
+
 class EndMessage(Message):
     """The end of the run."""
 

@@ -20,6 +20,10 @@ run that it is of, so that rows of two runs are never mixed:
     ``b"frame"``, a JSON header (``index``, ``shape``, ``binning``), and the newest camera frame as
     little-endian uint16, binned to at most 512 pixels a side: sums over ``binning``² pixels divided
     by ``binning``². Sent at most 15 times a second, and only while there is a subscriber.
+``layer`` (three parts)
+    ``b"layer"``, a JSON header (`messages.LayerMessage`), and the image that a network predicts as
+    far as it has grown, as little-endian uint16 of at most 1024 pixels a side. Every few seconds,
+    for each network of `results.image_models` that takes frames.
 ``end`` (two parts)
     ``b"end"`` and a JSON object with what the sender knows of the end of the run.
 
@@ -47,8 +51,9 @@ from zmq.auth.thread import ThreadAuthenticator
 from rtsmlm.errors import ConfigError, SinkError, WorkerError
 from rtsmlm.stream.addresses import HOST, bind_first, candidates, is_loopback
 from rtsmlm.stream.keys import ask_for_keys, load_server_keys, start_authenticator
+from rtsmlm.stream.messages import LayerMessage
 from rtsmlm.stream.sender import Sender
-from rtsmlm.stream.wire import BATCH, BATCH_BYTES, END, FRAME, SETTINGS, new_run_id
+from rtsmlm.stream.wire import BATCH, BATCH_BYTES, END, FRAME, LAYER, SETTINGS, new_run_id
 
 _END_S = 10.0
 
@@ -205,6 +210,17 @@ class Publisher:
         }
         # A copy: the pixels lie in the ring, and are sent when they may have been overwritten.
         self._send([FRAME, json.dumps(header).encode(), pixels.astype("<u2").tobytes()])
+
+    def show_layer(self, layer: LayerMessage, pixels: bytes) -> None:
+        """Send an image that a network predicts.
+
+        Raises
+        ------
+        SinkError
+            If the socket failed.
+        """
+        header = layer.model_copy(update={"run_id": self.run_id})
+        self._send([LAYER, header.model_dump_json().encode(), pixels])
 
     def end(self, summary: Mapping[str, Any]) -> None:
         """Notify the subscribers that the run is over."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 
 SETTINGS, BATCH, DENSITY, STATUS = b"settings", b"batch", b"density", b"status"
-FRAME, END = b"frame", b"end"
+FRAME, LAYER, END = b"frame", b"layer", b"end"
 
 FRAME_PX, FRAMES_PER_S = 512, 15
+LAYER_PX = 1024
+"""Pixels a side of a predicted layer, at most: 2 MB."""
 
 REQUEST_BYTES = 1024
 """Most in one part that a publisher, a history or a control takes: subscriptions, requests, and the

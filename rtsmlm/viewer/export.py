@@ -10,6 +10,7 @@ from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.render.write import write_view
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
+from rtsmlm.viewer.widgets.picture_labels import labelled
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _LEAVE_S = 30.0
@@ -61,7 +62,8 @@ class Exporter(Panel):
 
         def work(_stop: threading.Event) -> None:
             if (drawn := drawing.result()) is not None:
-                write_view(tif, png, drawn.view, drawn.rgb, title)
+                rgb = labelled(drawn.rgb, drawn.labels)
+                write_view(tif, png, drawn.view, rgb, title, drawn.labels)
 
         self._worker = Worker("export", work, on_death=lambda _error: None)  # `refresh` reports it
         self._worker.start()

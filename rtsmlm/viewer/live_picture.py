@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from rtsmlm.render.painter import Color, Style
 from rtsmlm.render.projection import Projection
 from rtsmlm.render.pyramid import Pyramid
 from rtsmlm.render.resample import enlarge
-from rtsmlm.render.rgb import RGB8
+from rtsmlm.render.rgb import RGB8, white_level
 from rtsmlm.render.splat import MODES, Mode
 from rtsmlm.render.store import CHUNK
 from rtsmlm.render.view import View
@@ -68,6 +68,12 @@ class Picture:
     """What is laid over them."""
 
 
+def label_of(layer: ImageLayer) -> str:
+    """Return what is written on a picture over which a prediction is laid."""
+    frames = f", {layer.n_frames} frames" if layer.n_frames else ""
+    return f"predicted by {layer.name}{frames}"
+
+
 def threads_to_draw() -> int:
     """Return the threads that the window draws with: the run needs the cores more."""
     return max(1, min(4, (os.cpu_count() or 1) // 2))
@@ -85,8 +91,8 @@ class LivePicture:
     def __init__(self, style: Style | None = None) -> None:
         self.style = style or Style()
         self.pyramid: Pyramid | None = None
-        self.layers: dict[str, ImageLayer] = {}
-        """Predictions by name, in their order."""
+        self._layers: dict[str, tuple[ImageLayer, float]] = {}  # with the level shown as white
+        self._layers_version = 0
         self._autocontrast = Autocontrast()
         self._limits: tuple[float, float] | None = None
         self._judged_s = -1.0
@@ -95,7 +101,7 @@ class LivePicture:
     @property
     def version(self) -> int:
         """Rises with every change of what is to be seen."""
-        return -1 if self.pyramid is None else self.pyramid.version
+        return -1 if self.pyramid is None else self.pyramid.version + self._layers_version
 
     @property
     def white_per_um2(self) -> float:
@@ -113,7 +119,7 @@ class LivePicture:
     def begin(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         """Begin a new field without rows."""
         self.close()
-        self.layers = {}
+        self._layers = {}
         self.pyramid = Pyramid(shape_px, pixel_nm, style=self.style, n_threads=threads_to_draw())
         self._forget_levels()
 
@@ -122,6 +128,12 @@ class LivePicture:
         rows = [batch for batch in batches if len(batch)]
         if self.pyramid is not None and rows:
             self.pyramid.add(rows[0] if len(rows) == 1 else Localizations.concatenate(rows))
+
+    def set_layers(self, layers: Iterable[ImageLayer]) -> None:
+        """Take predictions; one of a name that is there takes the place of the one before."""
+        for layer in layers:
+            self._layers[layer.name] = layer, white_level(layer.image)
+            self._layers_version += 1
 
     def clear(self) -> None:
         """Forget all rows."""
@@ -189,9 +201,9 @@ class LivePicture:
         )  # fmt: skip
         # Predictions have no depth: they are seen from above alone.
         layers = appearance.layers if self.style.projection.is_flat else ()
-        layers = tuple(layer for layer in layers if layer.name in self.layers)
+        layers = tuple(layer for layer in layers if layer.name in self._layers)
         rgb = self._with_layers(rgb, view, layers)
-        labels = tuple(f"prediction: {layer.name}" for layer in layers)
+        labels = tuple(label_of(self._layers[layer.name][0]) for layer in layers)
         n_inside, n_shown = self.pyramid.n_inside, self.pyramid.n_shown()
         return Picture(rgb, viewport, view, limits, n_inside, n_shown, labels)
 
@@ -200,11 +212,11 @@ class LivePicture:
         if self.pyramid is None:
             return rgb
         corner_nm = self.pyramid.field.corner_nm
-        places = list(self.layers)
+        places = list(self._layers)
         for wanted in shown:
-            layer = self.layers[wanted.name]
+            layer, white = self._layers[wanted.name]
             start_nm = (view.corner_nm[0] - corner_nm, view.corner_nm[1] - corner_nm)
-            share = seen(layer, start_nm, view.pixel_nm, view.density.shape)
+            share = seen(layer, start_nm, view.pixel_nm, view.density.shape, white)
             color = COLORS[places.index(wanted.name) % len(COLORS)]
             rgb = laid_over(rgb, share, color, wanted.opacity)
         return rgb

@@ -10,7 +10,7 @@ import numpy as np
 
 from rtsmlm.protocols import ImageLayer
 from rtsmlm.render.blend import laid_over, seen
-from rtsmlm.render.write import write_layer
+from rtsmlm.render.layer_file import write_layer
 from rtsmlm.viewer.predictions import read_predictions
 
 
@@ -114,7 +114,7 @@ def test_a_prediction_in_the_folder_of_a_run_is_laid_over_where_it_belongs(
     assert rgb[round(at.y()), round(at.x())].max() > 200
     elsewhere = canvas.point_at(4700, 1200)
     assert rgb[round(elsewhere.y()), round(elsewhere.x())].max() == 0
-    assert canvas.labels == ("prediction: membrane",)
+    assert canvas.labels == ("predicted by membrane",)
     box.click()
     run_on(window)
     assert canvas.picture.rgb[round(at.y()), round(at.x())].max() == 0

@@ -74,9 +74,12 @@ class LayersBar(QtWidgets.QWidget):
 
     # -- predictions -----------------------------------------------------------------------
 
-    def set_predictions(self, names: Sequence[str]) -> None:
-        """Offer images by name, each off until it is chosen."""
-        for k, name in enumerate(names):
+    def add_predictions(self, names: Sequence[str]) -> None:
+        """Offer images by name, those that are there already but once, off until chosen."""
+        for name in names:
+            if name in self.predictions:
+                continue
+            k = len(self.predictions)
             made = tick(f"prediction: {name}", f"Lay the image that the network {name} predicts "
                         "over the rows; these are no localizations (no unit).")  # fmt: skip
             made.setIcon(_swatch(np.array(COLORS[k % len(COLORS)])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -45,6 +46,7 @@ BARS = (
     ("slab", "3", "3D: tilt the sample and cut a slab out of it, in nm."),
     ("layers", "L", "Layers: channels, and images that networks predict (no unit)."),
 )
+_READ_S = 1.0
 NO_DEPTH = "this run states no depth z"
 
 
@@ -78,6 +80,8 @@ class PictureTools(QtWidgets.QWidget):
         """Whether a row of this run states a depth."""
         self._last_frame = 0
         self._reading: Future[list[ImageLayer]] | None = None
+        self._read_at_s = 0.0
+        self._layer_files: dict[Path, int] = {}  # when each was written that has been read
         self._sides: tuple[float | None, float | None] | None = None
         self._make_strip()
         column = QtWidgets.QVBoxLayout(self)
@@ -177,6 +181,10 @@ class PictureTools(QtWidgets.QWidget):
             self._last_frame = max(self._last_frame, int(rows.frame.max()))
             self.has_depth = self.has_depth or bool(np.isfinite(rows.std_z_nm).any())
             self.layers.add_channels(np.unique(rows.channel).tolist())
+        if update.layers:
+            layers = tuple(update.layers)
+            self._drawing.submit(lambda picture: picture.set_layers(layers))
+            self._offer(layers)
         if update.rows:
             self._allow()
             self._show_frames()
@@ -185,6 +193,7 @@ class PictureTools(QtWidgets.QWidget):
         """Forget the run before: shapes, tilt, layers and frames go with it."""
         self.measure.forget()
         self.has_depth, self._last_frame, self._reading = False, 0, None
+        self._layer_files = {}
         self.layers.clear()
         self._allow()
         self.layers_changed.emit()
@@ -194,14 +203,20 @@ class PictureTools(QtWidgets.QWidget):
             self.time.show_frames(self._last_frame, self._sides)
 
     def follow_folder(self, folder: Path | None) -> None:
-        """Offer the predictions in the folder of a run that is over; None where it is elsewhere."""
+        """Offer the predictions in the folder of a run that is over; None where it is elsewhere.
+
+        They are read again where they have changed: a network may take longer than the run.
+        """
         self.measure.folder = folder
-        if folder is None or self._reading is not None:
+        now_s = time.monotonic()
+        if folder is None or self._reading is not None or now_s < self._read_at_s:
             return
+        self._read_at_s = now_s + _READ_S
+        known = self._layer_files
 
         def read(picture: LivePicture) -> list[ImageLayer]:
-            found = read_predictions(folder)
-            picture.layers = {layer.name: layer for layer in found}
+            found = read_predictions(folder, known)
+            picture.set_layers(found)
             return found
 
         self._reading = self._drawing.submit(read)
@@ -210,10 +225,16 @@ class PictureTools(QtWidgets.QWidget):
         """Take what was measured and read."""
         self.measure.refresh()
         reading = self._reading
-        if reading is None or not reading.done() or self.layers.predictions:
+        if reading is None or not reading.done():
             return
-        if not reading.cancelled() and reading.exception() is None and reading.result():
-            self.layers.set_predictions([layer.name for layer in reading.result()])
+        self._reading = None
+        if not reading.cancelled() and reading.exception() is None:
+            self._offer(reading.result())
+
+    def _offer(self, layers: Sequence[ImageLayer]) -> None:
+        """Offer predictions in the bar of the layers."""
+        if layers:
+            self.layers.add_predictions([layer.name for layer in layers])
             self._allow()
 
     # -- filters ---------------------------------------------------------------------------

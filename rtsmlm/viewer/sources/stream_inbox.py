@@ -8,8 +8,22 @@ import time
 from collections import deque
 
 from rtsmlm.localizations import Localizations
-from rtsmlm.stream.messages import DensityMessage, RunMessage, StatusMessage
-from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
+from rtsmlm.protocols import ImageLayer
+from rtsmlm.stream.messages import (
+    DensityMessage,
+    FrameMessage,
+    LayerMessage,
+    RunMessage,
+    StatusMessage,
+)
+from rtsmlm.viewer.sources.topics import StreamMessage
+from rtsmlm.viewer.sources.updates import (
+    MOST_LAYERS,
+    CameraImage,
+    Connection,
+    RunUpdate,
+    layer_from_message,
+)
 
 AHEAD_ROWS = 100_000
 """No more are asked for while so many wait to be taken."""
@@ -41,6 +55,7 @@ class StreamInbox:
         self._status: StatusMessage | None = None
         self._densities: deque[DensityMessage] = deque(maxlen=_MOST_DENSITIES)
         self._frame: CameraImage | None = None
+        self._layers: dict[str, ImageLayer] = {}
         self._problem: str | None = None
         self._logged: set[str] = set()
 
@@ -57,6 +72,7 @@ class StreamInbox:
         status: StatusMessage | None = None,
         density: DensityMessage | None = None,
         frame: CameraImage | None = None,
+        layer: ImageLayer | None = None,
     ) -> None:
         """Take what has come; of all but the densities only the newest is kept."""
         with self._lock:
@@ -65,6 +81,30 @@ class StreamInbox:
             self._frame = frame or self._frame
             if density is not None:
                 self._densities.append(density)
+            if layer is not None and (layer.name in self._layers or self._has_room):
+                self._layers[layer.name] = layer
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._layers) < MOST_LAYERS
+
+    def note_message(self, message: StreamMessage, pixels: bytes) -> None:
+        """Take a message of the run that is shown.
+
+        Raises
+        ------
+        FileFormatError
+            If its pixels are not those that it states.
+        """
+        match message:
+            case StatusMessage():
+                self.note(status=message)
+            case DensityMessage():
+                self.note(density=message)
+            case FrameMessage():
+                self.note(frame=CameraImage.from_message(message, pixels))
+            case LayerMessage():
+                self.note(layer=layer_from_message(message, pixels))
 
     def report(self, problem: str) -> None:
         """Take a sentence on a message that cannot be read; the log has the first of them once."""
@@ -102,6 +142,7 @@ class StreamInbox:
             if new_run:
                 self._status = self._frame = None
                 self._densities.clear()
+                self._layers.clear()
 
     def take(self, connection: Connection, behind_bytes: int, most_rows: int) -> RunUpdate:
         """Return what has come and forget it; `ended` comes with the last rows."""
@@ -124,10 +165,12 @@ class StreamInbox:
                 status=self._status,
                 densities=tuple(self._densities),
                 frame=self._frame,
+                layers=tuple(self._layers.values()),
                 behind_bytes=behind_bytes,
                 problem=self._problem,
             )
             self._restarted = False
             self._status = self._frame = self._problem = None
             self._densities.clear()
+            self._layers.clear()
             return update

@@ -23,20 +23,12 @@ from zmq.utils.monitor import recv_monitor_message
 from rtsmlm.errors import ConfigError, FileFormatError, WorkerError
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.stream.keys import load_client_keys, show_keys
-from rtsmlm.stream.messages import (
-    DensityMessage,
-    EndMessage,
-    FrameMessage,
-    HistoryMessage,
-    RunMessage,
-    StatusMessage,
-    read_message,
-)
+from rtsmlm.stream.messages import EndMessage, HistoryMessage, RunMessage, read_message
 from rtsmlm.stream.wire import VIEW_BYTES
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
 from rtsmlm.viewer.sources.table_tail import TableTail
 from rtsmlm.viewer.sources.topics import TOPICS, read_topic
-from rtsmlm.viewer.sources.updates import CameraImage, Connection, RunUpdate
+from rtsmlm.viewer.sources.updates import Connection, RunUpdate
 
 SILENT_S = 3.0
 _TICK_MS = 20
@@ -201,15 +193,10 @@ class StreamSource:
                 return
         elif message is None or self._run is None or message.run_id != self._run.run_id:
             return  # of a run that was there before, or that is not shown
-        match message:
-            case StatusMessage():
-                self._inbox.note(status=message)
-            case DensityMessage():
-                self._inbox.note(density=message)
-            case FrameMessage():
-                self._inbox.note(frame=CameraImage.from_message(message, second))
-            case EndMessage():
-                self._over_s, self._stated_rows = now_s, message.localizations
+        if isinstance(message, EndMessage):
+            self._over_s, self._stated_rows = now_s, message.localizations
+        elif not isinstance(message, RunMessage):
+            self._inbox.note_message(message, second)
         self._newest_s = now_s
         # What was on its way when the connection broke still comes, and means nothing.
         if is_first or (self._cut_s is not None and now_s - self._cut_s > _AGAIN_S):

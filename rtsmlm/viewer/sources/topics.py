@@ -8,18 +8,20 @@ from rtsmlm.stream.messages import (
     DensityMessage,
     EndMessage,
     FrameMessage,
+    LayerMessage,
     RunMessage,
     StatusMessage,
     read_message,
 )
-from rtsmlm.stream.wire import DENSITY, END, FRAME, SETTINGS, STATUS
+from rtsmlm.stream.wire import DENSITY, END, FRAME, LAYER, SETTINGS, STATUS
 
-StreamMessage: TypeAlias = StatusMessage | DensityMessage | FrameMessage | EndMessage
+StreamMessage: TypeAlias = StatusMessage | DensityMessage | FrameMessage | LayerMessage | EndMessage
 
 _KINDS: dict[bytes, tuple[type[StreamMessage], str]] = {
     STATUS: (StatusMessage, "the status of the run"),
     DENSITY: (DensityMessage, "the density of the run"),
     FRAME: (FrameMessage, "the newest frame of the run"),
+    LAYER: (LayerMessage, "a prediction of the run"),
     END: (EndMessage, "the end of the run"),
 }
 TOPICS = (SETTINGS, *_KINDS)

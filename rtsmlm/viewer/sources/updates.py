@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.localizations import Localizations
+from rtsmlm.protocols import ImageLayer
 from rtsmlm.stream.messages import (
     DensityMessage,
     FrameMessage,
+    LayerMessage,
     ResolutionMessage,
     RunMessage,
     StatusMessage,
@@ -58,6 +60,30 @@ class CameraImage:
         return cls(stated.index, image, stated.binning)
 
 
+MOST_LAYERS = 16
+"""Layers that a window keeps of a run."""
+
+
+def layer_from_message(stated: LayerMessage, pixels: bytes) -> ImageLayer:
+    """Return the predicted layer of a message (`stream.publisher`), as far as it has grown.
+
+    Raises
+    ------
+    FileFormatError
+        If the pixels do not fill the shape in the header.
+    """
+    height, width = stated.shape
+    if len(pixels) != 2 * height * width:
+        raise FileFormatError(
+            f"the prediction {stated.name} has {len(pixels)} bytes; {height} x {width} pixels of "
+            "two bytes were stated"
+        )
+    image = np.frombuffer(pixels, "<u2").reshape(height, width) * np.float32(stated.step)
+    return ImageLayer(
+        stated.name, stated.pixel_nm, image, n_frames=stated.n_frames, version=stated.version
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunUpdate:
     """What is new since the last poll."""
@@ -73,6 +99,8 @@ class RunUpdate:
     densities: Sequence[DensityMessage] = ()
     """New estimates, oldest first."""
     frame: CameraImage | None = None
+    layers: Sequence[ImageLayer] = ()
+    """What networks predict, as far as it has grown; those that are new."""
     behind_bytes: int = 0
     """Bytes of the table that are known to be there and are not here yet."""
     folder: Path | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from rtsmlm.render.rgb import RGB8
 from rtsmlm.render.scale_bar import bar_length_nm, length_text
 from rtsmlm.viewer.live_picture import Picture
+from rtsmlm.viewer.widgets.picture_labels import draw_labels
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 from rtsmlm.viewer.widgets.viewport import Viewport
 
@@ -166,7 +167,7 @@ class Canvas(QtWidgets.QWidget):
             painter.drawImage(self._target(self._image, self._image_at, self.viewport), self._image)
             self._draw_bar(painter, self.viewport)
             self._draw_hues(painter)
-            self._draw_labels(painter)
+            draw_labels(painter, self.width(), self.labels)
             for paint in self.overlays:
                 paint(painter)
         if self.message:
@@ -225,17 +226,6 @@ class Canvas(QtWidgets.QWidget):
         painter.drawText(QtCore.QPointF(margin, top - 5), low)
         left = margin + width - metrics.horizontalAdvance(high)
         painter.drawText(QtCore.QPointF(left, top - 5), high)
-
-    def _draw_labels(self, painter: QtGui.QPainter) -> None:
-        metrics, margin = painter.fontMetrics(), 8
-        for k, text in enumerate(self.labels):
-            width, height = metrics.horizontalAdvance(text) + 12, metrics.height() + 4
-            box = QtCore.QRectF(
-                self.width() - margin - width, margin + k * (height + 2), width, height
-            )
-            painter.fillRect(box, QtGui.QColor(0, 0, 0, 150))
-            painter.setPen(QtGui.QColor("#e7e9ee"))
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         """Keep showing the whole field, or the same middle."""

@@ -1,0 +1,180 @@
+"""ImageFeed: gives frames to the process of networks of images, and takes the layers that it makes.
+
+It costs the localizing thread the copy of a frame, and that only where there is room for one: where
+the networks are slower than the camera they see a part of the frames. Nothing that they do, their
+end included, reaches the run.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import zlib
+from collections.abc import Callable
+
+from rtsmlm.errors import ConfigError, PipelineError, RtsmlmError, WorkerError
+from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.frames import CameraFrame, FrameBatch
+from rtsmlm.models.catalog import find_model
+from rtsmlm.models.manifest import read_manifest
+from rtsmlm.pipeline.events import LayerGrown, LayersOpened, Warned, image_event_from_line
+from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.realtime.child_process import ChildProcess, module_command
+from rtsmlm.realtime.ring import FrameRing, frames_that_fit
+from rtsmlm.stream.broadcast import Broadcast
+from rtsmlm.stream.messages import LayerMessage
+
+GrownLayer = tuple[LayerMessage, bytes]
+"""Header and pixels as they are published."""
+
+_MOST_WAITING, _MOST_MB = 16, 64
+_END_S = 30.0
+"""For the layers to be written; the rest of the frames is fed after the run in any case."""
+_TURN_S = 0.1
+
+_log = logging.getLogger(__name__)
+
+
+def makes_layers(names: tuple[str, ...]) -> bool:
+    """Tell whether one of these models makes its image of frames."""
+    try:
+        return any(read_manifest(find_model(name)).inputs[0].name == "frames" for name in names)
+    except RtsmlmError:  # reported when the layers are made
+        return False
+
+
+class ImageFeed:
+    """The process of the networks of images, and what goes to and fro.
+
+    Parameters
+    ----------
+    job
+        Of the analysis.
+    shape
+        Height and width of the frames.
+    warn
+        Called with one sentence, from any thread.
+    """
+
+    def __init__(
+        self, job: PipelineJob, shape: tuple[int, int], warn: Callable[[str], None]
+    ) -> None:
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._grown: dict[str, GrownLayer] = {}
+        self._ring: FrameRing | None = None
+        self._child: ChildProcess | None = None
+        self.seen = self.missed = 0
+        """Frames that were given to the networks, and for which they had no time."""
+        if not makes_layers(job.settings.results.image_models):
+            return
+        try:
+            self._start(job, shape)
+        except (ConfigError, WorkerError, OSError) as error:
+            self._give_up(str(error))
+
+    def _start(self, job: PipelineJob, shape: tuple[int, int]) -> None:
+        capacity = min(_MOST_WAITING, frames_that_fit(shape, _MOST_MB))
+        self._ring = FrameRing.create(shape, capacity)
+        own = PipelineJob(self._ring.name, job.folder, job.settings, run_id=job.run_id)
+        with RunFolder(job.folder).analysis_log.open("ab") as log:
+            self._child = ChildProcess(
+                "process of image networks",
+                module_command("rtsmlm.pipeline.image_process"),
+                on_line=self._take,
+                stderr=log,
+            )
+        self._child.write_line(own.to_json())
+
+    def _take(self, line: str) -> None:
+        try:
+            event = image_event_from_line(line)
+        except PipelineError as error:
+            self._warn(str(error))
+            return
+        match event:
+            case Warned():
+                self._warn(event.text)
+            case LayerGrown():
+                self._hold(event)
+            case LayersOpened():
+                _log.info("image layers grow: %s", ", ".join(event.names))
+
+    def _hold(self, event: LayerGrown) -> None:
+        message = LayerMessage(
+            name=event.name,
+            version=event.version,
+            n_frames=event.n_frames,
+            shape=(event.height, event.width),
+            pixel_nm=event.pixel_nm,
+            step=event.step,
+        )
+        pixels = zlib.decompress(base64.b64decode(event.pixels))
+        with self._lock:
+            self._grown[event.name] = message, pixels
+
+    def put(self, batch: FrameBatch, *, behind: bool) -> None:
+        """Give frames to the networks, as far as there is room; returns at once.
+
+        Parameters
+        ----------
+        batch
+            Frames that were localized.
+        behind
+            The localizer has a backlog: it is given no work beside its own.
+        """
+        ring, child = self._ring, self._child
+        if ring is None or child is None:
+            return
+        if child.exit_code() is not None:
+            self._give_up("their process ended; see analysis.log in the run folder")
+            return
+        for k in range(len(batch)):
+            if behind or ring.full:
+                self.missed += len(batch) - k
+                return
+            ring.push(
+                CameraFrame(
+                    pixels=batch.pixels[k],
+                    index=int(batch.index[k]),
+                    t_exposure_end_ns=int(batch.t_exposure_end_ns[k]),
+                )
+            )
+            self.seen += 1
+
+    def publish(self, broadcast: Broadcast | None) -> None:
+        """Publish the layers that are new, once."""
+        if not self._grown:
+            return
+        with self._lock:
+            grown, self._grown = list(self._grown.values()), {}
+        for layer, pixels in grown if broadcast is not None else ():
+            broadcast.layer(layer, pixels)
+
+    def close(self, beat: Callable[[], None]) -> None:
+        """Let the layers be written, and end the process. Safe to call more than once.
+
+        Parameters
+        ----------
+        beat
+            Called again and again while it is waited for.
+        """
+        child, self._child = self._child, None
+        if child is not None:
+            try:
+                child.end_input()
+                for _ in range(round(_END_S / _TURN_S)):
+                    beat()
+                    if child.wait(_TURN_S):
+                        break
+                child.close(_TURN_S)
+            except WorkerError as error:
+                self._warn(f"{error}: image layers are made after the run")
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    def _give_up(self, why: str) -> None:
+        self._warn(f"no image layer grows any more: {why}; the run goes on")
+        self.close(lambda: None)
