@@ -8,8 +8,6 @@ background from the surroundings of each pixel. No pixel changes what is far fro
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -31,7 +29,4 @@ def _level(light: Tensor) -> Tensor:
     means = functional.avg_pool2d(light, 3, stride=1, padding=1, count_include_pad=False)
     reach = LEVEL_PX // 2
     lowest = -functional.max_pool2d(-means, LEVEL_PX, stride=1, padding=reach)
-    return cast(
-        Tensor,
-        functional.avg_pool2d(lowest, LEVEL_PX, stride=1, padding=reach, count_include_pad=False),
-    )
+    return functional.avg_pool2d(lowest, LEVEL_PX, stride=1, padding=reach, count_include_pad=False)

@@ -98,8 +98,8 @@ def _complete(
                 "record.raw=true"
             ]
         return [
-            f"the image layer of {network.name} is partial: it is made of {len(seen)} frames, those "
-            "that the network had time for while the run went on"
+            f"the image layer of {network.name} is partial: it is made of {len(seen)} frames, for "
+            "which the network had time while the run went on"
         ]
     indices = movie.frame_index
     if indices is None:

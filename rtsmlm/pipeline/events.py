@@ -119,7 +119,7 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class LayerGrown:
-    """An image that a network predicts, of the frames that it had time for; small enough to send."""
+    """An image that a network predicts, as far as it has grown; small enough to send."""
 
     name: str
     """Of the model."""

@@ -61,7 +61,9 @@ class GrowingLayers:
         Called with every event.
     """
 
-    def __init__(self, job: PipelineJob, ring: FrameRing, emit: Callable[[ImageEvent], None]):
+    def __init__(
+        self, job: PipelineJob, ring: FrameRing, emit: Callable[[ImageEvent], None]
+    ) -> None:
         self._job, self._ring, self._emit = job, ring, emit
         self._next_s = 0.0
         calibration = resolve_calibration(job.settings.camera, StatedCalibration())

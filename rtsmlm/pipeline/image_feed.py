@@ -145,11 +145,11 @@ class ImageFeed:
 
     def publish(self, broadcast: Broadcast | None) -> None:
         """Publish the layers that are new, once."""
-        if not self._grown:
+        if not self._grown or broadcast is None:
             return
         with self._lock:
             grown, self._grown = list(self._grown.values()), {}
-        for layer, pixels in grown if broadcast is not None else ():
+        for layer, pixels in grown:
             broadcast.layer(layer, pixels)
 
     def close(self, beat: Callable[[], None]) -> None:

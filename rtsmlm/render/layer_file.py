@@ -94,7 +94,7 @@ def read_layer(path: Path) -> StoredLayer:
                 raise FileFormatError(f"{path} holds no image of one plane")
             if page.nbytes > MOST_BYTES:
                 raise FileFormatError(
-                    f"{path} has {page.nbytes / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} are read"
+                    f"{path} has {page.nbytes / 1e6:.0f} MB; {MOST_BYTES / 1e6:.0f} are read"
                 )
             dots, unit_length = page.tags["XResolution"].value
             image = page.asarray().astype(np.float32)
