@@ -65,6 +65,8 @@ def _manifest(network: nn.Module, recipe: Recipe) -> Manifest:
         architecture=recipe.network.architecture,
         size=recipe.network.size,
         psf="any",
+        origin="after Nehme et al., Optica 5, 458 (2018); trained on simulated Gaussian PSFs of "
+        f"{ranges.sigma_px[0]:g} to {ranges.sigma_px[1]:g} px",
         window_frames=1,
         upsampling=fine,
         block_px=max(1, POOLED // fine),

@@ -60,8 +60,8 @@ def _band(side: int, image: Tensor) -> Tensor:
 def loss_of(image: Tensor, targets: Targets, upsampling: int) -> dict[str, Tensor]:
     """Return the mean of (h - g * s)² and of |s| as `fit` and `sparsity`, and their sum.
 
-    s is the image; g a kernel of sum `BLUR_WEIGHT`; h = 100 spikes behind the same Gaussian, so
-    that `PEAK` in the fine pixel of each emitter is the answer. Pixels of emitters that are too dim to
+    s is the image, g a kernel of sum `BLUR_WEIGHT`, h = 100 spikes behind the same Gaussian: the
+    answer is `PEAK` in the fine pixel of each emitter. Pixels of emitters that are too dim to
     be asked for do not count.
     """
     n, _, height, width = image.shape

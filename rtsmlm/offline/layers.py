@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.graph_runner import graph_engine
 from rtsmlm.engines.image_network import NetworkImage
 from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
@@ -70,7 +69,7 @@ def write_layers(
         on_step(f"image layer of {Path(name).name}")
         try:
             network = NetworkImage(
-                find_model(name), graph_engine(settings.localizer.engine), calibration, shape
+                find_model(name), settings.localizer.engine, calibration, shape
             )
             if network.takes_frames:
                 notes += _complete(table.parent, network, movie, on_progress)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.engines.graph_runner import graph_engine
 from rtsmlm.engines.image_network import NetworkImage
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.camera_maps import resolve_calibration
@@ -67,7 +66,7 @@ class GrowingLayers:
         self._job, self._ring, self._emit = job, ring, emit
         self._next_s = 0.0
         calibration = resolve_calibration(job.settings.camera, StatedCalibration())
-        engine = graph_engine(job.settings.localizer.engine)
+        engine = job.settings.localizer.engine
         threads = max(1, (os.cpu_count() or 1) // 4)
         self._layers: list[_Growing] = []
         for name in job.settings.results.image_models:
