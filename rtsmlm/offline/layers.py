@@ -68,9 +68,7 @@ def write_layers(
     for name in settings.results.image_models:
         on_step(f"image layer of {Path(name).name}")
         try:
-            network = NetworkImage(
-                find_model(name), settings.localizer.engine, calibration, shape
-            )
+            network = NetworkImage(find_model(name), settings.localizer.engine, calibration, shape)
             if network.takes_frames:
                 notes += _complete(table.parent, network, movie, on_progress)
             else:

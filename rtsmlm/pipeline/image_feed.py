@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import logging
 import threading
+import time
 import zlib
 from collections.abc import Callable
 
@@ -32,6 +33,7 @@ _MOST_WAITING, _MOST_MB = 16, 64
 _END_S = 30.0
 """For the layers to be written; the rest of the frames is fed after the run in any case."""
 _TURN_S = 0.1
+_KILLED_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class ImageFeed:
         self._grown: dict[str, GrownLayer] = {}
         self._ring: FrameRing | None = None
         self._child: ChildProcess | None = None
+        self._is_open = False
         self.seen = self.missed = 0
         """Frames that were given to the networks, and for which they had no time."""
         if not makes_layers(job.settings.results.image_models):
@@ -99,6 +102,7 @@ class ImageFeed:
             case LayerGrown():
                 self._hold(event)
             case LayersOpened():
+                self._is_open = True
                 _log.info("image layers grow: %s", ", ".join(event.names))
 
     def _hold(self, event: LayerGrown) -> None:
@@ -163,17 +167,27 @@ class ImageFeed:
         child, self._child = self._child, None
         if child is not None:
             try:
-                child.end_input()
-                for _ in range(round(_END_S / _TURN_S)):
-                    beat()
-                    if child.wait(_TURN_S):
-                        break
-                child.close(_TURN_S)
+                self._end(child, beat)
             except WorkerError as error:
-                self._warn(f"{error}: image layers are made after the run")
+                self._warn(f"{error}; image layers are made after the run")
         if self._ring is not None:
             self._ring.close()
             self._ring = None
+
+    def _end(self, child: ChildProcess, beat: Callable[[], None]) -> None:
+        child.end_input()
+        end_s = time.monotonic() + _END_S
+        while self._is_open and not child.wait(_TURN_S) and time.monotonic() < end_s:
+            beat()
+        if child.exit_code() is None:
+            # One that is still loading has seen nothing.
+            child.kill()
+            if self._is_open:
+                self._warn(
+                    f"the process of image networks did not end within {_END_S:g} s and was "
+                    "killed; image layers are made after the run"
+                )
+        child.close(_KILLED_S)
 
     def _give_up(self, why: str) -> None:
         self._warn(f"no image layer grows any more: {why}; the run goes on")

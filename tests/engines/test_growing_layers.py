@@ -1,0 +1,197 @@
+"""Image layers grow beside a run, in a process of their own, and are completed after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the models are written by torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from rtsmlm.calibration import CameraCalibration  # noqa: E402
+from rtsmlm.engines import image_network  # noqa: E402
+from rtsmlm.engines.image_network import NetworkImage, check_image_models  # noqa: E402
+from rtsmlm.errors import ConfigError  # noqa: E402
+from rtsmlm.frames import FrameBatch  # noqa: E402
+from rtsmlm.offline.layers import write_layers  # noqa: E402
+from rtsmlm.pipeline.image_feed import ImageFeed  # noqa: E402
+from rtsmlm.pipeline.job import PipelineJob  # noqa: E402
+from rtsmlm.realtime.frame_ranges import FrameRanges  # noqa: E402
+from rtsmlm.render.layer_file import read_layer, write_layer  # noqa: E402
+from rtsmlm.settings.load import load  # noqa: E402
+from rtsmlm.stream.messages import LayerMessage  # noqa: E402
+
+MakeModel = Callable[..., Path]
+CALIBRATION = CameraCalibration(pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0)
+SHAPE = (18, 13)
+AXES = {"frames": {0: "n", 2: "h", 3: "w"}, "answer": {0: "n", 2: "h", 3: "w"}}
+IN_TIME_S = 120.0
+"""For a process that starts on a busy machine."""
+
+
+class Finer(nn.Module):
+    """Each pixel as four."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return nn.functional.interpolate(frames, scale_factor=2, mode="nearest") / 4.0
+
+
+@pytest.fixture
+def finer(make_model: MakeModel) -> Path:
+    return make_model(
+        Finer(), {"frames": (2, 1, 8, 8)}, name="finer", task="image", axes=AXES, upsampling=2,
+        block_px=4,
+    )  # fmt: skip
+
+
+def frames_of(numbers: list[int]) -> FrameBatch:
+    """Return frames with one pixel of as many photons as the number of the frame, plus one."""
+    pixels = np.full((len(numbers), *SHAPE), 100, dtype=np.uint16)
+    pixels[:, 3, 4] += np.array(numbers, dtype=np.uint16) + 1
+    return FrameBatch.from_pixels(pixels, index=np.array(numbers))
+
+
+class Recording:
+    """What a run has on disk: some frames, by camera frame number."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self.n_frames, self.frame_index = len(numbers), np.array(numbers)
+        self.was_read: list[int] = []
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        numbers = self.frame_index[indices].tolist()
+        self.was_read += numbers
+        return frames_of(numbers).pixels
+
+
+class Subscriber:
+    """Keeps the layers that are published."""
+
+    def __init__(self) -> None:
+        self.layers: list[tuple[LayerMessage, bytes]] = []
+
+    def layer(self, layer: LayerMessage, pixels: bytes) -> None:
+        self.layers.append((layer, pixels))
+
+
+def complete(folder: Path, movie: Recording | None, *models: Path | str) -> list[str]:
+    settings = load(None, [f"results.image_models={[str(m) for m in models]}".replace("'", '"')])
+    return write_layers(
+        folder / "localizations.arrows", SHAPE, CALIBRATION, settings, movie, on_step=lambda _: None
+    )
+
+
+def test_a_layer_grows_while_the_run_goes_on_and_lacks_no_frame_at_its_end(
+    finer: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    names = f'["{finer.as_posix()}", "{(tmp_path / "gone").as_posix()}"]'
+    settings = load(None, [f"results.image_models={names}", "localizer.engine=openvino",
+                           "camera.pixel_nm=100", "camera.offset_adu=100"])  # fmt: skip
+    warnings: list[str] = []
+    seen = Subscriber()
+    feed = ImageFeed(PipelineJob("", folder, settings), SHAPE, warnings.append)
+    until_s = time.monotonic() + IN_TIME_S
+    try:
+        feed.put(frames_of([2, 3, 4]), behind=False)
+        feed.put(frames_of([5]), behind=True)
+        while not seen.layers and time.monotonic() < until_s:
+            feed.publish(seen)  # type: ignore[arg-type]
+    finally:
+        feed.close(lambda: None)
+
+    assert (feed.seen, feed.missed) == (3, 1)
+    assert len(warnings) == 1, warnings
+    assert "gone" in warnings[0]
+    layer, pixels = seen.layers[0]
+    assert (layer.name, layer.shape, layer.pixel_nm) == ("finer", (36, 26), 50.0)
+    image = np.frombuffer(pixels, "<u2").reshape(layer.shape) * layer.step
+    assert 0 < layer.n_frames <= 3
+    assert image[6:8, 8:10].sum() == pytest.approx(image.sum(), rel=1e-3)
+    stored = read_layer(folder / "predicted_finer.tif")
+    assert stored.frames.as_list() == [[2, 4]]
+    assert stored.layer.image.sum() == pytest.approx(3 + 4 + 5)
+
+    movie = Recording([0, 1, 2, 3, 4, 5, 9])
+    assert complete(folder, movie, finer) == []
+    stored = read_layer(folder / "predicted_finer.tif")
+    assert movie.was_read == [0, 1, 5, 9], "what was seen live is not fed again"
+    assert stored.frames.as_list() == [[0, 5], [9, 9]]
+    assert stored.layer.n_frames == 7
+    assert stored.layer.image.sum() == pytest.approx(sum((1, 2, 3, 4, 5, 6, 10)))
+
+
+def test_a_layer_without_a_recording_states_that_it_is_partial(finer: Path, tmp_path: Path) -> None:
+    network = NetworkImage(finer, "openvino", CALIBRATION, SHAPE)
+    network.add_frames(frames_of([0, 1]))
+    assert "not recorded" in complete(tmp_path, None, finer)[0]
+    write_layer(tmp_path, network.layer(), FrameRanges([(0, 2)]))
+
+    note = complete(tmp_path, None, finer)[0]
+
+    assert "partial" in note
+    assert "2 frames" in note
+    stored = read_layer(tmp_path / "predicted_finer.tif")
+    assert (stored.layer.n_frames, stored.layer.version) == (2, "1")
+    assert len(stored.layer.sha256) == 64
+
+
+def test_a_layer_of_other_weights_is_made_anew(finer: Path, tmp_path: Path) -> None:
+    network = NetworkImage(finer, "openvino", CALIBRATION, SHAPE)
+    network.add_frames(frames_of([0, 1]))
+    layer = network.layer()
+    other = type(layer)(layer.name, layer.pixel_nm, layer.image, n_frames=2, sha256="0" * 64)
+    write_layer(tmp_path, other, FrameRanges([(0, 2)]))
+    movie = Recording([0, 1, 2])
+
+    assert complete(tmp_path, movie, finer) == []
+    assert movie.was_read == [0, 1, 2]
+
+
+def test_a_model_that_fails_costs_its_own_layer_alone(
+    finer: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    spoiled = make_model(
+        Finer(), {"frames": (2, 1, 8, 8)}, name="spoiled", task="image", axes=AXES, upsampling=2
+    )
+    (spoiled / "model.onnx").write_bytes(b"no graph")
+
+    notes = complete(tmp_path, Recording([0, 1]), spoiled, finer)
+
+    assert len(notes) == 1
+    assert "spoiled" in notes[0]
+    assert (tmp_path / "predicted_finer.tif").is_file()
+    assert not (tmp_path / "predicted_spoiled.tif").exists()
+
+
+def test_two_models_of_one_name_are_refused_before_anything_begins(
+    finer: Path, make_model: MakeModel
+) -> None:
+    check_image_models([str(finer)])
+    with pytest.raises(ConfigError, match="two models finer"):
+        check_image_models([str(finer), str(finer)])
+
+
+def test_parts_of_a_large_frame_are_the_whole_frame(
+    finer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    pixels = (rng.poisson(20.0, (2, 170, 301)) + 100).astype(np.uint16)
+    layers = []
+    for side in (2048, 256):
+        monkeypatch.setattr(image_network, "_TILE_FINE_PX", side)
+        network = NetworkImage(finer, "openvino", CALIBRATION, (170, 301))
+        network.add_frames(FrameBatch.from_pixels(pixels))
+        layers.append(network.layer())
+
+    np.testing.assert_allclose(layers[1].image, layers[0].image, rtol=1e-5)
+    small = network.small_layer(100)
+    assert max(small.image.shape) <= 100
+    assert small.pixel_nm == pytest.approx(50.0 * 7)
+    assert small.image.sum() == pytest.approx(layers[0].image[: 48 * 7, : 86 * 7].sum(), rel=1e-4)
