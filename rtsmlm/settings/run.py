@@ -131,14 +131,15 @@ class ResultsSettings(Settings):
     export: tuple[Literal["csv", "picasso", "parquet"], ...] = ()
     """Formats written at the end beside localizations.arrows."""
     image_models: tuple[str, ...] = ()
-    """Names or folders of networks that make an image of frames or localizations; each leaves a
-    layer of its own beside the image."""
+    """Names or folders of networks that make an image of frames or localizations, as `deepstorm`;
+    each leaves a layer of its own beside the image. Those of frames grow while the run goes on."""
     sinks: tuple[str, ...] = ()
     """Sinks of your own that get every row while it comes: entry points of group `rtsmlm.sink`."""
     image_pixel_nm: float = Field(default=10.0, gt=0)
     """Pixel side of the super-resolution image."""
     catch_up: bool = True
-    """Localize frames that were skipped live from the raw file after the run."""
+    """Localize frames that were skipped live from the raw file after the run, and complete image
+    layers with the frames that their networks had no time for."""
 
     @field_validator("name")
     @classmethod
@@ -146,6 +147,11 @@ class ResultsSettings(Settings):
         if name is not None:
             check_folder_name(name)
         return name
+
+    @field_validator("image_models", mode="before")
+    @classmethod
+    def _one_or_more(cls, names: object) -> object:
+        return (names,) if isinstance(names, str) else names
 
     @field_validator("image_models")
     @classmethod

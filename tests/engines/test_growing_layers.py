@@ -174,6 +174,7 @@ def test_two_models_of_one_name_are_refused_before_anything_begins(
     finer: Path, make_model: MakeModel
 ) -> None:
     check_image_models([str(finer)])
+    assert load(None, ["results.image_models=deepstorm"]).results.image_models == ("deepstorm",)
     with pytest.raises(ConfigError, match="two models finer"):
         check_image_models([str(finer), str(finer)])
 
