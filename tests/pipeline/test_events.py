@@ -20,6 +20,9 @@ from rtsmlm.pipeline.events import (
     Died,
     Event,
     FramesFailed,
+    ImageEvent,
+    LayerGrown,
+    LayersOpened,
     Localizing,
     Progress,
     PsfMeasured,
@@ -28,6 +31,7 @@ from rtsmlm.pipeline.events import (
     StreamOpened,
     Warned,
     from_line,
+    image_event_from_line,
     status_from_line,
     to_line,
 )
@@ -66,6 +70,23 @@ ONE_OF_EACH: list[Event] = [
 ]
 
 
+OF_IMAGES: list[ImageEvent] = [
+    LayersOpened(["deepstorm", "another"]),
+    LayerGrown("deepstorm", "1", 812, 256, 320, 25.0, 0.002, "eJwDAAAAAAE="),
+    Warned("the image layer of deepstorm does not grow: no memory; the run goes on"),
+]
+
+
+@pytest.mark.parametrize("event", OF_IMAGES, ids=lambda event: type(event).__name__)
+def test_every_event_of_image_networks_crosses_to_the_analysis_alone(event: ImageEvent) -> None:
+    line = to_line(event)
+
+    assert image_event_from_line(line) == event
+    if not isinstance(event, Warned):
+        with pytest.raises(PipelineError, match="unknown event"):
+            from_line(line)
+
+
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
 def test_every_event_crosses_as_one_line_and_comes_back_equal(event: Event) -> None:
     line = to_line(event)
@@ -82,8 +103,10 @@ def test_no_event_is_left_out_here_or_of_the_union() -> None:
         if kind.__module__ == events.__name__
     }
 
+    of_images = set(get_args(ImageEvent))
     assert {type(event) for event in ONE_OF_EACH} == known
-    assert records == known | {PublishStatus}
+    assert {type(event) for event in OF_IMAGES} == of_images
+    assert records == known | of_images | {PublishStatus}
     assert all(dataclasses.is_dataclass(kind) for kind in records)
     with pytest.raises(dataclasses.FrozenInstanceError):
         ONE_OF_EACH[1].address = ""  # type: ignore[union-attr,misc]
