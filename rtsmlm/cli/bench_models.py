@@ -136,12 +136,18 @@ def _trials(
     found += image_trials(folder, seed, quick=quick)
     found += box_trials(present, seed, quick=quick)
     wanted = [text.lower() for text in only]
-    return [
+    chosen = [
         trial
         for trial in found
         if not wanted
         or any(text in f"{trial.section}: {trial.condition}".lower() for text in wanted)
     ]
+    if not chosen:
+        raise ConfigError(
+            f"--only {' '.join(only)} names no set; the sections are "
+            f"{', '.join(dict.fromkeys(trial.section for trial in found))}"
+        )
+    return chosen
 
 
 def _all_tables(results: Results) -> list[Table]:

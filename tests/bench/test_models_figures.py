@@ -10,6 +10,9 @@ import pytest
 from rtsmlm.bench.accuracy.figures import EFFICIENCY, JACCARD, MAD_Z, RMSE, STD_Z
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.models import box_figures as box
+from rtsmlm.bench.models.box_scenes import plane_boxes
+from rtsmlm.bench.models.box_sets import judge
+from rtsmlm.bench.models.entrants import Entrant
 from rtsmlm.bench.models.image_figures import CORRELATION, SSIM, histogram, image_figures, peaks
 from rtsmlm.bench.models.pupil_spots import PupilSpots
 from rtsmlm.bench.models.row_figures import (
@@ -151,6 +154,16 @@ def test_errors_of_boxes_are_counted_in_bounds_and_lost_answers_do_not_count() -
     assert figures[box.AXIAL + box.BOUND] == pytest.approx(1.5)
     assert figures[box.LIGHT] == pytest.approx(10.0)
     assert np.isnan(figures[box.LIGHT + box.BOUND])
+
+
+def test_a_fit_of_boxes_measures_one_against_their_bound(rng: np.random.Generator) -> None:
+    figures = judge(Entrant(name="gaussian-mle"), plane_boxes(rng, 400))
+
+    # 800 coordinates: one standard deviation is 2.5 %.
+    assert figures[box.LATERAL + box.BOUND] == pytest.approx(1.0, abs=0.08)
+    assert figures[box.LIGHT + box.BOUND] == pytest.approx(1.0, abs=0.12)
+    assert figures[STD_Z] == pytest.approx(1.0, abs=0.08)
+    assert figures[box.ANSWERED] > 99
 
 
 def test_both_ends_of_a_dipole_are_the_same_orientation() -> None:

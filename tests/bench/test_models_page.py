@@ -18,7 +18,7 @@ from rtsmlm.bench.models.entrants import Entrant, entrants
 from rtsmlm.bench.models.image_figures import CORRELATION, histogram
 from rtsmlm.bench.models.image_sets import filament_scene, judge
 from rtsmlm.bench.models.page import page
-from rtsmlm.bench.models.psfs import KnownPsf
+from rtsmlm.bench.models.psfs import KnownPsf, has_own_psf, own_psf
 from rtsmlm.bench.models.results import (
     MachineFacts,
     ModelFacts,
@@ -37,6 +37,7 @@ from rtsmlm.cli.bench import app
 from rtsmlm.errors import ConfigError, FileFormatError, LocalizerError
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.catalog import find_model
+from rtsmlm.models.manifest import Manifest, read_manifest
 from rtsmlm.physics.psf import GaussianPsf
 
 
@@ -187,6 +188,22 @@ def test_a_truth_drawn_anew_keeps_its_places_and_changes_its_noise(
     assert brightest == (30, 20)
     assert scene.calibration.pixel_nm == 150.0
     assert not np.array_equal(scene.batch.pixels[0], scene.batch.pixels[3])
+
+
+def test_a_network_of_one_psf_states_which_or_is_told_what_is_missing(tmp_path: Path) -> None:
+    manifest = read_manifest(find_model("flagship-2d-fast"))
+
+    def stating(**recipe: Any) -> Manifest:
+        training = manifest.training.model_copy(update={"recipe": recipe})
+        return manifest.model_copy(update={"training": training, "z_range_nm": (-500, 500)})
+
+    beads = stating(psf={"file": "beads.npz", "z_nm": [-500, 500]})
+    assert has_own_psf(stating(psf={"z_nm": [-500, 500]}), tmp_path)
+    assert not has_own_psf(beads, tmp_path)
+    (tmp_path / "beads.npz").touch()
+    assert has_own_psf(beads, tmp_path)
+    with pytest.raises(ConfigError, match=r"states no PSF .training\.recipe\.psf"):
+        own_psf(stating(), tmp_path)
 
 
 @pytest.fixture

@@ -82,8 +82,18 @@ def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
     """
     stack = bead_photons(folder / BEADS / "beads_2d.tif")
     psf, sigma_px = psf_from_beads([stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
+    return [deep_check(psf, sigma_px, n_deep_frames, seed), *recorded_checks(folder)]
+
+
+def recorded_checks(folder: Path) -> list[Check]:
+    """Return the checks on movies of others.
+
+    Parameters
+    ----------
+    folder
+        Folder of the reference data.
+    """
     return [
-        deep_check(psf, sigma_px, n_deep_frames, seed),
         *(_nairr(folder / "nairr", *each) for each in NAIRR_SETS),
         _microtubules(folder / "deepstorm_microtubules"),
         _challenge(folder),

@@ -13,7 +13,7 @@ import numpy as np
 
 from rtsmlm.bench.accuracy import reference_data as data
 from rtsmlm.bench.accuracy.checks import CROWDED
-from rtsmlm.bench.accuracy.figures import JACCARD, RMSE, Figures
+from rtsmlm.bench.accuracy.figures import JACCARD, NEAR, RMSE, Figures
 from rtsmlm.bench.accuracy.scenes import FRAME_STEP, PIXEL_NM, Emitters, Scene, expose
 from rtsmlm.bench.models.entrants import IMAGE, Entrant
 from rtsmlm.bench.models.image_figures import histogram, image_figures, peaks
@@ -144,7 +144,7 @@ def judge(entrant: Entrant, scene: Scene, tuning: Scene) -> Figures:
     pixel_nm = scene.calibration.pixel_nm
     truth = histogram(scene.truth, scene.batch.shape, fine, pixel_nm)
     figures = row_figures(scene, found, axial=False)
-    kept = {name: figures[name] for name in (JACCARD, RMSE)}
+    kept = {name: figures[name] for name in (JACCARD, JACCARD + NEAR, RMSE)}
     return image_figures(np.asarray(image, np.float32), truth, pixel_nm / fine) | kept
 
 
@@ -158,7 +158,7 @@ def _peaks_at(
 
     def jaccard(least: float) -> float:
         found = peaks(tried, tuning.batch.index, fine, tuning.calibration.pixel_nm, least)
-        value = row_figures(tuning, found, axial=False)[JACCARD]
+        value = row_figures(tuning, found, axial=False)[JACCARD + NEAR]
         return -1.0 if np.isnan(value) else value
 
     least = max(heights, key=jaccard)

@@ -37,7 +37,8 @@ MEANING_ROWS = (
     (
         "Jaccard index",
         "emitters that were found, over these, those missed and those made up; a pair is at most "
-        "250 nm apart, and 500 nm along z",
+        "250 nm apart, and 500 nm along z. In a crowd there is always one so near: hence the same "
+        "within 100 nm",
         "1",
     ),
     (
@@ -104,9 +105,9 @@ beads of it; no fit of rtsmlm takes a tetrapod. Sparse and dense are 0.1 and 1 e
 and 0.01 and 0.08 for a PSF over more than 2 µm, whose spots are far larger (0.08 is ten in
 121 x 121 pixels).""",
     IMAGES: """\
-Frames of 64 x 64 pixels whose emitters lie on filaments, summed to one image. A localizer
-enters by the image of its rows, a network of images also by its peaks, above a height that was
-chosen on another movie.""",
+Frames of 64 x 64 pixels whose emitters lie on filaments, summed to one image; on a filament they
+are many times as dense as in the mean. A localizer enters by the image of its rows, a network of
+images also by its peaks, above a height that was chosen on another movie.""",
     BOXES: """\
 One emitter of 2000 photons within the middle pixel, 20 photons of background per pixel, 80 % of
 the trained depths. "Lens alone" is the PSF of the network's training without its aberrations,

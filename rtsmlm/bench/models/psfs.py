@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.psf_section import PsfSection
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.psf import Psf
+from rtsmlm.physics.psf_file import StoredPsf
 
 STEP_NM, WIDE_STEP_NM = 25.0, 50.0
 WIDE_NM = 2000.0
@@ -133,21 +135,30 @@ def has_own_psf(manifest: Manifest, folder: Path) -> bool:
 
 
 def _known(section: PsfSection, optics: OpticsSection, name: str) -> KnownPsf:
-    low, high = section.z_nm
-    wide = high - low > WIDE_NM
-    # Finer planes than those of the training: light is interpolated between them.
-    step_nm = WIDE_STEP_NM if wide else STEP_NM
-    stored = section.model_copy(update={"z_step_nm": step_nm}).load(optics)
+    stored, curves = _measured(section, optics)
     return KnownPsf(
         name=name,
         psf=stored.table,
         pixel_nm=stored.pixel_nm,
         sigma_nm=FOCUS_FACTOR * optics.wavelength_nm / optics.na,
-        z_nm=(low, high),
-        curves=None if wide else curves_of(stored.table, stored.pixel_nm, (low, high)),
+        z_nm=section.z_nm,
+        curves=curves,
     )
 
 
+@lru_cache(maxsize=8)
+def _measured(section: PsfSection, optics: OpticsSection) -> tuple[StoredPsf, WidthCurves | None]:
+    """Return a PSF with the curves of its beads, once for all sets that show it."""
+    low, high = section.z_nm
+    wide = high - low > WIDE_NM
+    # Finer planes than those of the training: light is interpolated between them.
+    step_nm = WIDE_STEP_NM if wide else STEP_NM
+    stored = section.model_copy(update={"z_step_nm": step_nm}).load(optics)
+    curves = None if wide else curves_of(stored.table, stored.pixel_nm, (low, high))
+    return stored, curves
+
+
+@lru_cache(maxsize=1)
 def bead_psf(data: Path) -> KnownPsf:
     """Return the astigmatic PSF of the SMLM-2016 challenge, from its beads.
 

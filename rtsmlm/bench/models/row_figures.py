@@ -14,6 +14,7 @@ from rtsmlm.bench.accuracy.figures import (
     EFFICIENCY,
     JACCARD,
     MAD_Z,
+    NEAR,
     RADIUS_NM,
     RMSE,
     STD_Z,
@@ -29,6 +30,8 @@ EFFICIENCY_3D = "efficiency, 3D"
 BIAS_X, BIAS_Y, BIAS_Z = "bias x, nm", "bias y, nm", "bias z, nm"
 PHOTONS_RATIO = "photons, stated / true"
 IN_Z = ", along z"
+NEAR_NM = 100.0
+"""A crowd pairs with anything within 250 nm; not so within this."""
 
 
 def row_figures(
@@ -50,9 +53,12 @@ def row_figures(
     axial_nm = AXIAL_NM if axial and has_axial(locs) else None
     protocol = Protocol(radius_nm=RADIUS_NM, axial_nm=axial_nm, subtract_offset=subtract_offset)
     field = Field.of_image(scene.batch.shape, scene.calibration.pixel_nm)
-    result = evaluate(locs, scene.truth, field, protocol, 1 + int(scene.batch.index[-1]))
+    n_frames = 1 + int(scene.batch.index[-1])
+    result = evaluate(locs, scene.truth, field, protocol, n_frames)
+    near = evaluate(locs, scene.truth, field, replace(protocol, radius_nm=NEAR_NM), n_frames)
     figures = {
         JACCARD: result.jaccard,
+        JACCARD + NEAR: near.jaccard,
         RECALL: 100.0 * result.recall,
         PRECISION: 100.0 * result.precision,
         RMSE: result.rmse_lateral_nm,

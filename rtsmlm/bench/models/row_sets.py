@@ -174,8 +174,8 @@ def _in_plane_of_others(
     rng, other = next(rngs), next(rngs)
     movies = [
         (check.condition, check.scene)
-        for check in data.data_checks(folder, 1, 0)
-        if check.section == data.SECTION and check.psfs == ("round",)
+        for check in data.recorded_checks(folder)
+        if check.psfs == ("round",)
     ]
     return [
         _trial(PLANE, f"{REDRAWN}tubulins of 2013, sparse", tubulins, in_plane),
@@ -188,26 +188,18 @@ def _in_plane_of_others(
 
 
 def _in_depth(folder: Path | None, rngs: Iterator[np.random.Generator], quick: bool) -> list[Trial]:
-    known = common_psf(folder)
-    n_frames = 4 if quick else 24
-    trials = [
-        _trial(
-            DEPTH,
-            f"{density:g} per µm²",
-            partial(volume_scene, next(rngs), known, n_frames, 64, density, LIGHT_IN_DEPTH),
-            in_depth,
-            subtract_offset=True,
-        )
-        for density in DEPTH_DENSITIES
-    ]
+    def crowd(rng: np.random.Generator, density: float) -> Scene:
+        n_frames = 4 if quick else 24
+        return volume_scene(rng, common_psf(folder), n_frames, 64, density, LIGHT_IN_DEPTH)
 
-    def tubules() -> Scene:
+    def tubules(rng: np.random.Generator) -> Scene:
+        known = common_psf(folder)
         scene = deep_scene(known.psf, known.sigma_nm / known.pixel_nm, rng, 20 if quick else 200)
         return replace(scene, curves=known.curves)
 
-    rng = next(rngs)
-    trials.append(_trial(DEPTH, TUBULES, tubules, in_depth, subtract_offset=True))
-    return trials
+    sets = [(f"{d:g} per µm²", partial(crowd, next(rngs), d)) for d in DEPTH_DENSITIES]
+    sets.append((TUBULES, partial(tubules, next(rngs))))
+    return [_trial(DEPTH, name, draw, in_depth, subtract_offset=True) for name, draw in sets]
 
 
 def common_psf(folder: Path | None) -> KnownPsf:

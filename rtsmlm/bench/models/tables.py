@@ -10,6 +10,7 @@ from rtsmlm.bench.accuracy.figures import (
     JACCARD,
     LATERAL,
     MAD_Z,
+    NEAR,
     RMSE,
     STD_Z,
 )
@@ -78,14 +79,10 @@ def _plane(scores: Sequence[Score]) -> list[Table]:
     if others:
         title = "Data of others: Jaccard index · lateral RMSE in nm"
         found.append(_crossed(title, others, (JACCARD, RMSE), EFFICIENCY))
-    found += _in_full(
-        simulated, MIDDLE_PLANE,
-        (RECALL, PRECISION, EFFICIENCY, BIAS_X, BIAS_Y, PHOTONS_RATIO, STD_Z, MAD_Z),
-    )  # fmt: skip
-    return found + _in_full(
-        simulated, ALONE,
-        (JACCARD, RMSE, LATERAL, BIAS_X, BIAS_Y, PHOTONS_RATIO, STD_Z, MAD_Z),
-    )  # fmt: skip
+    crowd = (RECALL, PRECISION, JACCARD + NEAR, EFFICIENCY, BIAS_X, BIAS_Y, PHOTONS_RATIO)
+    found += _in_full(simulated, MIDDLE_PLANE, (*crowd, STD_Z, MAD_Z))
+    alone = (JACCARD, RMSE, LATERAL, BIAS_X, BIAS_Y, PHOTONS_RATIO)
+    return found + _in_full(simulated, ALONE, (*alone, STD_Z, MAD_Z))
 
 
 def _depth(scores: Sequence[Score]) -> list[Table]:
@@ -111,7 +108,7 @@ def _own(scores: Sequence[Score]) -> Table:
 
 
 def _images(scores: Sequence[Score]) -> Table:
-    figures = (CORRELATION, SSIM, PSNR, JACCARD, RMSE)
+    figures = (CORRELATION, SSIM, PSNR, JACCARD, JACCARD + NEAR, RMSE)
     return _listed("Images", scores, figures, with_condition=True)
 
 
@@ -134,19 +131,23 @@ def _boxes(scores: Sequence[Score]) -> Table:
 
 
 def speed_table(results: Results) -> Table:
-    """Return size and speed of all models, with a column for each engine that was there."""
+    """Return size and speed of all models, on each engine that was there."""
     engines = [e for e in dict.fromkeys(s.engine for s in results.speeds) if e != FIT_ENGINE]
     units = [*(frames_at(side) for side in SIDES_PX), SPOTS]
     found = {(s.model, s.what, s.engine): s.per_s for s in results.speeds}
+
+    def cell(model: str, unit: str) -> str:
+        if (model, unit, FIT_ENGINE) in found:
+            return text(found[model, unit, FIT_ENGINE])
+        rates = [found.get((model, unit, engine)) for engine in engines]
+        return " · ".join("-" if r is None else text(r) for r in rates) if any(rates) else ""
+
     headings = ["model", "does", "size", "parameters", "kMAC per pixel"]
-    headings += [f"{unit}, {engine}" for unit in units for engine in engines]
-    headings += [f"{unit}, compiled fit" for unit in units[:2]]
-    rows = []
-    for model in results.models:
-        cells = [model.name, model.task, model.size, *_amounts(model)]
-        cells += [_cell(found.get((model.name, u, e))) for u in units for e in engines]
-        cells += [_cell(found.get((model.name, unit, FIT_ENGINE))) for unit in units[:2]]
-        rows.append(cells)
+    headings += [f"{unit}: {' · '.join(engines)}" for unit in units]
+    rows = [
+        [m.name, m.task, m.size, *_amounts(m), *(cell(m.name, unit) for unit in units)]
+        for m in results.models
+    ]
     return Table("Size and speed", "", *_used(headings, rows))
 
 
