@@ -115,6 +115,7 @@ def lens_boxes(entrant: Entrant, rng: np.random.Generator, n: int, *, aberrated:
     values = {"x": x, "y": y, "z_nm": z, **_light_columns(n)}
     truth = Truth(
         values=values,
+        bounds=_bounds(optics, ranges, values, amplitudes, dipoles, is_known=aberrated == 0.0),
         amplitudes_nm=amplitudes,
         modes=ranges.modes,
         dipoles=dipoles,
@@ -150,6 +151,12 @@ def lens_of(entrant: Entrant) -> tuple[OpticsSection, BoxRanges]:
     )
 
 
+def has_modes(entrant: Entrant) -> bool:
+    """Whether a network was trained on aberrations that differ from box to box."""
+    recipe = {} if entrant.manifest is None else entrant.manifest.training.recipe
+    return bool(recipe.get("boxes", {}).get("modes"))
+
+
 def _light_columns(n: int) -> dict[str, F64]:
     photons, background = LIGHT
     return {"photons": np.full(n, photons), "background": np.full(n, background)}
@@ -165,3 +172,49 @@ def _dipoles(rng: np.random.Generator, n: int) -> F64:
     direction = rng.normal(size=(n, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     return np.where(direction[:, 2:] < 0.0, -direction, direction)
+
+
+def _bounds(
+    optics: OpticsSection,
+    ranges: BoxRanges,
+    values: dict[str, F64],
+    amplitudes: F64,
+    dipoles: F64 | None,
+    *,
+    is_known: bool,
+) -> dict[str, F64]:
+    """Return the Cramér-Rao bounds by quantity; none without torch, which computes them.
+
+    The spread of the aberrations counts as known beforehand, as it is to the network; without
+    aberrations the bound is that of a fit which knows that there are none.
+    """
+    try:
+        import torch
+
+        from rtsmlm.models.box_parameters.quantities import quantities_of
+        from rtsmlm.models.simulation.box_bounds import box_bounds
+        from rtsmlm.models.simulation.boxes import Boxes
+    except ImportError:
+        return {}
+
+    def tensor(value: F64) -> torch.Tensor:
+        return torch.from_numpy(value.astype(np.float32))
+
+    if is_known:
+        ranges = ranges.model_copy(update={"modes": ()})
+        amplitudes = amplitudes[:, :0]
+    n = len(values["x"])
+    shape = (n, 1, ranges.box_px, ranges.box_px)
+    drawn = Boxes(
+        photons=torch.zeros(shape),
+        read_variance=torch.full(shape, READ_VARIANCE),
+        x_px=tensor(values["x"]),
+        y_px=tensor(values["y"]),
+        z_nm=tensor(values["z_nm"]),
+        light=tensor(values["photons"]),
+        background=tensor(values["background"]),
+        amplitudes_nm=tensor(amplitudes),
+        dipole=None if dipoles is None else tensor(dipoles),
+    )
+    found = box_bounds(drawn, ranges, optics, knows_aberrations=True).numpy().astype(np.float64)
+    return {q.name: found[:, k] for k, q in enumerate(quantities_of(ranges))}

@@ -13,7 +13,7 @@ import numpy as np
 
 from rtsmlm.bench.accuracy.figures import Figures
 from rtsmlm.bench.models.box_figures import box_figures
-from rtsmlm.bench.models.box_scenes import READ_VARIANCE, BoxSet, lens_boxes, plane_boxes
+from rtsmlm.bench.models.box_scenes import READ_VARIANCE, BoxSet, has_modes, lens_boxes, plane_boxes
 from rtsmlm.bench.models.entrants import BOX, FIT, Entrant
 from rtsmlm.bench.models.trials import Judge, Trial
 from rtsmlm.engines.box_networks import NetworkBoxFit
@@ -50,8 +50,9 @@ def box_trials(entrants: Sequence[Entrant], seed: int, *, quick: bool) -> list[T
     for entrant in entrants:
         if not is_box_network(entrant) or not entrant.finds_z:
             continue
-        for name, share in ((LENS, 0.0), (ABERRATED, 1.0)):
-            trials.append(_own_trial(entrant, name, share, n, next(rngs)))
+        trials.append(_own_trial(entrant, LENS, 0.0, n, next(rngs)))
+        if has_modes(entrant):
+            trials.append(_own_trial(entrant, ABERRATED, 1.0, n, next(rngs)))
     return trials
 
 

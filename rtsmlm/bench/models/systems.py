@@ -110,16 +110,16 @@ def _zelger(results: Results, model: str) -> str:
 
 
 def _smnet(results: Results, model: str) -> str:
+    turn = results.figure(model, BOXES, f"{model}: {LENS}", box.TURN)
+    kind = LENS if not math.isnan(turn) else ABERRATED
     lateral, axial, modes = (
-        _on_boxes(results, model, ABERRATED, f + box.BOUND)
+        _on_boxes(results, model, kind, f + box.BOUND)
         for f in (box.LATERAL, box.AXIAL, box.ZERNIKES)
     )
-    turn = results.figure(model, BOXES, f"{model}: {ABERRATED}", box.TURN)
-    sentence = (
-        f"Errors over the bound, with aberrations: lateral {lateral}, axial {axial}, Zernike "
-        f"amplitudes {modes}."
-    )
-    return sentence + ("" if math.isnan(turn) else f" Orientation within {text(turn)} degrees.")
+    sentence = f"Errors over the bound: lateral {lateral}, axial {axial}"
+    if not math.isnan(turn):
+        return f"{sentence}; orientation within {text(turn)} degrees (median)."
+    return f"{sentence}, Zernike amplitudes {modes}."
 
 
 def _deepstorm3d(results: Results, model: str) -> str:
