@@ -112,6 +112,12 @@ def with_curves(settings: RunSettings, scene: Scene) -> RunSettings:
     return settings.model_copy(update={"psf": for_scene.psf})
 
 
+def _takes_any_psf(name: str) -> bool:
+    """Tell whether a model is not made for one PSF, which the scenes here have not."""
+    manifest = manifest_of(name)
+    return manifest is None or manifest.z_range_nm is None
+
+
 def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
     """Return the localizers of these names, networks with and without the fit that follows.
 
@@ -128,7 +134,7 @@ def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
         If one that was named is not installed.
     """
     contenders: list[Contender] = []
-    for name in names or [*FITS, *models_that_localize()]:
+    for name in names or [*FITS, *filter(_takes_any_psf, models_that_localize())]:
         try:
             factory_of(plain_name(name))
         except ConfigError as error:

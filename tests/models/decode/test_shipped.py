@@ -1,4 +1,4 @@
-"""The packaged DECODE: small, the same on two engines, and as good on frames of others as it says."""
+"""The packaged DECODE: small, the same on two engines, as good on frames of others as it says."""
 
 import os
 from pathlib import Path
