@@ -21,8 +21,8 @@ from rtsmlm.models.simulation.box_bounds import box_bounds  # noqa: E402
 from rtsmlm.models.simulation.boxes import Boxes, BoxSampler  # noqa: E402
 from rtsmlm.models.training.recipe import Recipe  # noqa: E402
 
-N = 192
-LIMITS = {"zelger": 1.3}
+N = 128
+LIMITS = {"zelger": 1.3, "smnet": 1.2}
 """Root mean square error over the bound, of x and y at 2000 photons."""
 
 
