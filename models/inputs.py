@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.calibration import CameraCalibration, Map
+from rtsmlm.calibration import CameraCalibration
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 
@@ -14,7 +14,10 @@ BLOCK_PX = 8
 
 
 def padded_maps(
-    calibration: CameraCalibration, shape: tuple[int, int], block_px: int = BLOCK_PX
+    calibration: CameraCalibration,
+    shape: tuple[int, int],
+    block_px: int = BLOCK_PX,
+    overlap_px: int = 0,
 ) -> tuple[F32, F32, F32]:
     """Return offset, photons per ADU and read variance as the network takes them.
 
@@ -29,6 +32,8 @@ def padded_maps(
         Height and width of the frames in pixels.
     block_px
         Side of the blocks that padded frames consist of.
+    overlap_px
+        Pixels that they have besides.
 
     Returns
     -------
@@ -44,25 +49,28 @@ def padded_maps(
     excess = calibration.excess_noise
     gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / (calibration.em_gain * excess)
     variance = np.asarray(calibration.read_variance(), dtype=np.float64) / excess**2
-    return (
-        _pad_map(calibration.offset_adu, shape, block_px),
-        _pad_map(gain.astype(np.float32), shape, block_px),
-        _pad_map(variance.astype(np.float32), shape, block_px),
-    )
+    padding = _padding(shape, block_px, overlap_px)
+    full = [
+        np.broadcast_to(np.asarray(value, dtype=np.float32), shape)
+        for value in (calibration.offset_adu, gain, variance)
+    ]
+    offset, gain_map, variance_map = (np.pad(value, padding, mode="edge") for value in full)
+    return offset, gain_map, variance_map
 
 
-def _pad_map(value: Map, shape: tuple[int, int], block_px: int) -> F32:
-    full = np.broadcast_to(np.asarray(value, dtype=np.float32), shape)
-    return np.pad(full, _padding(shape, block_px), mode="edge")
+def _padding(
+    shape: tuple[int, int], block_px: int, overlap_px: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    def after(side: int) -> int:
+        blocks = max(1, -(-(side - overlap_px) // block_px))
+        return blocks * block_px + overlap_px - side
+
+    return (0, after(shape[0])), (0, after(shape[1]))
 
 
-def _padding(shape: tuple[int, int], block_px: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (0, -shape[0] % block_px), (0, -shape[1] % block_px)
-
-
-def pad_frames(pixels: Pixels, block_px: int = BLOCK_PX) -> Pixels:
-    """Return frames padded with their last row and column to whole blocks."""
-    padding = _padding((pixels.shape[1], pixels.shape[2]), block_px)
+def pad_frames(pixels: Pixels, block_px: int = BLOCK_PX, overlap_px: int = 0) -> Pixels:
+    """Return frames padded with their last row and column to whole blocks and an overlap."""
+    padding = _padding((pixels.shape[1], pixels.shape[2]), block_px, overlap_px)
     if not any(after for _, after in padding):
         return pixels
     return np.pad(pixels, ((0, 0), *padding), mode="edge")

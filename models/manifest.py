@@ -129,6 +129,10 @@ class Manifest(Settings):
     """Pixels of an image that it makes, along the side of a camera pixel."""
     block_px: int = Field(default=8, ge=1)
     """Frames are padded to multiples of it."""
+    overlap_px: int = Field(default=0, ge=0)
+    """And to so many pixels more, for a graph that cuts them into tiles that overlap."""
+    bf16: bool = True
+    """Whether a CPU may compute it in bf16: positions over a whole tile have more digits."""
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     channels: tuple[ChannelEntry, ...]

@@ -62,7 +62,7 @@ class OnePsfSampler:
         n_px = ranges.crop_px
         # At this width the whole range of densities is drawn.
         width = torch.full((n,), CROWDED_SIGMA_PX, device=draw.device)
-        emitters = self._in_depth(draw, draw_emitters(ranges, draw, width, crowding))
+        emitters = self.in_depth(draw, draw_emitters(ranges, draw, width, crowding))
         background = draw_background(ranges, draw, n_px)
         light = self.render(emitters, n_px)
         wandering, image = render_wandering(
@@ -87,7 +87,8 @@ class OnePsfSampler:
         psf = torch.zeros(len(z_nm), dtype=torch.int64, device=z_nm.device)
         return render_spots(self._tables, psf, emitters, z_nm, n_px)
 
-    def _in_depth(self, draw: Draw, emitters: Emitters) -> Emitters:
+    def in_depth(self, draw: Draw, emitters: Emitters) -> Emitters:
+        """Return emitters with depths drawn in the section's range, in halves of it."""
         section, tables = self._section, self._tables
         depth = draw_heights(
             draw,

@@ -178,16 +178,16 @@ def measure(
     draw
         Source of random numbers.
     mean
-        Expected photo-electrons, shape (n, 3, height, width).
+        Expected photo-electrons, shape (n, frames, height, width).
 
     Returns
     -------
     :
-        What the calibration makes of the frames (n, 3, height, width); the read variance it
+        What the calibration makes of the frames (n, frames, height, width); the read variance it
         states (n, 1, height, width); factor (n, 1) and shift (n, 1) from true to measured
         photons. Light of an EMCCD is halved, so that its variance equals its mean again.
     """
-    n, _, height, width = mean.shape
+    n, frames, height, width = mean.shape
     kind = draw.uniform((0.0, 1.0), 1, 1, 1)
     emccd = kind < ranges.emccd_fraction
     ideal = kind > 1.0 - ranges.ideal_fraction
@@ -200,7 +200,7 @@ def measure(
     read = torch.where(emccd, torch.full_like(read, 0.25), read)
     read = torch.where(ideal, torch.zeros_like(read), read)
     step = draw.uniform((0.1, 0.8), 1, 1, 1)
-    electrons = torch.round((counts + read * draw.normal(3, height, width)) / step) * step
+    electrons = torch.round((counts + read * draw.normal(frames, height, width)) / step) * step
     stated = torch.where(draw.chance(0.6, 1, 1, 1), read, typical.where(~(emccd | ideal), read))
     wrong = draw.chance(0.5, 1, 1, 1) * (~ideal)
     pattern = 1.0 + 0.015 * draw.normal(1, height, width) * draw.chance(0.4, 1, 1, 1)

@@ -47,7 +47,7 @@ def _widths_px(
     model: NetworkModel, z: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     condition = np.exp(model.psf.condition[0, :-1].astype(np.float64)) * REFERENCE_SIGMA_PX
-    if not model.axial:
+    if len(condition) == 1:  # a width alone, whether or not the model finds z by itself
         round_px = np.full(len(z), condition[0])
         return round_px, round_px
     along_x, along_y = np.split(condition, 2)

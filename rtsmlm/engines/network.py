@@ -53,7 +53,7 @@ class NetworkLocalizer:
         fallback: Callable[[], Runtime] | None = None,
     ) -> None:
         self._model = model
-        self._block_px = model.manifest.block_px
+        self._blocks = (model.manifest.block_px, model.manifest.overlap_px)
         self._runtime = runtime
         self._calibration = calibration
         self._refiner = refiner
@@ -100,7 +100,7 @@ class NetworkLocalizer:
         start, stop, _ = targets.indices(len(batch))
         if batch.shape != self._shape:
             self._prepare(batch.shape)
-        pixels, context = pad_frames(batch.pixels, self._block_px), context_of(batch.index)
+        pixels, context = pad_frames(batch.pixels, *self._blocks), context_of(batch.index)
 
         def localize(part: slice, *, alone: bool = False) -> Localizations:
             return self._localize(batch, pixels, context, part, alone=alone)
@@ -145,7 +145,7 @@ class NetworkLocalizer:
         return self._refiner(found, batch.frames(part.start, part.stop))
 
     def _prepare(self, shape: tuple[int, int]) -> None:
-        maps = padded_maps(self._calibration, shape, self._block_px)
+        maps = padded_maps(self._calibration, shape, *self._blocks)
         try:
             self._runtime.prepare(shape, maps)
         except LocalizerError as error:

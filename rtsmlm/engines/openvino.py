@@ -41,8 +41,8 @@ class OpenVinoRuntime:
     model
         The network, conditioned on the PSF.
     precision
-        bf16, f32 or int8; by default what `best_precision` says. int8 rests on what simulated
-        frames make of the network with the PSF in force.
+        bf16, f32 or int8; by default what `best_precision` says, or f32 where the model does not
+        bear bf16. int8 rests on what simulated frames make of the network with the PSF in force.
 
     Raises
     ------
@@ -54,7 +54,8 @@ class OpenVinoRuntime:
 
     def __init__(self, model: NetworkModel, *, precision: str | None = None) -> None:
         self._has_front_end = model.architecture.planes > 0
-        self.precision = precision or best_precision(int8=self._has_front_end)
+        best = best_precision(int8=self._has_front_end) if model.manifest.bf16 else "f32"
+        self.precision = precision or best
         if self.precision not in PRECISIONS:
             raise ConfigError(
                 f"localizer.precision {precision!r} is none of OpenVINO's: {', '.join(PRECISIONS)}"

@@ -54,13 +54,13 @@ def compare_rows(folder: Path, manifest: Manifest) -> None:
 
     sigma_nm = PIXEL_NM * max(min(1.3, manifest.valid.sigma_px[1]), manifest.valid.sigma_px[0])
     model = open_model(folder, calibration=CALIBRATION, sigma_nm=sigma_nm)
-    n = 3
+    n, blocks = 3, (manifest.block_px, manifest.overlap_px)
     pixels = example_frames(model, n + 2 * manifest.neighbours, SIDE).pixels
     by_torch = TorchRuntime(model, precision="f32", device="cpu")
     by_torch._network = GraphOnTorch(model, torch.device("cpu"))
     tables = []
     for runtime in (OpenVinoRuntime(model, precision="f32"), by_torch):
-        runtime.prepare((SIDE, SIDE), padded_maps(CALIBRATION, (SIDE, SIDE), manifest.block_px))
+        runtime.prepare((SIDE, SIDE), padded_maps(CALIBRATION, (SIDE, SIDE), *blocks))
         context = np.ones((1, 2), np.float32)
         window = manifest.window_frames
         tables.append([

@@ -1,0 +1,150 @@
+"""DeepLOCO as a model folder: its ONNX graph, and what its manifest says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rtsmlm.localizations import F32
+from rtsmlm.models.deeploco.accuracy import accuracy_of
+from rtsmlm.models.deeploco.decode import rows_of, z_factor_of
+from rtsmlm.models.deeploco.geometry import LIGHT_UNIT, OVERLAP_PX, SLOTS, STEP_PX, TILE_PX
+from rtsmlm.models.deeploco.graph import maps_of, write_onnx
+from rtsmlm.models.deeploco.network import DeepLocoNetwork
+from rtsmlm.models.manifest import (
+    ONNX_NAME,
+    ChannelEntry,
+    DecodeEntry,
+    Manifest,
+    TensorEntry,
+    TrainingEntry,
+    ValidRanges,
+)
+from rtsmlm.models.simulation.one_psf import OnePsfSampler
+from rtsmlm.models.simulation.ranges import SimulationRanges
+from rtsmlm.models.simulation.training_windows import TARGET, Windows
+from rtsmlm.models.training.macs import macs_of
+from rtsmlm.models.training.output_calibration import tune
+from rtsmlm.models.training.packaging import save_weights
+from rtsmlm.models.training.recipe import Recipe
+
+LEAST_WEIGHT = 0.3
+"""Weight from which on merged slots are an emitter, as published."""
+PLAIN = DecodeEntry(min_probability=LEAST_WEIGHT, vague_snr=0.0)
+
+
+def package(
+    network: DeepLocoNetwork, folder: Path, recipe: Recipe, *, tuning_windows: int
+) -> Manifest:
+    """Write ONNX and weights, and return the manifest; see `Trainable.package`."""
+    save_weights(network.state_dict(), folder)
+    write_onnx(network, folder / ONNX_NAME)
+    decode = PLAIN
+    accuracy: tuple[dict[str, float | str], ...] = ()
+    if tuning_windows:
+        decode = _calibrated(network, recipe, tuning_windows)
+        accuracy = accuracy_of(
+            recipe,
+            lambda tiles: _rows(network, recipe, tiles.photons, tiles.read_variance),
+            n_tiles=tuning_windows // 2,
+        )
+    ranges = recipe.simulation
+    example = torch.zeros((1, 1, TILE_PX, TILE_PX))
+    return Manifest(
+        name=recipe.name,
+        version="0",
+        architecture=recipe.network.architecture,
+        size=recipe.network.size,
+        psf="any",
+        z_range_nm=recipe.psf.z_nm,
+        parameters=sum(value.numel() for value in network.parameters()),
+        kmac_per_px=round(macs_of(network, example) / TILE_PX**2 / 1000.0, 2),
+        window_frames=1,
+        block_px=STEP_PX,
+        overlap_px=OVERLAP_PX,
+        bf16=False,
+        inputs=_inputs(),
+        outputs=(_output(network),),
+        channels=_channels(network),
+        valid=ValidRanges(
+            sigma_px=(0.5, 5.0),
+            photons=ranges.photons,
+            background=ranges.background,
+            density_um2=ranges.density,
+        ),
+        decode=decode,
+        accuracy=accuracy,
+        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        files=(),
+    )
+
+
+@torch.no_grad()
+def _rows(
+    network: DeepLocoNetwork, recipe: Recipe, photons: Tensor, read_variance: Tensor
+) -> list[F32]:
+    """Return the rows of single tiles in photons, both (n, 64, 64)."""
+    return rows_of(
+        maps_of(network, photons, read_variance).numpy(),
+        (TILE_PX, TILE_PX),
+        {entry.name: entry.first for entry in _channels(network)},
+        PLAIN.settings(),
+        z_factor_px=z_factor_of(recipe.psf.z_nm),
+    )
+
+
+def _calibrated(network: DeepLocoNetwork, recipe: Recipe, n_windows: int) -> DecodeEntry:
+    """Return what rows of simulated tiles are wrong by, which the network does not state."""
+    table, cpu = recipe.psf.load(recipe.optics).table, torch.device("cpu")
+
+    def sampler_of(ranges: SimulationRanges) -> OnePsfSampler:
+        return OnePsfSampler(ranges, table, recipe.psf, cpu)
+
+    def rows_in(windows: Windows) -> list[F32]:
+        return _rows(network, recipe, windows.photons[:, TARGET], windows.read_variance[:, 0])
+
+    entry = tune(recipe.simulation, sampler_of, rows_in, axial=True, n_windows=n_windows)
+    return entry.model_copy(update={"min_probability": LEAST_WEIGHT, "vague_snr": 0.0})
+
+
+def _inputs() -> tuple[TensorEntry, ...]:
+    plane = ("height", "width")
+    rows = (
+        ("frames", "uint16", ("n", *plane), "ADU", "56 times a whole number and 8 pixels wide"),
+        ("offset_adu", "float32", plane, "ADU", "value in the dark"),
+        ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
+        ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
+    )
+    return tuple(
+        TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
+        for name, dtype, shape, unit, meaning in rows
+    )
+
+
+def _output(network: DeepLocoNetwork) -> TensorEntry:
+    n_channels = SLOTS * (5 if network.settings.light else 4) + 1
+    across = tuple(f"({side} - {OVERLAP_PX}) / {STEP_PX}" for side in ("height", "width"))
+    return TensorEntry(
+        name="maps",
+        dtype="float32",
+        shape=("n", str(n_channels), *across),
+        unit="see channels",
+        meaning="64 slots of each tile of 64 pixels, and what is measured of the tile",
+    )
+
+
+def _channels(network: DeepLocoNetwork) -> tuple[ChannelEntry, ...]:
+    rows = [("x", "tile"), ("y", "tile"), ("z", "range of z"), ("weight", "emitter")]
+    if network.settings.light:
+        rows.append(("light", f"(photon / {LIGHT_UNIT:g})^1/2, times the weight"))
+    entries = [
+        ChannelEntry(name=name, first=SLOTS * i, count=SLOTS, unit=unit, activation="none")
+        for i, (name, unit) in enumerate(rows)
+    ]
+    first = SLOTS * len(rows)
+    entries.append(
+        ChannelEntry(name="background", first=first, count=1, unit="photon/px", activation="none")
+    )
+    return tuple(entries)
