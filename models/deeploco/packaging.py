@@ -59,6 +59,7 @@ def package(
         size=recipe.network.size,
         psf="any",
         z_range_nm=recipe.psf.z_nm,
+        origin=_origin(recipe),
         parameters=sum(value.numel() for value in network.parameters()),
         kmac_per_px=round(macs_of(network, example) / TILE_PX**2 / 1000.0, 2),
         window_frames=1,
@@ -78,6 +79,14 @@ def package(
         accuracy=accuracy,
         training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
         files=(),
+    )
+
+
+def _origin(recipe: Recipe) -> str:
+    stored = recipe.psf.load(recipe.optics)
+    return (
+        "after Boyd et al., bioRxiv 267096 (2018), layers of cells; trained here for one PSF on "
+        f"pixels of {stored.pixel_nm:g} nm: {stored.origin}"
     )
 
 
