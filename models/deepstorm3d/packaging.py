@@ -11,7 +11,6 @@ from torch import nn
 from rtsmlm.models.deepstorm3d.network import DeepStorm3dNetwork
 from rtsmlm.models.deepstorm3d.on_torch import COARSE_PX, Graph
 from rtsmlm.models.deepstorm3d.output_calibration import tune
-from rtsmlm.models.deepstorm3d.psf_of_model import PSF_NAME
 from rtsmlm.models.manifest import (
     ONNX_NAME,
     ChannelEntry,
@@ -34,9 +33,8 @@ def package(
     """Write ONNX and weights, and return the manifest; see `Trainable.package`."""
     save_weights(network.state_dict(), folder)
     write_onnx(Graph(network), folder / ONNX_NAME)
-    (folder / PSF_NAME).unlink(missing_ok=True)
     if recipe.psf.file is not None:
-        shutil.copyfile(recipe.psf.file, folder / PSF_NAME)
+        shutil.copyfile(recipe.psf.file, folder / recipe.psf.file.name)
     decode = DecodeEntry()
     if tuning_windows:
         decode = tune(network, recipe, n_windows=tuning_windows, seed=TUNING_SEED)

@@ -76,7 +76,7 @@ def test_a_psf_of_a_file_travels_with_the_model(tmp_path: Path) -> None:
     package(DeepStorm3dNetwork(SIZES["S"]), model, recipe, tuning_windows=0)
     (tmp_path / "beads.npz").unlink()
 
-    np.testing.assert_array_equal(psf_beside(model, recipe).sums, stored.table.sums)
+    np.testing.assert_array_equal(psf_beside(model, recipe.published()).sums, stored.table.sums)
 
 
 def test_the_graph_hands_on_the_light_of_each_pixel() -> None:
