@@ -1,4 +1,4 @@
-"""Calibrates on simulations what is read from volumes: threshold, errors and photons."""
+"""Calibrates on simulations what is read from volumes: threshold and stated errors."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ PAIR_NM = (250.0, 500.0)
 """Largest lateral and axial distance of a row and its emitter, as where they are scored."""
 THRESHOLDS = np.arange(0.2, 0.9, 0.05)
 OUTLIER = 6.0
+MAD = 1.4826
+"""Standard deviation over median absolute deviation of normal numbers."""
 MIN_ROWS = 100
-VAGUE_SNR = 3.0
+VAGUE_SNR = 1.0
 """Light of fewer standard deviations is doubted: a false peak has a share of its surroundings."""
 PLAIN = DecodeSettings(min_probability=0.15)
 
 
 @torch.no_grad()
 def tune(network: DeepStorm3dNetwork, recipe: Recipe, *, n_windows: int, seed: int) -> DecodeEntry:
-    """Return the threshold of the largest Jaccard index, and the factors on errors and photons.
+    """Return the threshold of the largest Jaccard index, and the factors on errors.
 
     Parameters
     ----------
@@ -135,17 +137,16 @@ def _entry(scores: _Scores) -> DecodeEntry:
     rows, errors = scores.rows[kept], scores.errors[kept]
     lateral = np.abs(errors[:, :2]) / rows[:, [Row.STD_X, Row.STD_Y]]
     axial = np.abs(errors[:, 2:3]) / rows[:, Row.STD_Z, None]
-    ratio = float(np.median(errors[:, 3])) if len(errors) else 1.0
-    photons_scale = round(1.0 / ratio, 4) if ratio > 0.0 else 1.0
-    light = np.abs(errors[:, 3] * photons_scale - 1.0) * rows[:, Row.PHOTONS]
-    spread = _spread(light / np.maximum(rows[:, Row.STD_PHOTONS] * photons_scale, 1e-9))
+    # A fit of the light needs no factor on it. A neighbour that is not found leaves its light to
+    # those that are: the median is that of rows without one.
+    relative = np.abs(errors[:, 3] - 1.0) / np.maximum(errors[:, 3], 1e-9)
+    light = relative * rows[:, Row.PHOTONS] / np.maximum(rows[:, Row.STD_PHOTONS], 1e-9)
     return DecodeEntry(
         min_probability=round(threshold, 2),
         vague_snr=VAGUE_SNR,
         std_scale=_factors(lateral, rows[:, Row.CROWD]),
         std_scale_z=_factors(axial, rows[:, Row.CROWD]),
-        std_scale_photons=round(spread, 3),
-        photons_scale=photons_scale,
+        std_scale_photons=round(MAD * float(np.median(light)), 3) if len(light) else 1.0,
     )
 
 
