@@ -9,6 +9,10 @@ from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.deepstorm3d.decode import VolumeDecoder
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.physics.psf import TablePsf
+from rtsmlm.physics.psf_file import load_psf
+
+PSF_NAME = "psf.npz"
+"""PSF file of a model folder whose PSF came about in its training."""
 
 
 def decoder_of(model: NetworkModel, shape: tuple[int, int]) -> VolumeDecoder:
@@ -37,5 +41,7 @@ def psf_beside(folder: Path, recipe: Recipe) -> TablePsf:
 
 @lru_cache(maxsize=4)
 def _psf(folder: Path, recipe_json: str) -> TablePsf:
+    if (folder / PSF_NAME).is_file():
+        return load_psf(folder / PSF_NAME).table
     recipe = Recipe.model_validate_json(recipe_json)
     return recipe.psf.beside(folder).load(recipe.optics).table
