@@ -59,8 +59,8 @@ def test_ten_tetrapods_in_a_frame_are_found_with_their_depths(psf: TablePsf) -> 
     figures = scored(localized(batch, "openvino"), truth)
 
     assert figures.jaccard > 0.8
-    assert figures.rmse_lateral_nm < 100.0
-    assert figures.rmse_axial_nm < 150.0
+    assert figures.rmse_lateral_nm < 40.0
+    assert figures.rmse_axial_nm < 60.0
     assert figures.photons_ratio == pytest.approx(1.0, abs=0.1)
     assert 0.6 < figures.std_ratio < 1.6
 
