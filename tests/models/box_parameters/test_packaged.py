@@ -22,8 +22,8 @@ from rtsmlm.models.simulation.boxes import Boxes, BoxSampler  # noqa: E402
 from rtsmlm.models.training.recipe import Recipe  # noqa: E402
 
 N = 128
-LIMITS = {"zelger": 1.3, "smnet": 1.2}
-"""Root mean square error over the bound, of x and y at 2000 photons."""
+LIMITS = {"zelger": (1.3, 1.3), "smnet": (1.2, 1.3), "smnet-dipole": (2.0, 1.6)}
+"""Root mean square error over the bound at 2000 photons: of x and y, and of z."""
 
 
 def answer_of(name: str, boxes: Boxes) -> np.ndarray:
@@ -47,8 +47,9 @@ def test_lone_emitters_are_found_as_well_as_their_light_allows(name: str) -> Non
 
     error = np.sqrt(np.mean((answer[:, : len(wanted)] - truth) ** 2, axis=0))
     ratio = error / np.sqrt(np.mean(bound**2, axis=0))
-    assert (ratio[:2] < LIMITS[name]).all(), ratio[:2]
-    assert ratio[2] < 1.3, "z"
+    lateral, axial = LIMITS[name]
+    assert (ratio[:2] < lateral).all(), ratio[:2]
+    assert ratio[2] < axial
     assert (error[5:] < truth[:, 5:].std(axis=0)).all(), "modes are better known than before"
 
 
