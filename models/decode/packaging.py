@@ -34,7 +34,7 @@ BLOCK_PX = 4
 """Frames are padded to multiples of it: the network halves them twice."""
 VAGUE_SNR = 3.0
 """Less than that of a network for narrow spots: the light of wide ones is never known well, and
-they would be taken for noise. At 5000 photons it doubles what is found at both ends of z."""
+they would be taken for noise. At 5000 photons 1.4 times as many are found over the whole range."""
 ANY_SIGMA_PX = (0.5, 5.0)
 """A PSF that is no Gaussian has no width to be checked."""
 
