@@ -206,6 +206,16 @@ def test_a_network_of_one_psf_states_which_or_is_told_what_is_missing(tmp_path: 
         own_psf(stating(), tmp_path)
 
 
+def test_sets_of_a_model_are_the_same_whoever_else_takes_part() -> None:
+    one, other = Entrant(name="one"), Entrant(name="other")
+
+    again = Entrant(name="one").rngs(0, 2)
+
+    assert [rng.random() for rng in one.rngs(0, 2)] == [rng.random() for rng in again]
+    assert one.rngs(0, 1)[0].random() != other.rngs(0, 1)[0].random()
+    assert one.rngs(0, 1)[0].random() != one.rngs(1, 1)[0].random()
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A model of someone else's: that of another name in a folder of its own."""

@@ -41,18 +41,18 @@ def box_trials(entrants: Sequence[Entrant], seed: int, *, quick: bool) -> list[T
     quick
         Fewer boxes.
     """
-    rngs = iter(np.random.default_rng((seed, 2)).spawn(2 * len(entrants) + 1))
+    first = np.random.default_rng((seed, 2))
     n = 60 if quick else 600
-    first = next(rngs)
     trials = [
         _trial(PLANE, lambda: plane_boxes(first, 4 * n), _is_flat),
     ]
     for entrant in entrants:
         if not is_box_network(entrant) or not entrant.finds_z:
             continue
-        trials.append(_own_trial(entrant, LENS, 0.0, n, next(rngs)))
+        alone, aberrated = entrant.rngs(seed, 2)
+        trials.append(_own_trial(entrant, LENS, 0.0, n, alone))
         if has_modes(entrant):
-            trials.append(_own_trial(entrant, ABERRATED, 1.0, n, next(rngs)))
+            trials.append(_own_trial(entrant, ABERRATED, 1.0, n, aberrated))
     return trials
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from rtsmlm.bench.accuracy.contenders import FITS, OurLocalizer, label_of, manifest_of, plain_name
 from rtsmlm.bench.accuracy.scenes import Scene
@@ -40,6 +43,10 @@ class Entrant:
     def label(self) -> str:
         """What tables call it."""
         return label_of(self.name)
+
+    def rngs(self, seed: int, n: int) -> list[np.random.Generator]:
+        """Return what draws sets of its own: the same whoever else takes part."""
+        return np.random.default_rng((seed, zlib.crc32(self.label.encode()))).spawn(n)
 
     @property
     def task(self) -> str:

@@ -143,7 +143,7 @@ def merged(parts: Sequence[tuple[str, Results]]) -> Results:
     Parameters
     ----------
     parts
-        Name of each file, and its results. A model that an earlier one has is not taken again.
+        Name of each file, and its results. A figure that an earlier one has is not taken again.
 
     Raises
     ------
@@ -163,7 +163,8 @@ def merged(parts: Sequence[tuple[str, Results]]) -> Results:
         new = [model for model in other.models if model.name not in there]
         names = {model.name for model in new}
         models += new
-        scores += [score for score in other.scores if score.model in names]
+        measured = {(score.model, score.section, score.condition) for score in scores}
+        scores += [s for s in other.scores if (s.model, s.section, s.condition) not in measured]
         speeds += [speed for speed in other.speeds if speed.model in names]
         if new:
             notes.append(

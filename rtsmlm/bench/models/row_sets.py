@@ -67,13 +67,13 @@ def row_trials(
     quick
         Fewer frames.
     """
-    rngs = iter(np.random.default_rng(seed).spawn(200))
+    rngs = iter(np.random.default_rng(seed).spawn(40))
     return [
         *_in_plane(rngs, quick),
         *(_in_plane_of_others(folder, rngs, quick) if folder is not None else ()),
         *_in_depth(folder, rngs, quick),
         *(_in_depth_of_others(folder, rngs) if folder is not None else ()),
-        *(trial for entrant in entrants for trial in _own(entrant, rngs, quick)),
+        *(trial for entrant in entrants for trial in _own(entrant, seed, quick)),
     ]
 
 
@@ -243,7 +243,7 @@ def _in_depth_of_others(folder: Path, rngs: Iterator[np.random.Generator]) -> li
     ]  # fmt: skip
 
 
-def _own(entrant: Entrant, rngs: Iterator[np.random.Generator], quick: bool) -> list[Trial]:
+def _own(entrant: Entrant, seed: int, quick: bool) -> list[Trial]:
     """Return the sets of a network that knows one PSF, drawn with that PSF."""
     manifest, folder = entrant.manifest, entrant.folder
     if manifest is None or folder is None or not in_own(entrant):
@@ -262,14 +262,16 @@ def _own(entrant: Entrant, rngs: Iterator[np.random.Generator], quick: bool) -> 
     def enters(other: Entrant) -> bool:
         return other == entrant or (other.is_given_the_psf and not wide and other.localizes)
 
+    densities = WIDE_DENSITIES if wide else OWN_DENSITIES
+    rngs = entrant.rngs(seed, len(densities))
     return [
         _trial(
             OWN,
             f"{entrant.label}: {name}, {density:g} per µm²",
-            partial(draw, next(rngs), density),
+            partial(draw, rng, density),
             enters,
         )
-        for name, density in (WIDE_DENSITIES if wide else OWN_DENSITIES)
+        for rng, (name, density) in zip(rngs, densities, strict=True)
     ]
 
 
