@@ -107,12 +107,14 @@ def test_what_was_measured_comes_back_from_json_and_draws_the_same_page(tmp_path
 
 def test_results_of_others_join_ours_if_they_are_of_the_same_sets() -> None:
     ours, theirs = results("mine"), results("mine", "theirs")
+    elsewhere = MachineFacts(system="s", processor="another processor", cores=64)
+    theirs = theirs.model_copy(update={"machine": elsewhere})
 
     both = merged([("ours", ours), ("theirs", theirs)])
 
     assert [model.name for model in both.models] == ["mine", "theirs"]
     assert len(both.scores) == 2 * len(ours.scores)
-    assert "theirs: measured on a processor" in both.notes[-1]
+    assert "theirs: measured on another processor" in both.notes[-1]
     with pytest.raises(FileFormatError, match="measure again"):
         merged([("ours", ours), ("other seed", results("late", seed=1))])
 

@@ -14,6 +14,7 @@ from rtsmlm.bench.models.page_text import (
     SPEED,
 )
 from rtsmlm.bench.models.results import FORMAT, Results
+from rtsmlm.bench.models.row_sets import DEPTH
 from rtsmlm.bench.models.tables import speed_table, system_table, tables_of
 from rtsmlm.bench.speed.page import Table
 
@@ -79,7 +80,8 @@ def _anchor(title: str) -> str:
 
 def _about(results: Results) -> dict[str, str]:
     with_data = "that of the beads of the SMLM-2016 challenge"
-    others = [model.name for model in results.models if model.psf.startswith(COMPUTED)]
+    shown = {score.model for score in results.scores if score.section == DEPTH}
+    others = [m.name for m in results.models if m.psf.startswith(COMPUTED) and m.name in shown]
     return {
         "others": (
             f" For another lens were trained {', '.join(f'`{name}`' for name in others)}: the "

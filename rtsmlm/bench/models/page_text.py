@@ -120,8 +120,8 @@ the middle, which no Gaussian has.""",
 
 SPEED = """\
 Networks as fast as they go on frames with 0.1 emitters per µm², and on 2048 boxes at once; the
-best of some tries. It is what this machine does: measure yours by `rtsmlm bench models`.
-{engines}"""
+best of some tries. It is what this machine does beside its other work: measure yours by
+`rtsmlm bench models`. {engines}"""
 
 ENTER = """## Enter your model
 

@@ -166,7 +166,10 @@ def merged(parts: Sequence[tuple[str, Results]]) -> Results:
         measured = {(score.model, score.section, score.condition) for score in scores}
         scores += [s for s in other.scores if (s.model, s.section, s.condition) not in measured]
         speeds += [speed for speed in other.speeds if speed.model in names]
-        if new:
+        if new and (other.machine.processor, other.rtsmlm) != (
+            first.machine.processor,
+            first.rtsmlm,
+        ):
             notes.append(
                 f"{', '.join(model.name for model in new)}: measured on {other.machine.processor}, "
                 f"{other.machine.cores} cores, with rtsmlm {other.rtsmlm}"

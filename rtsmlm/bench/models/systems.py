@@ -17,12 +17,13 @@ from rtsmlm.bench.models.image_figures import CORRELATION
 from rtsmlm.bench.models.image_sets import IMAGES
 from rtsmlm.bench.models.results import Results
 from rtsmlm.bench.models.row_figures import AXIAL_RMSE, EFFICIENCY_3D
-from rtsmlm.bench.models.row_sets import DEPTH, OWN
+from rtsmlm.bench.models.row_sets import DEPTH, OWN, RECORDED
 from rtsmlm.bench.models.speed import SPOTS, frames_at
 
 Ours = Callable[[Results, str], str]
 """Results and the name of a model to what was measured, in a few words."""
 NOT_YET = "not in rtsmlm yet"
+CHALLENGE = f"{RECORDED}SMLM-2016"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,8 @@ def _decode(results: Results, model: str) -> str:
         )
         return f"Jaccard {text(jaccard)}, errors {text(lateral)} and {text(axial)} nm"
 
-    score = results.figure(model, DEPTH, "movie", EFFICIENCY_3D)
-    fit = results.figure("astigmatic-mle", DEPTH, "movie", EFFICIENCY_3D)
+    score = results.figure(model, DEPTH, CHALLENGE, EFFICIENCY_3D)
+    fit = results.figure("astigmatic-mle", DEPTH, CHALLENGE, EFFICIENCY_3D)
     sentence = (
         f"Astigmatic, 1 per µm²: {at(model, '1 per')}; `astigmatic-mle` there: "
         f"{at('astigmatic-mle', '1 per')}."
@@ -77,9 +78,12 @@ def _deepstorm(results: Results, model: str) -> str:
         )
         return f"{density} per µm²: correlation {text(likeness, 2)}, Jaccard {text(jaccard, 2)}"
 
-    parts = [at("1"), at("6")]
+    rows = results.figure("flagship-2d", IMAGES, "filaments, 6 per", CORRELATION)
     rate = results.speed(model, frames_at(256))
-    return "; ".join(parts) + f". {text(rate)} frames/s at 256 x 256."
+    return (
+        f"{at('1')}; {at('6')} (the image of `flagship-2d`: correlation {text(rows, 2)}). "
+        f"{text(rate)} frames/s at 256 x 256 on this CPU."
+    )
 
 
 def _deeploco(results: Results, model: str) -> str:
@@ -133,7 +137,7 @@ def _deepstorm3d(results: Results, model: str) -> str:
     rate = results.speed(model, frames_at(256))
     return (
         f"Over its depths, sparse: {at('sparse')}; ten in 121 x 121 pixels: {at('dense')}. "
-        f"{text(rate)} frames/s at 256 x 256."
+        f"{text(rate)} frames/s at 256 x 256 on this CPU."
     )
 
 
@@ -144,9 +148,8 @@ SYSTEMS: tuple[System, ...] = (
         claim="first on 12 of the 12 data sets of the SMLM-2016 challenge",
         architecture="decode",
         ours=_decode,
-        why="a narrower network, trained for a quarter of an hour on one CPU core, not for a day "
-        "on a GPU; the ranking needs the data of the challenge, whose site is down: 24 of its "
-        "frames are at hand",
+        why="a narrower network, trained for minutes on one CPU core, not for a day on a GPU; the "
+        "ranking needs the data of the challenge, whose site is down: 24 of its frames are at hand",
     ),
     System(
         name="Deep-STORM",
@@ -154,8 +157,8 @@ SYSTEMS: tuple[System, ...] = (
         claim="up to 6 emitters per µm²; 1000 to 10 000 times as fast as solvers of its time",
         architecture="deepstorm",
         ours=_deepstorm,
-        why="the layers of the paper at a smaller width and on a grid four times as fine as the "
-        "camera's, not eight: sixteen times less arithmetic, for a live stream on a CPU",
+        why="narrower layers, and a grid four times as fine as the camera's, not eight, for a live "
+        "stream on a CPU; there was no multi-emitter solver to compare the speed with",
     ),
     System(
         name="DeepLOCO",
@@ -163,7 +166,8 @@ SYSTEMS: tuple[System, ...] = (
         claim="20 000 frames in about 1 s on a GPU",
         architecture="deeploco",
         ours=_deeploco,
-        why="our time is that of a CPU; no GPU was at hand",
+        why="narrower layers, trained for minutes on one CPU core; our time is that of two CPU "
+        "cores shared with other work, not of a GPU",
     ),
     System(
         name="Zelger et al.",
@@ -171,7 +175,9 @@ SYSTEMS: tuple[System, ...] = (
         claim="22 000 spots/s, near the precision of the fit",
         architecture="zelger",
         ours=_zelger,
-        why="the paper's layers were not published: ours are a stand-in of a usual kind",
+        why="the paper's layers were not published: ours are a stand-in of a usual kind, which "
+        "allows for aberrations that the fit does not know; our speed is that of two CPU cores "
+        "shared with other work",
     ),
     System(
         name="smNet",
@@ -179,8 +185,8 @@ SYSTEMS: tuple[System, ...] = (
         claim="position in 3D, orientation and aberrations, close to the bound",
         architecture="smnet",
         ours=_smnet,
-        why="one reduced network for all quantities; the paper trains a large one for each, on a "
-        "million boxes",
+        why="one reduced network for all quantities, and one for dipoles that do not turn, trained "
+        "for minutes on one CPU core; the paper trains a large one for each quantity",
     ),
     System(
         name="DeepSTORM3D",
@@ -188,8 +194,8 @@ SYSTEMS: tuple[System, ...] = (
         claim="dense emitters over 4 µm of depth",
         architecture="deepstorm3d",
         ours=_deepstorm3d,
-        why="a narrower network trained for a quarter of an hour on one CPU core; the paper's "
-        "takes 30 hours on a GPU",
+        why="a narrower network, trained for minutes on one CPU core; the paper's takes 30 hours "
+        "on a GPU. Both are made for one PSF, here a tetrapod",
     ),
     System(
         name="ANNA-PALM",
