@@ -208,7 +208,7 @@ def test_a_network_of_one_psf_states_which_or_is_told_what_is_missing(tmp_path: 
         own_psf(stating(), tmp_path)
 
 
-def test_sets_of_a_model_are_the_same_whoever_else_takes_part() -> None:
+def test_sets_of_a_model_are_the_same_with_or_without_others() -> None:
     one, other = Entrant(name="one"), Entrant(name="other")
 
     again = Entrant(name="one").rngs(0, 2)

@@ -45,7 +45,7 @@ class Entrant:
         return label_of(self.name)
 
     def rngs(self, seed: int, n: int) -> list[np.random.Generator]:
-        """Return what draws sets of its own: the same whoever else takes part."""
+        """Return what draws sets of its own: the same, with or without others."""
         return np.random.default_rng((seed, zlib.crc32(self.label.encode()))).spawn(n)
 
     @property
