@@ -36,9 +36,10 @@ WAIST = 0.32
 def tetrapod(rho: F64, phi: F64) -> F64:
     """Return the mask whose spots are two lobes that turn by 90 degrees at the focal plane.
 
-    Three astigmatic modes (Shechtman et al., PRL 113, 133902 (2014)). Their amplitudes have least
-    mean Cramer-Rao bound over 4 um at NA 1.45 and 670 nm in water, 4000 photons over 20 per pixel,
-    within 3 percent, among sums of these modes whose lobes remain apart from each other.
+    Three astigmatic modes (Shechtman et al., PRL 113, 133902 (2014)). Over 4 um at NA 1.45 and
+    670 nm in water, 4000 photons over 20 per pixel, their mean Cramer-Rao bound in three
+    dimensions is 18.9 nm, against 17.8 nm of the best sum of these modes, whose lobes are less
+    distinct, and 35 nm of a clear pupil.
 
     Parameters
     ----------

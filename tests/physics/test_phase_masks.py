@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from scipy.io import loadmat
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.physics.phase_masks import (
@@ -127,6 +130,30 @@ def test_a_plate_is_cut_to_the_pupil_that_it_covers() -> None:
     expected = 3.0 * rho * np.cos(phi) + (rho * np.sin(phi)) ** 2
     turned = mask_rad(mask, rho, phi) - expected
     assert np.abs(np.angle(np.exp(1j * turned))).max() < 0.05
+
+
+def test_the_mask_of_a_real_microscope_gives_the_spots_of_its_beads(
+    data_dir: Callable[[str], Path],
+) -> None:
+    folder = data_dir("live_cell_telomeres")
+    phase = loadmat(folder / "masks" / "masks_oracle_vipr.mat")["mask1"]
+    beads = tifffile.imread(folder / "beads" / "tetrapod_bead_stack.tiff")[:, ::-1, ::-1]
+    radius_um = bfp_radius_um(na=1.45, magnification=100.0, tube_lens_mm=150.0)
+    glass = {"n_medium": 1.518, "n_cover": 1.518}
+    psf = pupil_psf(
+        Optics(na=1.45, wavelength_nm=605.0, depth_nm=4000.0, **glass,  # type: ignore[arg-type]
+               mask=mask_from_pixels(phase, pixel_um=24.0, radius_um=radius_um)),
+        pixel_nm=PIXEL_NM, vectorial=False, z_range_nm=1600.0, z_step_nm=1600.0, box_px=BOX_PX,
+        fine_per_px=3, pupil_points=96,
+    )  # fmt: skip
+
+    # Planes of the stack are 100 nm apart, the 24th is in focus; the bead lies near its middle.
+    for plane, z_nm in ((7, -1600.0), (23, 0.0), (39, 1600.0)):
+        found = beads[plane, 40:81, 40:81].astype(np.float64)
+        spectra = [np.fft.rfft2(image - image.mean()) for image in (found, spot(psf, z_nm))]
+        shared = np.fft.irfft2(spectra[0] * spectra[1].conj(), s=found.shape)
+        norm = np.prod([np.sqrt(np.square(i - i.mean()).sum()) for i in (found, spot(psf, z_nm))])
+        assert shared.max() / norm > 0.8
 
 
 def test_a_mask_is_named_or_read_from_a_file(tmp_path: Path) -> None:
