@@ -177,16 +177,12 @@ class Reconstruction:
             pixel_nm=self.calibration.pixel_nm,
             image_pixel_nm=self.settings.results.image_pixel_nm,
         )
-        if self.settings.results.export:
+        table, settings = folder.localizations, self.settings
+        if settings.results.export:
             on_step("exports")
-            export(folder.localizations, self.settings.results.export, folder.path)
+            export(table, settings.results.export, folder.path)
         self.notes += write_layers(
-            folder.localizations,
-            movie.shape,
-            self.calibration,
-            self.settings,
-            movie,
-            on_step=on_step,
+            table, movie.shape, self.calibration, settings, movie, on_step=on_step
         )
         totals = ledger.totals()
         missing = f" ({totals.lost} more are missing)" if totals.lost else ""

@@ -13,8 +13,9 @@ from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.drivers.simulated.hub import Attached, microscope_of_core
 from rtsmlm.drivers.simulated.microscope import SimMicroscope
+from rtsmlm.drivers.simulated.optics import make_psf
 from rtsmlm.drivers.simulated.properties import Choices, plain, to_bool, to_int
-from rtsmlm.drivers.simulated.sample import Sample, make_psf
+from rtsmlm.drivers.simulated.sample import Sample
 from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.drivers.simulated.stage import SimXYStage, SimZStage
 from rtsmlm.drivers.simulated.truth import FrameTruth, TruthLog

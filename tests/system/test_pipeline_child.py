@@ -14,10 +14,10 @@ import pytest
 from rtsmlm.errors import PipelineError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.pipeline import child as child_module
-from rtsmlm.pipeline.__main__ import _read_job, _watch_owner
 from rtsmlm.pipeline.child import PipelineProcess
 from rtsmlm.pipeline.events import Died, Event, PublishStatus
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.owner_pipe import read_job, watch_owner
 from rtsmlm.realtime.child_process import ChildProcess
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
@@ -148,10 +148,10 @@ def test_of_several_lines_behind_the_job_only_the_newest_counts(tmp_path: Path) 
     stop = threading.Event()
     os.write(writer, f'{job.to_json()}\n{{"k": 1}}\n{{"k": '.encode())
 
-    read, rest = _read_job(reader)
+    read, rest = read_job(reader)
     os.write(writer, b"2}\n")
     os.close(writer)
-    _watch_owner(reader, rest, stop, handled.append)
+    watch_owner(reader, rest, stop, handled.append)
     os.close(reader)
 
     assert read.folder == tmp_path
@@ -165,7 +165,7 @@ def test_an_owner_that_ends_before_the_job_is_named() -> None:
     os.close(writer)
 
     with pytest.raises(PipelineError, match="ended before it had sent the job"):
-        _read_job(reader)
+        read_job(reader)
     os.close(reader)
 
 
@@ -179,7 +179,7 @@ def test_a_status_that_cannot_be_handled_still_ends_the_analysis_in_order() -> N
         raise KeyError(line)
 
     with pytest.raises(KeyError):
-        _watch_owner(reader, b"", stop, fail)
+        watch_owner(reader, b"", stop, fail)
     os.close(reader)
 
     assert stop.is_set()
