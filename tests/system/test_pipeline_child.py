@@ -98,9 +98,9 @@ print('{"event": "Warned", "text": "the end"}')
 def test_what_a_library_prints_does_not_get_among_the_events(tmp_path: Path) -> None:
     program = """
 import os
-from rtsmlm.pipeline.__main__ import _Output
+from rtsmlm.pipeline.owner_pipe import EventOutput
 from rtsmlm.pipeline.events import Warned
-output = _Output()
+output = EventOutput()
 print('a line of Python', flush=True)
 os.write(1, b'a line of C\\n')
 output.emit(Warned('an event'))
