@@ -10,16 +10,18 @@ import pytest
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import box_px_of
+from rtsmlm.engines.engine_cache import VARIABLE
 from rtsmlm.engines.example_frames import OFFSET_ADU, example_frames
 from rtsmlm.engines.graph_runner import open_graph
-from rtsmlm.engines.runtime import open_model
-from rtsmlm.engines.tensorrt import build_engine, missing_to_build, onnx_of
+from rtsmlm.engines.network import NetworkLocalizer
+from rtsmlm.engines.runtime import Runtime, open_model
+from rtsmlm.engines.runtimes import open_runtime
+from rtsmlm.engines.tensorrt import build_engine, missing, missing_to_build, onnx_of
 from rtsmlm.engines.tensorrt_parts import tensors_of
 from rtsmlm.localizations import F32
+from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.catalog import model_folders
-from rtsmlm.models.inputs import padded_maps
 from rtsmlm.models.manifest import Manifest, load_manifest, read_manifest
-from rtsmlm.models.rows import Row
 from rtsmlm.physics.gaussian import render_spots
 
 FOLDERS = {
@@ -37,47 +39,60 @@ _reason = missing_to_build()
 def test_openvino_answers_as_torch_node_by_node(name: str, rng: np.random.Generator) -> None:
     pytest.importorskip("torch", reason="the reference is torch")
     manifest = load_manifest(FOLDERS[name])
+    compare(FOLDERS[name], manifest, rng, "torch")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(bool(missing()), reason=missing() or "it is all there")
+@pytest.mark.parametrize("name", FOLDERS)
+def test_tensorrt_answers_as_openvino(
+    name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    compare(FOLDERS[name], load_manifest(FOLDERS[name]), rng, "tensorrt")
+
+
+def compare(folder: Path, manifest: Manifest, rng: np.random.Generator, engine: str) -> None:
     if manifest.task == "localize":
-        compare_rows(FOLDERS[name], manifest)
+        compare_rows(folder, manifest, engine)
     elif manifest.task == "image":
-        compare_images(FOLDERS[name], manifest, rng)
+        compare_images(folder, manifest, rng, engine)
     else:
-        compare_boxes(FOLDERS[name], manifest, rng)
+        compare_boxes(folder, manifest, rng, engine)
 
 
-def compare_rows(folder: Path, manifest: Manifest) -> None:
+def runtime_of(model: NetworkModel, engine: str) -> Runtime:
+    """Return an engine in float32; torch runs the graph node by node."""
+    if engine != "torch":
+        return open_runtime(model, engine, "f32")
     import torch
 
     from rtsmlm.engines.graph_on_torch import GraphOnTorch
-    from rtsmlm.engines.openvino import OpenVinoRuntime
     from rtsmlm.engines.torch import TorchRuntime
 
-    sigma_nm = PIXEL_NM * max(min(1.3, manifest.valid.sigma_px[1]), manifest.valid.sigma_px[0])
-    model = open_model(folder, calibration=CALIBRATION, sigma_nm=sigma_nm)
-    n, blocks = 3, (manifest.block_px, manifest.overlap_px)
-    pixels = example_frames(model, n + 2 * manifest.neighbours, SIDE).pixels
     by_torch = TorchRuntime(model, precision="f32", device="cpu")
     by_torch._network = GraphOnTorch(model, torch.device("cpu"))
-    tables = []
-    for runtime in (OpenVinoRuntime(model, precision="f32"), by_torch):
-        runtime.prepare((SIDE, SIDE), padded_maps(CALIBRATION, (SIDE, SIDE), *blocks))
-        context = np.ones((1, 2), np.float32)
-        window = manifest.window_frames
-        tables.append([
-            runtime.rows(pixels[k : k + window], context, alone=True)[0] for k in range(n)
-        ])  # fmt: skip
-
-    assert [len(rows) for rows in tables[0]] == [len(rows) for rows in tables[1]]
-    first, second = (np.concatenate(rows) for rows in tables)
-    assert len(first) > 10
-    moved = np.abs(second - first)
-    low, high = manifest.z_range_nm or (0.0, 0.0)
-    assert PIXEL_NM * moved[:, [Row.X, Row.Y]].max() < 0.5
-    assert (high - low) / 2 * moved[:, Row.Z].max() < 0.5
-    assert (moved[:, Row.PHOTONS] / first[:, Row.PHOTONS]).max() < 0.005
+    return by_torch
 
 
-def compare_boxes(folder: Path, manifest: Manifest, rng: np.random.Generator) -> None:
+def compare_rows(folder: Path, manifest: Manifest, engine: str) -> None:
+    sigma_nm = PIXEL_NM * max(min(1.3, manifest.valid.sigma_px[1]), manifest.valid.sigma_px[0])
+    model = open_model(folder, calibration=CALIBRATION, sigma_nm=sigma_nm)
+    frames = example_frames(model, 3, SIDE)
+
+    first, second = (
+        NetworkLocalizer(model, runtime_of(model, e), calibration=CALIBRATION)(frames)
+        for e in ("openvino", engine)
+    )
+
+    assert first.frame.tolist() == second.frame.tolist()
+    assert len(first) > 5
+    for name in ("x_nm", "y_nm", "z_nm"):
+        assert np.abs(getattr(first, name) - getattr(second, name)).max() < 0.5, name
+    assert np.abs(second.photons / first.photons - 1.0).max() < 0.005
+
+
+def compare_boxes(folder: Path, manifest: Manifest, rng: np.random.Generator, engine: str) -> None:
     side, n = box_px_of(manifest), 40
     low, high = manifest.valid.photons
     light = np.exp(rng.uniform(math.log(low), math.log(high), n))
@@ -89,7 +104,7 @@ def compare_boxes(folder: Path, manifest: Manifest, rng: np.random.Generator) ->
         box[:] = rng.poisson(render_spots((side, side), x, y, total, rng.uniform(1, 2), level))
     given = {"photons": photons, "variance": np.ones_like(photons)}
 
-    first, second = (open_graph(folder, engine)[1](given) for engine in ("openvino", "torch"))
+    first, second = (open_graph(folder, e)[1](given) for e in ("openvino", engine))
 
     for channel in manifest.channels:
         a, b = first[:, channel.first], second[:, channel.first]
@@ -100,15 +115,16 @@ def compare_boxes(folder: Path, manifest: Manifest, rng: np.random.Generator) ->
             assert np.abs(a - b).max() < 0.005 * np.abs(a).max(), channel.name
 
 
-def compare_images(folder: Path, manifest: Manifest, rng: np.random.Generator) -> None:
-    level = rng.poisson(20.0, (2, 1, SIDE, SIDE)).astype(np.float32)
-    places = rng.uniform(4, SIDE - 4, (30, 2)).T
-    light = render_spots((SIDE, SIDE), *places, np.full(30, 1000.0), 1.3, 0.0)
+def compare_images(folder: Path, manifest: Manifest, rng: np.random.Generator, engine: str) -> None:
+    side = SIDE // 2
+    level = rng.poisson(20.0, (1, 1, side, side)).astype(np.float32)
+    places = rng.uniform(4, side - 4, (12, 2)).T
+    light = render_spots((side, side), *places, np.full(12, 1000.0), 1.3, 0.0)
     given: dict[str, F32] = {manifest.inputs[0].name: level + light.astype(np.float32)}
 
-    first, second = (open_graph(folder, engine)[1](given) for engine in ("openvino", "torch"))
+    first, second = (open_graph(folder, e)[1](given) for e in ("openvino", engine))
 
-    assert first.shape[-1] == manifest.upsampling * SIDE
+    assert first.shape[-1] == manifest.upsampling * side
     assert np.abs(first - second).max() < 0.005 * first.max()
 
 
