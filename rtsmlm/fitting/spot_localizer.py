@@ -166,10 +166,13 @@ class SpotLocalizer:
         if shape not in self._plans:
             calibration = self._calibration
             calibration.check_frame_shape(shape)
-            if min(shape) < self._box_px and not self._box_fit.is_centered:
+            if min(shape) < self._box_px:
+                # The box of a network is what it was trained on, and no setting.
+                smaller = "" if self._box_fit.is_centered else " or a smaller localizer.box_px"
                 raise LocalizerError(
-                    f"frames of {shape[0]} x {shape[1]} pixels are smaller than the fitted box of "
-                    f"{self._box_px}; use a larger region of interest or a smaller localizer.box_px"
+                    f"frames of {shape[0]} x {shape[1]} pixels are smaller than the box of "
+                    f"{self._box_px} of {self._box_fit.method}; use a larger region of "
+                    f"interest{smaller}"
                 )
             read_variance = _as_map(calibration.read_variance(), shape)
             gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain

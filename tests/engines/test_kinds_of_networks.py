@@ -16,7 +16,7 @@ from rtsmlm.calibration import CameraCalibration  # noqa: E402
 from rtsmlm.engines.box_networks import NetworkBackground, NetworkBoxFit  # noqa: E402
 from rtsmlm.engines.image_network import NetworkImage  # noqa: E402
 from rtsmlm.engines.selection import factory_of  # noqa: E402
-from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError  # noqa: E402
+from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError, LocalizerError  # noqa: E402
 from rtsmlm.fitting.spot_localizer import SpotLocalizer  # noqa: E402
 from rtsmlm.frames import FrameBatch  # noqa: E402
 from rtsmlm.localizations import Localizations  # noqa: E402
@@ -219,6 +219,9 @@ def test_a_network_of_boxes_is_refused_where_pixel_or_psf_are_others(make_model:
         open_it(settings, coarse, SIGMA_NM)
     with pytest.raises(CalibrationError, match=r"4.50 px of 100 nm; toy takes 0.5 to 3.0 px"):
         open_it(settings, CALIBRATION, 450.0)
+    small = FrameBatch.from_pixels(np.full((1, 32, 8), 100, np.uint16))
+    with pytest.raises(LocalizerError, match="32 x 8 pixels are smaller than the box of 11 of toy"):
+        open_it(settings, CALIBRATION, SIGMA_NM)(small)
 
 
 def test_a_model_of_another_kind_is_refused_with_the_setting_it_is_for(

@@ -268,7 +268,7 @@ def test_what_cannot_be_fitted_is_refused_with_the_limit(make_movie: Callable[..
         _localizer(GaussianMleLocalizer, calibration, sigma_px=20.0)
     with pytest.raises(LocalizerError, match="must be odd"):
         _localizer(GaussianMleLocalizer, calibration, box_px=8)
-    with pytest.raises(LocalizerError, match="smaller than the fitted box"):
+    with pytest.raises(LocalizerError, match="smaller than the box"):
         _localizer(GaussianMleLocalizer, calibration)(
             FrameBatch.from_pixels(np.zeros((1, 6, 50), np.uint16))
         )
