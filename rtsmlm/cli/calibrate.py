@@ -13,7 +13,7 @@ COMMANDS = {
     ),
     "psf": (
         "rtsmlm.cli.calibrate_psf:psf",
-        "Measure the PSF width on beads, or the astigmatic curves that give z from the widths.",
+        "Measure on beads the PSF width, the astigmatic curves that give z, or the whole PSF.",
     ),
 }
 
