@@ -15,7 +15,7 @@ import numpy as np
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.engines.image_network import NetworkImage
-from rtsmlm.errors import RtsmlmError
+from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.frames import FrameBatch
 from rtsmlm.models.catalog import find_model
@@ -25,7 +25,7 @@ from rtsmlm.protocols import ImageLayer
 from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import one_line
-from rtsmlm.render.layer_file import write_layer
+from rtsmlm.render.layer_file import layer_path, read_layer, write_layer
 from rtsmlm.stream.wire import LAYER_PX
 
 SHOW_S = 1.5
@@ -125,6 +125,13 @@ class GrowingLayers:
         self._next_s = end_s + max(SHOW_S, (end_s - begin_s) / _SHARE)
 
     def _write(self, layer: _Growing) -> None:
+        """Write a layer, unless there is one of more frames: that of an analysis that went on."""
+        path = layer_path(self._job.folder, layer.network.name)
+        try:
+            if len(read_layer(path).frames) >= len(layer.frames):
+                return
+        except FileFormatError:
+            _log.info("%s is new", path.name)
         try:
             write_layer(self._job.folder, layer.network.layer(), layer.frames)
         except RtsmlmError as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import logging
 import threading
-import time
 import zlib
 from collections.abc import Callable
 
@@ -23,6 +22,7 @@ from rtsmlm.pipeline.events import LayerGrown, LayersOpened, Warned, image_event
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.child_process import ChildProcess, module_command
 from rtsmlm.realtime.ring import FrameRing, frames_that_fit
+from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.stream.broadcast import Broadcast
 from rtsmlm.stream.messages import LayerMessage
 
@@ -33,7 +33,6 @@ _MOST_WAITING, _MOST_MB = 16, 64
 _END_S = 30.0
 """For the layers to be written; the rest of the frames is fed after the run in any case."""
 _TURN_S = 0.1
-_KILLED_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -166,28 +165,22 @@ class ImageFeed:
         """
         child, self._child = self._child, None
         if child is not None:
-            try:
-                self._end(child, beat)
-            except WorkerError as error:
-                self._warn(f"{error}; image layers are made after the run")
+            # Beside this thread: whatever holds it up, the owner of the analysis sees it alive.
+            ending = Worker("end-images", lambda _stop: self._end(child), on_death=self._note_end)
+            ending.start()
+            while not ending.wait(_TURN_S):
+                beat()
         if self._ring is not None:
             self._ring.close()
             self._ring = None
 
-    def _end(self, child: ChildProcess, beat: Callable[[], None]) -> None:
-        child.end_input()
-        end_s = time.monotonic() + _END_S
-        while self._is_open and not child.wait(_TURN_S) and time.monotonic() < end_s:
-            beat()
-        if child.exit_code() is None:
-            # One that is still loading has seen nothing.
+    def _end(self, child: ChildProcess) -> None:
+        if not self._is_open:  # one that is still loading has seen nothing
             child.kill()
-            if self._is_open:
-                self._warn(
-                    f"the process of image networks did not end within {_END_S:g} s and was "
-                    "killed; image layers are made after the run"
-                )
-        child.close(_KILLED_S)
+        child.close(_END_S)
+
+    def _note_end(self, error: BaseException) -> None:
+        self._warn(f"{one_line(error)}; image layers are made after the run")
 
     def _give_up(self, why: str) -> None:
         self._warn(f"no image layer grows any more: {why}; the run goes on")

@@ -178,10 +178,6 @@ class ChildProcess:
             return False
         return True
 
-    def end_input(self) -> None:
-        """Close its standard input, by which it may know that it is to end."""
-        self._close_input(_WRITER_S)
-
     def terminate(self) -> None:
         """Ask it to end by a signal; on Windows this ends it at once."""
         self._process.terminate()

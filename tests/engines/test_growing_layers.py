@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,21 +17,29 @@ from rtsmlm.calibration import CameraCalibration  # noqa: E402
 from rtsmlm.engines import image_network  # noqa: E402
 from rtsmlm.engines.image_network import NetworkImage, check_image_models  # noqa: E402
 from rtsmlm.errors import ConfigError  # noqa: E402
-from rtsmlm.frames import FrameBatch  # noqa: E402
+from rtsmlm.frames import CameraFrame, FrameBatch  # noqa: E402
 from rtsmlm.offline.layers import write_layers  # noqa: E402
+from rtsmlm.pipeline.events import (  # noqa: E402
+    ImageEvent,
+    LayerGrown,
+    LayersOpened,
+    Warned,
+    to_line,
+)
+from rtsmlm.pipeline.growing_layers import GrowingLayers  # noqa: E402
 from rtsmlm.pipeline.image_feed import ImageFeed  # noqa: E402
 from rtsmlm.pipeline.job import PipelineJob  # noqa: E402
 from rtsmlm.realtime.frame_ranges import FrameRanges  # noqa: E402
+from rtsmlm.realtime.ring import FrameRing  # noqa: E402
 from rtsmlm.render.layer_file import read_layer, write_layer  # noqa: E402
 from rtsmlm.settings.load import load  # noqa: E402
+from rtsmlm.settings.run import RunSettings  # noqa: E402
 from rtsmlm.stream.messages import LayerMessage  # noqa: E402
 
 MakeModel = Callable[..., Path]
 CALIBRATION = CameraCalibration(pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0)
 SHAPE = (18, 13)
 AXES = {"frames": {0: "n", 2: "h", 3: "w"}, "answer": {0: "n", 2: "h", 3: "w"}}
-IN_TIME_S = 120.0
-"""For a process that starts on a busy machine."""
 
 
 class Finer(nn.Module):
@@ -86,37 +94,52 @@ def complete(folder: Path, movie: Recording | None, *models: Path | str) -> list
     )
 
 
+def settings_of(*models: Path) -> RunSettings:
+    names = ", ".join(f'"{model.as_posix()}"' for model in models)
+    return load(None, [f"results.image_models=[{names}]", "localizer.engine=openvino",
+                       "camera.pixel_nm=100", "camera.offset_adu=100"])  # fmt: skip
+
+
+def push(ring: FrameRing, numbers: list[int]) -> None:
+    batch = frames_of(numbers)
+    for k, number in enumerate(numbers):
+        assert ring.push(CameraFrame(pixels=batch.pixels[k], index=number, t_exposure_end_ns=0))
+
+
 def test_a_layer_grows_while_the_run_goes_on_and_lacks_no_frame_at_its_end(
     finer: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    names = f'["{finer.as_posix()}", "{(tmp_path / "gone").as_posix()}"]'
-    settings = load(None, [f"results.image_models={names}", "localizer.engine=openvino",
-                           "camera.pixel_nm=100", "camera.offset_adu=100"])  # fmt: skip
-    warnings: list[str] = []
-    seen = Subscriber()
-    feed = ImageFeed(PipelineJob("", folder, settings), SHAPE, warnings.append)
-    until_s = time.monotonic() + IN_TIME_S
-    try:
-        feed.put(frames_of([2, 3, 4]), behind=False)
-        feed.put(frames_of([5]), behind=True)
-        while not seen.layers and time.monotonic() < until_s:
-            feed.publish(seen)  # type: ignore[arg-type]
-    finally:
-        feed.close(lambda: None)
+    events: list[ImageEvent] = []
+    ring = FrameRing.create(SHAPE, 8, shared=False)
+    push(ring, [2, 3, 4])
+    stop = threading.Event()
 
-    assert (feed.seen, feed.missed) == (3, 1)
-    assert len(warnings) == 1, warnings
-    assert "gone" in warnings[0]
+    def handle(event: ImageEvent) -> None:
+        events.append(event)
+        if isinstance(event, LayerGrown):
+            stop.set()  # what is still in the ring is fed afterwards
+
+    job = PipelineJob("", folder, settings_of(tmp_path / "gone", finer))
+    GrowingLayers(job, ring, handle).run(stop)
+
+    assert isinstance(events[0], Warned)
+    assert "gone" in events[0].text
+    assert events[1] == LayersOpened(["finer"])
+    seen = Subscriber()
+    feed = ImageFeed(PipelineJob("", folder, settings_of()), SHAPE, lambda _: None)
+    for event in events:
+        feed._take(to_line(event))
+    feed.publish(seen)  # type: ignore[arg-type]
     layer, pixels = seen.layers[0]
     assert (layer.name, layer.shape, layer.pixel_nm) == ("finer", (36, 26), 50.0)
+    assert layer.n_frames == 3
     image = np.frombuffer(pixels, "<u2").reshape(layer.shape) * layer.step
-    assert 0 < layer.n_frames <= 3
-    assert image[6:8, 8:10].sum() == pytest.approx(image.sum(), rel=1e-3)
+    assert image[6:8, 8:10].sum() == pytest.approx(3 + 4 + 5, rel=1e-3)
+    assert image.sum() == pytest.approx(3 + 4 + 5, rel=1e-3)
     stored = read_layer(folder / "predicted_finer.tif")
     assert stored.frames.as_list() == [[2, 4]]
-    assert stored.layer.image.sum() == pytest.approx(3 + 4 + 5)
 
     movie = Recording([0, 1, 2, 3, 4, 5, 9])
     assert complete(folder, movie, finer) == []
@@ -125,6 +148,25 @@ def test_a_layer_grows_while_the_run_goes_on_and_lacks_no_frame_at_its_end(
     assert stored.frames.as_list() == [[0, 5], [9, 9]]
     assert stored.layer.n_frames == 7
     assert stored.layer.image.sum() == pytest.approx(sum((1, 2, 3, 4, 5, 6, 10)))
+    push(ring, [2])
+    stop.clear()
+    GrowingLayers(job, ring, handle).run(stop)
+    assert read_layer(folder / "predicted_finer.tif").layer.n_frames == 7, "the fuller one stays"
+
+
+def test_networks_that_have_no_time_cost_the_run_nothing(finer: Path, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    feed = ImageFeed(PipelineJob("", tmp_path, settings_of(finer)), SHAPE, warnings.append)
+
+    for first in range(0, 40, 4):
+        feed.put(frames_of(list(range(first, first + 4))), behind=False)
+    feed.put(frames_of([40]), behind=True)
+    feed.close(lambda: None)
+    feed.put(frames_of([41]), behind=False)
+
+    assert 0 < feed.seen < 40, "its ring is full, and nothing waits for room"
+    assert feed.seen + feed.missed == 41
+    assert not warnings
 
 
 def test_a_layer_without_a_recording_states_that_it_is_partial(finer: Path, tmp_path: Path) -> None:
