@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.errors import ConfigError
+from rtsmlm.physics.phase_masks import MaskName
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf, TablePsf
 from rtsmlm.physics.psf_file import load_psf
 from rtsmlm.physics.pupil import Optics, pupil_psf
@@ -14,8 +15,8 @@ REACH_NM = 750.0
 """A PSF is computed so far to both sides of the focal plane, or as far as the sample reaches."""
 BEYOND_NM = 250.0
 """And so much farther, for drift and a stage that moves."""
-BOX_NM = 4500.0
-"""Side of the image of a mask's spot: four fifths of a tetrapod's lobes lie 3 um apart."""
+BOX_NM: dict[MaskName, float] = {"tetrapod": 4500.0, "double-helix": 3000.0}
+"""Side of the image of a mask's spot: the lobes of a tetrapod lie up to 3.5 um apart."""
 SAME_PIXEL = 5e-3
 """Relative difference of two pixels that are meant to be the same."""
 
@@ -40,7 +41,7 @@ def make_psf(settings: MicroscopeSettings) -> Psf:
     half_nm = settings.depth_nm / 2
     reach_nm = max(REACH_NM, half_nm + BEYOND_NM)
     if name == "tetrapod" or name == "double-helix":
-        box_px = 2 * round(BOX_NM / settings.pixel_nm / 2) + 1
+        box_px = 2 * round(BOX_NM[name] / settings.pixel_nm / 2) + 1
         optics = Optics(
             na=settings.na,
             wavelength_nm=settings.wavelength_nm,
