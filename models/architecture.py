@@ -130,3 +130,19 @@ class Architecture(Protocol):
     ) -> TorchNetwork | None:
         """Return the network as torch code; None where the graph is to be run node by node."""
         ...
+
+
+class GraphAlone:
+    """Where there is nothing faster than the ONNX graph: what an architecture inherits then."""
+
+    cell_px = 1
+    planes = 0
+
+    def front_end(self, n_frames: int, maps: Maps) -> None:
+        """Return None: the graph takes raw frames."""
+
+    def device_decoder(self, model: NetworkModel, shape: tuple[int, int], capacity: int) -> None:
+        """Return None: the output is decoded by the CPU."""
+
+    def torch_network(self, model: NetworkModel, device: torch.device, dtype: torch.dtype) -> None:
+        """Return None: the graph is run node by node."""

@@ -97,6 +97,10 @@ class TrainingEntry(Settings):
     held_out_loss: float | None = None
 
 
+UNTRAINED = TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={})
+"""Of a manifest that an architecture writes: the export puts in what the checkpoint states."""
+
+
 class FileEntry(Settings):
     """A file beside the manifest."""
 

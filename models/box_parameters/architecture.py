@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
@@ -53,19 +52,16 @@ class BoxArchitecture:
         return BoxNetwork(self._build(recipe.network.size, 2 * len(wanted)), wanted)
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size.
+        """Copy all weights of a model of the same size; see `copy_all`.
 
         Raises
         ------
         ConfigError
             If they do not fit.
         """
-        import torch
+        from rtsmlm.models.training.weights import copy_all
 
-        try:
-            network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
-        except RuntimeError as error:
-            raise ConfigError(f"training.start has other layers than {self.name}") from error
+        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> BoxSampler:
         """Return what draws training boxes."""

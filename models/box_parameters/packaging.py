@@ -12,10 +12,10 @@ from rtsmlm.models.box_parameters.accuracy import accuracy_rows
 from rtsmlm.models.box_parameters.quantities import Quantity, quantities_of, stated, truths_of
 from rtsmlm.models.manifest import (
     ONNX_NAME,
+    UNTRAINED,
     ChannelEntry,
     Manifest,
     TensorEntry,
-    TrainingEntry,
     ValidRanges,
 )
 from rtsmlm.models.simulation.boxes import BoxSampler
@@ -129,7 +129,7 @@ def _manifest(network: nn.Module, recipe: Recipe, wanted: tuple[Quantity, ...]) 
             background=ranges.background,
             density_um2=(0.0, 1.0 / (recipe.boxes.box_px * recipe.optics.pixel_nm / 1000.0) ** 2),
         ),
-        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        training=UNTRAINED,
         files=(),
     )  # fmt: skip
 

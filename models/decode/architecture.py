@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.pixel_maps.architecture import PixelMaps
@@ -48,28 +47,22 @@ class Decode(PixelMaps):
         return DecodeNetwork(SIZES[recipe.network.size], scaling_of(recipe.simulation))
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy the weights of another model of the same size.
+        """Copy all weights of a model of the same size; see `copy_all`.
 
         Raises
         ------
         ConfigError
-            If the networks differ.
+            If they do not fit.
         """
-        import torch
+        from rtsmlm.models.training.weights import copy_all
 
-        try:
-            network.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
-        except RuntimeError as error:
-            raise ConfigError(
-                f"training.start names a model of another network or size: {error}"
-            ) from error
+        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> OnePsfSampler:
         """Return what draws windows of the recipe's PSF."""
-        from rtsmlm.models.simulation.one_psf import OnePsfSampler
+        from rtsmlm.models.training.one_psf_samplers import samplers_of
 
-        table = recipe.psf.load(recipe.optics).table
-        return OnePsfSampler(recipe.simulation, table, recipe.psf, device)
+        return samplers_of(recipe, device)(recipe.simulation)
 
     def forward(self, network: nn.Module, windows: Windows) -> Tensor:
         """Return the raw maps of training windows."""

@@ -12,19 +12,18 @@ from rtsmlm.models.decode.maps import CHANNELS, quantities
 from rtsmlm.models.decode.network import DecodeNetwork
 from rtsmlm.models.manifest import (
     ONNX_NAME,
+    UNTRAINED,
     ChannelEntry,
     DecodeEntry,
     Manifest,
     TensorEntry,
-    TrainingEntry,
     ValidRanges,
 )
 from rtsmlm.models.pixel_maps.decode import rows_of
 from rtsmlm.models.rows import DEFAULTS
-from rtsmlm.models.simulation.one_psf import OnePsfSampler
-from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import Windows
 from rtsmlm.models.training.macs import macs_of
+from rtsmlm.models.training.one_psf_samplers import samplers_of
 from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
@@ -96,7 +95,7 @@ def package(
             density_um2=ranges.density,
         ),
         decode=decode,
-        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        training=UNTRAINED,
         files=(),
     )
 
@@ -144,7 +143,6 @@ def kmac_per_px(network: DecodeNetwork) -> float:
 
 def calibrate(network: DecodeNetwork, recipe: Recipe, *, n_windows: int) -> DecodeEntry:
     """Return the factors that make what the network states honest."""
-    table = recipe.psf.load(recipe.optics).table
     channels = {name: i for i, name in enumerate(CHANNELS)}
     shape = (recipe.simulation.crop_px, recipe.simulation.crop_px)
 
@@ -152,8 +150,6 @@ def calibrate(network: DecodeNetwork, recipe: Recipe, *, n_windows: int) -> Deco
         maps = quantities(maps_of_windows(network, windows), network.scaling)
         return rows_of(maps.contiguous().numpy(), shape, channels, DEFAULTS)
 
-    def sampler_of(ranges: SimulationRanges) -> OnePsfSampler:
-        return OnePsfSampler(ranges, table, recipe.psf, torch.device("cpu"))
-
+    sampler_of = samplers_of(recipe, torch.device("cpu"))
     honest = tune(recipe.simulation, sampler_of, found, axial=True, n_windows=n_windows)
     return honest.model_copy(update={"vague_snr": VAGUE_SNR})

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
-from rtsmlm.models.architecture import Decoder, Maps, NetworkModel
+from rtsmlm.models.architecture import Decoder, GraphAlone, NetworkModel
 from rtsmlm.models.deeploco.decode import rows_of, z_factor_of
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
@@ -26,12 +25,10 @@ LIGHT_WEIGHT = 0.1
 """How much the discrepancy of the light counts beside that of the emitters."""
 
 
-class DeepLoco:
+class DeepLoco(GraphAlone):
     """Tiles of single frames to lists of 64 weighted positions, merged to emitters."""
 
     name = "deeploco"
-    cell_px = 1
-    planes = 0
 
     # -- for engines -----------------------------------------------------------------------
 
@@ -41,15 +38,6 @@ class DeepLoco:
         settings = model.decode
         factor_px = z_factor_of(model.manifest.z_range_nm or (0.0, 0.0))
         return lambda maps: rows_of(maps, shape, channels, settings, z_factor_px=factor_px)
-
-    def front_end(self, n_frames: int, maps: Maps) -> None:
-        """Return None: the graph takes raw frames."""
-
-    def device_decoder(self, model: NetworkModel, shape: tuple[int, int], capacity: int) -> None:
-        """Return None: slots are few, and merged by the CPU."""
-
-    def torch_network(self, model: NetworkModel, device: torch.device, dtype: torch.dtype) -> None:
-        """Return None: the graph is run node by node."""
 
     # -- for the trainer -------------------------------------------------------------------
 
@@ -66,19 +54,16 @@ class DeepLoco:
         return DeepLocoNetwork(SIZES[recipe.network.size])
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size.
+        """Copy all weights of a model of the same size; see `copy_all`.
 
         Raises
         ------
         ConfigError
             If they do not fit.
         """
-        import torch
+        from rtsmlm.models.training.weights import copy_all
 
-        try:
-            network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
-        except RuntimeError as error:
-            raise ConfigError(f"training.start has other layers than {self.name}") from error
+        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> TileSampler:
         """Return what draws training tiles."""

@@ -15,17 +15,16 @@ from rtsmlm.models.deeploco.graph import maps_of, write_onnx
 from rtsmlm.models.deeploco.network import DeepLocoNetwork
 from rtsmlm.models.manifest import (
     ONNX_NAME,
+    UNTRAINED,
     ChannelEntry,
     DecodeEntry,
     Manifest,
     TensorEntry,
-    TrainingEntry,
     ValidRanges,
 )
-from rtsmlm.models.simulation.one_psf import OnePsfSampler
-from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import TARGET, Windows
 from rtsmlm.models.training.macs import macs_of
+from rtsmlm.models.training.one_psf_samplers import samplers_of
 from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
@@ -77,7 +76,7 @@ def package(
         ),
         decode=decode,
         accuracy=accuracy,
-        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        training=UNTRAINED,
         files=(),
     )
 
@@ -106,10 +105,7 @@ def _rows(
 
 def _calibrated(network: DeepLocoNetwork, recipe: Recipe, n_windows: int) -> DecodeEntry:
     """Return what rows of simulated tiles are wrong by, which the network does not state."""
-    table, cpu = recipe.psf.load(recipe.optics).table, torch.device("cpu")
-
-    def sampler_of(ranges: SimulationRanges) -> OnePsfSampler:
-        return OnePsfSampler(ranges, table, recipe.psf, cpu)
+    sampler_of = samplers_of(recipe, torch.device("cpu"))
 
     def rows_in(windows: Windows) -> list[F32]:
         return _rows(network, recipe, windows.photons[:, TARGET], windows.read_variance[:, 0])

@@ -11,10 +11,10 @@ from rtsmlm.models.deepstorm.network import SIZES, NetworkSettings, image_of
 from rtsmlm.models.deepstorm.targets import PEAK
 from rtsmlm.models.manifest import (
     ONNX_NAME,
+    UNTRAINED,
     ChannelEntry,
     Manifest,
     TensorEntry,
-    TrainingEntry,
     ValidRanges,
 )
 from rtsmlm.models.training.onnx_export import export_onnx
@@ -87,7 +87,7 @@ def _manifest(network: nn.Module, recipe: Recipe) -> Manifest:
             background=ranges.background,
             density_um2=(0.0, ranges.density[1]),
         ),
-        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        training=UNTRAINED,
         files=(),
     )  # fmt: skip
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
-from rtsmlm.models.architecture import Decoder, Maps, NetworkModel
+from rtsmlm.models.architecture import Decoder, GraphAlone, NetworkModel
 from rtsmlm.models.deepstorm3d.psf_of_model import decoder_of
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
@@ -22,27 +21,16 @@ if TYPE_CHECKING:
     from rtsmlm.models.simulation.training_windows import Windows
 
 
-class DeepStorm3d:
+class DeepStorm3d(GraphAlone):
     """One frame to a volume in which emitters are sharp, trained for one PSF."""
 
     name = "deepstorm3d"
-    cell_px = 1
-    planes = 0
 
     # -- for engines -----------------------------------------------------------------------
 
     def decoder(self, model: NetworkModel, shape: tuple[int, int]) -> Decoder:
         """Return the compiled decoder, which knows the PSF that the network was trained for."""
         return decoder_of(model, shape)
-
-    def front_end(self, n_frames: int, maps: Maps) -> None:
-        """Return None: the graph takes raw frames."""
-
-    def device_decoder(self, model: NetworkModel, shape: tuple[int, int], capacity: int) -> None:
-        """Return None: the output is decoded by the CPU."""
-
-    def torch_network(self, model: NetworkModel, device: torch.device, dtype: torch.dtype) -> None:
-        """Return None: the graph is run node by node."""
 
     # -- for the trainer -------------------------------------------------------------------
 
@@ -59,27 +47,22 @@ class DeepStorm3d:
         return DeepStorm3dNetwork(SIZES[recipe.network.size])
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy the weights of another model of the same size.
+        """Copy all weights of a model of the same size; see `copy_all`.
 
         Raises
         ------
         ConfigError
             If they do not fit.
         """
-        import torch
+        from rtsmlm.models.training.weights import copy_all
 
-        state = {name: torch.from_numpy(value) for name, value in weights.items()}
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise ConfigError(f"training.start does not fit this size: {error}") from error
+        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> OnePsfSampler:
         """Return what draws windows of the recipe's PSF."""
-        from rtsmlm.models.simulation.one_psf import OnePsfSampler
+        from rtsmlm.models.training.one_psf_samplers import samplers_of
 
-        table = recipe.psf.load(recipe.optics).table
-        return OnePsfSampler(recipe.simulation, table, recipe.psf, device)
+        return samplers_of(recipe, device)(recipe.simulation)
 
     def forward(self, network: nn.Module, windows: Windows) -> Tensor:
         """Return the volumes of training windows."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
-from rtsmlm.models.architecture import Decoder, Maps, NetworkModel
+from rtsmlm.models.architecture import Decoder, GraphAlone, NetworkModel
 from rtsmlm.models.deepstorm3d.psf_of_model import decoder_of
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
@@ -23,27 +22,16 @@ if TYPE_CHECKING:
 # Torch is imported when it is asked for: a microscope may not have it.
 
 
-class MaskLearning:
+class MaskLearning(GraphAlone):
     """A phase mask with the network that reads its frames; what is kept is the PSF."""
 
     name = "deepstorm3d-mask"
-    cell_px = 1
-    planes = 0
 
     # -- for engines: the network that the mask was learned with finds emitters, coarsely ------
 
     def decoder(self, model: NetworkModel, shape: tuple[int, int]) -> Decoder:
         """Return the compiled decoder, which knows the PSF of the mask."""
         return decoder_of(model, shape)
-
-    def front_end(self, n_frames: int, maps: Maps) -> None:
-        """Return None: the graph takes raw frames."""
-
-    def device_decoder(self, model: NetworkModel, shape: tuple[int, int], capacity: int) -> None:
-        """Return None: the output is decoded by the CPU."""
-
-    def torch_network(self, model: NetworkModel, device: torch.device, dtype: torch.dtype) -> None:
-        """Return None: the graph is run node by node."""
 
     # -- for the trainer -------------------------------------------------------------------
 
@@ -60,19 +48,16 @@ class MaskLearning:
         return build(recipe)
 
     def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy the mask and the weights of another training of the same size.
+        """Copy all weights of a model of the same size; see `copy_all`.
 
         Raises
         ------
         ConfigError
             If they do not fit.
         """
-        import torch
+        from rtsmlm.models.training.weights import copy_all
 
-        try:
-            network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
-        except RuntimeError as error:
-            raise ConfigError(f"training.start has other layers than {self.name}") from error
+        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> SceneSampler:
         """Return what draws emitters."""

@@ -13,11 +13,11 @@ from rtsmlm.models.deepstorm3d.on_torch import COARSE_PX, Graph
 from rtsmlm.models.deepstorm3d.output_calibration import tune
 from rtsmlm.models.manifest import (
     ONNX_NAME,
+    UNTRAINED,
     ChannelEntry,
     DecodeEntry,
     Manifest,
     TensorEntry,
-    TrainingEntry,
     ValidRanges,
 )
 from rtsmlm.models.training.onnx_export import export_onnx
@@ -88,7 +88,7 @@ def describe(
             background=recipe.simulation.background,
             density_um2=recipe.simulation.density,
         ),
-        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        training=UNTRAINED,
         files=(),
     )  # fmt: skip
 

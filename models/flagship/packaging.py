@@ -17,11 +17,11 @@ from rtsmlm.models.flagship.on_torch import FlagshipGraph
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import (
     ONNX_NAME,
+    UNTRAINED,
     ChannelEntry,
     DecodeEntry,
     Manifest,
     TensorEntry,
-    TrainingEntry,
     ValidRanges,
 )
 from rtsmlm.models.rows import DEFAULTS
@@ -71,7 +71,7 @@ def package(
         channels=_channels(settings),
         valid=_valid(recipe.simulation),
         decode=decode,
-        training=TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={}),
+        training=UNTRAINED,
         files=(),
     )
 

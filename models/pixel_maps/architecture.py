@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rtsmlm.errors import FileFormatError
-from rtsmlm.models.architecture import Decoder, Maps, NetworkModel
+from rtsmlm.models.architecture import Decoder, GraphAlone, NetworkModel
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.pixel_maps.decode import NEEDED, OPTIONAL, rows_of
 
-if TYPE_CHECKING:
-    import torch
 
-
-class PixelMaps:
+class PixelMaps(GraphAlone):
     """Frames to maps of probability, offsets and photons, one emitter for each pixel at most."""
 
     name = "pixel-maps"
-    cell_px = 1
-    planes = 0
 
     def decoder(self, model: NetworkModel, shape: tuple[int, int]) -> Decoder:
         """Return the decoder for the channels that the manifest names.
@@ -31,15 +24,6 @@ class PixelMaps:
         channels = channels_of(model.manifest)
         settings = model.decode
         return lambda maps: rows_of(maps, shape, channels, settings)
-
-    def front_end(self, n_frames: int, maps: Maps) -> None:
-        """Return None: the graph takes raw frames."""
-
-    def device_decoder(self, model: NetworkModel, shape: tuple[int, int], capacity: int) -> None:
-        """Return None: the output is decoded by the CPU."""
-
-    def torch_network(self, model: NetworkModel, device: torch.device, dtype: torch.dtype) -> None:
-        """Return None: the graph is run node by node."""
 
 
 def channels_of(manifest: Manifest) -> dict[str, int]:
