@@ -86,7 +86,9 @@ def test_weights_of_another_size_are_refused() -> None:
     other = DeepLocoNetwork(TINY.model_copy(update={"hidden": 16}))
     weights = {name: value.numpy() for name, value in other.state_dict().items()}
 
-    with pytest.raises(ConfigError, match=r"training\.start has other layers than deeploco"):
+    with pytest.raises(
+        ConfigError, match=r"training\.start names a model of other layers or of another size"
+    ):
         ARCHITECTURE.start_from(DeepLocoNetwork(TINY), weights)
 
 
