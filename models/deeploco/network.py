@@ -27,6 +27,8 @@ class NetworkSettings(Settings):
 
     widths: tuple[int, int, int] = (16, 64, 256)
     """Channels at full resolution, at a half, at a quarter."""
+    cell_channels: int = 256
+    """Channels of the last convolution, which leaves one place for each cell."""
     hidden: int = 1024
     """Neurons of a layer that is fully connected; of each cell where layers are local."""
     local: bool = False
@@ -37,7 +39,7 @@ class NetworkSettings(Settings):
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
-    "S": NetworkSettings(widths=(8, 32, 64), hidden=96, local=True, light=True),
+    "S": NetworkSettings(widths=(8, 32, 64), hidden=192, local=True, light=True),
 }
 
 
@@ -68,6 +70,7 @@ class DeepLocoNetwork(nn.Module):
         super().__init__()
         self.settings = settings
         a, b, c = settings.widths
+        d = settings.cell_channels
         n = settings.hidden
 
         def layer(n_in: int, n_out: int, side: int, stride: int = 1) -> list[nn.Module]:
@@ -89,9 +92,9 @@ class DeepLocoNetwork(nn.Module):
         self.features = nn.Sequential(
             *layer(1, a, 5), *layer(a, a, 5), *layer(a, b, 2, 2), *layer(b, b, 3),
             *layer(b, b, 3), *layer(b, c, 2, 2), *layer(c, c, 3), *layer(c, c, 3),
-            *layer(c, c, 4, 4),
+            *layer(c, d, 4, 4),
         )  # fmt: skip
-        self.join = full(CELLS**2 * c, n)
+        self.join = full(CELLS**2 * d, n)
         self.residuals = nn.Sequential(block(), block())
         wide = n * CELLS**2 if settings.local else n
         slots = PER_CELL if settings.local else SLOTS
