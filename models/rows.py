@@ -132,11 +132,19 @@ def localizations_of(
         scale_z = np.interp(table[:, Row.CROWD], CROWD_KNOTS, settings.std_scale_z) * depth.half_nm
         columns["z_nm"] = depth.middle_nm + depth.half_nm * table[:, Row.Z]
         columns["std_z_nm"] = table[:, Row.STD_Z] * scale_z
-    return Localizations.from_columns({"frame": numbers, **columns}).take(_sure(table, settings))
+    return Localizations.from_columns({"frame": numbers, **columns}).take(is_sure(table, settings))
 
 
-def _sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
-    """Return which rows are not vague, or probable all the same."""
+def is_sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
+    """Return which rows are reported: those that are not vague, or probable all the same.
+
+    Parameters
+    ----------
+    rows
+        (m, `COLUMNS`).
+    settings
+        Thresholds and calibration.
+    """
     std_photons = rows[:, Row.STD_PHOTONS] * settings.std_scale_photons
     probable = rows[:, Row.PROBABILITY] > settings.vague_probability
     # A network that states no error of the photons (NaN) has no vague rows.

@@ -20,20 +20,17 @@ from rtsmlm.models.manifest import (
     ValidRanges,
 )
 from rtsmlm.models.pixel_maps.decode import rows_of
-from rtsmlm.models.rows import DEFAULTS
+from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.training_windows import Windows
 from rtsmlm.models.training.macs import macs_of
-from rtsmlm.models.training.one_psf_samplers import samplers_of
+from rtsmlm.models.training.one_psf_samplers import reach_of, samplers_of
 from rtsmlm.models.training.onnx_export import export_onnx
-from rtsmlm.models.training.output_calibration import tune
+from rtsmlm.models.training.output_calibration import VAGUE_SNRS, Choices, tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 
 BLOCK_PX = 4
 """Frames are padded to multiples of it: the network halves them twice."""
-VAGUE_SNR = 3.0
-"""Less than that of a network for narrow spots: the light of wide ones is never known well, and
-they would be taken for noise. At 5000 photons 1.4 times as many are found over the whole range."""
 ANY_SIGMA_PX = (0.5, 5.0)
 """A PSF that is no Gaussian has no width to be checked."""
 
@@ -142,14 +139,22 @@ def kmac_per_px(network: DecodeNetwork) -> float:
 
 
 def calibrate(network: DecodeNetwork, recipe: Recipe, *, n_windows: int) -> DecodeEntry:
-    """Return the factors that make what the network states honest."""
+    """Return what is doubted, and the factors that make what the network states honest."""
     channels = {name: i for i, name in enumerate(CHANNELS)}
     shape = (recipe.simulation.crop_px, recipe.simulation.crop_px)
 
-    def found(windows: Windows) -> list[F32]:
+    def found(windows: Windows, *, settings: DecodeSettings) -> list[F32]:
         maps = quantities(maps_of_windows(network, windows), network.scaling)
-        return rows_of(maps.contiguous().numpy(), shape, channels, DEFAULTS)
+        return rows_of(maps.contiguous().numpy(), shape, channels, settings)
 
-    sampler_of = samplers_of(recipe, torch.device("cpu"))
-    honest = tune(recipe.simulation, sampler_of, found, axial=True, n_windows=n_windows)
-    return honest.model_copy(update={"vague_snr": VAGUE_SNR})
+    return tune(
+        recipe.simulation,
+        samplers_of(recipe, torch.device("cpu")),
+        found,
+        axial=True,
+        # The light of wide spots is never known well: by the limit that holds for narrow ones,
+        # those at the ends of the range of z would be taken for noise.
+        choices=Choices(vague_snr=VAGUE_SNRS),
+        reach=reach_of(recipe),
+        n_windows=n_windows,
+    )

@@ -22,9 +22,10 @@ from rtsmlm.models.manifest import (
     TensorEntry,
     ValidRanges,
 )
+from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.training_windows import TARGET, Windows
 from rtsmlm.models.training.macs import macs_of
-from rtsmlm.models.training.one_psf_samplers import samplers_of
+from rtsmlm.models.training.one_psf_samplers import reach_of, samplers_of
 from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
@@ -46,7 +47,9 @@ def package(
         decode = _calibrated(network, recipe, tuning_windows)
         accuracy = accuracy_of(
             recipe,
-            lambda tiles: _rows(network, recipe, tiles.photons, tiles.read_variance),
+            lambda tiles: _rows(
+                network, recipe, tiles.photons, tiles.read_variance, PLAIN.settings()
+            ),
             n_tiles=tuning_windows // 2,
         )
     ranges = recipe.simulation
@@ -91,27 +94,38 @@ def _origin(recipe: Recipe) -> str:
 
 @torch.no_grad()
 def _rows(
-    network: DeepLocoNetwork, recipe: Recipe, photons: Tensor, read_variance: Tensor
+    network: DeepLocoNetwork,
+    recipe: Recipe,
+    photons: Tensor,
+    read_variance: Tensor,
+    settings: DecodeSettings,
 ) -> list[F32]:
     """Return the rows of single tiles in photons, both (n, 64, 64)."""
     return rows_of(
         maps_of(network, photons, read_variance).numpy(),
         (TILE_PX, TILE_PX),
         {entry.name: entry.first for entry in _channels(network)},
-        PLAIN.settings(),
+        settings,
         z_factor_px=z_factor_of(recipe.psf.z_nm),
     )
 
 
 def _calibrated(network: DeepLocoNetwork, recipe: Recipe, n_windows: int) -> DecodeEntry:
     """Return what rows of simulated tiles are wrong by, which the network does not state."""
-    sampler_of = samplers_of(recipe, torch.device("cpu"))
 
-    def rows_in(windows: Windows) -> list[F32]:
-        return _rows(network, recipe, windows.photons[:, TARGET], windows.read_variance[:, 0])
+    def rows_in(windows: Windows, *, settings: DecodeSettings) -> list[F32]:
+        photons, read_variance = windows.photons[:, TARGET], windows.read_variance[:, 0]
+        return _rows(network, recipe, photons, read_variance, settings)
 
-    entry = tune(recipe.simulation, sampler_of, rows_in, axial=True, n_windows=n_windows)
-    return entry.model_copy(update={"min_probability": LEAST_WEIGHT, "vague_snr": 0.0})
+    return tune(
+        recipe.simulation,
+        samplers_of(recipe, torch.device("cpu")),
+        rows_in,
+        axial=True,
+        given=PLAIN,
+        reach=reach_of(recipe),
+        n_windows=n_windows,
+    )
 
 
 def _inputs() -> tuple[TensorEntry, ...]:

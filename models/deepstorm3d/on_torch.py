@@ -42,6 +42,20 @@ def volumes_of_windows(network: DeepStorm3dNetwork, windows: Windows) -> Tensor:
     return network(inputs.to(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
 
+def maps_of_windows(network: DeepStorm3dNetwork, windows: Windows) -> Tensor:
+    """Return what `Graph` answers for the target frames of training windows."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        volumes = volumes_of_windows(network, windows)
+    light = windows.photons[:, TARGET : TARGET + 1]
+    return _with_light(volumes.float() / network.scale, light, network.settings.upsampling)
+
+
+def _with_light(volumes: Tensor, photons: Tensor, upsampling: int) -> Tensor:
+    """Return volumes and, as one more channel, the photons of the pixels on their grid."""
+    light = functional.interpolate(photons, scale_factor=upsampling, mode="nearest")
+    return torch.cat([volumes, light], 1)
+
+
 class Graph(nn.Module):
     """What the ONNX model holds: from raw frames to volumes, and the light beside them.
 
@@ -58,5 +72,4 @@ class Graph(nn.Module):
         """Return (n, slices + 1, height, width) on the finer grid, of frames in ADU."""
         photons = ((frames.float() - offset) * gain)[:, None]
         volume = self.network(signal(photons, variance[None, None])) / self.network.scale
-        light = functional.interpolate(photons, scale_factor=self.upsampling, mode="nearest")
-        return torch.cat([volume, light], 1)
+        return _with_light(volume, photons, self.upsampling)

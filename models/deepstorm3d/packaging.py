@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from rtsmlm.localizations import F32
+from rtsmlm.models.deepstorm3d.decode import VolumeDecoder
 from rtsmlm.models.deepstorm3d.network import DeepStorm3dNetwork
-from rtsmlm.models.deepstorm3d.on_torch import COARSE_PX, Graph
-from rtsmlm.models.deepstorm3d.output_calibration import tune
+from rtsmlm.models.deepstorm3d.on_torch import COARSE_PX, Graph, maps_of_windows
+from rtsmlm.models.deepstorm3d.psf_of_model import PSF_NAME
 from rtsmlm.models.manifest import (
     ONNX_NAME,
     UNTRAINED,
@@ -20,11 +23,20 @@ from rtsmlm.models.manifest import (
     TensorEntry,
     ValidRanges,
 )
+from rtsmlm.models.rows import DecodeSettings
+from rtsmlm.models.simulation.one_psf import OnePsfSampler
+from rtsmlm.models.simulation.training_windows import Windows
+from rtsmlm.models.training.one_psf_samplers import reach_of
 from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.output_calibration import VAGUE_SNRS, Choices, tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.physics.psf_file import save_psf
 
-TUNING_SEED = 11
+CHOICES = Choices(
+    min_probability=tuple(round(0.2 + 0.05 * i, 2) for i in range(14)), vague_snr=VAGUE_SNRS
+)
+"""A false peak has a share of the light around it, so that both limits keep it out."""
 
 
 def package(
@@ -35,9 +47,13 @@ def package(
     write_onnx(Graph(network), folder / ONNX_NAME)
     if recipe.psf.file is not None:
         shutil.copyfile(recipe.psf.file, folder / recipe.psf.file.name)
+    elif recipe.optics.mask_is_file:
+        # The mask does not travel with the model; the PSF that it makes does.
+        stored = recipe.psf.load(recipe.optics)
+        save_psf(folder / PSF_NAME, stored.table, pixel_nm=stored.pixel_nm, origin=stored.origin)
     decode = DecodeEntry()
     if tuning_windows:
-        decode = tune(network, recipe, n_windows=tuning_windows, seed=TUNING_SEED)
+        decode = calibrate(network, recipe, n_windows=tuning_windows)
     manifest = describe(
         recipe,
         slices=network.settings.slices,
@@ -46,6 +62,33 @@ def package(
         macs_per_px=macs_per_px(network),
     )
     return manifest.model_copy(update={"decode": decode})
+
+
+def calibrate(network: DeepStorm3dNetwork, recipe: Recipe, *, n_windows: int) -> DecodeEntry:
+    """Return what is reported, and the factors on errors."""
+    table = recipe.psf.load(recipe.optics).table
+    side = recipe.simulation.crop_px
+    decoder = VolumeDecoder(
+        shape=(side, side),
+        upsampling=network.settings.upsampling,
+        z_nm=recipe.psf.z_nm,
+        psf=table,
+        settings=DecodeEntry().settings(),
+    )
+
+    def found(windows: Windows, *, settings: DecodeSettings) -> list[F32]:
+        maps = maps_of_windows(network, windows).contiguous().numpy()
+        return replace(decoder, settings=settings)(maps)
+
+    return tune(
+        recipe.simulation,
+        lambda ranges: OnePsfSampler(ranges, table, recipe.psf, torch.device("cpu")),
+        found,
+        axial=True,
+        choices=CHOICES,
+        reach=reach_of(recipe),
+        n_windows=n_windows,
+    )
 
 
 def describe(

@@ -24,7 +24,7 @@ from rtsmlm.models.manifest import (
     TensorEntry,
     ValidRanges,
 )
-from rtsmlm.models.rows import DEFAULTS
+from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import Windows, simulate
 from rtsmlm.models.training.onnx_export import export_onnx
@@ -81,10 +81,10 @@ def calibrate(network: FlagshipNetwork, ranges: SimulationRanges, *, n_windows: 
     network.eval()
     shape, axial = (ranges.crop_px, ranges.crop_px), network.settings.axial
 
-    def found(windows: Windows) -> list[F32]:
+    def found(windows: Windows, *, settings: DecodeSettings) -> list[F32]:
         planes = stabilize(windows.photons, windows.read_variance, windows.context)
         maps = network(planes, windows.condition).numpy()
-        return rows_of(maps, shape, axial=axial, settings=DEFAULTS)
+        return rows_of(maps, shape, axial=axial, settings=settings)
 
     def sampler_of(ranges: SimulationRanges) -> Sampler[Windows]:
         return partial(simulate, ranges)

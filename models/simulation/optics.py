@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
-from rtsmlm.physics.phase_masks import named_mask
+from rtsmlm.physics.phase_masks import MASKS, named_mask
 from rtsmlm.physics.pupil import Optics
 from rtsmlm.settings.base import Settings
 
@@ -37,6 +39,17 @@ class OpticsSection(Settings):
 
     mask: str | None = None
     """Phase mask: tetrapod, double-helix, or an npy file of radians over the pupil."""
+
+    @property
+    def mask_is_file(self) -> bool:
+        """Whether the phase mask is read from a file."""
+        return self.mask is not None and self.mask not in MASKS
+
+    def beside(self, folder: Path) -> OpticsSection:
+        """Return the section with the mask of a folder, where it is there."""
+        if self.mask is None or not self.mask_is_file or not (folder / self.mask).is_file():
+            return self
+        return self.model_copy(update={"mask": str((folder / self.mask).resolve())})
 
     def optics(self) -> Optics:
         """Return what the PSF is computed of."""

@@ -1,4 +1,4 @@
-"""Samplers of a recipe for one PSF."""
+"""What a recipe for one PSF is trained and measured with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from rtsmlm.models.simulation.one_psf import OnePsfSampler
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.scoring import PairReach
+from rtsmlm.physics.psf_file import load_psf
 
 
 def samplers_of(
@@ -32,3 +34,10 @@ def samplers_of(
     """
     table = recipe.psf.load(recipe.optics).table
     return lambda ranges: OnePsfSampler(ranges, table, recipe.psf, device)
+
+
+def reach_of(recipe: Recipe) -> PairReach:
+    """Return how far a row may lie from its emitter, in what the recipe's windows count by."""
+    file = recipe.psf.file
+    pixel_nm = recipe.optics.pixel_nm if file is None else load_psf(file).pixel_nm
+    return PairReach.of_psf(pixel_nm=pixel_nm, half_range_nm=recipe.psf.half_nm)

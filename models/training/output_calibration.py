@@ -1,43 +1,58 @@
-"""Calibrates what a trained network states, on simulations: standard deviations and photons."""
+"""Calibrates what a trained network states, on simulations: thresholds, errors and photons."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise, product
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import DecodeEntry
-from rtsmlm.models.rows import CROWD_KNOTS, Row
+from rtsmlm.models.rows import CROWD_KNOTS, DecodeSettings, Row, is_sure
 from rtsmlm.models.simulation.ranges import SimulationRanges
-from rtsmlm.models.simulation.training_windows import Targets, Windows
+from rtsmlm.models.simulation.training_windows import Windows
+from rtsmlm.models.training.scoring import PairReach, RowsOf, Scored, score
 from rtsmlm.models.training.trainable import Sampler
 
-CHUNK = 32
-PAIR_PX = 2.5
-"""Largest distance of a localization and its emitter, as where localizers are scored."""
 SPARSE_DENSITY = (0.02, 0.2)
 LONELY = 0.2
 """Expected neighbours below which an emitter is isolated."""
 OUTLIER = 6.0
-"""Isolated errors beyond so many stated standard deviations are pairs of the wrong emitter."""
+"""Isolated errors beyond so many of their usual size are pairs of the wrong emitter."""
+MAD = 1.4826
+"""Standard deviation over median absolute deviation of normal numbers."""
 MIN_ROWS = 200
+TIE = 0.002
+"""Jaccard indices that differ by less are taken for equal."""
+VAGUE_SNRS = tuple(0.5 * i for i in range(17))
+"""What `DecodeEntry.vague_snr` is chosen from; 0 doubts no row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """Values of which those of the largest Jaccard index are taken; none keeps what is given."""
+
+    min_probability: tuple[float, ...] = ()
+    vague_snr: tuple[float, ...] = ()
 
 
 def tune(
     ranges: SimulationRanges,
     sampler_of: Callable[[SimulationRanges], Sampler[Windows]],
-    rows_of: Callable[[Windows], list[F32]],
+    rows_of: RowsOf,
     *,
     axial: bool,
+    given: DecodeEntry | None = None,
+    choices: Choices | None = None,
+    reach: PairReach | None = None,
     n_windows: int = 1024,
     seed: int = 5,
 ) -> DecodeEntry:
-    """Return the factors that make the stated errors honest, for the manifest.
+    """Return thresholds, and the factors that make the stated errors honest, for the manifest.
 
     Parameters
     ----------
@@ -46,48 +61,100 @@ def tune(
     sampler_of
         Draws windows of ranges.
     rows_of
-        The network: windows to rows of `rtsmlm.models.rows`, one table for each.
+        The network and its decoder.
     axial
         Whether it finds z.
+    given
+        Thresholds that are not chosen.
+    choices
+        Those that are.
+    reach
+        How far a row may lie from its emitter.
     n_windows
-        Simulated windows to measure on.
+        Simulated windows to measure on, and as many sparse ones; as many once more where
+        `min_probability` is chosen.
     seed
         Of the simulation.
 
     Notes
     -----
-    A factor is the root mean square of error over stated standard deviation, and grows with the
-    number of neighbours: pairs that are taken for one emitter are errors too.
+    A factor is the root mean square of error over stated standard deviation of the rows that are
+    reported, and grows with the number of neighbours: pairs that are taken for one emitter are
+    errors too.
+
+    A decoder may share the light of a frame among all rows that are probable enough. So rows are
+    decoded anew with the probability that was chosen before anything else is measured on them.
     """
     # A condition that is not quite true is for the validity meter to see.
     honest = {"moving_fraction": 0.0, "repeated_fraction": 0.0, "foreign_fraction": 0.0}
     ranges = ranges.model_copy(update=honest)
     sparse = ranges.model_copy(update={"density": SPARSE_DENSITY, "clustered_fraction": 0.0})
-    lone = _measure(sampler_of(sparse), rows_of, n_windows, seed)
-    crowd = _measure(sampler_of(ranges), rows_of, n_windows, seed + 1)
-    alone = lone.neighbours < LONELY
-    first = _spread(np.concatenate([lone.z_x[alone], lone.z_y[alone]]))
-    in_plane = _factors(np.concatenate([crowd.z_x, crowd.z_y]), np.tile(crowd.neighbours, 2), first)
-    along = (1.0,) * len(CROWD_KNOTS)
+    choices = choices or Choices()
+
+    def scored(drawn: SimulationRanges, settings: DecodeSettings, seed: int) -> Scored:
+        rows = partial(rows_of, settings=settings)
+        return score(sampler_of(drawn), rows, reach or PairReach(), n_windows=n_windows, seed=seed)
+
+    entry = given or DecodeEntry()
+    if choices.min_probability:
+        lowest = replace(entry.settings(), min_probability=min(choices.min_probability))
+        chosen = _chosen(scored(ranges, lowest, seed + 2), entry, choices)
+        entry = entry.model_copy(update={"min_probability": chosen.min_probability})
+        choices = replace(choices, min_probability=())
+    lone = scored(sparse, entry.settings(), seed)
+    crowd = scored(ranges, entry.settings(), seed + 1)
+    entry = _chosen(crowd, entry.model_copy(update=_of_photons(lone)), choices)
+    lone, crowd = (found.take(_reported(found.rows, entry)) for found in (lone, crowd))
+    axes = [(0, Row.STD_X), (1, Row.STD_Y)]
+    factors = {"std_scale": _factors(lone, crowd, axes)}
     if axial:
-        along = _factors(crowd.z_z, crowd.neighbours, _spread(lone.z_z[alone]))
-    return DecodeEntry(
-        std_scale=in_plane,
-        std_scale_z=along,
-        std_scale_photons=round(_spread(lone.z_photons), 3),
-        photons_scale=_photons_scale(lone.photons_ratio),
-    )
+        factors["std_scale_z"] = _factors(lone, crowd, [(2, Row.STD_Z)])
+    return entry.model_copy(update=factors)
 
 
-def _photons_scale(ratio: F32) -> float:
-    """Return what photons are multiplied with; 1 for a network that has found nothing yet."""
+def _of_photons(lone: Scored) -> dict[str, float]:
+    """Return the factors on photons and on their standard deviations."""
+    found = lone.take(lone.paired)
+    photons, ratio = found.rows[:, Row.PHOTONS], found.error[:, 3]
     median = float(np.median(ratio)) if len(ratio) else 1.0
-    return round(1.0 / median, 4) if median > 0 else 1.0
+    z = (photons - photons / np.maximum(ratio, 1e-9)) / found.rows[:, Row.STD_PHOTONS]
+    # 1 for a network that has found nothing yet.
+    scale = round(1.0 / median, 4) if median > 0 else 1.0
+    return {"std_scale_photons": round(_spread(z), 3), "photons_scale": scale}
 
 
-def _factors(z: F32, neighbours: F32, first: float) -> tuple[float, ...]:
-    """Return the factors at `CROWD_KNOTS`; the first one is given."""
-    factors = [first]
+def _chosen(crowd: Scored, entry: DecodeEntry, choices: Choices) -> DecodeEntry:
+    """Return an entry with the thresholds of the largest Jaccard index.
+
+    Of those that are equal the one that reports the fewest rows is taken, which has the fewest in
+    frames without emitters.
+    """
+    trials = []
+    for probability, snr in product(
+        choices.min_probability or (entry.min_probability,),
+        choices.vague_snr or (entry.vague_snr,),
+    ):
+        update = {"min_probability": round(probability, 3), "vague_snr": snr}
+        trial = entry.model_copy(update=update)
+        kept = _reported(crowd.rows, trial)
+        trials.append((crowd.jaccard(kept), int(np.count_nonzero(kept)), trial))
+    best = max(jaccard for jaccard, _, _ in trials)
+    equal = [(n, trial) for jaccard, n, trial in trials if jaccard >= best - TIE]
+    return min(equal, key=lambda pair: pair[0])[1]
+
+
+def _reported(rows: F32, entry: DecodeEntry) -> NDArray[np.bool_]:
+    probable = rows[:, Row.PROBABILITY] > entry.min_probability
+    return np.asarray(probable & is_sure(rows, entry.settings()))
+
+
+def _factors(lone: Scored, crowd: Scored, axes: list[tuple[int, Row]]) -> tuple[float, ...]:
+    """Return the factors at `CROWD_KNOTS`; the first one is of isolated emitters."""
+    lone, crowd = lone.take(lone.paired), crowd.take(crowd.paired)
+    alone = lone.take(lone.rows[:, Row.CROWD] < LONELY)
+    z = np.concatenate([_normalized(crowd, axis) for axis in axes])
+    neighbours = np.tile(crowd.rows[:, Row.CROWD], len(axes))
+    factors = [_spread(np.concatenate([_normalized(alone, axis) for axis in axes]))]
     edges = [*(0.5 * (a + b) for a, b in pairwise(CROWD_KNOTS)), np.inf]
     for low, high in pairwise(edges):
         here = (neighbours > low) & (neighbours <= high)
@@ -96,74 +163,14 @@ def _factors(z: F32, neighbours: F32, first: float) -> tuple[float, ...]:
     return tuple(round(factor, 3) for factor in factors)
 
 
-@dataclass(frozen=True, slots=True)
-class _Errors:
-    """Errors over stated standard deviations of rows that have an emitter, shape (n,)."""
-
-    z_x: F32
-    z_y: F32
-    z_z: F32
-    z_photons: F32
-    photons_ratio: F32
-    neighbours: F32
-    """Expected emitters nearby."""
-
-
-@torch.no_grad()
-def _measure(
-    sample: Sampler[Windows], rows_of: Callable[[Windows], list[F32]], n_windows: int, seed: int
-) -> _Errors:
-    parts = []
-    for chunk in range(max(1, n_windows // CHUNK)):
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + chunk)
-        windows = sample(CHUNK, generator, 1.0)
-        parts.append(_errors(rows_of(windows), windows.targets))
-    return _Errors(
-        *(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(_Errors))
-    )
-
-
-def _errors(tables: list[F32], truth: Targets) -> _Errors:
-    window = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
-    rows = np.concatenate(tables)
-    chosen, emitters = _pairs(window, rows, truth)
-    found = rows[chosen]
-    z_error = np.zeros(len(found), dtype=np.float32)
-    if truth.z is not None:
-        z_error = (found[:, Row.Z] - truth.z.numpy()[emitters]) / found[:, Row.STD_Z]
-    photons = truth.photons.numpy()[emitters]
-    return _Errors(
-        z_x=(found[:, Row.X] - truth.x_px.numpy()[emitters]) / found[:, Row.STD_X],
-        z_y=(found[:, Row.Y] - truth.y_px.numpy()[emitters]) / found[:, Row.STD_Y],
-        z_z=z_error,
-        z_photons=(found[:, Row.PHOTONS] - photons) / found[:, Row.STD_PHOTONS],
-        photons_ratio=found[:, Row.PHOTONS] / photons,
-        neighbours=found[:, Row.CROWD],
-    )
-
-
-def _pairs(
-    window_of_row: NDArray[np.int64], table: F32, targets: Targets
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows and emitters that are each other's nearest."""
-    window = targets.window.numpy()
-    x, y = targets.x_px.numpy(), targets.y_px.numpy()
-    rows, emitters = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for k in np.unique(window):
-        mine, theirs = np.flatnonzero(window_of_row == k), np.flatnonzero(window == k)
-        if not len(mine):
-            continue
-        distance = np.hypot(
-            table[mine, Row.X][:, None] - x[theirs], table[mine, Row.Y][:, None] - y[theirs]
-        )
-        nearest = distance.argmin(axis=1)
-        mutual = distance.argmin(axis=0)[nearest] == np.arange(len(mine))
-        kept = mutual & (distance[np.arange(len(mine)), nearest] < PAIR_PX)
-        rows.append(mine[kept])
-        emitters.append(theirs[nearest[kept]])
-    return np.concatenate(rows), np.concatenate(emitters)
+def _normalized(scored: Scored, axis: tuple[int, Row]) -> F32:
+    """Return errors along an axis over their stated standard deviations."""
+    column, std = axis
+    return np.asarray(scored.error[:, column] / scored.rows[:, std])
 
 
 def _spread(z: NDArray[np.floating]) -> float:
-    inside = z[np.abs(z) < OUTLIER]
+    """Return the root mean square without outliers; 1 of nothing."""
+    size = np.abs(z[np.isfinite(z)])
+    inside = size[size < OUTLIER * MAD * np.median(size)] if len(size) else size
     return float(np.sqrt(np.mean(np.square(inside)))) if len(inside) else 1.0

@@ -75,9 +75,10 @@ class Recipe(Settings):
 
     def published(self) -> Recipe:
         """Return the recipe as a manifest states it: files by name, wherever they lay."""
-        file = self.psf.file
-        named = self.psf.model_copy(update={"file": file and Path(file.name)})
-        return self.model_copy(update={"psf": named})
+        file, mask = self.psf.file, self.optics.mask
+        psf = self.psf.model_copy(update={"file": file and Path(file.name)})
+        optics = self.optics.model_copy(update={"mask": mask and Path(mask).name})
+        return self.model_copy(update={"psf": psf, "optics": optics})
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -93,7 +94,8 @@ def load_recipe(path: Path) -> Recipe:
     """
     try:
         recipe = Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        return recipe.model_copy(update={"psf": recipe.psf.beside(path.parent)})
+        sections = {name: getattr(recipe, name).beside(path.parent) for name in ("psf", "optics")}
+        return recipe.model_copy(update=sections)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read the recipe {path}: {error}") from error
     except ValidationError as error:

@@ -79,6 +79,21 @@ def test_a_psf_of_a_file_travels_with_the_model(tmp_path: Path) -> None:
     np.testing.assert_array_equal(psf_beside(model, recipe.published()).sums, stored.table.sums)
 
 
+def test_the_psf_of_a_mask_file_travels_with_the_model(tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.add.outer(np.linspace(-2, 2, 16) ** 2, np.zeros(16)))
+    optics = RECIPE.optics.model_copy(update={"mask": "mask.npy"}).beside(tmp_path)
+    recipe = RECIPE.model_copy(update={"optics": optics})
+    model = tmp_path / "model"
+    model.mkdir()
+    expected = recipe.psf.load(recipe.optics).table
+
+    package(DeepStorm3dNetwork(SIZES["S"]), model, recipe, tuning_windows=0)
+    (tmp_path / "mask.npy").unlink()
+
+    assert recipe.published().optics.mask == "mask.npy"
+    np.testing.assert_array_equal(psf_beside(model, recipe.published()).sums, expected.sums)
+
+
 def test_the_graph_hands_on_the_light_of_each_pixel() -> None:
     network = DeepStorm3dNetwork(SIZES["S"]).eval()
     adu = torch.arange(256, dtype=torch.int32).reshape(1, 16, 16) + 100
