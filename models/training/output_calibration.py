@@ -115,11 +115,11 @@ def tune(
 def _of_photons(lone: Scored) -> dict[str, float]:
     """Return the factors on photons and on their standard deviations."""
     found = lone.take(lone.paired)
-    photons, ratio = found.rows[:, Row.PHOTONS], found.error[:, 3]
-    median = float(np.median(ratio)) if len(ratio) else 1.0
-    z = (photons - photons / np.maximum(ratio, 1e-9)) / found.rows[:, Row.STD_PHOTONS]
+    photons, error = found.rows[:, Row.PHOTONS], found.error[:, 3]
+    median = float(np.median(photons / (photons - error))) if len(photons) else 1.0
     # 1 for a network that has found nothing yet.
     scale = round(1.0 / median, 4) if median > 0 else 1.0
+    z = _normalized(found, (3, Row.STD_PHOTONS))
     return {"std_scale_photons": round(_spread(z), 3), "photons_scale": scale}
 
 

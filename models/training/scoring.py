@@ -56,8 +56,7 @@ class Scored:
     rows: F32
     """(m, `COLUMNS`)."""
     error: F32
-    """x and y in pixels, z in halves of its range, photons over true ones, (m, 4); NaN without an
-    emitter."""
+    """x and y in pixels, z in halves of its range, photons, (m, 4); NaN without an emitter."""
     n_emitters: int
 
     @property
@@ -122,7 +121,7 @@ def _scored(tables: list[F32], truth: Targets, reach: PairReach) -> Scored:
     error[chosen, 0] = found[:, Row.X] - truth.x_px.numpy()[emitters]
     error[chosen, 1] = found[:, Row.Y] - truth.y_px.numpy()[emitters]
     error[chosen, 2] = 0.0 if truth.z is None else found[:, Row.Z] - truth.z.numpy()[emitters]
-    error[chosen, 3] = found[:, Row.PHOTONS] / truth.photons.numpy()[emitters]
+    error[chosen, 3] = found[:, Row.PHOTONS] - truth.photons.numpy()[emitters]
     # Where an emitter too dim to be asked for lies, a row is neither right nor wrong.
     side = np.array(truth.ignored.shape[1:]) - 1
     at = np.clip(np.rint(rows[:, [Row.Y, Row.X]]).astype(int), 0, side)
