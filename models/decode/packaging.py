@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from rtsmlm.models.pixel_maps.decode import rows_of
 from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.training_windows import Windows
 from rtsmlm.models.training.macs import macs_of
+from rtsmlm.models.training.one_psf_accuracy import accuracy_of
 from rtsmlm.models.training.one_psf_samplers import reach_of, samplers_of
 from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.output_calibration import VAGUE_SNRS, Choices, tune
@@ -34,6 +36,10 @@ BLOCK_PX = 4
 ANY_SIGMA_PX = (0.5, 5.0)
 """A PSF that is no Gaussian has no width to be checked."""
 
+DENSITIES_UM2 = (0.1, 0.5, 1.0)
+PHOTONS, BACKGROUND = 5000.0, 20.0
+"""Light of the test of accuracy."""
+
 
 def package(
     network: DecodeNetwork, folder: Path, recipe: Recipe, *, tuning_windows: int
@@ -43,8 +49,18 @@ def package(
     save_weights(network.state_dict(), folder)
     write_onnx(network, folder / ONNX_NAME)
     decode = DecodeEntry()
+    accuracy: tuple[dict[str, float | str], ...] = ()
     if tuning_windows:
         decode = calibrate(network, recipe, n_windows=tuning_windows)
+        accuracy = accuracy_of(
+            recipe,
+            partial(_rows, network),
+            decode.settings(),
+            densities_um2=DENSITIES_UM2,
+            photons=PHOTONS,
+            background=BACKGROUND,
+            n_windows=tuning_windows // 4,
+        )
     ranges, plane = recipe.simulation, ("height", "width")
     return Manifest(
         name=recipe.name,
@@ -92,6 +108,7 @@ def package(
             density_um2=ranges.density,
         ),
         decode=decode,
+        accuracy=accuracy,
         training=UNTRAINED,
         files=(),
     )
@@ -140,17 +157,10 @@ def kmac_per_px(network: DecodeNetwork) -> float:
 
 def calibrate(network: DecodeNetwork, recipe: Recipe, *, n_windows: int) -> DecodeEntry:
     """Return what is doubted, and the factors that make what the network states honest."""
-    channels = {name: i for i, name in enumerate(CHANNELS)}
-    shape = (recipe.simulation.crop_px, recipe.simulation.crop_px)
-
-    def found(windows: Windows, *, settings: DecodeSettings) -> list[F32]:
-        maps = quantities(maps_of_windows(network, windows), network.scaling)
-        return rows_of(maps.contiguous().numpy(), shape, channels, settings)
-
     return tune(
         recipe.simulation,
         samplers_of(recipe, torch.device("cpu")),
-        found,
+        partial(_rows, network),
         axial=True,
         # The light of wide spots is never known well: by the limit that holds for narrow ones,
         # those at the ends of the range of z would be taken for noise.
@@ -158,3 +168,11 @@ def calibrate(network: DecodeNetwork, recipe: Recipe, *, n_windows: int) -> Deco
         reach=reach_of(recipe),
         n_windows=n_windows,
     )
+
+
+def _rows(network: DecodeNetwork, windows: Windows, *, settings: DecodeSettings) -> list[F32]:
+    """Return the rows of simulated windows."""
+    maps = quantities(maps_of_windows(network, windows), network.scaling).contiguous().numpy()
+    channels = {name: i for i, name in enumerate(CHANNELS)}
+    height, width = maps.shape[2:]
+    return rows_of(maps, (height, width), channels, settings)

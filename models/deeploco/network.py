@@ -5,8 +5,12 @@ Layers as published: Boyd et al., bioRxiv 267096 (2018), and its program.
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from rtsmlm.models.deeploco.geometry import SLOTS
 from rtsmlm.settings.base import Settings
@@ -35,23 +39,31 @@ class NetworkSettings(Settings):
     """Whether the layers that are fully connected see one cell each and are the same for all."""
     light: bool = False
     """Whether slots state their light, too; the published ones do not."""
+    leak: float = 0.0
+    """Slope of the activations below zero. A short training with the published 0 loses most units
+    for good; with a slope, weights and light are kept above zero by smooth functions, too."""
 
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
-    "S": NetworkSettings(widths=(8, 32, 64), hidden=192, local=True, light=True),
+    "S": NetworkSettings(widths=(8, 32, 64), hidden=192, local=True, light=True, leak=0.1),
 }
 
 
 class _Residual(nn.Module):
-    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+    def __init__(self, first: nn.Module, second: nn.Module, leak: float) -> None:
         super().__init__()
-        self.first, self.second = first, second
+        self.first, self.second, self.activation = first, second, _activation(leak)
         for weight in second.parameters():
             nn.init.uniform_(weight, -_NEAR_ZERO, _NEAR_ZERO)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return torch.relu(hidden + self.second(torch.relu(self.first(hidden))))
+        within = self.activation(self.first(hidden))
+        return cast(Tensor, self.activation(hidden + self.second(within)))
+
+
+def _activation(leak: float) -> nn.Module:
+    return nn.LeakyReLU(leak) if leak else nn.ReLU()
 
 
 class DeepLocoNetwork(nn.Module):
@@ -78,7 +90,7 @@ class DeepLocoNetwork(nn.Module):
             convolution = nn.Conv2d(n_in, n_out, side, stride, padding)
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
             nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
-            return [convolution, nn.ReLU()]
+            return [convolution, _activation(settings.leak)]
 
         def full(n_in: int, n_out: int, *, bias: bool = True) -> nn.Module:
             if settings.local:
@@ -87,14 +99,14 @@ class DeepLocoNetwork(nn.Module):
 
         def block() -> nn.Module:
             width = n * CELLS**2 if settings.local else n
-            return _Residual(full(width, n), full(width, n, bias=False))
+            return _Residual(full(width, n), full(width, n, bias=False), settings.leak)
 
         self.features = nn.Sequential(
             *layer(1, a, 5), *layer(a, a, 5), *layer(a, b, 2, 2), *layer(b, b, 3),
             *layer(b, b, 3), *layer(b, c, 2, 2), *layer(c, c, 3), *layer(c, c, 3),
             *layer(c, d, 4, 4),
         )  # fmt: skip
-        self.join = full(CELLS**2 * d, n)
+        self.join, self.activation = full(CELLS**2 * d, n), _activation(settings.leak)
         self.residuals = nn.Sequential(block(), block())
         wide = n * CELLS**2 if settings.local else n
         slots = PER_CELL if settings.local else SLOTS
@@ -113,11 +125,12 @@ class DeepLocoNetwork(nn.Module):
         ahead = float(torch.logit(torch.tensor(0.5 + 0.5 * side)))
         quarters = [(-ahead, -ahead, 0.0), (ahead, -ahead, 0.0), (-ahead, ahead, 0.0)]
         quarters.append((ahead, ahead, 0.0))
+        first = math.log(_FIRST_WEIGHT) if self.settings.leak else _FIRST_WEIGHT
         with torch.no_grad():
             for head in (self.positions, self.weights, self.light):
                 if isinstance(head, nn.Conv2d) and head.bias is not None:
                     head.weight.mul_(0.3)
-                    head.bias.fill_(_FIRST_WEIGHT)
+                    head.bias.fill_(first)
             self.positions.get_parameter("bias").copy_(torch.tensor(quarters).flatten())
 
     def forward(self, tiles: Tensor) -> Tensor:
@@ -126,12 +139,15 @@ class DeepLocoNetwork(nn.Module):
         # A position has more digits than bf16: what follows the convolutions stays in float32.
         with torch.autocast(tiles.device.type, enabled=False):
             maps = maps.float()
-            hidden = torch.relu(self.join(maps if self.settings.local else maps.flatten(1)))
+            hidden = self.activation(self.join(maps if self.settings.local else maps.flatten(1)))
             hidden = self.residuals(hidden)
             at = torch.sigmoid(self._of_slots(self.positions(hidden), 3))
             parts = [at * self.factor + self.corner]
-            heads = [self.weights] if self.light is None else [self.weights, self.light]
-            parts += [torch.relu(self._of_slots(head(hidden), 1)) for head in heads]
+            smooth = self.settings.leak > 0
+            for head, above_zero in ((self.weights, torch.sigmoid), (self.light, softplus)):
+                if head is not None:
+                    raw = self._of_slots(head(hidden), 1)
+                    parts.append(above_zero(raw) if smooth else torch.relu(raw))
             return torch.cat(parts, 2)
 
     def _of_slots(self, raw: Tensor, n: int) -> Tensor:

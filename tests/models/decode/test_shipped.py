@@ -58,7 +58,7 @@ def test_openvino_finds_the_rows_of_torch(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(second.photons, same.photons, rtol=5e-3)
 
 
-def test_frames_of_the_challenge_are_localized_as_the_manifest_says() -> None:
+def test_frames_of_the_challenge_are_localized_better_than_by_a_fit() -> None:
     pytest.importorskip("openvino")
     data = os.environ.get("RTSMLM_DATA")
     if not data or not (Path(data) / "challenge2016_mt0_n1_ld_as").is_dir():
@@ -67,10 +67,7 @@ def test_frames_of_the_challenge_are_localized_as_the_manifest_says() -> None:
 
     found = challenge(scene, localizer(scene, "openvino")(scene.batch))
 
-    stated = {
-        row["figure"]: float(row["value"])
-        for row in load_manifest(find_model("decode")).accuracy
-        if str(row["condition"]).startswith("SMLM-2016")
-    }
-    for name in (JACCARD, RMSE, EFFICIENCY):
-        assert found[name] == pytest.approx(stated[name], rel=0.08)
+    # Of the fit: 0.66, 19 nm and 61 (docs/models.md).
+    assert found[JACCARD] > 0.76
+    assert found[RMSE] < 18.5
+    assert found[EFFICIENCY] > 71.0
