@@ -1,4 +1,4 @@
-"""Resolution of what has been localized so far: Fourier ring correlation, and precision by NeNA.
+"""Resolution of what has been localized so far: Fourier ring correlation.
 
 FRC compares the image of every other block of frames with the image of the rest (Nieuwenhuizen et
 al. 2013, doi:10.1038/nmeth.2448): up to some spatial frequency they agree, and its inverse is the
@@ -6,8 +6,8 @@ resolution. Blocks, and not random halves, because an emitter that is on for a f
 otherwise stand in both images and agree with itself. A dye that blinks again later still does; that
 part is not corrected for, so a labelling of few, long-lived dyes appears better than it is.
 
-NeNA (Endesfelder et al. 2014, doi:10.1007/s00418-014-1192-3) asks how far apart two localizations
-of one emitter in successive frames lie.
+Every session and every window loads this module as it starts. SciPy's signal processing and
+optimization would bring along its statistics, a third of all that they load: neither is used here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from functools import lru_cache
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.optimize import curve_fit
-from scipy.signal.windows import tukey
-from scipy.spatial import cKDTree
 
 from rtsmlm.localizations import F32, Localizations
 
@@ -40,10 +37,6 @@ _LOCATE_ROWS = 20_000
 """Localizations needed to locate the sample."""
 _CELLS = 8
 """Cells per side of the crop in the search for the densest place."""
-
-_NENA_ROWS = 100_000
-_NENA_PAIRS = 300
-_NENA_BINS = 100
 
 
 def ring_correlation(first: F32, second: F32) -> F64:
@@ -69,7 +62,7 @@ def ring_correlation(first: F32, second: F32) -> F64:
     if first.shape != second.shape:
         raise ValueError(f"images of {first.shape} and {second.shape} have no rings in common")
     rows, columns = first.shape
-    window = np.outer(tukey(rows, _TAPER), tukey(columns, _TAPER)).astype(np.float32)
+    window = np.outer(_tukey(rows), _tukey(columns)).astype(np.float32)
     f1, f2 = (scipy.fft.rfft2(image * window) for image in (first, second))
     ring, n_rings = _rings(rows, columns)
 
@@ -82,6 +75,12 @@ def ring_correlation(first: F32, second: F32) -> F64:
     correlation = np.full(n_rings, np.nan)
     np.divide(shared, np.sqrt(power), out=correlation, where=power > 0)
     return correlation
+
+
+def _tukey(n: int) -> F64:
+    """Return a Tukey window: 1, but for a raised cosine over half of `_TAPER` at either end."""
+    from_end = np.minimum(np.arange(n), np.arange(n)[::-1]) / (n - 1)
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.minimum(from_end / _TAPER, 0.5))
 
 
 @lru_cache(maxsize=2)
@@ -231,68 +230,3 @@ def _densest(rows: Localizations, field_nm: F64, sides_nm: F64) -> F64:
     best = np.unravel_index(int(windows.argmax()), windows.shape)
     corner = low + np.array(best) * (high - low) / cells
     return np.asarray(np.minimum(corner, np.maximum(high - sides_nm, low)))
-
-
-def nena_nm(localizations: Localizations, *, reach_nm: float = 200.0) -> float:
-    """Return the standard deviation of a localization, as repeated ones of one emitter show it.
-
-    Distances to the nearest neighbour in the next frame are fitted with those of one emitter, of
-    its neighbours, and of emitters anywhere, Endesfelder et al. 2014:
-    A (d/2s²) exp(-d²/4s²) + C exp(-(d-c)²/2w²) + B d.
-
-    Parameters
-    ----------
-    localizations
-        Rows in any order; the first hundred thousand count.
-    reach_nm
-        Longest distance considered; should be five times the expected result or more.
-
-    Returns
-    -------
-    :
-        In nm, per axis; NaN where too few emitters stay on, or none repeats. Many emitters a
-        frame on one thin line resemble repetitions at their mean distance.
-    """
-    rows = localizations.take(slice(0, _NENA_ROWS))
-    places = np.column_stack([rows.x_nm, rows.y_nm, rows.frame]).astype(np.float64)
-    places = places[np.isfinite(places).all(axis=1)]
-    if len(places) < _NENA_PAIRS:
-        return math.nan
-    # Frames are so far apart along the third axis that the nearest is one of the next frame.
-    places[:, 2] *= 10 * reach_nm
-    next_frame = places + np.array([0.0, 0.0, 10 * reach_nm])
-    found = cKDTree(places).query(next_frame, distance_upper_bound=reach_nm)[0]
-    distance = np.asarray(found)[np.isfinite(found)]
-    if len(distance) < _NENA_PAIRS:
-        return math.nan
-    counts, edges = np.histogram(distance, _NENA_BINS, (0.0, reach_nm))
-    return _fit_nena((edges[1:] + edges[:-1]) / 2, counts.astype(np.float64), reach_nm)
-
-
-def _nena_model(
-    d: F64, one: float, s: float, near: float, centre: float, width: float, any_: float
-) -> F64:
-    repeated = one * d / (2 * s**2) * np.exp(-(d**2) / (4 * s**2))
-    beside = near * np.exp(-((d - centre) ** 2) / (2 * width**2))
-    return np.asarray(repeated + beside + any_ * d)
-
-
-def _fit_nena(d: F64, counts: F64, reach_nm: float) -> float:
-    step = d[1] - d[0]
-    far = d > reach_nm / 2
-    slope = float(counts[far].sum() / d[far].sum())
-    mode = float(d[np.argmax(np.convolve(counts - slope * d, np.ones(3), "same"))])
-    start = [counts.sum() * step, mode / math.sqrt(2), counts[far].mean(), reach_nm / 2, reach_nm,
-             slope]  # fmt: skip
-    low = [0.0, step / 4, 0.0, 0.0, reach_nm / 8, 0.0]
-    high = [np.inf, reach_nm / 2, np.inf, 2 * reach_nm, 5 * reach_nm, np.inf]
-    try:
-        fitted, _ = curve_fit(
-            _nena_model, d, counts, np.clip(start, low, high), np.sqrt(counts + 1),
-            bounds=(low, high), max_nfev=2000,
-        )  # fmt: skip
-    except (RuntimeError, ValueError):  # no fit
-        return math.nan
-    # Fewer than chance brings about are no repetitions.
-    repeated = fitted[0] / step
-    return float(fitted[1]) if repeated > 5 * math.sqrt(counts.sum()) else math.nan

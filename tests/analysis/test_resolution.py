@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from rtsmlm.analysis.resolution import ResolutionMeter, nena_nm, resolution_bins, ring_correlation
+from rtsmlm.analysis.nena import nena_nm
+from rtsmlm.analysis.resolution import ResolutionMeter, resolution_bins, ring_correlation
 from rtsmlm.localizations import Localizations
 
 SIDE_NM = 10_000.0

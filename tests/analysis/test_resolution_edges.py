@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsmlm.analysis.resolution import ResolutionMeter, nena_nm, resolution_bins, ring_correlation
+from rtsmlm.analysis.nena import nena_nm
+from rtsmlm.analysis.resolution import ResolutionMeter, resolution_bins, ring_correlation
 from rtsmlm.localizations import Localizations
 
 
