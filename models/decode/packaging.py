@@ -23,10 +23,10 @@ from rtsmlm.models.manifest import (
 from rtsmlm.models.pixel_maps.decode import rows_of
 from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.training_windows import Windows
+from rtsmlm.models.training.frame_graph import frame_inputs, write_frame_graph
 from rtsmlm.models.training.macs import macs_of
 from rtsmlm.models.training.one_psf_accuracy import accuracy_of
 from rtsmlm.models.training.one_psf_samplers import reach_of, samplers_of
-from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.output_calibration import VAGUE_SNRS, Choices, tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
@@ -35,6 +35,9 @@ BLOCK_PX = 4
 """Frames are padded to multiples of it: the network halves them twice."""
 ANY_SIGMA_PX = (0.5, 5.0)
 """A PSF that is no Gaussian has no width to be checked."""
+INPUTS = frame_inputs(
+    "one frame more before and after", dtype="int32", neighbours=True, read_variance=False
+)
 
 DENSITIES_UM2 = (0.1, 0.5, 1.0)
 PHOTONS, BACKGROUND = 5000.0, 20.0
@@ -73,21 +76,7 @@ def package(
         block_px=BLOCK_PX,
         parameters=sum(value.numel() for value in network.parameters()),
         kmac_per_px=kmac_per_px(network),
-        inputs=tuple(
-            TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
-            for name, dtype, shape, unit, meaning in (
-                ("frames", "int32", ("n + 2", *plane), "ADU", "one frame more before and after"),
-                ("offset_adu", "float32", plane, "ADU", "value in the dark"),
-                ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
-                (
-                    "context",
-                    "float32",
-                    ("n", "2"),
-                    "1",
-                    "1 where that before, after is there",
-                ),
-            )
-        ),
+        inputs=INPUTS,
         outputs=(
             TensorEntry(
                 name="maps",
@@ -124,26 +113,8 @@ def _origin(recipe: Recipe) -> str:
 
 def write_onnx(network: DecodeNetwork, path: Path) -> None:
     """Write the ONNX model: raw frames and camera maps in, quantities out."""
-    n, side = 2, 8 * BLOCK_PX
-    field = {0: "height", 1: "width"}
-    export_onnx(
-        Graph(network),
-        {
-            "frames": torch.zeros((n + 2, side, side), dtype=torch.int32),
-            "offset_adu": torch.zeros((side, side)),
-            "photons_per_adu": torch.ones((side, side)),
-            "context": torch.ones((n, 2)),
-        },
-        "maps",
-        path,
-        axes={
-            "frames": {0: "frames", 1: "height", 2: "width"},
-            "offset_adu": field,
-            "photons_per_adu": field,
-            "context": {0: "n"},
-            "maps": {0: "n", 2: "height", 3: "width"},
-        },
-    )
+    side = 8 * BLOCK_PX
+    write_frame_graph(Graph(network), INPUTS, (side, side), path, sides=("height", "width"))
 
 
 def kmac_per_px(network: DecodeNetwork) -> float:

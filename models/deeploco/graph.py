@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from rtsmlm.models.deeploco.geometry import OVERLAP_PX, STEP_PX, TILE_PX
 from rtsmlm.models.deeploco.network import DeepLocoNetwork
 from rtsmlm.models.deeploco.tiles import cut, level_of, scaled, stabilized
-from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.frame_graph import frame_inputs, write_frame_graph
+
+INPUTS = frame_inputs("56 times a whole number and 8 pixels wide")
 
 
 class Graph(nn.Module):
@@ -52,24 +54,5 @@ def _answer(network: DeepLocoNetwork, tiles: Tensor) -> tuple[Tensor, Tensor]:
 
 def write_onnx(network: DeepLocoNetwork, path: Path) -> None:
     """Write the ONNX model of a network."""
-    n, height, width = 2, 2 * STEP_PX + OVERLAP_PX, 3 * STEP_PX + OVERLAP_PX
-    field = {0: "height", 1: "width"}
-    inputs = {
-        "frames": torch.zeros((n, height, width), dtype=torch.int32),
-        "offset_adu": torch.zeros((height, width)),
-        "photons_per_adu": torch.ones((height, width)),
-        "read_variance": torch.ones((height, width)),
-    }
-    export_onnx(
-        Graph(network),
-        inputs,
-        "maps",
-        path,
-        axes={
-            "frames": {0: "n", 1: "height", 2: "width"},
-            "offset_adu": field,
-            "photons_per_adu": field,
-            "read_variance": field,
-            "maps": {0: "n", 2: "down", 3: "across"},
-        },
-    )
+    shape = (2 * STEP_PX + OVERLAP_PX, 3 * STEP_PX + OVERLAP_PX)
+    write_frame_graph(Graph(network), INPUTS, shape, path, sides=("down", "across"))

@@ -11,7 +11,7 @@ from rtsmlm.localizations import F32
 from rtsmlm.models.deeploco.accuracy import accuracy_of
 from rtsmlm.models.deeploco.decode import rows_of, z_factor_of
 from rtsmlm.models.deeploco.geometry import LIGHT_UNIT, OVERLAP_PX, SLOTS, STEP_PX, TILE_PX
-from rtsmlm.models.deeploco.graph import maps_of, write_onnx
+from rtsmlm.models.deeploco.graph import INPUTS, maps_of, write_onnx
 from rtsmlm.models.deeploco.network import DeepLocoNetwork
 from rtsmlm.models.manifest import (
     ONNX_NAME,
@@ -68,7 +68,7 @@ def package(
         block_px=STEP_PX,
         overlap_px=OVERLAP_PX,
         bf16=False,
-        inputs=_inputs(),
+        inputs=INPUTS,
         outputs=(_output(network),),
         channels=_channels(network),
         valid=ValidRanges(
@@ -125,20 +125,6 @@ def _calibrated(network: DeepLocoNetwork, recipe: Recipe, n_windows: int) -> Dec
         given=PLAIN,
         reach=reach_of(recipe),
         n_windows=n_windows,
-    )
-
-
-def _inputs() -> tuple[TensorEntry, ...]:
-    plane = ("height", "width")
-    rows = (
-        ("frames", "uint16", ("n", *plane), "ADU", "56 times a whole number and 8 pixels wide"),
-        ("offset_adu", "float32", plane, "ADU", "value in the dark"),
-        ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
-        ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
-    )
-    return tuple(
-        TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
-        for name, dtype, shape, unit, meaning in rows
     )
 
 

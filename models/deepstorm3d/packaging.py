@@ -26,13 +26,14 @@ from rtsmlm.models.manifest import (
 from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.one_psf import OnePsfSampler
 from rtsmlm.models.simulation.training_windows import Windows
+from rtsmlm.models.training.frame_graph import frame_inputs, write_frame_graph
 from rtsmlm.models.training.one_psf_samplers import reach_of
-from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.output_calibration import VAGUE_SNRS, Choices, tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.physics.psf_file import save_psf
 
+INPUTS = frame_inputs("raw frames")
 CHOICES = Choices(
     min_probability=tuple(round(0.2 + 0.05 * i, 2) for i in range(14)), vague_snr=VAGUE_SNRS
 )
@@ -108,7 +109,7 @@ def describe(
         window_frames=1,
         upsampling=upsampling,
         block_px=COARSE_PX,
-        inputs=_inputs(),
+        inputs=INPUTS,
         outputs=(
             TensorEntry(
                 name="maps",
@@ -149,39 +150,7 @@ def _origin(recipe: Recipe) -> str:
 def write_onnx(graph: nn.Module, path: Path) -> None:
     """Write the ONNX model of a graph: raw frames and camera maps in, volumes and light out."""
     side = 8 * COARSE_PX
-    field = {0: "height", 1: "width"}
-    export_onnx(
-        graph.eval(),
-        {
-            "frames": torch.full((2, side, side), 100, dtype=torch.int32),
-            "offset_adu": torch.zeros((side, side)),
-            "photons_per_adu": torch.ones((side, side)),
-            "read_variance": torch.ones((side, side)),
-        },
-        "maps",
-        path,
-        axes={
-            "frames": {0: "n", 1: "height", 2: "width"},
-            "offset_adu": field,
-            "photons_per_adu": field,
-            "read_variance": field,
-            "maps": {0: "n", 2: "rows", 3: "columns"},
-        },
-    )
-
-
-def _inputs() -> tuple[TensorEntry, ...]:
-    plane = ("height", "width")
-    rows = (
-        ("frames", "uint16", ("n", *plane), "ADU", "raw frames"),
-        ("offset_adu", "float32", plane, "ADU", "value in the dark"),
-        ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
-        ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
-    )
-    return tuple(
-        TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
-        for name, dtype, shape, unit, meaning in rows
-    )
+    write_frame_graph(graph.eval(), INPUTS, (side, side), path)
 
 
 def macs_per_px(network: DeepStorm3dNetwork) -> float:

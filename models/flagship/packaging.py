@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from rtsmlm.localizations import F32
 from rtsmlm.models.flagship.decode import rows_of
@@ -27,7 +26,7 @@ from rtsmlm.models.manifest import (
 from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import Windows, simulate
-from rtsmlm.models.training.onnx_export import export_onnx
+from rtsmlm.models.training.frame_graph import frame_inputs, write_frame_graph
 from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
@@ -95,33 +94,11 @@ def calibrate(network: FlagshipNetwork, ranges: SimulationRanges, *, n_windows: 
 def write_onnx(network: FlagshipNetwork, path: Path) -> None:
     """Write the ONNX model of a network: raw frames and camera maps in, maps out.
 
-    Frames are integers of any kind: everything before the first convolution stays in float32,
-    since ADU have 16 bits.
+    Everything before the first convolution stays in float32, since ADU have 16 bits.
     """
-    n, side = 2, 8 * BLOCK_PX
-    field = {0: "height", 1: "width"}
-    inputs = {
-        "frames": torch.zeros((n + 2, side, side), dtype=torch.int32),
-        "offset_adu": torch.zeros((side, side)),
-        "photons_per_adu": torch.ones((side, side)),
-        "read_variance": torch.ones((side, side)),
-        "context": torch.ones((n, 2)),
-        "condition": torch.zeros((1, network.settings.condition_size)),
-    }
-    export_onnx(
-        FlagshipGraph(network),
-        inputs,
-        "maps",
-        path,
-        axes={
-            "frames": {0: "frames", 1: "height", 2: "width"},
-            "offset_adu": field,
-            "photons_per_adu": field,
-            "read_variance": field,
-            "context": {0: "n"},
-            "maps": {0: "n", 2: "rows", 3: "columns"},
-        },
-        half=False,
+    side = 8 * BLOCK_PX
+    write_frame_graph(
+        FlagshipGraph(network), _inputs(network.settings), (side, side), path, half=False
     )
 
 
@@ -143,24 +120,16 @@ def _valid(ranges: SimulationRanges) -> ValidRanges:
 
 
 def _inputs(network: NetworkSettings) -> tuple[TensorEntry, ...]:
-    plane = ("height", "width")
     condition = "log(sigma_px / 1.3) and 1; 0, 0 if unknown"
     if network.axial:
         condition = (
             "log(sigma_px / 1.3) at z of -1, -1/2, 0, 1/2, 1 half ranges, along x, y, then 1"
         )
-    rows = (
-        ("frames", "uint16", ("n + 2", *plane), "ADU", "one frame more before and after"),
-        ("offset_adu", "float32", plane, "ADU", "value in the dark"),
-        ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
-        ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
-        ("context", "float32", ("n", "2"), "1", "1 where the previous, the next frame is there"),
-        ("condition", "float32", ("1", str(network.condition_size)), "1", condition),
-    )
-    return tuple(
-        TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
-        for name, dtype, shape, unit, meaning in rows
-    )
+    entry = TensorEntry(
+        name="condition", dtype="float32", shape=("1", str(network.condition_size)), unit="1",
+        meaning=condition,
+    )  # fmt: skip
+    return (*frame_inputs("one frame more before and after", neighbours=True), entry)
 
 
 def _channels(network: NetworkSettings) -> tuple[ChannelEntry, ...]:
