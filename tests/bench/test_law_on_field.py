@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from rtsmlm.bench.control import metrics as law_metrics
-from rtsmlm.bench.control.comparison import LawTable, compare_laws
+from rtsmlm.bench.control.comparison import LawTable
 from rtsmlm.bench.control.rehearsal import CAP_W_CM2, OurSteering
 from rtsmlm.bench.control.scenarios import (
     EASILY_CROWDED,
     FIELD,
-    LAWS,
     PAINT,
     SMALL_POOL,
     Rehearsal,
@@ -31,50 +30,45 @@ def ours(done: Rehearsal) -> OurSteering:
     return done.steering
 
 
-@pytest.fixture(scope="module")
-def table() -> LawTable:
-    return compare_laws(SEEDS, {"rtsmlm": LAWS["rtsmlm"]})
-
-
 def test_from_a_twentieth_of_the_power_the_target_is_met_within_thirty_seconds(
-    table: LawTable,
+    our_law: LawTable,
 ) -> None:
-    assert max(table.all("rtsmlm", "settle_s")) <= 30
+    assert max(our_law.all("rtsmlm", "settle_s")) <= 30
 
 
-def test_the_jump_brings_no_overshoot(table: LawTable) -> None:
+def test_the_jump_brings_no_overshoot(our_law: LawTable) -> None:
     # Counting alone makes up for some 9 % of it.
-    assert max(table.all("rtsmlm", "overshoot")) <= 0.30
+    assert max(our_law.all("rtsmlm", "overshoot")) <= 0.30
 
 
-def test_the_target_is_met_without_bias_until_the_cap(table: LawTable) -> None:
-    assert max(abs(b) for b in table.all("rtsmlm", "bias")) <= 0.03
+def test_the_target_is_met_without_bias_until_the_cap(our_law: LawTable) -> None:
+    assert max(abs(b) for b in our_law.all("rtsmlm", "bias")) <= 0.03
 
 
-def test_nothing_swings(table: LawTable) -> None:
-    assert max(table.all("rtsmlm", "swing")) < 0.5
+def test_nothing_swings(our_law: LawTable) -> None:
+    assert max(our_law.all("rtsmlm", "swing")) < 0.5
 
 
-def test_the_power_rises_along_the_hyperbola_of_a_shrinking_pool(table: LawTable) -> None:
-    assert max(table.all("rtsmlm", "hyperbola")) <= 0.10
+def test_the_power_rises_along_the_hyperbola_of_a_shrinking_pool(our_law: LawTable) -> None:
+    assert max(our_law.all("rtsmlm", "hyperbola")) <= 0.10
 
 
 @pytest.mark.parametrize("figure", ["halved_s", "doubled_s", "dense_s", "inverted_s"])
-def test_a_disturbance_is_over_within_twenty_seconds(table: LawTable, figure: str) -> None:
-    assert max(table.all("rtsmlm", figure)) <= 20
+def test_a_disturbance_is_over_within_twenty_seconds(our_law: LawTable, figure: str) -> None:
+    assert max(our_law.all("rtsmlm", figure)) <= 20
 
 
-def test_a_lost_camera_means_dark_within_three_ticks(table: LawTable) -> None:
-    assert max(table.all("rtsmlm", "dark_s")) <= 3.0
+def test_a_lost_camera_means_dark_within_three_ticks(our_law: LawTable) -> None:
+    assert max(our_law.all("rtsmlm", "dark_s")) <= 3.0
 
 
-def test_dna_paint_is_left_at_the_power_of_the_start(table: LawTable) -> None:
-    assert max(table.all("rtsmlm", "paint_power")) <= 0.01
+def test_dna_paint_is_left_at_the_power_of_the_start(our_law: LawTable) -> None:
+    assert max(our_law.all("rtsmlm", "paint_power")) <= 0.01
 
 
-def test_a_used_up_pool_ends_the_run(table: LawTable) -> None:
+def test_a_used_up_pool_ends_the_run(our_law: LawTable) -> None:
     # T_end of the hyperbola is some 520 s; the cap comes before it, and a minute after it the end.
-    assert all(480 < s < 640 for s in table.all("rtsmlm", "stopped_s"))
+    assert all(480 < s < 640 for s in our_law.all("rtsmlm", "stopped_s"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

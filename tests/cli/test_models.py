@@ -27,16 +27,19 @@ def test_every_model_has_its_task_psf_size_and_accuracy(wide: None) -> None:
 
 
 def test_a_folder_is_listed_with_its_speed_and_a_damaged_one_named(
-    wide: None, tmp_path: Path
+    wide: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(shutil.copytree(find_model("flagship-2d-fast"), tmp_path / "mine"))
-    good = CliRunner().invoke(app, ["models", str(folder)])
+    with monkeypatch.context() as patch:  # of the installed ones, one of another task is enough
+        patch.setattr("rtsmlm.cli.models.model_folders", lambda: {"smnet": find_model("smnet")})
+        good = CliRunner().invoke(app, ["models", str(folder)])
     (folder / "model.onnx").write_bytes(b"nothing")
 
     bad = CliRunner().invoke(app, ["models", "--no-speed", str(folder)])
 
     assert good.exit_code == 0
     assert "frames/s" in good.output
+    assert "spots/s" in good.output
     assert bad.exit_code == 1
     assert "sha256 differs" in bad.output
     assert "flagship-2d " in bad.output, "one damaged folder hides no other"
