@@ -15,8 +15,6 @@ from torch import Tensor
 from rtsmlm.models.deeploco.geometry import Z_FACTOR
 
 WIDEST_NM = 1920.0
-POWERS = (1, 3, 6, 30)
-"""The widest scale over each: 1920, 640, 320 and 64 nm. One exponential serves all of them."""
 
 
 def discrepancy(
@@ -71,7 +69,10 @@ class _Discrepancy(torch.autograd.Function):
 
 
 def _kernel(distance_nm: Tensor, *, slope: bool) -> tuple[Tensor, Tensor]:
-    """Return the kernel summed over scales, and its slope by the distance."""
+    """Return the kernel summed over 1920, 640, 320 and 64 nm, and its slope by the distance.
+
+    These scales are the widest one over 1, 3, 6 and 30: one exponential serves all of them.
+    """
     one = torch.exp(distance_nm * (-1.0 / WIDEST_NM))
     three = one * one * one
     six = three * three

@@ -43,6 +43,20 @@ def test_asking_for_the_version_or_the_commands_imports_nothing_heavy(option: st
     assert heavy_modules_of(option) == set()
 
 
+def test_a_run_and_its_window_load_no_statistics() -> None:
+    unused = {"scipy.optimize", "scipy.signal", "scipy.stats", "torch", "openvino"}
+    code = (
+        "import sys, rtsmlm.session.session, rtsmlm.viewer.app; "
+        f"print(sorted({unused} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(
     ("target", "sentence"), [*chain.from_iterable(group.values() for group in GROUPS.values())]
 )
