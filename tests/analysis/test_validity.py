@@ -46,6 +46,12 @@ def movie(
     return chip.calibration(100.0), FrameBatch.from_pixels(pixels)
 
 
+@pytest.fixture(scope="module")
+def right() -> tuple[CameraCalibration, FrameBatch]:
+    """A movie that is what it is said to be, for tests of what the meter does with any."""
+    return movie(15)
+
+
 def judged(
     calibration: CameraCalibration,
     batch: FrameBatch,
@@ -164,8 +170,8 @@ def test_an_astigmatic_psf_is_judged_by_its_curves() -> None:
     assert names(verdict) == []
 
 
-def test_too_little_is_no_verdict() -> None:
-    calibration, batch = movie(10)
+def test_too_little_is_no_verdict(right: tuple[CameraCalibration, FrameBatch]) -> None:
+    calibration, batch = right
 
     verdict = judged(calibration, batch.frames(0, 8), told_px=1.0)
 
@@ -174,8 +180,10 @@ def test_too_little_is_no_verdict() -> None:
     assert verdict.as_dict()["width_ratio"] is None
 
 
-def test_a_finding_stays_until_its_figure_is_clearly_better() -> None:
-    calibration, batch = movie(11)
+def test_a_finding_stays_until_its_figure_is_clearly_better(
+    right: tuple[CameraCalibration, FrameBatch],
+) -> None:
+    calibration, batch = right
     meter = ValidityMeter(calibration, 130.0)
     localize = open_gaussian_mle(load(None), calibration, 130.0)
     for start in range(0, len(batch), STEP):
@@ -190,8 +198,8 @@ def test_a_finding_stays_until_its_figure_is_clearly_better() -> None:
     assert not meter._width_finding(1.05)
 
 
-def test_what_it_keeps_is_bounded() -> None:
-    calibration, batch = movie(12)
+def test_what_it_keeps_is_bounded(right: tuple[CameraCalibration, FrameBatch]) -> None:
+    calibration, batch = right
     meter = ValidityMeter(calibration, 130.0)
     locs = open_gaussian_mle(load(None), calibration, 130.0)(batch)
     for _ in range(80):
@@ -202,12 +210,14 @@ def test_what_it_keeps_is_bounded() -> None:
     assert len(meter._repeats) <= 2 * WINDOW
 
 
-def test_a_meter_that_fails_says_so_once_and_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_meter_that_fails_says_so_once_and_is_off(
+    right: tuple[CameraCalibration, FrameBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("in the middle of the night")
 
     monkeypatch.setattr(ValidityMeter, "update", fail)
-    calibration, batch = movie(13)
+    calibration, batch = right
     said: list[str] = []
     watch = ValidityMonitor(load(None), calibration, 130.0, said.append)
 
@@ -219,8 +229,10 @@ def test_a_meter_that_fails_says_so_once_and_is_off(monkeypatch: pytest.MonkeyPa
     assert watch.judge() == {}
 
 
-def test_live_it_looks_at_pairs_of_batches_and_then_pauses() -> None:
-    calibration, batch = movie(14)
+def test_live_it_looks_at_pairs_of_batches_and_then_pauses(
+    right: tuple[CameraCalibration, FrameBatch],
+) -> None:
+    calibration, batch = right
     watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
     locs = open_gaussian_mle(load(None), calibration, 130.0)(batch.frames(0, 1))
 
@@ -232,8 +244,10 @@ def test_live_it_looks_at_pairs_of_batches_and_then_pauses() -> None:
     assert watch._meter._samples == 4
 
 
-def test_a_run_that_never_keeps_up_has_a_verdict_within_twenty_seconds() -> None:
-    calibration, batch = movie(15)
+def test_a_run_that_never_keeps_up_has_a_verdict_within_twenty_seconds(
+    right: tuple[CameraCalibration, FrameBatch],
+) -> None:
+    calibration, batch = right
     said: list[str] = []
     watch = ValidityMonitor(load(None), calibration, 130.0, said.append)
     localize = open_gaussian_mle(load(None), calibration, 130.0)
@@ -251,8 +265,8 @@ def test_a_run_that_never_keeps_up_has_a_verdict_within_twenty_seconds() -> None
     assert said == []
 
 
-def test_of_frames_that_wait_few_are_looked_at() -> None:
-    calibration, batch = movie(16)
+def test_of_frames_that_wait_few_are_looked_at(right: tuple[CameraCalibration, FrameBatch]) -> None:
+    calibration, batch = right
     watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
     locs = open_gaussian_mle(load(None), calibration, 130.0)(batch)
 
@@ -264,8 +278,10 @@ def test_of_frames_that_wait_few_are_looked_at() -> None:
     assert watch._meter._samples == 5
 
 
-def test_too_few_lone_spots_are_a_verdict_after_a_while_and_at_the_end() -> None:
-    calibration, batch = movie(17)
+def test_too_few_lone_spots_are_a_verdict_after_a_while_and_at_the_end(
+    right: tuple[CameraCalibration, FrameBatch],
+) -> None:
+    calibration, batch = right
     watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
     locs = open_gaussian_mle(load(None), calibration, 130.0)(batch.frames(0, 1))
 
@@ -280,8 +296,8 @@ def test_too_few_lone_spots_are_a_verdict_after_a_while_and_at_the_end() -> None
     assert f"judged by {ENOUGH}" in str(late["remark"])
 
 
-def test_a_run_without_an_emitter_says_so() -> None:
-    calibration, batch = movie(18)
+def test_a_run_without_an_emitter_says_so(right: tuple[CameraCalibration, FrameBatch]) -> None:
+    calibration, batch = right
     watch = ValidityMonitor(load(None), calibration, 130.0, lambda _: None)
 
     watch.sample(Localizations.empty(), batch.frames(0, 4))
