@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.whole_start import WholeStart
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Torch is imported when it is asked for: a microscope may not have it.
 
 
-class BoxArchitecture:
+class BoxArchitecture(WholeStart):
     """What is trained on boxes by the likelihood of their parameters.
 
     Parameters
@@ -50,18 +50,6 @@ class BoxArchitecture:
 
         wanted = quantities_of(recipe.boxes)
         return BoxNetwork(self._build(recipe.network.size, 2 * len(wanted)), wanted)
-
-    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size; see `copy_all`.
-
-        Raises
-        ------
-        ConfigError
-            If they do not fit.
-        """
-        from rtsmlm.models.training.weights import copy_all
-
-        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> BoxSampler:
         """Return what draws training boxes."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.pixel_maps.architecture import PixelMaps
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.whole_start import WholeStart
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # imported when it is asked.
 
 
-class Decode(PixelMaps):
+class Decode(WholeStart, PixelMaps):
     """Three frames to one possible emitter for every pixel, trained for one PSF.
 
     Its graph answers in physical units, so that engines run it as they run `pixel-maps`.
@@ -45,18 +45,6 @@ class Decode(PixelMaps):
         from rtsmlm.models.decode.scaling import scaling_of
 
         return DecodeNetwork(SIZES[recipe.network.size], scaling_of(recipe.simulation))
-
-    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size; see `copy_all`.
-
-        Raises
-        ------
-        ConfigError
-            If they do not fit.
-        """
-        from rtsmlm.models.training.weights import copy_all
-
-        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> OnePsfSampler:
         """Return what draws windows of the recipe's PSF."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Decoder, GraphAlone, NetworkModel
 from rtsmlm.models.deeploco.decode import rows_of, z_factor_of
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.whole_start import WholeStart
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ LIGHT_WEIGHT = 0.1
 """How much the discrepancy of the light counts beside that of the emitters."""
 
 
-class DeepLoco(GraphAlone):
+class DeepLoco(WholeStart, GraphAlone):
     """Tiles of single frames to lists of 64 weighted positions, merged to emitters."""
 
     name = "deeploco"
@@ -52,18 +52,6 @@ class DeepLoco(GraphAlone):
         from rtsmlm.models.deeploco.network import SIZES, DeepLocoNetwork
 
         return DeepLocoNetwork(SIZES[recipe.network.size])
-
-    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size; see `copy_all`.
-
-        Raises
-        ------
-        ConfigError
-            If they do not fit.
-        """
-        from rtsmlm.models.training.weights import copy_all
-
-        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> TileSampler:
         """Return what draws training tiles."""

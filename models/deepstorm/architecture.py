@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.whole_start import WholeStart
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Torch is imported when it is asked for: a microscope may not have it.
 
 
-class DeepStormArchitecture:
+class DeepStormArchitecture(WholeStart):
     """One frame to an image; it is trained on the middle frames of simulated windows."""
 
     name = "deepstorm"
@@ -34,18 +34,6 @@ class DeepStormArchitecture:
         from rtsmlm.models.deepstorm.network import SIZES, DeepStormNetwork
 
         return DeepStormNetwork(SIZES[recipe.network.size])
-
-    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size; see `copy_all`.
-
-        Raises
-        ------
-        ConfigError
-            If they do not fit.
-        """
-        from rtsmlm.models.training.weights import copy_all
-
-        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> WindowSampler:
         """Return what draws training windows."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Decoder, GraphAlone, NetworkModel
 from rtsmlm.models.deepstorm3d.psf_of_model import decoder_of
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.whole_start import WholeStart
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rtsmlm.models.simulation.training_windows import Windows
 
 
-class DeepStorm3d(GraphAlone):
+class DeepStorm3d(WholeStart, GraphAlone):
     """One frame to a volume in which emitters are sharp, trained for one PSF."""
 
     name = "deepstorm3d"
@@ -45,18 +45,6 @@ class DeepStorm3d(GraphAlone):
         from rtsmlm.models.deepstorm3d.network import SIZES, DeepStorm3dNetwork
 
         return DeepStorm3dNetwork(SIZES[recipe.network.size])
-
-    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size; see `copy_all`.
-
-        Raises
-        ------
-        ConfigError
-            If they do not fit.
-        """
-        from rtsmlm.models.training.weights import copy_all
-
-        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> OnePsfSampler:
         """Return what draws windows of the recipe's PSF."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Decoder, GraphAlone, NetworkModel
 from rtsmlm.models.deepstorm3d.psf_of_model import decoder_of
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.training.whole_start import WholeStart
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Torch is imported when it is asked for: a microscope may not have it.
 
 
-class MaskLearning(GraphAlone):
+class MaskLearning(WholeStart, GraphAlone):
     """A phase mask with the network that reads its frames; what is kept is the PSF."""
 
     name = "deepstorm3d-mask"
@@ -46,18 +46,6 @@ class MaskLearning(GraphAlone):
         from rtsmlm.models.deepstorm3d.mask_learning import build
 
         return build(recipe)
-
-    def start_from(self, network: nn.Module, weights: Mapping[str, F32]) -> None:
-        """Copy all weights of a model of the same size; see `copy_all`.
-
-        Raises
-        ------
-        ConfigError
-            If they do not fit.
-        """
-        from rtsmlm.models.training.weights import copy_all
-
-        copy_all(network, weights)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> SceneSampler:
         """Return what draws emitters."""
