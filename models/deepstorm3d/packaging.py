@@ -81,7 +81,7 @@ def calibrate(network: DeepStorm3dNetwork, recipe: Recipe, *, n_windows: int) ->
         maps = maps_of_windows(network, windows).contiguous().numpy()
         return replace(decoder, settings=settings)(maps)
 
-    return tune(
+    entry = tune(
         recipe.simulation,
         lambda ranges: OnePsfSampler(ranges, table, recipe.psf, torch.device("cpu")),
         found,
@@ -90,6 +90,9 @@ def calibrate(network: DeepStorm3dNetwork, recipe: Recipe, *, n_windows: int) ->
         reach=reach_of(recipe),
         n_windows=n_windows,
     )
+    # A fit of the light needs no factor on it: what is missing is with neighbours and in the
+    # background, which are not alike in other frames.
+    return entry.model_copy(update={"photons_scale": 1.0})
 
 
 def describe(
