@@ -43,6 +43,7 @@ def lone_boxes(
             "neighbour_fraction": 0.0,
             "edge_fraction": 0.0,
             "far_fraction": 0.0,
+            "maximum_fraction": 0.0,
             "emccd_fraction": 0.0,
             "slope": 0.0,
         }

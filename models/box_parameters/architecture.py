@@ -29,12 +29,12 @@ class BoxArchitecture(WholeStart):
     sizes
         Names of its sizes.
     build
-        Returns layers with fresh weights for a size and a number of outputs, as
+        Returns layers with fresh weights for a size, a side of boxes and a number of outputs, as
         `rtsmlm.models.box_parameters.network.BoxNetwork` takes them.
     """
 
     def __init__(
-        self, name: str, sizes: Sequence[str], build: Callable[[str, int], nn.Module]
+        self, name: str, sizes: Sequence[str], build: Callable[[str, int, int], nn.Module]
     ) -> None:
         self.name = name
         self._sizes, self._build = tuple(sizes), build
@@ -49,7 +49,8 @@ class BoxArchitecture(WholeStart):
         from rtsmlm.models.box_parameters.quantities import quantities_of
 
         wanted = quantities_of(recipe.boxes)
-        return BoxNetwork(self._build(recipe.network.size, 2 * len(wanted)), wanted)
+        layers = self._build(recipe.network.size, recipe.boxes.box_px, 2 * len(wanted))
+        return BoxNetwork(layers, wanted)
 
     def sampler(self, recipe: Recipe, device: torch.device) -> BoxSampler:
         """Return what draws training boxes."""

@@ -19,6 +19,9 @@ class BoxRanges(Settings):
     """Boxes around the second maximum of a wide spot: their emitter lies beside the centre."""
     far_px: float = Field(default=4.0, gt=0)
     """Largest distance of such an emitter."""
+    maximum_fraction: float = Field(default=0.0, ge=0, le=1)
+    """Boxes around a maximum of a spot that has several, such as one lobe of a double helix: as the
+    detection cuts them while it does not know the emitter."""
     z_nm: Span = (-600.0, 600.0)
     photons: LogSpan = (300.0, 20000.0)
     background: LogSpan = (1.0, 300.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -78,9 +79,11 @@ class Spots:
             getattr(self, field.name)[first : first + len(new.x_px)] = getattr(new, field.name)
 
 
-_POOL, _FRESH = 16384, 16
-"""Images without noise that are kept, and the part of a batch that is computed anew, one in so
-many: what a network sees twice differs in light, background and noise."""
+_POOL_PX, _FRESH = 16384 * 16**2, 16
+"""Pixels of images without noise that are kept, and the part of a batch that is computed anew, one
+in so many: what a network sees twice differs in light, background and noise."""
+_PLANE_NM = 25.0
+"""Steps of depth by which it is known where the maxima of a spot lie."""
 
 
 def layer_of(ranges: BoxRanges, optics: OpticsSection) -> PupilLayer:
@@ -92,7 +95,9 @@ def layer_of(ranges: BoxRanges, optics: OpticsSection) -> PupilLayer:
         modes=ranges.modes,
         vectorial=optics.vectorial or ranges.fixed_dipoles,
         fine_per_px=2,
-        points=32,
+        # Phase masks have jumps. At the focal plane of a double helix 3 % of the light lie elsewhere
+        # than with 96 points, 5 % with 32.
+        points=32 if optics.mask is None else 48,
     )
 
 
@@ -118,6 +123,9 @@ class BoxSampler:
     def __init__(self, ranges: BoxRanges, optics: OpticsSection, device: torch.device) -> None:
         self.ranges = ranges
         self.layer = layer_of(ranges, optics).to(device)
+        self.device = device
+        self._pool = max(1, _POOL_PX // ranges.box_px**2)
+        self._maxima = _maxima_of(self._planes()) if ranges.maximum_fraction > 0.0 else None
         self._kept: Spots
         self._n_kept, self._next, self._is_full = 0, 0, False
 
@@ -138,11 +146,31 @@ class BoxSampler:
             background, spots.amplitudes_nm, spots.dipole if ranges.fixed_dipoles else None,
         )  # fmt: skip
 
+    @torch.no_grad()
+    def _planes(self) -> Tensor:
+        """Return spots without further aberrations at evenly spaced depths, (planes, box, box)."""
+        low, high = self.ranges.z_nm
+        n = max(2, math.ceil((high - low) / _PLANE_NM) + 1)
+        z_nm = torch.linspace(low, high, n, device=self.device)
+        zero = torch.zeros_like(z_nm)
+        spots: Tensor = self.layer(zero, zero, z_nm)
+        return spots
+
+    def _maxima_at(self, maxima: Tensor, z_nm: Tensor, draw: Draw) -> Tensor:
+        """Return where one of the maxima of each spot lies, x and y from its middle, (n, 2)."""
+        low, high = self.ranges.z_nm
+        plane = ((z_nm - low) / (high - low) * (len(maxima) - 1)).round().long()
+        side = self.ranges.box_px
+        # The largest of random numbers; those of what is no maximum are 0.
+        score = 1.0 - draw.uniform((0.0, 1.0), side * side)
+        at = (maxima[plane].flatten(1) * score).argmax(dim=1)
+        return torch.stack([at % side, at // side], dim=1) - (side - 1) / 2.0
+
     def _turn(self, n: int, generator: torch.Generator) -> Spots:
         """Return n spots: new ones, and once there are many of those that were kept."""
         is_full = self._is_full
         new = self._render(max(1, n // _FRESH) if is_full else n, generator)
-        self._keep(new.take(slice(0, _POOL)))
+        self._keep(new.take(slice(0, self._pool)))
         if not is_full:
             return new
         chosen = torch.randint(self._n_kept, (n,), generator=generator, device=generator.device)
@@ -151,9 +179,9 @@ class BoxSampler:
     def _keep(self, new: Spots) -> None:
         """Keep spots in place of the oldest."""
         if not self._n_kept:
-            self._kept = new.room_for(_POOL)
+            self._kept = new.room_for(self._pool)
         n_new = len(new.x_px)
-        if self._next + n_new > _POOL:
+        if self._next + n_new > self._pool:
             self._next, self._is_full = 0, True
         self._kept.replace(self._next, new)
         self._next += n_new
@@ -168,6 +196,10 @@ class BoxSampler:
         amplitudes_nm = ranges.aberration_nm * draw.normal(len(ranges.modes)).clamp(-2.5, 2.5)
         dipole = _draw_dipoles(draw)
         fixed = dipole if ranges.fixed_dipoles else None
+        if self._maxima is not None:
+            is_chosen = draw.chance(ranges.maximum_fraction)
+            right_px, down_px = self._maxima_at(self._maxima, z_nm, draw).unbind(1)
+            x_px, y_px = x_px - is_chosen * right_px, y_px - is_chosen * down_px
         angle = draw.uniform((0.0, 2.0 * torch.pi))
         distance = draw.uniform((0.25, 0.75)) * ranges.box_px
         beside = (distance * torch.cos(angle), distance * torch.sin(angle))
@@ -187,6 +219,13 @@ def _draw_dipoles(draw: Draw) -> Tensor:
     direction = torch.nn.functional.normalize(direction, dim=1)
     # Both ends of a dipole look the same.
     return direction.where(direction[:, 2:] >= 0.0, -direction)
+
+
+def _maxima_of(spots: Tensor) -> Tensor:
+    """Return where each spot has a maximum at least half as high as its highest, same shape."""
+    smooth = torch.nn.functional.avg_pool2d(spots, 3, stride=1, padding=1)
+    highest = torch.nn.functional.max_pool2d(smooth, 5, stride=1, padding=2)
+    return (smooth == highest) & (smooth > 0.5 * smooth.amax(dim=(1, 2), keepdim=True))
 
 
 def _ramp(ranges: BoxRanges, draw: Draw) -> Tensor:

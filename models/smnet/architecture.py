@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def _build(size: str, outputs: int) -> nn.Module:
+def _build(size: str, box_px: int, outputs: int) -> nn.Module:
     from rtsmlm.models.smnet.network import SIZES, SmNetwork
 
-    return SmNetwork(SIZES[size].model_copy(update={"outputs": outputs}))
+    settings = SIZES[size].model_copy(update={"box_px": box_px, "outputs": outputs})
+    return SmNetwork(settings)
 
 
-ARCHITECTURE = BoxArchitecture("smnet", ("paper", "paper-32", "S"), _build)
+ARCHITECTURE = BoxArchitecture("smnet", ("paper", "S"), _build)

@@ -32,7 +32,6 @@ class NetworkSettings(Settings):
 
 SIZES: dict[str, NetworkSettings] = {
     "paper": NetworkSettings(),
-    "paper-32": NetworkSettings(box_px=32),
     "S": NetworkSettings(stem=(16, 32), wide=64, blocks=1, stride=2, neck=64),
 }
 

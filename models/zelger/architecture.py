@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def _build(size: str, outputs: int) -> nn.Module:
+def _build(size: str, box_px: int, outputs: int) -> nn.Module:
     from rtsmlm.models.zelger.network import SIZES, ZelgerNetwork
 
-    settings = SIZES[size].model_copy(update={"outputs": outputs})
+    settings = SIZES[size].model_copy(update={"box_px": box_px, "outputs": outputs})
     return ZelgerNetwork(settings, noise=True)
 
 

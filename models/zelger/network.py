@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from rtsmlm.models.box_parameters.scaling import noise_input, stabilized
 from rtsmlm.settings.base import Settings
 
-BOX_PX = 16
-
 
 class NetworkSettings(Settings):
     """Size of a network."""
 
+    box_px: int = 16
     widths: tuple[int, int, int] = (32, 64, 128)
     hidden: int = 256
     outputs: int = 5
@@ -53,7 +52,7 @@ class ZelgerNetwork(nn.Module):
                 parts += [nn.Conv2d(width, n, 3, padding=1), nn.ReLU()]
             parts.append(nn.MaxPool2d(2))
             n_in = n
-        side = BOX_PX // 2 ** len(settings.widths)
+        side = settings.box_px // 2 ** len(settings.widths)
         self.features = nn.Sequential(*parts, nn.Flatten())
         self._noise = noise
         n_features = n_in * side * side + 2 * int(noise)
@@ -64,7 +63,7 @@ class ZelgerNetwork(nn.Module):
         )
 
     def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
-        """Return raw parameters, (n, outputs), of boxes in photons, (n, 1, 16, 16)."""
+        """Return raw parameters, (n, outputs), of boxes in photons, (n, 1, box, box)."""
         features = self.features(stabilized(photons, variance))
         if self._noise:
             features = torch.cat([features, noise_input(photons, variance)], 1)

@@ -93,3 +93,23 @@ def test_fixed_dipoles_point_to_the_objective_and_look_different() -> None:
     upright = boxes.dipole[:, 2] > 0.9
     peak = boxes.photons.amax(dim=(1, 2, 3))
     assert float(peak[flat].mean()) > 1.5 * float(peak[upright].mean()), "a doughnut is dimmer"
+
+
+HELIX = OpticsSection(pixel_nm=110, na=1.45, depth_nm=800, mask="double-helix", zernikes=())
+
+
+def test_a_box_around_one_lobe_of_a_double_helix_has_its_emitter_beside_the_middle() -> None:
+    boxes = draw(
+        60, HELIX, box_px=24, z_nm=(-600, 600), offset_px=0.1, maximum_fraction=1.0,
+        photons=(1e5, 1.001e5),
+    )  # fmt: skip
+    light = boxes.photons[:, 0] - 4.0
+    distance = torch.hypot(boxes.x_px, boxes.y_px)
+    assert 3.0 < float(distance.min()) < float(distance.max()) < 6.5, "half of that between lobes"
+    in_middle = light[:, 10:14, 10:14].mean(dim=(1, 2))
+    at = [(boxes.y_px + 11.5).round().long() + k for k in (-1, 0, 1)]
+    columns = (boxes.x_px + 11.5).round().long()
+    at_emitter = torch.stack([light[range(60), row, columns] for row in at]).mean(dim=0)
+    assert bool((in_middle > 2.0 * at_emitter).all()), "the emitter itself is dark"
+    sides = {(bool(x > 0), bool(y > 0)) for x, y in zip(boxes.x_px, boxes.y_px, strict=True)}
+    assert len(sides) == 4, "either lobe may be the one that was found"
