@@ -123,6 +123,10 @@ class Manifest(Settings):
     """What its condition holds of the PSF: a width, curves, or nothing."""
     z_range_nm: tuple[float, float] | None = None
     """Depths that a network finds which was trained for one PSF; `origin` says for which."""
+    pixel_nm: float | None = None
+    """Camera pixel on which that PSF was seen."""
+    spot_px: int | None = None
+    """Side of the spots of that PSF, in these pixels."""
     origin: str = ""
     """Who trained it, where, after which paper."""
     parameters: int

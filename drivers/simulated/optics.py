@@ -15,8 +15,9 @@ REACH_NM = 750.0
 """A PSF is computed so far to both sides of the focal plane, or as far as the sample reaches."""
 BEYOND_NM = 250.0
 """And so much farther, for drift and a stage that moves."""
-BOX_NM: dict[MaskName, float] = {"tetrapod": 4500.0, "double-helix": 3000.0}
-"""Side of the image of a mask's spot: the lobes of a tetrapod lie up to 3.5 um apart."""
+BOX_NM: dict[MaskName, float] = {"tetrapod": 4500.0, "double-helix": 5000.0}
+"""Side of the image of a mask's spot: the lobes of a tetrapod lie up to 3.5 um apart, those of a
+double helix 1.5 um, in a halo with a fifth of the light."""
 SAME_PIXEL = 5e-3
 """Relative difference of two pixels that are meant to be the same."""
 

@@ -102,6 +102,8 @@ def _manifest(network: nn.Module, recipe: Recipe, wanted: tuple[Quantity, ...]) 
         size=recipe.network.size,
         psf="any",
         z_range_nm=ranges.z_nm,
+        pixel_nm=recipe.optics.pixel_nm,
+        spot_px=ranges.box_px,
         origin=_origin(recipe),
         window_frames=1,
         block_px=1,

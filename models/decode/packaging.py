@@ -65,6 +65,7 @@ def package(
             n_windows=tuning_windows // 4,
         )
     ranges, plane = recipe.simulation, ("height", "width")
+    pixel_nm, spot_px = recipe.psf.grid(recipe.optics)
     return Manifest(
         name=recipe.name,
         version="0",
@@ -72,6 +73,8 @@ def package(
         size=recipe.network.size,
         psf="any",
         z_range_nm=recipe.psf.z_nm,
+        pixel_nm=pixel_nm,
+        spot_px=spot_px,
         origin=_origin(recipe),
         block_px=BLOCK_PX,
         parameters=sum(value.numel() for value in network.parameters()),

@@ -54,6 +54,7 @@ def package(
         )
     ranges = recipe.simulation
     example = torch.zeros((1, 1, TILE_PX, TILE_PX))
+    pixel_nm, spot_px = recipe.psf.grid(recipe.optics)
     return Manifest(
         name=recipe.name,
         version="0",
@@ -61,6 +62,8 @@ def package(
         size=recipe.network.size,
         psf="any",
         z_range_nm=recipe.psf.z_nm,
+        pixel_nm=pixel_nm,
+        spot_px=spot_px,
         origin=_origin(recipe),
         parameters=sum(value.numel() for value in network.parameters()),
         kmac_per_px=round(macs_of(network, example) / TILE_PX**2 / 1000.0, 2),

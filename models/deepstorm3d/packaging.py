@@ -99,6 +99,7 @@ def describe(
     recipe: Recipe, *, slices: int, upsampling: int, parameters: int, macs_per_px: float
 ) -> Manifest:
     """Return the manifest of a network that answers with volumes, whatever its layers."""
+    pixel_nm, spot_px = recipe.psf.grid(recipe.optics)
     return Manifest(
         name=recipe.name,
         version="0",
@@ -106,6 +107,8 @@ def describe(
         size=recipe.network.size,
         psf="any",
         z_range_nm=recipe.psf.z_nm,
+        pixel_nm=pixel_nm,
+        spot_px=spot_px,
         origin=_origin(recipe),
         parameters=parameters,
         kmac_per_px=round(macs_per_px / 1000.0, 2),

@@ -95,8 +95,8 @@ def layer_of(ranges: BoxRanges, optics: OpticsSection) -> PupilLayer:
         modes=ranges.modes,
         vectorial=optics.vectorial or ranges.fixed_dipoles,
         fine_per_px=2,
-        # Phase masks have jumps. At the focal plane of a double helix 3 % of the light lie elsewhere
-        # than with 96 points, 5 % with 32.
+        # Phase masks have jumps: of the light of a double helix 3 % lie in other pixels than those
+        # of the simulated microscope with 48 points, and 5 % with 32.
         points=32 if optics.mask is None else 48,
     )
 

@@ -56,6 +56,14 @@ class PsfSection(Settings):
             return self
         return self.model_copy(update={"file": (folder / self.file).resolve()})
 
+    def grid(self, optics: OpticsSection) -> tuple[float, int]:
+        """Return the camera pixel in nm and the side of the spots in pixels; see `load`."""
+        if self.file is None:
+            return optics.pixel_nm, self.box_px
+        stored = load_psf(self.file)
+        fine = stored.table.sums.shape[1] - 1
+        return stored.pixel_nm, round(fine / stored.table.fine_per_px)
+
     def load(self, optics: OpticsSection) -> StoredPsf:
         """Return the PSF.
 

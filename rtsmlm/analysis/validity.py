@@ -14,6 +14,7 @@ from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from rtsmlm.analysis.validity_sample import CHI2_FREE, WIDTH, SpotSampler
 from rtsmlm.analysis.validity_verdict import ENOUGH, Finding, Verdict
@@ -30,7 +31,8 @@ WINDOW = 1000
 """Spots, patches and repetitions that count: the last ones."""
 ENOUGH_PATCHES = 60
 """Each gives its noise to 20 %, all together to 3 %."""
-ENOUGH_PLACES = 1500
+ENOUGH_PLACES = 1000
+"""Emitters, each counted once however long it is on."""
 PHASES = 10
 REPEAT_PX = 1.0
 """Lone emitters of two frames that lie nearer are one: others are five PSF widths away."""
@@ -60,6 +62,9 @@ class ValidityMeter:
         Standard deviation of the PSF in force.
     curves
         Widths of an astigmatic PSF: their shape is judged by chi² alone.
+    spot_px
+        Side of the spots of a PSF that the localizer knows and that is none of these: it is not
+        judged, as no fit knows it.
 
     Notes
     -----
@@ -68,9 +73,15 @@ class ValidityMeter:
     """
 
     def __init__(
-        self, calibration: CameraCalibration, sigma_nm: float, curves: WidthCurves | None = None
+        self,
+        calibration: CameraCalibration,
+        sigma_nm: float,
+        curves: WidthCurves | None = None,
+        *,
+        spot_px: int | None = None,
     ) -> None:
-        self._sampler = SpotSampler(calibration, sigma_nm, curves)
+        self._sampler = SpotSampler(calibration, sigma_nm, curves, spot_px or 0.0)
+        self._judges_psf = spot_px is None
         self._pixel_nm = calibration.pixel_nm
         self._sigma_nm = sigma_nm
         self._astigmatic = curves is not None
@@ -80,7 +91,7 @@ class ValidityMeter:
         self._places = np.zeros((2, PHASES))
         self._samples = 0
         self._looked_at = 0
-        self._previous = Localizations.empty()
+        self._previous = self._last = Localizations.empty()
         self._active: frozenset[str] = frozenset()
 
     def update(self, locs: Localizations, batch: FrameBatch) -> None:
@@ -103,20 +114,41 @@ class ValidityMeter:
         lone = self._sampler.lone(locs, batch)
         # Evenly over the batch, and the same ones in every run.
         chosen = lone[:: max(1, -(-len(lone) // SPOTS_PER_SAMPLE))]
-        if len(chosen):
+        if len(chosen) and self._judges_psf:
             self._spots.extend(self._sampler.refit(locs, batch, chosen))
         self._noise.extend(self._sampler.noise(locs, batch, self._samples)[:, 0].tolist())
         # With those of the last frame before, which these may repeat.
         seen = Localizations.concatenate([self._previous, locs.take(lone)])
         self._repeats.extend(self._repetitions(seen))
         self._previous = seen.take(seen.frame == batch.index[-1])
-        for axis, place_nm in enumerate((locs.x_nm, locs.y_nm)):
+        new = locs.take(self._is_new(locs, int(batch.index[0])))
+        self._last = locs.take(locs.frame == batch.index[-1])
+        for axis, place_nm in enumerate((new.x_nm, new.y_nm)):
             phase = (place_nm / self._pixel_nm + 0.5) % 1.0
             counts = np.histogram(phase, bins=PHASES, range=(0.0, 1.0))[0]
             self._places[axis] += counts
         if self._places.sum() > 40 * ENOUGH_PLACES:
             self._places *= 0.5
         self._samples += 1
+
+    def _is_new(self, locs: Localizations, first: int) -> NDArray[np.bool_]:
+        """Tell which emitters were not in the frame before: one that stays on is one place.
+
+        Before the first frame counts the last one of the sample before.
+        """
+        near_px = REPEAT_PX
+        frames = np.concatenate([np.full(len(self._last), -1), locs.frame - first])
+        x_px, y_px = (
+            np.concatenate([before, now]) / self._pixel_nm
+            for before, now in ((self._last.x_nm, locs.x_nm), (self._last.y_nm, locs.y_nm))
+        )
+        # Frames lie further apart than emitters that are the same one.
+        points = np.column_stack([x_px, y_px, frames * (4.0 * near_px)])
+        if not len(points):
+            return np.zeros(0, dtype=np.bool_)
+        before = points[len(self._last) :] - [0.0, 0.0, 4.0 * near_px]
+        distance = cKDTree(points).query(before, distance_upper_bound=near_px)[0]
+        return ~np.isfinite(np.asarray(distance))
 
     def _repetitions(self, lone: Localizations) -> list[float]:
         """Return ways between lone emitters of successive frames, over those stated."""
@@ -163,12 +195,13 @@ class ValidityMeter:
             *self._repeat_finding(repeat),
             *self._gridding_finding(gridding),
         ]
-        if not findings or self._astigmatic:
+        if self._judges_psf and (not findings or self._astigmatic):
             findings += self._shape_finding(chi2)
         self._active = frozenset(finding.name for finding in findings)
         return Verdict(
             looked_at=self._looked_at,
             waited=waited,
+            judges_psf=self._judges_psf,
             spots=len(self._spots),
             width_ratio=width,
             chi2=chi2,

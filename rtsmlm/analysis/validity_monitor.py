@@ -11,6 +11,7 @@ from rtsmlm.analysis.validity import FRAMES_PER_SAMPLE, ValidityMeter
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.models.trained_psf import trained_spot_px
 from rtsmlm.physics.psf import GaussianPsf
 from rtsmlm.settings.run import RunSettings
 
@@ -84,7 +85,8 @@ class ValidityMonitor:
         if settings.pipeline.validity:
             astigmatism = settings.psf.astigmatism
             curves = None if astigmatism is None else astigmatism.curves()
-            self._meter = ValidityMeter(calibration, sigma_nm, curves)
+            spot_px = trained_spot_px(settings.localizer.name)
+            self._meter = ValidityMeter(calibration, sigma_nm, curves, spot_px=spot_px)
             try:
                 _compile(ValidityMeter(_PLAIN, sigma_nm, curves), sigma_nm)
             except Exception as error:  # whatever it is, the run goes on

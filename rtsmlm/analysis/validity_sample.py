@@ -54,10 +54,16 @@ class SpotSampler:
         Standard deviation of the PSF in force; has no effect with curves.
     curves
         Widths of an astigmatic PSF: z is fitted in place of the width.
+    spot_px
+        Side of spots that are larger than these widths, such as those of a phase mask.
     """
 
     def __init__(
-        self, calibration: CameraCalibration, sigma_nm: float, curves: WidthCurves | None
+        self,
+        calibration: CameraCalibration,
+        sigma_nm: float,
+        curves: WidthCurves | None,
+        spot_px: float = 0.0,
     ) -> None:
         self._calibration = calibration
         self._pixel_nm = calibration.pixel_nm
@@ -71,6 +77,7 @@ class SpotSampler:
             self._curve_table = curves.as_array(self._pixel_nm)
             self._limits_nm = z_limits_nm(curves)
         self._curves = curves
+        self._reach_px = max(LONELY_SIGMA * self.sigma_px, spot_px / 2.0)
         self._read_variance = float(np.median(calibration.read_variance()))
         self._shape = (0, 0)
         self._maps: tuple[F32, F32, F32] = (np.empty((0, 0), np.float32),) * 3
@@ -79,7 +86,7 @@ class SpotSampler:
         """Return the rows of bright emitters far from all others of their frame and the edges."""
         if not len(locs):
             return np.empty(0, dtype=np.int64)
-        reach = LONELY_SIGMA * self.sigma_px + 1.0
+        reach = self._reach_px + 1.0
         x, y = locs.x_nm / self._pixel_nm, locs.y_nm / self._pixel_nm
         frame = np.searchsorted(batch.index, locs.frame)
         # Frames lie further apart than the reach, so that one tree holds them all.
@@ -165,7 +172,7 @@ class SpotSampler:
         left = ((k * 0.5698402909980532) % 1.0 * (width - PATCH_PX + 1)).astype(np.int64)
         frame = k % len(batch)
         half = PATCH_PX // 2
-        reach = LONELY_SIGMA * self.sigma_px + half
+        reach = self._reach_px + half
         mine = locs.frame[None, :] == batch.index[frame][:, None]
         away_x = np.abs(locs.x_nm / self._pixel_nm - (left + half)[:, None]) > reach
         away_y = np.abs(locs.y_nm / self._pixel_nm - (top + half)[:, None]) > reach

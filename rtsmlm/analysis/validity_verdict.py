@@ -28,6 +28,8 @@ class Verdict:
     """Localizations in the frames that were sampled."""
     waited: bool
     """Whether too few spots are the verdict, rather than a reason to wait."""
+    judges_psf: bool
+    """False where the localizer knows a PSF of its own, which no fit does."""
     spots: int
     """Lone and bright ones among them that were fitted once more."""
     width_ratio: float
@@ -49,6 +51,8 @@ class Verdict:
         """Short text for a status line."""
         if self.findings:
             return "model: " + self.findings[0].name
+        if not self.judges_psf and not math.isnan(self.noise_ratio):
+            return "model: PSF not judged"
         if self.spots >= ENOUGH:
             return "model ok"
         return f"model: {TOO_FEW}" if self.waited else "model: no verdict yet"
@@ -60,6 +64,11 @@ class Verdict:
             return ""
         if not self.looked_at:
             return "no emitters were found in the frames that were sampled"
+        if not self.judges_psf:
+            return (
+                "the localizer was trained for one PSF, which is not compared with the spots; "
+                "noise, stated errors and places within the pixel are judged"
+            )
         return (
             f"of {self.looked_at} localizations that were sampled {self.spots} were bright spots "
             f"without neighbours, and the PSF is judged by {ENOUGH}: the emitters are too dense, "

@@ -80,6 +80,8 @@ class LiveRunner:
         self._arm = arm
         self._request = request
         request.on_stop, request.on_pause = self._stop_now, self._pause_now
+        request.more_in_order = 1
+        self._is_asked_to_stop = False
         self._with_window = with_window
         self._window: Window | None = None
         self._window_ready = threading.Event()
@@ -128,9 +130,13 @@ class LiveRunner:
         return report
 
     def _stop_now(self) -> None:
-        """Stop the run at a signal, in a thread that no terminal can block."""
+        """Stop the run at a signal, in a thread that no terminal can block.
+
+        A second signal, or one after the last frame, breaks off the work that is left.
+        """
         if (session := self._session) is not None:
-            session.stop()
+            session.stop(at_once=self._is_asked_to_stop or session.camera_ended.is_set())
+        self._is_asked_to_stop = True
 
     def _pause_now(self) -> None:
         """Switch the lasers off before the program is stopped by Ctrl-Z."""

@@ -32,18 +32,23 @@ class StopRequest:
         self.signal: int | None = None
         self.on_stop: Callable[[], object] | None = None
         """Called in a thread of its own when the program is asked to end: lasers off first."""
+        self.more_in_order = 0
+        """Further Ctrl-C that `on_stop` alone acts on, before one breaks off."""
         self.on_pause: Callable[[], object] | None = None
         """Called before the program is stopped by Ctrl-Z; it stands still until it goes on."""
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Note a signal, in the main thread; a second Ctrl-C raises `KeyboardInterrupt`.
 
-        Nothing else is done here: what the main thread holds at this moment is not known.
+        With `more_in_order` a later one does. Nothing else is done here: what the main thread
+        holds at this moment is not known.
         """
         if number == getattr(signal, _TO_PAUSE, None):
             return
         if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            if not self.more_in_order:
+                raise KeyboardInterrupt
+            self.more_in_order -= 1
         self.signal = number
 
     def act(self, number: int) -> None:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.graph_runner import GraphRunner, open_graph
-from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
+from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.boxes import F64
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.localizations import COLUMN_DTYPES, F32
 from rtsmlm.models.manifest import Manifest, read_manifest
+from rtsmlm.models.trained_psf import check_pixel
 from rtsmlm.settings.run import RunSettings
 
 NEEDED = ("x", "y", "photons", "background")
@@ -33,8 +34,6 @@ STATED = {
 }
 """Channels that it may have; all others are extra columns."""
 
-PIXEL_TOLERANCE = 0.15
-"""Largest relative difference from the pixel of the training: the PSF looks as much wider."""
 _COMPILED_FOR = 72
 """Boxes that need every chunk size of every engine."""
 
@@ -176,7 +175,7 @@ def open_box_localizer(
     manifest = read_manifest(folder)
     fitter = "gaussian-mle" if settings.psf.astigmatism is None else "astigmatic-mle"
     manifest.check_width(sigma_nm, calibration, "psf.sigma_nm", fitter)
-    _check_pixel(manifest, calibration, fitter)
+    check_pixel(manifest, calibration, fitter)
     wanted, sigma_px = settings.localizer, sigma_nm / calibration.pixel_nm
     fit = NetworkBoxFit(folder, wanted.engine, sigma_px, precision=wanted.precision)
     wanted = wanted.model_copy(update={"box_px": fit.box_px})
@@ -203,20 +202,6 @@ def box_px_of(manifest: Manifest) -> int:
     raise FileFormatError(
         f"the manifest of {manifest.name} states no input photons of (n, 1, box, box)"
     )
-
-
-def _check_pixel(manifest: Manifest, calibration: CameraCalibration, fitter: str) -> None:
-    """Raise `CalibrationError` if pixels are of another size than those of the training."""
-    optics = manifest.training.recipe.get("optics", {})
-    trained_nm = optics.get("pixel_nm") if isinstance(optics, Mapping) else None
-    if not isinstance(trained_nm, int | float) or trained_nm <= 0:
-        return
-    if abs(calibration.pixel_nm / trained_nm - 1.0) > PIXEL_TOLERANCE:
-        raise CalibrationError(
-            f"{manifest.name} was trained for pixels of {trained_nm:g} nm; those of this camera "
-            f"have {calibration.pixel_nm:g} nm: check camera.pixel_nm, train the recipe for them, "
-            f"or set localizer.name to {fitter}"
-        )
 
 
 def _check_task(manifest: Manifest, task: str) -> None:

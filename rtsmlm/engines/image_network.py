@@ -31,6 +31,7 @@ _WHOLE_CELLS_PX = 8
 """Frames that are cut into parts are padded to multiples of it, as `tiles_of` wants them."""
 _TILE_FINE_PX = 2048
 """Largest side of what is computed at once: a few hundred MB within a network."""
+_PX_AT_ONCE = 2**16
 
 
 def check_image_models(names: Iterable[str]) -> None:
@@ -59,6 +60,14 @@ def _check_task(manifest: Manifest) -> None:
             f"{manifest.name} does {manifest.task}, not images, so that it is no "
             "entry of results.image_models"
         )
+
+
+def frames_at_once(shape: tuple[int, int]) -> int:
+    """Return how many frames of this shape to give at once: about a second's work of one core.
+
+    What feeds a network looks between them whether it is to end.
+    """
+    return max(1, _PX_AT_ONCE // (shape[0] * shape[1]))
 
 
 class NetworkImage:

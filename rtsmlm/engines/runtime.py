@@ -13,6 +13,7 @@ from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Maps, NetworkModel
 from rtsmlm.models.catalog import architecture_of
 from rtsmlm.models.manifest import load_manifest
+from rtsmlm.models.trained_psf import check_pixel
 from rtsmlm.physics.astigmatism import WidthCurves
 
 
@@ -53,6 +54,7 @@ def open_model(
         raise ConfigError(
             f"{manifest.name} does {manifest.task}, not localization: it is no localizer.name"
         )
+    check_pixel(manifest, calibration, "gaussian-mle" if curves is None else "astigmatic-mle")
     psf = manifest.psf_input(sigma_nm, curves, calibration)
     decode = manifest.decode.settings()
     if min_probability is not None:

@@ -16,7 +16,7 @@ from rtsmlm.engines.runtimes import open_network
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.models.catalog import find_model, is_path, model_folders
-from rtsmlm.models.manifest import load_manifest, read_manifest
+from rtsmlm.models.manifest import Manifest, load_manifest, read_manifest
 from rtsmlm.protocols import Localizer
 from rtsmlm.settings.run import RunSettings
 
@@ -120,6 +120,22 @@ def factory_of(name: str) -> plugins.LocalizerFactory:
     return open_model_folder
 
 
+def manifest_of(name: str) -> Manifest | None:
+    """Return the manifest of a localizer; None for one that is no model, or a wrong name.
+
+    Parameters
+    ----------
+    name
+        As in `localizer.name`. What is wrong with it is said where the localizer is opened.
+    """
+    if not is_path(name) and name in plugins.names(GROUP):
+        return None
+    try:
+        return read_manifest(find_model(name))
+    except (ConfigError, FileFormatError):
+        return None
+
+
 def extra_columns(name: str) -> dict[str, object]:
     """Return what a table says of the columns that a localizer adds; nothing where it adds none.
 
@@ -128,14 +144,9 @@ def extra_columns(name: str) -> dict[str, object]:
     name
         As in `localizer.name`. What is wrong with it is said where the localizer is opened.
     """
-    if not is_path(name) and name in plugins.names(GROUP):
-        return {}
-    try:
-        manifest = read_manifest(find_model(name))
-    except (ConfigError, FileFormatError):
-        return {}
-    units = extras_of(manifest) if manifest.task == "box-parameters" else {}
-    if not units:
+    manifest = manifest_of(name)
+    units = {} if manifest is None or manifest.task != "box-parameters" else extras_of(manifest)
+    if manifest is None or not units:
         return {}
     return {"extra_columns": units, "extra_columns_of": f"{manifest.name} {manifest.version}"}
 

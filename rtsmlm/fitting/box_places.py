@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from rtsmlm.fitting.boxes import F64, I32, X, Y
 from rtsmlm.fitting.detection import Candidates
 
-# Far out of focus an astigmatic spot has two maxima. A fit that wants its emitter in the middle of
-# the box is given another box where it is not, so that both maxima lead to one place; of the two
-# rows the selection leaves one.
+# Far out of focus an astigmatic spot has two maxima, and a double helix has two at any depth. A fit
+# that wants its emitter in the middle of the box is given another box where it is not, so that
+# both maxima lead to one place; of the two rows the selection leaves one.
 OFF_CENTER_PX, CUT_AGAIN = 1.5, 3
 
 

@@ -104,6 +104,7 @@ def select_rows(
     width: int,
     sigma_px: float,
     excess_noise: float,
+    reach_px: float,
     keep: NDArray[np.bool_],
 ) -> None:
     """Mark the fits to keep: converged, inside the frame, significant, and the only one there.
@@ -120,6 +121,9 @@ def select_rows(
         Standard deviation of the PSF in pixels; of two fits closer than this, the brighter stays.
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
+    reach_px
+        Rows further apart than this in the list, from top to bottom, cannot be the same spot:
+        twice as far as a fit may lie from its candidate, and `sigma_px`.
     keep
         Written, shape (n,).
     """
@@ -134,12 +138,9 @@ def select_rows(
             light = photons / (4.0 * np.pi * sigma_px * sigma_px)
             noise = excess_noise * max(light + rows[i, BACKGROUND], 1.0)
             keep[i] = rows[i, CHI2] < MAX_CHI2 + (MAX_MISFIT * light) ** 2 / noise
-    # Maxima lie at least two pixels apart and fits wander up to two: rows further apart than
-    # this in a list from top to bottom cannot be the same spot.
-    reach = sigma_px + 5.0
     for i in range(n):
         for j in range(i + 1, n):
-            if frame[j] != frame[i] or rows[j, Y] - rows[i, Y] > reach:
+            if frame[j] != frame[i] or rows[j, Y] - rows[i, Y] > reach_px:
                 break
             dx, dy = rows[j, X] - rows[i, X], rows[j, Y] - rows[i, Y]
             if keep[i] and keep[j] and dx * dx + dy * dy < sigma_px * sigma_px:

@@ -36,6 +36,10 @@ says next to nothing of the truth."""
 MAX_LOCAL_FIT_PER_UM2 = 0.3
 """A fit takes every spot for one emitter."""
 
+FIT_REACH_PX = 5.0
+"""Maxima lie at least two pixels apart and fits wander up to two; boxes of networks follow their
+emitter, which may lie half a box away."""
+
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
 FITS_AT_ONCE = 8192
@@ -281,7 +285,8 @@ class SpotLocalizer:
         keep = np.zeros(len(rows), dtype=np.bool_)
         height, width = plan.offset_adu.shape
         excess_noise = self._calibration.excess_noise
-        select_rows(rows, found.frame, height, width, self._sigma_px, excess_noise, keep)
+        reach_px = self._sigma_px + (self._box_px if self._box_fit.is_centered else FIT_REACH_PX)
+        select_rows(rows, found.frame, height, width, self._sigma_px, excess_noise, reach_px, keep)
         rows, frame = rows[keep], frame_index[found.frame[keep]]
         pixel_nm = self._calibration.pixel_nm
         more, further = self._further(extras, keep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,9 @@ from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.realtime.ledger import Ledger
+
+_MOST_AT_ONCE = 8
+"""Frames: a slow network is done with them within a second or two, and may then be broken off."""
 
 
 class Movie(Protocol):
@@ -36,6 +40,8 @@ def catch_up(
     table: Path,
     make_localizer: Callable[[], Localizer],
     on_progress: Callable[[int, int], None],
+    *,
+    is_broken_off: Callable[[], bool] = lambda: False,
 ) -> None:
     """Localize the skipped frames of a run from its recording and merge them into the table.
 
@@ -51,6 +57,8 @@ def catch_up(
         Makes one localizer for each thread.
     on_progress
         Called with the number of frames done and the number to do.
+    is_broken_off
+        Asked now and then; once it is true, the frames that are left stay skipped.
     """
     skipped = ledger.skipped()
     indices = movie.frame_index
@@ -64,19 +72,21 @@ def catch_up(
     if not len(positions):
         return
 
-    caught_up = FrameRanges()
-    for index in indices[positions].tolist():
-        caught_up.add(index, index + 1)
-    failed = FrameRanges()
+    caught_up, failed = FrameRanges(), FrameRanges()
 
     localizers = OfflineLocalizers(make_localizer)
 
     def late() -> Iterator[Localizations]:
         done = 0
-        windows = _read_windows(movie, indices, positions, localizers.neighbours)
+        windows = itertools.takewhile(
+            lambda _: not is_broken_off(),
+            _read_windows(movie, indices, positions, localizers.neighbours),
+        )
         for batch, localizations in localizers.localize(
             windows, lambda frame, _: failed.add(frame, frame + 1)
         ):
+            for index in batch.index.tolist():
+                caught_up.add(index, index + 1)
             done += len(batch)
             on_progress(done, len(positions))
             yield localizations
@@ -106,7 +116,7 @@ def _read_windows(
 ) -> Iterator[tuple[FrameBatch, slice]]:
     """Read runs of consecutive positions with the neighbours that lie beside them in the movie."""
     shape = movie.read(positions[:1]).shape
-    size = batch_frames((shape[1], shape[2]))
+    size = min(batch_frames((shape[1], shape[2])), _MOST_AT_ONCE)
     starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
     for run in np.split(positions, starts[1:]):
         for k in range(0, len(run), size):

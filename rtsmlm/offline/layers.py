@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.image_network import NetworkImage
+from rtsmlm.engines.image_network import NetworkImage, frames_at_once
 from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.models.catalog import find_model
-from rtsmlm.offline.parallel import batch_frames
 from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.render.layer_file import layer_path, read_layer, write_layer
 from rtsmlm.settings.run import RunSettings
@@ -44,6 +43,7 @@ def write_layers(
     *,
     on_step: Callable[[str], None],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    is_broken_off: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Write a layer for each of `results.image_models`; return a sentence for each that is not.
 
@@ -63,14 +63,18 @@ def write_layers(
         Called with the name of what is being done.
     on_progress
         Called with the number of frames done and the number to do.
+    is_broken_off
+        Asked now and then; once it is true, what there is of a layer is written.
     """
     notes: list[str] = []
     for name in settings.results.image_models:
+        if is_broken_off():
+            break
         on_step(f"image layer of {Path(name).name}")
         try:
             network = NetworkImage(find_model(name), settings.localizer.engine, calibration, shape)
             if network.takes_frames:
-                notes += _complete(table.parent, network, movie, on_progress)
+                notes += _complete(table.parent, network, movie, on_progress, is_broken_off)
             else:
                 for rows in iter_arrow_batches(table):
                     network.add_localizations(rows)
@@ -85,6 +89,7 @@ def _complete(
     network: NetworkImage,
     movie: Movie | None,
     on_progress: Callable[[int, int], None],
+    is_broken_off: Callable[[], bool],
 ) -> Sequence[str]:
     """Feed the frames that a layer lacks, and write it."""
     seen = _resume(layer_path(folder, network.name), network)
@@ -106,14 +111,16 @@ def _complete(
         first, last = np.searchsorted(indices, (start, stop))
         wanted[first:last] = False
     positions = np.flatnonzero(wanted)
-    size = batch_frames(network.shape)
+    frames = FrameRanges()
+    size = frames_at_once(network.shape)
     for done in range(0, len(positions), size):
+        if is_broken_off():
+            break
         part = positions[done : done + size]
         network.add_frames(FrameBatch.from_pixels(movie.read(part), index=indices[part]))
+        for index in indices[part].tolist():
+            frames.add(index, index + 1)
         on_progress(done + len(part), len(positions))
-    frames = FrameRanges()
-    for index in indices.tolist():
-        frames.add(index, index + 1)
     write_layer(folder, network.layer(), frames.union(seen))
     return ()
 

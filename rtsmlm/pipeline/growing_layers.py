@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rtsmlm.calibration import StatedCalibration
-from rtsmlm.engines.image_network import NetworkImage
+from rtsmlm.engines.image_network import NetworkImage, frames_at_once
 from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.frames import FrameBatch
@@ -33,7 +33,6 @@ SHOW_S = 1.5
 _SHARE = 0.1
 """Most part of the time that may go into sending."""
 _IDLE_S = 0.02
-_MOST_FRAMES = 4
 _STEPS = 65535
 
 _log = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ class GrowingLayers:
         """Take frames until `stop` is set, then write the layers as they are."""
         self._emit(LayersOpened([layer.network.name for layer in self._layers]))
         while self._layers and not stop.is_set():
-            batch = self._ring.peek(_MOST_FRAMES)
+            batch = self._ring.peek(frames_at_once(self._ring.shape))
             if batch is None:
                 stop.wait(_IDLE_S)
             else:

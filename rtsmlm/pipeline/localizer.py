@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.runtimes import AUTO
-from rtsmlm.engines.selection import choose, extra_columns, factory_of
+from rtsmlm.engines.selection import choose, extra_columns, factory_of, manifest_of
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.models.trained_psf import pixel_note
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.settings.run import RunSettings
 
@@ -31,9 +32,10 @@ def open_localizer(
 
 
 def localizer_note(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> str:
-    """Return why a fit stands in for the network where no localizer is named; else nothing."""
+    """Return what to know of a localizer: that a fit stands in, or a pixel is not as trained."""
     if settings.localizer.name != AUTO:
-        return ""
+        manifest = manifest_of(settings.localizer.name)
+        return "" if manifest is None else pixel_note(manifest, calibration)
     return choose(settings, calibration, sigma_nm).note
 
 

@@ -154,6 +154,8 @@ class Pipeline:
             if self._images is not None:
                 self._images.publish(self._broadcast)
             closing = self._ring.input_closed or stop.is_set()  # before peek: nothing is missed
+            if closing and self._ring.is_given_up:
+                return
             if self._localizer is None or self._file is None:
                 if closing and not self._ring.backlog:
                     return

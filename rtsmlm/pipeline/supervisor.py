@@ -37,6 +37,8 @@ from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.settings.resolve import resolve
 
 _POLL_S = 0.05
+_LAST_BATCH_S = 6.0
+"""For the frames that are being localized, and the files, where the rest was given up."""
 
 _log = logging.getLogger(__name__)
 
@@ -149,16 +151,19 @@ class PipelineSupervisor:
             child.publish(PublishStatus(dict(status)))
 
     def finish(self, timeout_s: float) -> None:
-        """Wait until the ring is drained and the analysis has closed its files.
+        """Wait until the ring is drained or given up, and the analysis has closed its files.
 
         The ring must have been closed by the producer. What is left after the time-out, or
         after the last restart has failed, is booked as skipped.
         """
-        if not self._worker.wait(timeout_s):
-            self._warn(
-                f"the analysis did not finish within {timeout_s:g} s and was ended; "
-                "its frames are caught up from the recording"
-            )
+        end_ns, is_given_up = now_ns() + int(timeout_s * 1e9), False
+        while not self._worker.wait(_POLL_S) and now_ns() < end_ns:
+            if self._ring.is_given_up and not is_given_up:
+                is_given_up, timeout_s = True, _LAST_BATCH_S
+                end_ns = now_ns() + int(timeout_s * 1e9)
+        if not self._worker.wait(0.0):
+            rest = "" if is_given_up else "; its frames are caught up from the recording"
+            self._warn(f"the analysis did not finish within {timeout_s:g} s and was ended{rest}")
             self.gave_up.set()
             self._worker.join(10.0)
         self._book()

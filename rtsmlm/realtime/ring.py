@@ -35,6 +35,7 @@ class _Word(IntEnum):
     HEIGHT = 2
     WIDTH = 3
     CLOSED = 4
+    GIVEN_UP = 5
     # Producer and consumer write on cache lines of their own.
     HEAD = 16
     TAIL = 32
@@ -155,6 +156,10 @@ class FrameRing:
         self._barrier()
         self._words[_Word.CLOSED] = 1
 
+    def give_up_rest(self) -> None:
+        """Ask the consumer to leave the frames that wait, once the input is closed."""
+        self._words[_Word.GIVEN_UP] = 1
+
     # -- consumer ------------------------------------------------------------------------
 
     def peek(self, max_frames: int) -> FrameBatch | None:
@@ -228,6 +233,11 @@ class FrameRing:
     def input_closed(self) -> bool:
         """True once no more frames will come."""
         return bool(self._words[_Word.CLOSED])
+
+    @property
+    def is_given_up(self) -> bool:
+        """True once the frames that wait are not wanted any more."""
+        return bool(self._words[_Word.GIVEN_UP])
 
     @property
     def pushed(self) -> int:

@@ -59,13 +59,28 @@ class RunFinalizer:
         table = self.folder.localizations
         extras = extra_columns_stated(self.settings)
         run_step(lambda: keep_table(table, self.shape, self.calibration.pixel_nm, extras))
+        is_broken_off = self.path.broken_off.is_set
         if self.path.n_recorded and results.catch_up and len(self.ledger.skipped()):
             run_step(self._catch_up)
-        if results.export:
+        if results.export and not is_broken_off():
             self.on_step("exports")
             run_step(lambda: export(table, results.export, self.folder.path))
-        if results.image_models:
+        if results.image_models and not is_broken_off():
             run_step(self._write_layers)
+        if is_broken_off():
+            self._note_what_is_left()
+
+    def _note_what_is_left(self) -> None:
+        """Say what was not done after the last frame, and what does it."""
+        left = [f"{self.ledger.totals().skipped} frames are not localized"]
+        if self.settings.results.export:
+            left.append("the table may not be exported")
+        if self.settings.results.image_models:
+            left.append("image layers may lack frames")
+        self.notices.warn(
+            f"the end of the run was broken off: {', '.join(left)}; rtsmlm reconstruct "
+            f"{self.folder.path} does all of it"
+        )
 
     def _write_layers(self) -> None:
         """Complete the layers that have grown in the run, as far as the frames are there."""
@@ -79,6 +94,7 @@ class RunFinalizer:
                 movie,
                 on_step=self.on_step,
                 on_progress=self.on_progress,
+                is_broken_off=self.path.broken_off.is_set,
             )
             for note in notes:
                 self.notices.warn(note)
@@ -100,6 +116,8 @@ class RunFinalizer:
         )
 
     def _catch_up(self) -> None:
+        if self.path.broken_off.is_set():
+            return
         skipped = len(self.ledger.skipped())
         self.notices.warn(
             f"localization could not follow the camera: {skipped} frames were localized after the "
@@ -116,7 +134,10 @@ class RunFinalizer:
 
         table = self.folder.localizations
         with open_movie(self.folder.raw, self.settings.movie) as movie:
-            catch_up(movie, self.ledger, table, make_localizer, self.on_progress)
+            catch_up(
+                movie, self.ledger, table, make_localizer, self.on_progress,
+                is_broken_off=self.path.broken_off.is_set,
+            )  # fmt: skip
 
     def publish(self, status: Mapping[str, object]) -> None:
         """Publish how the run ended to those who listened, after the accounts were written."""
@@ -174,16 +195,15 @@ class RunFinalizer:
     def _judge_skipped(self, skipped: int) -> None:
         if not skipped:
             return
-        if self.path.progress.failed_frames or (
-            self.path.recording and self.settings.results.catch_up
-        ):
+        is_caught_up = self.settings.results.catch_up and not self.path.broken_off.is_set()
+        if self.path.progress.failed_frames or (self.path.recording and is_caught_up):
             self.notices.fail(f"{skipped} frames could not be localized; ledger.json lists them")
         elif not self.path.recording:
             self.notices.warn(
                 f"{skipped} frames were skipped and, not being recorded, could not be caught up; "
                 "set record.raw=true, or choose a smaller region or a longer exposure"
             )
-        else:
+        elif not self.path.broken_off.is_set():
             self.notices.warn(
                 f"{skipped} frames are still to be caught up (results.catch_up=false); rtsmlm "
                 f"reconstruct {self.folder.path} localizes all of them"

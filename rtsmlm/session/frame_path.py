@@ -69,6 +69,8 @@ class FramePath:
         self._recorder: RawRecorder | None = None
         self._acquisition: Acquisition | None = None
         self._closing = False
+        self.broken_off = threading.Event()
+        """Set where the frames that are not localized yet are to be left as they are."""
         self._assumed: tuple[str, ...] = ()
 
     # -- starting ------------------------------------------------------------------------
@@ -237,6 +239,12 @@ class FramePath:
         if self._acquisition is not None:
             self._acquisition.worker.stop()
 
+    def break_off(self) -> None:
+        """Ask for the end without what is not localized yet; returns at once."""
+        self.broken_off.set()
+        if (ring := self._ring) is not None:
+            ring.give_up_rest()
+
     def drain(self) -> None:
         """Wait for the camera, then for all frames to be processed; failures go to the notices."""
         self._closing = True
@@ -250,8 +258,9 @@ class FramePath:
 
     def close(self) -> None:
         """Release the ring, which must not be used any more."""
-        if self._ring is not None:
-            self._ring.close()
+        ring, self._ring = self._ring, None
+        if ring is not None:
+            ring.close()
 
     def _stop_camera(self) -> None:
         acquisition = self._acquisition
@@ -268,5 +277,5 @@ class FramePath:
             return
         ring.close_input()
         supervisor.finish(_DRAIN_S)
-        if supervisor.gave_up.is_set():
+        if supervisor.gave_up.is_set() and not self.broken_off.is_set():
             self._notices.fail(f"the analysis was given up: {supervisor.progress.death}")

@@ -57,10 +57,8 @@ class Session:
         How the sentinel reaches the lasers; None takes the configuration file of the settings.
     perturb
         For drills: changes an estimate of the density before the laser is steered by it.
-    on_step
-        Called with the name of each step of the start and of the end.
-    on_progress
-        Called with frames done and to do while skipped frames are caught up.
+    on_step, on_progress
+        Called with the name of each step of start and end, and with frames done and to do in it.
     """
 
     def __init__(
@@ -224,11 +222,13 @@ class Session:
         """Wait until the camera has ended; False if it has not within the time-out."""
         return self.camera_ended.wait(timeout_s)
 
-    def stop(self, reason: str = "the run was asked to end") -> None:
-        """Switch the lasers off and ask the camera to end; returns at once."""
+    def stop(self, reason: str = "the run was asked to end", *, at_once: bool = False) -> None:
+        """Switch the lasers off and end the camera; at once leaves what is not localized yet."""
         self._asked_to_end.set()
         self._loop.shut_down(reason)
         self._path.stop()
+        if at_once:
+            self._path.break_off()
 
     def lasers_off(self, reason: str = "lasers switched off by the user") -> None:
         """Switch all lasers off, armed or not, and latch them; the recording goes on."""

@@ -311,3 +311,40 @@ def test_the_picture_of_a_spot_is_what_the_meter_is_told(rng: np.random.Generato
     GaussianPsf(1.3).render(image, np.array([15.2]), np.array([16.1]), np.zeros(1), np.ones(1))
 
     assert np.abs(image - render_spots((32, 32), 15.2, 16.1, 1.0, 1.3)).max() < 1e-4
+
+
+def test_an_emitter_that_stays_on_is_one_place_within_the_pixel() -> None:
+    calibration, batch = movie(13)
+    locs = open_gaussian_mle(load(None), calibration, 130.0)(batch)
+    still = FrameBatch.from_pixels(np.repeat(batch.pixels[:1], STEP, axis=0))
+    meter = ValidityMeter(calibration, 130.0)
+    first = locs.take(locs.frame == 0)
+    for start in range(0, 8 * STEP, STEP):
+        part = FrameBatch.from_pixels(still.pixels, first_index=start)
+        rows = [in_frame(first, start + k) for k in range(STEP)]
+        meter.update(Localizations.concatenate(rows), part)
+
+    assert meter._places.sum(axis=1).tolist() == [len(first)] * 2
+
+
+def in_frame(locs: Localizations, frame: int) -> Localizations:
+    columns = locs.columns() | {"frame": np.full(len(locs), frame, np.int64)}
+    return Localizations.from_columns(columns)
+
+
+def test_the_psf_of_a_network_that_knows_its_own_is_not_judged_and_its_lobes_are_no_noise() -> None:
+    calibration, batch = movie(14)
+    light = batch.pixels.copy()
+    light[:, :-9] += (0.5 * (batch.pixels[:, 9:] - 100.0).clip(0)).astype(np.uint16)  # a lobe
+    lobes = FrameBatch.from_pixels(light)
+    locs = open_gaussian_mle(load(None), calibration, 130.0)(batch)
+    plain, own = ValidityMeter(calibration, 130.0), ValidityMeter(calibration, 130.0, spot_px=26)
+    for meter in (plain, own):
+        meter.update(locs, lobes)
+
+    verdict = own.verdict(waited=True)
+    assert np.mean(plain._noise) > 1.2 * np.mean(own._noise), "lobes nine pixels away"
+    assert verdict.spots == 0
+    assert np.isnan(verdict.width_ratio)
+    assert verdict.summary == "model: PSF not judged"
+    assert "not compared" in verdict.remark

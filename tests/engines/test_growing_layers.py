@@ -238,3 +238,20 @@ def test_parts_of_a_large_frame_are_the_whole_frame(
     assert max(small.image.shape) <= 100
     assert small.pixel_nm == pytest.approx(50.0 * 7)
     assert small.image.sum() == pytest.approx(layers[0].image[: 48 * 7, : 86 * 7].sum(), rel=1e-4)
+
+
+def test_a_layer_that_is_broken_off_is_written_with_the_frames_that_it_has(
+    finer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_network, "_PX_AT_ONCE", 1)
+    movie = Recording(list(range(9)))
+
+    write_layers(
+        tmp_path / "localizations.arrows", SHAPE, CALIBRATION, settings_of(finer, finer), movie,
+        on_step=lambda _: None, is_broken_off=lambda: len(movie.was_read) >= 3,
+    )  # fmt: skip
+
+    stored = read_layer(tmp_path / "predicted_finer.tif")
+    assert movie.was_read == [0, 1, 2]
+    assert (stored.frames.as_list(), stored.layer.n_frames) == ([[0, 2]], 3)
+    assert stored.layer.image.sum() == pytest.approx(1 + 2 + 3)

@@ -33,10 +33,12 @@ def _good_rows(n: int) -> np.ndarray:
     return rows
 
 
-def _keep(rows: np.ndarray, frame: list[int] | None = None) -> list[bool]:
+def _keep(
+    rows: np.ndarray, frame: list[int] | None = None, reach_px: float = SIGMA_PX + 5.0
+) -> list[bool]:
     keep = np.zeros(len(rows), dtype=np.bool_)
     numbers = np.asarray(frame or [0] * len(rows), dtype=np.int32)
-    select_rows(rows, numbers, 64, 64, SIGMA_PX, 1.0, keep)
+    select_rows(rows, numbers, 64, 64, SIGMA_PX, 1.0, reach_px, keep)
     return keep.tolist()
 
 
@@ -102,3 +104,12 @@ def test_a_bright_real_psf_may_misfit_more_than_a_faint_one() -> None:
     rows[1, PHOTONS] = 20_000.0
 
     assert _keep(rows) == [False, True]
+
+
+def test_two_fits_of_one_emitter_are_one_though_others_lie_between_in_the_list() -> None:
+    rows = _good_rows(3)
+    # Boxes around the two lobes of a double helix, and around one lobe of another emitter.
+    rows[:, Y] = 20.0, 31.0, 20.3
+    rows[2, X] += 0.3
+    assert _keep(rows, reach_px=SIGMA_PX + 24.0) == [True, True, False]
+    assert _keep(rows) == [True, True, True], "a fit does not wander that far"

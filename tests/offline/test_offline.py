@@ -150,3 +150,32 @@ def test_frames_that_are_caught_up_see_the_neighbours_that_were_not(tmp_path: Pa
     merged, _ = read_arrow_table(table)
     assert merged.frame.tolist() == [3, 4, 6, 20, 39]
     assert merged.y_nm.tolist() == [2 + 4, 3, 7, 19 + 21, 38], "frame 5 was never there"
+
+
+def test_catching_up_that_is_broken_off_keeps_what_was_done_and_counts_the_rest(
+    tmp_path: Path,
+) -> None:
+    ledger, movie = Ledger(), CountingMovie()
+    for index in movie.frame_index.tolist():
+        ledger.receive(index, queued=index == 0)
+    ledger.release(1)
+    table = tmp_path / "localizations.arrows"
+    with ArrowStreamFile(table, {"pixel_nm": 100.0}) as file:
+        file.put(rows([0]))
+    asked: list[bool] = []
+
+    def is_broken_off() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    catch_up(
+        movie, ledger, table, OneRowPerFrame, lambda done, total: None, is_broken_off=is_broken_off
+    )
+
+    merged, _ = read_arrow_table(table)
+    totals = ledger.totals()
+    assert 1 < totals.localized < 38, "some of them, and not all"
+    assert totals.balances
+    assert totals.localized + totals.skipped == totals.received
+    assert set(merged.frame.tolist()) | {13} >= set(range(5)), "rows of what was localized"
+    assert len(merged) in (totals.localized, totals.localized - 1)
