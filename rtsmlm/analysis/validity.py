@@ -148,7 +148,7 @@ class ValidityMeter:
             return np.zeros(0, dtype=np.bool_)
         before = points[len(self._last) :] - [0.0, 0.0, 4.0 * near_px]
         distance = cKDTree(points).query(before, distance_upper_bound=near_px)[0]
-        return ~np.isfinite(np.asarray(distance))
+        return np.asarray(~np.isfinite(distance), dtype=np.bool_)
 
     def _repetitions(self, lone: Localizations) -> list[float]:
         """Return ways between lone emitters of successive frames, over those stated."""

@@ -72,15 +72,17 @@ class RunFinalizer:
 
     def _note_what_is_left(self) -> None:
         """Say what was not done after the last frame, and what does it."""
-        left = [f"{self.ledger.totals().skipped} frames are not localized"]
+        skipped = self.ledger.totals().skipped
+        left = [f"{skipped} frames are not localized"] if skipped else []
         if self.settings.results.export:
             left.append("the table may not be exported")
         if self.settings.results.image_models:
             left.append("image layers may lack frames")
-        self.notices.warn(
-            f"the end of the run was broken off: {', '.join(left)}; rtsmlm reconstruct "
-            f"{self.folder.path} does all of it"
-        )
+        if left:
+            self.notices.warn(
+                f"the end of the run was broken off: {', '.join(left)}; rtsmlm reconstruct "
+                f"{self.folder.path} does all of it"
+            )
 
     def _write_layers(self) -> None:
         """Complete the layers that have grown in the run, as far as the frames are there."""

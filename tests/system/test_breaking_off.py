@@ -62,7 +62,7 @@ def test_frames_that_wait_are_left_when_the_end_is_broken_off(
 ) -> None:
     gate = Gate(monkeypatch, pipeline, after=10)
     settings = quick_settings(
-        f"acquisition.frames={N_FRAMES}", "results.export=csv", "pipeline.when_behind=skip"
+        f"acquisition.frames={N_FRAMES}", 'results.export=["csv"]', "pipeline.when_behind=skip"
     )
     session = Session(spot_camera(period_s=0.001), settings)
     session.start()
