@@ -151,11 +151,12 @@ def _origin(recipe: Recipe) -> str:
     paper = PAPERS.get(recipe.network.architecture, "")
     optics = recipe.optics
     always = ", ".join(f"{e.rms_nm:g} nm of Zernike ({e.n}, {e.m})" for e in optics.zernikes)
+    mask = "" if optics.mask is None else f", mask {optics.mask}"
     dipoles = "dipoles that do not turn" if recipe.boxes.fixed_dipoles else "emitters that turn"
     return (
         f"{paper}trained here by its recipe, for {dipoles}, NA {optics.na:g}, "
         f"{optics.wavelength_nm:g} nm, pixels of {optics.pixel_nm:g} nm, "
-        f"{always or 'no aberration'}"
+        f"{always or 'no aberration'}{mask}"
     )
 
 

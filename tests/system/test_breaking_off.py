@@ -17,32 +17,42 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.offline import catch_up
 from rtsmlm.pipeline import pipeline
-from rtsmlm.protocols import ALL
+from rtsmlm.protocols import ALL, AS_FOUND
+from rtsmlm.session import finalize
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
 
 Make = Callable[..., RunSettings]
 Spots = Callable[..., Any]
 N_FRAMES = 60
+WAIT_S = 120.0
 
 
-class Gate:
-    """Lets a localizer do some frames, and holds it up until it is opened."""
+class OneRowPerFrame:
+    """Localizer that does some frames, and waits until it may go on."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: Any, after: int) -> None:
-        self.reached, self.open = threading.Event(), threading.Event()
-        self.n_frames = 0
-        localize_each = module.localize_each
+    name = "one"
+    neighbours = 0
+    uses_all_cores = False
+    max_local_per_um2, recall = 0.3, AS_FOUND
 
-        def wait(localizer: Any, batch: FrameBatch, on_failure: Any, targets: slice = ALL) -> Any:
-            self.n_frames += len(batch)
-            if self.n_frames > after:
-                self.reached.set()
-                assert self.open.wait(60)
-            rows: Localizations = localize_each(localizer, batch, on_failure, targets)
-            return rows
+    def __init__(self, before_waiting: int) -> None:
+        self.reached, self.may_go_on = threading.Event(), threading.Event()
+        self._left = before_waiting
 
-        monkeypatch.setattr(module, "localize_each", wait)
+    def warm_up(self, shape: tuple[int, int]) -> None:
+        pass
+
+    def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+        self._left -= len(batch)
+        if self._left < 0:
+            self.reached.set()
+            assert self.may_go_on.wait(WAIT_S)
+        place = np.full(len(batch), 700.0, np.float32)
+        rows = Localizations.from_columns(
+            {"frame": batch.index, "x_nm": place, "y_nm": place, "photons": place}
+        )
+        return rows.take(np.isin(rows.frame, batch.index[targets]))
 
 
 def check(folder: Path) -> dict[str, Any]:
@@ -52,25 +62,32 @@ def check(folder: Path) -> dict[str, Any]:
     assert ledger["received"] == ledger["localized"] + ledger["skipped"]
     assert ledger["received"] == ledger["recorded"] == N_FRAMES
     table = read_arrow_table(folder / "localizations.arrows")[0]
-    frames = np.unique(table.frame)
-    assert len(frames) == ledger["localized"], "rows of the frames that count as localized alone"
+    assert len(np.unique(table.frame)) == len(table) == ledger["localized"]
     return ledger
 
 
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> OneRowPerFrame:
+    """Return the localizer of the run; the one of catching up does not wait."""
+    localizer = OneRowPerFrame(before_waiting=10)
+    monkeypatch.setattr(pipeline, "open_localizer", lambda *_: localizer)
+    monkeypatch.setattr(finalize, "open_localizer", lambda *_: OneRowPerFrame(10 * N_FRAMES))
+    return localizer
+
+
 def test_frames_that_wait_are_left_when_the_end_is_broken_off(
-    spot_camera: Spots, quick_settings: Make, monkeypatch: pytest.MonkeyPatch
+    spot_camera: Spots, quick_settings: Make, live: OneRowPerFrame
 ) -> None:
-    gate = Gate(monkeypatch, pipeline, after=10)
     settings = quick_settings(
-        f"acquisition.frames={N_FRAMES}", 'results.export=["csv"]', "pipeline.when_behind=skip"
+        f"acquisition.frames={N_FRAMES}", 'results.export=["csv"]', "pipeline.validity=false"
     )
     session = Session(spot_camera(period_s=0.001), settings)
     session.start()
-    assert session.wait(60)
-    assert gate.reached.wait(60)
+    assert session.wait(WAIT_S)
+    assert live.reached.wait(WAIT_S)
 
     session.stop(at_once=True)
-    threading.Timer(0.2, gate.open.set).start()
+    threading.Timer(0.1, live.may_go_on.set).start()
     report = session.close()
 
     assert report.ok, report.failures
@@ -85,15 +102,17 @@ def test_frames_that_wait_are_left_when_the_end_is_broken_off(
 
 
 def test_catching_up_ends_when_the_end_is_broken_off(
-    spot_camera: Spots, quick_settings: Make, monkeypatch: pytest.MonkeyPatch
+    spot_camera: Spots,
+    quick_settings: Make,
+    live: OneRowPerFrame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    live = Gate(monkeypatch, pipeline, after=10)
     monkeypatch.setattr(catch_up, "_MOST_AT_ONCE", 2)
     settings = quick_settings(
-        f"acquisition.frames={N_FRAMES}", "pipeline.when_behind=skip", "pipeline.ring_mb=0.05",
+        f"acquisition.frames={N_FRAMES}", "pipeline.validity=false", "pipeline.ring_mb=0.05",
+        "pipeline.when_behind=skip",
     )  # fmt: skip
     done: list[int] = []
-    session: Session
 
     def on_progress(n: int, total: int) -> None:
         done.append(n)
@@ -102,8 +121,8 @@ def test_catching_up_ends_when_the_end_is_broken_off(
 
     session = Session(spot_camera(period_s=0.001), settings, on_progress=on_progress)
     session.start()
-    assert session.wait(60)
-    live.open.set()
+    assert session.wait(WAIT_S)
+    live.may_go_on.set()
     report = session.close()
 
     assert report.ok, report.failures

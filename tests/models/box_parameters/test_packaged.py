@@ -22,8 +22,12 @@ from rtsmlm.models.simulation.boxes import Boxes, BoxSampler  # noqa: E402
 from rtsmlm.models.training.recipe import Recipe  # noqa: E402
 
 N = 128
-LIMITS = {"zelger": (1.3, 1.3), "smnet": (1.2, 1.3), "smnet-dipole": (2.0, 1.6)}
+LIMITS = {
+    "zelger": (1.3, 1.3), "smnet": (1.2, 1.3), "smnet-dipole": (2.0, 1.6),
+    "smnet-double-helix": (1.45, 1.8),
+}  # fmt: skip
 """Root mean square error over the bound at 2000 photons: of x and y, and of z."""
+HAS_LEARNED_MODES = ("zelger", "smnet", "smnet-dipole")
 
 
 def answer_of(name: str, boxes: Boxes) -> np.ndarray:
@@ -50,7 +54,8 @@ def test_lone_emitters_are_found_as_well_as_their_light_allows(name: str) -> Non
     lateral, axial = LIMITS[name]
     assert (ratio[:2] < lateral).all(), ratio[:2]
     assert ratio[2] < axial
-    assert (error[5:] < truth[:, 5:].std(axis=0)).all(), "modes are better known than before"
+    if name in HAS_LEARNED_MODES:
+        assert (error[5:] < truth[:, 5:].std(axis=0)).all(), "modes are better known than before"
 
 
 @pytest.mark.parametrize("name", LIMITS)
