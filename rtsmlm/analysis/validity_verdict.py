@@ -8,6 +8,7 @@ from dataclasses import dataclass
 ENOUGH = 200
 """Spots; the median width of 200 spots of 8 standard deviations is known to 1 %."""
 TOO_FEW = "too few lone spots"
+NOT_JUDGED = "PSF not judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Verdict:
         if self.findings:
             return "model: " + self.findings[0].name
         if not self.judges_psf and not math.isnan(self.noise_ratio):
-            return "model: PSF not judged"
+            return f"model: {NOT_JUDGED}"
         if self.spots >= ENOUGH:
             return "model ok"
         return f"model: {TOO_FEW}" if self.waited else "model: no verdict yet"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtsmlm.analysis.validity_verdict import TOO_FEW
+from rtsmlm.analysis.validity_verdict import NOT_JUDGED, TOO_FEW
 from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.realtime.latency import duration_text
 from rtsmlm.session.status import RunStatus
@@ -34,6 +34,7 @@ def status_line(status: RunStatus, tick_s: float = 1.0) -> str:
         "": "",
         "model: no verdict yet": "",
         f"model: {TOO_FEW}": " few spots",
+        f"model: {NOT_JUDGED}": "",
     }
     model = light.get(status.model, " model !")
     return (
