@@ -74,9 +74,7 @@ def make_model(tmp_path: Path) -> MakeModel:
             valid=ValidRanges(
                 sigma_px=(0.5, 3.0), photons=(10, 1e5), background=(0, 1e3), density_um2=(0, 5)
             ),
-            training=TrainingEntry(
-                steps=1, windows=1, seconds=1.0, hardware="", recipe=more.pop("recipe", {})
-            ),
+            training=TrainingEntry(steps=1, windows=1, seconds=1.0, hardware="", recipe={}),
             files=(file_entry(folder / ONNX_NAME),),
             **more,
         )

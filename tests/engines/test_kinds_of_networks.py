@@ -206,9 +206,8 @@ def test_localizations_to_an_image_lie_where_they_were_found(make_model: MakeMod
 def test_a_network_of_boxes_is_refused_where_pixel_or_psf_are_others(make_model: MakeModel) -> None:
     box = {"photons": (2, 1, BOX, BOX)}
     channels = ("x", "y", "photons", "background")
-    recipe = {"optics": {"pixel_nm": 100.0}}
     folder = make_model(
-        Moments(), box, task="box-parameters", channels=channels, axes=OPEN_BOXES, recipe=recipe
+        Moments(), box, task="box-parameters", channels=channels, axes=OPEN_BOXES, pixel_nm=100.0
     )
     settings = load(None, [f"localizer.name={folder}", "localizer.engine=openvino"])
     open_it = factory_of(settings.localizer.name)
