@@ -52,7 +52,7 @@ class Verdict:
         """Short text for a status line."""
         if self.findings:
             return "model: " + self.findings[0].name
-        if not self.judges_psf and not math.isnan(self.noise_ratio):
+        if not self.judges_psf and (self.waited or not math.isnan(self.noise_ratio)):
             return f"model: {NOT_JUDGED}"
         if self.spots >= ENOUGH:
             return "model ok"
