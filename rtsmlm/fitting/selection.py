@@ -31,6 +31,9 @@ MIN_SIGNIFICANCE = 2.0
 # one per square micrometre and hardly betters the rest.
 MAX_CHI2 = 2.0
 MAX_MISFIT = 0.75
+FIT_REACH_PX = 5.0
+"""Maxima lie at least two pixels apart and fits wander up to two; boxes of networks follow their
+emitter, which may lie half a box away."""
 
 
 # The four neighbours of an emitter's brightest pixel hold at least `exp(-1/2 sigma²)` of its light.

@@ -16,7 +16,7 @@ from rtsmlm.fitting.box_places import CUT_AGAIN, box_corners, moved_to, off_cent
 from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
 from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidates
 from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
-from rtsmlm.fitting.selection import reject_spikes, select_rows
+from rtsmlm.fitting.selection import FIT_REACH_PX, reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import COLUMN_DTYPES, F32, Localizations
 from rtsmlm.protocols import ALL, RecallTable
@@ -35,10 +35,6 @@ photons with a spread of 40 %, on for three frames in the mean, sCMOS). Beyond t
 says next to nothing of the truth."""
 MAX_LOCAL_FIT_PER_UM2 = 0.3
 """A fit takes every spot for one emitter."""
-
-FIT_REACH_PX = 5.0
-"""Maxima lie at least two pixels apart and fits wander up to two; boxes of networks follow their
-emitter, which may lie half a box away."""
 
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
