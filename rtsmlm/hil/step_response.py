@@ -61,12 +61,13 @@ def _judge(rig: HilRig, laser: str, course: Course, turn_s: float) -> DrillResul
             if len(part.power) and part.power.max() < cap
         )
     )
+    n_ticks = min(len(first.t_s), len(second.t_s))
     good = (
         settled_s <= limits.settle_s
         and recovered_s <= limits.recover_s
         and beyond <= limits.overshoot
         and abs(off) <= limits.bias
-        and min(len(first.t_s), len(second.t_s)) >= _LEAST_TICKS
+        and n_ticks >= _LEAST_TICKS
     )
     what = (
         f"within 20 % of the target {settled_s:.1f} s after the first light (limit "
@@ -74,6 +75,7 @@ def _judge(rig: HilRig, laser: str, course: Course, turn_s: float) -> DrillResul
         f"({limits.recover_s:g} s); beyond it by {beyond:.0%} ({limits.overshoot:.0%}), "
         f"off by {off:+.1%} ({limits.bias:.0%})"
     )
+    what += too_few(n_ticks)
     details: dict[str, Any] = {
         "settle_s": settled_s,
         "recover_s": recovered_s,
@@ -84,6 +86,16 @@ def _judge(rig: HilRig, laser: str, course: Course, turn_s: float) -> DrillResul
         "course": course.as_dict(),
     }
     return DrillResult(_NAME, good, what, details)
+
+
+def too_few(n_ticks: int) -> str:
+    """Return why a course is no proof; nothing where there are ticks enough on both sides."""
+    if n_ticks >= _LEAST_TICKS:
+        return ""
+    return (
+        f"; but only {n_ticks} estimates of the density came before or after that, "
+        f"{_LEAST_TICKS} are needed: raise hil.step_s, or give the machine less to do"
+    )
 
 
 def _first_light_s(course: Course) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.hil.step_figures import Course, bias, course_of, overshoot, settle_s
+from rtsmlm.hil.step_response import too_few
 
 
 def course(ratio: list[float], tick_s: float = 1.0) -> Course:
@@ -64,3 +65,9 @@ def test_only_ticks_of_the_laser_with_an_estimate_are_read() -> None:
     assert found.t_s.tolist() == [2.5, 3.5]
     assert found.power.tolist() == [3.0, 3.0]
     assert found.per_um2.tolist() == [0.05, 0.05]
+
+
+def test_a_course_of_few_estimates_is_no_proof_and_says_so() -> None:
+    assert too_few(8) == ""
+    assert "only 7 estimates" in too_few(7)
+    assert "hil.step_s" in too_few(7)
