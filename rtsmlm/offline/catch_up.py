@@ -20,8 +20,8 @@ from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.realtime.ledger import Ledger
 
-_MOST_AT_ONCE = 8
-"""Frames: a slow network is done with them within a second or two, and may then be broken off."""
+_MOST_PX_AT_ONCE = 2**19
+"""A slow network is done with them within a second or two, and may then be broken off."""
 
 
 class Movie(Protocol):
@@ -116,7 +116,8 @@ def _read_windows(
 ) -> Iterator[tuple[FrameBatch, slice]]:
     """Read runs of consecutive positions with the neighbours that lie beside them in the movie."""
     shape = movie.read(positions[:1]).shape
-    size = min(batch_frames((shape[1], shape[2])), _MOST_AT_ONCE)
+    most = max(1, _MOST_PX_AT_ONCE // (shape[1] * shape[2]))
+    size = min(batch_frames((shape[1], shape[2])), most)
     starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
     for run in np.split(positions, starts[1:]):
         for k in range(0, len(run), size):

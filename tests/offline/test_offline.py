@@ -153,8 +153,9 @@ def test_frames_that_are_caught_up_see_the_neighbours_that_were_not(tmp_path: Pa
 
 
 def test_catching_up_that_is_broken_off_keeps_what_was_done_and_counts_the_rest(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rtsmlm.offline.catch_up._MOST_PX_AT_ONCE", 8 * 4 * 4)
     ledger, movie = Ledger(), CountingMovie()
     for index in movie.frame_index.tolist():
         ledger.receive(index, queued=index == 0)

@@ -107,7 +107,7 @@ def test_catching_up_ends_when_the_end_is_broken_off(
     live: OneRowPerFrame,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(catch_up, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(catch_up, "_MOST_PX_AT_ONCE", 2 * 64 * 48)
     settings = quick_settings(
         f"acquisition.frames={N_FRAMES}", "pipeline.validity=false", "pipeline.ring_mb=0.05",
         "pipeline.when_behind=skip",
