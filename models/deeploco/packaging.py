@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from rtsmlm.localizations import F32
-from rtsmlm.models.deeploco.accuracy import accuracy_of
 from rtsmlm.models.deeploco.decode import rows_of, z_factor_of
 from rtsmlm.models.deeploco.geometry import LIGHT_UNIT, OVERLAP_PX, SLOTS, STEP_PX, TILE_PX
 from rtsmlm.models.deeploco.graph import INPUTS, maps_of, write_onnx
@@ -25,6 +24,7 @@ from rtsmlm.models.manifest import (
 from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.training_windows import TARGET, Windows
 from rtsmlm.models.training.macs import macs_of
+from rtsmlm.models.training.one_psf_accuracy import accuracy_of
 from rtsmlm.models.training.one_psf_samplers import reach_of, samplers_of
 from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
@@ -33,6 +33,10 @@ from rtsmlm.models.training.recipe import Recipe
 LEAST_WEIGHT = 0.3
 """Weight from which on merged slots are an emitter, as published."""
 PLAIN = DecodeEntry(min_probability=LEAST_WEIGHT, vague_snr=0.0)
+DENSITIES_UM2 = (0.07, 0.2, 0.5)
+"""About 3, 8 and 20 emitters in a tile of 41 µm², at a pixel of 100 nm."""
+PHOTONS, BACKGROUND = 5000.0, 20.0
+"""Light of the test of accuracy."""
 
 
 def package(
@@ -47,10 +51,12 @@ def package(
         decode = _calibrated(network, recipe, tuning_windows)
         accuracy = accuracy_of(
             recipe,
-            lambda tiles: _rows(
-                network, recipe, tiles.photons, tiles.read_variance, PLAIN.settings()
-            ),
-            n_tiles=tuning_windows // 2,
+            partial(_rows, network, recipe),
+            decode.settings(),
+            densities_um2=DENSITIES_UM2,
+            photons=PHOTONS,
+            background=BACKGROUND,
+            n_windows=tuning_windows // 2,
         )
     ranges = recipe.simulation
     example = torch.zeros((1, 1, TILE_PX, TILE_PX))
@@ -97,13 +103,10 @@ def _origin(recipe: Recipe) -> str:
 
 @torch.no_grad()
 def _rows(
-    network: DeepLocoNetwork,
-    recipe: Recipe,
-    photons: Tensor,
-    read_variance: Tensor,
-    settings: DecodeSettings,
+    network: DeepLocoNetwork, recipe: Recipe, windows: Windows, *, settings: DecodeSettings
 ) -> list[F32]:
-    """Return the rows of single tiles in photons, both (n, 64, 64)."""
+    """Return the rows of the target frames of simulated windows, which are one tile each."""
+    photons, read_variance = windows.photons[:, TARGET], windows.read_variance[:, 0]
     return rows_of(
         maps_of(network, photons, read_variance).numpy(),
         (TILE_PX, TILE_PX),
@@ -115,15 +118,10 @@ def _rows(
 
 def _calibrated(network: DeepLocoNetwork, recipe: Recipe, n_windows: int) -> DecodeEntry:
     """Return what rows of simulated tiles are wrong by, which the network does not state."""
-
-    def rows_in(windows: Windows, *, settings: DecodeSettings) -> list[F32]:
-        photons, read_variance = windows.photons[:, TARGET], windows.read_variance[:, 0]
-        return _rows(network, recipe, photons, read_variance, settings)
-
     return tune(
         recipe.simulation,
         samplers_of(recipe, torch.device("cpu")),
-        rows_in,
+        partial(_rows, network, recipe),
         axial=True,
         given=PLAIN,
         reach=reach_of(recipe),

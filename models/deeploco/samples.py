@@ -51,8 +51,6 @@ class TileSampler:
         Its sections `simulation`, `psf` and `optics`.
     device
         Where the tiles are made.
-    padded_fraction
-        Tiles that end beyond their frame, along either axis.
 
     Raises
     ------
@@ -60,15 +58,13 @@ class TileSampler:
         If the windows of the recipe are no tiles.
     """
 
-    def __init__(
-        self, recipe: Recipe, device: torch.device, *, padded_fraction: float = PADDED_FRACTION
-    ) -> None:
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
         if recipe.simulation.crop_px != TILE_PX:
             raise ConfigError(
                 f"simulation.crop_px is {recipe.simulation.crop_px}; a tile of deeploco has "
                 f"{TILE_PX} pixels"
             )
-        self._ranges, self._padded_fraction = recipe.simulation, padded_fraction
+        self._ranges = recipe.simulation
         stored = recipe.psf.load(recipe.optics)
         self._windows = OnePsfSampler(recipe.simulation, stored.table, recipe.psf, device)
         side_nm = TILE_PX * stored.pixel_nm
@@ -90,7 +86,7 @@ class TileSampler:
         mean = self._windows.render(emitters, TILE_PX) + background
         photons, variance, gain, _ = measure(self._ranges, draw, mean)
         photons, variance = photons[:, 0], variance[:, 0]
-        edge = _draw_edges(draw, self._padded_fraction)
+        edge = _draw_edges(draw)
         photons, variance = _repeat_last(photons, edge), _repeat_last(variance, edge)
         x, y, light = emitters.x_px, emitters.y_px, emitters.photons[:, 0] * gain
         inside = (x >= -0.5) & (x < edge[:, :1] - 0.5) & (y >= -0.5) & (y < edge[:, 1:] - 0.5)
@@ -119,9 +115,9 @@ def _of_one_frame(emitters: Emitters) -> Emitters:
     return Emitters(photons=photons.gather(1, order)[:, None], **kept)
 
 
-def _draw_edges(draw: Draw, padded_fraction: float) -> Tensor:
+def _draw_edges(draw: Draw) -> Tensor:
     """Return where the frame ends in each tile, along x and y, (n, 2)."""
-    padded = draw.chance(padded_fraction, 2)
+    padded = draw.chance(PADDED_FRACTION, 2)
     edge = draw.uniform((8.0, float(TILE_PX)), 2).floor()
     return torch.where(padded, edge, torch.full_like(edge, TILE_PX))
 
