@@ -7,9 +7,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.models.architecture import Architecture
-from rtsmlm.models.manifest import MANIFEST_NAME
+from rtsmlm.models.manifest import MANIFEST_NAME, Manifest, read_manifest
 from rtsmlm.settings.run import is_written_as_path
 
 GROUP = "rtsmlm.network"
@@ -94,3 +94,17 @@ def find_model(name: str) -> Path:
             "the path of a model folder"
         )
     return folders[name]
+
+
+def manifest_if_model(name: str) -> Manifest | None:
+    """Return the manifest of a model; None for a name that is none, or a folder that is damaged.
+
+    Parameters
+    ----------
+    name
+        As `find_model` takes it. What is wrong with it is said where the model is opened.
+    """
+    try:
+        return read_manifest(find_model(name))
+    except (ConfigError, FileFormatError):
+        return None

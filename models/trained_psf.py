@@ -7,9 +7,9 @@ in the `origin` of the manifest.
 from __future__ import annotations
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
-from rtsmlm.models.catalog import find_model
-from rtsmlm.models.manifest import Manifest, read_manifest
+from rtsmlm.errors import CalibrationError
+from rtsmlm.models.catalog import manifest_if_model
+from rtsmlm.models.manifest import Manifest
 
 PIXEL_TOLERANCE = 0.15
 """Largest relative difference from the pixel of the training: the PSF looks as much wider."""
@@ -62,10 +62,8 @@ def trained_spot_px(name: str) -> int | None:
         As in `localizer.name`. None is returned for one that takes the PSF in force, and for a
         name that is wrong, which is said where the localizer is opened.
     """
-    try:
-        return read_manifest(find_model(name)).spot_px
-    except (ConfigError, FileFormatError):
-        return None
+    manifest = manifest_if_model(name)
+    return None if manifest is None else manifest.spot_px
 
 
 def _difference(manifest: Manifest, calibration: CameraCalibration) -> float:

@@ -13,9 +13,9 @@ from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import NetworkBackground, extras_of, open_box_localizer
 from rtsmlm.engines.runtimes import open_network
-from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError
+from rtsmlm.errors import CalibrationError, ConfigError
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
-from rtsmlm.models.catalog import find_model, is_path, model_folders
+from rtsmlm.models.catalog import find_model, is_path, manifest_if_model, model_folders
 from rtsmlm.models.manifest import Manifest, load_manifest, read_manifest
 from rtsmlm.protocols import Localizer
 from rtsmlm.settings.run import RunSettings
@@ -128,12 +128,8 @@ def manifest_of(name: str) -> Manifest | None:
     name
         As in `localizer.name`. What is wrong with it is said where the localizer is opened.
     """
-    if not is_path(name) and name in plugins.names(GROUP):
-        return None
-    try:
-        return read_manifest(find_model(name))
-    except (ConfigError, FileFormatError):
-        return None
+    is_plugin = not is_path(name) and name in plugins.names(GROUP)
+    return None if is_plugin else manifest_if_model(name)
 
 
 def extra_columns(name: str) -> dict[str, object]:
