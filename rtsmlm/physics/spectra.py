@@ -171,7 +171,8 @@ def _integral(x: F64, y: F64) -> float:
 
 def _tabulated(first_nm: float, per_mille: str) -> Spectrum:
     values = np.array([0.0, *map(float, per_mille.split()), 0.0])
-    return Spectrum(first_nm - STEP_NM + STEP_NM * np.arange(len(values)), values)
+    steps = np.arange(len(values), dtype=np.float64)
+    return Spectrum(first_nm - STEP_NM + STEP_NM * steps, values)
 
 
 DYES: Mapping[str, Spectrum] = {
