@@ -18,6 +18,7 @@ from rtsmlm.settings.camera import (
     MovieSettings,
     ReplaySettings,
 )
+from rtsmlm.settings.channels import ChannelsSettings
 from rtsmlm.settings.experiment import ExperimentSettings
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.hil import HilSettings
@@ -169,6 +170,7 @@ class RunSettings(Settings):
     replay: ReplaySettings = ReplaySettings()
     movie: MovieSettings = MovieSettings()
     psf: PsfSettings = PsfSettings()
+    channels: ChannelsSettings = ChannelsSettings()
     localizer: LocalizerSettings = LocalizerSettings()
     pipeline: PipelineSettings = PipelineSettings()
     record: RecordSettings = RecordSettings()
