@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from rtsmlm.channels.first_view import field_shape
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.pipeline.job import PipelineJob
@@ -51,7 +52,7 @@ def open_broadcast(
         schema=schema,
         about={
             "run": job.folder.name,
-            "shape": list(shape),
+            "shape": list(field_shape(job.settings.channels, shape)),
             "pixel_nm": pixel_nm,
             # What a window shows, and nothing that names folders, devices or people.
             "settings": SettingsPart.of(job.settings).published().model_dump(mode="json"),
