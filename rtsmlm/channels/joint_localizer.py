@@ -25,7 +25,7 @@ from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.views import Views
-from rtsmlm.settings.channels import UNDECIDED, ChannelsSettings
+from rtsmlm.settings.channels import LEAST_PROBABILITY, UNDECIDED, ChannelsSettings
 from rtsmlm.settings.run import LocalizerSettings
 
 PROBABILITY = "channel_probability"
@@ -77,6 +77,7 @@ class JointLocalizer(SpotLocalizer):
         )
         super().__init__(calibration=calibration, sigma_nm=sigma_nm, settings=settings, fit=fit)
         self._views, self._channels = views, channels
+        self._min_probability = channels.min_probability or LEAST_PROBABILITY
         self._fractions = np.array(channels.fractions, dtype=np.float64)
         self._ratios = np.array([view.sigma_ratio for view in views])
         self._map: SumMap = sum_map(views)
@@ -244,7 +245,7 @@ class JointLocalizer(SpotLocalizer):
         channel = np.full(len(light), UNDECIDED, dtype=np.uint8)
         if len(self._fractions):
             found = dye_probabilities(light, covariance, self._fractions, self._channels.spread)
-            channel, extras[PROBABILITY] = decide(found, self._channels.min_probability)
+            channel, extras[PROBABILITY] = decide(found, self._min_probability)
         for k, view in enumerate(self._views):
             extras[photons_column(view.name)] = light[:, k].astype(np.float32)
         return channel, extras

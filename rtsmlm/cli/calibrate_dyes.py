@@ -26,7 +26,7 @@ from rtsmlm.files.movies.open import open_movie
 from rtsmlm.fitting.psf_meter import PsfMeter
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.views import Views
-from rtsmlm.settings.channels import UNDECIDED, ChannelsSettings
+from rtsmlm.settings.channels import LEAST_PROBABILITY, UNDECIDED, ChannelsSettings
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 
@@ -70,7 +70,7 @@ def dyes(
         views=settings.channels.views,
         fractions=tuple(tuple(round(f, 4) for f in one.fractions) for one in shares),
         spread=round(max(one.spread for one in shares), 4),
-        min_probability=settings.channels.min_probability,
+        min_probability=settings.channels.min_probability or LEAST_PROBABILITY,
     )
     _warn_of_alike(known)
     counts = []

@@ -176,7 +176,7 @@ def open_box_localizer(
     manifest = read_manifest(folder)
     fitter = "gaussian-mle" if settings.psf.astigmatism is None else "astigmatic-mle"
     manifest.check_width(sigma_nm, calibration, "psf.sigma_nm", fitter)
-    _check_pixel(manifest, calibration, fitter)
+    check_pixel(manifest, calibration, f"set localizer.name to {fitter}")
     wanted, sigma_px = settings.localizer, sigma_nm / calibration.pixel_nm
     fit = NetworkBoxFit(folder, wanted.engine, sigma_px, precision=wanted.precision)
     wanted = wanted.model_copy(update={"box_px": fit.box_px})
@@ -205,8 +205,23 @@ def box_px_of(manifest: Manifest) -> int:
     )
 
 
-def _check_pixel(manifest: Manifest, calibration: CameraCalibration, fitter: str) -> None:
-    """Raise `CalibrationError` if pixels are of another size than those of the training."""
+def check_pixel(manifest: Manifest, calibration: CameraCalibration, way_out: str) -> None:
+    """Refuse pixels of another size than those of the training.
+
+    Parameters
+    ----------
+    manifest
+        Of the network.
+    calibration
+        Camera calibration.
+    way_out
+        What to do without the network, for the message.
+
+    Raises
+    ------
+    CalibrationError
+        If they differ.
+    """
     optics = manifest.training.recipe.get("optics", {})
     trained_nm = optics.get("pixel_nm") if isinstance(optics, Mapping) else None
     if not isinstance(trained_nm, int | float) or trained_nm <= 0:
@@ -215,7 +230,7 @@ def _check_pixel(manifest: Manifest, calibration: CameraCalibration, fitter: str
         raise CalibrationError(
             f"{manifest.name} was trained for pixels of {trained_nm:g} nm; those of this camera "
             f"have {calibration.pixel_nm:g} nm: check camera.pixel_nm, train the recipe for them, "
-            f"or set localizer.name to {fitter}"
+            f"or {way_out}"
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.channels.joint_localizer import JointLocalizer, joint_columns
 from rtsmlm.channels.separate_localizer import SeparateLocalizer
+from rtsmlm.engines.colour_localizer import names_of_dyes, open_coloured, with_colour
 from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.engines.selection import choose, extra_columns, factory_of
 from rtsmlm.errors import ConfigError, LocalizerError
@@ -34,7 +35,10 @@ def open_localizer(
         If there is no localizer of that name, the folder that is named holds no model, or it
         cannot tell the dyes of `channels.fractions`.
     """
-    views = settings.channels.layout()
+    views, colour = settings.channels.layout(), settings.localizer.colour
+    if colour is not None:
+        factory = factory_of(settings.localizer.name)
+        return open_coloured(colour, factory, settings, calibration, sigma_nm)
     if views is None:
         return factory_of(settings.localizer.name)(settings, calibration, sigma_nm)
     if settings.channels.fractions:
@@ -88,7 +92,10 @@ def extra_columns_stated(settings: RunSettings) -> dict[str, object]:
     stated = extra_columns(settings.localizer.name)
     if channels.fractions:
         stated = {"extra_columns": joint_columns(channels), "extra_columns_of": JOINT_FIT}
-    if names := channels.channel_names():
+    names = channels.channel_names()
+    if (colour := settings.localizer.colour) is not None:
+        stated, names = with_colour(stated, colour), names_of_dyes(settings, colour)
+    if names:
         stated["channels"] = list(names)
     if (views := channels.layout()) is not None:
         stated["shape"] = list(views.first.shape)

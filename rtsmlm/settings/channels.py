@@ -15,6 +15,8 @@ SUM_TOLERANCE = 0.02
 """Shares of a dye are measured, and rounded: their sum is 1 to this."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Of views and channels: they are parts of names of files and columns."""
+LEAST_PROBABILITY = 0.95
+"""Of a dye that is decided by its shares of light."""
 UNDECIDED = 255
 """Channel of a row whose dye is not decided."""
 
@@ -65,8 +67,9 @@ class ChannelsSettings(Settings):
     of `views`."""
     spread: float = Field(default=0.01, ge=0, lt=0.5)
     """How much the shares of one dye vary from emitter to emitter, standard deviation."""
-    min_probability: float = Field(default=0.95, gt=0, lt=1)
-    """Rows whose most probable dye is less probable are in no channel (255)."""
+    min_probability: float | None = Field(default=None, gt=0, lt=1)
+    """Rows whose most probable dye is less probable are in no channel (255). Not given: 0.95, or
+    what the network of `localizer.colour` asks for."""
 
     @field_validator("names", mode="before")
     @classmethod
@@ -87,12 +90,15 @@ class ChannelsSettings(Settings):
             raise ValueError(f"there are {len(names)} channels; {UNDECIDED} are possible")
         if self.fractions:
             self._check_fractions()
-        elif self.views and self.names and len(self.names) != len(self.views):
+        return self
+
+    def check_names_of_views(self) -> None:
+        """Raise `ValueError` unless each view, which is a channel, has a name or none has."""
+        if self.views and self.names and len(self.names) != len(self.views):
             raise ValueError(
                 f"{len(self.names)} names for {len(self.views)} views: without channels.fractions "
                 "each view is a channel"
             )
-        return self
 
     def _check_fractions(self) -> None:
         if len(self.fractions) != len(self.names) or len(self.names) < 1:

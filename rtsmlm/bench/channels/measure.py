@@ -20,7 +20,7 @@ from rtsmlm.localizations import F32
 from rtsmlm.physics.psf import GaussianPsf
 from rtsmlm.physics.spectra import DYES, dichroic, split_fractions
 from rtsmlm.physics.transforms import F64
-from rtsmlm.settings.channels import UNDECIDED, ChannelsSettings
+from rtsmlm.settings.channels import LEAST_PROBABILITY, UNDECIDED, ChannelsSettings
 
 NAMES = ("AF647", "CF680")
 CUT_NM = 685.0
@@ -172,7 +172,7 @@ def measure(photons: float, n: int, rng: np.random.Generator) -> list[ChannelFig
         found = estimate(drawn)
         good = np.isfinite(found.places_px).all(axis=1)
         error = (found.places_px - drawn.places_px)[good]
-        spread, least = ChannelsSettings().spread, ChannelsSettings().min_probability
+        spread, least = ChannelsSettings().spread, LEAST_PROBABILITY
         chances = dye_probabilities(found.light[good], found.covariance[good], fractions, spread)
         channel, _ = decide(chances, least)
         decided = channel != UNDECIDED
