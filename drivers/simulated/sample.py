@@ -87,6 +87,7 @@ class Sample:
     ) -> FrameTruth:
         """Return where the emitters are that shone, with drift and stage."""
         shift_nm = self._drift_nm + stage_nm * (1.0, 1.0, -1.0)
+        shift_nm[2] -= settings.focus_nm
         position = self.positions_nm[lit.emitter] + shift_nm
         column = np.clip(np.rint(position[:, 0] / settings.pixel_nm), 0, settings.field_width - 1)
         row = np.clip(np.rint(position[:, 1] / settings.pixel_nm), 0, settings.height - 1)

@@ -11,11 +11,20 @@ from rtsmlm.physics.dyes import DyeName
 from rtsmlm.physics.structures import StructureName
 
 PsfName = Literal[
-    "gaussian", "astigmatic", "scalar", "vectorial", "aberrated", "tetrapod", "double-helix", "file"
+    "gaussian",
+    "astigmatic",
+    "scalar",
+    "vectorial",
+    "aberrated",
+    "tetrapod",
+    "double-helix",
+    "file",
+    "dyes",
 ]
 """gaussian and astigmatic are Gaussians; file is read from a PSF file; all else is computed by
 Fourier optics, vectorial but for scalar: aberrated with coma, spherical aberration and trefoil,
-tetrapod and double-helix with that phase mask."""
+tetrapod and double-helix with that phase mask, dyes without aberrations and as wide as the light
+of each dye is red."""
 
 EmissionName = Literal["AF647", "CF660C", "CF680", "AF700", "mEos3.2"]
 """Keys of `rtsmlm.physics.spectra.DYES`."""
@@ -41,6 +50,8 @@ class MicroscopeSettings:
     """Number of emitters; 0 takes it from the label density."""
     depth_nm: float = 600.0
     """Thickness of the sample about the focal plane."""
+    focus_nm: float = 0.0
+    """Height of the focal plane above the middle of the sample."""
     all_on: bool = False
     """Start before the switch-off phase, with every emitter on, instead of all dark."""
     imager_nm: float = 0.5
@@ -69,7 +80,10 @@ class MicroscopeSettings:
     beam_fwhm_um: float = 40.0
     """Width of the laser beams in the sample plane."""
     views: int = 1
-    """2: a dichroic mirror puts short and long wavelengths side by side on the chip."""
+    """2: a dichroic mirror puts short and long wavelengths side by side on the chip, or a grating
+    spots and their spectra."""
+    dispersion_nm_per_px: float = 0.0
+    """Of a grating; 0 is a dichroic mirror."""
     emission: EmissionName = "AF647"
     """Spectrum of the dye; which half of a chip of two views its light falls on."""
     second_emission: EmissionName | Literal[""] = ""
@@ -108,6 +122,7 @@ class MicroscopeSettings:
             "imager_nm": 0.0,
             "drift_walk_nm": 0.0,
             "views": 1,
+            "dispersion_nm_per_px": 0.0,
             "second_share": 0.0,
             "dichroic_nm": 200.0,
             "dichroic_width_nm": 0.1,
@@ -123,10 +138,10 @@ class MicroscopeSettings:
                 f"simulated microscope: views is {self.views} and second_share "
                 f"{self.second_share:g}; at most 2 views and a share of 1 are possible"
             )
-        if self.second_emission and self.views < 2:
+        if self.second_emission and self.views < 2 and self.psf != "dyes":
             raise ConfigError(
                 f"simulated microscope: second_emission is {self.second_emission}, which one view "
-                "cannot tell from the first dye; set views (Views) to 2"
+                "cannot tell from the first dye; set views (Views) to 2, or psf (PSF) to dyes"
             )
         if not self.na <= LARGEST_NA:
             raise ConfigError(
@@ -185,6 +200,9 @@ PSF_FIELDS = frozenset(
         "psf_file",
         "pixel_nm",
         "depth_nm",
+        "focus_nm",
+        "emission",
+        "second_emission",
     }
 )
 """A change of one of these computes the PSF anew."""

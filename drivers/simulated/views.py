@@ -10,7 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from rtsmlm.drivers.simulated.optics import DyePsfs
 from rtsmlm.drivers.simulated.settings import MicroscopeSettings
+from rtsmlm.drivers.simulated.spectral import draw_spectral
 from rtsmlm.drivers.simulated.truth import FrameTruth
 from rtsmlm.localizations import F32
 from rtsmlm.physics.psf import Psf
@@ -58,6 +60,11 @@ def draw_chip(settings: MicroscopeSettings, psf: Psf, stray_light: F32, truth: F
         Where the emitters are, and their photons in all views together.
     """
     x, y = truth.x_nm / settings.pixel_nm, truth.y_nm / settings.pixel_nm
+    if isinstance(psf, DyePsfs):
+        psf.render_dyes(stray_light, (x, y, truth.z_nm), truth.photons, truth.dye)
+        return stray_light
+    if settings.views == 2 and settings.dispersion_nm_per_px > 0.0:
+        return draw_spectral(settings, psf, stray_light, truth)
     if settings.views == 1:
         psf.render(stray_light, x, y, truth.z_nm, truth.photons)
         return stray_light
