@@ -50,9 +50,10 @@ class ChannelEntry(Settings):
     """How a raw value becomes the quantity."""
 
 
-Task = Literal["localize", "box-parameters", "box-background", "image"]
+Task = Literal["localize", "box-parameters", "box-background", "box-classes", "image"]
 """localize: frames to rows; box-parameters and box-background: a box around a candidate to its
-parameters or its background; image: frames to an image, which is never mixed into rows."""
+parameters or its background; box-classes: a box around a row, or the spectrum beside it, to its
+dye; image: frames to an image, which is never mixed into rows."""
 
 
 class ValidRanges(Settings):
@@ -127,6 +128,8 @@ class Manifest(Settings):
     """Camera pixel on which that PSF was seen."""
     spot_px: int | None = None
     """Side of the spots of that PSF, in these pixels."""
+    wavelengths_nm: tuple[float, float] | None = None
+    """Of the first and the last sample of a spectrum, where it is given spectra."""
     origin: str = ""
     """Who trained it, where, after which paper."""
     parameters: int

@@ -17,7 +17,7 @@ SAME_PIXEL = 0.02
 """Below this no depth or photon is off by more than noise."""
 
 
-def check_pixel(manifest: Manifest, calibration: CameraCalibration, fitter: str) -> None:
+def check_pixel(manifest: Manifest, calibration: CameraCalibration, way_out: str) -> None:
     """Refuse a camera pixel on which a network has never seen its PSF.
 
     Parameters
@@ -26,8 +26,8 @@ def check_pixel(manifest: Manifest, calibration: CameraCalibration, fitter: str)
         Of any network; one that takes the PSF in force is not checked.
     calibration
         Camera calibration.
-    fitter
-        Localizer that takes any pixel, for the message.
+    way_out
+        What to set in place of the network, for the message.
 
     Raises
     ------
@@ -37,8 +37,8 @@ def check_pixel(manifest: Manifest, calibration: CameraCalibration, fitter: str)
     if manifest.pixel_nm is None or _difference(manifest, calibration) <= PIXEL_TOLERANCE:
         return
     raise CalibrationError(
-        f"{_stated(manifest, calibration)}: check camera.pixel_nm, train the recipe for them, or "
-        f"set localizer.name to {fitter}"
+        f"{_stated(manifest, calibration)}: check camera.pixel_nm, train the recipe for them, "
+        f"or {way_out}"
     )
 
 

@@ -17,7 +17,7 @@ from rtsmlm.drivers.simulated.frame_code import encode_index
 from rtsmlm.drivers.simulated.hub import Attached
 from rtsmlm.drivers.simulated.microscope import SimMicroscope
 from rtsmlm.drivers.simulated.properties import add_property, to_bool, to_int
-from rtsmlm.drivers.simulated.settings import LARGEST_NA, PsfName
+from rtsmlm.drivers.simulated.settings import LARGEST_NA, EmissionName, PsfName
 from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.physics.camera import SensorType
@@ -51,6 +51,12 @@ _NUMBERS: tuple[tuple[str, str, type, tuple[float, float]], ...] = (
     ("Wavelength_nm", "wavelength_nm", float, (200, 2000)),
     ("Readout_ms", "readout_ms", float, (0, 1000)),
     ("Background", "background", float, (0, 10_000)),
+    ("Focus_nm", "focus_nm", float, (-10_000, 10_000)),
+    ("Views", "views", int, (1, 2)),
+    ("Dispersion_nm_per_px", "dispersion_nm_per_px", float, (0, 100)),
+    ("SecondShare", "second_share", float, (0, 1)),
+    ("Dichroic_nm", "dichroic_nm", float, (400, 900)),
+    ("DichroicWidth_nm", "dichroic_width_nm", float, (0.1, 200)),
     ("Haze", "haze", float, (0, 100)),
     ("BeamFwhm_um", "beam_fwhm_um", float, (1, 10_000)),
     ("Drift_nm_per_s", "drift_nm_per_s", float, (-10_000, 10_000)),
@@ -60,6 +66,9 @@ _NUMBERS: tuple[tuple[str, str, type, tuple[float, float]], ...] = (
 _NAMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Dye", "dye", get_args(DyeName)),
     ("Structure", "structure", get_args(StructureName)),
+    ("Emission", "emission", get_args(EmissionName)),
+    ("SecondEmission", "second_emission", ("", *get_args(EmissionName))),
+    ("SecondStructure", "second_structure", get_args(StructureName)),
     ("PSF", "psf", get_args(PsfName)),
     ("NoiseModel", "sensor", get_args(SensorType)),
 )

@@ -21,6 +21,7 @@ from rtsmlm.drivers.simulated.optics import make_psf
 from rtsmlm.drivers.simulated.sample import Sample
 from rtsmlm.drivers.simulated.settings import PSF_FIELDS, SAMPLE_FIELDS, MicroscopeSettings
 from rtsmlm.drivers.simulated.truth import KEEP_EMITTERS, Roi, TruthLog
+from rtsmlm.drivers.simulated.views import draw_chip
 from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32, Localizations
@@ -233,8 +234,7 @@ class SimMicroscope:
             )
             image = sample.stray_light(settings, irradiance, lit)
             truth = sample.truth(self._frame, settings, self._stage_nm, lit, image)
-            x_px, y_px = truth.x_nm / settings.pixel_nm, truth.y_nm / settings.pixel_nm
-            psf.render(image, x_px, y_px, truth.z_nm, truth.photons)
+            image = draw_chip(settings, psf, image, truth)
             x, y, width, height = self.roi
             part = np.ascontiguousarray(image[y : y + height, x : x + width])
             sample.sensor.expose(part, out, sample.noise, x, y)

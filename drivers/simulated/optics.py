@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.errors import ConfigError
+from rtsmlm.localizations import F32
+from rtsmlm.physics.dye_psf import dye_psf
 from rtsmlm.physics.phase_masks import MaskName
-from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf, TablePsf
+from rtsmlm.physics.psf import F64, AstigmaticPsf, GaussianPsf, Psf, TablePsf
 from rtsmlm.physics.psf_file import load_psf
 from rtsmlm.physics.pupil import Optics, pupil_psf
+from rtsmlm.physics.spectra import DYES
 
 REACH_NM = 750.0
 """A PSF is computed so far to both sides of the focal plane, or as far as the sample reaches."""
@@ -18,8 +25,29 @@ BEYOND_NM = 250.0
 BOX_NM: dict[MaskName, float] = {"tetrapod": 4500.0, "double-helix": 5000.0}
 """Side of the image of a mask's spot: the lobes of a tetrapod lie up to 3.5 um apart, those of a
 double helix 1.5 um, in a halo with a fifth of the light."""
+WAVELENGTHS = 3
+"""That the PSF of a dye is made of."""
 SAME_PIXEL = 5e-3
 """Relative difference of two pixels that are meant to be the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class DyePsfs:
+    """The PSF of each dye of the sample."""
+
+    each: tuple[Psf, ...]
+
+    def render(self, image: F32, x_px: F64, y_px: F64, z_nm: F64, photons: F64) -> None:
+        """Add emitters of the first dye; see `rtsmlm.physics.psf.Psf`."""
+        self.each[0].render(image, x_px, y_px, z_nm, photons)
+
+    def render_dyes(
+        self, image: F32, places: tuple[F64, F64, F64], photons: F64, dye: NDArray[np.uint8]
+    ) -> None:
+        """Add emitters of all dyes; `places` are x and y in pixels and z in nm, (n,) each."""
+        for number, psf in enumerate(self.each):
+            rows = dye == number
+            psf.render(image, *(column[rows] for column in places), photons[rows])
 
 
 def make_psf(settings: MicroscopeSettings) -> Psf:
@@ -39,7 +67,9 @@ def make_psf(settings: MicroscopeSettings) -> Psf:
         return AstigmaticPsf(pixel_nm=settings.pixel_nm, sigma0_nm=settings.psf_sigma_nm)
     if name == "file":
         return _stored(settings)
-    half_nm = settings.depth_nm / 2
+    half_nm = settings.depth_nm / 2 + abs(settings.focus_nm)
+    if name == "dyes":
+        return _of_dyes(settings, half_nm + BEYOND_NM)
     reach_nm = max(REACH_NM, half_nm + BEYOND_NM)
     if name == "tetrapod" or name == "double-helix":
         box_px = 2 * round(BOX_NM[name] / settings.pixel_nm / 2) + 1
@@ -61,6 +91,23 @@ def make_psf(settings: MicroscopeSettings) -> Psf:
     optics = Optics(na=settings.na, wavelength_nm=settings.wavelength_nm, zernike_nm=zernike_nm)
     return pupil_psf(
         optics, pixel_nm=settings.pixel_nm, vectorial=name != "scalar", z_range_nm=reach_nm
+    )
+
+
+def _of_dyes(settings: MicroscopeSettings, reach_nm: float) -> DyePsfs:
+    optics = Optics(na=settings.na)
+    names = (settings.emission, *filter(None, [settings.second_emission]))
+    return DyePsfs(
+        tuple(
+            dye_psf(
+                DYES[name],
+                optics,
+                pixel_nm=settings.pixel_nm,
+                z_nm=(-reach_nm, reach_nm),
+                wavelengths=WAVELENGTHS,
+            )
+            for name in names
+        )
     )
 
 

@@ -33,23 +33,18 @@ class Sample:
         seeds = np.random.SeedSequence(settings.seed).spawn(6)
         shape = (settings.height, settings.width)
         pixel_nm = settings.pixel_nm
-        self.positions_nm = place_emitters(
-            settings.structure,
-            settings.n_emitters,
-            (settings.width * pixel_nm, settings.height * pixel_nm),
-            settings.depth_nm,
-            np.random.default_rng(seeds[0]),
-        )
+        self.positions_nm, self.dye = _place(settings, np.random.default_rng(seeds[0]))
         # The structure begins at the outer edge of the first pixel, the origin at its centre.
         self.positions_nm[:, :2] -= pixel_nm / 2
         dye = make_dye(settings.dye, settings.imager_nm)
         self.emitters = Emitters(dye, len(self.positions_nm), seeds[1], all_on=settings.all_on)
         self.sensor: Sensor = make_sensor(settings.sensor, shape, np.random.default_rng(seeds[2]))
         self.noise: State = new_state(seeds[3])
-        self._background = Background(shape, np.random.default_rng(seeds[4]))
+        field = (settings.height, settings.field_width)
+        self._background = Background(field, np.random.default_rng(seeds[4]))
         self._walk = np.random.default_rng(seeds[5])
         columns, rows = self.positions_nm[:, 0] / pixel_nm, self.positions_nm[:, 1] / pixel_nm
-        self._haze = haze_map(columns, rows, shape, HAZE_BLUR_NM / pixel_nm)
+        self._haze = haze_map(columns, rows, field, HAZE_BLUR_NM / pixel_nm)
         self._drift_nm = np.zeros(3)
         self._t_s = 0.0
         self._light_map: F32 | None = None
@@ -71,7 +66,7 @@ class Sample:
     ) -> F32:
         """Return background and haze in photons per pixel, shape (height, width)."""
         if self._light_map is None or self._t_s >= self._light_until_s:
-            rows, columns = np.indices((settings.height, settings.width)) * settings.pixel_nm
+            rows, columns = np.indices((settings.height, settings.field_width)) * settings.pixel_nm
             beam = beam_profile(columns, rows, _beam_center_nm(settings), settings.beam_fwhm_um)
             self._light_map = self._background.relative(self._t_s) * beam.astype(np.float32)
             self._light_until_s = self._t_s + REFRESH_S
@@ -92,8 +87,9 @@ class Sample:
     ) -> FrameTruth:
         """Return where the emitters are that shone, with drift and stage."""
         shift_nm = self._drift_nm + stage_nm * (1.0, 1.0, -1.0)
+        shift_nm[2] -= settings.focus_nm
         position = self.positions_nm[lit.emitter] + shift_nm
-        column = np.clip(np.rint(position[:, 0] / settings.pixel_nm), 0, settings.width - 1)
+        column = np.clip(np.rint(position[:, 0] / settings.pixel_nm), 0, settings.field_width - 1)
         row = np.clip(np.rint(position[:, 1] / settings.pixel_nm), 0, settings.height - 1)
         under = stray_light[row.astype(np.int64), column.astype(np.int64)]
         return FrameTruth(
@@ -105,6 +101,7 @@ class Sample:
             photons=lit.photons,
             background=under.astype(np.float64),
             drift_nm=self._drift_nm.copy(),
+            dye=self.dye[lit.emitter],
         )
 
     def pass_time(self, settings: MicroscopeSettings) -> None:
@@ -122,6 +119,19 @@ class Sample:
         self._t_s += period_s
 
 
+def _place(settings: MicroscopeSettings, rng: np.random.Generator) -> tuple[F64, NDArray[np.uint8]]:
+    """Return where emitters are, shape (n, 3), and which dye each is, shape (n,)."""
+    size_nm = (settings.field_width * settings.pixel_nm, settings.height * settings.pixel_nm)
+    n_second = round(settings.second_share * settings.n_emitters) if settings.second_emission else 0
+    n_first = settings.n_emitters - n_second
+    places = [place_emitters(settings.structure, n_first, size_nm, settings.depth_nm, rng)]
+    if n_second:
+        second = settings.second_structure
+        places.append(place_emitters(second, n_second, size_nm, settings.depth_nm, rng))
+    dye = np.repeat(np.arange(len(places), dtype=np.uint8), [len(part) for part in places])
+    return np.concatenate(places), dye
+
+
 def _beam_center_nm(settings: MicroscopeSettings) -> tuple[float, float]:
     half_nm = settings.pixel_nm / 2
-    return (settings.width - 1) * half_nm, (settings.height - 1) * half_nm
+    return (settings.field_width - 1) * half_nm, (settings.height - 1) * half_nm

@@ -11,11 +11,23 @@ from rtsmlm.physics.dyes import DyeName
 from rtsmlm.physics.structures import StructureName
 
 PsfName = Literal[
-    "gaussian", "astigmatic", "scalar", "vectorial", "aberrated", "tetrapod", "double-helix", "file"
+    "gaussian",
+    "astigmatic",
+    "scalar",
+    "vectorial",
+    "aberrated",
+    "tetrapod",
+    "double-helix",
+    "file",
+    "dyes",
 ]
 """gaussian and astigmatic are Gaussians; file is read from a PSF file; all else is computed by
 Fourier optics, vectorial but for scalar: aberrated with coma, spherical aberration and trefoil,
-tetrapod and double-helix with that phase mask."""
+tetrapod and double-helix with that phase mask, dyes without aberrations and as wide as the light
+of each dye is red."""
+
+EmissionName = Literal["AF647", "CF660C", "CF680", "AF700", "mEos3.2"]
+"""Keys of `rtsmlm.physics.spectra.DYES`."""
 
 LARGEST_NA = 1.51
 
@@ -38,6 +50,8 @@ class MicroscopeSettings:
     """Number of emitters; 0 takes it from the label density."""
     depth_nm: float = 600.0
     """Thickness of the sample about the focal plane."""
+    focus_nm: float = 0.0
+    """Height of the focal plane above the middle of the sample."""
     all_on: bool = False
     """Start before the switch-off phase, with every emitter on, instead of all dark."""
     imager_nm: float = 0.5
@@ -65,6 +79,23 @@ class MicroscopeSettings:
     """Out-of-focus light of the structure, relative to the light of the emitters in focus."""
     beam_fwhm_um: float = 40.0
     """Width of the laser beams in the sample plane."""
+    views: int = 1
+    """2: a dichroic mirror puts short and long wavelengths side by side on the chip, or a grating
+    spots and their spectra."""
+    dispersion_nm_per_px: float = 0.0
+    """Of a grating; 0 is a dichroic mirror."""
+    emission: EmissionName = "AF647"
+    """Spectrum of the dye; which half of a chip of two views its light falls on."""
+    second_emission: EmissionName | Literal[""] = ""
+    """Spectrum of a second dye, which blinks as the first; empty for none."""
+    second_structure: StructureName = "nuclear-pores"
+    """What the second dye labels."""
+    second_share: float = 0.5
+    """Part of the emitters that are of the second dye."""
+    dichroic_nm: float = 685.0
+    """Wavelength of which the mirror passes one half."""
+    dichroic_width_nm: float = 10.0
+    """Distance of the wavelengths of which the mirror passes 10 and 90 %."""
     drift_nm_per_s: float = 0.0
     """Lateral drift, at 30 degrees to the rows."""
     drift_z_nm_per_s: float = 0.0
@@ -90,6 +121,11 @@ class MicroscopeSettings:
             "depth_nm": 0.0,
             "imager_nm": 0.0,
             "drift_walk_nm": 0.0,
+            "views": 1,
+            "dispersion_nm_per_px": 0.0,
+            "second_share": 0.0,
+            "dichroic_nm": 200.0,
+            "dichroic_width_nm": 0.1,
         }
         for name, limit in at_least.items():
             if not getattr(self, name) >= limit:
@@ -97,6 +133,16 @@ class MicroscopeSettings:
                     f"simulated microscope: {name} is {getattr(self, name)}; it must be at least "
                     f"{limit}"
                 )
+        if self.views > 2 or not self.second_share <= 1.0:
+            raise ConfigError(
+                f"simulated microscope: views is {self.views} and second_share "
+                f"{self.second_share:g}; at most 2 views and a share of 1 are possible"
+            )
+        if self.second_emission and self.views < 2 and self.psf != "dyes":
+            raise ConfigError(
+                f"simulated microscope: second_emission is {self.second_emission}, which one view "
+                "cannot tell from the first dye; set views (Views) to 2, or psf (PSF) to dyes"
+            )
         if not self.na <= LARGEST_NA:
             raise ConfigError(
                 f"simulated microscope: na is {self.na}; an oil immersion has at most {LARGEST_NA}"
@@ -108,11 +154,16 @@ class MicroscopeSettings:
         return (self.exposure_ms + self.readout_ms) * 1e-3
 
     @property
+    def field_width(self) -> int:
+        """Columns that the sample fills: those of one view."""
+        return self.width // self.views
+
+    @property
     def n_emitters(self) -> int:
         """Emitters in the sample."""
         if self.emitter_count:
             return self.emitter_count
-        area_um2 = self.width * self.height * (self.pixel_nm * 1e-3) ** 2
+        area_um2 = self.field_width * self.height * (self.pixel_nm * 1e-3) ** 2
         return max(round(self.label_density_per_um2 * area_um2), 1)
 
 
@@ -130,6 +181,10 @@ SAMPLE_FIELDS = frozenset(
         "all_on",
         "imager_nm",
         "sensor",
+        "views",
+        "second_emission",
+        "second_structure",
+        "second_share",
     }
 )
 """A change of one of these puts a fresh sample under the microscope."""
@@ -145,6 +200,9 @@ PSF_FIELDS = frozenset(
         "psf_file",
         "pixel_nm",
         "depth_nm",
+        "focus_nm",
+        "emission",
+        "second_emission",
     }
 )
 """A change of one of these computes the PSF anew."""

@@ -34,6 +34,8 @@ class FrameTruth:
     """Expected photons per pixel under the emitter."""
     drift_nm: F64
     """Drift of the sample along x, y and z, shape (3,)."""
+    dye: NDArray[np.uint8]
+    """Number of the dye, shape (n,)."""
 
     def seen(self, roi: Roi, pixel_nm: float, min_photons: float) -> NDArray[np.int64]:
         """Return which rows lie in the region (x, y, width, height) and are bright enough."""
@@ -54,6 +56,7 @@ class FrameTruth:
                 "z_nm": self.z_nm[rows],
                 "photons": self.photons[rows],
                 "background": self.background[rows],
+                "channel": self.dye[rows],
             }
         )
 

@@ -123,7 +123,7 @@ def render_spots(
     window, slot = lit.nonzero(as_tuple=True)
     x, y = x[window, slot], y[window, slot]
     column, row = x.floor(), y.floor()
-    spots = _spots(tables, psf[window], z_nm[window, slot], x - column, y - row)
+    spots = unit_spots(tables, psf[window], z_nm[window, slot], x - column, y - row)
     box_range = torch.arange(box, device=x.device) - tables.left_px + margin
     rows = (row.long()[:, None] + box_range).clamp(0, side - 1)
     columns = (column.long()[:, None] + box_range).clamp(0, side - 1)
@@ -138,8 +138,22 @@ def render_spots(
     return image[:, :, margin : margin + n_px, margin : margin + n_px]
 
 
-def _spots(tables: SpotTables, psf: Tensor, z_nm: Tensor, dx_px: Tensor, dy_px: Tensor) -> Tensor:
-    """Return unit spots, (m, box x box), of emitters right of and below a pixel's centre."""
+def unit_spots(
+    tables: SpotTables, psf: Tensor, z_nm: Tensor, dx_px: Tensor, dy_px: Tensor
+) -> Tensor:
+    """Return unit spots, (m, box x box), of emitters right of and below a pixel's centre.
+
+    Parameters
+    ----------
+    tables
+        The PSFs.
+    psf
+        Which of them, int64, (m,).
+    z_nm
+        Depths, (m,).
+    dx_px, dy_px
+        Places from the pixel's centre, 0..1, (m,).
+    """
 
     def between(value: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Return both neighbours on a grid, (m, 2), and their weights."""

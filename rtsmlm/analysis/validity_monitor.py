@@ -57,6 +57,8 @@ def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
 class ValidityMonitor:
     """The validity meter of a run, or nothing where `pipeline.validity` is false.
 
+    Nor where a frame has several views: a row is of all of them, the meter looks at one place.
+
     Parameters
     ----------
     settings
@@ -82,7 +84,7 @@ class ValidityMonitor:
         self._first_ns: int | None = None
         self._last_ns = -_PAUSE_BEHIND_NS
         self._meter: ValidityMeter | None = None
-        if settings.pipeline.validity:
+        if settings.pipeline.validity and not settings.channels.views:
             astigmatism = settings.psf.astigmatism
             curves = None if astigmatism is None else astigmatism.curves()
             spot_px = trained_spot_px(settings.localizer.name)

@@ -121,7 +121,7 @@ def measure_beads(
                 break
             half = wanted
     box = 2 * half + 1
-    keep = _alone(places, box)
+    keep = stand_alone(places, box)
     rejected += int((~keep).sum())
     variance_px = (bead_nm / pixel_nm) ** 2 / 20
     left = theta[:, [SIGMA_X, SIGMA_Y]] ** 2 - variance_px
@@ -215,7 +215,7 @@ def _windows(stacks: Sequence[Planes], box_px: int | None) -> tuple[F32, F64, in
             (found[:, :2] >= half) & (found[:, :2] < np.array(projection.shape)[::-1] - half),
             axis=1,
         )
-        alone = _alone(np.insert(found, 0, 0.0, axis=1), 2 * MIN_WINDOW_HALF_PX + 1)
+        alone = stand_alone(np.insert(found, 0, 0.0, axis=1), 2 * MIN_WINDOW_HALF_PX + 1)
         chosen = found[inside & alone][: min(MAX_BEADS, max(MAX_WINDOWS // n_planes, 1))]
         rejected += len(found) - len(chosen)
         if len(chosen):
@@ -257,8 +257,11 @@ def _center(windows: F32, half: int) -> F32:
     return windows[:, inner, inner]
 
 
-def _alone(places: F64, box_px: int) -> NDArray[np.bool_]:
-    """Return which beads have no comparable neighbour of the same stack within their box."""
+def stand_alone(places: F64, box_px: int) -> NDArray[np.bool_]:
+    """Return which beads have no comparable neighbour of the same stack within their box.
+
+    Of each, `places` has the number of its stack, x, y and height, shape (beads, 4).
+    """
     alone = np.ones(len(places), dtype=np.bool_)
     for i, (stack, x, y, height) in enumerate(places):
         near = (np.abs(places[:, 1] - x) < box_px) & (np.abs(places[:, 2] - y) < box_px)

@@ -24,6 +24,10 @@ COMMANDS = {
         "rtsmlm.cli.bench_accuracy:accuracy",
         "Compare localizers with the physical limit, with each other and with the bars we set.",
     ),
+    "channels": (
+        "rtsmlm.cli.bench_channels:channels",
+        "Measure precision and crosstalk of two dyes in two views, and frames per second.",
+    ),
     "models": (
         "rtsmlm.cli.bench_models:models",
         "Measure networks of every kind on common ground, with the fits beside them.",

@@ -14,6 +14,7 @@ from rtsmlm import __version__
 from rtsmlm.bench.accuracy.reference_data import VARIABLE, find_data
 from rtsmlm.bench.models.box_sets import BOXES, box_trials
 from rtsmlm.bench.models.chart import chart
+from rtsmlm.bench.models.class_sets import CLASSES, class_trials
 from rtsmlm.bench.models.entrants import Entrant, entrants
 from rtsmlm.bench.models.image_sets import IMAGES, image_trials
 from rtsmlm.bench.models.page import page
@@ -135,6 +136,7 @@ def _trials(
         found = row_trials(None, present, seed, quick=quick)
     found += image_trials(folder, seed, quick=quick)
     found += box_trials(present, seed, quick=quick)
+    found += class_trials(present, seed, quick=quick)
     wanted = [text.lower() for text in only]
     chosen = [
         trial
@@ -152,7 +154,9 @@ def _trials(
 
 def _all_tables(results: Results) -> list[Table]:
     found = [
-        t for section in (PLANE, DEPTH, OWN, IMAGES, BOXES) for t in tables_of(section, results)
+        t
+        for section in (PLANE, DEPTH, OWN, IMAGES, BOXES, CLASSES)
+        for t in tables_of(section, results)
     ]
     return [*found, speed_table(results)] if results.speeds else found
 

@@ -1,4 +1,4 @@
-"""`rtsmlm calibrate`: camera maps from dark and light movies, the PSF from beads."""
+"""`rtsmlm calibrate`: camera maps from dark and light movies, PSF and channels from beads."""
 
 from __future__ import annotations
 
@@ -15,12 +15,20 @@ COMMANDS = {
         "rtsmlm.cli.calibrate_psf:psf",
         "Measure on beads the PSF width, the astigmatic curves that give z, or the whole PSF.",
     ),
+    "channels": (
+        "rtsmlm.cli.calibrate_channels:channels",
+        "Measure on beads how the views of a frame lie on each other.",
+    ),
+    "dyes": (
+        "rtsmlm.cli.calibrate_dyes:dyes",
+        "Measure the share of the light of each dye in each view, and the crosstalk.",
+    ),
 }
 
 app = typer.Typer(
     name="calibrate",
     cls=lazy_group(COMMANDS),
-    help="Measure the camera (dark and light movies) or the PSF (beads).",
+    help="Measure the camera (dark and light movies), the PSF or the channels (beads).",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

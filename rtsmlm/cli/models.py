@@ -51,7 +51,10 @@ def models(
             table.add_row(escape(name), *(escape(text) for text in _cells(manifest, folder, here)))
     console.print(table)
     console.print("use one with localizer.name=NAME, or the path of a model folder;")
-    console.print("box-background is for localizer.background, image for results.image_models")
+    console.print(
+        "box-background is for localizer.background, box-classes for localizer.colour, image for "
+        "results.image_models"
+    )
     for text in damaged:
         fail(text)
     if damaged:
@@ -93,7 +96,7 @@ def _speed_here(folder: Path, manifest: Manifest) -> str:
     # Not with the command line: engines take a second to load.
     from rtsmlm.engines.speed import frames_per_s, spots_per_s
 
-    if manifest.task in ("box-parameters", "box-background"):
+    if manifest.task in ("box-parameters", "box-background", "box-classes"):
         return f"{spots_per_s(folder):.0f} spots/s"
     if manifest.task != "localize":
         return ""

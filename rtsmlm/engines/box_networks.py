@@ -175,7 +175,7 @@ def open_box_localizer(
     manifest = read_manifest(folder)
     fitter = "gaussian-mle" if settings.psf.astigmatism is None else "astigmatic-mle"
     manifest.check_width(sigma_nm, calibration, "psf.sigma_nm", fitter)
-    check_pixel(manifest, calibration, fitter)
+    check_pixel(manifest, calibration, f"set localizer.name to {fitter}")
     wanted, sigma_px = settings.localizer, sigma_nm / calibration.pixel_nm
     fit = NetworkBoxFit(folder, wanted.engine, sigma_px, precision=wanted.precision)
     wanted = wanted.model_copy(update={"box_px": fit.box_px})

@@ -54,7 +54,8 @@ def open_model(
         raise ConfigError(
             f"{manifest.name} does {manifest.task}, not localization: it is no localizer.name"
         )
-    check_pixel(manifest, calibration, "gaussian-mle" if curves is None else "astigmatic-mle")
+    fitter = "gaussian-mle" if curves is None else "astigmatic-mle"
+    check_pixel(manifest, calibration, f"set localizer.name to {fitter}")
     psf = manifest.psf_input(sigma_nm, curves, calibration)
     decode = manifest.decode.settings()
     if min_probability is not None:

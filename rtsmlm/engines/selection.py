@@ -26,6 +26,8 @@ Opener = Callable[[RunSettings, CameraCalibration, float], Localizer]
 GROUP = "rtsmlm.localizer"
 LOCALIZING = ("localize", "box-parameters")
 """Tasks of models whose answer are rows."""
+SET_IN = {"box-background": "localizer.background", "box-classes": "localizer.colour"}
+"""Settings that name models of other tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def factory_of(name: str) -> plugins.LocalizerFactory:
     if task not in LOCALIZING:
         raise ConfigError(
             f"{name} does {task}, not localization, so that it is no localizer.name; see "
-            f"{'localizer.background' if task == 'box-background' else 'results.image_models'}"
+            f"{SET_IN.get(task, 'results.image_models')}"
         )
 
     def open_model_folder(

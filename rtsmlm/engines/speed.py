@@ -10,6 +10,7 @@ import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import box_px_of
+from rtsmlm.engines.class_networks import TASK, input_of
 from rtsmlm.engines.example_frames import OFFSET_ADU, example_frames
 from rtsmlm.engines.graph_runner import open_graph
 from rtsmlm.engines.runtime import open_model
@@ -76,9 +77,12 @@ def spots_per_s(folder: Path, *, engine: str = "auto") -> float:
         If the model or the engine cannot be opened.
     """
     manifest, run = open_graph(folder, engine)
-    side = box_px_of(manifest)
-    light = np.random.default_rng(0).poisson(20.0, (_BOXES, 1, side, side)).astype(np.float32)
-    given = {"photons": light, "variance": np.ones_like(light)}
+    if manifest.task == TASK:
+        name, sides = input_of(manifest)
+    else:
+        name, sides = "photons", (box_px_of(manifest),) * 2
+    light = np.random.default_rng(0).poisson(20.0, (_BOXES, 1, *sides)).astype(np.float32)
+    given = {name: light, "variance": np.ones_like(light)}
     run(given)
     best = 0.0
     for _ in range(3):

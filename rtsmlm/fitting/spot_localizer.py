@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.calibration import CameraCalibration, Map
+from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.box_fit import BackgroundFit, BoxFit, WithBackground
@@ -16,6 +15,7 @@ from rtsmlm.fitting.box_places import CUT_AGAIN, box_corners, moved_to, off_cent
 from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
 from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidates
 from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
+from rtsmlm.fitting.frame_plan import Plan, make_plan
 from rtsmlm.fitting.selection import FIT_REACH_PX, reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import COLUMN_DTYPES, F32, Localizations
@@ -39,15 +39,6 @@ MAX_LOCAL_FIT_PER_UM2 = 0.3
 FIRST_CAPACITY = 4096
 # Fitted at once: 8192 boxes of 9 pixels and their variances are 5 MB.
 FITS_AT_ONCE = 8192
-
-
-class _Plan(NamedTuple):
-    """What belongs to one frame shape and does not change."""
-
-    offset_adu: F32
-    photons_per_adu: F32
-    read_variance: F32
-    filter: Filter
 
 
 class SpotLocalizer:
@@ -93,7 +84,7 @@ class SpotLocalizer:
             raise LocalizerError(
                 f"localizer.box_px is {self._box_px}; it must be odd, so that a box has a centre"
             )
-        self._plans: dict[tuple[int, int], _Plan] = {}
+        self._plans: dict[tuple[int, int], Plan] = {}
         # Scratch memory is written while the GIL is free, hence one for each thread.
         self._local = threading.local()
 
@@ -162,7 +153,7 @@ class SpotLocalizer:
                 parts.append(self._fit_and_select(pixels, plan, part, batch.index))
         return parts
 
-    def _plan(self, shape: tuple[int, int]) -> _Plan:
+    def _plan(self, shape: tuple[int, int]) -> Plan:
         if shape not in self._plans:
             calibration = self._calibration
             calibration.check_frame_shape(shape)
@@ -174,20 +165,17 @@ class SpotLocalizer:
                     f"{self._box_px} of {self._box_fit.method}; use a larger region of "
                     f"interest{smaller}"
                 )
-            read_variance = _as_map(calibration.read_variance(), shape)
-            gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain
-            self._plans[shape] = _Plan(
-                offset_adu=_as_map(calibration.offset_adu, shape),
-                photons_per_adu=_as_map(np.asarray(gain, dtype=np.float32), shape),
-                read_variance=read_variance,
-                filter=make_filter(
-                    read_variance,
-                    self._sigma_px,
-                    threshold=self._settings.threshold,
-                    excess_noise=calibration.excess_noise,
-                ),
-            )
+            self._plans[shape] = make_plan(calibration, shape, self._filter)
         return self._plans[shape]
+
+    def _filter(self, read_variance: F32) -> Filter:
+        """Return the filter of the image in which emitters are detected: the frame."""
+        return make_filter(
+            read_variance,
+            self._sigma_px,
+            threshold=self._settings.threshold,
+            excess_noise=self._calibration.excess_noise,
+        )
 
     def _scratch(self, shape: tuple[int, int]) -> Scratch:
         held: tuple[tuple[int, int], Scratch] | None = getattr(self._local, "scratch", None)
@@ -197,31 +185,43 @@ class SpotLocalizer:
         return held[1]
 
     def _detect(
-        self, pixels: NDArray[np.uint16], plan: _Plan, first_frame: int
+        self, pixels: NDArray[np.uint16], plan: Plan, first_frame: int
     ) -> tuple[Candidates, int]:
         scratch = self._scratch(plan.offset_adu.shape)
         found: Candidates = getattr(self._local, "found", None) or make_candidates(FIRST_CAPACITY)
         while True:
-            n, next_frame = detect_in_batch(
-                pixels,
-                plan.offset_adu,
-                plan.photons_per_adu,
-                plan.filter,
-                scratch,
-                found,
-                first_frame,
-            )
+            n, next_frame = self._detect_into(pixels, plan, scratch, found, first_frame)
             self._local.found = found
             if next_frame > first_frame:
                 return found.part(0, n), next_frame
             found = make_candidates(2 * len(found.x))
+
+    def _detect_into(
+        self,
+        pixels: NDArray[np.uint16],
+        plan: Plan,
+        scratch: Scratch,
+        found: Candidates,
+        first_frame: int,
+    ) -> tuple[int, int]:
+        """Detect from a frame on while there is room; see `detect_in_batch`."""
+        n, next_frame = detect_in_batch(
+            pixels,
+            plan.offset_adu,
+            plan.photons_per_adu,
+            plan.filter,
+            scratch,
+            found,
+            first_frame,
+        )
+        return n, next_frame
 
     def use_background(self, background: BackgroundFit) -> None:
         """Fit on the background that this states for each box, from now on."""
         self._box_fit = WithBackground(self._box_fit, background)
 
     def _fit_candidates(
-        self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
+        self, pixels: NDArray[np.uint16], plan: Plan, found: Candidates
     ) -> tuple[F64, F32 | None]:
         """Return the fit table, positions in pixels of the frame, and the extra columns."""
         rows, extras = self._fit_boxes(pixels, plan, found)
@@ -235,7 +235,7 @@ class SpotLocalizer:
         return rows, extras
 
     def _fit_boxes(
-        self, pixels: NDArray[np.uint16], plan: _Plan, found: Candidates
+        self, pixels: NDArray[np.uint16], plan: Plan, found: Candidates
     ) -> tuple[F64, F32 | None]:
         box = self._box_px
         n = len(found.x)
@@ -273,7 +273,7 @@ class SpotLocalizer:
     def _fit_and_select(
         self,
         pixels: NDArray[np.uint16],
-        plan: _Plan,
+        plan: Plan,
         found: Candidates,
         frame_index: NDArray[np.int64],
     ) -> Localizations:
@@ -313,7 +313,3 @@ class SpotLocalizer:
         named = dict(zip(self._box_fit.extra_columns, kept, strict=True))
         more = {name: named.pop(name) for name in COLUMN_DTYPES if name in named}
         return more, named
-
-
-def _as_map(value: Map, shape: tuple[int, int]) -> F32:
-    return np.array(np.broadcast_to(value, shape), dtype=np.float32, order="C")

@@ -106,6 +106,7 @@ class Reconstruction:
         self._counter = FrameCounter(self._movie.shape)
         self.calibration = resolve_calibration(settings.camera, self._movie.stated)
         self.calibration.check_frame_shape(self._movie.shape)
+        settings.channels.check_frame_shape(self._movie.shape)
         self.notes += self.calibration.notes
         if overruled := what_was_overruled(settings.camera, self._movie.stated):
             self.notes.append("; ".join(overruled))

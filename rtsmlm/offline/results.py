@@ -11,8 +11,13 @@ from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.run.report_page import TableSummary, write_report
-from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches
+from rtsmlm.files.tables.arrow_file import (
+    ArrowStreamFile,
+    iter_arrow_batches,
+    read_arrow_metadata,
+)
 from rtsmlm.files.tables.arrow_schema import table_metadata
+from rtsmlm.offline.channel_images import channel_names, draw_channels
 from rtsmlm.offline.preview import preview_png
 from rtsmlm.realtime.ledger import Ledger, LedgerState
 from rtsmlm.render import Renderer, write_image
@@ -27,14 +32,14 @@ def draw_table(
     pixel_nm: float,
     image_pixel_nm: float,
 ) -> None:
-    """Write the image beside the table, and add the table to its summary.
+    """Write the image beside the table, one for each channel, and add the table to its summary.
 
     Parameters
     ----------
     table
         A `localizations.arrows` file.
     shape
-        Height and width of the frames in camera pixels.
+        Height and width of the frames in camera pixels, where the table states no other field.
     summary
         Gets every row, also where the image cannot be written.
     pixel_nm
@@ -47,6 +52,10 @@ def draw_table(
     SinkError
         If a file cannot be written.
     """
+    metadata = read_arrow_metadata(table)
+    # Rows may lie in a part of the frame: in the first of its views.
+    height, width = metadata.get("shape", shape)
+    shape = (int(height), int(width))
     renderer = Renderer(shape, pixel_nm, image_pixel_nm, mode="gaussian")
     meter = ResolutionMeter(shape, pixel_nm)
     for part in iter_arrow_batches(table):
@@ -56,6 +65,10 @@ def draw_table(
     summary.resolution_nm = meter.resolution_nm()
     summary.preview_png = preview_png(renderer.image(), renderer.image_pixel_nm)
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
+    if len(names := channel_names(metadata)) > 1:
+        draw_channels(
+            table, shape, names, pixel_nm=pixel_nm, image_pixel_nm=renderer.image_pixel_nm
+        )
 
 
 def keep_table(

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.channels.joint_localizer import JointLocalizer, joint_columns
+from rtsmlm.channels.separate_localizer import SeparateLocalizer
+from rtsmlm.engines.colour_localizer import names_of_dyes, open_coloured, with_colour
 from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.engines.selection import choose, extra_columns, factory_of, manifest_of
 from rtsmlm.errors import LocalizerError
@@ -17,31 +20,86 @@ from rtsmlm.models.trained_psf import pixel_note
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.settings.run import RunSettings
 
+JOINT_FIT = "gaussian-mle"
+"""What fits an emitter in several views at once."""
+
 
 def open_localizer(
     settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
 ) -> Localizer:
-    """Return the localizer that the settings name.
+    """Return the localizer that the settings name, for all views of a frame.
 
     Raises
     ------
     ConfigError
-        If there is no localizer of that name, or the folder that is named holds no model.
+        If there is no localizer of that name, the folder that is named holds no model, or it
+        cannot tell the dyes of `channels.fractions`.
     """
-    return factory_of(settings.localizer.name)(settings, calibration, sigma_nm)
+    views, colour = settings.channels.layout(), settings.localizer.colour
+    if colour is not None:
+        factory = factory_of(settings.localizer.name)
+        return open_coloured(colour, factory, settings, calibration, sigma_nm)
+    if views is None:
+        return factory_of(settings.localizer.name)(settings, calibration, sigma_nm)
+    if settings.channels.fractions:
+        return _open_joint(settings, calibration, sigma_nm, views)
+    factory, pixel_nm = factory_of(settings.localizer.name), calibration.pixel_nm
+    localizers = [
+        factory(settings, calibration.cropped(*view.region), sigma_nm * view.sigma_ratio)
+        for view in views
+    ]
+    return SeparateLocalizer(views, localizers, pixel_nm)
+
+
+def _open_joint(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float, views: Views
+) -> JointLocalizer:
+    wanted = settings.localizer
+    if wanted.name not in (AUTO, JOINT_FIT):
+        raise ConfigError(
+            f"localizer.name is {wanted.name!r}, which takes one view at a time; with "
+            f"channels.fractions an emitter is fitted in all views at once: set it to {JOINT_FIT}, "
+            "or take channels.fractions out, so that each view is a channel"
+        )
+    if wanted.background is not None or wanted.fit_sigma:
+        raise ConfigError(
+            "localizer.background and localizer.fit_sigma are for frames of one view; with "
+            "channels.fractions take them out"
+        )
+    return JointLocalizer(
+        calibration=calibration,
+        sigma_nm=sigma_nm,
+        settings=wanted,
+        views=views,
+        channels=settings.channels,
+    )
 
 
 def localizer_note(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> str:
-    """Return what to know of a localizer: that a fit stands in, or a pixel is not as trained."""
-    if settings.localizer.name != AUTO:
-        manifest = manifest_of(settings.localizer.name)
-        return "" if manifest is None else pixel_note(manifest, calibration)
+    """Return why a fit stands in for the network where no localizer is named; else nothing."""
+    if settings.localizer.name != AUTO or settings.channels.fractions:
+        return ""
     return choose(settings, calibration, sigma_nm).note
 
 
 def extra_columns_stated(settings: RunSettings) -> dict[str, object]:
-    """Return what the table of a run says of the columns that its localizer adds."""
-    return extra_columns(settings.localizer.name)
+    """Return what the table of a run says of its rows.
+
+    The columns that the localizer adds, the names of channels, and, where frames have views, the
+    shape of the first one, in which all rows lie.
+    """
+    channels = settings.channels
+    stated = extra_columns(settings.localizer.name)
+    if channels.fractions:
+        stated = {"extra_columns": joint_columns(channels), "extra_columns_of": JOINT_FIT}
+    names = channels.channel_names()
+    if (colour := settings.localizer.colour) is not None:
+        stated, names = with_colour(stated, colour), names_of_dyes(settings, colour)
+    if names:
+        stated["channels"] = list(names)
+    if (views := channels.layout()) is not None:
+        stated["shape"] = list(views.first.shape)
+    return stated
 
 
 def localize_each(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from rtsmlm.channels.first_view import field_shape
+from rtsmlm.engines.colour_localizer import with_dye_names
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.pipeline.job import PipelineJob
@@ -51,10 +53,12 @@ def open_broadcast(
         schema=schema,
         about={
             "run": job.folder.name,
-            "shape": list(shape),
+            "shape": list(field_shape(job.settings.channels, shape)),
             "pixel_nm": pixel_nm,
             # What a window shows, and nothing that names folders, devices or people.
-            "settings": SettingsPart.of(job.settings).published().model_dump(mode="json"),
+            "settings": SettingsPart.of(with_dye_names(job.settings))
+            .published()
+            .model_dump(mode="json"),
         },
         run_id=job.run_id,
         generation=job.resume_before or 0,

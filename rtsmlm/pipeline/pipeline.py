@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.calibration import StatedCalibration
+from rtsmlm.channels.first_view import FirstView
 from rtsmlm.feedback.density.meter import DensityMeter
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.run.disk_sync import DiskSync
@@ -77,6 +78,7 @@ class Pipeline:
         self._settings = job.settings
         self._calibration = resolve_calibration(job.settings.camera, StatedCalibration())
         self._calibration.check_frame_shape(ring.shape)
+        self._field = FirstView.of(job.settings.channels, ring.shape)
         self._localizer: Localizer | None = None
         self._watch: ValidityMonitor | None = None
         self._density: DensityMeter | None = None
@@ -237,8 +239,8 @@ class Pipeline:
         self._sinks = Sinks(self._settings, facts, self._warn)
         self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._warn)
         self._density = DensityMeter(
-            self._calibration,
-            self._ring.shape,
+            self._field.calibration(self._calibration),
+            self._field.shape,
             sigma_nm,
             self._settings.feedback,
             recall=self._localizer.recall,
@@ -287,7 +289,9 @@ class Pipeline:
             self._report(t_published)
 
     def _measure_density(self, localizations: Localizations, batch: FrameBatch) -> None:
-        estimate = None if self._density is None else self._density.add(localizations, batch)
+        if self._density is None:
+            return
+        estimate = self._density.add(localizations, self._field.frames(batch))
         if estimate is not None:
             # The laser is steered by it: it goes out before anything else is done.
             self._emit(DensityMeasured(estimate, self._n_rows))

@@ -59,19 +59,17 @@ def write_image(
     except OSError as error:
         raise SinkError(f"cannot write {tif}: {error.strerror or error}") from error
     # The picture first: it is small, and a report shows it even where the disk is full.
-    picture, picture_pixel_nm = _reduced(image, image_pixel_nm)
+    picture, picture_pixel_nm = reduced(image, image_pixel_nm)
     index = to_index8(picture, percentile=percentile, gamma=gamma)
     draw_scale_bar(index, picture_pixel_nm)
     write_png(png, index, color_table(colormap), picture_pixel_nm)
     per_um = 1000 / image_pixel_nm
     metadata = {"axes": "YX", "unit": "um", "min": 0.0, "max": float(image.max(initial=0))}
-    _write_tif(tif, image, per_um, metadata)
+    write_tif(tif, image, per_um, metadata)
     return tif, png
 
 
-def _write_tif(
-    path: Path, image: F32, pixels_per_um: float, metadata: Mapping[str, object]
-) -> None:
+def write_tif(path: Path, image: F32, pixels_per_um: float, metadata: Mapping[str, object]) -> None:
     """Write an image for ImageJ whole, or leave nothing of it."""
     try:
         tifffile.imwrite(
@@ -149,12 +147,12 @@ def write_view(
     except OSError as error:
         raise SinkError(f"cannot write {tif}: {error.strerror or error}; free space") from error
     write_rgb_png(
-        png, _with_bar(rgb, view.pixel_nm), view.pixel_nm, {"Comment": json.dumps(metadata)}
+        png, with_bar(rgb, view.pixel_nm), view.pixel_nm, {"Comment": json.dumps(metadata)}
     )
     return metadata
 
 
-def _with_bar(rgb: RGB8, pixel_nm: float) -> RGB8:
+def with_bar(rgb: RGB8, pixel_nm: float) -> RGB8:
     """Return a copy with a scale bar, the same in all three colours."""
     picture = rgb.copy()
     for channel in range(3):
@@ -164,7 +162,7 @@ def _with_bar(rgb: RGB8, pixel_nm: float) -> RGB8:
     return picture
 
 
-def _reduced(image: F32, pixel_nm: float) -> tuple[F32, float]:
+def reduced(image: F32, pixel_nm: float) -> tuple[F32, float]:
     """Sum blocks of pixels until the image fits into `PNG_SIDE`; an incomplete block is cut off."""
     block = -(-max(image.shape) // PNG_SIDE)
     if block == 1:

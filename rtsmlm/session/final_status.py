@@ -13,6 +13,8 @@ import threading
 from collections.abc import Mapping
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.channels.first_view import field_shape
+from rtsmlm.engines.colour_localizer import with_dye_names
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_schema import schema, table_metadata
 from rtsmlm.pipeline.supervisor import PipelineProgress
@@ -67,9 +69,11 @@ def publish_final_status(
         schema=table,
         about={
             "run": folder.path.name,
-            "shape": list(shape),
+            "shape": list(field_shape(settings.channels, shape)),
             "pixel_nm": calibration.pixel_nm,
-            "settings": SettingsPart.of(settings).published().model_dump(mode="json"),
+            "settings": SettingsPart.of(with_dye_names(settings))
+            .published()
+            .model_dump(mode="json"),
             "is_over": True,
         },
         run_id=run_id,

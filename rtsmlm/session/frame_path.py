@@ -118,8 +118,11 @@ class FramePath:
         ------
         PipelineError
             If it does not come up.
+        CalibrationError
+            If a view does not lie on the frames.
         """
         shape, settings = self._camera.shape, self._settings
+        settings.channels.check_frame_shape(shape)
         shared = settings.pipeline.process
         capacity = frames_that_fit(shape, settings.pipeline.ring_mb)
         ring = self._ring = FrameRing.create(shape, capacity, shared=shared)

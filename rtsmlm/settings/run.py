@@ -18,6 +18,7 @@ from rtsmlm.settings.camera import (
     MovieSettings,
     ReplaySettings,
 )
+from rtsmlm.settings.channels import ChannelsSettings
 from rtsmlm.settings.experiment import ExperimentSettings
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.hil import HilSettings
@@ -25,6 +26,7 @@ from rtsmlm.settings.lasers import LaserSettings, StageSettings
 from rtsmlm.settings.names import check_folder_name
 from rtsmlm.settings.psf import PsfSettings
 from rtsmlm.settings.safety import SafetySettings
+from rtsmlm.settings.spectrum import SpectrumSettings
 
 
 def is_written_as_path(name: str) -> bool:
@@ -52,6 +54,9 @@ class LocalizerSettings(Settings):
     background: str | None = None
     """Fits of boxes: name or folder of a network that states the background of each box (task
     box-background), so that the fit need not take it for flat."""
+    colour: str | None = None
+    """Name or folder of a network that tells the dye of each row (task box-classes): from the shape
+    of its spot, or from the spectrum beside it (`spectrum`). It fills the column channel."""
     threshold: float = Field(default=5.0, gt=0)
     """Detection threshold in standard deviations of the filtered noise."""
     box_px: int | None = Field(default=None, ge=5, le=31)
@@ -65,7 +70,7 @@ class LocalizerSettings(Settings):
     refine: bool = True
     """Networks: fit lone emitters once more, by maximum likelihood, where they were found."""
 
-    @field_validator("name", "background")
+    @field_validator("name", "background", "colour")
     @classmethod
     def _absolute(cls, name: str | None) -> str | None:
         """Make a path absolute: `run.toml` is read again from another folder."""
@@ -169,6 +174,8 @@ class RunSettings(Settings):
     replay: ReplaySettings = ReplaySettings()
     movie: MovieSettings = MovieSettings()
     psf: PsfSettings = PsfSettings()
+    channels: ChannelsSettings = ChannelsSettings()
+    spectrum: SpectrumSettings = SpectrumSettings()
     localizer: LocalizerSettings = LocalizerSettings()
     pipeline: PipelineSettings = PipelineSettings()
     record: RecordSettings = RecordSettings()
@@ -183,6 +190,12 @@ class RunSettings(Settings):
     hil: HilSettings = HilSettings()
     run: dict[str, Any] = Field(default_factory=dict, exclude=True)
     """What a finished run noted in its run.toml (versions, machine); not read."""
+
+    @model_validator(mode="after")
+    def _names_of_channels(self) -> RunSettings:
+        if self.localizer.colour is None and not self.channels.fractions:
+            self.channels.check_names_of_views()
+        return self
 
     @model_validator(mode="after")
     def _known_laser(self) -> RunSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtsmlm.settings.channels import UNDECIDED
 from rtsmlm.settings.run import RunSettings
 from rtsmlm.stream.message import Message
 
@@ -35,6 +36,29 @@ class _FeedbackPart(Message):
     max_local_per_um2: float | None = None
 
 
+class _ViewPart(Message):
+    name: str = ""
+    region: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """x, y, width and height on the frame."""
+
+
+class _ChannelsPart(Message):
+    names: tuple[str, ...] = ()
+    views: tuple[_ViewPart, ...] = ()
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Column and row of the frame that rows count from: those of the first view."""
+        return self.views[0].region[:2] if self.views else (0, 0)
+
+    def name_of(self, channel: int) -> str:
+        """Return what to call a channel of the table."""
+        names = self.names or tuple(view.name for view in self.views)
+        if channel < len(names):
+            return names[channel]
+        return "not decided" if channel == UNDECIDED and names else f"channel {channel}"
+
+
 class SettingsPart(Message):
     """The settings of a run that a window shows, by section and name as in the TOML file."""
 
@@ -43,6 +67,7 @@ class SettingsPart(Message):
     micromanager: _MicroManagerPart = _MicroManagerPart()
     record: _RecordPart = _RecordPart()
     feedback: _FeedbackPart = _FeedbackPart()
+    channels: _ChannelsPart = _ChannelsPart()
 
     @classmethod
     def of(cls, settings: RunSettings) -> SettingsPart:

@@ -89,7 +89,7 @@ def test_shipped_configuration_snaps_an_image_of_the_sample() -> None:
     "name",
     [
         "sim_palm.cfg", "sim_paint.cfg", "sim_3d.cfg", "sim_astigmatic.cfg", "sim_aberrated.cfg",
-        "sim_tetrapod.cfg", "sim_double_helix.cfg",
+        "sim_tetrapod.cfg", "sim_double_helix.cfg", "sim_two_colour.cfg",
     ],
 )  # fmt: skip
 def test_other_shipped_configurations_show_emitters(name: str) -> None:

@@ -30,6 +30,7 @@ def truth(frame: int, *places: tuple[float, float, float]) -> FrameTruth:
     return FrameTruth(
         frame=frame, emitter=np.arange(len(x)), x_nm=x, y_nm=y, z_nm=0 * x, photons=photons,
         background=np.full(len(x), 3.0), drift_nm=np.zeros(3),
+        dye=np.zeros(len(x), dtype=np.uint8),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import box_px_of
+from rtsmlm.engines.class_networks import input_of
 from rtsmlm.engines.engine_cache import VARIABLE
 from rtsmlm.engines.example_frames import OFFSET_ADU, example_frames
 from rtsmlm.engines.graph_runner import open_graph
@@ -93,16 +94,20 @@ def compare_rows(folder: Path, manifest: Manifest, engine: str) -> None:
 
 
 def compare_boxes(folder: Path, manifest: Manifest, rng: np.random.Generator, engine: str) -> None:
-    side, n = box_px_of(manifest), 40
+    if manifest.task == "box-classes":
+        name, shape = input_of(manifest)
+    else:
+        name, shape = "photons", (box_px_of(manifest), box_px_of(manifest))
+    middle, n = (np.array(shape[::-1]) - 1) / 2, 40
     low, high = manifest.valid.photons
     light = np.exp(rng.uniform(math.log(low), math.log(high), n))
-    photons = np.empty((n, 1, side, side), np.float32)
+    photons = np.empty((n, 1, *shape), np.float32)
     for box, total, (x, y) in zip(
-        photons[:, 0], light, rng.uniform(-1, 1, (n, 2)) + (side - 1) / 2, strict=True
+        photons[:, 0], light, rng.uniform(-1, 1, (n, 2)) + middle, strict=True
     ):
         level = manifest.valid.background[0] + 20.0
-        box[:] = rng.poisson(render_spots((side, side), x, y, total, rng.uniform(1, 2), level))
-    given = {"photons": photons, "variance": np.ones_like(photons)}
+        box[:] = rng.poisson(render_spots(shape, x, y, total, rng.uniform(1, 2), level))
+    given = {name: photons, "variance": np.ones_like(photons)}
 
     first, second = (open_graph(folder, e)[1](given) for e in ("openvino", engine))
 

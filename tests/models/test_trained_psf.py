@@ -31,7 +31,7 @@ def test_every_network_for_one_psf_states_its_pixel_and_its_spots(name: str) -> 
 def test_the_pixel_of_the_training_is_nothing_to_speak_of() -> None:
     assert pixel_note(TETRAPOD, camera(110.0)) == ""
     assert pixel_note(TETRAPOD, camera(111.0)) == ""
-    check_pixel(TETRAPOD, camera(118.0), "gaussian-mle")
+    check_pixel(TETRAPOD, camera(118.0), "set localizer.name to gaussian-mle")
 
 
 def test_a_pixel_that_is_a_little_off_is_one_sentence_for_a_run() -> None:
@@ -46,7 +46,7 @@ def test_a_pixel_that_is_a_little_off_is_one_sentence_for_a_run() -> None:
 @pytest.mark.parametrize("pixel_nm", [90.0, 160.0])
 def test_a_pixel_that_is_far_off_is_refused_with_what_to_do(pixel_nm: float) -> None:
     with pytest.raises(CalibrationError, match=r"set localizer\.name to gaussian-mle"):
-        check_pixel(TETRAPOD, camera(pixel_nm), "gaussian-mle")
+        check_pixel(TETRAPOD, camera(pixel_nm), "set localizer.name to gaussian-mle")
 
 
 def test_a_localizer_that_takes_the_psf_in_force_has_no_spots_of_its_own() -> None:

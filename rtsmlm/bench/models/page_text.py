@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rtsmlm.bench.models.box_sets import BOXES
+from rtsmlm.bench.models.class_sets import CLASSES
 from rtsmlm.bench.models.image_sets import IMAGES
 from rtsmlm.bench.models.row_sets import DEPTH, OWN, PLANE
 
@@ -116,6 +117,16 @@ box, as its training had. The bound counts their spread as known; "x" is the err
 of the lens alone knows that there are none, which a network that allows for them does not. In
 brackets: error over stated error of the typical box. The photons of a fit lack the light far from
 the middle, which no Gaussian has.""",
+    CLASSES: """\
+Which dye a spot is, from its box or from the spectrum beside it, with the dyes, optics and
+dispersion of the network's training, drawn anew. Boxes: one emitter at any trained depth, 20
+photons of background per pixel. "That the photons allow" is the accuracy of a likelihood ratio
+of the two spots, from the Fisher information of their difference, where place, depth, light and
+background have to be found, too; "all else known" is out of reach. Near the focal plane a spot
+hardly changes with depth: errors are those of the upper half. Spectra: 10 photons of background
+per pixel, dyes whose molecules differ by some nanometres; the centroid method is set on other
+spectra of the same kind, in the window that suits it best. Surest are those with the highest
+probability, or the centroid farthest from a border between two dyes.""",
 }
 
 SPEED = """\

@@ -10,10 +10,12 @@ import numpy as np
 
 from rtsmlm.bench.accuracy.contenders import OurLocalizer
 from rtsmlm.bench.accuracy.scenes import Scene
+from rtsmlm.bench.models.class_scenes import network_of
 from rtsmlm.bench.models.entrants import BOX, IMAGE, Entrant
 from rtsmlm.bench.models.results import Speed
 from rtsmlm.bench.speed.scene import MovieKind, speed_scene
 from rtsmlm.engines.box_networks import NetworkBoxFit
+from rtsmlm.engines.class_networks import TASK
 from rtsmlm.engines.runtimes import why_not
 from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.fitting import boxes
@@ -93,6 +95,9 @@ def _speeds(
     found = []
     if entrant.task == BOX:
         found.append(_named(entrant, engine, SPOTS, _spots_per_s(entrant, engine, seconds)))
+    if entrant.task == TASK:
+        # What it adds to a localizer, which it does not replace.
+        return [_named(entrant, engine, SPOTS, _dyes_per_s(entrant, engine, seconds))]
     for side in SIDES_PX:
         key = side, entrant.is_given_the_psf
         if key not in scenes:
@@ -132,6 +137,12 @@ def _spots_per_s(entrant: Entrant, engine: str, seconds: float) -> float:
         fit(photons[:n], variance[:n], middle[:n], middle[:n], rows[:n])
 
     return _rate(fit_boxes, seconds, most=N_BOXES)
+
+
+def _dyes_per_s(entrant: Entrant, engine: str, seconds: float) -> float:
+    network = network_of(entrant, engine)
+    given = np.random.default_rng(0).poisson(20.0, (N_BOXES, *network.shape)).astype(np.float32)
+    return _rate(lambda n: network(given[:n]), seconds, most=N_BOXES)
 
 
 def _rate(work: Callable[[int], object], seconds: float, most: int = MOST_FRAMES) -> float:

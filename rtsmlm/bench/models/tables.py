@@ -15,6 +15,8 @@ from rtsmlm.bench.accuracy.figures import (
     STD_Z,
 )
 from rtsmlm.bench.models import box_figures as box
+from rtsmlm.bench.models import class_figures as named
+from rtsmlm.bench.models.class_sets import CLASSES
 from rtsmlm.bench.models.image_figures import CORRELATION, PSNR, SSIM
 from rtsmlm.bench.models.image_sets import IMAGES
 from rtsmlm.bench.models.results import ModelFacts, Results, Score
@@ -65,6 +67,8 @@ def tables_of(section: str, results: Results) -> list[Table]:
         return _depth(scores)
     if section == OWN:
         return [_own(scores)]
+    if section == CLASSES:
+        return [_classes(scores)]
     return [_images(scores)] if section == IMAGES else [_boxes(scores)]
 
 
@@ -128,6 +132,13 @@ def _boxes(scores: Sequence[Score]) -> Table:
             _pair(f.get(STD_Z), f.get(MAD_Z)), _pair(f.get(STD_Z + IN_Z), f.get(MAD_Z + IN_Z)),
         ])  # fmt: skip
     return Table("Errors, and how many times the bound they are", "", *_used(headings, rows))
+
+
+def _classes(scores: Sequence[Score]) -> Table:
+    beside = [name + named.CENTROID for name in (named.RIGHT, named.WRONG_SURE, named.USE)]
+    figures = (named.RIGHT, named.ALLOWED, named.KNOWN, beside[0], named.WRONG_SURE, beside[1])
+    more = (named.USE, beside[2], named.HONEST, named.DEPTH, named.DEPTH_BOUND)
+    return _listed("Dyes", scores, (*figures, *more), with_condition=True)
 
 
 def speed_table(results: Results) -> Table:

@@ -47,6 +47,8 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         self._is_new = False
         self._exposure_ms = self._frames_per_s = math.nan
         self._shape: tuple[int, int] | None = None
+        self._corner = np.zeros((2, 1), np.float32)
+        """Where rows count from, in camera pixels: the first view of a frame."""
         self._make_plot()
         self.playback = Playback()
         self._n_saturated = 0
@@ -107,6 +109,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         """Keep the newest rows for the overlay, and the frame until its rows can be here."""
         if update.begins and update.run is not None:
             self.pixel_nm = update.run.pixel_nm
+            self._corner = np.array(update.run.settings.channels.corner, np.float32)[:, None]
         if update.begins or update.restarted:
             self._clear()
         if update.status is not None:
@@ -203,7 +206,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         if self.image is None:
             return np.zeros((2, 0), np.float32)
         if self._replayed is not None:
-            return (self._replayed / self.pixel_nm).astype(np.float32)
+            return (self._replayed / self.pixel_nm + self._corner).astype(np.float32)
         index, found = self.image.index, []
         for rows in self._recent:
             here = rows.frame == index
@@ -212,7 +215,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         if not found:
             return np.zeros((2, 0), np.float32)
         places_nm: F32 = np.concatenate(found, axis=1)
-        return (places_nm / self.pixel_nm).astype(np.float32)
+        return (places_nm / self.pixel_nm + self._corner).astype(np.float32)
 
     def _overlay(self) -> None:
         if self.image is None or self.band.is_on:

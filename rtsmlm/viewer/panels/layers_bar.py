@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -49,12 +49,13 @@ class LayersBar(QtWidgets.QWidget):
 
     # -- channels --------------------------------------------------------------------------
 
-    def add_channels(self, seen: Sequence[int]) -> None:
-        """Offer channels that have rows, those that are there already but once."""
+    def add_channels(self, seen: Sequence[int], name_of: Callable[[int], str]) -> None:
+        """Offer channels that have rows, by name; those that are there already but once."""
         for channel in seen:
             if channel in self.channels:
                 continue
-            made = tick(f"channel {channel}", f"Show the localizations of channel {channel} in its "
+            name = name_of(channel)
+            made = tick(name, f"Show the localizations of channel {channel} ({name}) in its "
                         "colour (no unit).")  # fmt: skip
             made.setChecked(True)
             made.setIcon(_swatch(CHANNEL_COLORS[channel % len(CHANNEL_COLORS)] * 255))

@@ -12,6 +12,7 @@ import numpy as np
 
 from rtsmlm.protocols import ImageLayer
 from rtsmlm.render.filter import Filter
+from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.drawing_thread import DrawingThread
 from rtsmlm.viewer.live_picture import LivePicture
 from rtsmlm.viewer.measuring import filter_texts
@@ -175,12 +176,14 @@ class PictureTools(QtWidgets.QWidget):
         """Learn how long the run is, and what it has: depth, channels, predictions."""
         if update.begins:
             self._forget()
+        settings = SettingsPart() if update.run is None else update.run.settings
+        channels = settings.channels
         for rows in update.rows:
             if not len(rows):
                 continue
             self._last_frame = max(self._last_frame, int(rows.frame.max()))
             self.has_depth = self.has_depth or bool(np.isfinite(rows.std_z_nm).any())
-            self.layers.add_channels(np.unique(rows.channel).tolist())
+            self.layers.add_channels(np.unique(rows.channel).tolist(), channels.name_of)
         if update.layers:
             layers = tuple(update.layers)
             self._drawing.submit(lambda picture: picture.set_layers(layers))

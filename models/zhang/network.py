@@ -1,0 +1,81 @@
+"""Networks after Zhang et al.: a dispersed spectrum to logits of dyes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+ROWS, SAMPLES = 7, 201
+LEAST_LIGHT = 50.0
+"""Sum of the samples below which a spectrum says nothing."""
+SIZES = ("paper", "SpeNet")
+
+
+class SpectrumLayers(nn.Module):
+    """Full layers on a spectrum without background, as parts of its light.
+
+    Parameters
+    ----------
+    n_dyes
+        Number of dyes.
+    """
+
+    def __init__(self, n_dyes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(SAMPLES, 128),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(128, 64),
+            nn.ReLU(),
+            nn.Linear(64, n_dyes),
+        )
+
+    def forward(self, photons: Tensor) -> Tensor:
+        """Return logits, (n, dyes), of spectra in photons per pixel, (n, 1, 7, 201)."""
+        return cast(Tensor, self.layers(profile_of(photons)))
+
+
+class SpeNet(nn.Module):
+    """Convolutions on the rows of a spectrum, each divided by its brightest sample.
+
+    Parameters
+    ----------
+    n_dyes
+        Number of dyes.
+    """
+
+    def __init__(self, n_dyes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 5, padding=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.last = nn.Linear(8 * ((ROWS - 3) // 2 + 1) * ((SAMPLES - 3) // 2 + 1), n_dyes)
+
+    def forward(self, photons: Tensor) -> Tensor:
+        """Return logits, (n, dyes), of spectra in photons per pixel, (n, 1, 7, 201)."""
+        brightest = photons.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
+        return cast(Tensor, self.last(self.features(photons / brightest)))
+
+
+def profile_of(photons: Tensor) -> Tensor:
+    """Return spectra without background, as parts of their light, of order one, (n, 201)."""
+    outer = torch.stack([photons[:, 0, 0], photons[:, 0, ROWS - 1]], dim=1)
+    level = outer.mean(dim=(1, 2))[:, None]
+    profile = photons[:, 0].sum(dim=1) - ROWS * level
+    light = profile.sum(dim=1, keepdim=True).clamp(min=LEAST_LIGHT)
+    return SAMPLES * profile / light / 2.0
+
+
+def build(size: str, n_dyes: int) -> nn.Module:
+    """Return a network of a size with fresh weights."""
+    return SpeNet(n_dyes) if size == "SpeNet" else SpectrumLayers(n_dyes)

@@ -1,0 +1,179 @@
+"""`rtsmlm calibrate dyes`: share of the light of each dye in each view, and the crosstalk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tomli_w
+import typer
+from numpy.typing import NDArray
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from rtsmlm.calibrate.dyes import DyeShares, measure_shares
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.channels.joint_localizer import JointLocalizer, photons_column
+from rtsmlm.cli.console import console, warn
+from rtsmlm.cli.live import overrides
+from rtsmlm.cli.options import Overrides
+from rtsmlm.errors import ConfigError, SinkError
+from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
+from rtsmlm.files.movies.movie import Movie
+from rtsmlm.files.movies.open import open_movie
+from rtsmlm.fitting.psf_meter import PsfMeter
+from rtsmlm.localizations import Localizations
+from rtsmlm.physics.views import Views
+from rtsmlm.settings.channels import LEAST_PROBABILITY, UNDECIDED, ChannelsSettings
+from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
+
+MAX_FRAMES = 1000
+BATCH_FRAMES = 50
+ALIKE = 6.0
+"""Dyes whose shares lie less than so many spreads apart cannot be told from each other."""
+
+
+def dyes(
+    movies: Annotated[
+        list[str],
+        typer.Argument(help="Name and movie of each dye, of a sample with it alone: AF647=a.tif."),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("dyes.toml"),
+    config: Annotated[
+        list[Path] | None,
+        typer.Option("--config", "-c", help="Configuration with channels.views; may be repeated."),
+    ] = None,
+    set_: Overrides = None,
+) -> None:
+    """Measure the share of the light of each dye in each view, and the crosstalk."""
+    settings = load(config, overrides(set_, None, None, None))
+    views = settings.channels.layout()
+    if views is None or len(views) < 2:
+        raise ConfigError(
+            "channels.views has no two views: run rtsmlm calibrate channels first, and give its "
+            "channels.toml with -c"
+        )
+    named = [_named(text) for text in movies]
+    unknown = settings.channels.model_copy(update={"names": (), "fractions": ()})
+    shares: list[DyeShares] = []
+    for name, path in named:
+        with console.status(f"localizing {path.name}"):
+            rows = _localize(path, settings, views, unknown)
+        columns = [rows.extras[photons_column(view.name)] for view in views if len(rows)]
+        light = np.stack(columns, axis=1) if columns else np.empty((0, len(views)))
+        shares.append(measure_shares(light.astype(np.float64), name))
+    known = ChannelsSettings(
+        names=tuple(name for name, _ in named),
+        views=settings.channels.views,
+        fractions=tuple(tuple(round(f, 4) for f in one.fractions) for one in shares),
+        spread=round(max(one.spread for one in shares), 4),
+        min_probability=settings.channels.min_probability or LEAST_PROBABILITY,
+    )
+    _warn_of_alike(known)
+    counts = []
+    for _, path in named:
+        with console.status(f"deciding {path.name}"):
+            rows = _localize(path, settings, views, known)
+        counts.append(np.bincount(rows.channel, minlength=UNDECIDED + 1))
+    _report(known, shares, counts)
+    _write(out, known)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not equals or not name or not path:
+        raise ConfigError(f"{text!r} is not NAME=MOVIE, as AF647=af647.tif")
+    return name, Path(path)
+
+
+def _localize(
+    path: Path, settings: RunSettings, views: Views, channels: ChannelsSettings
+) -> Localizations:
+    """Return the rows of the first frames of a movie."""
+    with open_movie(path, settings.movie) as movie:
+        if not channels.fractions:
+            for phrase in what_was_assumed(settings.camera, movie.stated):
+                warn(f"assumed: {phrase}")
+        calibration = resolve_calibration(settings.camera, movie.stated)
+        calibration.check_frame_shape(movie.shape)
+        views.check_frame_shape(movie.shape)
+        sigma_nm = settings.psf.known_sigma_nm or _measured_nm(movie, calibration)
+        localizer = JointLocalizer(
+            calibration=calibration,
+            sigma_nm=sigma_nm,
+            settings=settings.localizer,
+            views=views,
+            channels=channels,
+        )
+        stop = min(movie.n_frames, MAX_FRAMES)
+        return Localizations.concatenate(
+            [localizer(batch) for batch in movie.batches(BATCH_FRAMES, 0, stop)]
+        )
+
+
+def _measured_nm(movie: Movie, calibration: CameraCalibration) -> float:
+    """Return the PSF width on the first frames; that of both views together."""
+    meter = PsfMeter(calibration, most_frames=movie.n_frames)
+    width = None
+    while width is None:
+        width = meter.measure(next(iter(movie.batches(meter.n_wanted))).pixels)
+    if width.note:
+        warn(width.note)
+    return width.sigma_nm
+
+
+def _report(
+    known: ChannelsSettings, shares: Sequence[DyeShares], counts: Sequence[NDArray[np.int64]]
+) -> None:
+    table = RichTable(title="Shares of light, and what becomes of each dye")
+    table.add_column("dye")
+    for view in known.views:
+        table.add_column(f"in {view.name}", justify="right")
+    table.add_column("spread", justify="right")
+    for name in known.names:
+        table.add_column(f"taken for {name}", justify="right")
+    table.add_column("not decided", justify="right")
+    table.add_column("emitters", justify="right")
+    for name, one, found in zip(known.names, shares, counts, strict=True):
+        numbers = found.astype(np.float64)
+        decided, total = numbers[: len(known.names)], max(numbers.sum(), 1.0)
+        table.add_row(
+            name,
+            *(f"{share:.3f}" for share in one.fractions),
+            f"{one.spread:.3f}",
+            *(f"{100 * part:.2f} %" for part in decided / max(decided.sum(), 1.0)),
+            f"{100 * numbers[UNDECIDED] / total:.1f} %",
+            f"{total:.0f}",
+        )
+    console.print(table)
+
+
+def _warn_of_alike(known: ChannelsSettings) -> None:
+    rows = np.array(known.fractions)
+    for i in range(len(rows)):
+        for j in range(i):
+            apart = float(np.abs(rows[i] - rows[j]).max())
+            if apart < ALIKE * known.spread:
+                warn(
+                    f"{known.names[j]} and {known.names[i]} differ by {apart:.3f} in their shares, "
+                    f"which vary by {known.spread:.3f}: many emitters will not be decided; take "
+                    "another dichroic mirror, or other dyes"
+                )
+
+
+def _write(out: Path, known: ChannelsSettings) -> None:
+    section = known.model_dump(include={"names", "fractions", "spread"})
+    section["names"], section["fractions"] = list(known.names), [list(f) for f in known.fractions]
+    text = "# Measured by rtsmlm calibrate dyes on samples with one dye each.\n"
+    try:
+        out.write_text(text + tomli_w.dumps({"channels": section}), encoding="utf-8")
+    except OSError as error:
+        raise SinkError(f"cannot write {out}: {error.strerror or error}") from error
+    console.print(f"results  {escape(str(out))}")
+    console.print(
+        "use      give it with -c behind channels.toml, or copy the section into rig.toml",
+        soft_wrap=True,
+    )
