@@ -13,10 +13,11 @@ from rtsmlm.channels.separate_localizer import SeparateLocalizer
 from rtsmlm.engines.colour_localizer import names_of_dyes, open_coloured, with_colour
 from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.engines.selection import choose, extra_columns, factory_of, manifest_of
-from rtsmlm.errors import LocalizerError
+from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.trained_psf import pixel_note
+from rtsmlm.physics.views import Views
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.settings.run import RunSettings
 
@@ -76,8 +77,11 @@ def _open_joint(
 
 
 def localizer_note(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> str:
-    """Return why a fit stands in for the network where no localizer is named; else nothing."""
-    if settings.localizer.name != AUTO or settings.channels.fractions:
+    """Return what to know of a localizer: that a fit stands in, or a pixel is not as trained."""
+    if settings.localizer.name != AUTO:
+        manifest = manifest_of(settings.localizer.name)
+        return "" if manifest is None else pixel_note(manifest, calibration)
+    if settings.channels.fractions:
         return ""
     return choose(settings, calibration, sigma_nm).note
 
