@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.models.simulation.background_ranges import BackgroundRanges
 from rtsmlm.models.simulation.box_ranges import BoxRanges
 from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.psf_section import PsfSection
@@ -71,6 +72,8 @@ class Recipe(Settings):
     """The same from a file, and the depths of its emitters in windows."""
     boxes: BoxRanges = BoxRanges()
     """What a network of boxes is trained on."""
+    backgrounds: BackgroundRanges = BackgroundRanges()
+    """Shapes of the background, for a network that finds it."""
     training: TrainingSection = TrainingSection()
 
     def published(self) -> Recipe:
