@@ -123,6 +123,9 @@ class Manifest(Settings):
     """What its condition holds of the PSF: a width, curves, or nothing."""
     z_range_nm: tuple[float, float] | None = None
     """Depths that a network finds which was trained for one PSF; `origin` says for which."""
+    colours: tuple[str, ...] = ()
+    """Dyes that it tells apart in frames, in the order of the channels of its rows. Its PSFs are
+    those of a phase mask of its own."""
     origin: str = ""
     """Who trained it, where, after which paper."""
     parameters: int

@@ -47,7 +47,9 @@ class BackgroundSampler:
             self._of_lens = BoxSampler(recipe.boxes, recipe.optics, device)
 
     @torch.no_grad()
-    def __call__(self, n: int, generator: torch.Generator, crowding: float = 1.0) -> BackgroundBoxes:
+    def __call__(
+        self, n: int, generator: torch.Generator, crowding: float = 1.0
+    ) -> BackgroundBoxes:
         """Return n boxes; see `rtsmlm.models.training.trainable.Sampler`."""
         del crowding
         ranges, draw = self._boxes, Draw(n, generator)

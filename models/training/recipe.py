@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.simulation.background_ranges import BackgroundRanges
 from rtsmlm.models.simulation.box_ranges import BoxRanges
+from rtsmlm.models.simulation.colour_ranges import ColourSection
 from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.psf_section import PsfSection
 from rtsmlm.models.simulation.ranges import SimulationRanges
@@ -74,6 +75,8 @@ class Recipe(Settings):
     """What a network of boxes is trained on."""
     backgrounds: BackgroundRanges = BackgroundRanges()
     """Shapes of the background, for a network that finds it."""
+    colours: ColourSection = ColourSection()
+    """Dyes that share a phase mask."""
     training: TrainingSection = TrainingSection()
 
     def published(self) -> Recipe:

@@ -12,8 +12,10 @@ from rich.table import Table as RichTable
 
 from rtsmlm import __version__
 from rtsmlm.bench.accuracy.reference_data import VARIABLE, find_data
+from rtsmlm.bench.models.background_sets import BACKGROUNDS, background_trials
 from rtsmlm.bench.models.box_sets import BOXES, box_trials
 from rtsmlm.bench.models.chart import chart
+from rtsmlm.bench.models.colour_sets import COLOURS, colour_trials
 from rtsmlm.bench.models.entrants import Entrant, entrants
 from rtsmlm.bench.models.image_sets import IMAGES, image_trials
 from rtsmlm.bench.models.page import page
@@ -135,6 +137,8 @@ def _trials(
         found = row_trials(None, present, seed, quick=quick)
     found += image_trials(folder, seed, quick=quick)
     found += box_trials(present, seed, quick=quick)
+    found += background_trials(present, seed, quick=quick)
+    found += colour_trials(present, seed, quick=quick)
     wanted = [text.lower() for text in only]
     chosen = [
         trial
@@ -151,9 +155,8 @@ def _trials(
 
 
 def _all_tables(results: Results) -> list[Table]:
-    found = [
-        t for section in (PLANE, DEPTH, OWN, IMAGES, BOXES) for t in tables_of(section, results)
-    ]
+    sections = (PLANE, DEPTH, OWN, IMAGES, BOXES, BACKGROUNDS, COLOURS)
+    found = [table for section in sections for table in tables_of(section, results)]
     return [*found, speed_table(results)] if results.speeds else found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from rtsmlm.bench.models.background_sets import BACKGROUNDS
 from rtsmlm.bench.models.box_sets import BOXES
+from rtsmlm.bench.models.colour_sets import COLOURS
 from rtsmlm.bench.models.image_sets import IMAGES
 from rtsmlm.bench.models.row_sets import DEPTH, OWN, PLANE
 
@@ -116,6 +118,19 @@ box, as its training had. The bound counts their spread as known; "x" is the err
 of the lens alone knows that there are none, which a network that allows for them does not. In
 brackets: error over stated error of the typical box. The photons of a fit lack the light far from
 the middle, which no Gaussian has.""",
+    BACKGROUNDS: """\
+One emitter of 1500 photons within the middle pixel, 130 nm wide, on 50 photons per pixel with
+structure: Perlin noise of three scales with cells of 6 to 24 pixels and a contrast of 30 %, a slope
+of 4 % per pixel, a cloud as bright as the level, an emitter 4.5 to 7 pixels away. The same fit
+takes the background for flat, for the median of 11 x 11 pixels around each pixel, or for what a
+network states. Each field of light is shown 25 times with other noise: the bias is the mean error
+of a field, root mean square over the fields, and the spread is what noise does. The bound is that
+of a fit which knows the shape of the background.""",
+    COLOURS: """\
+Two dyes in frames of one grey camera, through the mask that the network was trained with: 0.1
+emitters per µm², half of them of each dye, 15 photons of background per pixel, all the depths
+of the training. An emitter of another colour is missed in its own, and made up in the other; of
+those that are found at all, the right colours are counted, too.""",
 }
 
 SPEED = """\

@@ -10,10 +10,10 @@ import numpy as np
 
 from rtsmlm.bench.accuracy.contenders import OurLocalizer
 from rtsmlm.bench.accuracy.scenes import Scene
-from rtsmlm.bench.models.entrants import BOX, IMAGE, Entrant
+from rtsmlm.bench.models.entrants import BACKGROUND, BOX, IMAGE, Entrant
 from rtsmlm.bench.models.results import Speed
 from rtsmlm.bench.speed.scene import MovieKind, speed_scene
-from rtsmlm.engines.box_networks import NetworkBoxFit
+from rtsmlm.engines.box_networks import NetworkBackground, NetworkBoxFit
 from rtsmlm.engines.runtimes import why_not
 from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.fitting import boxes
@@ -93,6 +93,9 @@ def _speeds(
     found = []
     if entrant.task == BOX:
         found.append(_named(entrant, engine, SPOTS, _spots_per_s(entrant, engine, seconds)))
+    if entrant.task == BACKGROUND:
+        rate = _backgrounds_per_s(entrant, engine, seconds)
+        return [_named(entrant, engine, SPOTS, rate)]
     for side in SIDES_PX:
         key = side, entrant.is_given_the_psf
         if key not in scenes:
@@ -132,6 +135,17 @@ def _spots_per_s(entrant: Entrant, engine: str, seconds: float) -> float:
         fit(photons[:n], variance[:n], middle[:n], middle[:n], rows[:n])
 
     return _rate(fit_boxes, seconds, most=N_BOXES)
+
+
+def _backgrounds_per_s(entrant: Entrant, engine: str, seconds: float) -> float:
+    """Return how many boxes a second get their background, without the fit after it."""
+    if entrant.folder is None:
+        raise ConfigError(f"{entrant.label} is no network of boxes")
+    network = NetworkBackground(entrant.folder, engine)
+    side = network.box_px
+    photons = np.random.default_rng(0).poisson(20.0, (N_BOXES, side, side)).astype(np.float32)
+    variance = np.ones_like(photons)
+    return _rate(lambda n: network(photons[:n], variance[:n]), seconds, most=N_BOXES)
 
 
 def _rate(work: Callable[[int], object], seconds: float, most: int = MOST_FRAMES) -> float:
