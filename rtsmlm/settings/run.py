@@ -50,8 +50,9 @@ class LocalizerSettings(Settings):
     """Networks: how exactly the engine computes. Not given takes the fastest that finds emitters as
     well as f32 does: on a CPU bf16 with AMX, int8 with VNNI."""
     background: str | None = None
-    """Fits of boxes: name or folder of a network that states the background of each box (task
-    box-background), so that the fit need not take it for flat."""
+    """Fits of boxes, and the fit of lone emitters after a network (`refine`): name or folder of a
+    network that states the background of each box (task box-background), as `bgnet`, so that the
+    fit need not take it for flat."""
     threshold: float = Field(default=5.0, gt=0)
     """Detection threshold in standard deviations of the filtered noise."""
     box_px: int | None = Field(default=None, ge=5, le=31)
