@@ -24,7 +24,7 @@ from rtsmlm.physics.perlin import perlin_noise
 Shape: TypeAlias = Callable[[np.random.Generator], F64]
 """Draws a background over its level, (WIDE_PX, WIDE_PX), without the emitter."""
 
-PHOTONS, LEVEL, SIGMA_PX, PIXEL_NM = 1500.0, 50.0, 1.3, 100.0
+PHOTONS, LEVEL, SIGMA_PX, PIXEL_NM = 1000.0, 50.0, 1.3, 100.0
 READ_VARIANCE = 1.0
 WIDE_PX = 33
 """Side of the fields that a median over the surroundings is taken from."""
@@ -62,21 +62,21 @@ def perlin(rng: np.random.Generator) -> F64:
     """Return Perlin noise of several scales, its coarsest cells 6 to 24 pixels."""
     scale = float(np.exp(rng.uniform(np.log(6.0), np.log(24.0))))
     noise = perlin_noise((WIDE_PX, WIDE_PX), scale, rng, octaves=3)
-    return 1.0 + 0.3 * noise
+    return 1.0 + 0.4 * noise
 
 
 def gradient(rng: np.random.Generator) -> F64:
-    """Return a slope of 4 % of the level per pixel in any direction."""
+    """Return a slope of 6 % of the level per pixel in any direction."""
     angle = rng.uniform(0.0, 2.0 * np.pi)
     at = np.arange(WIDE_PX) - WIDE_PX // 2
-    return 1.0 + 0.04 * (np.cos(angle) * at + np.sin(angle) * at[:, None])
+    return 1.0 + 0.06 * (np.cos(angle) * at + np.sin(angle) * at[:, None])
 
 
 def haze(rng: np.random.Generator) -> F64:
-    """Return a blurred cloud of 4 pixels, as bright as the level, whose flank meets the emitter."""
-    x, y = WIDE_PX // 2 + rng.uniform(-6.0, 6.0, 2)
+    """Return a blurred cloud of 3 pixels, twice the level, whose flank meets the emitter."""
+    x, y = WIDE_PX // 2 + rng.uniform(-5.0, 5.0, 2)
     at = np.arange(WIDE_PX)
-    return 1.0 + np.exp(-0.5 * (((at - x) / 4.0) ** 2 + ((at[:, None] - y) / 4.0) ** 2))
+    return 1.0 + 2.0 * np.exp(-0.5 * (((at - x) / 3.0) ** 2 + ((at[:, None] - y) / 3.0) ** 2))
 
 
 def neighbour(rng: np.random.Generator) -> F64:

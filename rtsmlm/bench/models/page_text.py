@@ -119,10 +119,9 @@ of the lens alone knows that there are none, which a network that allows for the
 brackets: error over stated error of the typical box. The photons of a fit lack the light far from
 the middle, which no Gaussian has.""",
     BACKGROUNDS: """\
-One emitter of 1500 photons within the middle pixel, 130 nm wide, on 50 photons per pixel with
-structure: Perlin noise of three scales with cells of 6 to 24 pixels and a contrast of 30 %, a slope
-of 4 % per pixel, a cloud as bright as the level, an emitter 4.5 to 7 pixels away. The same fit
-takes the background for flat, for the median of 11 x 11 pixels around each pixel, or for what a
+One emitter of 1000 photons within the middle pixel, 130 nm wide, on 50 photons per pixel with
+structure: Perlin noise of three scales with cells of 6 to 24 pixels and a contrast of 40 %, a slope
+of 6 % per pixel, a cloud twice the level, an emitter 4.5 to 7 pixels away. The same fit takes the background for flat, for the median of 11 x 11 pixels around each pixel, or for what a
 network states. Each field of light is shown 25 times with other noise: the bias is the mean error
 of a field, root mean square over the fields, and the spread is what noise does. The bound is that
 of a fit which knows the shape of the background.""",

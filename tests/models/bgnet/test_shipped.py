@@ -41,7 +41,7 @@ def test_backgrounds_of_perlin_noise_are_found_within_a_tenth(
 def test_a_fit_on_the_stated_background_has_less_bias_than_on_a_flat_one(
     kind: str, bgnet: Entrant, rng: np.random.Generator
 ) -> None:
-    fields = scenes.draw_fields(scenes.KINDS[kind], rng, 30, 12)
+    fields = scenes.draw_fields(scenes.KINDS[kind], rng, 40, 20)
 
     stated, flat = judge(bgnet, fields), judge(FIT, fields)
 
@@ -52,7 +52,7 @@ def test_a_fit_on_the_stated_background_has_less_bias_than_on_a_flat_one(
 def test_on_perlin_noise_a_median_of_the_surroundings_is_no_match(
     bgnet: Entrant, rng: np.random.Generator
 ) -> None:
-    fields = scenes.draw_fields(scenes.perlin, rng, 30, 12)
+    fields = scenes.draw_fields(scenes.perlin, rng, 40, 20)
 
     stated, others = judge(bgnet, fields), judge(FIT, fields)
 
@@ -60,6 +60,6 @@ def test_on_perlin_noise_a_median_of_the_surroundings_is_no_match(
 
 
 def test_a_flat_background_costs_little(bgnet: Entrant, rng: np.random.Generator) -> None:
-    fields = scenes.draw_fields(scenes.flat, rng, 30, 12)
+    fields = scenes.draw_fields(scenes.flat, rng, 40, 20)
 
     assert judge(bgnet, fields)[scenes.RMSE_BOUND] < 1.2
