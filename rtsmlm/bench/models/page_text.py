@@ -120,11 +120,12 @@ brackets: error over stated error of the typical box. The photons of a fit lack 
 the middle, which no Gaussian has.""",
     BACKGROUNDS: """\
 One emitter of 1000 photons within the middle pixel, 130 nm wide, on 50 photons per pixel with
-structure: Perlin noise of three scales with cells of 6 to 24 pixels and a contrast of 40 %, a slope
-of 6 % per pixel, a cloud twice the level, an emitter 4.5 to 7 pixels away. The same fit takes the background for flat, for the median of 11 x 11 pixels around each pixel, or for what a
-network states. Each field of light is shown 25 times with other noise: the bias is the mean error
-of a field, root mean square over the fields, and the spread is what noise does. The bound is that
-of a fit which knows the shape of the background.""",
+structure: Perlin noise of three scales with cells of 6 to 24 pixels and a contrast of 40 %, a
+slope of 6 % per pixel, a cloud twice the level, an emitter 4.5 to 7 pixels away. The same fit
+takes the background for flat, for the median of 11 x 11 pixels around each pixel, or for what a
+network states. Each field of light is shown 25 times with other noise: the bias is the mean
+error of a field, root mean square over the fields, and the spread is what noise does. The bound
+is that of a fit which knows the shape of the background.""",
     COLOURS: """\
 Two dyes in frames of one grey camera, through the mask that the network was trained with: 0.1
 emitters per µm², half of them of each dye, 15 photons of background per pixel, all the depths
