@@ -63,7 +63,8 @@ class DyePsfs:
         """
         for k, psf in enumerate(self.psfs):
             mine = dye == k
-            psf.render(image, *(part[mine] for part in places), photons[mine])
+            x_px, y_px, z_nm = (part[mine] for part in places)
+            psf.render(image, x_px, y_px, z_nm, photons[mine])
 
 
 def make_psf(settings: MicroscopeSettings) -> Psf:

@@ -25,7 +25,7 @@ def background_loss(background: Tensor, boxes: BackgroundBoxes) -> dict[str, Ten
     """
     error = background.float() - boxes.background
     noise = (error.square() / (boxes.mean + boxes.read_variance)).mean(dim=(1, 2, 3))
-    steep = 2.0 * (MOST * noise).sqrt() - MOST
+    steep = 2.0 * (MOST * noise.clamp(min=MOST)).sqrt() - MOST
     total = torch.where(noise < MOST, noise, steep)
     level = boxes.background.mean(dim=(1, 2, 3))
     relative = error.square().mean(dim=(1, 2, 3)).sqrt() / level

@@ -66,7 +66,7 @@ def accuracy_rows(
     network: nn.Module, recipe: Recipe, *, n_boxes: int
 ) -> tuple[dict[str, float | str], ...]:
     """Return the typical error over the level on boxes as in training, by level."""
-    rows = []
+    rows: list[dict[str, float | str]] = []
     for level in LEVELS:
         boxes = recipe.boxes.model_copy(update={"background": (level, level * (1.0 + 1e-6))})
         drawn = BackgroundSampler(recipe.model_copy(update={"boxes": boxes}), torch.device("cpu"))(

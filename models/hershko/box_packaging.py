@@ -38,7 +38,8 @@ class Graph(nn.Module):
 @torch.no_grad()
 def package(network: nn.Module, folder: Path, recipe: Recipe, *, tuning_boxes: int) -> Manifest:
     """Write weights and ONNX model, and return the manifest; see `Trainable.package`."""
-    temperature, rows = 1.0, ()
+    temperature = 1.0
+    rows: tuple[dict[str, float | str], ...] = ()
     if tuning_boxes:
         tables = spot_tables(dye_psfs(recipe.dyes, recipe.optics))
         drawn = DyeBoxSampler(recipe.dyes, tables, torch.device("cpu"))(

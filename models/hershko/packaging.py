@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rtsmlm.localizations import F32
 from rtsmlm.models.hershko.mask_learning import GAIN_RAD, MODES, LearnedColours
 from rtsmlm.models.hershko.network import BLOCK_PX, UPSAMPLING, HershkoNetwork
 from rtsmlm.models.hershko.output_calibration import tune
@@ -50,7 +51,7 @@ class Graph(nn.Module):
         return torch.cat([images, light], 1)
 
 
-def learned_mask(learned: LearnedColours) -> np.ndarray:
+def learned_mask(learned: LearnedColours) -> F32:
     """Return the mask at the wavelength of the recipe's optics, radians, on a square."""
     axis = (np.arange(MASK_POINTS) - (MASK_POINTS - 1) / 2) * 2.0 / MASK_POINTS
     u, v = np.meshgrid(axis, axis)

@@ -202,7 +202,14 @@ def stated_background(
                 f"{network.method} was trained for round PSFs, and psf.astigmatism states another: "
                 "leave out localizer.background, or train its recipe for your optics"
             )
-        network.manifest.check_width(sigma_nm, calibration, "psf.sigma_nm", "gaussian-mle alone")
+        sigma_px = sigma_nm / calibration.pixel_nm
+        low, high = network.manifest.valid.sigma_px
+        if not low <= sigma_px <= high:
+            raise CalibrationError(
+                f"the PSF of sigma {sigma_nm:.0f} nm is {sigma_px:.2f} px of "
+                f"{calibration.pixel_nm:.0f} nm; {network.method} takes {low} to {high} px: check "
+                "psf.sigma_nm and camera.pixel_nm, or leave localizer.background out"
+            )
     return network
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from rtsmlm.bench.accuracy.figures import Figures
@@ -21,6 +22,7 @@ from rtsmlm.physics.fisher import gaussian_crlb
 from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.physics.perlin import perlin_noise
 
+Chosen: TypeAlias = NDArray[np.bool_]
 Shape: TypeAlias = Callable[[np.random.Generator], F64]
 """Draws a background over its level, (WIDE_PX, WIDE_PX), without the emitter."""
 
@@ -194,13 +196,13 @@ def _bound_px(fields: Fields, true: F64, side: int) -> float:
     return float(np.sqrt(np.mean(bound.x_px**2 + bound.y_px**2) / 2.0))
 
 
-def _means(errors: F64, good: np.ndarray) -> F64:
+def _means(errors: F64, good: Chosen) -> F64:
     """Return the mean of the good errors of each field."""
     n = np.maximum(good.sum(axis=1), 1)
     return np.asarray(np.where(good, errors, 0.0).sum(axis=1) / n)
 
 
-def _spread(errors: F64, good: np.ndarray) -> float:
+def _spread(errors: F64, good: Chosen) -> float:
     """Return the standard deviation within fields."""
     apart = np.where(good, errors - _means(errors, good)[:, None], 0.0)
     freedom = np.maximum(good.sum(axis=1) - 1, 1).sum()
