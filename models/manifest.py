@@ -79,6 +79,7 @@ class DecodeEntry(Settings):
     std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_photons: float = 1.0
     photons_scale: float = 1.0
+    channel_sharpness: float = 1.0
 
     def settings(self) -> DecodeSettings:
         """Return the settings of the decoder."""

@@ -74,6 +74,8 @@ class DecodeSettings:
     """Factor on the stated standard deviation of the photons."""
     photons_scale: float = 1.0
     """Factor on the photons, measured on simulations."""
+    channel_sharpness: float = 1.0
+    """Power of the odds of a colour against all others, measured on simulations."""
 
     def __post_init__(self) -> None:
         for name in (

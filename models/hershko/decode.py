@@ -31,6 +31,8 @@ REACH = 2
 """Fine pixels from a peak whose sum is its probability, and whose centre of gravity its place."""
 SAME_PX = 3
 """Peaks of two colours that are nearer than so many fine pixels are one emitter."""
+LEAST_SHARE = 1e-3
+"""An answer without any light in the other colours is no certainty."""
 CROWD_REACH_PX = 6.0
 """Emitters nearer than this share light."""
 _MOST = 4096
@@ -89,11 +91,27 @@ class ColourDecoder:
         rows[:, Row.BACKGROUND] = light.background
         rows[:, Row.PROBABILITY] = np.minimum(found[:, 3], 1.0)
         rows[:, Row.CROWD] = _crowd(x_px, y_px)
-        rows[:, CHANNEL], rows[:, CHANNEL_PROBABILITY] = found[:, 2], found[:, 4]
+        rows[:, CHANNEL] = found[:, 2]
+        rows[:, CHANNEL_PROBABILITY] = sharpened(found[:, 4], self.settings.channel_sharpness)
         counted = np.maximum(light.photons, 1.0)
         noise = np.maximum(light.background, 0.0) * light.area_px2
         rows[:, Row.STD_X] = rows[:, Row.STD_Y] = np.sqrt(counted + noise) / counted
         return rows
+
+
+def sharpened(share: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    """Return the probability of a colour from its part of the answer.
+
+    Parameters
+    ----------
+    share
+        Part of the answer around a peak that is its own, 0..1.
+    power
+        Of its odds against all others.
+    """
+    held = np.clip(share, LEAST_SHARE, 1.0 - LEAST_SHARE)
+    odds = (held / (1.0 - held)) ** power
+    return np.asarray(odds / (1.0 + odds))
 
 
 def _crowd(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from rtsmlm.localizations import F32
-from rtsmlm.models.hershko.decode import ColourDecoder
+from rtsmlm.models.hershko.decode import ColourDecoder, sharpened
 from rtsmlm.models.hershko.mask_learning import READ_VARIANCE, LearnedColours
 from rtsmlm.models.hershko.network import UPSAMPLING
 from rtsmlm.models.hershko.psf_of_colours import colour_psfs, in_focus
 from rtsmlm.models.manifest import DecodeEntry
-from rtsmlm.models.rows import CHANNEL, COLUMNS_WITH_CHANNEL, CROWD_KNOTS, DecodeSettings, Row
+from rtsmlm.models.rows import (
+    CHANNEL,
+    CHANNEL_PROBABILITY,
+    COLUMNS_WITH_CHANNEL,
+    CROWD_KNOTS,
+    DecodeSettings,
+    Row,
+)
 from rtsmlm.models.simulation.mask_scenes import Scenes, SceneSampler
 from rtsmlm.models.training.recipe import Recipe
 
@@ -25,6 +32,7 @@ PAIR_NM = 250.0
 THRESHOLDS = np.arange(0.2, 0.9, 0.05)
 MAD = 1.4826
 """Standard deviation over median absolute deviation of normal numbers."""
+POWERS = np.geomspace(0.2, 5.0, 41)
 MIN_PAIRS = 100
 PLAIN = DecodeSettings(min_probability=0.15)
 
@@ -57,6 +65,7 @@ def tune(
         settings=PLAIN,
     )
     rows, errors = [np.empty((0, COLUMNS_WITH_CHANNEL), np.float32)], [np.empty((0, 3))]
+    right = [np.empty(0)]
     n_emitters = 0
     for chunk in range(max(1, n_windows // CHUNK)):
         scenes = sample(CHUNK, torch.Generator().manual_seed(seed * 1_000_003 + chunk), 1.0)
@@ -64,8 +73,13 @@ def tune(
             truth = _truth(scenes, k)
             rows.append(found)
             errors.append(_errors(found, truth, PAIR_NM / recipe.optics.pixel_nm))
+            right.append(_is_right(found, truth, PAIR_NM / recipe.optics.pixel_nm))
             n_emitters += len(truth)
-    return _entry(np.concatenate(rows), np.concatenate(errors), n_emitters)
+    table = np.concatenate(rows)
+    entry = _entry(table, np.concatenate(errors), n_emitters)
+    sure = table[:, Row.PROBABILITY] > entry.min_probability
+    power = _sharpness(table[sure, CHANNEL_PROBABILITY], np.concatenate(right)[sure])
+    return entry.model_copy(update={"channel_sharpness": round(power, 3)})
 
 
 def maps_of(learned: LearnedColours, scenes: Scenes) -> F32:
@@ -107,6 +121,30 @@ def _errors(rows: F32, truth: NDArray[np.float64], reach_px: float) -> NDArray[n
         errors[pairs, :2] = places[paired] - emitters[:, :2]
         errors[pairs, 2] = rows[pairs, Row.PHOTONS] / emitters[:, 2]
     return errors
+
+
+def _is_right(rows: F32, truth: NDArray[np.float64], reach_px: float) -> NDArray[np.float64]:
+    """Return whether the emitter next to each row has its colour, (m,); NaN where there is none."""
+    right = np.full(len(rows), np.nan)
+    if len(rows) and len(truth):
+        places = rows[:, [Row.X, Row.Y]].astype(np.float64)
+        apart, nearest = cKDTree(truth[:, :2]).query(places)
+        near = apart < reach_px
+        right[near] = truth[nearest[near], 3] == rows[near, CHANNEL]
+    return right
+
+
+def _sharpness(share: F32, right: NDArray[np.float64]) -> float:
+    """Return the power of the odds that makes stated colours most probable; 1 of few rows."""
+    known = ~np.isnan(right)
+    if np.count_nonzero(known) < MIN_PAIRS:
+        return 1.0
+    hit, own = right[known] > 0.5, share[known].astype(np.float64)
+    scores = []
+    for power in POWERS:
+        stated = sharpened(own, float(power))
+        scores.append(float(np.log(np.where(hit, stated, 1.0 - stated)).mean()))
+    return float(POWERS[int(np.argmax(scores))])
 
 
 def _entry(rows: F32, errors: NDArray[np.float64], n_emitters: int) -> DecodeEntry:

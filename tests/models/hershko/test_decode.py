@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsmlm.models.hershko.decode import ColourDecoder, find_colour_peaks
+from rtsmlm.models.hershko.decode import ColourDecoder, find_colour_peaks, sharpened
 from rtsmlm.models.rows import (
     CHANNEL,
     CHANNEL_PROBABILITY,
@@ -58,6 +58,15 @@ def test_of_two_colours_at_one_place_the_brighter_one_stays_with_its_share() -> 
     place = found[np.argmin(found[:, 0])]
     assert place[2] == 1.0
     assert place[4] == pytest.approx(0.75, abs=0.01)
+
+
+def test_odds_are_sharpened_about_one_half() -> None:
+    share = np.array([0.5, 0.8, 0.2, 1.0])
+
+    np.testing.assert_allclose(sharpened(share, 1.0), [0.5, 0.8, 0.2, 0.999], atol=1e-6)
+    twice = sharpened(share, 2.0)
+    assert twice[:3].tolist() == pytest.approx([0.5, 16 / 17, 1 / 17])
+    assert twice[3] < 1.0
 
 
 def test_rows_have_photons_by_the_psf_of_their_colour(rng: np.random.Generator) -> None:
