@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.errors import ConfigError
-from rtsmlm.localizations import F32
-from rtsmlm.models.catalog import find_model
-from rtsmlm.physics.phase_masks import MaskName, load_mask
+from rtsmlm.physics.phase_masks import MaskName
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf, TablePsf
 from rtsmlm.physics.psf_file import load_psf
 from rtsmlm.physics.pupil import Optics, pupil_psf
-from rtsmlm.physics.spectra import DYES, Spectrum
-
-F64 = NDArray[np.float64]
 
 REACH_NM = 750.0
 """A PSF is computed so far to both sides of the focal plane, or as far as the sample reaches."""
@@ -26,45 +17,8 @@ BEYOND_NM = 250.0
 """And so much farther, for drift and a stage that moves."""
 BOX_NM: dict[MaskName, float] = {"tetrapod": 4500.0, "double-helix": 3000.0}
 """Side of the image of a mask's spot: the lobes of a tetrapod lie up to 3.5 um apart."""
-MASK_MODEL, MASK_NAME = "hershko", "mask.npy"
-"""Model whose learned mask the PSF `colour-mask` has, unless a file is named."""
-COLOUR_BOX_NM = 2800.0
-COLOUR_WAVELENGTHS = 3
-"""PSFs that make up that of a dye, each with the same part of its photons."""
 SAME_PIXEL = 5e-3
 """Relative difference of two pixels that are meant to be the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class DyePsfs:
-    """A PSF for each dye."""
-
-    psfs: tuple[TablePsf, ...]
-
-    def render(self, image: F32, x_px: F64, y_px: F64, z_nm: F64, photons: F64) -> None:
-        """Add emitters of the first dye; see `rtsmlm.physics.psf.Psf`."""
-        self.psfs[0].render(image, x_px, y_px, z_nm, photons)
-
-    def render_dyes(
-        self, image: F32, places: tuple[F64, F64, F64], photons: F64, dye: NDArray[np.uint8]
-    ) -> None:
-        """Add emitters of all dyes.
-
-        Parameters
-        ----------
-        image
-            Expected photons, float32, shape (height, width), added to.
-        places
-            x and y in pixels and z in nm, shape (n,) each.
-        photons
-            Expected photons of each, shape (n,).
-        dye
-            Number of the dye of each, shape (n,).
-        """
-        for k, psf in enumerate(self.psfs):
-            mine = dye == k
-            x_px, y_px, z_nm = (part[mine] for part in places)
-            psf.render(image, x_px, y_px, z_nm, photons[mine])
 
 
 def make_psf(settings: MicroscopeSettings) -> Psf:
@@ -84,8 +38,6 @@ def make_psf(settings: MicroscopeSettings) -> Psf:
         return AstigmaticPsf(pixel_nm=settings.pixel_nm, sigma0_nm=settings.psf_sigma_nm)
     if name == "file":
         return _stored(settings)
-    if name == "colour-mask":
-        return _through_colour_mask(settings)
     half_nm = settings.depth_nm / 2
     reach_nm = max(REACH_NM, half_nm + BEYOND_NM)
     if name == "tetrapod" or name == "double-helix":
@@ -124,38 +76,3 @@ def _stored(settings: MicroscopeSettings) -> TablePsf:
             f"the camera has {settings.pixel_nm:g} nm; set pixel_nm (PixelSize_nm) to that"
         )
     return stored.table
-
-
-def _through_colour_mask(settings: MicroscopeSettings) -> DyePsfs:
-    """Return the PSF of each dye through a mask whose phase is larger for shorter wavelengths."""
-    path = Path(settings.psf_file) if settings.psf_file else find_model(MASK_MODEL) / MASK_NAME
-    mask = load_mask(path)
-    names = [settings.emission, *filter(None, [settings.second_emission])]
-    half_nm = settings.depth_nm / 2
-    box_px = 2 * round(COLOUR_BOX_NM / settings.pixel_nm / 2) + 1
-
-    def psf_at(wavelength_nm: float) -> TablePsf:
-        optics = Optics(
-            na=settings.na,
-            wavelength_nm=wavelength_nm,
-            mask=mask * (settings.wavelength_nm / wavelength_nm),
-        )
-        return pupil_psf(
-            optics, pixel_nm=settings.pixel_nm, vectorial=False, z_range_nm=half_nm + BEYOND_NM,
-            box_px=box_px, fine_per_px=4,
-        )  # fmt: skip
-
-    psfs = []
-    for name in names:
-        parts = [psf_at(nm) for nm in _wavelengths_nm(DYES[name])]
-        sums = np.mean([part.sums for part in parts], axis=0).astype(np.float32)
-        psfs.append(replace(parts[0], sums=sums))
-    return DyePsfs(tuple(psfs))
-
-
-def _wavelengths_nm(spectrum: Spectrum) -> list[float]:
-    """Return the middle wavelengths of parts of a spectrum that hold the same light."""
-    nm = spectrum.points_nm()
-    below = np.cumsum(spectrum.at(nm))
-    parts = (np.arange(COLOUR_WAVELENGTHS) + 0.5) / COLOUR_WAVELENGTHS
-    return [float(at) for at in np.interp(parts * below[-1], below, nm)]
