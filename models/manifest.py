@@ -80,6 +80,7 @@ class DecodeEntry(Settings):
     std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_photons: float = 1.0
     photons_scale: float = 1.0
+    channel_sharpness: float = 1.0
 
     def settings(self) -> DecodeSettings:
         """Return the settings of the decoder."""
@@ -130,6 +131,9 @@ class Manifest(Settings):
     """Side of the spots of that PSF, in these pixels."""
     wavelengths_nm: tuple[float, float] | None = None
     """Of the first and the last sample of a spectrum, where it is given spectra."""
+    colours: tuple[str, ...] = ()
+    """Dyes that it tells apart in frames, in the order of the channels of its rows. Its PSFs are
+    those of a phase mask of its own."""
     origin: str = ""
     """Who trained it, where, after which paper."""
     parameters: int

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import LocalizerError
-from rtsmlm.localizations import F32, Localizations
+from rtsmlm.localizations import F32, PROBABILITY_OF_CHANNEL, Localizations
 from rtsmlm.models.psf_condition import DepthRange
 
 
@@ -39,6 +39,10 @@ class Row(IntEnum):
 
 
 COLUMNS = len(Row)
+CHANNEL, CHANNEL_PROBABILITY = COLUMNS, COLUMNS + 1
+"""Columns that only the rows of a network which tells colours apart have, behind all others: the
+index of the colour, and how probable it is."""
+COLUMNS_WITH_CHANNEL = COLUMNS + 2
 CROWD_KNOTS = (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)
 """Expected emitters within reach at which the factors on standard deviations are given."""
 
@@ -68,6 +72,8 @@ class DecodeSettings:
     """Factor on the stated standard deviation of the photons."""
     photons_scale: float = 1.0
     """Factor on the photons, measured on simulations."""
+    channel_sharpness: float = 1.0
+    """Power of the odds of a colour against all others, measured on simulations."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -104,7 +110,7 @@ def localizations_of(
     Parameters
     ----------
     rows
-        Of each frame, (m, `COLUMNS`) each.
+        Of each frame, (m, `COLUMNS`) each, or (m, `COLUMNS_WITH_CHANNEL`).
     frame
         Camera frame numbers, (n,).
     pixel_nm
@@ -132,7 +138,12 @@ def localizations_of(
         scale_z = np.interp(table[:, Row.CROWD], CROWD_KNOTS, settings.std_scale_z) * depth.half_nm
         columns["z_nm"] = depth.middle_nm + depth.half_nm * table[:, Row.Z]
         columns["std_z_nm"] = table[:, Row.STD_Z] * scale_z
-    return Localizations.from_columns({"frame": numbers, **columns}).take(is_sure(table, settings))
+    extras: dict[str, F32] = {}
+    if table.shape[1] == COLUMNS_WITH_CHANNEL:
+        columns["channel"] = table[:, CHANNEL]
+        extras[PROBABILITY_OF_CHANNEL] = np.ascontiguousarray(table[:, CHANNEL_PROBABILITY])
+    found = Localizations.from_columns({"frame": numbers, **columns}, extras)
+    return found.take(is_sure(table, settings))
 
 
 def is_sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:

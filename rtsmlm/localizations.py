@@ -156,5 +156,8 @@ UNITS: dict[str, str] = {
 }
 """Unit of each column, as written into files and onto the wire."""
 
+PROBABILITY_OF_CHANNEL = "channel_probability"
+"""Extra column of whatever tells the `channel` of a row: how probable it is, unit 1."""
+
 NEUTRAL: dict[str, float] = {"z_nm": 0.0, "probability": 1.0, "channel": 0.0}
 """What a column holds where a source does not state it; NaN for all others."""

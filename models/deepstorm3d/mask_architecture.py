@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rtsmlm.models.deepstorm3d.mask_learning import LearnedMask
-    from rtsmlm.models.deepstorm3d.mask_scenes import Scenes, SceneSampler
+    from rtsmlm.models.simulation.mask_scenes import Scenes, SceneSampler
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -49,7 +49,7 @@ class MaskLearning(WholeStart, GraphAlone):
 
     def sampler(self, recipe: Recipe, device: torch.device) -> SceneSampler:
         """Return what draws emitters."""
-        from rtsmlm.models.deepstorm3d.mask_scenes import SceneSampler
+        from rtsmlm.models.simulation.mask_scenes import SceneSampler
 
         return SceneSampler(recipe, device)
 

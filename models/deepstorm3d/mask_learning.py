@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rtsmlm.models.deepstorm3d.design_network import SIZES, DesignNetwork, DesignSettings
-from rtsmlm.models.deepstorm3d.mask_scenes import Scenes
+from rtsmlm.models.simulation.mask_scenes import Scenes, light_of
 from rtsmlm.models.simulation.pupil_layer import Mode, PupilLayer
 from rtsmlm.models.training.recipe import Recipe
 
@@ -64,22 +64,11 @@ class LearnedMask(nn.Module):
 
     def light(self, scenes: Scenes) -> Tensor:
         """Return the expected photons per pixel, (n, side, side), without background."""
-        middle = self.pupil.box_px // 2
         column, row = scenes.x_px.round(), scenes.y_px.round()
         share = self.pupil(
             scenes.x_px - column, scenes.y_px - row, scenes.z_nm, mask_rad=self.mask_rad()
         )
-        reach = torch.arange(self.pupil.box_px, device=column.device) - middle
-        rows, columns = row.long()[:, None] + reach, column.long()[:, None] + reach
-        inside = ((rows >= 0) & (rows < self.side))[:, :, None]
-        inside = inside & ((columns >= 0) & (columns < self.side))[:, None, :]
-        place = scenes.window[:, None, None] * self.side + rows[:, :, None]
-        place = place * self.side + columns[:, None, :]
-        values = share * scenes.photons[:, None, None]
-        n = len(scenes.background)
-        light = torch.zeros(n * self.side**2, device=column.device)
-        light = light.index_add(0, place[inside], values[inside])
-        return light.view(n, self.side, self.side)
+        return light_of(scenes, share, self.side)
 
     def frames(self, scenes: Scenes) -> Tensor:
         """Return frames in photons with their noise, (n, 1, side, side)."""

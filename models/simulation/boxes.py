@@ -134,13 +134,13 @@ class BoxSampler:
         """Return n boxes; the crowding is without effect."""
         del crowding
         ranges, draw = self.ranges, Draw(n, generator)
-        spots = self._turn(n, generator)
+        spots = self.spots(n, generator)
         light = draw.log_uniform(ranges.photons)
         share = draw.uniform((0.2, 1.0)) * draw.chance(ranges.neighbour_fraction)
         mean = light[:, None, None] * (spots.image + share[:, None, None] * spots.neighbour)
         background = draw.log_uniform(ranges.background)
         mean = mean + background[:, None, None] * _ramp(ranges, draw)
-        photons, variance = _at_edges(ranges, draw, *_measure(ranges, draw, mean))
+        photons, variance = _at_edges(ranges, draw, *measure_boxes(ranges, draw, mean))
         return Boxes(
             photons[:, None], variance[:, None], spots.x_px, spots.y_px, spots.z_nm, light,
             background, spots.amplitudes_nm, spots.dipole if ranges.fixed_dipoles else None,
@@ -166,7 +166,7 @@ class BoxSampler:
         at = (maxima[plane].flatten(1) * score).argmax(dim=1)
         return torch.stack([at % side, at // side], dim=1) - (side - 1) / 2.0
 
-    def _turn(self, n: int, generator: torch.Generator) -> Spots:
+    def spots(self, n: int, generator: torch.Generator) -> Spots:
         """Return n spots: new ones, and once there are many of those that were kept."""
         is_full = self._is_full
         new = self._render(max(1, n // _FRESH) if is_full else n, generator)
@@ -235,7 +235,7 @@ def _ramp(ranges: BoxRanges, draw: Draw) -> Tensor:
     return (1.0 + along_x * side + along_y * side[:, None]).clamp(min=0.05)
 
 
-def _measure(ranges: BoxRanges, draw: Draw, mean: Tensor) -> tuple[Tensor, Tensor]:
+def measure_boxes(ranges: BoxRanges, draw: Draw, mean: Tensor) -> tuple[Tensor, Tensor]:
     """Return noisy boxes and their read variance, in photons and photons²."""
     counts = poisson(mean, draw)
     emccd = draw.chance(ranges.emccd_fraction)

@@ -8,7 +8,9 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from rtsmlm.errors import ConfigError
+from rtsmlm.models.simulation.background_ranges import BackgroundRanges
 from rtsmlm.models.simulation.box_ranges import BoxRanges
+from rtsmlm.models.simulation.colour_ranges import ColourSection
 from rtsmlm.models.simulation.dye_ranges import DyeBoxRanges, SpectrumRanges
 from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.psf_section import PsfSection
@@ -76,6 +78,10 @@ class Recipe(Settings):
     """Boxes of several dyes."""
     spectra: SpectrumRanges = SpectrumRanges()
     """Spectra of several dyes."""
+    backgrounds: BackgroundRanges = BackgroundRanges()
+    """Shapes of the background, for a network that finds it."""
+    colours: ColourSection = ColourSection()
+    """Dyes that share a phase mask."""
     training: TrainingSection = TrainingSection()
 
     def published(self) -> Recipe:

@@ -23,12 +23,10 @@ from rtsmlm.fitting.frame_plan import Plan
 from rtsmlm.fitting.selection import reject_spikes, select_rows
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.frames import FrameBatch
-from rtsmlm.localizations import F32, Localizations
+from rtsmlm.localizations import F32, PROBABILITY_OF_CHANNEL, Localizations
 from rtsmlm.physics.views import Views
 from rtsmlm.settings.channels import LEAST_PROBABILITY, UNDECIDED, ChannelsSettings
 from rtsmlm.settings.run import LocalizerSettings
-
-PROBABILITY = "channel_probability"
 
 
 def photons_column(view: str) -> str:
@@ -38,7 +36,7 @@ def photons_column(view: str) -> str:
 
 def joint_columns(settings: ChannelsSettings) -> dict[str, str]:
     """Return the unit of each column that the localizer adds, by its name."""
-    columns = {PROBABILITY: "1"} if settings.fractions else {}
+    columns = {PROBABILITY_OF_CHANNEL: "1"} if settings.fractions else {}
     return columns | {photons_column(view.name): "photon" for view in settings.views}
 
 
@@ -245,7 +243,7 @@ class JointLocalizer(SpotLocalizer):
         channel = np.full(len(light), UNDECIDED, dtype=np.uint8)
         if len(self._fractions):
             found = dye_probabilities(light, covariance, self._fractions, self._channels.spread)
-            channel, extras[PROBABILITY] = decide(found, self._min_probability)
+            channel, extras[PROBABILITY_OF_CHANNEL] = decide(found, self._min_probability)
         for k, view in enumerate(self._views):
             extras[photons_column(view.name)] = light[:, k].astype(np.float32)
         return channel, extras

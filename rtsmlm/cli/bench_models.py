@@ -12,9 +12,11 @@ from rich.table import Table as RichTable
 
 from rtsmlm import __version__
 from rtsmlm.bench.accuracy.reference_data import VARIABLE, find_data
+from rtsmlm.bench.models.background_sets import BACKGROUNDS, background_trials
 from rtsmlm.bench.models.box_sets import BOXES, box_trials
 from rtsmlm.bench.models.chart import chart
 from rtsmlm.bench.models.class_sets import CLASSES, class_trials
+from rtsmlm.bench.models.colour_sets import COLOURS, colour_trials
 from rtsmlm.bench.models.entrants import Entrant, entrants
 from rtsmlm.bench.models.image_sets import IMAGES, image_trials
 from rtsmlm.bench.models.page import page
@@ -137,6 +139,8 @@ def _trials(
     found += image_trials(folder, seed, quick=quick)
     found += box_trials(present, seed, quick=quick)
     found += class_trials(present, seed, quick=quick)
+    found += background_trials(present, seed, quick=quick)
+    found += colour_trials(present, seed, quick=quick)
     wanted = [text.lower() for text in only]
     chosen = [
         trial
@@ -158,6 +162,8 @@ def _all_tables(results: Results) -> list[Table]:
         for section in (PLANE, DEPTH, OWN, IMAGES, BOXES, CLASSES)
         for t in tables_of(section, results)
     ]
+    sections = (PLANE, DEPTH, OWN, IMAGES, BOXES, BACKGROUNDS, COLOURS)
+    found = [table for section in sections for table in tables_of(section, results)]
     return [*found, speed_table(results)] if results.speeds else found
 
 

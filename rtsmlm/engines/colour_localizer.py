@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.channels.joint_localizer import PROBABILITY
 from rtsmlm.engines.class_networks import TASK, NetworkClasses, dye_names
 from rtsmlm.engines.colour_boxes import BoxCutter, Cutter, SpectrumCutter
 from rtsmlm.errors import ConfigError
 from rtsmlm.frames import FrameBatch
-from rtsmlm.localizations import Localizations
+from rtsmlm.localizations import PROBABILITY_OF_CHANNEL, Localizations
 from rtsmlm.models.catalog import find_model
 from rtsmlm.models.manifest import Manifest, read_manifest
 from rtsmlm.models.trained_psf import check_pixel
@@ -89,7 +88,9 @@ class ColourLocalizer:
             columns["z_nm"] = np.where(flat, found.z_nm, locs.z_nm)
             if found.std_z_nm is not None:
                 columns["std_z_nm"] = np.where(flat, found.std_z_nm, locs.std_z_nm)
-        return Localizations.from_columns(columns, {**locs.extras, PROBABILITY: found.probability})
+        return Localizations.from_columns(
+            columns, {**locs.extras, PROBABILITY_OF_CHANNEL: found.probability}
+        )
 
 
 def open_coloured(
@@ -169,7 +170,11 @@ def with_colour(stated: Mapping[str, object], colour: str) -> dict[str, object]:
     units = dict(columns) if isinstance(columns, Mapping) else {}
     others = [stated["extra_columns_of"]] if "extra_columns_of" in stated else []
     by = ", ".join([*map(str, others), f"{manifest.name} {manifest.version}"])
-    return {**stated, "extra_columns": {**units, PROBABILITY: "1"}, "extra_columns_of": by}
+    return {
+        **stated,
+        "extra_columns": {**units, PROBABILITY_OF_CHANNEL: "1"},
+        "extra_columns_of": by,
+    }
 
 
 def with_dye_names(settings: RunSettings) -> RunSettings:

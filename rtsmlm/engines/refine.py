@@ -3,12 +3,12 @@
 A small network for all PSF widths stays 10 to 30 % above the CRLB for lone bright emitters, and a
 maximum likelihood fit reaches it there. In crowds, for dim emitters, and where the spot is not the
 Gaussian that it should be, the row of the network stays. With curves of an astigmatic PSF the fit
-has z, too.
+has z, too. A network may state the background of each box, which is not taken for flat then.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,15 @@ from scipy.spatial import cKDTree
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.box_fit import on_known_background
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
+
+if TYPE_CHECKING:
+    from rtsmlm.engines.box_networks import NetworkBackground
 
 LONELY_SIGMA = 5.0
 """Other emitters are at least so many PSF widths away, and a pixel."""
@@ -50,13 +54,21 @@ class Refiner:
         Standard deviation of the PSF; has no effect with curves.
     curves
         Widths of an astigmatic PSF: z is fitted, too, starting at that of the network.
+    background
+        States the background of each box, which has the side that it asks for.
     """
 
     def __init__(
-        self, calibration: CameraCalibration, sigma_nm: float, curves: WidthCurves | None = None
+        self,
+        calibration: CameraCalibration,
+        sigma_nm: float,
+        curves: WidthCurves | None = None,
+        *,
+        background: NetworkBackground | None = None,
     ) -> None:
         self._calibration = calibration
         self._curves = curves
+        self._background = background
         pixel_nm = calibration.pixel_nm
         if curves is None:
             self._sigma_px = sigma_nm / pixel_nm
@@ -64,6 +76,8 @@ class Refiner:
         else:
             self._sigma_px = curves.wider_nm() / pixel_nm
             self._box_px = astigmatic_box_px(curves, pixel_nm)
+        if background is not None:
+            self._box_px = background.box_px
         self._shape = (0, 0)
         self._maps: tuple[F32, F32, F32] = (np.empty((0, 0), np.float32),) * 3
 
@@ -177,6 +191,18 @@ class Refiner:
     def _fit_boxes(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, start_z_nm: F32, fits: F64
     ) -> None:
+        if self._background is None:
+            self._fit_flat(photons, variance, start_x, start_y, start_z_nm, fits)
+            return
+        excess_noise = float(self._calibration.excess_noise)
+        light, noise, known = on_known_background(self._background, photons, variance, excess_noise)
+        self._fit_flat(light, noise, start_x, start_y, start_z_nm, fits)
+        fits[:, boxes.BACKGROUND] += known
+
+    def _fit_flat(
+        self, photons: F32, variance: F32, start_x: F32, start_y: F32, start_z_nm: F32, fits: F64
+    ) -> None:
+        """Fit boxes whose background is flat."""
         excess_noise = float(self._calibration.excess_noise)
         if self._curves is None:
             sigma_px = float(self._sigma_px)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.network import NetworkLocalizer
@@ -12,9 +13,13 @@ from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.architecture import NetworkModel
+from rtsmlm.models.manifest import Manifest
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.installation import install_line
 from rtsmlm.settings.run import RunSettings
+
+if TYPE_CHECKING:
+    from rtsmlm.engines.box_networks import NetworkBackground
 
 AUTO = "auto"
 ORDER = ("tensorrt", "torch", "openvino")
@@ -98,9 +103,27 @@ def open_runtime(model: NetworkModel, engine: str, precision: str | None = None)
 
 
 def open_network(
-    folder: Path, settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+    folder: Path,
+    settings: RunSettings,
+    calibration: CameraCalibration,
+    sigma_nm: float,
+    *,
+    background: NetworkBackground | None = None,
 ) -> NetworkLocalizer:
     """Return the network of a model folder on the engine that the settings name.
+
+    Parameters
+    ----------
+    folder
+        The model folder.
+    settings
+        Settings of the run.
+    calibration
+        Camera calibration.
+    sigma_nm
+        Standard deviation of a round PSF.
+    background
+        States the background of the boxes of lone emitters, which are fitted once more.
 
     Raises
     ------
@@ -119,6 +142,7 @@ def open_network(
         precision=wanted.precision,
         min_probability=wanted.min_probability,
         refine=wanted.refine,
+        background=background,
     )
 
 
@@ -132,6 +156,7 @@ def localizer_of(
     precision: str | None = None,
     min_probability: float | None = None,
     refine: bool = True,
+    background: NetworkBackground | None = None,
 ) -> NetworkLocalizer:
     """Return the network of a model folder as a localizer.
 
@@ -154,13 +179,16 @@ def localizer_of(
     refine
         Fit lone emitters once more where the network has found them; where it was trained for a PSF
         of its own, no fit knows that.
+    background
+        States the background of the boxes that are fitted once more.
 
     Raises
     ------
     CalibrationError
         If the PSF is not one that the network was trained for.
     ConfigError
-        If the engine or its precision is unknown or not installed.
+        If the engine or its precision is unknown or not installed, or a background is given and
+        nothing is fitted once more.
     FileFormatError
         If the model is damaged or is not what its manifest describes.
     """
@@ -171,6 +199,16 @@ def localizer_of(
         curves=curves,
         min_probability=min_probability,
     )
+    refiner = None
+    if refine and not knows_own_psf(model.manifest):
+        refiner = Refiner(
+            calibration, sigma_nm, curves if model.axial else None, background=background
+        )
+    if background is not None and refiner is None:
+        raise ConfigError(
+            f"localizer.background is for fits, and none follows {model.manifest.name}: leave it "
+            "out, or set localizer.refine, or localizer.name to gaussian-mle"
+        )
     chosen = engine_of(engine)
     # A GPU that is full, or whose driver is too old, must not end a session.
     spare = engine == AUTO and chosen != "openvino"
@@ -178,14 +216,11 @@ def localizer_of(
         model,
         open_runtime(model, chosen, precision),
         calibration=calibration,
-        refiner=_refiner(model, calibration, sigma_nm, curves) if refine else None,
+        refiner=refiner,
         fallback=(lambda: open_runtime(model, "openvino")) if spare else None,
     )
 
 
-def _refiner(
-    model: NetworkModel, calibration: CameraCalibration, sigma_nm: float, curves: WidthCurves | None
-) -> Refiner | None:
-    if model.manifest.z_range_nm is not None:
-        return None
-    return Refiner(calibration, sigma_nm, curves if model.axial else None)
+def knows_own_psf(manifest: Manifest) -> bool:
+    """Whether a network was trained for a PSF that no fit of rtsmlm knows."""
+    return manifest.z_range_nm is not None or bool(manifest.colours)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import NetworkBackground, extras_of, open_box_localizer
-from rtsmlm.engines.runtimes import open_network
+from rtsmlm.engines.runtimes import AUTO, open_network
 from rtsmlm.errors import CalibrationError, ConfigError
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
+from rtsmlm.localizations import PROBABILITY_OF_CHANNEL
 from rtsmlm.models.catalog import find_model, is_path, manifest_if_model, model_folders
 from rtsmlm.models.manifest import Manifest, load_manifest, read_manifest
 from rtsmlm.protocols import Localizer
@@ -98,7 +99,9 @@ def factory_of(name: str) -> plugins.LocalizerFactory:
         If there is none of this name, or the folder holds no model.
     """
     if not is_path(name) and name in plugins.names(GROUP):
-        return _on_stated_background(plugins.find_localizer(name))
+        found = plugins.find_localizer(name)
+        # auto opens another one by its name, which gets the background then.
+        return found if name == AUTO else _on_stated_background(found)
     if not is_path(name) and name not in model_folders():
         raise ConfigError(
             f"no localizer named {name!r} (localizer.name); there are "
@@ -115,8 +118,11 @@ def factory_of(name: str) -> plugins.LocalizerFactory:
     def open_model_folder(
         settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
     ) -> Localizer:
+        background = stated_background(settings, calibration, sigma_nm)
         if task == "localize":
-            return open_network(folder, settings, calibration, sigma_nm)
+            return open_network(folder, settings, calibration, sigma_nm, background=background)
+        if background is not None:
+            raise ConfigError(_for_fits(name))
         return open_box_localizer(folder, settings, calibration, sigma_nm)
 
     return open_model_folder
@@ -144,6 +150,8 @@ def extra_columns(name: str) -> dict[str, object]:
     """
     manifest = manifest_of(name)
     units = {} if manifest is None or manifest.task != "box-parameters" else extras_of(manifest)
+    if manifest is not None and manifest.colours:
+        units = {PROBABILITY_OF_CHANNEL: "1"}
     if manifest is None or not units:
         return {}
     return {"extra_columns": units, "extra_columns_of": f"{manifest.name} {manifest.version}"}
@@ -155,22 +163,67 @@ def _on_stated_background(factory: plugins.LocalizerFactory) -> plugins.Localize
     def open_fit(
         settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
     ) -> Localizer:
-        wanted = settings.localizer
-        if wanted.background is None:
+        background = stated_background(settings, calibration, sigma_nm)
+        if background is None:
             return factory(settings, calibration, sigma_nm)
-        network = NetworkBackground(
-            find_model(wanted.background), wanted.engine, precision=wanted.precision
-        )
-        wanted = wanted.model_copy(update={"box_px": network.box_px})
+        wanted = settings.localizer.model_copy(update={"box_px": background.box_px})
         localizer = factory(
             settings.model_copy(update={"localizer": wanted}), calibration, sigma_nm
         )
         if not isinstance(localizer, SpotLocalizer):
-            raise ConfigError(
-                f"localizer.background is for fits of boxes; {wanted.name} is none: set "
-                "localizer.name to gaussian-mle or astigmatic-mle"
-            )
-        localizer.use_background(network)
+            raise ConfigError(_for_fits(wanted.name))
+        localizer.use_background(background)
         return localizer
 
     return open_fit
+
+
+def stated_background(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> NetworkBackground | None:
+    """Return the network of `localizer.background`; None where none is named.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    calibration
+        Camera calibration.
+    sigma_nm
+        Standard deviation of a round PSF.
+
+    Raises
+    ------
+    CalibrationError
+        If it was trained for another PSF.
+    ConfigError
+        If there is none of this name, or it does something else.
+    """
+    wanted = settings.localizer
+    if wanted.background is None:
+        return None
+    network = NetworkBackground(
+        find_model(wanted.background), wanted.engine, precision=wanted.precision
+    )
+    if network.manifest.psf == "round":
+        if settings.psf.astigmatism is not None:
+            raise CalibrationError(
+                f"{network.method} was trained for round PSFs, and psf.astigmatism states another: "
+                "leave out localizer.background, or train its recipe for your optics"
+            )
+        sigma_px = sigma_nm / calibration.pixel_nm
+        low, high = network.manifest.valid.sigma_px
+        if not low <= sigma_px <= high:
+            raise CalibrationError(
+                f"the PSF of sigma {sigma_nm:.0f} nm is {sigma_px:.2f} px of "
+                f"{calibration.pixel_nm:.0f} nm; {network.method} takes {low} to {high} px: check "
+                "psf.sigma_nm and camera.pixel_nm, or leave localizer.background out"
+            )
+    return network
+
+
+def _for_fits(name: str) -> str:
+    return (
+        f"localizer.background is for fits of boxes; {name} is none: set localizer.name to "
+        "gaussian-mle or astigmatic-mle"
+    )

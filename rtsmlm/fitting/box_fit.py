@@ -136,7 +136,7 @@ class WithBackground:
     A fit takes the background of a box for flat. What is known of its shape, less its least value,
     is taken out of the light and added to the variance: for a Poisson likelihood that is exactly
     the model with this background, since the sum of light and variance is fitted (Huang et al.,
-    Nat. Methods 10, 653 (2013)).
+    Nat. Methods 10, 653 (2013)). An EMCCD multiplies the variance of this light, too.
 
     Parameters
     ----------
@@ -144,10 +144,15 @@ class WithBackground:
         The fit.
     background
         States the background.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, else 1.
     """
 
-    def __init__(self, fit: BoxFit, background: BackgroundFit) -> None:
+    def __init__(
+        self, fit: BoxFit, background: BackgroundFit, *, excess_noise: float = 1.0
+    ) -> None:
         self._fit, self._background = fit, background
+        self._excess_noise = excess_noise
         self.method = f"{fit.method} on the background of {background.method}"
         self.extra_columns = fit.extra_columns
         self.is_centered = fit.is_centered
@@ -156,12 +161,37 @@ class WithBackground:
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64
     ) -> F32 | None:
         """Write the rows; the background of a row is the mean of its box."""
-        whole = self._background(photons, variance)
-        shape = whole - whole.min(axis=(1, 2), keepdims=True)
-        extras = self._fit(photons - shape, variance + shape, start_x, start_y, rows)
-        rows[:, BACKGROUND] += _means(shape)
+        light, noise, mean = on_known_background(
+            self._background, photons, variance, self._excess_noise
+        )
+        extras = self._fit(light, noise, start_x, start_y, rows)
+        rows[:, BACKGROUND] += mean
         return extras
 
 
-def _means(boxes: F32) -> NDArray[np.float64]:
-    return np.asarray(boxes.mean(axis=(1, 2), dtype=np.float64))
+def on_known_background(
+    background: BackgroundFit, photons: F32, variance: F32, excess_noise: float
+) -> tuple[F32, F32, NDArray[np.float64]]:
+    """Return light and variance of boxes whose background is flat to a fit; see `WithBackground`.
+
+    Parameters
+    ----------
+    background
+        States the background.
+    photons, variance
+        Light and read variance of the boxes, (n, box, box).
+    excess_noise
+        Squared excess noise factor.
+
+    Returns
+    -------
+    :
+        Light and variance of the same shape, and the mean over each box of what was taken out,
+        which belongs to the background that the fit finds, (n,).
+    """
+    if not len(photons):
+        return photons, variance, np.empty(0)
+    whole = background(photons, variance)
+    shape = whole - whole.min(axis=(1, 2), keepdims=True)
+    mean = np.asarray(shape.mean(axis=(1, 2), dtype=np.float64))
+    return photons - shape, variance + np.float32(excess_noise) * shape, mean

@@ -218,7 +218,8 @@ class SpotLocalizer:
 
     def use_background(self, background: BackgroundFit) -> None:
         """Fit on the background that this states for each box, from now on."""
-        self._box_fit = WithBackground(self._box_fit, background)
+        excess_noise = float(self._calibration.excess_noise)
+        self._box_fit = WithBackground(self._box_fit, background, excess_noise=excess_noise)
 
     def _fit_candidates(
         self, pixels: NDArray[np.uint16], plan: Plan, found: Candidates

@@ -52,8 +52,9 @@ class LocalizerSettings(Settings):
     """Networks: how exactly the engine computes. Not given takes the fastest that finds emitters as
     well as f32 does: on a CPU bf16 with AMX, int8 with VNNI."""
     background: str | None = None
-    """Fits of boxes: name or folder of a network that states the background of each box (task
-    box-background), so that the fit need not take it for flat."""
+    """Fits of boxes, and the fit of lone emitters after a network (`refine`): name or folder of a
+    network that states the background of each box (task box-background), as `bgnet`, so that the
+    fit need not take it for flat."""
     colour: str | None = None
     """Name or folder of a network that tells the dye of each row (task box-classes): from the shape
     of its spot, or from the spectrum beside it (`spectrum`). It fills the column channel."""

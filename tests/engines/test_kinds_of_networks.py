@@ -240,6 +240,6 @@ def test_a_model_of_another_kind_is_refused_with_the_setting_it_is_for(
         NetworkBackground(poor, "torch")
     with pytest.raises(FileFormatError, match="no photons, background"):
         NetworkBoxFit(poor, "torch", 1.3)
-    settings = load(None, ["localizer.name=auto", f"localizer.background={background}"])
-    with pytest.raises(ConfigError, match="is for fits of boxes"):
+    settings = load(None, [f"localizer.background={background}", "localizer.refine=false"])
+    with pytest.raises(ConfigError, match="is for fits, and none follows flagship-2d"):
         factory_of("auto")(settings, CALIBRATION, SIGMA_NM)

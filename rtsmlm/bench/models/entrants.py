@@ -26,6 +26,7 @@ FLAGSHIPS = ("flagship-2d", "flagship-2d-fast", "flagship-astig")
 FIT = "fit"
 IMAGE = "image"
 BOX = "box-parameters"
+BACKGROUND = "box-background"
 COMPUTED = "computed"
 
 
@@ -55,8 +56,8 @@ class Entrant:
 
     @property
     def localizes(self) -> bool:
-        """Whether it turns frames into rows."""
-        return self.manifest is None or self.task in LOCALIZING
+        """Whether it turns frames into rows, of one colour."""
+        return self.manifest is None or (self.task in LOCALIZING and not self.manifest.colours)
 
     @property
     def finds_z(self) -> bool:
@@ -128,7 +129,7 @@ class Entrant:
             psf=self._psf(manifest),
             parameters=manifest.parameters,
             kmac_per_px=manifest.kmac_per_px,
-            box_px=box_px_of(manifest) if self.task in (BOX, "box-background") else None,
+            box_px=box_px_of(manifest) if self.task in (BOX, BACKGROUND) else None,
             version=manifest.version,
             origin=manifest.origin,
         )

@@ -112,6 +112,13 @@ def known(figures: Mapping[str, float]) -> dict[str, float | None]:
     }
 
 
+def text(value: float, digits: int = 3) -> str:
+    """Return a figure, without an exponent and with commas; a dash for none."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
+
+
 def save(results: Results, path: Path) -> None:
     """Write results as JSON."""
     write_text(path, results.model_dump_json(indent=1) + "\n")

@@ -11,10 +11,10 @@ import numpy as np
 from rtsmlm.bench.accuracy.contenders import OurLocalizer
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.models.class_scenes import network_of
-from rtsmlm.bench.models.entrants import BOX, IMAGE, Entrant
+from rtsmlm.bench.models.entrants import BACKGROUND, BOX, IMAGE, Entrant
 from rtsmlm.bench.models.results import Speed
 from rtsmlm.bench.speed.scene import MovieKind, speed_scene
-from rtsmlm.engines.box_networks import NetworkBoxFit
+from rtsmlm.engines.box_networks import NetworkBackground, NetworkBoxFit
 from rtsmlm.engines.class_networks import TASK
 from rtsmlm.engines.runtimes import why_not
 from rtsmlm.errors import ConfigError, RtsmlmError
@@ -98,6 +98,9 @@ def _speeds(
     if entrant.task == TASK:
         # What it adds to a localizer, which it does not replace.
         return [_named(entrant, engine, SPOTS, _dyes_per_s(entrant, engine, seconds))]
+    if entrant.task == BACKGROUND:
+        rate = _backgrounds_per_s(entrant, engine, seconds)
+        return [_named(entrant, engine, SPOTS, rate)]
     for side in SIDES_PX:
         key = side, entrant.is_given_the_psf
         if key not in scenes:
@@ -143,6 +146,17 @@ def _dyes_per_s(entrant: Entrant, engine: str, seconds: float) -> float:
     network = network_of(entrant, engine)
     given = np.random.default_rng(0).poisson(20.0, (N_BOXES, *network.shape)).astype(np.float32)
     return _rate(lambda n: network(given[:n]), seconds, most=N_BOXES)
+
+
+def _backgrounds_per_s(entrant: Entrant, engine: str, seconds: float) -> float:
+    """Return how many boxes a second get their background, without the fit after it."""
+    if entrant.folder is None:
+        raise ConfigError(f"{entrant.label} is no network of boxes")
+    network = NetworkBackground(entrant.folder, engine)
+    side = network.box_px
+    photons = np.random.default_rng(0).poisson(20.0, (N_BOXES, side, side)).astype(np.float32)
+    variance = np.ones_like(photons)
+    return _rate(lambda n: network(photons[:n], variance[:n]), seconds, most=N_BOXES)
 
 
 def _rate(work: Callable[[int], object], seconds: float, most: int = MOST_FRAMES) -> float:

@@ -14,12 +14,15 @@ from rtsmlm.bench.accuracy.figures import (
     RMSE,
     STD_Z,
 )
+from rtsmlm.bench.models import background_scenes as scenes
 from rtsmlm.bench.models import box_figures as box
 from rtsmlm.bench.models import class_figures as named
+from rtsmlm.bench.models.background_sets import BACKGROUNDS, OF_MEDIAN
 from rtsmlm.bench.models.class_sets import CLASSES
+from rtsmlm.bench.models.colour_sets import COLOURS, OF_COLOUR, RIGHT_COLOUR
 from rtsmlm.bench.models.image_figures import CORRELATION, PSNR, SSIM
 from rtsmlm.bench.models.image_sets import IMAGES
-from rtsmlm.bench.models.results import ModelFacts, Results, Score
+from rtsmlm.bench.models.results import ModelFacts, Results, Score, text
 from rtsmlm.bench.models.row_figures import (
     AXIAL_RMSE,
     BIAS_X,
@@ -33,7 +36,7 @@ from rtsmlm.bench.models.row_figures import (
 )
 from rtsmlm.bench.models.row_sets import ALONE, DEPTH, OWN, PLANE, RECORDED, REDRAWN
 from rtsmlm.bench.models.speed import FIT_ENGINE, SIDES_PX, SPOTS, frames_at
-from rtsmlm.bench.models.systems import NOT_YET, SYSTEMS, models_of, text
+from rtsmlm.bench.models.systems import NOT_YET, SYSTEMS, models_of
 from rtsmlm.bench.speed.page import Table
 
 MIDDLE_PLANE, MIDDLE_DEPTH = "1 per µm²", "0.5 per µm²"
@@ -69,6 +72,10 @@ def tables_of(section: str, results: Results) -> list[Table]:
         return [_own(scores)]
     if section == CLASSES:
         return [_classes(scores)]
+    if section == BACKGROUNDS:
+        return [_backgrounds(scores)]
+    if section == COLOURS:
+        return [_colours(scores)]
     return [_images(scores)] if section == IMAGES else [_boxes(scores)]
 
 
@@ -139,6 +146,29 @@ def _classes(scores: Sequence[Score]) -> Table:
     figures = (named.RIGHT, named.ALLOWED, named.KNOWN, beside[0], named.WRONG_SURE, beside[1])
     more = (named.USE, beside[2], named.HONEST, named.DEPTH, named.DEPTH_BOUND)
     return _listed("Dyes", scores, (*figures, *more), with_condition=True)
+
+
+def _backgrounds(scores: Sequence[Score]) -> Table:
+    figures = (
+        scenes.LEVEL_RMSE, scenes.BIAS, scenes.PRECISION, scenes.PRECISION_BOUND,
+        scenes.RMSE_BOUND, scenes.LIGHT_BIAS, scenes.LIGHT_SPREAD, scenes.CONVERGED,
+    )  # fmt: skip
+    rows = []
+    for score in scores:
+        ways = [(score.model, "")]
+        if scenes.BIAS + OF_MEDIAN in score.figures:
+            ways = [(f"{score.model}, flat", ""), (f"{score.model}, median", OF_MEDIAN)]
+        for name, suffix in ways:
+            cells = [_cell(score.figures.get(figure + suffix)) for figure in figures]
+            rows.append([score.condition, name, *cells])
+    headings = ["background", "stated by", *figures]
+    return Table("The fit on what is stated of the background", "", *_used(headings, rows))
+
+
+def _colours(scores: Sequence[Score]) -> Table:
+    of_each = [name for score in scores for name in score.figures if name.startswith(OF_COLOUR)]
+    figures = (JACCARD, RIGHT_COLOUR, *dict.fromkeys(of_each), RMSE)
+    return _listed("Colours", scores, figures, with_condition=True)
 
 
 def speed_table(results: Results) -> Table:

@@ -18,8 +18,8 @@ from rtsmlm.models.deepstorm3d.loss import volume_loss  # noqa: E402
 from rtsmlm.models.deepstorm3d.mask_architecture import ARCHITECTURE  # noqa: E402
 from rtsmlm.models.deepstorm3d.mask_learning import MODES, LearnedMask  # noqa: E402
 from rtsmlm.models.deepstorm3d.mask_packaging import learned_optics  # noqa: E402
-from rtsmlm.models.deepstorm3d.mask_scenes import Scenes, SceneSampler  # noqa: E402
 from rtsmlm.models.deepstorm3d.volume import shares_of  # noqa: E402
+from rtsmlm.models.simulation.mask_scenes import Scenes, SceneSampler  # noqa: E402
 from rtsmlm.models.simulation.optics import OpticsSection  # noqa: E402
 from rtsmlm.models.simulation.psf_section import PsfSection  # noqa: E402
 from rtsmlm.models.simulation.ranges import SimulationRanges  # noqa: E402

@@ -1,4 +1,4 @@
-"""Emitters in a depth of microns, from which frames are drawn while a phase mask is learned.
+"""Emitters from which frames are drawn while a phase mask is learned, and their light in them.
 
 A frame itself cannot be drawn beforehand: the mask decides what it looks like.
 """
@@ -27,6 +27,8 @@ class Scenes:
     y_px: Tensor
     z_nm: Tensor
     photons: Tensor
+    colour: Tensor
+    """Index of the dye, int64, (m,)."""
     background: Tensor
     """Photons per pixel, (n,)."""
     noise: Tensor
@@ -43,10 +45,12 @@ class SceneSampler:
         Side, density, photons, background and margin of `simulation`; depths of `psf`.
     device
         Where they are made.
+    colours
+        Number of dyes, all as frequent.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        self._ranges, self._psf = recipe.simulation, recipe.psf
+    def __init__(self, recipe: Recipe, device: torch.device, *, colours: int = 1) -> None:
+        self._ranges, self._psf, self._colours = recipe.simulation, recipe.psf, colours
         self._pixel_nm, self._device = recipe.optics.pixel_nm, device
 
     @torch.no_grad()
@@ -77,6 +81,7 @@ class SceneSampler:
             y_px=y,
             z_nm=z_nm,
             photons=photons,
+            colour=self._draw_colours(len(window), generator),
             background=torch.exp(few + (many - few) * level),
             noise=torch.randn(n, side, side, generator=generator, device=draw.device),
             targets=Targets(
@@ -89,3 +94,35 @@ class SceneSampler:
                 z=((z_nm - self._psf.middle_nm) / self._psf.half_nm)[inside],
             ),
         )
+
+    def _draw_colours(self, n: int, generator: torch.Generator) -> Tensor:
+        if self._colours == 1:
+            return torch.zeros(n, dtype=torch.int64, device=generator.device)
+        return torch.randint(self._colours, (n,), generator=generator, device=generator.device)
+
+
+def light_of(scenes: Scenes, share: Tensor, side: int) -> Tensor:
+    """Return the expected photons per pixel without background, (n, side, side).
+
+    Parameters
+    ----------
+    scenes
+        Emitters of n windows.
+    share
+        Part of its light that each emitter leaves in the pixels around the one it lies in, (m,
+        box, box); the box is odd.
+    side
+        Of the windows, in pixels.
+    """
+    box_px = share.shape[-1]
+    column, row = scenes.x_px.round().long(), scenes.y_px.round().long()
+    reach = torch.arange(box_px, device=column.device) - box_px // 2
+    rows, columns = row[:, None] + reach, column[:, None] + reach
+    inside = ((rows >= 0) & (rows < side))[:, :, None]
+    inside = inside & ((columns >= 0) & (columns < side))[:, None, :]
+    place = scenes.window[:, None, None] * side + rows[:, :, None]
+    place = place * side + columns[:, None, :]
+    values = share * scenes.photons[:, None, None]
+    n = len(scenes.background)
+    light = torch.zeros(n * side**2, device=column.device)
+    return light.index_add(0, place[inside], values[inside]).view(n, side, side)
