@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.simulation.box_ranges import BoxRanges
+from rtsmlm.models.simulation.list_ranges import ListRanges
 from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.psf_section import PsfSection
 from rtsmlm.models.simulation.ranges import SimulationRanges
@@ -71,6 +72,8 @@ class Recipe(Settings):
     """The same from a file, and the depths of its emitters in windows."""
     boxes: BoxRanges = BoxRanges()
     """What a network of boxes is trained on."""
+    lists: ListRanges = ListRanges()
+    """What a network of localizations is trained on."""
     training: TrainingSection = TrainingSection()
 
     def published(self) -> Recipe:
