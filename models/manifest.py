@@ -134,7 +134,7 @@ class Manifest(Settings):
     image_pixel_nm: float | None = Field(default=None, gt=0)
     """Side of a pixel of an image that it makes of localizations, whatever the camera's is."""
     structures: tuple[str, ...] = ()
-    """What it knows to complete, in the order in which it is given; empty where it asks for none."""
+    """What it has learned to complete, in the order of its input; empty where it asks for none."""
     block_px: int = Field(default=8, ge=1)
     """Frames are padded to multiples of it."""
     overlap_px: int = Field(default=0, ge=0)

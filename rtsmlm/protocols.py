@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,10 @@ class Localizer(Protocol):
         ...
 
 
+Quantity: TypeAlias = Literal["prediction", "uncertainty"]
+"""What a layer holds: what a network predicts, or how far that depends on which data it had."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
     """An image that a network predicts: shown and written beside the rows, never among them."""
@@ -161,6 +165,16 @@ class ImageLayer:
     """Of the model."""
     sha256: str = ""
     """Of the file of its network."""
+    n_localizations: int = 0
+    """Localizations that it is made of; 0 where it is made of frames."""
+    structure: str = ""
+    """What the network was stated to look at; empty where it asks for nothing."""
+    quantity: Quantity = "prediction"
+
+    @property
+    def key(self) -> str:
+        """Name that no other layer of a run has."""
+        return self.name if self.quantity == "prediction" else f"{self.name}: {self.quantity}"
 
 
 class ImageReconstructor(Protocol):
@@ -196,6 +210,16 @@ class ImageReconstructor(Protocol):
 
     def layer(self) -> ImageLayer:
         """Return the layer of all that was added so far.
+
+        Raises
+        ------
+        LocalizerError
+            If the network fails.
+        """
+        ...
+
+    def uncertainty(self) -> ImageLayer | None:
+        """Return the standard deviation of each pixel of the layer; None where none is known.
 
         Raises
         ------

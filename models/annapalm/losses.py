@@ -69,7 +69,10 @@ def output_of(network: AnnaPalmNetwork, samples: ListPairs) -> Output:
 
 
 def loss_of(output: Output, samples: ListPairs) -> dict[str, Tensor]:
-    """Return the loss as `total`, and its parts; least squares for the critic (Mao et al., 2017)."""
+    """Return the loss as `total`, and its parts.
+
+    The critic learns by least squares: Mao et al., ICCV (2017).
+    """
     content = mixed_loss((output.image.float() + 1.0) / 2.0, wanted(samples) / FULL)
     fooled = (output.of_made_frozen.float() - 1.0).square().mean()
     critic = (output.of_true.float() - 1.0).square().mean() + output.of_made.float().square().mean()

@@ -38,7 +38,7 @@ def package(network: nn.Module, folder: Path, recipe: Recipe) -> Manifest:
         folder,
         recipe,
         inputs=examples(_SIDE_PX),
-        origin="after Gaire et al., Biomed. Opt. Express 11, 2705 (2020), whose layers are not known",
+        origin="after Gaire et al., Biomed. Opt. Express 11, 2705 (2020), with layers of our own",
         block_px=1,
         overlap_px=2 * SIZES[recipe.network.size].reach_px,
         kmac_per_px=macs_of(network, one) / _SIDE_PX**2 / 1e3,
