@@ -16,6 +16,7 @@ from rtsmlm.bench.models.box_sets import BOXES, box_trials
 from rtsmlm.bench.models.chart import chart
 from rtsmlm.bench.models.entrants import Entrant, entrants
 from rtsmlm.bench.models.image_sets import IMAGES, image_trials
+from rtsmlm.bench.models.list_sets import LISTS, list_trials
 from rtsmlm.bench.models.page import page
 from rtsmlm.bench.models.results import MachineFacts, Results, merged, read, save
 from rtsmlm.bench.models.row_sets import DEPTH, OWN, PLANE, row_trials
@@ -134,6 +135,7 @@ def _trials(
         folder = None
         found = row_trials(None, present, seed, quick=quick)
     found += image_trials(folder, seed, quick=quick)
+    found += list_trials(seed, quick=quick)
     found += box_trials(present, seed, quick=quick)
     wanted = [text.lower() for text in only]
     chosen = [
@@ -152,7 +154,9 @@ def _trials(
 
 def _all_tables(results: Results) -> list[Table]:
     found = [
-        t for section in (PLANE, DEPTH, OWN, IMAGES, BOXES) for t in tables_of(section, results)
+        t
+        for section in (PLANE, DEPTH, OWN, IMAGES, LISTS, BOXES)
+        for t in tables_of(section, results)
     ]
     return [*found, speed_table(results)] if results.speeds else found
 

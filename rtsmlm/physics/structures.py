@@ -130,11 +130,12 @@ def _mitochondria(
     turn = _waves(along, n_tubes, MITOCHONDRION_BEND, 1.0, rng)
     heading = rng.uniform(0, 2 * math.pi, (n_tubes, 1)) + turn
     step = length[:, None, None] / len(along) * np.stack([np.cos(heading), np.sin(heading)], -1)
-    axis = np.cumsum(step, axis=1) - step.sum(axis=1, keepdims=True) / 2
-    axis = axis + rng.uniform((0, 0), size_nm, (n_tubes, 1, 2))
-    room = np.array([width, height]) - axis
-    inside = (np.minimum(axis, room) > 0).all(axis=-1)
-    tube, place = np.nonzero(inside)
+    axis = np.cumsum(step, axis=1)
+    low = np.minimum(MITOCHONDRION_RADIUS_NM[1], np.array(size_nm) / 2)
+    axis += rng.uniform(low, np.array(size_nm) - low, (n_tubes, 1, 2)) - axis[:, [len(along) // 2]]
+    reach = np.minimum(radius[:, None, None], low)
+    inside = (axis >= reach) & (axis <= np.array(size_nm) - reach)
+    tube, place = np.nonzero(inside.all(axis=-1))
     # As many labels on each patch of membrane, whatever the size of the tube.
     share = (length * radius)[tube]
     pick = rng.choice(len(tube), n, p=share / share.sum())

@@ -93,10 +93,7 @@ def _rows(structure: StructureName, rng: np.random.Generator) -> Localizations:
     draws, n_labels = LABELS[structure]
     side_nm = 1000.0 * SIDE_UM
     labels = np.concatenate(
-        [
-            place_emitters(structure, n_labels, (side_nm, side_nm), 300.0, rng)
-            for _ in range(draws)
-        ]
+        [place_emitters(structure, n_labels, (side_nm, side_nm), 300.0, rng) for _ in range(draws)]
     )
     blinks = rng.poisson(BLINKS, len(labels))
     label = np.repeat(np.arange(len(labels)), blinks)

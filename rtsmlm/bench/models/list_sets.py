@@ -57,23 +57,13 @@ def list_trials(seed: int, *, quick: bool) -> list[Trial]:
     return trials
 
 
-def is_of_localizations(entrant: Entrant) -> bool:
-    """Tell whether an entrant makes an image of localizations."""
-    manifest = entrant.manifest
-    return (
-        manifest is not None
-        and manifest.task == "image"
-        and manifest.inputs[0].name == "localizations"
-    )
-
-
 def _trial(name: str, structure: StructureName, draw: partial[ListScene], fewer: float) -> Trial:
     def prepare() -> Judge:
         scene = draw()
         return lambda entrant: judge(entrant, scene, fewer)
 
     def enters(entrant: Entrant) -> bool:
-        if not is_of_localizations(entrant) or entrant.manifest is None:
+        if not entrant.is_of_localizations or entrant.manifest is None:
             return False
         return structure in entrant.manifest.structures
 
@@ -92,7 +82,7 @@ def judge(entrant: Entrant, scene: ListScene, fewer: float) -> Figures:
     fewer
         Times fewer frames that it is given.
     """
-    network = open_network(entrant, scene)
+    network = open_network(entrant, scene.structure)
     first = scene.first(fewer)
     network.add_localizations(first)
     layer = network.layer()
@@ -100,8 +90,8 @@ def judge(entrant: Entrant, scene: ListScene, fewer: float) -> Figures:
     return list_figures(layer.image, network.uncertainty().image, few, whole)
 
 
-def open_network(entrant: Entrant, scene: ListScene, engine: str = "auto") -> LocalizationImage:
-    """Return a network of localizations, ready for the rows of a scene.
+def open_network(entrant: Entrant, structure: str, engine: str = "auto") -> LocalizationImage:
+    """Return a network of localizations, ready for the rows of a scene of a structure.
 
     Raises
     ------
@@ -111,7 +101,7 @@ def open_network(entrant: Entrant, scene: ListScene, engine: str = "auto") -> Lo
     if entrant.folder is None:
         raise ConfigError(f"{entrant.label} makes no image of localizations")
     return LocalizationImage(
-        entrant.folder, graph_engine(engine), CALIBRATION, SHAPE, structure=scene.structure
+        entrant.folder, graph_engine(engine), CALIBRATION, SHAPE, structure=structure
     )
 
 
