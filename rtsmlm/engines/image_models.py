@@ -23,8 +23,12 @@ def check_image_models(results: ResultsSettings) -> None:
     ------
     ConfigError
         If a model is not there, makes no image, knows none of the structures, or has the name of
-        another one.
+        another one; or if the widefield image is not there.
     """
+    if results.widefield is not None and not results.widefield.is_file():
+        raise ConfigError(
+            f"results.widefield {results.widefield} does not exist; give a .tif or .npy"
+        )
     known: set[str] = set()
     for name in results.image_models:
         manifest = read_manifest(find_model(name))

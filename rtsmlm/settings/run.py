@@ -158,6 +158,11 @@ class ResultsSettings(Settings):
     def _one_or_more(cls, names: object) -> object:
         return (names,) if isinstance(names, str) else names
 
+    @field_validator("widefield")
+    @classmethod
+    def _whole_path(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.absolute()
+
     @field_validator("image_models")
     @classmethod
     def _absolute(cls, names: tuple[str, ...]) -> tuple[str, ...]:

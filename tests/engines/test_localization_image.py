@@ -196,6 +196,8 @@ def test_a_widefield_image_lies_where_the_localizations_do(
     # The centre of camera pixel 4 is in the middle of fine pixels 17 and 18.
     assert (rows * image).sum() / image.sum() == pytest.approx(17.5, abs=0.01)
     assert (columns * image).sum() / image.sum() == pytest.approx(25.5, abs=0.01)
+    with pytest.raises(ConfigError, match=r"results.widefield .*none.tif does not exist"):
+        check_image_models(load(None, ["results.widefield=none.tif"]).results)
     with pytest.raises(CalibrationError, match=r"12 x 16 pixels .*, the frames 12 x 20"):
         load_widefield(tmp_path / "light.npy", (12, 20))
 
