@@ -72,7 +72,7 @@ class Down(nn.Module):
 
     def forward(self, features: Tensor, structure: Tensor) -> Tensor:
         """Return features of half the side."""
-        found = self.convolution(features) + self.structure(structure)[:, :, None, None]
+        found: Tensor = self.convolution(features) + self.structure(structure)[:, :, None, None]
         return found if self.norm is None else cast(Tensor, self.norm(found))
 
 

@@ -68,21 +68,11 @@ class ListSampler:
         seed = torch.randint(_MOST_SEED, (1,), generator=generator, device=generator.device)
         rng = np.random.default_rng(int(seed))
         ranges = self._ranges
-        few, whole, light, which = [], [], [], []
-        for _ in range(n):
-            k = int(rng.integers(len(ranges.structures)))
-            pair = draw_pair(ranges, ranges.structures[k], crowding, rng)
-            few.append(pair[0])
-            whole.append(pair[1])
-            light.append(pair[2])
-            which.append(k)
+        which = [int(rng.integers(len(ranges.structures))) for _ in range(n)]
+        pairs = [draw_pair(ranges, ranges.structures[k], crowding, rng) for k in which]
+        few, whole, light = (self._tensor([pair[k] for pair in pairs]) for k in range(3))
         structure = torch.eye(len(ranges.structures))[which]
-        return ListPairs(
-            self._tensor(few),
-            self._tensor(whole),
-            self._tensor(light),
-            structure.to(self._device),
-        )
+        return ListPairs(few, whole, light, structure.to(self._device))
 
     def _tensor(self, images: list[F32]) -> Tensor:
         return torch.from_numpy(np.stack(images)[:, None]).to(self._device)

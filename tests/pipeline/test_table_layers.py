@@ -20,10 +20,8 @@ from rtsmlm.protocols import ImageLayer
 class Counting:
     """Stands in for a network of localizations: its image is the number of rows."""
 
-    name = "counting"
-
-    def __init__(self, fails_at: int | None = None) -> None:
-        self.n_localizations, self.fails_at = 0, fails_at
+    def __init__(self, name: str = "counting", fails_at: int | None = None) -> None:
+        self.name, self.n_localizations, self.fails_at = name, 0, fails_at
 
     def add_localizations(self, rows: Localizations) -> None:
         self.n_localizations += len(rows)
@@ -90,7 +88,7 @@ def test_a_network_that_fails_is_left_out_and_said_so(tmp_path: Path) -> None:
     path = tmp_path / "localizations.arrows"
     seen: list[ImageLayer] = []
     failed: list[str] = []
-    networks: list[Any] = [Counting(fails_at=20), Counting()]
+    networks: list[Any] = [Counting("large", fails_at=20), Counting()]
     layers = TableLayers(path, networks, seen.append, lambda name, error: failed.append(str(error)))
 
     with ArrowStreamFile(path, {}) as table:
