@@ -45,7 +45,7 @@ def test_a_label_is_seen_again_at_its_place_within_the_precision(rng: np.random.
 
 def test_cross_talk_comes_into_the_few_and_not_into_the_whole(rng: np.random.Generator) -> None:
     clean = SMALL.model_copy(update={"share": (0.2, 0.2), "false_share": (0.0, 0.0)})
-    mixed = clean.model_copy(update={"others": ("nuclear-pores",), "crosstalk": (0.2, 0.2)})
+    mixed = clean.model_copy(update={"others": ("nuclear-pores",), "crosstalk": (0.6, 0.6)})
 
     few, whole, _ = draw_pair(mixed, "filaments", 1.0, rng)
 

@@ -100,7 +100,7 @@ def _rows(structure: StructureName, rng: np.random.Generator) -> Localizations:
     start = rng.uniform(0, N_FRAMES, len(label))
     frames = 1 + rng.poisson(FRAMES_ON - 1.0, len(label))
     label, start = np.repeat(label, frames), np.repeat(start, frames)
-    since = np.concatenate([np.arange(n) for n in frames]) if len(frames) else np.empty(0)
+    since = np.arange(len(label)) - np.repeat(np.cumsum(frames) - frames, frames)
     photons = LEAST_PHOTONS + rng.exponential(PHOTONS, len(label))
     error = np.hypot(SIGMA_NM / np.sqrt(photons), MORE_NM)
     x, y = (labels[label, k] + error * rng.standard_normal(len(label)) for k in (0, 1))

@@ -41,20 +41,30 @@ def list_trials(seed: int, *, quick: bool) -> list[Trial]:
     quick
         One structure.
     """
-    rngs = np.random.default_rng((seed, 5)).spawn(2 * len(STRUCTURES))
+    seeds = np.random.SeedSequence((seed, 5)).spawn(2 * len(STRUCTURES))
     trials = []
     for k, structure in enumerate(STRUCTURES[: 1 if quick else None]):
-        draw = partial(list_scene, structure, rngs[2 * k])
+        draw = partial(_scene, structure, seeds[2 * k])
         others = tuple(name for name in STRUCTURES if name != structure)
-        crossed = partial(
-            list_scene, structure, rngs[2 * k + 1], strays=others, crosstalk=CROSSTALK
-        )
+        crossed = partial(_scene, structure, seeds[2 * k + 1], strays=others, crosstalk=CROSSTALK)
         trials += [
             _trial(f"{structure}, {fewer} x fewer", structure, draw, fewer) for fewer in FEWER
         ]
         name = f"{structure}, {CROSSED_AT} x fewer, {CROSSTALK:.0%} cross-talk"
         trials.append(_trial(name, structure, crossed, CROSSED_AT))
     return trials
+
+
+def _scene(
+    structure: StructureName,
+    seed: np.random.SeedSequence,
+    *,
+    strays: tuple[StructureName, ...] = (),
+    crosstalk: float = 0.0,
+) -> ListScene:
+    """Return the same list whichever of the sets are measured."""
+    rng = np.random.default_rng(seed)
+    return list_scene(structure, rng, strays=strays, crosstalk=crosstalk)
 
 
 def _trial(name: str, structure: StructureName, draw: partial[ListScene], fewer: float) -> Trial:
