@@ -166,9 +166,9 @@ class ImageLayer:
     sha256: str = ""
     """Of the file of its network."""
     n_localizations: int = 0
-    """Localizations that it is made of; 0 where it is made of frames."""
+    """That it is made of; 0 where it is made of frames."""
     structure: str = ""
-    """What the network was stated to look at; empty where it asks for nothing."""
+    """What the network was stated to look at."""
     quantity: Quantity = "prediction"
 
     @property
@@ -195,13 +195,7 @@ class ImageReconstructor(Protocol):
         ...
 
     def add_frames(self, batch: FrameBatch) -> None:
-        """Add frames; without effect where it is made of localizations.
-
-        Raises
-        ------
-        LocalizerError
-            If the network fails.
-        """
+        """Add frames; without effect where it is made of localizations; raises as `layer`."""
         ...
 
     def add_localizations(self, localizations: Localizations) -> None:
@@ -219,13 +213,7 @@ class ImageReconstructor(Protocol):
         ...
 
     def uncertainty(self) -> ImageLayer | None:
-        """Return the standard deviation of each pixel of the layer; None where none is known.
-
-        Raises
-        ------
-        LocalizerError
-            If the network fails.
-        """
+        """Return the standard deviation of each pixel of the layer, or None; raises as `layer`."""
         ...
 
 
