@@ -141,11 +141,16 @@ class Manifest(Settings):
     window_frames: int = Field(default=3, ge=1)
     """Frames that it looks at to localize one: an odd number."""
     upsampling: int = Field(default=1, ge=1)
-    """Pixels of an image that it makes, along the side of a camera pixel."""
+    """Pixels of an image that it makes of frames, along the side of a camera pixel."""
+    image_pixel_nm: float | None = Field(default=None, gt=0)
+    """Side of a pixel of an image that it makes of localizations, whatever the camera's is."""
+    structures: tuple[str, ...] = ()
+    """What it has learned to complete, in the order of its input; empty where it asks for none."""
     block_px: int = Field(default=8, ge=1)
     """Frames are padded to multiples of it."""
     overlap_px: int = Field(default=0, ge=0)
-    """And to so many pixels more, for a graph that cuts them into tiles that overlap."""
+    """And to so many pixels more, for a graph that cuts them into tiles that overlap. Parts of an
+    image of localizations overlap by so many of its pixels."""
     bf16: bool = True
     """Whether a CPU may compute it in bf16: positions over a whole tile have more digits."""
     inputs: tuple[TensorEntry, ...]

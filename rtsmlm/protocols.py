@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,10 @@ class Localizer(Protocol):
         ...
 
 
+Quantity: TypeAlias = Literal["prediction", "uncertainty"]
+"""What a layer holds: what a network predicts, or how far that depends on which data it had."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
     """An image that a network predicts: shown and written beside the rows, never among them."""
@@ -161,6 +165,16 @@ class ImageLayer:
     """Of the model."""
     sha256: str = ""
     """Of the file of its network."""
+    n_localizations: int = 0
+    """That it is made of; 0 where it is made of frames."""
+    structure: str = ""
+    """What the network was stated to look at."""
+    quantity: Quantity = "prediction"
+
+    @property
+    def key(self) -> str:
+        """Name that no other layer of a run has."""
+        return self.name if self.quantity == "prediction" else f"{self.name}: {self.quantity}"
 
 
 class ImageReconstructor(Protocol):
@@ -181,13 +195,7 @@ class ImageReconstructor(Protocol):
         ...
 
     def add_frames(self, batch: FrameBatch) -> None:
-        """Add frames; without effect where it is made of localizations.
-
-        Raises
-        ------
-        LocalizerError
-            If the network fails.
-        """
+        """Add frames; without effect where it is made of localizations; raises as `layer`."""
         ...
 
     def add_localizations(self, localizations: Localizations) -> None:
@@ -202,6 +210,10 @@ class ImageReconstructor(Protocol):
         LocalizerError
             If the network fails.
         """
+        ...
+
+    def uncertainty(self) -> ImageLayer | None:
+        """Return the standard deviation of each pixel of the layer, or None; raises as `layer`."""
         ...
 
 

@@ -24,7 +24,7 @@ def export_model(
     folder: Path,
     *,
     version: str,
-    architecture: Trainable[Any] | None = None,
+    architecture: Trainable[Any, Any] | None = None,
     decode: DecodeEntry | None = None,
     tuning_windows: int = 1024,
     accuracy: tuple[dict[str, float | str], ...] = (),

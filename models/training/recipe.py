@@ -12,6 +12,7 @@ from rtsmlm.models.simulation.background_ranges import BackgroundRanges
 from rtsmlm.models.simulation.box_ranges import BoxRanges
 from rtsmlm.models.simulation.colour_ranges import ColourSection
 from rtsmlm.models.simulation.dye_ranges import DyeBoxRanges, SpectrumRanges
+from rtsmlm.models.simulation.list_ranges import ListRanges
 from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.psf_section import PsfSection
 from rtsmlm.models.simulation.ranges import SimulationRanges
@@ -82,6 +83,8 @@ class Recipe(Settings):
     """Shapes of the background, for a network that finds it."""
     colours: ColourSection = ColourSection()
     """Dyes that share a phase mask."""
+    lists: ListRanges = ListRanges()
+    """What a network of localizations is trained on."""
     training: TrainingSection = TrainingSection()
 
     def published(self) -> Recipe:

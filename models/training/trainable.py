@@ -22,6 +22,8 @@ from rtsmlm.models.training.recipe import Recipe
 Samples = TypeVar("Samples")
 """What a network learns on, in batches."""
 Drawn = TypeVar("Drawn", covariant=True)
+Output = TypeVar("Output")
+"""What a network answers: an image, maps, or these with what a critic makes of them."""
 
 
 class Sampler(Protocol[Drawn]):
@@ -43,8 +45,12 @@ class Sampler(Protocol[Drawn]):
 
 
 @runtime_checkable
-class Trainable(Protocol[Samples]):
-    """An architecture that learns on simulated samples."""
+class Trainable(Protocol[Samples, Output]):
+    """An architecture that learns on simulated samples.
+
+    Networks that learn against each other are one module whose loss is one sum: see
+    `rtsmlm.models.annapalm.losses`.
+    """
 
     @property
     def name(self) -> str:
@@ -79,11 +85,11 @@ class Trainable(Protocol[Samples]):
         """
         ...
 
-    def forward(self, network: nn.Module, samples: Samples) -> Tensor:
+    def forward(self, network: nn.Module, samples: Samples) -> Output:
         """Return the output of the network for samples, under autocast."""
         ...
 
-    def loss(self, output: Tensor, samples: Samples, recipe: Recipe) -> dict[str, Tensor]:
+    def loss(self, output: Output, samples: Samples, recipe: Recipe) -> dict[str, Tensor]:
         """Return the loss as `total`, and its parts by name for the log."""
         ...
 
@@ -110,7 +116,7 @@ class Trainable(Protocol[Samples]):
         ...
 
 
-def trainable_of(recipe: Recipe) -> Trainable[Any]:
+def trainable_of(recipe: Recipe) -> Trainable[Any, Any]:
     """Return the architecture that a recipe names.
 
     Raises

@@ -89,7 +89,7 @@ class Trainer:
         folder: Path,
         device: str = "cpu",
         *,
-        architecture: Trainable[Any] | None = None,
+        architecture: Trainable[Any, Any] | None = None,
     ) -> None:
         self.architecture = architecture or trainable_of(recipe)
         self.recipe = recipe

@@ -19,6 +19,7 @@ from rtsmlm.bench.models.class_sets import CLASSES, class_trials
 from rtsmlm.bench.models.colour_sets import COLOURS, colour_trials
 from rtsmlm.bench.models.entrants import Entrant, entrants
 from rtsmlm.bench.models.image_sets import IMAGES, image_trials
+from rtsmlm.bench.models.list_sets import LISTS, list_trials
 from rtsmlm.bench.models.page import page
 from rtsmlm.bench.models.results import MachineFacts, Results, merged, read, save
 from rtsmlm.bench.models.row_sets import DEPTH, OWN, PLANE, row_trials
@@ -137,6 +138,7 @@ def _trials(
         folder = None
         found = row_trials(None, present, seed, quick=quick)
     found += image_trials(folder, seed, quick=quick)
+    found += list_trials(seed, quick=quick)
     found += box_trials(present, seed, quick=quick)
     found += class_trials(present, seed, quick=quick)
     found += background_trials(present, seed, quick=quick)
@@ -157,12 +159,7 @@ def _trials(
 
 
 def _all_tables(results: Results) -> list[Table]:
-    found = [
-        t
-        for section in (PLANE, DEPTH, OWN, IMAGES, BOXES, CLASSES)
-        for t in tables_of(section, results)
-    ]
-    sections = (PLANE, DEPTH, OWN, IMAGES, BOXES, BACKGROUNDS, COLOURS)
+    sections = (PLANE, DEPTH, OWN, IMAGES, LISTS, BOXES, CLASSES, BACKGROUNDS, COLOURS)
     found = [table for section in sections for table in tables_of(section, results)]
     return [*found, speed_table(results)] if results.speeds else found
 

@@ -18,7 +18,7 @@ from rich.progress import (
 from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Exports, Overrides
-from rtsmlm.engines.image_network import check_image_models
+from rtsmlm.engines.image_models import check_image_models
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.files.movies.open import MOVIE_SUFFIXES
 from rtsmlm.files.movies.several import expanded
@@ -63,7 +63,7 @@ def reconstruct(
     changed = [*overrides(set_, None, None, export), *(["movie.strict=true"] if strict else [])]
     settings = load(config or _settings_of_run(movie), changed)
     factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
-    check_image_models(settings.results.image_models)
+    check_image_models(settings.results)
     if (note := cut_note(movie)) is not None:
         warn(note)
     with Reconstruction(paths, settings, lambda: folder_for(movie, settings, out)) as work:

@@ -186,6 +186,9 @@ OPERATORS: dict[str, Operator] = {
     "AveragePool": _average_pool,
     "GlobalAveragePool": lambda x, a: x[0].mean(dim=(2, 3), keepdim=True),
     "BatchNormalization": _batch_norm,
+    "InstanceNormalization": lambda x, a: functional.instance_norm(
+        x[0], weight=x[1], bias=x[2], eps=a.get("epsilon", 1e-5)
+    ),
     "Gemm": _gemm,
     "MatMul": _plain(torch.matmul),
     "Add": _plain(torch.add),

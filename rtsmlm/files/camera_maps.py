@@ -187,26 +187,51 @@ def _stack(path: Path, order: tuple[str, str, str]) -> dict[str, F32]:
     return dict(zip(order, values, strict=True))
 
 
-def _one_map(path: Path) -> F32:
-    values = np.squeeze(_array(path))
+def _one_map(path: Path, what: str = "camera map") -> F32:
+    values = np.squeeze(_array(path, what))
     if values.ndim != 2:
         raise CalibrationError(
-            f"{path} has shape {values.shape}; a camera map has shape (height, width)"
+            f"{path} has shape {values.shape}; a {what} has shape (height, width)"
         )
     return values
 
 
-def _array(path: Path) -> F32:
+def load_widefield(path: Path, shape: tuple[int, int]) -> F32:
+    """Return a widefield image of the field of the frames, (height, width).
+
+    Parameters
+    ----------
+    path
+        .npy or TIFF file.
+    shape
+        Height and width of the frames in camera pixels.
+
+    Raises
+    ------
+    CalibrationError
+        If it cannot be read, or has another size.
+    """
+    light = _one_map(path, "widefield image")
+    if light.shape != shape or not np.isfinite(light).all():
+        raise CalibrationError(
+            f"results.widefield {path} has {light.shape[0]} x {light.shape[1]} pixels (rows x "
+            f"columns), the frames {shape[0]} x {shape[1]}: give an image of the same region of "
+            "the camera, of finite numbers"
+        )
+    return light
+
+
+def _array(path: Path, what: str = "camera map") -> F32:
     """Read a .npy or TIFF file as float32."""
     if not path.is_file():
-        raise CalibrationError(f"camera map {path} does not exist")
+        raise CalibrationError(f"{what} {path} does not exist")
     try:
         values = _npy(path) if path.suffix.lower() == ".npy" else _tiff(path)
     except FileFormatError as error:
         raise CalibrationError(str(error)) from error
     # tifffile raises whatever its parser meets in a damaged file.
     except Exception as error:
-        message = f"camera map {path} cannot be read as .npy or TIFF: {one_line(error)}"
+        message = f"{what} {path} cannot be read as .npy or TIFF: {one_line(error)}"
         raise CalibrationError(message) from error
     with np.errstate(
         over="ignore", invalid="ignore"

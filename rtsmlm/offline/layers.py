@@ -1,7 +1,7 @@
 """Image layers of a whole run: what networks of images make of its frames or its table.
 
-A layer that has grown while the run went on is completed with the frames that it lacks: it is a
-sum, and their order does not matter.
+A layer of frames that has grown while the run went on is completed with the frames that it lacks:
+it is a sum, and their order does not matter. One of localizations is made of the whole table.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.image_models import open_images
 from rtsmlm.engines.image_network import NetworkImage, frames_at_once
+from rtsmlm.engines.localization_image import LocalizationImage
 from rtsmlm.errors import FileFormatError, RtsmlmError
+from rtsmlm.files.camera_maps import load_widefield
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
 from rtsmlm.frames import FrameBatch, Pixels
-from rtsmlm.models.catalog import find_model
 from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.render.layer_file import layer_path, read_layer, write_layer
 from rtsmlm.settings.run import RunSettings
@@ -72,16 +74,22 @@ def write_layers(
             break
         on_step(f"image layer of {Path(name).name}")
         try:
-            network = NetworkImage(find_model(name), settings.localizer.engine, calibration, shape)
-            if network.takes_frames:
-                notes += _complete(table.parent, network, movie, on_progress, is_broken_off)
-            else:
-                for rows in iter_arrow_batches(table):
-                    network.add_localizations(rows)
-                write_layer(table.parent, network.layer())
+            path = settings.results.widefield
+            light = None if path is None else load_widefield(path, shape)
+            for network in open_images(name, settings, calibration, shape, widefield=light):
+                if isinstance(network, NetworkImage):
+                    notes += _complete(table.parent, network, movie, on_progress, is_broken_off)
+                else:
+                    _write(table, network)
         except RtsmlmError as error:  # the run has its table whatever a network does
             notes.append(f"no image layer of {Path(name).name}: {error}")
     return notes
+
+
+def _write(table: Path, network: LocalizationImage) -> None:
+    for rows in iter_arrow_batches(table):
+        network.add_localizations(rows)
+    write_layer(table.parent, network.layer(), uncertainty=network.uncertainty())
 
 
 def _complete(

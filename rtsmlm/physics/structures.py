@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
-StructureName = Literal["filaments", "nuclear-pores", "origami", "uniform"]
+StructureName = Literal["filaments", "mitochondria", "nuclear-pores", "origami", "uniform"]
 
 TUBULE_RADIUS_NM = 12.5
 """Microtubule, outer wall."""
 PORE_RADIUS_NM = 53.5
 """Nup96 in the nuclear pore: a ring of 107 nm diameter with eight corners."""
 PORE_RING_DISTANCE_NM = 50.0
+MITOCHONDRIA_UM2 = 0.3
+"""Mitochondria in each µm² of the field."""
+MITOCHONDRION_RADIUS_NM = (150.0, 300.0)
+MITOCHONDRION_LENGTH_NM = (800.0, 4000.0)
+MITOCHONDRION_BEND = 1.5
+"""Largest turn of its axis from the middle to an end, in radians."""
 ORIGAMI_STEP_NM = 20.0
 ORIGAMI_GRID = (3, 4)
 
@@ -52,6 +58,7 @@ def place_emitters(
     """
     place = {
         "filaments": _filaments,
+        "mitochondria": _mitochondria,
         "nuclear-pores": _nuclear_pores,
         "origami": _origami,
         "uniform": _uniform,
@@ -109,6 +116,37 @@ def _on_wall(tangent: F64, radius_nm: float, rng: np.random.Generator) -> F64:
     radial = rng.normal(size=tangent.shape)
     radial -= (radial * direction).sum(axis=1, keepdims=True) * direction
     return np.asarray(radius_nm * radial / np.linalg.norm(radial, axis=1, keepdims=True))
+
+
+def _mitochondria(
+    n: int, size_nm: tuple[float, float], depth_nm: float, rng: np.random.Generator
+) -> F64:
+    """Bent tubes of different size with labels on their outer membrane, flattened to the depth."""
+    width, height = size_nm
+    n_tubes = max(1, round(MITOCHONDRIA_UM2 * width * height / 1e6))
+    radius = rng.uniform(*MITOCHONDRION_RADIUS_NM, n_tubes)
+    length = rng.uniform(*MITOCHONDRION_LENGTH_NM, n_tubes)
+    along = np.linspace(-0.5, 0.5, 100)
+    turn = _waves(along, n_tubes, MITOCHONDRION_BEND, 1.0, rng)
+    heading = rng.uniform(0, 2 * math.pi, (n_tubes, 1)) + turn
+    step = length[:, None, None] / len(along) * np.stack([np.cos(heading), np.sin(heading)], -1)
+    axis = np.cumsum(step, axis=1)
+    low = np.minimum(MITOCHONDRION_RADIUS_NM[1], np.array(size_nm) / 2)
+    axis += rng.uniform(low, np.array(size_nm) - low, (n_tubes, 1, 2)) - axis[:, [len(along) // 2]]
+    reach = np.minimum(radius[:, None, None], low)
+    inside = (axis >= reach) & (axis <= np.array(size_nm) - reach)
+    tube, place = np.nonzero(inside.all(axis=-1))
+    # As many labels on each patch of membrane, whatever the size of the tube.
+    share = (length * radius)[tube]
+    pick = rng.choice(len(tube), n, p=share / share.sum())
+    tube, place = tube[pick], place[pick]
+    tangent = np.zeros((n, 3))
+    tangent[:, :2] = step[tube, place]
+    middle = axis[tube, place] + rng.uniform(-0.5, 0.5, (n, 1)) * tangent[:, :2]
+    points = np.concatenate([middle, np.zeros((n, 1))], axis=1)
+    points += _on_wall(tangent, 1.0, rng) * radius[tube][:, None]
+    points[:, 2] = points[:, 2].clip(-depth_nm / 2, depth_nm / 2)
+    return points
 
 
 def _nuclear_pores(

@@ -124,8 +124,12 @@ class LayerGrown:
     name: str
     """Of the model."""
     version: str
+    is_uncertainty: bool
+    """Whether these are the standard deviations of what it predicts."""
     n_frames: int
-    """That it is made of so far."""
+    """That it is made of so far; 0 where it is made of localizations."""
+    n_localizations: int
+    """That it is made of so far; 0 where it is made of frames."""
     height: int
     width: int
     pixel_nm: float

@@ -1,4 +1,4 @@
-"""Image layers that grow while the run goes on, of the frames that there is time for."""
+"""Image layers that grow while the run goes on, of the frames and rows that there is time for."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rtsmlm.calibration import StatedCalibration
+from rtsmlm.engines.image_models import open_images
 from rtsmlm.engines.image_network import NetworkImage, frames_at_once
+from rtsmlm.engines.localization_image import LocalizationImage
 from rtsmlm.errors import FileFormatError, RtsmlmError
-from rtsmlm.files.camera_maps import resolve_calibration
+from rtsmlm.files.camera_maps import load_widefield, resolve_calibration
+from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.frames import FrameBatch
-from rtsmlm.models.catalog import find_model
 from rtsmlm.pipeline.events import ImageEvent, LayerGrown, LayersOpened, Warned
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.table_layers import TableLayers
 from rtsmlm.protocols import ImageLayer
 from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.realtime.ring import FrameRing
@@ -64,25 +67,40 @@ class GrowingLayers:
     ) -> None:
         self._job, self._ring, self._emit = job, ring, emit
         self._next_s = 0.0
-        calibration = resolve_calibration(job.settings.camera, StatedCalibration())
-        engine = job.settings.localizer.engine
-        threads = max(1, (os.cpu_count() or 1) // 4)
         self._layers: list[_Growing] = []
+        of_table: list[LocalizationImage] = []
         for name in job.settings.results.image_models:
             try:
-                network = NetworkImage(
-                    find_model(name), engine, calibration, ring.shape, threads=threads
-                )
+                for network in self._open(name):
+                    if isinstance(network, NetworkImage):
+                        self._layers.append(_Growing(network))
+                    else:
+                        of_table.append(network)
             except Exception as error:  # a library may fail as it likes: the run has its table
                 self._warn(name, error)
-                continue
-            if network.takes_frames:
-                self._layers.append(_Growing(network))
+        table = RunFolder(job.folder).localizations
+        self._of_table = TableLayers(table, of_table, self._send, self._warn)
+
+    def _open(self, name: str) -> Sequence[NetworkImage | LocalizationImage]:
+        settings, shape = self._job.settings, self._ring.shape
+        path = settings.results.widefield
+        return open_images(
+            name,
+            settings,
+            resolve_calibration(settings.camera, StatedCalibration()),
+            shape,
+            widefield=None if path is None else load_widefield(path, shape),
+            threads=max(1, (os.cpu_count() or 1) // 4),
+        )
 
     def run(self, stop: threading.Event) -> None:
-        """Take frames until `stop` is set, then write the layers as they are."""
-        self._emit(LayersOpened([layer.network.name for layer in self._layers]))
-        while self._layers and not stop.is_set():
+        """Take frames and rows until `stop` is set, then write the layers of frames as they are.
+
+        Those of localizations are made of the whole table after the run, which is soon done.
+        """
+        names = [layer.network.name for layer in self._layers]
+        self._emit(LayersOpened([*names, *self._of_table.names]))
+        while (self._layers or len(self._of_table)) and not stop.is_set():
             batch = self._ring.peek(frames_at_once(self._ring.shape))
             if batch is None:
                 stop.wait(_IDLE_S)
@@ -90,6 +108,7 @@ class GrowingLayers:
                 self._add(batch)
                 self._ring.release(len(batch))
             self._show()
+            self._of_table.update(stop)
         self._show(final=True)
         for layer in self._layers:
             if len(layer.frames):
@@ -118,10 +137,13 @@ class GrowingLayers:
         for layer in self._layers:
             n_frames = len(layer.frames)
             if n_frames != layer.shown:
-                self._emit(grown(layer.network.small_layer(LAYER_PX)))
+                self._send(layer.network.layer())
                 layer.shown = n_frames
         end_s = time.monotonic()
         self._next_s = end_s + max(SHOW_S, (end_s - begin_s) / _SHARE)
+
+    def _send(self, layer: ImageLayer) -> None:
+        self._emit(grown(smaller(layer, LAYER_PX)))
 
     def _write(self, layer: _Growing) -> None:
         """Write a layer, unless there is one of more frames: that of an analysis that went on."""
@@ -137,6 +159,18 @@ class GrowingLayers:
             self._warn(layer.network.name, error)
 
 
+def smaller(layer: ImageLayer, most_px: int) -> ImageLayer:
+    """Return a layer with blocks of pixels summed until no side is longer than this.
+
+    A block that is not whole, at the end, is left out.
+    """
+    n = -(-max(layer.image.shape) // most_px)
+    rows, columns = (max(1, side // n) for side in layer.image.shape)
+    blocks = layer.image[: rows * n, : columns * n].reshape(rows, n, columns, n)
+    image = blocks.sum(axis=(1, 3), dtype=np.float32)
+    return replace(layer, image=image, pixel_nm=layer.pixel_nm * n)
+
+
 def grown(layer: ImageLayer) -> LayerGrown:
     """Return a layer as it is sent; below zero there is nothing."""
     height, width = layer.image.shape
@@ -145,7 +179,9 @@ def grown(layer: ImageLayer) -> LayerGrown:
     return LayerGrown(
         layer.name,
         layer.version,
+        layer.quantity == "uncertainty",
         layer.n_frames,
+        layer.n_localizations,
         height,
         width,
         layer.pixel_nm,

@@ -1,8 +1,8 @@
 """ImageFeed: gives frames to the process of networks of images, and takes the layers that it makes.
 
 It costs the localizing thread the copy of a frame, and that only where there is room for one: where
-the networks are slower than the camera they see a part of the frames. Nothing that they do, their
-end included, reaches the run.
+the networks are slower than the camera they see a part of the frames. Networks of localizations
+cost it nothing: they read the table. Nothing that they do, their end included, reaches the run.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import threading
 import zlib
 from collections.abc import Callable
 
+from rtsmlm.engines.image_models import is_of_frames
 from rtsmlm.errors import ConfigError, PipelineError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.frames import CameraFrame, FrameBatch
-from rtsmlm.models.catalog import find_model
-from rtsmlm.models.manifest import read_manifest
 from rtsmlm.pipeline.events import LayerGrown, LayersOpened, Warned, image_event_from_line
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.child_process import ChildProcess, module_command
@@ -37,10 +36,10 @@ _TURN_S = 0.1
 _log = logging.getLogger(__name__)
 
 
-def makes_layers(names: tuple[str, ...]) -> bool:
+def take_frames(names: tuple[str, ...]) -> bool:
     """Tell whether one of these models makes its image of frames."""
     try:
-        return any(read_manifest(find_model(name)).inputs[0].name == "frames" for name in names)
+        return any(is_of_frames(name) for name in names)
     except RtsmlmError:  # reported when the layers are made
         return False
 
@@ -63,21 +62,25 @@ class ImageFeed:
     ) -> None:
         self._warn = warn
         self._lock = threading.Lock()
-        self._grown: dict[str, GrownLayer] = {}
+        self._grown: dict[tuple[str, bool], GrownLayer] = {}
         self._ring: FrameRing | None = None
         self._child: ChildProcess | None = None
-        self._is_open = False
+        self._is_open = self._gives_frames = False
         self.seen = self.missed = 0
         """Frames that were given to the networks, and for which they had no time."""
-        if not makes_layers(job.settings.results.image_models):
+        names = job.settings.results.image_models
+        if not names:
             return
+        self._gives_frames = take_frames(names)
         try:
             self._start(job, shape)
         except (ConfigError, WorkerError, OSError) as error:
             self._give_up(str(error))
 
     def _start(self, job: PipelineJob, shape: tuple[int, int]) -> None:
-        capacity = min(_MOST_WAITING, frames_that_fit(shape, _MOST_MB))
+        # Networks of localizations read the table: for them alone it stays empty.
+        most = min(_MOST_WAITING, frames_that_fit(shape, _MOST_MB))
+        capacity = most if self._gives_frames else 1
         self._ring = FrameRing.create(shape, capacity)
         own = PipelineJob(self._ring.name, job.folder, job.settings, run_id=job.run_id)
         with RunFolder(job.folder).analysis_log.open("ab") as log:
@@ -108,14 +111,16 @@ class ImageFeed:
         message = LayerMessage(
             name=event.name,
             version=event.version,
+            quantity="uncertainty" if event.is_uncertainty else "prediction",
             n_frames=event.n_frames,
+            n_localizations=event.n_localizations,
             shape=(event.height, event.width),
             pixel_nm=event.pixel_nm,
             step=event.step,
         )
         pixels = zlib.decompress(base64.b64decode(event.pixels))
         with self._lock:
-            self._grown[event.name] = message, pixels
+            self._grown[event.name, event.is_uncertainty] = message, pixels
 
     def put(self, batch: FrameBatch, *, behind: bool) -> None:
         """Give frames to the networks, as far as there is room; returns at once.
@@ -132,6 +137,8 @@ class ImageFeed:
             return
         if child.exit_code() is not None:
             self._give_up("their process ended; see analysis.log in the run folder")
+            return
+        if not self._gives_frames:
             return
         for k in range(len(batch)):
             if behind or ring.full:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +14,33 @@ from rtsmlm.render.rgb import RGB8, white_level
 
 COLORS: tuple[tuple[int, int, int], ...] = ((70, 150, 255), (90, 230, 140), (240, 90, 200))
 """Of the first predictions; other colours than the default table of the density has."""
+UNCERTAINTY_COLOR = (255, 70, 70)
+"""Of how uncertain a prediction is, over whichever it lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerShown:
-    """A prediction that is on, and how strongly it shows."""
+    """A layer that is on, and how strongly it shows."""
 
-    name: str
+    key: str
+    """Of `ImageLayer`."""
     opacity: float
     """From 0 to 1."""
+
+
+def color_of(layer: ImageLayer, predictions: Sequence[str]) -> tuple[int, int, int]:
+    """Return the colour of a layer.
+
+    Parameters
+    ----------
+    layer
+        The layer.
+    predictions
+        Names of all predictions that there are, in the order in which they came.
+    """
+    if layer.quantity == "uncertainty" or layer.name not in predictions:
+        return UNCERTAINTY_COLOR
+    return COLORS[predictions.index(layer.name) % len(COLORS)]
 
 
 def seen(

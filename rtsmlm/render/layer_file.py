@@ -1,9 +1,10 @@
-"""Predicted layers as files: a TIFF that states what it is, of what network and of which frames."""
+"""Predicted layers as files: a TIFF that states what it is, of what network and of which data."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,16 @@ from rtsmlm.realtime.frame_ranges import FrameRanges
 PREFIX = "predicted_"
 MOST_BYTES = 1 << 30
 """Of a layer that is read back."""
+_MOST_PLANES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLayer:
-    """A layer, and the frames that it is made of."""
+    """A layer, what is known of its error, and the frames that it is made of."""
 
     layer: ImageLayer
     frames: FrameRanges = field(default_factory=FrameRanges)
+    uncertainty: ImageLayer | None = None
 
 
 def layer_path(folder: Path, name: str) -> Path:
@@ -31,12 +34,18 @@ def layer_path(folder: Path, name: str) -> Path:
     return folder / f"{PREFIX}{name}.tif"
 
 
-def write_layer(folder: Path, layer: ImageLayer, frames: FrameRanges | None = None) -> Path:
+def write_layer(
+    folder: Path,
+    layer: ImageLayer,
+    frames: FrameRanges | None = None,
+    uncertainty: ImageLayer | None = None,
+) -> Path:
     """Write `predicted_<name>.tif` (float32, ImageJ, with its pixel size), and return its path.
 
     Name and description say that it is a prediction, so that it is not taken for data. The
     description ends with one line of JSON: the model with its version and sha256, the pixel size,
-    and the frames that it is made of, as ranges of which both ends count.
+    what each plane is, the number of localizations or the frames that it is made of, these as
+    ranges of which both ends count, and the structure that the network was stated to look at.
 
     Parameters
     ----------
@@ -46,6 +55,8 @@ def write_layer(folder: Path, layer: ImageLayer, frames: FrameRanges | None = No
         The layer.
     frames
         What it is made of, by camera frame number.
+    uncertainty
+        Of the layer: written as the second plane.
 
     Raises
     ------
@@ -54,23 +65,29 @@ def write_layer(folder: Path, layer: ImageLayer, frames: FrameRanges | None = No
     """
     path = layer_path(folder, layer.name)
     part = path.with_name(path.name + ".partial")
+    planes = [layer] if uncertainty is None else [layer, uncertainty]
+    names = [plane.quantity for plane in planes]
     stated = {
         "predicted": True,
         "model": layer.name,
         "version": layer.version,
         "sha256": layer.sha256,
         "pixel_nm": layer.pixel_nm,
+        "planes": names,
         "frames_seen": layer.n_frames,
         "frames": [] if frames is None else frames.as_list(),
+        "localizations": layer.n_localizations,
+        "structure": layer.structure,
     }
     text = f"predicted by the network {layer.name}; these are no localizations"
+    axes = {"axes": "YX"} if len(planes) == 1 else {"axes": "ZYX", "Labels": names}
     try:
         tifffile.imwrite(
             part,
-            layer.image,
+            layer.image if len(planes) == 1 else np.stack([plane.image for plane in planes]),
             imagej=True,
             resolution=(1000 / layer.pixel_nm, 1000 / layer.pixel_nm),
-            metadata={"axes": "YX", "unit": "um", "Info": f"{text}\n{json.dumps(stated)}"},
+            metadata={**axes, "unit": "um", "Info": f"{text}\n{json.dumps(stated)}"},
         )
         part.replace(path)
     except OSError as error:
@@ -85,19 +102,20 @@ def read_layer(path: Path) -> StoredLayer:
     Raises
     ------
     FileFormatError
-        If it is no image of one plane with a pixel size, or is too large.
+        If it holds no images of one plane with a pixel size, or is too large.
     """
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages[0]
             if not isinstance(page, tifffile.TiffPage) or len(page.shape) != 2:
                 raise FileFormatError(f"{path} holds no image of one plane")
-            if page.nbytes > MOST_BYTES:
+            n_planes = min(len(file.pages), _MOST_PLANES)
+            if (n_bytes := n_planes * page.nbytes) > MOST_BYTES:
                 raise FileFormatError(
-                    f"{path} has {page.nbytes / 1e6:.0f} MB; {MOST_BYTES / 1e6:.0f} are read"
+                    f"{path} has {n_bytes / 1e6:.0f} MB; {MOST_BYTES / 1e6:.0f} are read"
                 )
             dots, unit_length = page.tags["XResolution"].value
-            image = page.asarray().astype(np.float32)
+            planes = [file.pages[k].asarray().astype(np.float32) for k in range(n_planes)]
             info = str((file.imagej_metadata or {}).get("Info", ""))
     except FileFormatError:
         raise
@@ -106,10 +124,12 @@ def read_layer(path: Path) -> StoredLayer:
     if not dots or not unit_length:
         raise FileFormatError(f"{path} states no pixel size")
     # `write_layer` states pixels per µm.
-    return _with_provenance(path, 1000 * unit_length / dots, image, info)
+    return _with_provenance(path, 1000 * unit_length / dots, planes, info)
 
 
-def _with_provenance(path: Path, pixel_nm: float, image: np.ndarray, info: str) -> StoredLayer:
+def _with_provenance(
+    path: Path, pixel_nm: float, planes: Sequence[np.ndarray], info: str
+) -> StoredLayer:
     name = path.stem.removeprefix(PREFIX)
     try:
         stated = json.loads(info.strip().splitlines()[-1])
@@ -117,11 +137,16 @@ def _with_provenance(path: Path, pixel_nm: float, image: np.ndarray, info: str) 
         layer = ImageLayer(
             name,
             pixel_nm,
-            image,
+            planes[0],
             n_frames=int(stated["frames_seen"]),
             version=str(stated["version"]),
             sha256=str(stated["sha256"]),
+            n_localizations=int(stated.get("localizations", 0)),
+            structure=str(stated.get("structure", "")),
         )
-    except (IndexError, KeyError, TypeError, ValueError):  # of another program
-        return StoredLayer(ImageLayer(name, pixel_nm, image))
-    return StoredLayer(layer, frames)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another program
+        return StoredLayer(ImageLayer(name, pixel_nm, planes[0]))
+    if len(planes) == 1 or planes[1].shape != layer.image.shape:
+        return StoredLayer(layer, frames)
+    error = replace(layer, image=planes[1], quantity="uncertainty")
+    return StoredLayer(layer, frames, error)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.image_network import check_image_models
+from rtsmlm.engines.image_models import check_image_models
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.camera_maps import names_assumed, what_was_assumed
@@ -86,7 +86,7 @@ class FramePath:
         """
         factory_of(self._settings.localizer.name)
         check_sinks(self._settings.results.sinks)
-        check_image_models(self._settings.results.image_models)
+        check_image_models(self._settings.results)
         check_stream_address(self._settings.stream)
 
     def assume(self, given: CameraSettings) -> None:

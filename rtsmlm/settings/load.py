@@ -184,6 +184,7 @@ def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
     name = localizer.get("name") if isinstance(localizer, dict) else None
     if isinstance(name, str) and name and (base / name / "manifest.toml").is_file():
         data["localizer"]["name"] = str((base / name).resolve())  # a model folder
+    rebase(data.get("results"), "widefield", if_there=True)
     camera = data.get("camera")
     for key in ("offset", "gain", "variance", "stack"):
         maps = camera.get("maps") if isinstance(camera, dict) else None

@@ -138,7 +138,12 @@ class ResultsSettings(Settings):
     """Formats written at the end beside localizations.arrows."""
     image_models: tuple[str, ...] = ()
     """Names or folders of networks that make an image of frames or localizations, as `deepstorm`;
-    each leaves a layer of its own beside the image. Those of frames grow while the run goes on."""
+    each leaves a layer of its own beside the image, which grows while the run goes on."""
+    structures: tuple[str, ...] = ()
+    """What each channel shows, in their order, as `filaments`: networks that complete images of few
+    localizations know one or some structures, and refuse all others."""
+    widefield: Path | None = None
+    """Image of the same field in camera pixels (.tif or .npy), for networks that take one."""
     sinks: tuple[str, ...] = ()
     """Sinks of your own that get every row while it comes: entry points of group `rtsmlm.sink`."""
     image_pixel_nm: float = Field(default=10.0, gt=0)
@@ -154,10 +159,15 @@ class ResultsSettings(Settings):
             check_folder_name(name)
         return name
 
-    @field_validator("image_models", mode="before")
+    @field_validator("image_models", "structures", mode="before")
     @classmethod
     def _one_or_more(cls, names: object) -> object:
         return (names,) if isinstance(names, str) else names
+
+    @field_validator("widefield")
+    @classmethod
+    def _whole_path(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.absolute()
 
     @field_validator("image_models")
     @classmethod

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.protocols import Quantity
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.stream.foreign_json import harmless
 from rtsmlm.stream.message import Message, NotNegative, Number, Positive
@@ -175,8 +176,11 @@ class LayerMessage(Message):
     name: str
     """Of the model."""
     version: str = ""
+    quantity: Quantity = "prediction"
     n_frames: NotNegative
     """That it is made of so far; a slow network sees a part of the frames."""
+    n_localizations: NotNegative = 0
+    """That it is made of so far, where it is made of localizations."""
     shape: tuple[Positive, Positive]
     """Height and width."""
     pixel_nm: Annotated[float, Field(gt=0)]

@@ -13,7 +13,7 @@ import numpy as np
 from rtsmlm.localizations import Localizations
 from rtsmlm.protocols import ImageLayer
 from rtsmlm.render.autocontrast import Autocontrast
-from rtsmlm.render.blend import COLORS, LayerShown, laid_over, seen
+from rtsmlm.render.blend import LayerShown, color_of, laid_over, seen
 from rtsmlm.render.depth_tables import DEPTH_TABLES
 from rtsmlm.render.filter import Filter
 from rtsmlm.render.painter import Color, Style
@@ -70,8 +70,12 @@ class Picture:
 
 def label_of(layer: ImageLayer) -> str:
     """Return what is written on a picture over which a prediction is laid."""
-    frames = f", {layer.n_frames} frames" if layer.n_frames else ""
-    return f"predicted by {layer.name}{frames}"
+    of = f", {layer.n_frames} frames" if layer.n_frames else ""
+    if layer.n_localizations:
+        of = f", {layer.n_localizations} localizations"
+    if layer.quantity == "uncertainty":
+        return f"uncertainty of what {layer.name} predicts{of}"
+    return f"predicted by {layer.name}{of}"
 
 
 def threads_to_draw() -> int:
@@ -130,9 +134,15 @@ class LivePicture:
             self.pyramid.add(rows[0] if len(rows) == 1 else Localizations.concatenate(rows))
 
     def set_layers(self, layers: Iterable[ImageLayer]) -> None:
-        """Take predictions; one of a name that is there takes the place of the one before."""
+        """Take predictions; one of a name that is there takes the place of the one before.
+
+        An uncertainty has the white level of its prediction: where it is as bright, all is unsure.
+        """
         for layer in layers:
-            self._layers[layer.name] = layer, white_level(layer.image)
+            white = white_level(layer.image)
+            if layer.key != layer.name and layer.name in self._layers:
+                white = self._layers[layer.name][1]
+            self._layers[layer.key] = layer, white
             self._layers_version += 1
 
     def clear(self) -> None:
@@ -201,9 +211,9 @@ class LivePicture:
         )  # fmt: skip
         # Predictions have no depth: they are seen from above alone.
         layers = appearance.layers if self.style.projection.is_flat else ()
-        layers = tuple(layer for layer in layers if layer.name in self._layers)
+        layers = tuple(layer for layer in layers if layer.key in self._layers)
         rgb = self._with_layers(rgb, view, layers)
-        labels = tuple(label_of(self._layers[layer.name][0]) for layer in layers)
+        labels = tuple(label_of(self._layers[layer.key][0]) for layer in layers)
         n_inside, n_shown = self.pyramid.n_inside, self.pyramid.n_shown()
         return Picture(rgb, viewport, view, limits, n_inside, n_shown, labels)
 
@@ -212,13 +222,12 @@ class LivePicture:
         if self.pyramid is None:
             return rgb
         corner_nm = self.pyramid.field.corner_nm
-        places = list(self._layers)
+        names = [layer.name for key, (layer, _) in self._layers.items() if key == layer.name]
         for wanted in shown:
-            layer, white = self._layers[wanted.name]
+            layer, white = self._layers[wanted.key]
             start_nm = (view.corner_nm[0] - corner_nm, view.corner_nm[1] - corner_nm)
             share = seen(layer, start_nm, view.pixel_nm, view.density.shape, white)
-            color = COLORS[places.index(wanted.name) % len(COLORS)]
-            rgb = laid_over(rgb, share, color, wanted.opacity)
+            rgb = laid_over(rgb, share, color_of(layer, names), wanted.opacity)
         return rgb
 
     def _judge(self, budget_ms: float | None) -> None:

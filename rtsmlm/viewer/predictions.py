@@ -13,7 +13,9 @@ _log = logging.getLogger(__name__)
 
 
 def read_predictions(folder: Path, known: dict[Path, int] | None = None) -> list[ImageLayer]:
-    """Return the layers of a run folder by name; what cannot be read is logged and left out.
+    """Return the layers of a run folder by name, each followed by its uncertainty if it has one.
+
+    What cannot be read is logged and left out.
 
     Parameters
     ----------
@@ -31,7 +33,10 @@ def read_predictions(folder: Path, known: dict[Path, int] | None = None) -> list
             if known.get(path) == written_ns:
                 continue
             known[path] = written_ns
-            found.append(read_layer(path).layer)
+            stored = read_layer(path)
+            found.append(stored.layer)
+            if stored.uncertainty is not None:
+                found.append(stored.uncertainty)
         except (FileFormatError, OSError) as error:  # must not take the picture of the rows away
             _log.warning("%s is not shown: %s", path, error)
     return found

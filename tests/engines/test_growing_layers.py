@@ -15,7 +15,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from rtsmlm.calibration import CameraCalibration  # noqa: E402
 from rtsmlm.engines import image_network  # noqa: E402
-from rtsmlm.engines.image_network import NetworkImage, check_image_models  # noqa: E402
+from rtsmlm.engines.image_models import check_image_models  # noqa: E402
+from rtsmlm.engines.image_network import NetworkImage  # noqa: E402
 from rtsmlm.errors import ConfigError  # noqa: E402
 from rtsmlm.frames import CameraFrame, FrameBatch  # noqa: E402
 from rtsmlm.offline.layers import write_layers  # noqa: E402
@@ -26,14 +27,14 @@ from rtsmlm.pipeline.events import (  # noqa: E402
     Warned,
     to_line,
 )
-from rtsmlm.pipeline.growing_layers import GrowingLayers  # noqa: E402
+from rtsmlm.pipeline.growing_layers import GrowingLayers, smaller  # noqa: E402
 from rtsmlm.pipeline.image_feed import ImageFeed  # noqa: E402
 from rtsmlm.pipeline.job import PipelineJob  # noqa: E402
 from rtsmlm.realtime.frame_ranges import FrameRanges  # noqa: E402
 from rtsmlm.realtime.ring import FrameRing  # noqa: E402
 from rtsmlm.render.layer_file import read_layer, write_layer  # noqa: E402
 from rtsmlm.settings.load import load  # noqa: E402
-from rtsmlm.settings.run import RunSettings  # noqa: E402
+from rtsmlm.settings.run import ResultsSettings, RunSettings  # noqa: E402
 from rtsmlm.stream.messages import LayerMessage  # noqa: E402
 
 MakeModel = Callable[..., Path]
@@ -215,10 +216,10 @@ def test_a_model_that_fails_costs_its_own_layer_alone(
 def test_two_models_of_one_name_are_refused_before_anything_begins(
     finer: Path, make_model: MakeModel
 ) -> None:
-    check_image_models([str(finer)])
+    check_image_models(ResultsSettings(image_models=(str(finer),)))
     assert load(None, ["results.image_models=deepstorm"]).results.image_models == ("deepstorm",)
     with pytest.raises(ConfigError, match="two models finer"):
-        check_image_models([str(finer), str(finer)])
+        check_image_models(ResultsSettings(image_models=(str(finer), str(finer))))
 
 
 def test_parts_of_a_large_frame_are_the_whole_frame(
@@ -234,7 +235,7 @@ def test_parts_of_a_large_frame_are_the_whole_frame(
         layers.append(network.layer())
 
     np.testing.assert_allclose(layers[1].image, layers[0].image, rtol=1e-5)
-    small = network.small_layer(100)
+    small = smaller(network.layer(), 100)
     assert max(small.image.shape) <= 100
     assert small.pixel_nm == pytest.approx(50.0 * 7)
     assert small.image.sum() == pytest.approx(layers[0].image[: 48 * 7, : 86 * 7].sum(), rel=1e-4)

@@ -15,6 +15,7 @@ from torch import Tensor, nn  # noqa: E402
 from rtsmlm.calibration import CameraCalibration  # noqa: E402
 from rtsmlm.engines.box_networks import NetworkBackground, NetworkBoxFit  # noqa: E402
 from rtsmlm.engines.image_network import NetworkImage  # noqa: E402
+from rtsmlm.engines.localization_image import LocalizationImage  # noqa: E402
 from rtsmlm.engines.selection import factory_of  # noqa: E402
 from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError, LocalizerError  # noqa: E402
 from rtsmlm.fitting.spot_localizer import SpotLocalizer  # noqa: E402
@@ -188,7 +189,7 @@ def test_localizations_to_an_image_lie_where_they_were_found(make_model: MakeMod
         nn.Identity(), {"localizations": (1, 1, 8, 8)}, task="image", axes=axes,
         upsampling=4, block_px=8,
     )  # fmt: skip
-    image = NetworkImage(folder, "torch", CALIBRATION, (10, 12))
+    image = LocalizationImage(folder, "torch", CALIBRATION, (10, 12))
     rows = Localizations.from_columns(
         {"frame": np.zeros(3, np.int64), "x_nm": np.array([0.0, 1100.0, 5000.0]),
          "y_nm": np.array([0.0, 900.0, 0.0]), "photons": np.ones(3)}

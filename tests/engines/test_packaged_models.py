@@ -121,16 +121,37 @@ def compare_boxes(folder: Path, manifest: Manifest, rng: np.random.Generator, en
 
 
 def compare_images(folder: Path, manifest: Manifest, rng: np.random.Generator, engine: str) -> None:
-    side = SIDE // 2
-    level = rng.poisson(20.0, (1, 1, side, side)).astype(np.float32)
-    places = rng.uniform(4, side - 4, (12, 2)).T
-    light = render_spots((side, side), *places, np.full(12, 1000.0), 1.3, 0.0)
-    given: dict[str, F32] = {manifest.inputs[0].name: level + light.astype(np.float32)}
+    name = manifest.inputs[0].name
+    given = light(rng) if name == "frames" else localizations(manifest, rng)
 
     first, second = (open_graph(folder, e)[1](given) for e in ("openvino", engine))
 
-    assert first.shape[-1] == manifest.upsampling * side
+    assert first.shape[-1] == manifest.upsampling * given[name].shape[-1]
     assert np.abs(first - second).max() < 0.005 * first.max()
+
+
+def light(rng: np.random.Generator) -> dict[str, F32]:
+    """Return a frame with some emitters, in photons."""
+    side = SIDE // 2
+    level = rng.poisson(20.0, (1, 1, side, side)).astype(np.float32)
+    places = rng.uniform(4, side - 4, (12, 2)).T
+    spots = render_spots((side, side), *places, np.full(12, 1000.0), 1.3, 0.0)
+    return {"frames": level + spots.astype(np.float32)}
+
+
+def localizations(manifest: Manifest, rng: np.random.Generator) -> dict[str, F32]:
+    """Return what a network of localizations is given: a line of them, and some anywhere."""
+    side = max(SIDE, manifest.block_px)
+    rate = np.full((1, 1, side, side), 0.002)
+    rate[..., side // 3, :] = 0.5
+    known = max(len(manifest.structures), 1)
+    everything: dict[str, F32] = {
+        "localizations": rng.poisson(rate).astype(np.float32),
+        "level": np.full((1, 1), 0.2, np.float32),
+        "structure": np.eye(known, dtype=np.float32)[:1],
+        "widefield": rng.poisson(20.0, rate.shape).astype(np.float32),
+    }
+    return {entry.name: everything[entry.name] for entry in manifest.inputs}
 
 
 @pytest.mark.skipif(bool(_reason), reason=_reason or "it is all there")

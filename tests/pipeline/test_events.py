@@ -72,7 +72,7 @@ ONE_OF_EACH: list[Event] = [
 
 OF_IMAGES: list[ImageEvent] = [
     LayersOpened(["deepstorm", "another"]),
-    LayerGrown("deepstorm", "1", 812, 256, 320, 25.0, 0.002, "eJwDAAAAAAE="),
+    LayerGrown("deepstorm", "1", False, 812, 0, 256, 320, 25.0, 0.002, "eJwDAAAAAAE="),
     Warned("the image layer of deepstorm does not grow: no memory; the run goes on"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,29 @@ def test_a_prediction_is_shown_as_it_grows_and_the_file_of_the_whole_takes_its_p
     run_on(window, 8)
     assert canvas.labels == ("predicted by tubes, 50 frames",)
     assert light(3200) > 200
+
+
+def test_how_unsure_a_prediction_is_has_a_switch_and_a_label_of_its_own(
+    open_window: Callable[..., Any], source: Any, rows: Callable[..., Any], run_on: Any
+) -> None:
+    window = open_window()
+    made = replace(layer(20, 0), n_localizations=3400)
+    unsure = replace(made, image=0.5 * made.image, quantity="uncertainty")
+    source.next = {"rows": [rows()], "layers": [made, unsure]}
+    run_on(window, 5)
+    tools, canvas = window.super_res.tools, window.super_res.canvas
+    tools.strip.buttons["layers"].click()
+    box, opacity = tools.layers.predictions["tubes: uncertainty"]
+    assert box.text() == "uncertainty: tubes"
+    box.click()
+    opacity.setValue(100)
+    run_on(window, 5)
+
+    assert canvas.labels == ("uncertainty of what tubes predicts, 3400 localizations",)
+    at = canvas.point_at(1200, 4700)
+    red, green, blue = canvas.picture.rgb[round(at.y()), round(at.x())].tolist()
+    assert red > 2 * max(green, blue)
+    assert 90 < red < 220, "half as bright as what it belongs to, whose white level it has"
 
 
 def test_a_label_is_written_into_the_picture_and_changes_nothing_else(app: Any) -> None:

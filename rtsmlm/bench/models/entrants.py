@@ -60,6 +60,11 @@ class Entrant:
         return self.manifest is None or (self.task in LOCALIZING and not self.manifest.colours)
 
     @property
+    def is_of_localizations(self) -> bool:
+        """Whether it makes an image of localizations, not of frames."""
+        return self.manifest is not None and self.manifest.inputs[0].name == "localizations"
+
+    @property
     def finds_z(self) -> bool:
         """Whether it states depths."""
         if self.manifest is None:

@@ -75,6 +75,8 @@ def _filaments(
 
 def enters(entrant: Entrant) -> bool:
     """Whether an entrant makes images of frames, or rows in two dimensions."""
+    if entrant.is_of_localizations:
+        return False
     return entrant.task == IMAGE or in_plane(entrant)
 
 

@@ -12,6 +12,8 @@ from rtsmlm.bench.accuracy.contenders import OurLocalizer
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.models.class_scenes import network_of
 from rtsmlm.bench.models.entrants import BACKGROUND, BOX, IMAGE, Entrant
+from rtsmlm.bench.models.list_scenes import list_scene
+from rtsmlm.bench.models.list_sets import open_network
 from rtsmlm.bench.models.results import Speed
 from rtsmlm.bench.speed.scene import MovieKind, speed_scene
 from rtsmlm.engines.box_networks import NetworkBackground, NetworkBoxFit
@@ -25,10 +27,14 @@ SIDES_PX = (256, 64)
 DENSITY_UM2 = 0.1
 FRAMES = "frames/s at {side} x {side}"
 SPOTS = "spots/s"
+FIELDS = "images/s of 500 x 500"
+"""Of networks of localizations, of a field of 10 µm."""
 SECONDS, QUICK_SECONDS = 1.5, 0.1
 """Time for which one model is watched on one engine, after it is warm."""
 MOST_FRAMES = 64
 N_BOXES, BOX_SIGMA_PX = 2048, 1.3
+FEWER = 10
+"""Times fewer frames than a whole run has, for networks of localizations."""
 FIT_ENGINE = "compiled"
 
 
@@ -93,6 +99,8 @@ def _speeds(
     entrant: Entrant, engine: str, scenes: dict[tuple[int, bool], Scene], seconds: float
 ) -> list[Speed]:
     found = []
+    if entrant.is_of_localizations:
+        return [_named(entrant, engine, FIELDS, _fields_per_s(entrant, engine, seconds))]
     if entrant.task == BOX:
         found.append(_named(entrant, engine, SPOTS, _spots_per_s(entrant, engine, seconds)))
     if entrant.task == TASK:
@@ -123,6 +131,20 @@ def _frames_per_s(entrant: Entrant, engine: str, scene: Scene, seconds: float) -
     localizer = OurLocalizer(entrant.name, refine=False, engine=chosen).open(scene)
     localizer.warm_up(scene.batch.shape)
     return _rate(lambda n: localizer(scene.batch.frames(0, n)), seconds)
+
+
+def _fields_per_s(entrant: Entrant, engine: str, seconds: float) -> float:
+    structures = () if entrant.manifest is None else entrant.manifest.structures
+    if not structures:
+        raise ConfigError(f"{entrant.label} names no structure")
+    network = open_network(entrant, structures[0], engine)
+    network.add_localizations(list_scene("filaments", np.random.default_rng(0)).first(FEWER))
+
+    def predict(n: int) -> None:
+        for _ in range(n):
+            network.layer()
+
+    return _rate(predict, seconds)
 
 
 def _spots_per_s(entrant: Entrant, engine: str, seconds: float) -> float:

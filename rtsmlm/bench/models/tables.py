@@ -22,6 +22,8 @@ from rtsmlm.bench.models.class_sets import CLASSES
 from rtsmlm.bench.models.colour_sets import COLOURS, OF_COLOUR, RIGHT_COLOUR
 from rtsmlm.bench.models.image_figures import CORRELATION, PSNR, SSIM
 from rtsmlm.bench.models.image_sets import IMAGES
+from rtsmlm.bench.models.list_figures import CORRELATED, GAIN, MS_SSIM, OF_INPUT
+from rtsmlm.bench.models.list_sets import LISTS
 from rtsmlm.bench.models.results import ModelFacts, Results, Score, text
 from rtsmlm.bench.models.row_figures import (
     AXIAL_RMSE,
@@ -35,7 +37,7 @@ from rtsmlm.bench.models.row_figures import (
     RECALL,
 )
 from rtsmlm.bench.models.row_sets import ALONE, DEPTH, OWN, PLANE, RECORDED, REDRAWN
-from rtsmlm.bench.models.speed import FIT_ENGINE, SIDES_PX, SPOTS, frames_at
+from rtsmlm.bench.models.speed import FIELDS, FIT_ENGINE, SIDES_PX, SPOTS, frames_at
 from rtsmlm.bench.models.systems import NOT_YET, SYSTEMS, models_of
 from rtsmlm.bench.speed.page import Table
 
@@ -76,6 +78,8 @@ def tables_of(section: str, results: Results) -> list[Table]:
         return [_backgrounds(scores)]
     if section == COLOURS:
         return [_colours(scores)]
+    if section == LISTS:
+        return [_lists(scores)]
     return [_images(scores)] if section == IMAGES else [_boxes(scores)]
 
 
@@ -121,6 +125,11 @@ def _own(scores: Sequence[Score]) -> Table:
 def _images(scores: Sequence[Score]) -> Table:
     figures = (CORRELATION, SSIM, PSNR, JACCARD, JACCARD + NEAR, RMSE)
     return _listed("Images", scores, figures, with_condition=True)
+
+
+def _lists(scores: Sequence[Score]) -> Table:
+    figures = (MS_SSIM, MS_SSIM + OF_INPUT, GAIN, CORRELATED)
+    return _listed("Images of few localizations", scores, figures, with_condition=True)
 
 
 def _boxes(scores: Sequence[Score]) -> Table:
@@ -174,7 +183,7 @@ def _colours(scores: Sequence[Score]) -> Table:
 def speed_table(results: Results) -> Table:
     """Return size and speed of all models, on each engine that was there."""
     engines = [e for e in dict.fromkeys(s.engine for s in results.speeds) if e != FIT_ENGINE]
-    units = [*(frames_at(side) for side in SIDES_PX), SPOTS]
+    units = [*(frames_at(side) for side in SIDES_PX), SPOTS, FIELDS]
     found = {(s.model, s.what, s.engine): s.per_s for s in results.speeds}
 
     def cell(model: str, unit: str) -> str:

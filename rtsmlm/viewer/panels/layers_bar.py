@@ -6,17 +6,25 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rtsmlm.render.blend import COLORS, LayerShown
+from rtsmlm.protocols import ImageLayer, Quantity
+from rtsmlm.render.blend import LayerShown, color_of
 from rtsmlm.render.rgb import CHANNEL_COLORS
 from rtsmlm.viewer.widgets.controls import label, tick
 from rtsmlm.viewer.widgets.flow_layout import FlowLayout
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 
 _OPACITY = 60
+_TIPS: dict[Quantity, str] = {
+    "prediction": "Lay the image that the network {} predicts over the rows; these are no "
+    "localizations (no unit).",
+    "uncertainty": "Lay over it how far what the network {} predicts depends on which data came: "
+    "the standard deviation of each pixel,\nas bright as the prediction where nothing is sure "
+    "(no unit).",
+}
 
 
 class LayersBar(QtWidgets.QWidget):
-    """A box for each channel, and a box with a slider for each prediction."""
+    """A box for each channel, and a box with a slider for each prediction and its uncertainty."""
 
     channels_changed = QtCore.Signal()
     predictions_changed = QtCore.Signal()
@@ -25,6 +33,7 @@ class LayersBar(QtWidgets.QWidget):
         super().__init__()
         self.channels: dict[int, QtWidgets.QCheckBox] = {}
         self.predictions: dict[str, tuple[QtWidgets.QCheckBox, QtWidgets.QSlider]] = {}
+        self._names: list[str] = []
         self._flow = FlowLayout(self, across=8)
         policy = self.sizePolicy()
         policy.setHeightForWidth(True)
@@ -46,6 +55,7 @@ class LayersBar(QtWidgets.QWidget):
                 widget.deleteLater()
         self.channels.clear()
         self.predictions.clear()
+        self._names.clear()
 
     # -- channels --------------------------------------------------------------------------
 
@@ -75,20 +85,20 @@ class LayersBar(QtWidgets.QWidget):
 
     # -- predictions -----------------------------------------------------------------------
 
-    def add_predictions(self, names: Sequence[str]) -> None:
-        """Offer images by name, those that are there already but once, off until chosen."""
-        for name in names:
-            if name in self.predictions:
+    def add_predictions(self, layers: Sequence[ImageLayer]) -> None:
+        """Offer images, those that are there already but once, off until chosen."""
+        for layer in layers:
+            if layer.key in self.predictions:
                 continue
-            k = len(self.predictions)
-            made = tick(f"prediction: {name}", f"Lay the image that the network {name} predicts "
-                        "over the rows; these are no localizations (no unit).")  # fmt: skip
-            made.setIcon(_swatch(np.array(COLORS[k % len(COLORS)])))
+            if layer.quantity == "prediction":
+                self._names.append(layer.name)
+            made = tick(f"{layer.quantity}: {layer.name}", _TIPS[layer.quantity].format(layer.name))
+            made.setIcon(_swatch(np.array(color_of(layer, self._names))))
             opacity = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
             opacity.setRange(5, 100)
             opacity.setValue(_OPACITY)
             opacity.setFixedWidth(80)
-            opacity.setToolTip(f"Opacity of the prediction {name} in percent.")
+            opacity.setToolTip(f"Opacity of the {layer.quantity} of {layer.name} in percent.")
             group = QtWidgets.QWidget()
             row = QtWidgets.QHBoxLayout(group)
             row.setContentsMargins(0, 0, 0, 0)
@@ -96,15 +106,15 @@ class LayersBar(QtWidgets.QWidget):
                 row.addWidget(widget)
             made.toggled.connect(self.predictions_changed)
             opacity.valueChanged.connect(self.predictions_changed)
-            self.predictions[name] = (made, opacity)
+            self.predictions[layer.key] = (made, opacity)
             self._flow.addWidget(group)
 
     @property
     def shown(self) -> tuple[LayerShown, ...]:
-        """Predictions that are on."""
+        """Layers that are on."""
         return tuple(
-            LayerShown(name, opacity.value() / 100)
-            for name, (box, opacity) in self.predictions.items()
+            LayerShown(key, opacity.value() / 100)
+            for key, (box, opacity) in self.predictions.items()
             if box.isChecked()
         )
 

@@ -237,7 +237,7 @@ class PictureTools(QtWidgets.QWidget):
     def _offer(self, layers: Sequence[ImageLayer]) -> None:
         """Offer predictions in the bar of the layers."""
         if layers:
-            self.layers.add_predictions([layer.name for layer in layers])
+            self.layers.add_predictions(layers)
             self._allow()
 
     # -- filters ---------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.files.tables.table_tail import OVERLAP_BYTES, TableTail
 from rtsmlm.localizations import Localizations
 from rtsmlm.stream.messages import DensityMessage, RunMessage
 from rtsmlm.viewer.sources.folder_status import FolderStatus
-from rtsmlm.viewer.sources.table_tail import OVERLAP_BYTES, TableTail
 from rtsmlm.viewer.sources.updates import Connection, RunUpdate
 
 MOST_BYTES = 8 << 20

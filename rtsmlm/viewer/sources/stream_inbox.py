@@ -81,8 +81,8 @@ class StreamInbox:
             self._frame = frame or self._frame
             if density is not None:
                 self._densities.append(density)
-            if layer is not None and (layer.name in self._layers or self._has_room):
-                self._layers[layer.name] = layer
+            if layer is not None and (layer.key in self._layers or self._has_room):
+                self._layers[layer.key] = layer
 
     @property
     def _has_room(self) -> bool:

@@ -21,12 +21,12 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from rtsmlm.errors import ConfigError, FileFormatError, WorkerError
+from rtsmlm.files.tables.table_tail import TableTail
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.stream.keys import load_client_keys, show_keys
 from rtsmlm.stream.messages import EndMessage, HistoryMessage, RunMessage, read_message
 from rtsmlm.stream.wire import VIEW_BYTES
 from rtsmlm.viewer.sources.stream_inbox import StreamInbox
-from rtsmlm.viewer.sources.table_tail import TableTail
 from rtsmlm.viewer.sources.topics import TOPICS, read_topic
 from rtsmlm.viewer.sources.updates import Connection, RunUpdate
 

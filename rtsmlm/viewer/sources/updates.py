@@ -80,7 +80,13 @@ def layer_from_message(stated: LayerMessage, pixels: bytes) -> ImageLayer:
         )
     image = np.frombuffer(pixels, "<u2").reshape(height, width) * np.float32(stated.step)
     return ImageLayer(
-        stated.name, stated.pixel_nm, image, n_frames=stated.n_frames, version=stated.version
+        stated.name,
+        stated.pixel_nm,
+        image,
+        n_frames=stated.n_frames,
+        version=stated.version,
+        n_localizations=stated.n_localizations,
+        quantity=stated.quantity,
     )
 
 

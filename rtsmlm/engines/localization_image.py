@@ -1,0 +1,255 @@
+"""Networks that make an image of localizations, as `rtsmlm.protocols.ImageReconstructor`.
+
+Their graph gets the number of `localizations` in each pixel, (n, 1, height, width), and answers
+with an image of the same size. It may ask for more: `level`, the density of the field
+(`models.dense_images.level`), (n, 1); `structure`, 1 for what the sample shows, (n, structures);
+`widefield`, the light of the same field on the same pixels, 0 where there is none.
+
+How sure an answer is comes from the data alone: the localizations of alternate blocks of frames are
+two lists of half the size, which were found independently. Half the difference of their two
+answers is the standard deviation of the answer to all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.blended_parts import in_parts
+from rtsmlm.engines.graph_runner import open_graph
+from rtsmlm.errors import ConfigError, FileFormatError
+from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import F32, Localizations
+from rtsmlm.models.dense_images.level import level_of
+from rtsmlm.models.manifest import ONNX_NAME
+from rtsmlm.protocols import ImageLayer
+
+BLOCK_FRAMES = 20
+"""Longer than an emitter usually shines, so that its localizations fall into one half."""
+_GROUPS = 4
+_SPLITS = (((0, 1), (2, 3)), ((0, 2), (1, 3)))
+"""Ways to make two halves of the groups."""
+_SMOOTH_PX = 2.0
+"""Blur of the squared differences: two of them alone say little of a pixel."""
+PART_PX = 1024
+"""Largest side of what is computed at once: a few hundred MB within a network."""
+_MOST = np.iinfo(np.uint16).max
+
+
+class LocalizationImage:
+    """A network of localizations on one run.
+
+    Parameters
+    ----------
+    folder
+        The model folder.
+    engine
+        As `localizer.engine`.
+    calibration
+        Camera calibration.
+    shape
+        Height and width of the frames in camera pixels.
+    structure
+        What the localizations show; asked for if the model names structures.
+    channel
+        Whose localizations are taken; None takes all.
+    name
+        Of the layer; None takes that of the model.
+    widefield
+        Light of the field in camera pixels, (height, width).
+    threads
+        Of the engine on a CPU; None takes as many as it likes.
+
+    Raises
+    ------
+    ConfigError
+        If the model does something else, does not know the structure, or the engine cannot run it.
+    FileFormatError
+        If the model is damaged, or asks for something that is not known.
+    """
+
+    takes_frames = False
+
+    def __init__(
+        self,
+        folder: Path,
+        engine: str,
+        calibration: CameraCalibration,
+        shape: tuple[int, int],
+        *,
+        structure: str | None = None,
+        channel: int | None = None,
+        name: str | None = None,
+        widefield: F32 | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._manifest, self._run = open_graph(folder, engine, threads=threads)
+        self._asked = tuple(entry.name for entry in self._manifest.inputs)
+        if unknown := set(self._asked) - {"localizations", "level", "structure", "widefield"}:
+            raise FileFormatError(
+                f"{self._manifest.name} asks for {', '.join(sorted(unknown))}; a network of images "
+                "takes frames, or localizations with level, structure and widefield"
+            )
+        self._structure, self._channel = structure, channel
+        self._one_hot = _one_hot(structure, self._manifest.name, self._manifest.structures)
+        self._name = name or self._manifest.name
+        camera_nm = calibration.pixel_nm
+        self._pixel_nm = self._manifest.image_pixel_nm or camera_nm / self._manifest.upsampling
+        self._camera_nm = camera_nm
+        # A side of 10.2 pixels has eleven; of what is 10 but for rounding it has ten.
+        height, width = (int(np.ceil(n * camera_nm / self._pixel_nm - 1e-6)) for n in shape)
+        self._counts = np.zeros((_GROUPS, height, width), dtype=np.uint16)
+        self._n_rows = 0
+        self._widefield = self._resampled(widefield)
+        self._sha256 = next(f.sha256 for f in self._manifest.files if f.name == ONNX_NAME)
+
+    @property
+    def name(self) -> str:
+        """Name of the layer."""
+        return self._name
+
+    @property
+    def n_localizations(self) -> int:
+        """Localizations within the field that were added."""
+        return self._n_rows
+
+    def resume(self, layer: ImageLayer) -> bool:
+        """Return False: localizations are read again from the table, which is soon done."""
+        del layer
+        return False
+
+    def clear(self) -> None:
+        """Forget all localizations."""
+        self._counts[:] = 0
+        self._n_rows = 0
+
+    def add_frames(self, batch: FrameBatch) -> None:
+        """Do nothing: it is made of localizations."""
+
+    def add_localizations(self, localizations: Localizations) -> None:
+        """Add the localizations of its channel."""
+        rows = localizations
+        if self._channel is not None:
+            rows = rows.take(rows.channel == self._channel)
+        # The centre of the first camera pixel is the origin, its corner half a pixel before.
+        row, column = (
+            np.floor((place_nm.astype(np.float64) + 0.5 * self._camera_nm) / self._pixel_nm)
+            for place_nm in (rows.y_nm, rows.x_nm)
+        )
+        height, width = self._counts.shape[1:]
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        group = (rows.frame[inside] // BLOCK_FRAMES) % _GROUPS
+        place = (group * height + row[inside].astype(np.int64)) * width
+        places, more = np.unique(place + column[inside].astype(np.int64), return_counts=True)
+        flat = self._counts.reshape(-1)
+        flat[places] = np.minimum(flat[places] + more, _MOST)
+        self._n_rows += int(np.count_nonzero(inside))
+
+    def layer(self) -> ImageLayer:
+        """Return the image that is predicted of all that was added.
+
+        Raises
+        ------
+        LocalizerError
+            If the engine fails.
+        """
+        return ImageLayer(
+            name=self._name,
+            pixel_nm=self._pixel_nm,
+            image=self._predicted(tuple(range(_GROUPS))),
+            version=self._manifest.version,
+            sha256=self._sha256,
+            n_localizations=self._n_rows,
+            structure=self._structure or "",
+        )
+
+    def uncertainty(self) -> ImageLayer:
+        """Return the standard deviation of each pixel of the layer, from halves of the data.
+
+        It says how far the image depends on which localizations came, not what the network always
+        makes up.
+
+        Raises
+        ------
+        LocalizerError
+            If the engine fails.
+        """
+        squares = np.zeros(self._counts.shape[1:], dtype=np.float32)
+        for one, other in _SPLITS:
+            squares += (0.5 * (self._predicted(one) - self._predicted(other))) ** 2
+        ndimage.gaussian_filter(squares, _SMOOTH_PX, output=squares)
+        layer = ImageLayer(self._name, self._pixel_nm, np.sqrt(squares / np.float32(len(_SPLITS))))
+        return replace(
+            layer,
+            version=self._manifest.version,
+            sha256=self._sha256,
+            n_localizations=self._n_rows,
+            structure=self._structure or "",
+            quantity="uncertainty",
+        )
+
+    def _predicted(self, groups: tuple[int, ...]) -> F32:
+        """Return the image of the localizations of some groups of frames."""
+        height, width = self._counts.shape[1:]
+        block = self._manifest.block_px
+        counts = np.zeros((height + -height % block, width + -width % block), dtype=np.float32)
+        for group in groups:
+            counts[:height, :width] += self._counts[group]
+        given = {"level": np.array([[level_of(counts)]], dtype=np.float32)}
+        if self._one_hot is not None:
+            given["structure"] = self._one_hot[None]
+
+        def predict(part: tuple[slice, slice]) -> F32 | None:
+            if not counts[part].any():
+                return None
+            images = {"localizations": counts[part][None, None]}
+            if "widefield" in self._asked:
+                images["widefield"] = self._light_of(part)
+            answer: F32 = self._run({k: v for k, v in (given | images).items() if k in self._asked})
+            return answer[0, 0]
+
+        side_px = PART_PX // block * block
+        return in_parts(counts, predict, side_px, self._manifest.overlap_px)[:height, :width]
+
+    def _light_of(self, part: tuple[slice, slice]) -> F32:
+        """Return the widefield image of a part; its edge is repeated where there is none."""
+        shape = tuple(side.stop - side.start for side in part)
+        if self._widefield is None:
+            return np.zeros((1, 1, *shape), dtype=np.float32)
+        light = self._widefield[part]
+        margin = [(0, a - b) for a, b in zip(shape, light.shape, strict=True)]
+        return np.pad(light, margin, mode="edge")[None, None]
+
+    def _resampled(self, widefield: F32 | None) -> F32 | None:
+        """Return the widefield image on the pixels of the layer, linear between camera pixels."""
+        if widefield is None or "widefield" not in self._asked:
+            return None
+        fine = self._pixel_nm / self._camera_nm
+        start = 0.5 * fine - 0.5
+        shape = self._counts.shape[1:]
+        light: F32 = ndimage.affine_transform(
+            widefield.astype(np.float32), np.full(2, fine), start, shape, order=1, mode="nearest"
+        )
+        return light
+
+
+def _one_hot(structure: str | None, name: str, known: tuple[str, ...]) -> F32 | None:
+    if not known:
+        return None
+    if structure not in known:
+        raise ConfigError(unknown_structure(structure, name, known))
+    return np.eye(len(known), dtype=np.float32)[known.index(structure)]
+
+
+def unknown_structure(structure: str | None, name: str, known: tuple[str, ...]) -> str:
+    """Return why a network makes no image of what a channel shows."""
+    stated = "is not given" if structure is None else f"names {structure}"
+    return (
+        f"results.structures {stated}, and {name} completes only what it has learned "
+        f"({', '.join(known)}): set results.structures to what each channel shows, or leave "
+        f"{name} out of results.image_models"
+    )
