@@ -27,11 +27,13 @@ from rtsmlm.models.manifest import (
 from rtsmlm.models.rows import DEFAULTS
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import Windows, simulate
+from rtsmlm.models.simulation.window_sampler import WindowSampler
 from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.models.training.trainable import Sampler
+from rtsmlm.physics.psf import TablePsf
 
 FIT_MARGIN = 1.05
 """How far beyond its training range a PSF width is still accepted."""
@@ -47,7 +49,9 @@ def package(
     write_onnx(network, folder / ONNX_NAME)
     decode = DecodeEntry()
     if tuning_windows:
-        decode = calibrate(network, recipe.simulation, n_windows=tuning_windows)
+        decode = calibrate(
+            network, recipe.simulation, n_windows=tuning_windows, table=recipe.psf.measured()
+        )
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     return Manifest(
         name=recipe.name,
@@ -76,8 +80,26 @@ def package(
     )
 
 
-def calibrate(network: FlagshipNetwork, ranges: SimulationRanges, *, n_windows: int) -> DecodeEntry:
-    """Return the factors that make what the network states honest."""
+def calibrate(
+    network: FlagshipNetwork,
+    ranges: SimulationRanges,
+    *,
+    n_windows: int,
+    table: TablePsf | None = None,
+) -> DecodeEntry:
+    """Return the factors that make what the network states honest.
+
+    Parameters
+    ----------
+    network
+        The network.
+    ranges
+        What it was trained on.
+    n_windows
+        Simulated windows.
+    table
+        The measured PSF that it was trained for, where there is one.
+    """
     network.eval()
     shape, axial = (ranges.crop_px, ranges.crop_px), network.settings.axial
 
@@ -87,7 +109,9 @@ def calibrate(network: FlagshipNetwork, ranges: SimulationRanges, *, n_windows: 
         return rows_of(maps, shape, axial=axial, settings=DEFAULTS)
 
     def sampler_of(ranges: SimulationRanges) -> Sampler[Windows]:
-        return partial(simulate, ranges)
+        if table is None:
+            return partial(simulate, ranges)
+        return WindowSampler(ranges, 0, torch.device("cpu"), table=table)
 
     return tune(ranges, sampler_of, found, axial=axial, n_windows=n_windows)
 

@@ -12,6 +12,7 @@ from rtsmlm.models.flagship.layers import films_of, modulated_layers
 from rtsmlm.models.flagship.maps import BACKGROUND_CHANNEL
 from rtsmlm.models.flagship.network import FlagshipNetwork
 from rtsmlm.models.psf_condition import round_psf
+from rtsmlm.models.training.weights import copy_all
 
 TYPICAL_SIGMA_PX = 1.6
 """The width for which a round PSF's network is closest to what an astigmatic one needs."""
@@ -26,20 +27,27 @@ def start_from(network: FlagshipNetwork, weights: dict[str, F32]) -> None:
     network
         To be trained.
     weights
-        Of a network for round PSFs, of the same channels. What its PSF width does at a typical
-        width is folded into its convolutions, so that the new network starts without it.
+        Of a network of the same size, which is copied whole, or of one for round PSFs, of the same
+        channels. What its PSF width does at a typical width is folded into its convolutions, so
+        that the new network starts without it.
 
     Raises
     ------
     ConfigError
         If the networks differ in their channels.
     """
+    state = network.state_dict()
+    if {name: value.shape for name, value in weights.items()} == {
+        name: tuple(value.shape) for name, value in state.items()
+    }:
+        copy_all(network, weights)
+        return
     folded = dict(weights)
     films = films_of(weights, round_psf(TYPICAL_SIGMA_PX).condition)
     for layer, (scale, shift) in zip(modulated_layers(weights), films, strict=True):
         folded[f"{layer}.weight"] = weights[f"{layer}.weight"] * scale[:, None, None, None]
         folded[f"{layer}.bias"] = weights[f"{layer}.bias"] * scale + shift
-    for name, value in network.state_dict().items():
+    for name, value in state.items():
         if name.startswith("condition") or name not in folded:
             continue
         old = torch.from_numpy(np.ascontiguousarray(folded[name]))
