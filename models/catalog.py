@@ -7,9 +7,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import cast
 
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.models.architecture import Architecture
-from rtsmlm.models.manifest import MANIFEST_NAME
+from rtsmlm.models.manifest import MANIFEST_NAME, read_manifest
 from rtsmlm.settings.run import is_written_as_path
 
 GROUP = "rtsmlm.network"
@@ -64,6 +64,20 @@ def is_path(name: str) -> bool:
     if not name:
         return False
     return is_written_as_path(name) or (Path(name) / MANIFEST_NAME).is_file()
+
+
+def neighbours_of(name: str) -> int:
+    """Return how many frames before and after a frame a localizer may look at, at least one.
+
+    Parameters
+    ----------
+    name
+        As in `localizer.name`; what is wrong with it is said where the localizer is opened.
+    """
+    try:
+        return max(read_manifest(find_model(name)).neighbours, 1)
+    except (ConfigError, FileFormatError):
+        return 1  # a fit, or a localizer of another package
 
 
 def find_model(name: str) -> Path:

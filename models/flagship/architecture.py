@@ -48,7 +48,7 @@ class Flagship:
         axial, settings = model.axial, model.decode
         return lambda maps: rows_of(maps, shape, axial=axial, settings=settings)
 
-    def front_end(self, n_frames: int, maps: Maps) -> FrontEnd:
+    def front_end(self, n_frames: int, maps: Maps) -> FrontEnd | None:
         """Return the compiled pre-processing."""
         return PlaneMaker(n_frames, maps)
 
@@ -63,7 +63,7 @@ class Flagship:
 
     def torch_network(
         self, model: NetworkModel, device: torch.device, dtype: torch.dtype
-    ) -> TorchNetwork:
+    ) -> TorchNetwork | None:
         """Return the network with the PSF folded into its weights."""
         from rtsmlm.models.flagship.on_torch import FlagshipOnTorch
 

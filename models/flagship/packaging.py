@@ -12,8 +12,8 @@ import torch
 from rtsmlm.localizations import F32
 from rtsmlm.models.flagship.decode import rows_of
 from rtsmlm.models.flagship.maps import ATTRIBUTES, BACKGROUND, SLOTS, attributes_of
-from rtsmlm.models.flagship.network import FlagshipNetwork, NetworkSettings, stabilize
-from rtsmlm.models.flagship.on_torch import FlagshipGraph
+from rtsmlm.models.flagship.network import FlagshipNetwork, NetworkSettings
+from rtsmlm.models.flagship.on_torch import graph_of, maps_of_windows, window_frames_of
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import (
     ONNX_NAME,
@@ -35,6 +35,8 @@ from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.models.training.trainable import Sampler
 from rtsmlm.physics.psf import TablePsf
 
+COARSE = ("down", "quarter", "up", "attention", "frames.down", "frames.key", "frames.value")
+"""Layers at a quarter of the resolution."""
 FIT_MARGIN = 1.05
 """How far beyond its training range a PSF width is still accepted."""
 
@@ -61,7 +63,8 @@ def package(
         psf="astigmatic" if settings.axial else "round",
         parameters=sum(value.size for value in weights.values()),
         kmac_per_px=round(macs_per_px(weights) / 1000.0, 2),
-        inputs=_inputs(settings),
+        window_frames=window_frames_of(network),
+        inputs=_inputs(settings, window_frames_of(network) - 1),
         outputs=(
             TensorEntry(
                 name="maps",
@@ -104,8 +107,7 @@ def calibrate(
     shape, axial = (ranges.crop_px, ranges.crop_px), network.settings.axial
 
     def found(windows: Windows) -> list[F32]:
-        planes = stabilize(windows.photons, windows.read_variance, windows.context)
-        maps = network(planes, windows.condition).numpy()
+        maps = maps_of_windows(network, windows).numpy()
         return rows_of(maps, shape, axial=axial, settings=DEFAULTS)
 
     def sampler_of(ranges: SimulationRanges) -> Sampler[Windows]:
@@ -123,17 +125,18 @@ def write_onnx(network: FlagshipNetwork, path: Path) -> None:
     since ADU have 16 bits.
     """
     n, side = 2, 8 * BLOCK_PX
+    reach = window_frames_of(network) // 2
     field = {0: "height", 1: "width"}
     inputs = {
-        "frames": torch.zeros((n + 2, side, side), dtype=torch.int32),
+        "frames": torch.zeros((n + 2 * reach, side, side), dtype=torch.int32),
         "offset_adu": torch.zeros((side, side)),
         "photons_per_adu": torch.ones((side, side)),
         "read_variance": torch.ones((side, side)),
-        "context": torch.ones((n, 2)),
+        "context": torch.ones((n, 2 * reach)),
         "condition": torch.zeros((1, network.settings.condition_size)),
     }
     export_onnx(
-        FlagshipGraph(network),
+        graph_of(network),
         inputs,
         "maps",
         path,
@@ -166,19 +169,26 @@ def _valid(ranges: SimulationRanges) -> ValidRanges:
     )
 
 
-def _inputs(network: NetworkSettings) -> tuple[TensorEntry, ...]:
+def _inputs(network: NetworkSettings, around: int) -> tuple[TensorEntry, ...]:
     plane = ("height", "width")
     condition = "log(sigma_px / 1.3) and 1; 0, 0 if unknown"
     if network.axial:
         condition = (
             "log(sigma_px / 1.3) at z of -1, -1/2, 0, 1/2, 1 half ranges, along x, y, then 1"
         )
+    frames, context = (
+        "one frame more before and after",
+        "1 where the previous, the next frame is there",
+    )
+    if around > 2:
+        frames = f"{around // 2} frames more before and after"
+        context = "1 where that frame around is there, from the earliest to the latest"
     rows = (
-        ("frames", "uint16", ("n + 2", *plane), "ADU", "one frame more before and after"),
+        ("frames", "uint16", (f"n + {around}", *plane), "ADU", frames),
         ("offset_adu", "float32", plane, "ADU", "value in the dark"),
         ("photons_per_adu", "float32", plane, "photon/ADU", "EMCCD: halved"),
         ("read_variance", "float32", plane, "photon²", "EMCCD: a quarter"),
-        ("context", "float32", ("n", "2"), "1", "1 where the previous, the next frame is there"),
+        ("context", "float32", ("n", str(around)), "1", context),
         ("condition", "float32", ("1", str(network.condition_size)), "1", condition),
     )
     return tuple(
@@ -209,10 +219,13 @@ def _channels(network: NetworkSettings) -> tuple[ChannelEntry, ...]:
 
 
 def macs_per_px(weights: dict[str, F32]) -> float:
-    """Return multiply-accumulates of the convolutions per camera pixel."""
+    """Return multiply-accumulates of the convolutions per camera pixel, in a long batch.
+
+    A network with attention does each frame of a batch once; alone it does a whole window.
+    """
     total = 0.0
     for name, value in weights.items():
         if value.ndim == 4:
-            coarse = name.startswith(("down", "quarter", "up"))
+            coarse = name.startswith(COARSE)
             total += float(np.prod(value.shape)) / (16.0 if coarse else 4.0)
     return total
