@@ -1,7 +1,8 @@
 """Frames drawn again from the maps of the flagship, and how likely the real ones are then.
 
-Every pixel of the maps may hold an emitter: its light is drawn with its probability, and what is
-not sure of it counts as noise. The PSF is a sum of Gaussians whose parameters may be learned.
+What is drawn are the candidates of the decoder: pixels more probable than those around, each with
+the probability of all nine. Their light counts with it, and what is not sure of it is noise. The
+PSF is a sum of Gaussians whose parameters may be learned.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from torch.nn import functional
 
 from rtsmlm.models.flagship.maps import BACKGROUND_CHANNEL, Map
 from rtsmlm.models.flagship.maps_on_device import background_of, photons_of
+from rtsmlm.models.rows import DEFAULTS
 from rtsmlm.models.simulation.scenes import pixel_integrals
 
-LEAST_PROBABILITY = 0.02
-"""Pixels below it are not drawn: their light is too little to be seen."""
+LEAST_PROBABILITY = 0.1
+"""Candidates below it are not drawn: dark frames are full of them."""
 BOX_PX = 15
 LEAST_VARIANCE = 0.5
 RELATIVE_WIDTHS = (1.0, 0.75, 1.9)
@@ -104,8 +106,8 @@ def render(maps: Tensor, psf: LearnedPsf) -> tuple[Tensor, Tensor]:
     n, _, height, width = slots.shape
     level = background_of(maps[:, BACKGROUND_CHANNEL].float())
     mean = functional.interpolate(level[:, None], scale_factor=2, mode="nearest")[:, 0]
-    probability = torch.sigmoid(slots[:, Map.LOGIT])
-    which, row, column = (probability.detach() > LEAST_PROBABILITY).nonzero(as_tuple=True)
+    probability, chosen = _candidates(slots[:, Map.LOGIT])
+    which, row, column = chosen.nonzero(as_tuple=True)
     p = probability[which, row, column]
     photons = photons_of(slots[which, Map.PHOTONS, row, column])
     dx, dy = (torch.tanh(slots[which, axis, row, column]) for axis in (Map.DX, Map.DY))
@@ -125,6 +127,21 @@ def render(maps: Tensor, psf: LearnedPsf) -> tuple[Tensor, Tensor]:
         return image[:, half:-half, half:-half]
 
     return mean + added(light), added(unsure)
+
+
+def _candidates(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the probability of an emitter in each pixel, and which pixels are drawn.
+
+    Pixels around share an emitter at a corner: drawn one by one each would be half an emitter that
+    is not sure, and to state less light would be the way out.
+    """
+    p = torch.sigmoid(logits)
+    near = 9.0 * functional.avg_pool2d(p[:, None], 3, stride=1, padding=1)[:, 0]
+    around = functional.max_pool2d(logits.detach()[:, None], 3, stride=1, padding=1)[:, 0]
+    highest = logits >= around
+    probability = torch.where(highest, near.clamp(max=1.0), p)
+    least = torch.where(highest, LEAST_PROBABILITY, DEFAULTS.split_probability)
+    return probability, probability.detach() > least
 
 
 def misfit(photons: Tensor, read_variance: Tensor, maps: Tensor, psf: LearnedPsf) -> Tensor:

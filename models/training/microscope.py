@@ -81,17 +81,13 @@ class Microscope:
         return stored
 
 
-def microscope_of(
-    settings: RunSettings, *, read_noise_e: float | None = None, psf_file: Path | None = None
-) -> Microscope:
+def microscope_of(settings: RunSettings, *, psf_file: Path | None = None) -> Microscope:
     """Return what settings state of camera and PSF.
 
     Parameters
     ----------
     settings
         As `rtsmlm calibrate` writes them; what they leave out counts as not stated.
-    read_noise_e
-        Median of a map of the camera, where there is one.
     psf_file
         PSF table.
 
@@ -106,7 +102,7 @@ def microscope_of(
         offset_adu=camera.offset_adu,
         e_per_adu=camera.e_per_adu,
         em_gain=camera.em_gain,
-        read_noise_e=camera.read_noise_e if read_noise_e is None else read_noise_e,
+        read_noise_e=camera.read_noise_e,
         sigma_nm=None if psf.sigma_nm == "auto" else psf.sigma_nm,
         curves=None if psf.astigmatism is None else psf.astigmatism.curves(),
         psf_file=psf_file,

@@ -20,9 +20,10 @@ from rtsmlm.models.catalog import find_model
 from rtsmlm.models.manifest import Manifest, load_manifest, save_manifest
 from rtsmlm.models.training.adaptation import adapted_recipe
 from rtsmlm.models.training.adapted_sections import PSF_FILE
-from rtsmlm.models.training.microscope import Microscope, microscope_of
+from rtsmlm.models.training.microscope import microscope_of
 from rtsmlm.models.training.packaging import export_model
 from rtsmlm.models.training.trainer import FILE_NAME, Trainer
+from rtsmlm.settings.camera import CameraMaps
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 TRAINING = "training"
 """Folder of checkpoint and log within the model folder."""
+TUNING_WINDOWS = 512
+"""Simulated windows on which the stated errors are calibrated."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -59,8 +62,8 @@ def adapt(request: Request) -> None:
     source = find_model(request.source)
     before = load_manifest(source)
     out = out_folder(request.out, before)
-    settings = load(request.config, request.settings)
-    microscope = _microscope(settings, request.psf)
+    settings = with_typical_pixels(load(request.config, request.settings))
+    microscope = microscope_of(settings, psf_file=request.psf)
     out.mkdir(parents=True, exist_ok=True)
     recipe = adapted_recipe(
         before, source, microscope, out, name=name_of(out, before), overrides=request.change
@@ -82,7 +85,12 @@ def adapt(request: Request) -> None:
             soft_wrap=True,
         )
         return
-    after = export_model(out / TRAINING / FILE_NAME, out, version=f"{before.version}-adapted")
+    after = export_model(
+        out / TRAINING / FILE_NAME,
+        out,
+        version=f"{before.version}-adapted",
+        tuning_windows=TUNING_WINDOWS,
+    )
     after = after.model_copy(update={"origin": _origin(before, after)})
     save_manifest(after, out)
     _report(source, before, out, after, settings, (loss, trainer.held_out_loss()["total"]))
@@ -110,15 +118,19 @@ def name_of(out: Path, before: Manifest) -> str:
     return name if _NAME.fullmatch(name) else f"{before.name}-adapted"
 
 
-def _microscope(settings: RunSettings, psf: Path | None) -> Microscope:
-    read_noise_e = None
-    maps = settings.camera.maps
-    if maps.variance is not None or maps.stack is not None:
-        _, gain, variance = load_camera_maps(maps)
-        if variance is not None:
-            adu_per_e = 1.0 / (settings.camera.e_per_adu or 1.0) if gain is None else gain
-            read_noise_e = float(np.median(np.sqrt(variance) / adu_per_e))
-    return microscope_of(settings, read_noise_e=read_noise_e, psf_file=psf)
+def with_typical_pixels(settings: RunSettings) -> RunSettings:
+    """Return settings whose camera has numbers in place of its maps: those of a typical pixel."""
+    camera = settings.camera
+    offset, gain, variance = load_camera_maps(camera.maps)
+    typical: dict[str, object] = {"maps": CameraMaps()}
+    e_per_adu = camera.e_per_adu
+    if offset is not None:
+        typical["offset_adu"] = float(np.median(offset))
+    if gain is not None:
+        e_per_adu = typical["e_per_adu"] = 1.0 / float(np.median(gain))
+    if variance is not None:
+        typical["read_noise_e"] = float(np.median(np.sqrt(variance))) * (e_per_adu or 1.0)
+    return settings.model_copy(update={"camera": camera.model_copy(update=typical)})
 
 
 def _with_psf_in(recipe: Recipe, out: Path) -> Recipe:
