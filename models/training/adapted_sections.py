@@ -185,9 +185,8 @@ def one_psf(recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
         save_psf(file, stored.table, pixel_nm=stored.pixel_nm, origin=stored.origin)
     if stored is None:
         return _on_other_pixels(recipe.model_copy(update={"simulation": simulation}), microscope)
-    slack_nm = 0.5 * stored.table.z_step_nm
-    low = max(recipe.psf.z_nm[0], stored.z_nm[0] - slack_nm)
-    high = min(recipe.psf.z_nm[1], stored.z_nm[1] + slack_nm)
+    low = max(recipe.psf.z_nm[0], stored.z_nm[0])
+    high = min(recipe.psf.z_nm[1], stored.z_nm[1])
     if high - low < 0.25 * (recipe.psf.z_nm[1] - recipe.psf.z_nm[0]):
         raise ConfigError(
             f"{recipe.name} finds depths of {recipe.psf.z_nm[0]:g} to {recipe.psf.z_nm[1]:g} nm, "
@@ -238,7 +237,8 @@ def _psf_with_depth(recipe: Recipe, microscope: Microscope) -> StoredPsf | None:
 def _on_other_pixels(recipe: Recipe, microscope: Microscope) -> Recipe:
     """Return a recipe whose PSF stays, on the pixels and with the camera of a microscope."""
     if recipe.psf.file is not None:
-        if not recipe.psf.file.is_file():
+        # One that lies beside the manifest has become an absolute path.
+        if not recipe.psf.file.is_absolute():
             raise ConfigError(
                 f"{recipe.name} was trained for the PSF of {recipe.psf.file.name}, which does not "
                 f"lie beside its manifest: {_WANTS}"

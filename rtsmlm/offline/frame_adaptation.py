@@ -45,6 +45,8 @@ PATIENCE = 2
 """Verdicts in a row that are no better before it stops."""
 BETTER = 0.98
 """A verdict is better if what does not fit has fallen below this part of the best so far."""
+PART = 4
+"""Frames of which the validity meter takes a sample at once."""
 HELD_OUT = 4
 """Every fourth stretch is not learned from."""
 PSF_NAME = "psf.toml"
@@ -193,18 +195,23 @@ class FrameAdaptation:
         sigma_nm = self._learner.sigma_px * calibration.pixel_nm
         meter = ValidityMeter(calibration, sigma_nm)
         for batch in self._sample.batches:
-            meter.update(self._localize(batch.pixels, batch.index), batch)
+            found = self._localize(batch.pixels, batch.index)
+            # In small parts: of each the meter takes sixteen spots.
+            for start in range(0, len(batch), PART):
+                part = batch.frames(start, start + PART)
+                here = (found.frame >= part.index[0]) & (found.frame <= part.index[-1])
+                meter.update(found.take(here), part)
         verdict = meter.verdict(waited=True)
-        found = Round(
+        judged = Round(
             steps=steps,
             sigma_nm=sigma_nm,
             misfit=self._learner.held_out(self._held_out),
             excess=excess(verdict),
             verdict=verdict,
         )
-        self.rounds.append(found)
-        report(found)
-        return found
+        self.rounds.append(judged)
+        report(judged)
+        return judged
 
     @torch.no_grad()
     def _localize(self, pixels: np.ndarray, index: np.ndarray) -> Localizations:

@@ -81,18 +81,17 @@ def sample_movie(path: Path, settings: RunSettings) -> FrameSample:
                 )
             sigma_nm = width.sigma_nm
         y, x, height, width_px = _brightest(first)
-        stretch = min(STRETCH, movie.n_frames // 2)
-        starts = np.unique(np.linspace(0, movie.n_frames - stretch, STRETCHES).astype(np.int64))
         # Stretches do not overlap: some are held out.
-        starts = starts[np.diff(starts, prepend=-stretch) >= stretch]
+        n_stretches = min(STRETCHES, movie.n_frames // STRETCH)
+        starts = np.linspace(0, movie.n_frames - STRETCH, n_stretches).astype(np.int64)
         batches = tuple(
             FrameBatch.from_pixels(
                 np.ascontiguousarray(
-                    movie.read(np.arange(start, start + stretch))[
+                    movie.read(np.arange(start, start + STRETCH))[
                         :, y : y + height, x : x + width_px
                     ]
                 ),
-                index=np.arange(start, start + stretch),
+                index=np.arange(start, start + STRETCH),
             )
             for start in starts.tolist()
         )

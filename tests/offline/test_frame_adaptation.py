@@ -81,7 +81,7 @@ def test_a_network_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def sample(tmp_path: Path) -> FrameSample:
-    path = movie_of(tmp_path / "m.tif", 48, (64, 64), 6)
+    path = movie_of(tmp_path / "m.tif", 96, (64, 64), 6)
     return sample_movie(path, load(None, settings(125.0)))
 
 
