@@ -145,6 +145,7 @@ def test_a_movie_that_breaks_ends_in_its_error_and_leaves_no_thread() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("rtsmlm-localize")]
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=12), st.integers(1, 7))
 def test_windows_have_the_frames_beside_them_and_name_their_own(
     sizes: list[int], neighbours: int

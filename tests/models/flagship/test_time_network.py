@@ -67,14 +67,14 @@ def maps_in_time(
 
 @pytest.mark.parametrize(
     ("size", "parameters", "kmac"),
-    [("S 7", 186_364, 20.6), ("S+ 7", 264_444, 25.2), ("S+ 15", 264_476, 25.2)],
+    [("S 7", 186_364, 20.4), ("S+ 7", 264_444, 25.1), ("S+ 15", 264_476, 25.1)],
 )
 def test_the_sizes_are_what_they_are_stated_to_be(size: str, parameters: int, kmac: float) -> None:
     network = TimeNetwork(TIME_SIZES[size])
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
 
     assert sum(value.numel() for value in network.parameters()) == parameters
-    assert macs_per_px(weights) / 1000.0 == pytest.approx(kmac, abs=0.15)
+    assert macs_per_px(weights) / 1000.0 == pytest.approx(kmac, abs=0.1)
 
 
 def test_a_network_with_attention_starts_as_the_one_without() -> None:
@@ -102,7 +102,7 @@ def test_a_network_with_fewer_blocks_takes_what_the_psf_does_to_those_it_has() -
 
     start_from(network, {name: v.detach().numpy() for name, v in plain.state_dict().items()})
 
-    bias = network.condition_second.bias
+    bias = network.condition_second.bias.detach()
     # Stem, half block, down and first quarter block as they were; the second one's 128 are gone.
     assert bias[:384].tolist() == list(range(384))
     assert float(bias[384]) == 384 + 128
