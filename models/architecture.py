@@ -88,7 +88,7 @@ class TorchNetwork(Protocol):
         frames
             int16 whose bits are those of the uint16 pixels, (n + 2 neighbours, height, width).
         context
-            1 where the previous, the next frame is there, (n, 2).
+            1 where the frames around each are there, see `rtsmlm.models.inputs.context_of`.
         """
         ...
 

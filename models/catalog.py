@@ -66,6 +66,20 @@ def is_path(name: str) -> bool:
     return is_written_as_path(name) or (Path(name) / MANIFEST_NAME).is_file()
 
 
+def neighbours_of(name: str) -> int:
+    """Return how many frames before and after a frame a localizer may look at, at least one.
+
+    Parameters
+    ----------
+    name
+        As in `localizer.name`; what is wrong with it is said where the localizer is opened.
+    """
+    try:
+        return max(read_manifest(find_model(name)).neighbours, 1)
+    except (ConfigError, FileFormatError):
+        return 1  # a fit, or a localizer of another package
+
+
 def find_model(name: str) -> Path:
     """Return the folder of a model.
 

@@ -76,16 +76,28 @@ def pad_frames(pixels: Pixels, block_px: int = BLOCK_PX, overlap_px: int = 0) ->
     return np.pad(pixels, ((0, 0), *padding), mode="edge")
 
 
-def context_of(index: NDArray[np.int64]) -> F32:
-    """Return whether the previous and the next frame are there, 1 or 0, shape (n, 2).
+def context_columns(neighbours: int) -> int:
+    """Return how many numbers of context a frame has: a network without neighbours has two."""
+    return 2 * max(neighbours, 1)
+
+
+def context_of(index: NDArray[np.int64], neighbours: int = 1) -> F32:
+    """Return whether the frames around each are there, 1 or 0, (n, `context_columns`).
+
+    From the earliest to the latest, without the frame itself: the previous and the next one where
+    one neighbour is looked at.
 
     Parameters
     ----------
     index
-        Camera frame numbers of a batch, (n,); a gap means lost frames.
+        Camera frame numbers of a batch, (n,), ascending; a gap means lost frames.
+    neighbours
+        Frames before and after a frame that the network looks at.
     """
-    neighbours = np.diff(index) == 1
-    there = np.zeros((len(index), 2), dtype=np.float32)
-    there[1:, 0] = neighbours
-    there[:-1, 1] = neighbours
+    reach = max(neighbours, 1)
+    there = np.zeros((len(index), 2 * reach), dtype=np.float32)
+    for step in range(1, reach + 1):
+        follows = index[step:] - index[:-step] == step
+        there[step:, reach - step] = follows
+        there[:-step, reach + step - 1] = follows
     return there

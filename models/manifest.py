@@ -138,7 +138,7 @@ class Manifest(Settings):
     """Who trained it, where, after which paper."""
     parameters: int
     kmac_per_px: float
-    window_frames: int = Field(default=3, ge=1)
+    window_frames: int = Field(default=3, ge=1, le=15)
     """Frames that it looks at to localize one: an odd number."""
     upsampling: int = Field(default=1, ge=1)
     """Pixels of an image that it makes of frames, along the side of a camera pixel."""

@@ -104,7 +104,11 @@ class Localizer(Protocol):
 
     @property
     def neighbours(self) -> int:
-        """How many frames before and after a frame it uses: 0 for a fit, at most 1."""
+        """How many frames before and after a frame it uses: 0 for a fit, 1 for most networks.
+
+        At most 1 for a localizer of your own; of a model folder half of its `window_frames`, at
+        most 7. A live run answers so many frame periods later.
+        """
         ...
 
     @property

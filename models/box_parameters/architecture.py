@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rtsmlm.models.simulation.boxes import Boxes, BoxSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -57,6 +58,13 @@ class BoxArchitecture(WholeStart):
         from rtsmlm.models.simulation.boxes import BoxSampler
 
         return BoxSampler(recipe.boxes, recipe.optics, device)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_sections import on_boxes
+
+        del folder
+        return on_boxes(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: Boxes) -> Tensor:
         """Return the raw outputs for training boxes."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rtsmlm.models.decode.network import DecodeNetwork
     from rtsmlm.models.simulation.one_psf import OnePsfSampler
     from rtsmlm.models.simulation.training_windows import Windows
+    from rtsmlm.models.training.microscope import Microscope
 
 # What is asked of it while it is trained needs torch, which a microscope may not have: it is
 # imported when it is asked.
@@ -51,6 +52,12 @@ class Decode(WholeStart, PixelMaps):
         from rtsmlm.models.training.one_psf_samplers import samplers_of
 
         return samplers_of(recipe, device)(recipe.simulation)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_sections import one_psf
+
+        return one_psf(recipe, microscope, folder)
 
     def forward(self, network: nn.Module, windows: Windows) -> Tensor:
         """Return the raw maps of training windows."""

@@ -36,7 +36,7 @@ BLOCK_PX = 4
 ANY_SIGMA_PX = (0.5, 5.0)
 """A PSF that is no Gaussian has no width to be checked."""
 INPUTS = frame_inputs(
-    "one frame more before and after", dtype="int32", neighbours=True, read_variance=False
+    "one frame more before and after", dtype="int32", around=2, read_variance=False
 )
 
 DENSITIES_UM2 = (0.1, 0.5, 1.0)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rtsmlm.models.deeploco.network import DeepLocoNetwork
     from rtsmlm.models.deeploco.samples import Tiles, TileSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -58,6 +59,12 @@ class DeepLoco(WholeStart, GraphAlone):
         from rtsmlm.models.deeploco.samples import TileSampler
 
         return TileSampler(recipe, device)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_sections import one_psf
+
+        return one_psf(recipe, microscope, folder)
 
     def forward(self, network: nn.Module, samples: Tiles) -> Tensor:
         """Return the slots of training tiles."""

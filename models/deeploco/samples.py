@@ -11,14 +11,14 @@ from torch import Tensor
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.deeploco.geometry import LIGHT_UNIT, TILE_PX
 from rtsmlm.models.simulation.draw import Draw
-from rtsmlm.models.simulation.emitters import CROWDED_SIGMA_PX, FRAMES, Emitters, draw_emitters
+from rtsmlm.models.simulation.emitters import CROWDED_SIGMA_PX, Emitters, draw_emitters
 from rtsmlm.models.simulation.one_psf import OnePsfSampler
 from rtsmlm.models.simulation.scenes import draw_background, measure
+from rtsmlm.models.simulation.training_windows import TARGET
 from rtsmlm.models.training.recipe import Recipe
 
 PADDED_FRACTION = 0.25
 """Tiles that end beyond their frame, whose last pixels are repeated there."""
-TARGET = FRAMES // 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rtsmlm.models.simulation.training_windows import Windows
     from rtsmlm.models.simulation.window_sampler import WindowSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -39,7 +40,16 @@ class DeepStormArchitecture(WholeStart):
         """Return what draws training windows."""
         from rtsmlm.models.simulation.window_sampler import WindowSampler
 
-        return WindowSampler(recipe.simulation, recipe.training.seed, device)
+        return WindowSampler(
+            recipe.simulation, recipe.training.seed, device, table=recipe.psf.measured()
+        )
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_sections import round_windows
+
+        del folder
+        return round_windows(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: Windows) -> Tensor:
         """Return the images of the middle frames, (n, 1, upsampling height, ... width)."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rtsmlm.models.flagship.network import FlagshipNetwork
     from rtsmlm.models.simulation.training_windows import Windows
     from rtsmlm.models.simulation.window_sampler import WindowSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # What is asked of it while it is trained needs torch, which a microscope may not have: it is
 # imported when it is asked.
@@ -47,7 +48,7 @@ class Flagship:
         axial, settings = model.axial, model.decode
         return lambda maps: rows_of(maps, shape, axial=axial, settings=settings)
 
-    def front_end(self, n_frames: int, maps: Maps) -> FrontEnd:
+    def front_end(self, n_frames: int, maps: Maps) -> FrontEnd | None:
         """Return the compiled pre-processing."""
         return PlaneMaker(n_frames, maps)
 
@@ -62,7 +63,7 @@ class Flagship:
 
     def torch_network(
         self, model: NetworkModel, device: torch.device, dtype: torch.dtype
-    ) -> TorchNetwork:
+    ) -> TorchNetwork | None:
         """Return the network with the PSF folded into its weights."""
         from rtsmlm.models.flagship.on_torch import FlagshipOnTorch
 
@@ -98,7 +99,18 @@ class Flagship:
         """Return what draws training windows."""
         from rtsmlm.models.simulation.window_sampler import WindowSampler
 
-        return WindowSampler(recipe.simulation, recipe.training.seed, device)
+        return WindowSampler(
+            recipe.simulation, recipe.training.seed, device, table=recipe.psf.measured()
+        )
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_sections import astigmatic_windows, round_windows
+
+        del folder
+        if recipe.simulation.astigmatism is not None:
+            return astigmatic_windows(recipe, microscope)
+        return round_windows(recipe, microscope)
 
     def forward(self, network: nn.Module, windows: Windows) -> Tensor:
         """Return the maps of training windows."""

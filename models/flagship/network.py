@@ -103,8 +103,13 @@ def stabilize(photons: Tensor, read_variance: Tensor, context: Tensor) -> Tensor
     planes = (photons + shifted).clamp(min=0.0).sqrt() - (level + shifted).sqrt()
     previous, target, following = torch.chunk(0.5 * planes, 3, dim=1)
     there = context[:, :, None, None]
-    noise_level = torch.log(level[:, 1:2] + read_variance + 1.0) / 3.0
+    noise_level = noise_plane(level[:, 1:2], read_variance)
     return torch.cat([previous * there[:, :1], target, following * there[:, 1:], noise_level], 1)
+
+
+def noise_plane(level: Tensor, read_variance: Tensor) -> Tensor:
+    """Return the plane that tells how strong the noise is: log(level + variance + 1) / 3."""
+    return torch.log(level + read_variance + 1.0) / 3.0
 
 
 class ResidualBlock(nn.Module):
@@ -122,7 +127,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, film: Tensor) -> Tensor:
         """Return features of the same shape."""
-        y = self.second(_modulate(self.first(x), film))
+        y = self.second(modulate(self.first(x), film))
         return functional.relu(x + cast(Tensor, y))
 
 
@@ -158,17 +163,17 @@ class FlagshipNetwork(nn.Module):
         """Return raw maps, without activation."""
         films = self._films(condition)
         x = self.stem(functional.pixel_unshuffle(planes, 2))
-        fine = _modulate(x, next(films))
+        fine = modulate(x, next(films))
         for block in self.half_blocks:
             fine = block(fine, next(films))
-        coarse = _modulate(self.down(fine), next(films))
+        coarse = modulate(self.down(fine), next(films))
         for block in self.quarter_blocks:
             coarse = block(coarse, next(films))
         up = functional.interpolate(self.up(coarse), scale_factor=2, mode="nearest")
         merged = functional.relu(fine + up)
         for block in self.last_blocks:
             merged = block(merged, next(films))
-        features = _modulate(self.head(merged), next(films))
+        features = modulate(self.head(merged), next(films))
         return cast(Tensor, self.out(features.to(self.out.weight.dtype)))
 
     def _films(self, condition: Tensor) -> Iterator[Tensor]:
@@ -198,7 +203,7 @@ def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
     return conv
 
 
-def _modulate(x: Tensor, film: Tensor) -> Tensor:
+def modulate(x: Tensor, film: Tensor) -> Tensor:
     """Scale and shift each channel by the condition, then cut off what is negative."""
     scale, shift = film.to(x.dtype).chunk(2, dim=1)
     return functional.relu(x * (1.0 + scale) + shift)

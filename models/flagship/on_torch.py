@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from rtsmlm.models.architecture import Maps, NetworkModel
 from rtsmlm.models.flagship.layers import folded
 from rtsmlm.models.flagship.network import SIZES, FlagshipNetwork, stabilize
+from rtsmlm.models.flagship.time_network import TimeNetwork, stabilized
 from rtsmlm.models.half_precision import load_weights
 from rtsmlm.models.simulation.training_windows import Windows
 
@@ -49,6 +50,46 @@ class FlagshipOnTorch:
         planes = planes_of(adu, offset, gain, variance, context).to(self._dtype)
         planes = planes.contiguous(memory_format=torch.channels_last)
         return torch.as_tensor(self._network(planes, self._condition)).float()
+
+
+class TimeGraph(nn.Module):
+    """The same of a network with attention along time; context is (n, 2 neighbours).
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    """
+
+    def __init__(self, network: TimeNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self,
+        frames: Tensor,
+        offset_adu: Tensor,
+        photons_per_adu: Tensor,
+        read_variance: Tensor,
+        context: Tensor,
+        condition: Tensor,
+    ) -> Tensor:
+        """Return raw maps."""
+        photons = (frames.to(torch.float32) - offset_adu) * photons_per_adu
+        roots, noise = stabilized(photons[:, None], read_variance[None, None])
+        reach = self.network.time.neighbours
+        maps = self.network.in_time(roots, noise[reach:-reach], context, condition)
+        return torch.as_tensor(maps)
+
+
+def graph_of(network: FlagshipNetwork) -> nn.Module:
+    """Return what the ONNX model of a network holds."""
+    return TimeGraph(network) if isinstance(network, TimeNetwork) else FlagshipGraph(network)
+
+
+def window_frames_of(network: FlagshipNetwork) -> int:
+    """Return how many frames a network looks at."""
+    return network.time.window_frames if isinstance(network, TimeNetwork) else 3
 
 
 class FlagshipGraph(nn.Module):
@@ -100,6 +141,12 @@ def planes_of(
 def maps_of_windows(network: FlagshipNetwork, windows: Windows) -> Tensor:
     """Return the maps of training windows, under autocast where that is on."""
     # In float32 even under autocast: the level is subtracted here.
+    if isinstance(network, TimeNetwork):
+        middle = network.time.neighbours
+        with torch.autocast(windows.photons.device.type, enabled=False):
+            roots, noise = stabilized(windows.photons, windows.read_variance)
+        target = noise[:, middle : middle + 1]
+        return network.of_windows(roots, target, windows.context, windows.condition)
     with torch.autocast(windows.photons.device.type, enabled=False):
         planes = stabilize(windows.photons, windows.read_variance, windows.context)
     planes = planes.contiguous(memory_format=torch.channels_last)

@@ -11,8 +11,8 @@ import numpy as np
 from rtsmlm.localizations import F32
 from rtsmlm.models.flagship.decode import rows_of
 from rtsmlm.models.flagship.maps import ATTRIBUTES, BACKGROUND, SLOTS, attributes_of
-from rtsmlm.models.flagship.network import FlagshipNetwork, NetworkSettings, stabilize
-from rtsmlm.models.flagship.on_torch import FlagshipGraph
+from rtsmlm.models.flagship.network import FlagshipNetwork, NetworkSettings
+from rtsmlm.models.flagship.on_torch import graph_of, maps_of_windows, window_frames_of
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.manifest import (
     ONNX_NAME,
@@ -26,12 +26,16 @@ from rtsmlm.models.manifest import (
 from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import Windows, simulate
+from rtsmlm.models.simulation.window_sampler import WindowSampler
 from rtsmlm.models.training.frame_graph import frame_inputs, write_frame_graph
 from rtsmlm.models.training.output_calibration import tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.models.training.trainable import Sampler
+from rtsmlm.physics.psf import TablePsf
 
+COARSE = ("down", "quarter", "up", "attention", "frames.down", "frames.key", "frames.value")
+"""Layers at a quarter of the resolution."""
 FIT_MARGIN = 1.05
 """How far beyond its training range a PSF width is still accepted."""
 
@@ -46,7 +50,9 @@ def package(
     write_onnx(network, folder / ONNX_NAME)
     decode = DecodeEntry()
     if tuning_windows:
-        decode = calibrate(network, recipe.simulation, n_windows=tuning_windows)
+        decode = calibrate(
+            network, recipe.simulation, n_windows=tuning_windows, table=recipe.psf.measured()
+        )
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     return Manifest(
         name=recipe.name,
@@ -56,7 +62,8 @@ def package(
         psf="astigmatic" if settings.axial else "round",
         parameters=sum(value.size for value in weights.values()),
         kmac_per_px=round(macs_per_px(weights) / 1000.0, 2),
-        inputs=_inputs(settings),
+        window_frames=window_frames_of(network),
+        inputs=_inputs(network),
         outputs=(
             TensorEntry(
                 name="maps",
@@ -75,18 +82,37 @@ def package(
     )
 
 
-def calibrate(network: FlagshipNetwork, ranges: SimulationRanges, *, n_windows: int) -> DecodeEntry:
-    """Return the factors that make what the network states honest."""
+def calibrate(
+    network: FlagshipNetwork,
+    ranges: SimulationRanges,
+    *,
+    n_windows: int,
+    table: TablePsf | None = None,
+) -> DecodeEntry:
+    """Return the factors that make what the network states honest.
+
+    Parameters
+    ----------
+    network
+        The network.
+    ranges
+        What it was trained on.
+    n_windows
+        Simulated windows.
+    table
+        The measured PSF that it was trained for, where there is one.
+    """
     network.eval()
     shape, axial = (ranges.crop_px, ranges.crop_px), network.settings.axial
 
     def found(windows: Windows, *, settings: DecodeSettings) -> list[F32]:
-        planes = stabilize(windows.photons, windows.read_variance, windows.context)
-        maps = network(planes, windows.condition).numpy()
+        maps = maps_of_windows(network, windows).numpy()
         return rows_of(maps, shape, axial=axial, settings=settings)
 
     def sampler_of(ranges: SimulationRanges) -> Sampler[Windows]:
-        return partial(simulate, ranges)
+        if table is None:
+            return partial(simulate, ranges)
+        return WindowSampler(ranges, 0, torch.device("cpu"), table=table)
 
     return tune(ranges, sampler_of, found, axial=axial, n_windows=n_windows)
 
@@ -97,9 +123,7 @@ def write_onnx(network: FlagshipNetwork, path: Path) -> None:
     Everything before the first convolution stays in float32, since ADU have 16 bits.
     """
     side = 8 * BLOCK_PX
-    write_frame_graph(
-        FlagshipGraph(network), _inputs(network.settings), (side, side), path, half=False
-    )
+    write_frame_graph(graph_of(network), _inputs(network), (side, side), path, half=False)
 
 
 def _valid(ranges: SimulationRanges) -> ValidRanges:
@@ -119,17 +143,21 @@ def _valid(ranges: SimulationRanges) -> ValidRanges:
     )
 
 
-def _inputs(network: NetworkSettings) -> tuple[TensorEntry, ...]:
+def _inputs(network: FlagshipNetwork) -> tuple[TensorEntry, ...]:
     condition = "log(sigma_px / 1.3) and 1; 0, 0 if unknown"
-    if network.axial:
+    if network.settings.axial:
         condition = (
             "log(sigma_px / 1.3) at z of -1, -1/2, 0, 1/2, 1 half ranges, along x, y, then 1"
         )
     entry = TensorEntry(
-        name="condition", dtype="float32", shape=("1", str(network.condition_size)), unit="1",
-        meaning=condition,
+        name="condition", dtype="float32", shape=("1", str(network.settings.condition_size)),
+        unit="1", meaning=condition,
     )  # fmt: skip
-    return (*frame_inputs("one frame more before and after", neighbours=True), entry)
+    around = window_frames_of(network) - 1
+    frames = "one frame more before and after"
+    if around > 2:
+        frames = f"{around // 2} frames more before and after"
+    return (*frame_inputs(frames, around=around), entry)
 
 
 def _channels(network: NetworkSettings) -> tuple[ChannelEntry, ...]:
@@ -154,10 +182,13 @@ def _channels(network: NetworkSettings) -> tuple[ChannelEntry, ...]:
 
 
 def macs_per_px(weights: dict[str, F32]) -> float:
-    """Return multiply-accumulates of the convolutions per camera pixel."""
+    """Return multiply-accumulates of the convolutions per camera pixel, in a long batch.
+
+    A network with attention does each frame of a batch once; alone it does a whole window.
+    """
     total = 0.0
     for name, value in weights.items():
         if value.ndim == 4:
-            coarse = name.startswith(("down", "quarter", "up"))
+            coarse = name.startswith(COARSE)
             total += float(np.prod(value.shape)) / (16.0 if coarse else 4.0)
     return total

@@ -1,4 +1,4 @@
-"""Emitters of training windows: places, widths, photons in three frames. Batched, in torch."""
+"""Emitters of training windows: places, widths, photons in each frame. Batched, in torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rtsmlm.models.simulation.curves import Curves, draw_heights
 from rtsmlm.models.simulation.draw import Draw
 from rtsmlm.models.simulation.ranges import SimulationRanges
 
-FRAMES = 3
 UM2_PER_PX = 0.01
 """At the nominal pixel of 100 nm."""
 SPARSE_UM2 = 0.5
@@ -30,7 +29,7 @@ class Emitters:
     sigma_x_px: Tensor
     sigma_y_px: Tensor
     photons: Tensor
-    """Detected photons in the previous, the target and the next frame, (n, 3, k)."""
+    """Detected photons in each frame of the window, (n, window frames, k)."""
     depth: Tensor
     """Round PSFs: distance from focus, 1 where the PSF is wider by the square root of 2; astigmatic
     ones: z in halves of its range; (n, k)."""
@@ -85,7 +84,10 @@ def draw_emitters(
     k = max(int(count.max()), 1)
     present = torch.arange(k, device=draw.device) < count[:, None]
     x_px, y_px = _draw_places(ranges, draw, k, clustered)
-    overlap = torch.where(lonely[:, None, None], _one_frame(draw, k), _blink(draw, k, on_time))
+    n_frames = ranges.window_frames
+    overlap = torch.where(
+        lonely[:, None, None], _one_frame(draw, k, n_frames), _blink(draw, k, on_time, n_frames)
+    )
     spread = draw.uniform(ranges.photons_spread)[:, None]
     # A symmetric on-and-off scatter: the median of the window stays what was drawn.
     flux = draw.log_uniform(ranges.photons)[:, None] * torch.exp(spread * draw.normal(k))
@@ -117,7 +119,7 @@ def _draw_counts(
     clustered: Tensor,
     crowding: float,
 ) -> Tensor:
-    """Return how many emitters each window has in its three frames, (n,)."""
+    """Return how many emitters each window has in its frames, (n,)."""
     low, high = ranges.density
     density = draw.log_uniform((low, low + crowding * (high - low)))
     sparse = draw.log_uniform((low, max(SPARSE_UM2, low)))
@@ -128,7 +130,9 @@ def _draw_counts(
     side_px = ranges.crop_px + 2.0 * ranges.margin_px
     mean = torch.minimum(density, limit) * UM2_PER_PX * side_px**2
     # The density is that of emitters seen in the target frame, if only for a part of it.
-    factor = torch.where(lonely, torch.full_like(on_time, FRAMES), (on_time + 3) / (on_time + 1))
+    frames = ranges.window_frames
+    seen = (on_time + frames) / (on_time + 1)
+    factor = torch.where(lonely, torch.full_like(on_time, frames), seen)
     mean = torch.where(draw.chance(ranges.empty_fraction), torch.zeros_like(mean), mean * factor)
     return torch.poisson(mean, generator=draw.generator)
 
@@ -156,24 +160,24 @@ def _draw_places(
     return x, y
 
 
-def _one_frame(draw: Draw, k: int) -> Tensor:
-    """Return which of the three frames each emitter is on in, for all of it, (n, 3, k)."""
-    frame = (draw.uniform((0.0, 1.0), k) * FRAMES).long().clamp(max=FRAMES - 1)
-    return torch.nn.functional.one_hot(frame, FRAMES).transpose(1, 2).float()
+def _one_frame(draw: Draw, k: int, n_frames: int) -> Tensor:
+    """Return which of the frames each emitter is on in, for all of it, (n, n_frames, k)."""
+    frame = (draw.uniform((0.0, 1.0), k) * n_frames).long().clamp(max=n_frames - 1)
+    return torch.nn.functional.one_hot(frame, n_frames).transpose(1, 2).float()
 
 
-def _blink(draw: Draw, k: int, on_time: Tensor) -> Tensor:
-    """Return the part of each of the three frames for which each emitter is on, (n, 3, k).
+def _blink(draw: Draw, k: int, on_time: Tensor, n_frames: int) -> Tensor:
+    """Return the part of each frame for which each emitter is on, (n, n_frames, k).
 
     Emitters switch on at any time and stay on for an exponential time; those that overlap the
-    three frames were on at their beginning with probability tau / (tau + 3).
+    frames were on at their beginning with probability tau / (tau + n_frames).
     """
     tau = on_time[:, None]
-    was_on = draw.uniform((0.0, 1.0), k) < tau / (tau + FRAMES)
-    start = torch.where(was_on, torch.zeros_like(tau), draw.uniform((0.0, float(FRAMES)), k))
+    was_on = draw.uniform((0.0, 1.0), k) < tau / (tau + n_frames)
+    start = torch.where(was_on, torch.zeros_like(tau), draw.uniform((0.0, float(n_frames)), k))
     unit = draw.uniform((0.0, 1.0), k).clamp(min=1e-6)
     stop = start - tau * torch.log(unit)
-    frame = torch.arange(FRAMES, device=draw.device, dtype=torch.float32)[None, :, None]
+    frame = torch.arange(n_frames, device=draw.device, dtype=torch.float32)[None, :, None]
     lit = torch.minimum(stop[:, None], frame + 1) - torch.maximum(start[:, None], frame)
     return lit.clamp(min=0.0)
 

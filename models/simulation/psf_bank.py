@@ -74,7 +74,7 @@ def make_bank(ranges: SimulationRanges, seed: int) -> PsfBank:
         table = _draw_psf(ranges, rng)
         values = np.zeros(CURVE_CONDITION)
         zero_nm, unit_nm = 0.0, DEPTH_OF_FOCUS_NM
-        width = _width_in_focus(table)
+        width = width_at(table, len(table.sums) // 2)
         if astigmatism is not None:
             unit_nm = rng.uniform(*HALF_RANGE_NM)
             curves = measure_curves(table)
@@ -116,17 +116,48 @@ def _draw_psf(ranges: SimulationRanges, rng: np.random.Generator) -> TablePsf:
     )
 
 
+def bank_of_table(table: TablePsf, sigma_px: float) -> PsfBank:
+    """Return a bank of one PSF.
+
+    Parameters
+    ----------
+    table
+        The PSF; its focus is where it is sharpest.
+    sigma_px
+        Width that the network is given.
+    """
+    focus_nm = table.z_first_nm + table.z_step_nm * sharpest_plane(table)
+
+    def one(value: float) -> Tensor:
+        return torch.tensor([value], dtype=torch.float32)
+
+    return PsfBank(
+        spot_tables([table]),
+        one(sigma_px),
+        one(focus_nm),
+        one(DEPTH_OF_FOCUS_NM),
+        torch.zeros(1, CURVE_CONDITION),
+    )
+
+
+def sharpest_plane(table: TablePsf) -> int:
+    """Return the plane whose brightest pixel is the brightest."""
+    return int(np.argmax([plane_pixels(table, k).max() for k in range(len(table.sums))]))
+
+
 def plane_pixels(table: TablePsf, plane: int) -> NDArray[np.floating]:
-    """Return a unit spot in the middle of a pixel, (BOX_PX, BOX_PX)."""
-    corners = table.sums[plane, ::FINE_PER_PX, ::FINE_PER_PX].astype(np.float64)
+    """Return a unit spot in the middle of a pixel, (box, box)."""
+    step = round(table.fine_per_px)
+    corners = table.sums[plane, ::step, ::step].astype(np.float64)
     pixels: NDArray[np.floating] = np.diff(np.diff(corners, axis=0), axis=1)
     return pixels
 
 
-def _width_in_focus(table: TablePsf) -> float:
-    """Return the width of the Gaussian nearest in least squares to the middle plane."""
-    pixels = plane_pixels(table, len(table.sums) // 2)
-    near = pixels[BOX_PX // 2 - 4 : BOX_PX // 2 + 5, BOX_PX // 2 - 4 : BOX_PX // 2 + 5]
+def width_at(table: TablePsf, plane: int) -> float:
+    """Return the width of the Gaussian nearest in least squares to a plane, in pixels."""
+    pixels = plane_pixels(table, plane)
+    middle = len(pixels) // 2
+    near = pixels[middle - 4 : middle + 5, middle - 4 : middle + 5]
     misfits = []
     for sigma in WIDTHS_PX:
         spot = gaussian.render_spots(near.shape, 4.0, 4.0, 1.0, sigma)

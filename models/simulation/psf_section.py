@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.ranges import LogSpan, Span
+from rtsmlm.physics.psf import TablePsf
 from rtsmlm.physics.psf_file import StoredPsf, load_psf
 from rtsmlm.physics.pupil import pupil_psf
 from rtsmlm.settings.base import Settings
@@ -63,6 +64,16 @@ class PsfSection(Settings):
         stored = load_psf(self.file)
         fine = stored.table.sums.shape[1] - 1
         return stored.pixel_nm, round(fine / stored.table.fine_per_px)
+
+    def measured(self) -> TablePsf | None:
+        """Return the PSF of the file, whatever its depths; None where none is given.
+
+        Raises
+        ------
+        FileFormatError
+            If the file cannot be read.
+        """
+        return None if self.file is None else load_psf(self.file).table
 
     def load(self, optics: OpticsSection) -> StoredPsf:
         """Return the PSF.

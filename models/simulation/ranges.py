@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from rtsmlm.settings.base import Settings
 
@@ -64,6 +64,8 @@ class SimulationRanges(Settings):
     an emitter that is on for a whole frame.
     """
 
+    window_frames: int = Field(default=3, ge=3, le=15)
+    """Frames of a window, an odd number; the middle one is localized."""
     crop_px: int = 64
     """Side of a window; a multiple of 8."""
     margin_px: float = 3.0

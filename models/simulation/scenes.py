@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rtsmlm.models.simulation.draw import Draw
-from rtsmlm.models.simulation.emitters import FRAMES, Emitters
+from rtsmlm.models.simulation.emitters import Emitters
 from rtsmlm.models.simulation.ranges import SimulationRanges
 
 GROUPS = 4
@@ -30,7 +30,7 @@ def pixel_integrals(center_px: Tensor, sigma_px: Tensor, n_px: int) -> Tensor:
 
 
 def render(emitters: Emitters, n_px: int, widening: Tensor | float = 1.0) -> Tensor:
-    """Return the expected photons per pixel, shape (n, 3, n_px, n_px).
+    """Return the expected photons per pixel, shape (n, frames, n_px, n_px).
 
     Parameters
     ----------
@@ -99,10 +99,11 @@ def render_wandering(
     chosen = draw.chance(ranges.moving_fraction).nonzero().squeeze(1)
     k = emitters.x_px.shape[1]
     step = draw.log_uniform(ranges.diffusion_px2, 1, 1).mul(2.0).sqrt()
-    image = torch.zeros(len(chosen), FRAMES, n_px, n_px, device=draw.device)
-    for frame in range(FRAMES if len(chosen) else 0):
-        still = 0.0 if frame == 1 else 1.0
-        shift = (still * step * draw.normal(2, k))[chosen]
+    n_frames = emitters.photons.shape[1]
+    image = torch.zeros(len(chosen), n_frames, n_px, n_px, device=draw.device)
+    for frame in range(n_frames if len(chosen) else 0):
+        away = math.sqrt(abs(frame - n_frames // 2))
+        shift = (away * step * draw.normal(2, k))[chosen]
         image += light_of(emitters.take(chosen).seen_at(frame, shift))
     return chosen, image
 

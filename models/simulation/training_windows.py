@@ -1,4 +1,4 @@
-"""The training simulator: windows of three frames with the emitters that are to be found."""
+"""The training simulator: windows of frames with the emitters that are to be found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rtsmlm.models.simulation.scenes import (
 )
 
 TARGET = 1
-"""The frame of the three that is localized."""
+"""The frame of a window of three that is localized; of any window the middle one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,14 @@ class Windows:
     """A batch of training windows."""
 
     photons: Tensor
-    """Previous, target and next frame, (n, 3, height, width)."""
+    """Frames of the windows, the target in their middle, (n, window frames, height, width)."""
     read_variance: Tensor
     """In photons², (n, 1, height, width)."""
     condition: Tensor
     """PSF input of the network, (n, condition size): see `condition_of`."""
     context: Tensor
-    """1 where the previous or next frame is there, else 0, (n, 2)."""
+    """1 where a frame around the target is there, else 0, from the earliest to the latest without
+    the target, (n, window frames - 1)."""
     targets: Targets
 
 
@@ -136,7 +137,7 @@ def expose(
     emitters
         The emitters; their widths decide which are too dim to be asked for.
     light, background
-        Expected photons per pixel, (n, 3, height, width) and (n, 1, height, width).
+        Expected photons per pixel, (n, window frames, height, width) and (n, 1, height, width).
     condition
         PSF input of the network, (n, condition size).
     axial
@@ -148,7 +149,7 @@ def expose(
         photons=_spoil_neighbours(ranges, draw, photons),
         read_variance=read_variance,
         condition=condition,
-        context=(~draw.chance(ranges.context_dropout, 2)).float(),
+        context=_draw_context(ranges, draw),
         targets=_label(
             ranges, emitters, gain, measured_background[:, 0], read_variance[:, 0], axial=axial
         ),
@@ -182,10 +183,19 @@ def _draw_psf(
     return 1.3 * sigma_px, curves, condition + wrong
 
 
+def _draw_context(ranges: SimulationRanges, draw: Draw) -> Tensor:
+    """Return which frames around the target are there; none is beyond one that is missing."""
+    reach = ranges.window_frames // 2
+    there = (~draw.chance(ranges.context_dropout, 2 * reach)).float()
+    before, after = there[:, :reach].flip(1).cumprod(dim=1).flip(1), there[:, reach:]
+    return torch.cat([before, after.cumprod(dim=1)], dim=1)
+
+
 def _spoil_neighbours(ranges: SimulationRanges, draw: Draw, photons: Tensor) -> Tensor:
     """Return the frames, some neighbours replaced by the target frame or by another place's."""
-    target = photons[:, TARGET]
-    for frame in (TARGET - 1, TARGET + 1):
+    middle = ranges.window_frames // 2
+    target = photons[:, middle]
+    for frame in (k for k in range(ranges.window_frames) if k != middle):
         kind = draw.uniform((0.0, 1.0), 1, 1)
         here = photons[:, frame]
         here = torch.where(kind < ranges.repeated_fraction, target, here)
@@ -206,7 +216,7 @@ def _label(
     n_px = ranges.crop_px
     column, row = emitters.x_px.round().long(), emitters.y_px.round().long()
     inside = (column >= 0) & (column < n_px) & (row >= 0) & (row < n_px)
-    photons = emitters.photons[:, TARGET] * gain
+    photons = emitters.photons[:, ranges.window_frames // 2] * gain
     window = torch.arange(len(photons), device=photons.device)[:, None].expand_as(photons)
     here = (window, row.clamp(0, n_px - 1), column.clamp(0, n_px - 1))
     area = 4.0 * math.pi * emitters.sigma_x_px * emitters.sigma_y_px

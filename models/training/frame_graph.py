@@ -12,16 +12,14 @@ from rtsmlm.models.manifest import TensorEntry
 from rtsmlm.models.training.onnx_export import export_onnx
 
 OUTPUT = "maps"
-ALONE, WITH_NEIGHBOURS = "n", "n + 2"
+TARGETS = "n"
 _PLANE = ("height", "width")
-_OPEN = {ALONE: "n", WITH_NEIGHBOURS: "frames", "height": "height", "width": "width"}
-"""How the axes that are left open are called in the ONNX model."""
 _LIGHT_ADU = 100
 _FRAMES = 2
 
 
 def frame_inputs(
-    frames: str, *, dtype: str = "uint16", neighbours: bool = False, read_variance: bool = True
+    frames: str, *, dtype: str = "uint16", around: int = 0, read_variance: bool = True
 ) -> tuple[TensorEntry, ...]:
     """Return the inputs of a network that takes raw frames, in their order.
 
@@ -31,12 +29,12 @@ def frame_inputs(
         What is to be known of the frames.
     dtype
         Type of the frames.
-    neighbours
-        Whether the frames before and after the target are looked at, and may be missing.
+    around
+        How many frames around a target are looked at, half of them before it. They may be missing.
     read_variance
         Whether the variance of the read noise is looked at.
     """
-    n = WITH_NEIGHBOURS if neighbours else ALONE
+    n = f"{TARGETS} + {around}" if around else TARGETS
     rows = [
         ("frames", dtype, (n, *_PLANE), "ADU", frames),
         ("offset_adu", "float32", _PLANE, "ADU", "value in the dark"),
@@ -44,9 +42,11 @@ def frame_inputs(
     ]
     if read_variance:
         rows.append(("read_variance", "float32", _PLANE, "photon²", "EMCCD: a quarter"))
-    if neighbours:
+    if around:
         meaning = "1 where the previous, the next frame is there"
-        rows.append(("context", "float32", (ALONE, "2"), "1", meaning))
+        if around > 2:
+            meaning = "1 where that frame around is there, from the earliest to the latest"
+        rows.append(("context", "float32", (TARGETS, str(around)), "1", meaning))
     return tuple(
         TensorEntry(name=name, dtype=dtype, shape=shape, unit=unit, meaning=meaning)
         for name, dtype, shape, unit, meaning in rows
@@ -86,16 +86,16 @@ def write_frame_graph(
     LocalizerError
         If a weight is larger than float16 can hold.
     """
-    lengths = dict(zip(_PLANE, shape, strict=True)) | {ALONE: _FRAMES, WITH_NEIGHBOURS: _FRAMES + 2}
+    lengths = dict(zip(_PLANE, shape, strict=True))
 
     def example(entry: TensorEntry) -> Tensor:
-        size = [lengths.get(axis) or int(axis) for axis in entry.shape]
+        size = [lengths.get(axis) or _length(axis) for axis in entry.shape]
         if entry.name == "frames":
             return torch.full(size, _LIGHT_ADU, dtype=torch.int32)
         return torch.ones(size)
 
     axes = {
-        entry.name: {i: _OPEN[axis] for i, axis in enumerate(entry.shape) if axis in _OPEN}
+        entry.name: {i: name for i, axis in enumerate(entry.shape) if (name := _open(axis))}
         for entry in inputs
     }
     axes = {name: found for name, found in axes.items() if found}
@@ -104,6 +104,18 @@ def write_frame_graph(
         {entry.name: example(entry) for entry in inputs},
         OUTPUT,
         path,
-        axes=axes | {OUTPUT: {0: ALONE, 2: sides[0], 3: sides[1]}},
+        axes=axes | {OUTPUT: {0: TARGETS, 2: sides[0], 3: sides[1]}},
         half=half,
     )
+
+
+def _open(axis: str) -> str | None:
+    """Return how an axis that is left open is called in the ONNX model; None for a fixed one."""
+    if axis in _PLANE or axis == TARGETS:
+        return axis
+    return "frames" if axis.startswith(TARGETS) else None
+
+
+def _length(axis: str) -> int:
+    """Return the length of an axis in the example: "2", "n", or "n + 2"."""
+    return sum(_FRAMES if part == TARGETS else int(part) for part in axis.split(" + "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -17,6 +18,7 @@ from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.psf_section import PsfSection
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.settings.base import Settings
+from rtsmlm.settings.load import merge, parse_override
 
 
 class NetworkSection(Settings):
@@ -113,5 +115,33 @@ def load_recipe(path: Path) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read the recipe {path}: {error}") from error
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
-        raise ConfigError(f"wrong recipe {path}: " + "; ".join(lines)) from error
+        raise ConfigError(f"wrong recipe {path}: {_faults(error)}") from error
+
+
+def recipe_with(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+    """Return a recipe with some of its values changed.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    overrides
+        `section.key=value` texts.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value out of its limits.
+    """
+    texts = tuple(overrides)
+    data = recipe.model_dump(mode="python", exclude_none=True)
+    for text in texts:
+        merge(data, parse_override(text))
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"wrong recipe in {', '.join(texts)}: {_faults(error)}") from error
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())

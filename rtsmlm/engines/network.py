@@ -100,7 +100,8 @@ class NetworkLocalizer:
         start, stop, _ = targets.indices(len(batch))
         if batch.shape != self._shape:
             self._prepare(batch.shape)
-        pixels, context = pad_frames(batch.pixels, *self._blocks), context_of(batch.index)
+        pixels = pad_frames(batch.pixels, *self._blocks)
+        context = context_of(batch.index, self.neighbours)
 
         def localize(part: slice, *, alone: bool = False) -> Localizations:
             return self._localize(batch, pixels, context, part, alone=alone)

@@ -12,6 +12,7 @@ from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Maps, NetworkModel
 from rtsmlm.models.catalog import architecture_of
+from rtsmlm.models.inputs import context_columns
 from rtsmlm.models.manifest import load_manifest
 from rtsmlm.models.trained_psf import check_pixel
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -79,7 +80,7 @@ def input_shapes(model: NetworkModel, size: tuple[int, int, int]) -> dict[str, t
         "offset_adu": (height, width),
         "photons_per_adu": (height, width),
         "read_variance": (height, width),
-        "context": (n, 2),
+        "context": (n, context_columns(model.neighbours)),
         "condition": model.psf.condition.shape,
     }
 
@@ -125,7 +126,8 @@ class Runtime(Protocol):
         frames
             Those to be localized and their neighbours, padded, (n + 2 neighbours, height, width).
         context
-            1 where the previous, the next frame is there, (n, 2); n is 1 or `batch_frames`.
+            1 where the frames around each are there (`rtsmlm.models.inputs.context_of`); n is 1 or
+            `batch_frames`.
         alone
             One frame that nothing else is done beside; else one of `lanes` calls.
 

@@ -21,6 +21,7 @@ from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Decoder, Maps, NetworkModel
+from rtsmlm.models.inputs import context_columns
 
 _log = logging.getLogger(__name__)
 # TensorRT chooses and compiles kernels as it runs first: a graph must not hold that.
@@ -127,7 +128,8 @@ class _Lane:
         self._frames_here = torch.empty(
             (n + 2 * runtime.model.neighbours, height, width), dtype=torch.int16, pin_memory=True
         )
-        self._context_here = torch.empty((n, 2), dtype=torch.float32, pin_memory=True)
+        columns = context_columns(runtime.model.neighbours)
+        self._context_here = torch.empty((n, columns), dtype=torch.float32, pin_memory=True)
         self._raw = torch.zeros_like(self._frames_here, device="cuda")
         manifest, architecture = runtime.model.manifest, runtime.model.architecture
         self._output = manifest.outputs[0].name

@@ -13,6 +13,7 @@ from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Decoder, DeviceDecoder, Maps, NetworkModel
+from rtsmlm.models.inputs import context_columns
 
 TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 CPU_PRECISIONS, GPU_PRECISIONS = ("f32", "bf16"), ("f16", "f32")
@@ -126,7 +127,8 @@ class _Graph:
         self._frames_here = torch.empty(
             (n + 2 * runtime.neighbours, *field), dtype=torch.int16, pin_memory=True
         )
-        self._context_here = torch.empty((n, 2), dtype=torch.float32, pin_memory=True)
+        columns = context_columns(runtime.neighbours)
+        self._context_here = torch.empty((n, columns), dtype=torch.float32, pin_memory=True)
         self._frames = torch.zeros_like(self._frames_here, device="cuda")
         self._context = torch.ones_like(self._context_here, device="cuda")
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]

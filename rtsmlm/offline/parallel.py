@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
+from itertools import islice
 
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -87,18 +87,29 @@ class OfflineLocalizers:
 def with_neighbours(
     batches: Iterable[FrameBatch], neighbours: int
 ) -> Iterator[tuple[FrameBatch, slice]]:
-    """Yield each batch with the last frames of the one before and the first of the one after."""
-    before: FrameBatch | None = None
-    current: FrameBatch | None = None
-    for after in chain(batches, (None,)):
-        if current is not None:
-            lead = (
-                before.frames(len(before) - neighbours, len(before))
-                if before and neighbours
-                else None
-            )
-            tail = after.frames(0, neighbours) if after and neighbours else None
-            pieces = [piece for piece in (lead, current, tail) if piece is not None]
-            start = len(lead) if lead is not None else 0
-            yield FrameBatch.concatenate(pieces), slice(start, start + len(current))
-        before, current = current, after
+    """Yield each batch with the last frames before it and the first ones after it.
+
+    Batches may be shorter than that: the neighbours come from as many of them as it takes.
+    """
+    source = iter(batches)
+    waiting = deque(islice(source, 1))
+    lead: list[FrameBatch] = []
+    while waiting:
+        current = waiting.popleft()
+        while not waiting or sum(map(len, waiting)) < neighbours:
+            if (after := next(source, None)) is None:
+                break
+            waiting.append(after)
+        tail: list[FrameBatch] = []
+        missing = neighbours
+        for after in waiting:
+            if missing > 0:
+                tail.append(after.frames(0, min(missing, len(after))))
+                missing -= len(tail[-1])
+        start = sum(map(len, lead))
+        yield FrameBatch.concatenate([*lead, current, *tail]), slice(start, start + len(current))
+        if neighbours:
+            past = current
+            if len(current) < neighbours:
+                past = FrameBatch.concatenate([*lead, current])
+            lead = [past.frames(max(len(past) - neighbours, 0), len(past))]

@@ -26,7 +26,6 @@ from rtsmlm.realtime.shared_segments import create_segment, open_untracked
 _MAGIC = 0x52544C4D0001  # "RTLM", layout version 1
 _PAGE = 4096
 _COLUMNS = 4
-_KEPT = 1  # the frame before the oldest is not overwritten: a network may use it as a neighbour
 
 
 class _Word(IntEnum):
@@ -36,6 +35,7 @@ class _Word(IntEnum):
     WIDTH = 3
     CLOSED = 4
     GIVEN_UP = 5
+    KEPT = 6
     # Producer and consumer write on cache lines of their own.
     HEAD = 16
     TAIL = 32
@@ -57,7 +57,8 @@ class FrameRing:
         if self._words[_Word.MAGIC] != _MAGIC:
             raise ConfigError("this shared memory holds no frame ring of this version of rtsmlm")
         self._slots = int(self._words[_Word.SLOTS])
-        self.capacity = self._slots - _KEPT
+        self.kept = int(self._words[_Word.KEPT])
+        self.capacity = self._slots - self.kept
         self.shape = int(self._words[_Word.HEIGHT]), int(self._words[_Word.WIDTH])
         n = self._slots
         columns = np.frombuffer(buffer, np.int64, _COLUMNS * n, offset=_PAGE)
@@ -69,7 +70,9 @@ class FrameRing:
         self._fence = threading.Lock()
 
     @classmethod
-    def create(cls, shape: tuple[int, int], capacity: int, *, shared: bool = True) -> FrameRing:
+    def create(
+        cls, shape: tuple[int, int], capacity: int, *, shared: bool = True, kept: int = 1
+    ) -> FrameRing:
         """Allocate a ring.
 
         Parameters
@@ -80,13 +83,16 @@ class FrameRing:
             Number of frames, at least 2.
         shared
             In shared memory, for another process; otherwise for threads of this one.
+        kept
+            Released frames that are not overwritten: a network may use them as neighbours. There
+            is room for one frame more than that, or none would ever have all its neighbours.
 
         Raises
         ------
         ConfigError
             If there is not enough shared memory.
         """
-        slots = max(capacity, 2) + _KEPT
+        slots = max(capacity, 2, kept + 1) + kept
         size = _pixel_offset(slots) + slots * shape[0] * shape[1] * 2
         memory: shared_memory.SharedMemory | bytearray
         if shared:
@@ -97,7 +103,7 @@ class FrameRing:
         words: NDArray[np.int64] = np.frombuffer(buffer, np.int64, _PAGE // 8)
         words[:] = 0
         words[_Word.SLOTS], words[_Word.HEIGHT], words[_Word.WIDTH] = slots, *shape
-        words[_Word.HEARTBEAT] = now_ns()
+        words[_Word.KEPT], words[_Word.HEARTBEAT] = kept, now_ns()
         words[_Word.MAGIC] = _MAGIC
         del words
         return cls(memory, owner=True)
@@ -186,15 +192,25 @@ class FrameRing:
         max_frames
             Most frames to be localized.
         neighbours
-            How many frames before and after each are wanted, 0 or 1.
+            How many frames before and after each are wanted, at most `kept`.
         final
-            No more frames will come: the last one goes without one after it.
+            No more frames will come: the last ones go without those after them.
 
         Returns
         -------
         :
             The frames, and which of them are to be localized and released.
+
+        Raises
+        ------
+        ConfigError
+            If the ring does not keep as many frames.
         """
+        if neighbours > self.kept:
+            raise ConfigError(
+                f"the localizer looks at {neighbours} frames before each, and this ring keeps "
+                f"{self.kept}: a localizer that is no model folder may look at one"
+            )
         tail, head = int(self._words[_Word.TAIL]), int(self._words[_Word.HEAD])
         self._barrier()
         n = min(head - tail - (0 if final else neighbours), max_frames)

@@ -13,6 +13,7 @@ from rtsmlm.files.camera_maps import names_assumed, what_was_assumed
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.files.run.reserve import reserve_bytes
+from rtsmlm.models.catalog import neighbours_of
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.sinks import check_sinks
 from rtsmlm.pipeline.supervisor import PipelineProgress, PipelineSupervisor
@@ -125,7 +126,8 @@ class FramePath:
         settings.channels.check_frame_shape(shape)
         shared = settings.pipeline.process
         capacity = frames_that_fit(shape, settings.pipeline.ring_mb)
-        ring = self._ring = FrameRing.create(shape, capacity, shared=shared)
+        kept = neighbours_of(settings.localizer.name)
+        ring = self._ring = FrameRing.create(shape, capacity, shared=shared, kept=kept)
         self._supervisor = PipelineSupervisor(
             PipelineJob(
                 ring.name if shared else "",

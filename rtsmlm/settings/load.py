@@ -75,10 +75,10 @@ def load(
     paths = [] if path is None else [path] if isinstance(path, Path) else list(path)
     files = [p if p.exists() else packaged(p.name) if p.name == str(p) else p for p in paths]
     for file in files:
-        _merge(data, _with_absolute_paths(_read(file), file.parent))
+        merge(data, _with_absolute_paths(_read(file), file.parent))
     texts = tuple(overrides)
     for text in texts:
-        _merge(data, _parse_override(text))
+        merge(data, parse_override(text))
     return from_mapping(data, ", ".join([*map(str, files), *texts]) or "the defaults")
 
 
@@ -112,7 +112,7 @@ def load_over(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
         return settings
     data = settings.model_dump(mode="python", exclude_none=True)
     for text in texts:
-        _merge(data, _parse_override(text))
+        merge(data, parse_override(text))
     return from_mapping(data, ", ".join(texts))
 
 
@@ -139,15 +139,23 @@ def _fault(error: Mapping[str, Any]) -> str:
     return f"{name}: {error['msg'].lower()} (got {_shown.repr(error['input'])})"
 
 
-def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+def merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Write plain data over other data, section by section."""
     for key, value in other.items():
         if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+            merge(into[key], value)
         else:
             into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _parse_override(text: str) -> dict[str, Any]:
+def parse_override(text: str) -> dict[str, Any]:
+    """Return the data of `section.key=value`; the value is read as TOML, else as text.
+
+    Raises
+    ------
+    ConfigError
+        If it is not written so.
+    """
     name, equals, raw = text.partition("=")
     keys = [key.strip() for key in name.split(".")]
     if not equals or len(keys) < 2 or not all(keys):

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from rtsmlm.models.simulation.curves import BEYOND, draw_curves, draw_heights  # noqa: E402
 from rtsmlm.models.simulation.draw import Draw  # noqa: E402
-from rtsmlm.models.simulation.emitters import FRAMES, draw_emitters, draw_sigma  # noqa: E402
+from rtsmlm.models.simulation.emitters import draw_emitters, draw_sigma  # noqa: E402
 from rtsmlm.models.simulation.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
 from rtsmlm.models.simulation.scenes import (  # noqa: E402
     draw_background,
@@ -92,7 +92,7 @@ def test_emitters_lie_within_the_margin_and_shine_within_their_range() -> None:
     low, high = -0.5 - RANGES.margin_px, RANGES.crop_px - 0.5 + RANGES.margin_px
     for place in (emitters.x_px, emitters.y_px):
         assert low <= float(place.min()) <= float(place.max()) <= high
-    assert emitters.photons.shape == (n, FRAMES, emitters.x_px.shape[1])
+    assert emitters.photons.shape == (n, RANGES.window_frames, emitters.x_px.shape[1])
     assert float(emitters.photons.min()) >= 0.0
     assert float(emitters.photons.max()) <= 1.5 * RANGES.photons[1]
     assert float(emitters.sigma_x_px.min()) > 0

@@ -145,17 +145,21 @@ def test_a_movie_that_breaks_ends_in_its_error_and_leaves_no_thread() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("rtsmlm-localize")]
 
 
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=12))
-def test_windows_have_the_frames_beside_them_and_name_their_own(sizes: list[int]) -> None:
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=12), st.integers(1, 7))
+def test_windows_have_the_frames_beside_them_and_name_their_own(
+    sizes: list[int], neighbours: int
+) -> None:
     n = sum(sizes)
 
-    windows = list(with_neighbours(batches(sizes), 1))
+    windows = list(with_neighbours(batches(sizes), neighbours))
 
     targets = [f for batch, own in windows for f in batch.index[own].tolist()]
     assert targets == list(range(n)), "every frame is the own of one window"
     for batch, own in windows:
         first, last = int(batch.index[own][0]), int(batch.index[own][-1])
-        assert batch.index.tolist() == list(range(max(first - 1, 0), min(last + 2, n)))
+        wanted = range(max(first - neighbours, 0), min(last + neighbours + 1, n))
+        assert batch.index.tolist() == list(wanted)
 
 
 def test_windows_without_neighbours_are_the_batches_themselves() -> None:

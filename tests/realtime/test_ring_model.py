@@ -32,12 +32,13 @@ def assert_holds(batch: FrameBatch, indices: list[int]) -> None:
 class RingMachine(RuleBasedStateMachine):
     """Producer and consumer take turns as they like."""
 
-    @initialize(capacity=st.integers(0, 7), shared=st.just(False))
-    def make(self, capacity: int, shared: bool) -> None:
-        self.ring = FrameRing.create(SHAPE, capacity, shared=shared)
-        self.capacity = max(capacity, 2)
+    @initialize(capacity=st.integers(0, 7), kept=st.integers(1, 4), shared=st.just(False))
+    def make(self, capacity: int, kept: int, shared: bool) -> None:
+        self.ring = FrameRing.create(SHAPE, capacity, shared=shared, kept=kept)
+        self.capacity = max(capacity, 2, kept + 1)
+        self.kept = kept
         self.waiting: deque[int] = deque()
-        self.before: int | None = None  # the last frame that was released
+        self.before: deque[int] = deque(maxlen=kept)  # the last frames that were released
         self.next = 0
         self.pushed = 0
 
@@ -62,8 +63,9 @@ class RingMachine(RuleBasedStateMachine):
         assert 1 <= len(batch) <= most
         assert_holds(batch, list(self.waiting)[: len(batch)])
 
-    @rule(most=st.integers(1, 9), neighbours=st.integers(0, 1), final=st.booleans())
-    def window(self, most: int, neighbours: int, final: bool) -> None:
+    @rule(most=st.integers(1, 9), wanted=st.integers(0, 4), final=st.booleans())
+    def window(self, most: int, wanted: int, final: bool) -> None:
+        neighbours = min(wanted, self.kept)
         found = self.ring.window(most, neighbours, final=final)
 
         ready = len(self.waiting) - (0 if final else neighbours)
@@ -74,7 +76,7 @@ class RingMachine(RuleBasedStateMachine):
         batch, targets = found
         waiting = list(self.waiting)
         n = min(ready, most)
-        lead = [self.before] if neighbours and self.before is not None else []
+        lead = list(self.before)[-neighbours:] if neighbours else []
         tail = waiting[n : n + neighbours]
         assert_holds(batch, [*lead, *waiting[:n], *tail])
         assert batch.index[targets].tolist() == waiting[:n]
@@ -87,7 +89,7 @@ class RingMachine(RuleBasedStateMachine):
         self.ring.release(n)
 
         for _ in range(n):
-            self.before = self.waiting.popleft()
+            self.before.append(self.waiting.popleft())
 
     @invariant()
     def counts_agree(self) -> None:

@@ -17,7 +17,7 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
-from rtsmlm.physics.camera import SensorType, make_sensor
+from rtsmlm.physics.camera import Sensor, SensorType, make_sensor
 from rtsmlm.physics.fisher import astigmatic_crlb, gaussian_crlb
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
 from rtsmlm.physics.sampling import new_state
@@ -90,7 +90,7 @@ def expose(
     index: I64,
     shape: tuple[int, int],
     rng: np.random.Generator,
-    camera: SensorType = "ideal",
+    camera: SensorType | Sensor = "ideal",
 ) -> tuple[FrameBatch, CameraCalibration]:
     """Draw the frames of emitters, and return the calibration of the camera with them.
 
@@ -109,9 +109,9 @@ def expose(
     rng
         Draws camera and noise.
     camera
-        Kind of the camera.
+        Kind of the camera, or its chip.
     """
-    sensor = make_sensor(camera, shape, rng)
+    sensor = camera if isinstance(camera, Sensor) else make_sensor(camera, shape, rng)
     stream = new_state(np.random.SeedSequence(int(rng.integers(2**62))))
     pixels = np.empty((len(index), *shape), dtype=np.uint16)
     first = np.searchsorted(emitters.frame, index)

@@ -14,7 +14,7 @@ import numpy as np
 from rtsmlm.bench.accuracy.scenes import BEYOND_PX, FRAME_STEP, Emitters, Scene, expose
 from rtsmlm.bench.models.psfs import KnownPsf
 from rtsmlm.localizations import Localizations
-from rtsmlm.physics.camera import SensorType
+from rtsmlm.physics.camera import Sensor, SensorType
 
 Light = tuple[float, float]
 """Photons of an emitter, and of the background in a pixel."""
@@ -27,6 +27,7 @@ def volume_scene(
     side_px: int,
     density_um2: float,
     light: Light,
+    camera: SensorType | Sensor = "ideal",
 ) -> Scene:
     """Return frames with emitters anywhere in the depths of a PSF, also beyond the edges.
 
@@ -42,6 +43,8 @@ def volume_scene(
         Emitters per square micrometre and frame.
     light
         The same for all emitters.
+    camera
+        Kind of the camera, or its chip.
     """
     photons, background = light
     low, high = -0.5 - BEYOND_PX, side_px - 0.5 + BEYOND_PX
@@ -56,7 +59,7 @@ def volume_scene(
         photons=np.full(len(frame), photons),
     )
     index = FRAME_STEP * np.arange(n_frames)
-    return _drawn(rng, known, emitters, background, index, (side_px, side_px), "ideal")
+    return _drawn(rng, known, emitters, background, index, (side_px, side_px), camera)
 
 
 def redrawn_scene(
@@ -114,7 +117,7 @@ def _drawn(
     background: float,
     index: np.ndarray,
     shape: tuple[int, int],
-    camera: SensorType,
+    camera: SensorType | Sensor,
 ) -> Scene:
     batch, calibration = expose(emitters, known.psf, background, index, shape, rng, camera)
     return Scene(

@@ -18,6 +18,7 @@ from rtsmlm.bench.speed.figures import Latency, RingSamples, SpeedRun
 from rtsmlm.bench.speed.scene import MovieCamera
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.files.run.folder import RunFolder
+from rtsmlm.models.catalog import neighbours_of
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.supervisor import PipelineSupervisor
 from rtsmlm.realtime.ledger import Ledger
@@ -139,7 +140,11 @@ class _Rig:
         self._temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         folder = RunFolder.create(Path(self._temporary.name), "speed")
         shape = scene.batch.shape
-        self.ring = FrameRing.create(shape, frames_that_fit(shape, settings.pipeline.ring_mb))
+        self.ring = FrameRing.create(
+            shape,
+            frames_that_fit(shape, settings.pipeline.ring_mb),
+            kept=neighbours_of(settings.localizer.name),
+        )
         self.ledger = Ledger()
         self.warnings: list[str] = []
         job = PipelineJob(self.ring.name, folder.path, settings)
