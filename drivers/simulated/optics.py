@@ -47,7 +47,8 @@ class DyePsfs:
         """Add emitters of all dyes; `places` are x and y in pixels and z in nm, (n,) each."""
         for number, psf in enumerate(self.each):
             rows = dye == number
-            psf.render(image, *(column[rows] for column in places), photons[rows])
+            x_px, y_px, z_nm = (column[rows] for column in places)
+            psf.render(image, x_px, y_px, z_nm, photons[rows])
 
 
 def make_psf(settings: MicroscopeSettings) -> Psf:

@@ -31,7 +31,8 @@ class Graph(torch.nn.Module):
     ) -> Tensor:
         """Return images, (n, 1, height, width), from 0 to `FULL`."""
         inputs = inputs_of(scaled(localizations, level), widefield)
-        return 0.5 * FULL * (self.network(inputs, structure) + 1.0)
+        image: Tensor = self.network(inputs, structure)
+        return 0.5 * FULL * (image + 1.0)
 
 
 def package(network: Generator, folder: Path, recipe: Recipe) -> Manifest:

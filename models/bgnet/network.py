@@ -26,7 +26,7 @@ class NetworkSettings(Settings):
     @property
     def block_px(self) -> int:
         """Boxes are enlarged to multiples of it."""
-        return 2 ** (len(self.widths) - 1)
+        return 1 << (len(self.widths) - 1)
 
 
 SIZES: dict[str, NetworkSettings] = {

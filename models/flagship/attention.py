@@ -103,7 +103,7 @@ class TimeAttention(nn.Module):
 
 def _per_head(products: Tensor) -> Tensor:
     """Return the sums of the channels of each head, (n, heads, height, width)."""
-    parts = products.split(HEAD_CHANNELS, dim=1)
+    parts = torch.split(products, HEAD_CHANNELS, dim=1)
     return torch.cat([part.sum(dim=1, keepdim=True) for part in parts], dim=1)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from rtsmlm.localizations import F32
 from rtsmlm.models.flagship.decode import rows_of

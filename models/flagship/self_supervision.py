@@ -153,8 +153,8 @@ class SelfSupervision:
         self, photons: Tensor, variance: Tensor, maps: Tensor, *optimizers: torch.optim.Optimizer
     ) -> float:
         loss = misfit(photons[:, 1], variance, maps, self.psf)
-        for optimizer in (self._of_psf, self._of_network):
-            optimizer.zero_grad(set_to_none=True)
+        for each in (self._of_psf, self._of_network):
+            each.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._learned, CLIP)
         for optimizer in optimizers:

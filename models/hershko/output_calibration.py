@@ -99,7 +99,8 @@ def _truth(scenes: Scenes, window: int) -> NDArray[np.float64]:
     table = np.stack([column.double().numpy() for column in columns], axis=1)
     place = table[:, :2]
     inside = ((place > -0.5) & (place < side - 0.5)).all(axis=1)
-    return table[inside & (scenes.window.numpy() == window)]
+    of_window: NDArray[np.float64] = table[inside & (scenes.window.numpy() == window)]
+    return of_window
 
 
 def _errors(rows: F32, truth: NDArray[np.float64], reach_px: float) -> NDArray[np.float64]:
@@ -115,7 +116,8 @@ def _errors(rows: F32, truth: NDArray[np.float64], reach_px: float) -> NDArray[n
             continue
         places = rows[mine][:, [Row.X, Row.Y]].astype(np.float64)
         apart, nearest = cKDTree(theirs[:, :2]).query(places)
-        _, back = cKDTree(places).query(theirs[:, :2])
+        back = np.asarray(cKDTree(places).query(theirs[:, :2])[1])
+        nearest = np.asarray(nearest)
         paired = (back[nearest] == np.arange(len(mine))) & (apart < reach_px)
         pairs, emitters = mine[paired], theirs[nearest[paired]]
         errors[pairs, :2] = places[paired] - emitters[:, :2]
@@ -129,8 +131,8 @@ def _is_right(rows: F32, truth: NDArray[np.float64], reach_px: float) -> NDArray
     if len(rows) and len(truth):
         places = rows[:, [Row.X, Row.Y]].astype(np.float64)
         apart, nearest = cKDTree(truth[:, :2]).query(places)
-        near = apart < reach_px
-        right[near] = truth[nearest[near], 3] == rows[near, CHANNEL]
+        near = np.asarray(apart) < reach_px
+        right[near] = truth[np.asarray(nearest)[near], 3] == rows[near, CHANNEL]
     return right
 
 

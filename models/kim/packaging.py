@@ -64,7 +64,8 @@ def package(network: nn.Module, folder: Path, recipe: Recipe, *, tuning_boxes: i
     """
     ranges = recipe.dyes
     depths = Depths.of(ranges.z_nm, len(ranges.names))
-    tuning, rows = Tuning(), ()
+    tuning = Tuning()
+    rows: tuple[dict[str, float | str], ...] = ()
     if tuning_boxes:
         psfs = dye_psfs(ranges, recipe.optics)
         sampler = DyeBoxSampler(ranges, spot_tables(psfs), torch.device("cpu"))

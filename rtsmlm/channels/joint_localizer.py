@@ -20,7 +20,7 @@ from rtsmlm.fitting.boxes import F64, cut_boxes
 from rtsmlm.fitting.detection import Candidates, make_candidates
 from rtsmlm.fitting.filtering import Filter, Scratch
 from rtsmlm.fitting.frame_plan import Plan
-from rtsmlm.fitting.selection import reject_spikes, select_rows
+from rtsmlm.fitting.selection import FIT_REACH_PX, reject_spikes, select_rows
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, PROBABILITY_OF_CHANNEL, Localizations
@@ -141,7 +141,8 @@ class JointLocalizer(SpotLocalizer):
         keep = np.zeros(len(rows), dtype=np.bool_)
         height, width = self._views.first.shape
         noise = float(self._calibration.excess_noise)
-        select_rows(rows, found.frame, height, width, self._sigma_px, noise, keep)
+        reach_px = self._sigma_px + FIT_REACH_PX
+        select_rows(rows, found.frame, height, width, self._sigma_px, noise, reach_px, keep)
         rows, light, covariance = rows[keep], light[keep], covariance[keep]
         pixel_nm = self._calibration.pixel_nm
         channel, extras = self._decide(light, covariance)

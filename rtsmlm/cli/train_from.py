@@ -20,9 +20,10 @@ from rtsmlm.models.catalog import find_model
 from rtsmlm.models.manifest import Manifest, load_manifest, save_manifest
 from rtsmlm.models.training.adaptation import adapted_recipe
 from rtsmlm.models.training.adapted_sections import PSF_FILE
+from rtsmlm.models.training.checkpoint import FILE_NAME
 from rtsmlm.models.training.microscope import microscope_of
 from rtsmlm.models.training.packaging import export_model
-from rtsmlm.models.training.trainer import FILE_NAME, Trainer
+from rtsmlm.models.training.trainer import Trainer
 from rtsmlm.settings.camera import CameraMaps
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings

@@ -128,7 +128,7 @@ class SpectrumCutter:
         places = np.stack([locs.x_nm, locs.y_nm], axis=1).astype(np.float64)
         second = self._views[1]
         reference = second.from_first(places / self._pixel_nm)
-        known = np.isfinite(reference).all(axis=1)
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(reference).all(axis=1))
         reference = np.where(known[:, None], reference, -1e6)
         shape = (len(locs), self._rows, len(self._displacement_px))
         spectra, inside = np.empty(shape, dtype=np.float32), np.empty(len(locs), dtype=np.bool_)

@@ -72,7 +72,7 @@ class ColourLocalizer:
         pixels = np.zeros((1, *shape), dtype=np.uint16)
         batch = FrameBatch.from_pixels(pixels)
         middle = np.zeros(1, dtype=np.float32)
-        one = {"frame": batch.index[:1], "x_nm": middle, "y_nm": middle}
+        one: dict[str, NDArray[Any]] = {"frame": batch.index[:1], "x_nm": middle, "y_nm": middle}
         self._classes(self._cutter(Localizations.from_columns(one), batch)[0])
 
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:

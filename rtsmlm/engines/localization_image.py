@@ -210,7 +210,8 @@ class LocalizationImage:
             if "widefield" in self._asked:
                 images["widefield"] = self._light_of(part)
             answer: F32 = self._run({k: v for k, v in (given | images).items() if k in self._asked})
-            return answer[0, 0]
+            image: F32 = answer[0, 0]
+            return image
 
         side_px = PART_PX // block * block
         return in_parts(counts, predict, side_px, self._manifest.overlap_px)[:height, :width]
@@ -222,7 +223,8 @@ class LocalizationImage:
             return np.zeros((1, 1, *shape), dtype=np.float32)
         light = self._widefield[part]
         margin = [(0, a - b) for a, b in zip(shape, light.shape, strict=True)]
-        return np.pad(light, margin, mode="edge")[None, None]
+        padded: F32 = np.pad(light, margin, mode="edge")
+        return padded[None, None]
 
     def _resampled(self, widefield: F32 | None) -> F32 | None:
         """Return the widefield image on the pixels of the layer, linear between camera pixels."""
@@ -242,7 +244,8 @@ def _one_hot(structure: str | None, name: str, known: tuple[str, ...]) -> F32 | 
         return None
     if structure not in known:
         raise ConfigError(unknown_structure(structure, name, known))
-    return np.eye(len(known), dtype=np.float32)[known.index(structure)]
+    chosen: F32 = np.eye(len(known), dtype=np.float32)[known.index(structure)]
+    return chosen
 
 
 def unknown_structure(structure: str | None, name: str, known: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rtsmlm.localizations import F32
 from rtsmlm.physics.psf import TablePsf
 from rtsmlm.physics.pupil import Optics, pupil_psf
 from rtsmlm.physics.spectra import Spectrum
@@ -52,7 +53,8 @@ def dye_psf(
         )
         for nm in quantiles_nm(spectrum, wavelengths)
     ]  # fmt: skip
-    sums = np.mean([part.sums for part in parts], axis=0, dtype=np.float64).astype(np.float32)
+    each = np.stack([part.sums for part in parts])
+    sums: F32 = np.asarray(each.mean(axis=0, dtype=np.float64), dtype=np.float32)
     # One plane more at each end, for slopes there.
     first = math.floor((z_nm[0] + reach_nm) / Z_STEP_NM) - 1
     last = math.ceil((z_nm[1] + reach_nm) / Z_STEP_NM) + 1

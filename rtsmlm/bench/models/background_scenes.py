@@ -71,14 +71,16 @@ def gradient(rng: np.random.Generator) -> F64:
     """Return a slope of 6 % of the level per pixel in any direction."""
     angle = rng.uniform(0.0, 2.0 * np.pi)
     at = np.arange(WIDE_PX) - WIDE_PX // 2
-    return 1.0 + 0.06 * (np.cos(angle) * at + np.sin(angle) * at[:, None])
+    slope: F64 = 1.0 + 0.06 * (np.cos(angle) * at + np.sin(angle) * at[:, None])
+    return slope
 
 
 def haze(rng: np.random.Generator) -> F64:
     """Return a blurred cloud of 3 pixels, twice the level, whose flank meets the emitter."""
     x, y = WIDE_PX // 2 + rng.uniform(-5.0, 5.0, 2)
     at = np.arange(WIDE_PX)
-    return 1.0 + 2.0 * np.exp(-0.5 * (((at - x) / 3.0) ** 2 + ((at[:, None] - y) / 3.0) ** 2))
+    cloud: F64 = 1.0 + 2.0 * np.exp(-0.5 * (((at - x) / 3.0) ** 2 + ((at[:, None] - y) / 3.0) ** 2))
+    return cloud
 
 
 def neighbour(rng: np.random.Generator) -> F64:
