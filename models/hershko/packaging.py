@@ -105,6 +105,8 @@ def _manifest(network: HershkoNetwork, recipe: Recipe) -> Manifest:
         architecture=recipe.network.architecture,
         size=recipe.network.size,
         psf="any",
+        pixel_nm=recipe.optics.pixel_nm,
+        spot_px=recipe.psf.box_px,
         colours=names,
         origin=_origin(recipe),
         parameters=sum(value.numel() for value in network.parameters()),
