@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rtsmlm.errors import LocalizerError
 from rtsmlm.localizations import F32, PROBABILITY_OF_CHANNEL, Localizations
 from rtsmlm.models.psf_condition import DepthRange
+from rtsmlm.settings.channels import UNDECIDED
 
 
 class Row(IntEnum):
@@ -74,6 +75,8 @@ class DecodeSettings:
     """Factor on the photons, measured on simulations."""
     channel_sharpness: float = 1.0
     """Power of the odds of a colour against all others, measured on simulations."""
+    min_channel_probability: float = 0.0
+    """Rows whose colour is less probable are in no channel."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -140,8 +143,10 @@ def localizations_of(
         columns["std_z_nm"] = table[:, Row.STD_Z] * scale_z
     extras: dict[str, F32] = {}
     if table.shape[1] == COLUMNS_WITH_CHANNEL:
-        columns["channel"] = table[:, CHANNEL]
-        extras[PROBABILITY_OF_CHANNEL] = np.ascontiguousarray(table[:, CHANNEL_PROBABILITY])
+        probability = np.ascontiguousarray(table[:, CHANNEL_PROBABILITY])
+        sure = probability >= settings.min_channel_probability
+        columns["channel"] = np.where(sure, table[:, CHANNEL], UNDECIDED)
+        extras[PROBABILITY_OF_CHANNEL] = probability
     found = Localizations.from_columns({"frame": numbers, **columns}, extras)
     return found.take(is_sure(table, settings))
 

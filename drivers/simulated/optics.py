@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
+from rtsmlm.models.catalog import find_model
 from rtsmlm.physics.dye_psf import dye_psf
-from rtsmlm.physics.phase_masks import MaskName
+from rtsmlm.physics.phase_masks import MaskName, load_mask
 from rtsmlm.physics.psf import F64, AstigmaticPsf, GaussianPsf, Psf, TablePsf
 from rtsmlm.physics.psf_file import load_psf
 from rtsmlm.physics.pupil import Optics, pupil_psf
@@ -25,6 +26,10 @@ BEYOND_NM = 250.0
 BOX_NM: dict[MaskName, float] = {"tetrapod": 4500.0, "double-helix": 5000.0}
 """Side of the image of a mask's spot: the lobes of a tetrapod lie up to 3.5 um apart, those of a
 double helix 1.5 um, in a halo with a fifth of the light."""
+DYE_BOX_NM, COLOUR_BOX_NM = 3000.0, 2750.0
+"""The same for the spots of dyes, without a mask and through the one that was learned for them."""
+MASK_MODEL, MASK_NAME = "hershko", "mask.npy"
+"""Model whose mask the PSF colour-mask has, unless a file is named."""
 WAVELENGTHS = 3
 """That the PSF of a dye is made of."""
 SAME_PIXEL = 5e-3
@@ -70,7 +75,9 @@ def make_psf(settings: MicroscopeSettings) -> Psf:
         return _stored(settings)
     half_nm = settings.depth_nm / 2 + abs(settings.focus_nm)
     if name == "dyes":
-        return _of_dyes(settings, half_nm + BEYOND_NM)
+        return _of_dyes(settings, Optics(na=settings.na), half_nm + BEYOND_NM, DYE_BOX_NM)
+    if name == "colour-mask":
+        return _of_dyes(settings, _colour_optics(settings), half_nm + BEYOND_NM, COLOUR_BOX_NM)
     reach_nm = max(REACH_NM, half_nm + BEYOND_NM)
     if name == "tetrapod" or name == "double-helix":
         box_px = 2 * round(BOX_NM[name] / settings.pixel_nm / 2) + 1
@@ -95,8 +102,9 @@ def make_psf(settings: MicroscopeSettings) -> Psf:
     )
 
 
-def _of_dyes(settings: MicroscopeSettings, reach_nm: float) -> DyePsfs:
-    optics = Optics(na=settings.na)
+def _of_dyes(
+    settings: MicroscopeSettings, optics: Optics, reach_nm: float, box_nm: float
+) -> DyePsfs:
     names = (settings.emission, *filter(None, [settings.second_emission]))
     return DyePsfs(
         tuple(
@@ -105,11 +113,19 @@ def _of_dyes(settings: MicroscopeSettings, reach_nm: float) -> DyePsfs:
                 optics,
                 pixel_nm=settings.pixel_nm,
                 z_nm=(-reach_nm, reach_nm),
+                vectorial=optics.mask is None,
                 wavelengths=WAVELENGTHS,
+                box_px=2 * round(box_nm / settings.pixel_nm / 2) + 1,
             )
             for name in names
         )
     )
+
+
+def _colour_optics(settings: MicroscopeSettings) -> Optics:
+    """Return the optics with the mask that tells dyes apart."""
+    path = Path(settings.psf_file) if settings.psf_file else find_model(MASK_MODEL) / MASK_NAME
+    return Optics(na=settings.na, wavelength_nm=settings.wavelength_nm, mask=load_mask(path))
 
 
 def _stored(settings: MicroscopeSettings) -> TablePsf:

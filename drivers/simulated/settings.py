@@ -20,11 +20,15 @@ PsfName = Literal[
     "double-helix",
     "file",
     "dyes",
+    "colour-mask",
 ]
 """gaussian and astigmatic are Gaussians; file is read from a PSF file; all else is computed by
 Fourier optics, vectorial but for scalar: aberrated with coma, spherical aberration and trefoil,
 tetrapod and double-helix with that phase mask, dyes without aberrations and as wide as the light
-of each dye is red."""
+of each dye is red, colour-mask scalar for the spectrum of each dye through the mask that was
+learned to tell them apart."""
+OF_DYES: frozenset[PsfName] = frozenset({"dyes", "colour-mask"})
+"""PSFs that are other for each dye."""
 
 EmissionName = Literal["AF647", "CF660C", "CF680", "AF700", "mEos3.2"]
 """Keys of `rtsmlm.physics.spectra.DYES`."""
@@ -66,9 +70,10 @@ class MicroscopeSettings:
     na: float = 1.49
     """Numerical aperture of a computed PSF; water under a cover glass, oil immersion."""
     wavelength_nm: float = 670.0
-    """Of a computed PSF."""
+    """Of a computed PSF; of colour-mask the one that the radians of the mask are for."""
     psf_file: str = ""
-    """PSF file of psf = file; its pixel must be that of the camera."""
+    """PSF file of psf = file; its pixel must be that of the camera. Of colour-mask the mask, as
+    npy; empty takes that of the packaged network hershko."""
     sensor: SensorType = "sCMOS"
     exposure_ms: float = 10.0
     readout_ms: float = 0.0
@@ -138,10 +143,11 @@ class MicroscopeSettings:
                 f"simulated microscope: views is {self.views} and second_share "
                 f"{self.second_share:g}; at most 2 views and a share of 1 are possible"
             )
-        if self.second_emission and self.views < 2 and self.psf != "dyes":
+        if self.second_emission and self.views < 2 and self.psf not in OF_DYES:
             raise ConfigError(
                 f"simulated microscope: second_emission is {self.second_emission}, which one view "
-                "cannot tell from the first dye; set views (Views) to 2, or psf (PSF) to dyes"
+                "cannot tell from the first dye; set views (Views) to 2, or psf (PSF) to dyes "
+                "or colour-mask"
             )
         if not self.na <= LARGEST_NA:
             raise ConfigError(

@@ -62,7 +62,7 @@ class BgNetwork(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(cast(Tensor, self.last.bias))
 
-    def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
+    def forward(self, photons: Tensor, variance: Tensor, side: int | None = None) -> Tensor:
         """Return the background in photons per pixel, of the shape of the boxes.
 
         Where it is very dark, read noise may leave it below zero.
@@ -71,13 +71,16 @@ class BgNetwork(nn.Module):
         ----------
         photons, variance
             Light and read variance in photons and photons², (n, 1, box, box).
+        side
+            Of the boxes, in pixels: a graph that is exported holds it as a number.
         """
-        side = photons.shape[-1]
+        side = photons.shape[-1] if side is None else side
         missing = -side % self.block_px
         light = stabilized(photons, variance)
         if missing:
             # A fit wants boxes with a middle pixel, and halves of them have none.
-            light = functional.pad(light, (0, missing, 0, missing), mode="replicate")
+            light = torch.cat([light, *[light[:, :, -1:]] * missing], 2)
+            light = torch.cat([light, *[light[..., -1:]] * missing], 3)
         change = self._layers(light)[..., :side, :side].float()
         shifted = variance + 0.375
         root = (edge_level(photons).clamp(min=0.0) + shifted).sqrt() + 2.0 * change

@@ -33,13 +33,13 @@ class Graph(nn.Module):
     The exporter folds each batch norm into the convolution before it.
     """
 
-    def __init__(self, network: BgNetwork) -> None:
+    def __init__(self, network: BgNetwork, side: int) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.side = network, side
 
     def forward(self, photons: Tensor, variance: Tensor) -> Tensor:
         """Return the background, (n, 1, box, box)."""
-        background: Tensor = self.network(photons, variance)
+        background: Tensor = self.network(photons, variance, self.side)
         return background.clamp(min=0.0)
 
 
@@ -49,7 +49,7 @@ def package(network: BgNetwork, folder: Path, recipe: Recipe, *, n_boxes: int) -
     side = recipe.boxes.box_px
     box = torch.full((2, 1, side, side), 20.0)
     export_onnx(
-        Graph(network).eval(),
+        Graph(network, side).eval(),
         {"photons": box, "variance": torch.ones_like(box)},
         "background",
         folder / ONNX_NAME,

@@ -32,6 +32,17 @@ def decoder_of(model: NetworkModel, shape: tuple[int, int]) -> ColourDecoder:
     )
 
 
+def masked_optics(folder: Path, recipe: Recipe) -> Optics:
+    """Return the optics of a model with its mask, at the wavelength of the mask's radians.
+
+    Raises
+    ------
+    FileFormatError
+        If the mask cannot be read.
+    """
+    return replace(recipe.optics.optics(), mask=load_mask(folder / MASK_NAME))
+
+
 def colour_optics(folder: Path, recipe: Recipe) -> list[Optics]:
     """Return the optics of each colour of a model, the mask as its light meets it.
 
@@ -40,12 +51,8 @@ def colour_optics(folder: Path, recipe: Recipe) -> list[Optics]:
     FileFormatError
         If the mask cannot be read.
     """
-    mask = load_mask(folder / MASK_NAME)
-    optics = recipe.optics.optics()
-    return [
-        replace(optics, wavelength_nm=nm, mask=mask * (optics.wavelength_nm / nm))
-        for nm in recipe.colours.wavelengths_nm
-    ]
+    optics = masked_optics(folder, recipe)
+    return [optics.at(nm) for nm in recipe.colours.wavelengths_nm]
 
 
 def colour_psfs(folder: Path, recipe: Recipe) -> tuple[TablePsf, ...]:

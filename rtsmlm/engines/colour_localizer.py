@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.class_networks import TASK, NetworkClasses, dye_names
 from rtsmlm.engines.colour_boxes import BoxCutter, Cutter, SpectrumCutter
+from rtsmlm.engines.selection import manifest_of
 from rtsmlm.errors import ConfigError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import PROBABILITY_OF_CHANNEL, Localizations
@@ -177,31 +178,75 @@ def with_colour(stated: Mapping[str, object], colour: str) -> dict[str, object]:
     }
 
 
+def check_dyes_of_frames(settings: RunSettings) -> None:
+    """Refuse what does not go with a localizer that tells dyes apart in frames.
+
+    Raises
+    ------
+    ConfigError
+        If the settings have channels of another kind, or name another number of dyes.
+    """
+    manifest, channels = manifest_of(settings.localizer.name), settings.channels
+    if manifest is None or not manifest.colours:
+        return
+    given = {
+        "localizer.colour": settings.localizer.colour,
+        "channels.views": channels.views,
+        "channels.fractions": channels.fractions,
+    }
+    if others := [name for name, value in given.items() if value]:
+        raise ConfigError(
+            f"{manifest.name} tells dyes apart in frames of one view; take {' and '.join(others)} "
+            "out, or set localizer.name to another one"
+        )
+    names_of_channels(settings)
+
+
 def with_dye_names(settings: RunSettings) -> RunSettings:
     """Return settings whose channels have the names of the dyes that a network tells apart."""
-    colour = settings.localizer.colour
-    if colour is None:
+    names = names_of_channels(settings)
+    if names == settings.channels.names:
         return settings
-    named = settings.channels.model_copy(update={"names": names_of_dyes(settings, colour)})
+    named = settings.channels.model_copy(update={"names": names})
     return settings.model_copy(update={"channels": named})
 
 
-def names_of_dyes(settings: RunSettings, colour: str) -> tuple[str, ...]:
-    """Return the names of the channels: those of the settings, else those of the network.
+def names_of_channels(settings: RunSettings) -> tuple[str, ...]:
+    """Return the names of the settings, else those of the dyes that a network tells apart.
 
     Raises
     ------
     ConfigError
         If there is no such model, or the settings name another number of dyes.
     """
-    manifest, wanted = _manifest_of(colour), settings.channels.names
-    names = dye_names(manifest)
-    if wanted and len(wanted) != len(names):
+    colour, names = settings.localizer.colour, settings.channels.names
+    if colour is not None:
+        return names_of_dyes(settings, colour)
+    manifest = manifest_of(settings.localizer.name)
+    if manifest is None or not manifest.colours:
+        return names
+    return _fitting(names, manifest.name, manifest.colours)
+
+
+def names_of_dyes(settings: RunSettings, colour: str) -> tuple[str, ...]:
+    """Return the names of the channels: those of the settings, else those of `colour`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or the settings name another number of dyes.
+    """
+    manifest = _manifest_of(colour)
+    return _fitting(settings.channels.names, manifest.name, dye_names(manifest))
+
+
+def _fitting(wanted: tuple[str, ...], model: str, dyes: tuple[str, ...]) -> tuple[str, ...]:
+    if wanted and len(wanted) != len(dyes):
         raise ConfigError(
-            f"channels.names has {len(wanted)} names; {manifest.name} tells {len(names)} dyes "
-            f"apart: {', '.join(names)}"
+            f"channels.names has {len(wanted)} names; {model} tells {len(dyes)} dyes apart: "
+            f"{', '.join(dyes)}"
         )
-    return wanted or names
+    return wanted or dyes
 
 
 def _manifest_of(colour: str) -> Manifest:

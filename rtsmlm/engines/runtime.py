@@ -25,6 +25,7 @@ def open_model(
     sigma_nm: float,
     curves: WidthCurves | None = None,
     min_probability: float | None = None,
+    min_channel_probability: float | None = None,
 ) -> NetworkModel:
     """Read a model folder, and refuse a PSF or a camera that the model was not trained for.
 
@@ -40,6 +41,8 @@ def open_model(
         Widths of an astigmatic PSF, for a model that takes one.
     min_probability
         Rows less probable are not reported; by default what the manifest says.
+    min_channel_probability
+        Rows whose colour is less probable are in no channel; by default all are in one.
 
     Raises
     ------
@@ -61,6 +64,8 @@ def open_model(
     decode = manifest.decode.settings()
     if min_probability is not None:
         decode = replace(decode, min_probability=min_probability)
+    if min_channel_probability is not None:
+        decode = replace(decode, min_channel_probability=min_channel_probability)
     return NetworkModel(folder, manifest, architecture_of(manifest.architecture), psf, decode)
 
 

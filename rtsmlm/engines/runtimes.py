@@ -141,6 +141,7 @@ def open_network(
         engine=wanted.engine,
         precision=wanted.precision,
         min_probability=wanted.min_probability,
+        min_channel_probability=settings.channels.min_probability,
         refine=wanted.refine,
         background=background,
     )
@@ -155,6 +156,7 @@ def localizer_of(
     engine: str = AUTO,
     precision: str | None = None,
     min_probability: float | None = None,
+    min_channel_probability: float | None = None,
     refine: bool = True,
     background: NetworkBackground | None = None,
 ) -> NetworkLocalizer:
@@ -176,6 +178,8 @@ def localizer_of(
         As the engine takes it; None leaves it to the engine.
     min_probability
         Rows less probable are not reported; by default what the manifest says.
+    min_channel_probability
+        Rows whose colour is less probable are in no channel; by default all are in one.
     refine
         Fit lone emitters once more where the network has found them; where it was trained for a PSF
         of its own, no fit knows that.
@@ -198,6 +202,7 @@ def localizer_of(
         sigma_nm=sigma_nm,
         curves=curves,
         min_probability=min_probability,
+        min_channel_probability=min_channel_probability,
     )
     refiner = None
     if refine and not knows_own_psf(model.manifest):

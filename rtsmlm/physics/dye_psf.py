@@ -33,7 +33,7 @@ def dye_psf(
     spectrum
         What is detected of the dye.
     optics
-        Objective, media and aberrations; its wavelength has no effect.
+        Objective, media, aberrations and mask; its wavelength is that of the mask's radians.
     pixel_nm
         Camera pixel in the sample plane.
     z_nm
@@ -48,7 +48,7 @@ def dye_psf(
     reach_nm = Z_STEP_NM * math.ceil(max(abs(z_nm[0]), abs(z_nm[1])) / Z_STEP_NM + 1)
     parts = [
         pupil_psf(
-            replace(optics, wavelength_nm=nm), pixel_nm=pixel_nm, vectorial=vectorial,
+            optics.at(nm), pixel_nm=pixel_nm, vectorial=vectorial,
             z_range_nm=reach_nm, z_step_nm=Z_STEP_NM, box_px=box_px, fine_per_px=fine_per_px,
         )
         for nm in quantiles_nm(spectrum, wavelengths)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -38,6 +38,17 @@ class Optics:
     """Wavefront error by (n, m), root mean square in nm; (2, 2) is astigmatism."""
     mask: Mask | None = None
     """Phase mask: its name, or radians on a square that spans the pupil from edge to edge."""
+
+    def at(self, wavelength_nm: float) -> Optics:
+        """Return the same optics for other light.
+
+        A mask that is given in radians is a path: its phase is inversely proportional to the
+        wavelength. One with a name has its phase at any.
+        """
+        mask = self.mask
+        if mask is not None and not isinstance(mask, str):
+            mask = mask * (self.wavelength_nm / wavelength_nm)
+        return replace(self, wavelength_nm=wavelength_nm, mask=mask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,12 @@ from collections.abc import Callable
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.channels.joint_localizer import JointLocalizer, joint_columns
 from rtsmlm.channels.separate_localizer import SeparateLocalizer
-from rtsmlm.engines.colour_localizer import names_of_dyes, open_coloured, with_colour
+from rtsmlm.engines.colour_localizer import (
+    check_dyes_of_frames,
+    names_of_channels,
+    open_coloured,
+    with_colour,
+)
 from rtsmlm.engines.runtimes import AUTO
 from rtsmlm.engines.selection import choose, extra_columns, factory_of, manifest_of
 from rtsmlm.errors import ConfigError, LocalizerError
@@ -34,8 +39,9 @@ def open_localizer(
     ------
     ConfigError
         If there is no localizer of that name, the folder that is named holds no model, or it
-        cannot tell the dyes of `channels.fractions`.
+        cannot make the channels that the settings ask for.
     """
+    check_dyes_of_frames(settings)
     views, colour = settings.channels.layout(), settings.localizer.colour
     if colour is not None:
         factory = factory_of(settings.localizer.name)
@@ -96,10 +102,9 @@ def extra_columns_stated(settings: RunSettings) -> dict[str, object]:
     stated = extra_columns(settings.localizer.name)
     if channels.fractions:
         stated = {"extra_columns": joint_columns(channels), "extra_columns_of": JOINT_FIT}
-    names = channels.channel_names()
     if (colour := settings.localizer.colour) is not None:
-        stated, names = with_colour(stated, colour), names_of_dyes(settings, colour)
-    if names:
+        stated = with_colour(stated, colour)
+    if names := names_of_channels(settings) or channels.channel_names():
         stated["channels"] = list(names)
     if (views := channels.layout()) is not None:
         stated["shape"] = list(views.first.shape)

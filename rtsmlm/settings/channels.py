@@ -69,7 +69,8 @@ class ChannelsSettings(Settings):
     """How much the shares of one dye vary from emitter to emitter, standard deviation."""
     min_probability: float | None = Field(default=None, gt=0, lt=1)
     """Rows whose most probable dye is less probable are in no channel (255). Not given: 0.95, or
-    what the network of `localizer.colour` asks for."""
+    what the network of `localizer.colour` asks for; a `localizer.name` that tells dyes apart by
+    itself leaves none out then."""
 
     @field_validator("names", mode="before")
     @classmethod

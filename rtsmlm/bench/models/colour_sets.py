@@ -1,12 +1,14 @@
 """The sets of the benchmark with two dyes in grey frames, through the mask of a network.
 
-Spots are drawn by `rtsmlm.physics`, which shares no code with the optics of the training.
+Spots are drawn by `rtsmlm.physics`, which shares no code with the optics of the training, and
+with the whole spectrum of each dye; the training knows mean wavelengths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -20,8 +22,11 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import ConfigError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
-from rtsmlm.models.hershko.psf_of_colours import colour_psfs
+from rtsmlm.models.hershko.psf_of_colours import colour_psfs, masked_optics
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.physics.dye_psf import dye_psf
+from rtsmlm.physics.psf import TablePsf
+from rtsmlm.physics.spectra import DYES
 
 COLOURS = "Colours in one grey frame"
 DENSITY_UM2 = 0.1
@@ -30,6 +35,8 @@ LIGHTS = (1000.0, 2000.0, BRIGHT, 8000.0)
 """Photons of an emitter."""
 BACKGROUND, OFFSET_ADU, READ_NOISE_E = 15.0, 100.0, 1.4
 SIDE_PX = 64
+WAVELENGTHS = 5
+"""That the PSF of a dye is made of."""
 OF_COLOUR = "Jaccard index of "
 RIGHT_COLOUR, LEAST_JACCARD = "right colour, %", "Jaccard index, worst colour"
 
@@ -88,7 +95,7 @@ def colour_scene(
     if manifest is None or folder is None or not manifest.colours:
         raise ConfigError(f"{entrant.label} tells no colours apart")
     recipe = Recipe.model_validate(manifest.training.recipe)
-    psfs, pixel_nm = colour_psfs(folder, recipe), recipe.optics.pixel_nm
+    psfs, pixel_nm = _psfs(folder, recipe), recipe.optics.pixel_nm
     low, high = -0.5 - BEYOND_PX, SIDE_PX - 0.5 + BEYOND_PX
     mean = DENSITY_UM2 * ((high - low) * pixel_nm / 1000.0) ** 2
     frame = np.repeat(FRAME_STEP * np.arange(n_frames), rng.poisson(mean, n_frames))
@@ -116,6 +123,20 @@ def colour_scene(
         calibration=calibration,
         sigma_nm=1.2 * pixel_nm,  # without effect on a network that knows its own PSFs
     )
+
+
+def _psfs(folder: Path, recipe: Recipe) -> tuple[TablePsf, ...]:
+    """Return the PSF of each dye with its whole spectrum, where that is known."""
+    if not all(name in DYES for name in recipe.colours.names):
+        return colour_psfs(folder, recipe)
+    return tuple(
+        dye_psf(
+            DYES[name], masked_optics(folder, recipe), pixel_nm=recipe.optics.pixel_nm,
+            z_nm=recipe.psf.z_nm, vectorial=recipe.optics.vectorial, wavelengths=WAVELENGTHS,
+            box_px=recipe.psf.box_px,
+        )
+        for name in recipe.colours.names
+    )  # fmt: skip
 
 
 def judge(entrant: Entrant, scene: Scene) -> Figures:

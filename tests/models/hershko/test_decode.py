@@ -17,6 +17,7 @@ from rtsmlm.models.rows import (
     localizations_of,
 )
 from rtsmlm.physics.psf import TablePsf, table_from_planes
+from rtsmlm.settings.channels import UNDECIDED
 
 FINE = 4
 
@@ -82,6 +83,10 @@ def test_rows_have_photons_by_the_psf_of_their_colour(rng: np.random.Generator) 
 
     (rows,) = decoder(maps[None])
     table = localizations_of([rows], np.array([7]), pixel_nm=100.0)
+    doubted = localizations_of(
+        [rows], np.array([7]), pixel_nm=100.0,
+        settings=DecodeSettings(min_channel_probability=0.9999),
+    )  # fmt: skip
 
     order = np.argsort(rows[:, Row.X])
     np.testing.assert_allclose(rows[order, Row.X], x, atol=0.02)
@@ -90,6 +95,7 @@ def test_rows_have_photons_by_the_psf_of_their_colour(rng: np.random.Generator) 
     assert (rows[:, CHANNEL_PROBABILITY] > 0.9).all()
     assert table.channel[order].tolist() == [0, 1]
     np.testing.assert_allclose(table.extras[PROBABILITY_OF_CHANNEL], rows[:, CHANNEL_PROBABILITY])
+    assert doubted.channel.tolist() == [UNDECIDED, UNDECIDED]
 
 
 def test_a_model_folder_runs_on_every_engine_with_a_channel_in_its_rows(tmp_path: Path) -> None:
@@ -110,10 +116,14 @@ def test_a_model_folder_runs_on_every_engine_with_a_channel_in_its_rows(tmp_path
     )
     learned = ARCHITECTURE.build(recipe)
     with torch.no_grad():
-        learned.network.last.weight.mul_(20.0)
+        learned.network.last.weight.mul_(400.0)
     manifest = ARCHITECTURE.package(learned.eval(), tmp_path, recipe, tuning_windows=0)
     training = TrainingEntry(
-        steps=0, windows=0, seconds=0.0, hardware="", recipe=recipe.model_dump(mode="json")
+        steps=0,
+        windows=0,
+        seconds=0.0,
+        hardware="",
+        recipe=recipe.model_dump(mode="json", exclude_none=True),
     )
     update = {"training": training, "files": (file_entry(tmp_path / "model.onnx"),)}
     save_manifest(manifest.model_copy(update=update), tmp_path)
@@ -136,4 +146,5 @@ def test_a_model_folder_runs_on_every_engine_with_a_channel_in_its_rows(tmp_path
     np.testing.assert_allclose(tables[0].x_nm, tables[1].x_nm, atol=0.5)
     assert tables[0].channel.tolist() == tables[1].channel.tolist()
     assert manifest.colours == ("mEos3.2", "AF647")
+    assert (manifest.pixel_nm, manifest.spot_px) == (100.0, recipe.psf.box_px)
     assert extra_columns(f"{tmp_path}/")["extra_columns"] == {PROBABILITY_OF_CHANNEL: "1"}

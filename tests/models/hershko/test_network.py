@@ -54,8 +54,8 @@ def test_the_phase_of_a_mask_is_larger_for_the_shorter_wavelength() -> None:
 
     short, long = (learned.mask_rad(colour).detach() for colour in (0, 1))
 
-    torch.testing.assert_close(short * 606.0, long * 688.0)
-    torch.testing.assert_close(short * 606.0 / 650.0, long * 688.0 / 650.0)
+    torch.testing.assert_close(short * 606.0, long * 688.0, rtol=1e-4, atol=1e-3)
+    assert float(short.abs().max()) > 0.1
 
 
 def test_spots_of_each_colour_are_those_of_the_mask_that_is_written() -> None:
@@ -108,11 +108,13 @@ def test_light_that_two_colours_claim_costs_extra() -> None:
 
 def test_a_mask_and_its_network_learn_from_the_loss_of_colours() -> None:
     torch.manual_seed(0)
-    learned, scenes = LearnedColours(RECIPE, SMALL), scenes_of(2)
+    learned = LearnedColours(RECIPE, NetworkSettings(down=(16,) * 5, up=(16,) * 4))
+    scenes = scenes_of(4)
     first = learned.mask.detach().clone()
-    optimizer = torch.optim.Adam(learned.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(learned.parameters(), lr=2e-3)
     losses = []
-    for _ in range(15):
+    # Images stay empty for the first thirty steps.
+    for _ in range(64):
         loss = colour_loss(learned(scenes), scenes, 0.5)["total"]
         optimizer.zero_grad()
         loss.backward()
@@ -122,4 +124,4 @@ def test_a_mask_and_its_network_learn_from_the_loss_of_colours() -> None:
     assert learned.mask.grad is not None
     assert float(learned.mask.grad.abs().min()) > 0.0
     assert float((learned.mask.detach() - first).abs().max()) > 0.01
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.7 * losses[0]
