@@ -68,6 +68,7 @@ def manifest_of(
         Depths that it finds.
     """
     height, width = question.shape
+    of_light = question.given == "photons"
     entries = [*((name, "1") for name in names), *question.further]
     return Manifest(
         name=recipe.name,
@@ -77,6 +78,9 @@ def manifest_of(
         size=recipe.network.size,
         psf="any",
         z_range_nm=z_range_nm,
+        # Spots have the shape of the training on pixels of the training; spectra have none.
+        pixel_nm=recipe.optics.pixel_nm if of_light else None,
+        spot_px=width if of_light else None,
         wavelengths_nm=wavelengths_nm,
         origin=question.origin,
         window_frames=1,
