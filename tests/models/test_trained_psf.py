@@ -23,7 +23,9 @@ def camera(pixel_nm: float) -> CameraCalibration:
 @pytest.mark.parametrize("name", model_folders())
 def test_every_network_for_one_psf_states_its_pixel_and_its_spots(name: str) -> None:
     manifest = read_manifest(find_model(name))
-    is_for_one = manifest.z_range_nm is not None and manifest.task in LOCALIZING
+    knows_psf = manifest.z_range_nm is not None or bool(manifest.colours)
+    sees_spots = manifest.task == "box-classes" and manifest.inputs[0].name == "photons"
+    is_for_one = (knows_psf and manifest.task in LOCALIZING) or sees_spots
     assert (manifest.pixel_nm is not None) == is_for_one
     assert (trained_spot_px(name) is not None) == is_for_one
 
