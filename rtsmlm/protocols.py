@@ -137,9 +137,8 @@ class Localizer(Protocol):
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
         """Return the localizations of the target frames of a batch, ordered by frame.
 
-        The rows of a frame depend on that frame and its `neighbours` neighbours alone, not
-        on how frames are batched. Frames that are no targets are there as neighbours; one
-        whose number does not follow is none.
+        The rows of a frame depend on that frame and its `neighbours` alone, not on how frames are
+        batched. Frames that are no targets are neighbours; one whose number does not follow is not.
 
         Raises
         ------
