@@ -29,7 +29,8 @@ def export_onnx(
     Parameters
     ----------
     module
-        In evaluation mode; called with the inputs in their order.
+        Called with the inputs in their order, in evaluation mode, and left so: the exporter would
+        give parts in evaluation mode back in that of their whole.
     inputs
         Examples by name.
     output
@@ -54,7 +55,7 @@ def export_onnx(
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporter about itself, and of traced constants
         torch.onnx.export(
-            module,
+            module.eval(),
             tuple(inputs.values()),
             str(path),
             input_names=list(inputs),

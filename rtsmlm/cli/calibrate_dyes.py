@@ -128,27 +128,25 @@ def _measured_nm(movie: Movie, calibration: CameraCalibration) -> float:
 def _report(
     known: ChannelsSettings, shares: Sequence[DyeShares], counts: Sequence[NDArray[np.int64]]
 ) -> None:
-    table = RichTable(title="Shares of light, and what becomes of each dye")
+    table = RichTable(title="Shares of light")
     table.add_column("dye")
     for view in known.views:
         table.add_column(f"in {view.name}", justify="right")
     table.add_column("spread", justify="right")
-    for name in known.names:
-        table.add_column(f"taken for {name}", justify="right")
-    table.add_column("not decided", justify="right")
     table.add_column("emitters", justify="right")
     for name, one, found in zip(known.names, shares, counts, strict=True):
-        numbers = found.astype(np.float64)
-        decided, total = numbers[: len(known.names)], max(numbers.sum(), 1.0)
-        table.add_row(
-            name,
-            *(f"{share:.3f}" for share in one.fractions),
-            f"{one.spread:.3f}",
-            *(f"{100 * part:.2f} %" for part in decided / max(decided.sum(), 1.0)),
-            f"{100 * numbers[UNDECIDED] / total:.1f} %",
-            f"{total:.0f}",
-        )
+        light = (f"{share:.3f}" for share in one.fractions)
+        table.add_row(name, *light, f"{one.spread:.3f}", f"{found.sum()}")
     console.print(table)
+    for name, found in zip(known.names, counts, strict=True):
+        decided, total = found[: len(known.names)], max(int(found.sum()), 1)
+        crosstalk = [
+            f"{100 * part / max(int(decided.sum()), 1):.2f} % taken for {other}"
+            for other, part in zip(known.names, decided, strict=True)
+            if other != name
+        ]
+        undecided = f"{100 * found[UNDECIDED] / total:.1f} % not decided"
+        console.print(f"{name}: {', '.join([*crosstalk, undecided])}")
 
 
 def _warn_of_alike(known: ChannelsSettings) -> None:

@@ -230,12 +230,8 @@ class Pipeline:
             self._warn(note)
         self._localizer = open_localizer(self._settings, self._calibration, sigma_nm)
         self._localizer.warm_up(self._ring.shape)
-        facts = RunFacts(
-            folder=self._job.folder,
-            shape=self._ring.shape,
-            pixel_nm=self._calibration.pixel_nm,
-            sigma_nm=sigma_nm,
-        )
+        folder, shape, pixel_nm = self._job.folder, self._ring.shape, self._calibration.pixel_nm
+        facts = RunFacts(folder=folder, shape=shape, pixel_nm=pixel_nm, sigma_nm=sigma_nm)
         self._sinks = Sinks(self._settings, facts, self._warn)
         self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._warn)
         self._density = DensityMeter(

@@ -18,7 +18,7 @@ ALLOWED, KNOWN = "right dye that the photons allow, %", "right dye with all else
 WRONG_SURE, USE = "wrong of the surest 90 %, %", "used with 1 % wrong, %"
 HONEST = "probability less part that is right"
 DEPTH, DEPTH_BOUND = "z: RMSE, upper half, nm", "z: CRLB, upper half, nm"
-CENTROID = ", centroid"
+CENTROID, WHOLE = ", centroid", ", centroid of the whole spectrum"
 EQUAL_USE, FEW_MISTAKES = 0.9, 0.01
 BINS = 10
 

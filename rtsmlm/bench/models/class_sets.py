@@ -15,6 +15,7 @@ from rtsmlm.bench.models.class_figures import (
     CENTROID,
     DEPTH,
     HONEST,
+    WHOLE,
     class_figures,
     honesty,
     rms,
@@ -24,7 +25,7 @@ from rtsmlm.bench.models.entrants import Entrant
 from rtsmlm.bench.models.trials import Judge, Trial
 from rtsmlm.engines.class_networks import TASK, input_of
 from rtsmlm.engines.graph_runner import graph_engine
-from rtsmlm.fitting.spectral_centroid import fit_rule
+from rtsmlm.fitting.spectral_centroid import fit_rule, whole_spectrum_rule
 
 CLASSES = "Box or spectrum to dye"
 BOX_PHOTONS, SPECTRUM_PHOTONS = (1000.0, 2000.0, 4000.0, 10000.0), (500.0, 1000.0, 2000.0)
@@ -117,8 +118,10 @@ def judge_spectra(entrant: Entrant, drawn: ClassSet, known: ClassSet, dyes: int 
     probabilities = network.probabilities(drawn.given)[:, :dyes].astype(np.float64)
     probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
     dye, surety = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    rule = fit_rule(known.given, known.dye, network.wavelengths_nm())
-    by_centroid = class_figures(*rule(drawn.given), drawn.dye)
     figures = class_figures(dye, surety, drawn.dye)
     figures[HONEST] = honesty(dye, surety, drawn.dye)
-    return figures | {name + CENTROID: value for name, value in by_centroid.items()}
+    for way, suffix in ((fit_rule, CENTROID), (whole_spectrum_rule, WHOLE)):
+        rule = way(known.given, known.dye, network.wavelengths_nm())
+        by_centroid = class_figures(*rule(drawn.given), drawn.dye)
+        figures |= {name + suffix: value for name, value in by_centroid.items()}
+    return figures

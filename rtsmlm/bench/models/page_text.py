@@ -141,8 +141,9 @@ of the two spots, from the Fisher information of their difference, where place, 
 background have to be found, too; "all else known" is out of reach. Near the focal plane a spot
 hardly changes with depth: errors are those of the upper half. Spectra: 10 photons of background
 per pixel, dyes whose molecules differ by some nanometres; the centroid method is set on other
-spectra of the same kind, in the window that suits it best. Surest are those with the highest
-probability, or the centroid farthest from a border between two dyes.""",
+spectra of the same kind, with weighted rows in the window that suits it best; that of the whole
+spectrum adds up all rows and wavelengths. Surest are those with the highest probability, or the
+centroid farthest from a border between two dyes.""",
     BACKGROUNDS: """\
 One emitter of 1000 photons within the middle pixel, 130 nm wide, on 50 photons per pixel with
 structure: Perlin noise of three scales with cells of 6 to 24 pixels and a contrast of 40 %, a

@@ -151,9 +151,12 @@ def _boxes(scores: Sequence[Score]) -> Table:
 
 
 def _classes(scores: Sequence[Score]) -> Table:
-    beside = [name + named.CENTROID for name in (named.RIGHT, named.WRONG_SURE, named.USE)]
-    figures = (named.RIGHT, named.ALLOWED, named.KNOWN, beside[0], named.WRONG_SURE, beside[1])
-    more = (named.USE, beside[2], named.HONEST, named.DEPTH, named.DEPTH_BOUND)
+    ways = ("", named.CENTROID, named.WHOLE)
+    right, wrong, used = (
+        [name + way for way in ways] for name in (named.RIGHT, named.WRONG_SURE, named.USE)
+    )
+    figures = (named.RIGHT, named.ALLOWED, named.KNOWN, *right[1:], *wrong, *used)
+    more = (named.HONEST, named.DEPTH, named.DEPTH_BOUND)
     return _listed("Dyes", scores, (*figures, *more), with_condition=True)
 
 
