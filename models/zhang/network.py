@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import erf, sqrt
 from typing import cast
 
 import torch
@@ -11,6 +12,13 @@ ROWS, SAMPLES = 7, 201
 LEAST_LIGHT = 50.0
 """Sum of the samples below which a spectrum says nothing."""
 SIZES = ("paper", "SpeNet")
+SIGMA_PX = 1.3
+"""Width across the rows."""
+ROW_SHARES = tuple(
+    0.5 * (erf((row - 2.5) / (sqrt(2.0) * SIGMA_PX)) - erf((row - 3.5) / (sqrt(2.0) * SIGMA_PX)))
+    for row in range(ROWS)
+)
+"""Part of the light in each row of a spectrum in their middle."""
 
 
 class SpectrumLayers(nn.Module):
@@ -68,10 +76,17 @@ class SpeNet(nn.Module):
 
 
 def profile_of(photons: Tensor) -> Tensor:
-    """Return spectra without background, as parts of their light, of order one, (n, 201)."""
-    outer = torch.stack([photons[:, 0, 0], photons[:, 0, ROWS - 1]], dim=1)
-    level = outer.mean(dim=(1, 2))[:, None]
-    profile = photons[:, 0].sum(dim=1) - ROWS * level
+    """Return spectra without background, as parts of their light, of order one, (n, 201).
+
+    Rows count by the light that they hold: those with little of it have as much noise.
+    """
+    shares = photons.new_tensor(ROW_SHARES)
+    total, whole = photons[:, 0].sum(dim=(1, 2)), shares.sum()
+    outer = 0.5 * (photons[:, 0, 0] + photons[:, 0, ROWS - 1]).sum(dim=1)
+    light = (total - ROWS * outer) / (whole - ROWS * shares[0])
+    level = (outer - shares[0] * light) / SAMPLES
+    weights = shares / shares.square().sum()
+    profile = (weights[:, None] * (photons[:, 0] - level[:, None, None])).sum(dim=1)
     light = profile.sum(dim=1, keepdim=True).clamp(min=LEAST_LIGHT)
     return SAMPLES * profile / light / 2.0
 
