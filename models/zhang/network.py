@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import erf, sqrt
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 ROWS, SAMPLES = 7, 201
