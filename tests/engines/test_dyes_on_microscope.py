@@ -14,7 +14,7 @@ from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.settings.load import load, packaged
 
 NEAR_PX, FAR_PX = 1.0, 8.0
-COMMON = {"width": 320, "height": 96, "emitter_count": 1500, "all_on": False, "seed": 3}
+COMMON = {"width": 320, "height": 256, "emitter_count": 1500, "all_on": False, "seed": 3}
 
 
 def named_dyes(
@@ -55,6 +55,6 @@ def test_dyes_are_told_apart_by_the_shape_of_their_spots() -> None:
         **{**COMMON, "width": 128, "height": 128}, psf="dyes", na=1.4, depth_nm=600.0,
         focus_nm=-300.0, emission="mEos3.2", second_emission="AF647", exposure_ms=40.0,
     )  # fmt: skip
-    truth, stated = named_dyes(settings, "sim_two_dyes.toml", 40)
+    truth, stated = named_dyes(settings, "sim_two_dyes.toml", 100)
     assert len(truth) > 40
     assert np.mean(truth == stated) > 0.8

@@ -159,8 +159,11 @@ def localizations(manifest: Manifest, rng: np.random.Generator) -> dict[str, F32
 def test_a_tensorrt_engine_is_built_without_a_gpu(name: str) -> None:
     manifest = load_manifest(FOLDERS[name])
     boxes = manifest.task.startswith("box")
-    side = box_px_of(manifest) if boxes else SIDE
-    shape = (256 if boxes else 1, side, side)
+    if manifest.task == "box-classes":
+        sides = input_of(manifest)[1]
+    else:
+        sides = 2 * (box_px_of(manifest) if boxes else SIDE,)
+    shape = (256 if boxes else 1, *sides)
     precision = "f16" if manifest.task == "localize" else "f32"
 
     onnx_bytes = onnx_of(FOLDERS[name], shape, precision)
