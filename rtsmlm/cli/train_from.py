@@ -173,7 +173,7 @@ def _report(
         "microscope"
     )
     try:
-        # In a process of its own: beside the libraries of the training the matching of scipy crashes.
+        # In a process of its own: beside the libraries of the training, scipy may crash matching.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             rows = pool.submit(compare, source, out, settings).result()
     except RtsmlmError as error:
