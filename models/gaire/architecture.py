@@ -60,12 +60,11 @@ class GaireArchitecture:
         return image
 
     def loss(self, output: Tensor, samples: ListPairs, recipe: Recipe) -> dict[str, Tensor]:
-        """Return the loss and its parts; see `similarity.mixed_loss`."""
-        from rtsmlm.models.dense_images.scaling import FULL, wanted
-        from rtsmlm.models.dense_images.similarity import mixed_loss
+        """Return the loss and its parts; see `losses.loss_of`."""
+        from rtsmlm.models.gaire.losses import loss_of
 
         del recipe
-        return mixed_loss(output.float() / FULL, wanted(samples) / FULL)
+        return loss_of(output, samples)
 
     def hidden(self, name: str) -> bool:
         """Tell whether Muon steps a convolution: all but the first and the last."""

@@ -1,4 +1,4 @@
-"""What an analysis states of a run and opens for it, by its job: metadata and stream."""
+"""What an analysis states of a run and opens for it: metadata, stream, density meter."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from rtsmlm.channels.first_view import field_shape
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.channels.first_view import FirstView, field_shape
 from rtsmlm.engines.colour_localizer import with_dye_names
+from rtsmlm.feedback.density.meter import DensityMeter
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.localizer import extra_columns_stated
+from rtsmlm.protocols import Localizer
+from rtsmlm.settings.run import RunSettings
 from rtsmlm.stream.broadcast import Broadcast
 from rtsmlm.stream.settings_part import SettingsPart
 
@@ -63,4 +67,36 @@ def open_broadcast(
         run_id=job.run_id,
         generation=job.resume_before or 0,
         warn=warn,
+    )
+
+
+def open_density_meter(
+    settings: RunSettings,
+    field: FirstView,
+    calibration: CameraCalibration,
+    sigma_nm: float,
+    localizer: Localizer,
+) -> DensityMeter:
+    """Return what measures the density of emitters, of the first view alone where there are more.
+
+    Parameters
+    ----------
+    settings
+        Of the run.
+    field
+        Where the first view lies on the chip.
+    calibration
+        Of the whole chip.
+    sigma_nm
+        Standard deviation of the PSF.
+    localizer
+        Whose rows are counted.
+    """
+    return DensityMeter(
+        field.calibration(calibration),
+        field.shape,
+        sigma_nm,
+        settings.feedback,
+        recall=localizer.recall,
+        max_local_per_um2=localizer.max_local_per_um2,
     )

@@ -39,7 +39,7 @@ from rtsmlm.pipeline.events import (
 from rtsmlm.pipeline.image_feed import ImageFeed
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.localizer import localize_each, localizer_note, open_localizer
-from rtsmlm.pipeline.opening import metadata_of, open_broadcast
+from rtsmlm.pipeline.opening import metadata_of, open_broadcast, open_density_meter
 from rtsmlm.pipeline.sinks import Sinks
 from rtsmlm.plugins import RunFacts
 from rtsmlm.protocols import ALL, Localizer
@@ -238,13 +238,8 @@ class Pipeline:
         )
         self._sinks = Sinks(self._settings, facts, self._warn)
         self._watch = ValidityMonitor(self._settings, self._calibration, sigma_nm, self._warn)
-        self._density = DensityMeter(
-            self._field.calibration(self._calibration),
-            self._field.shape,
-            sigma_nm,
-            self._settings.feedback,
-            recall=self._localizer.recall,
-            max_local_per_um2=self._localizer.max_local_per_um2,
+        self._density = open_density_meter(
+            self._settings, self._field, self._calibration, sigma_nm, self._localizer
         )
         self._images = ImageFeed(self._job, self._ring.shape, self._warn)
         self._emit(Localizing())
