@@ -173,6 +173,8 @@ class ImageLayer:
     """That it is made of; 0 where it is made of frames."""
     structure: str = ""
     """What the network was stated to look at."""
+    widefield: bool = False
+    """Whether it was given a widefield image, too."""
     quantity: Quantity = "prediction"
 
     @property

@@ -21,6 +21,7 @@ from scipy import ndimage
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.blended_parts import in_parts
 from rtsmlm.engines.graph_runner import open_graph
+from rtsmlm.engines.widefield_light import WidefieldLight
 from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
@@ -60,7 +61,8 @@ class LocalizationImage:
     name
         Of the layer; None takes that of the model.
     widefield
-        Light of the field in camera pixels, (height, width).
+        Light of the field in camera pixels, (height, width); the network is given it where it
+        resembles the localizations.
     threads
         Of the engine on a CPU; None takes as many as it likes.
 
@@ -104,7 +106,8 @@ class LocalizationImage:
         height, width = (int(np.ceil(n * camera_nm / self._pixel_nm - 1e-6)) for n in shape)
         self._counts = np.zeros((_GROUPS, height, width), dtype=np.uint16)
         self._n_rows = 0
-        self._widefield = self._resampled(widefield)
+        light = widefield if "widefield" in self._asked else None
+        self._widefield = WidefieldLight(light, self._pixel_nm / camera_nm, (height, width))
         self._sha256 = next(f.sha256 for f in self._manifest.files if f.name == ONNX_NAME)
 
     @property
@@ -116,6 +119,11 @@ class LocalizationImage:
     def n_localizations(self) -> int:
         """Localizations within the field that were added."""
         return self._n_rows
+
+    @property
+    def remark(self) -> str | None:
+        """What the user should know of the last layer; None if there is nothing."""
+        return self._widefield.remark
 
     def resume(self, layer: ImageLayer) -> bool:
         """Return False: localizations are read again from the table, which is soon done."""
@@ -157,6 +165,7 @@ class LocalizationImage:
         LocalizerError
             If the engine fails.
         """
+        self._widefield.compare(self._counts.sum(axis=0, dtype=np.float32))
         return ImageLayer(
             name=self._name,
             pixel_nm=self._pixel_nm,
@@ -165,10 +174,11 @@ class LocalizationImage:
             sha256=self._sha256,
             n_localizations=self._n_rows,
             structure=self._structure or "",
+            widefield=self._widefield.is_given,
         )
 
     def uncertainty(self) -> ImageLayer:
-        """Return the standard deviation of each pixel of the layer, from halves of the data.
+        """Return the standard deviation of each pixel of the last layer, from halves of the data.
 
         It says how far the image depends on which localizations came, not what the network always
         makes up.
@@ -189,6 +199,7 @@ class LocalizationImage:
             sha256=self._sha256,
             n_localizations=self._n_rows,
             structure=self._structure or "",
+            widefield=self._widefield.is_given,
             quantity="uncertainty",
         )
 
@@ -208,35 +219,13 @@ class LocalizationImage:
                 return None
             images = {"localizations": counts[part][None, None]}
             if "widefield" in self._asked:
-                images["widefield"] = self._light_of(part)
+                images["widefield"] = self._widefield.part(part)
             answer: F32 = self._run({k: v for k, v in (given | images).items() if k in self._asked})
             image: F32 = answer[0, 0]
             return image
 
         side_px = PART_PX // block * block
         return in_parts(counts, predict, side_px, self._manifest.overlap_px)[:height, :width]
-
-    def _light_of(self, part: tuple[slice, slice]) -> F32:
-        """Return the widefield image of a part; its edge is repeated where there is none."""
-        shape = tuple(side.stop - side.start for side in part)
-        if self._widefield is None:
-            return np.zeros((1, 1, *shape), dtype=np.float32)
-        light = self._widefield[part]
-        margin = [(0, a - b) for a, b in zip(shape, light.shape, strict=True)]
-        padded: F32 = np.pad(light, margin, mode="edge")
-        return padded[None, None]
-
-    def _resampled(self, widefield: F32 | None) -> F32 | None:
-        """Return the widefield image on the pixels of the layer, linear between camera pixels."""
-        if widefield is None or "widefield" not in self._asked:
-            return None
-        fine = self._pixel_nm / self._camera_nm
-        start = 0.5 * fine - 0.5
-        shape = self._counts.shape[1:]
-        light: F32 = ndimage.affine_transform(
-            widefield.astype(np.float32), np.full(2, fine), start, shape, order=1, mode="nearest"
-        )
-        return light
 
 
 def _one_hot(structure: str | None, name: str, known: tuple[str, ...]) -> F32 | None:

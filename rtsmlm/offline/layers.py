@@ -81,6 +81,7 @@ def write_layers(
                     notes += _complete(table.parent, network, movie, on_progress, is_broken_off)
                 else:
                     _write(table, network)
+                    notes += [f"{network.name}: {network.remark}"] if network.remark else []
         except RtsmlmError as error:  # the run has its table whatever a network does
             notes.append(f"no image layer of {Path(name).name}: {error}")
     return notes

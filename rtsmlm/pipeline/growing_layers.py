@@ -79,7 +79,9 @@ class GrowingLayers:
             except Exception as error:  # a library may fail as it likes: the run has its table
                 self._warn(name, error)
         table = RunFolder(job.folder).localizations
-        self._of_table = TableLayers(table, of_table, self._send, self._warn)
+        self._of_table = TableLayers(
+            table, of_table, self._send, self._warn, lambda text: self._emit(Warned(text))
+        )
 
     def _open(self, name: str) -> Sequence[NetworkImage | LocalizationImage]:
         settings, shape = self._job.settings, self._ring.shape

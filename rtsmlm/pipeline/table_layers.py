@@ -38,6 +38,8 @@ class TableLayers:
         Called with each image.
     fail
         Called with the name of a network that failed and why.
+    note
+        Called with a sentence on what a network was not given.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class TableLayers:
         networks: list[LocalizationImage],
         show: Callable[[ImageLayer], None],
         fail: Callable[[str, BaseException], None],
+        note: Callable[[str], None],
     ) -> None:
         self._table, self._networks = table, networks
-        self._show, self._fail = show, fail
+        self._show, self._fail, self._note = show, fail, note
+        self._noted: set[str] = set()
         self._tail = TableTail()
         self._shown: dict[str, int] = {}
         self._next_s = 0.0
@@ -78,6 +82,9 @@ class TableLayers:
     def _make(self, network: LocalizationImage, stop: threading.Event) -> None:
         try:
             self._show(network.layer())
+            if network.remark is not None and network.name not in self._noted:
+                self._noted.add(network.name)
+                self._note(f"{network.name}: {network.remark}")
             if not stop.is_set():
                 self._show(network.uncertainty())
         except Exception as error:  # a library may fail as it likes: the run has its table

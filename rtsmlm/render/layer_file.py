@@ -45,7 +45,8 @@ def write_layer(
     Name and description say that it is a prediction, so that it is not taken for data. The
     description ends with one line of JSON: the model with its version and sha256, the pixel size,
     what each plane is, the number of localizations or the frames that it is made of, these as
-    ranges of which both ends count, and the structure that the network was stated to look at.
+    ranges of which both ends count, the structure that the network was stated to look at, and
+    whether it was given a widefield image.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ def write_layer(
         "frames": [] if frames is None else frames.as_list(),
         "localizations": layer.n_localizations,
         "structure": layer.structure,
+        "widefield": layer.widefield,
     }
     text = f"predicted by the network {layer.name}; these are no localizations"
     axes = {"axes": "YX"} if len(planes) == 1 else {"axes": "ZYX", "Labels": names}
@@ -143,6 +145,7 @@ def _with_provenance(
             sha256=str(stated["sha256"]),
             n_localizations=int(stated.get("localizations", 0)),
             structure=str(stated.get("structure", "")),
+            widefield=bool(stated.get("widefield", False)),
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another program
         return StoredLayer(ImageLayer(name, pixel_nm, planes[0]))

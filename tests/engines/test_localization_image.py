@@ -17,8 +17,7 @@ from rtsmlm.engines import localization_image  # noqa: E402
 from rtsmlm.engines.blended_parts import in_parts  # noqa: E402
 from rtsmlm.engines.image_models import check_image_models, open_images  # noqa: E402
 from rtsmlm.engines.localization_image import BLOCK_FRAMES, LocalizationImage  # noqa: E402
-from rtsmlm.errors import CalibrationError, ConfigError, FileFormatError  # noqa: E402
-from rtsmlm.files.camera_maps import load_widefield  # noqa: E402
+from rtsmlm.errors import ConfigError, FileFormatError  # noqa: E402
 from rtsmlm.localizations import F32, Localizations  # noqa: E402
 from rtsmlm.models.dense_images.level import level_of  # noqa: E402
 from rtsmlm.settings.load import load  # noqa: E402
@@ -34,13 +33,6 @@ class Densities(nn.Module):
 
     def forward(self, localizations: Tensor, level: Tensor, structure: Tensor) -> Tensor:
         return localizations / level[:, :, None, None] * (1.0 + 2.0 * structure[:, 1:, None, None])
-
-
-class Lit(nn.Module):
-    """The widefield image that it is given."""
-
-    def forward(self, localizations: Tensor, widefield: Tensor) -> Tensor:
-        return widefield + 0.0 * localizations
 
 
 @pytest.fixture
@@ -172,34 +164,6 @@ def test_a_field_in_parts_is_the_whole_field_where_an_answer_is_local(
         layers.append(network.layer().image)
 
     np.testing.assert_allclose(layers[1], layers[0], atol=1e-5)
-
-
-def test_a_widefield_image_lies_where_the_localizations_do(
-    make_model: MakeModel, tmp_path: Path
-) -> None:
-    folder = make_model(
-        Lit(), {"localizations": (2, 1, 8, 8), "widefield": (2, 1, 8, 8)}, name="lit",
-        task="image", image_pixel_nm=25.0, block_px=8,
-        axes={"localizations": IMAGE_AXES, "widefield": IMAGE_AXES, "answer": IMAGE_AXES},
-    )  # fmt: skip
-    light = np.zeros(SHAPE, dtype=np.float32)
-    light[4, 6] = 16.0
-    np.save(tmp_path / "light.npy", light)
-    network = LocalizationImage(
-        folder, "torch", CALIBRATION, SHAPE, widefield=load_widefield(tmp_path / "light.npy", SHAPE)
-    )
-    network.add_localizations(rows_at([(600.0, 400.0)]))
-
-    image = network.layer().image
-
-    rows, columns = np.indices(image.shape)
-    # The centre of camera pixel 4 is in the middle of fine pixels 17 and 18.
-    assert (rows * image).sum() / image.sum() == pytest.approx(17.5, abs=0.01)
-    assert (columns * image).sum() / image.sum() == pytest.approx(25.5, abs=0.01)
-    with pytest.raises(ConfigError, match=r"results.widefield .*none.tif does not exist"):
-        check_image_models(load(None, ["results.widefield=none.tif"]).results)
-    with pytest.raises(CalibrationError, match=r"12 x 16 pixels .*, the frames 12 x 20"):
-        load_widefield(tmp_path / "light.npy", (12, 20))
 
 
 def test_a_graph_that_asks_for_something_else_is_refused_by_its_name(make_model: MakeModel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Counting:
 
     def __init__(self, name: str = "counting", fails_at: int | None = None) -> None:
         self.name, self.n_localizations, self.fails_at = name, 0, fails_at
+        self.remark: str | None = None
 
     def add_localizations(self, rows: Localizations) -> None:
         self.n_localizations += len(rows)
@@ -55,6 +57,17 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_layers, "EVERY_S", 0.0)
 
 
+def layers_of(
+    path: Path,
+    networks: list[Counting],
+    show: Callable[[ImageLayer], None],
+    *,
+    fail: Callable[[str, BaseException], None] = lambda name, error: None,
+    note: Callable[[str], None] = lambda text: None,
+) -> TableLayers:
+    return TableLayers(path, networks, show, fail, note)  # type: ignore[arg-type]
+
+
 def update(layers: TableLayers) -> None:
     layers._next_s = 0.0
     layers.update(threading.Event())
@@ -63,7 +76,7 @@ def update(layers: TableLayers) -> None:
 def test_images_follow_the_table_and_begin_again_where_it_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "localizations.arrows"
     seen: list[ImageLayer] = []
-    layers = TableLayers(path, [Counting()], seen.append, lambda name, error: None)  # type: ignore[list-item]
+    layers = layers_of(path, [Counting()], seen.append)
 
     update(layers)
     assert not seen, "there is no table yet"
@@ -88,8 +101,10 @@ def test_a_network_that_fails_is_left_out_and_said_so(tmp_path: Path) -> None:
     path = tmp_path / "localizations.arrows"
     seen: list[ImageLayer] = []
     failed: list[str] = []
-    networks: list[Any] = [Counting("large", fails_at=20), Counting()]
-    layers = TableLayers(path, networks, seen.append, lambda name, error: failed.append(str(error)))
+    networks = [Counting("large", fails_at=20), Counting()]
+    layers = layers_of(
+        path, networks, seen.append, fail=lambda name, error: failed.append(str(error))
+    )
 
     with ArrowStreamFile(path, {}) as table:
         table.put(rows(30, 0))
@@ -101,6 +116,21 @@ def test_a_network_that_fails_is_left_out_and_said_so(tmp_path: Path) -> None:
     assert [layer.n_localizations for layer in seen if layer.quantity == "prediction"] == [30, 31]
 
 
+def test_what_a_network_was_not_given_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "localizations.arrows"
+    notes: list[str] = []
+    network = Counting()
+    layers = layers_of(path, [network], lambda layer: None, note=notes.append)
+
+    with ArrowStreamFile(path, {}) as table:
+        for frame in range(3):
+            table.put(rows(4, frame))
+            network.remark = "no light" if frame else None
+            update(layers)
+
+    assert notes == ["counting: no light"]
+
+
 def test_the_end_of_the_run_is_not_held_up_by_an_image(tmp_path: Path) -> None:
     path = tmp_path / "localizations.arrows"
     stop = threading.Event()
@@ -110,7 +140,7 @@ def test_the_end_of_the_run_is_not_held_up_by_an_image(tmp_path: Path) -> None:
         seen.append(layer)
         stop.set()
 
-    layers = TableLayers(path, [Counting(), Counting()], show, lambda name, error: None)  # type: ignore[list-item]
+    layers = layers_of(path, [Counting(), Counting()], show)
     with ArrowStreamFile(path, {}) as table:
         table.put(rows(3, 0))
         layers.update(stop)

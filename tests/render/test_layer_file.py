@@ -18,7 +18,7 @@ def test_an_uncertainty_is_the_second_plane_and_both_say_what_they_are(
     image = rng.random((30, 40)).astype(np.float32)
     layer = ImageLayer(
         "annapalm", 20.0, image, version="3", sha256="ab", n_localizations=1234,
-        structure="filaments",
+        structure="filaments", widefield=True,
     )  # fmt: skip
     error = replace(layer, image=image / 10, quantity="uncertainty")
 
@@ -31,7 +31,7 @@ def test_an_uncertainty_is_the_second_plane_and_both_say_what_they_are(
     np.testing.assert_array_equal(stored.uncertainty.image, image / 10)
     assert (stored.layer.key, stored.uncertainty.key) == ("annapalm", "annapalm: uncertainty")
     assert stored.layer.n_localizations == stored.uncertainty.n_localizations == 1234
-    assert stored.layer.structure == "filaments"
+    assert (stored.layer.structure, stored.layer.widefield) == ("filaments", True)
     with tifffile.TiffFile(path) as file:
         assert file.imagej_metadata is not None
         assert file.imagej_metadata["Labels"] == ["prediction", "uncertainty"]

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
-from rtsmlm.localizations import Localizations
+from rtsmlm.bench.models.image_figures import histogram
+from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.structures import StructureName, place_emitters
 
 SIDE_UM = 10.0
@@ -32,6 +34,8 @@ PHOTONS, LEAST_PHOTONS = 900.0, 150.0
 SIGMA_NM = 135.0
 """Of the PSF; the error is that of Thompson's first term, and a little for all else."""
 MORE_NM = 5.0
+WIDEFIELD_LIGHT, WIDEFIELD_BACKGROUND = 20.0, 100.0
+"""Photons of a widefield image for each localization, and in each camera pixel beside them."""
 FALSE_SHARE = 0.03
 """Localizations anywhere in the field, as a part of the others."""
 
@@ -49,6 +53,12 @@ class ListScene:
     def first(self, fewer: float) -> Localizations:
         """Return what was found in the first frames, of which there are so many times fewer."""
         return self.rows.take(self.rows.frame < N_FRAMES / fewer)
+
+    def widefield(self, rng: np.random.Generator) -> F32:
+        """Return the image of all labels behind the PSF, with shot noise, in camera pixels."""
+        light = histogram(self.clean, SHAPE, 1, CAMERA_NM) * WIDEFIELD_LIGHT
+        behind = ndimage.gaussian_filter(light, SIGMA_NM / CAMERA_NM, mode="constant")
+        return rng.poisson(behind + WIDEFIELD_BACKGROUND).astype(np.float32)
 
 
 def list_scene(

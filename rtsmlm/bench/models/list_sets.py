@@ -24,6 +24,8 @@ LISTS = "Few localizations to the whole image"
 STRUCTURES: tuple[StructureName, ...] = ("filaments", "mitochondria", "nuclear-pores")
 FEWER = (100, 30, 10, 8)
 """Times fewer frames than there are in all."""
+WIDEFIELD_AT = 100
+"""Times fewer frames where a widefield image is given, too, to a network that asks for one."""
 CROSSTALK, CROSSED_AT = 0.1, 8
 """Part of the localizations of two other colours, and the times fewer frames there."""
 DRAWN_NM = 20.0
@@ -50,6 +52,8 @@ def list_trials(seed: int, *, quick: bool) -> list[Trial]:
         trials += [
             _trial(f"{structure}, {fewer} x fewer", structure, draw, fewer) for fewer in FEWER
         ]
+        name = with_widefield(structure)
+        trials.append(_trial(name, structure, draw, WIDEFIELD_AT, widefield=True))
         name = f"{structure}, {CROSSED_AT} x fewer, {CROSSTALK:.0%} cross-talk"
         trials.append(_trial(name, structure, crossed, CROSSED_AT))
     return trials
@@ -67,20 +71,35 @@ def _scene(
     return list_scene(structure, rng, strays=strays, crosstalk=crosstalk)
 
 
-def _trial(name: str, structure: StructureName, draw: partial[ListScene], fewer: float) -> Trial:
+def with_widefield(structure: str) -> str:
+    """Return the name of the set in which a widefield image is given."""
+    return f"{structure}, {WIDEFIELD_AT} x fewer, and a widefield image"
+
+
+def _trial(
+    name: str,
+    structure: StructureName,
+    draw: partial[ListScene],
+    fewer: float,
+    *,
+    widefield: bool = False,
+) -> Trial:
     def prepare() -> Judge:
         scene = draw()
-        return lambda entrant: judge(entrant, scene, fewer)
+        return lambda entrant: judge(entrant, scene, fewer, widefield=widefield)
 
     def enters(entrant: Entrant) -> bool:
         if not entrant.is_of_localizations or entrant.manifest is None:
             return False
-        return structure in entrant.manifest.structures
+        asked = {entry.name for entry in entrant.manifest.inputs}
+        return structure in entrant.manifest.structures and (not widefield or "widefield" in asked)
 
     return Trial(section=LISTS, condition=name, prepare=prepare, enters=enters)
 
 
-def judge(entrant: Entrant, scene: ListScene, fewer: float) -> Figures:
+def judge(
+    entrant: Entrant, scene: ListScene, fewer: float, *, widefield: bool = False
+) -> Figures:
     """Return how like the image of the first frames is to that of all.
 
     Parameters
@@ -91,8 +110,11 @@ def judge(entrant: Entrant, scene: ListScene, fewer: float) -> Figures:
         The localizations.
     fewer
         Times fewer frames that it is given.
+    widefield
+        Whether it is given a widefield image of the field, too.
     """
-    network = open_network(entrant, scene.structure)
+    light = scene.widefield(np.random.default_rng(0)) if widefield else None
+    network = open_network(entrant, scene.structure, widefield=light)
     first = scene.first(fewer)
     network.add_localizations(first)
     layer = network.layer()
@@ -100,7 +122,9 @@ def judge(entrant: Entrant, scene: ListScene, fewer: float) -> Figures:
     return list_figures(layer.image, network.uncertainty().image, few, whole)
 
 
-def open_network(entrant: Entrant, structure: str, engine: str = "auto") -> LocalizationImage:
+def open_network(
+    entrant: Entrant, structure: str, engine: str = "auto", *, widefield: F32 | None = None
+) -> LocalizationImage:
     """Return a network of localizations, ready for the rows of a scene of a structure.
 
     Raises
@@ -111,7 +135,12 @@ def open_network(entrant: Entrant, structure: str, engine: str = "auto") -> Loca
     if entrant.folder is None:
         raise ConfigError(f"{entrant.label} makes no image of localizations")
     return LocalizationImage(
-        entrant.folder, graph_engine(engine), CALIBRATION, SHAPE, structure=structure
+        entrant.folder,
+        graph_engine(engine),
+        CALIBRATION,
+        SHAPE,
+        structure=structure,
+        widefield=widefield,
     )
 
 

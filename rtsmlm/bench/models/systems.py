@@ -18,7 +18,7 @@ from rtsmlm.bench.models.class_sets import CLASSES
 from rtsmlm.bench.models.image_figures import CORRELATION
 from rtsmlm.bench.models.image_sets import IMAGES
 from rtsmlm.bench.models.list_figures import GAIN, MS_SSIM, OF_INPUT
-from rtsmlm.bench.models.list_sets import CROSSED_AT, CROSSTALK, LISTS, STRUCTURES
+from rtsmlm.bench.models.list_sets import CROSSED_AT, CROSSTALK, LISTS, STRUCTURES, with_widefield
 from rtsmlm.bench.models.results import Results, text
 from rtsmlm.bench.models.row_figures import AXIAL_RMSE, EFFICIENCY_3D
 from rtsmlm.bench.models.row_sets import DEPTH, OWN, RECORDED
@@ -179,7 +179,8 @@ def _annapalm(results: Results, model: str) -> str:
         f"{_likeness(results, model, f'filaments, {fewer} x fewer')} from {fewer} times fewer"
         for fewer in (10, 30, 100)
     ]
-    return f"Filaments, MS-SSIM: {', '.join(at)} frames."
+    helped = _likeness(results, model, with_widefield("filaments"))
+    return f"Filaments, MS-SSIM: {', '.join(at)} frames; there with a widefield image: {helped}."
 
 
 def _gaire(results: Results, model: str) -> str:

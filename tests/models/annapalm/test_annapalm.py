@@ -103,7 +103,7 @@ def test_a_norm_answers_the_same_while_it_learns_and_afterwards() -> None:
 
     assert after.dtype == torch.float32
     assert torch.allclose(learning, norm(features), atol=1e-5)
-    assert float((after - learning).abs().max()) < 0.05, "of inputs with eight digits"
+    assert float((after - learning).detach().abs().max()) < 0.05, "of inputs with eight digits"
 
 
 def test_without_a_widefield_image_its_channel_is_empty_and_its_unit_does_not_matter() -> None:

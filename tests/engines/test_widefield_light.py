@@ -1,0 +1,100 @@
+"""The widefield image that a network of localizations is given: where it lies, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+torch = pytest.importorskip("torch", reason="the models are written by torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from rtsmlm.calibration import CameraCalibration  # noqa: E402
+from rtsmlm.engines.image_models import check_image_models  # noqa: E402
+from rtsmlm.engines.localization_image import LocalizationImage  # noqa: E402
+from rtsmlm.engines.widefield_light import ENOUGH  # noqa: E402
+from rtsmlm.errors import CalibrationError, ConfigError  # noqa: E402
+from rtsmlm.files.camera_maps import load_widefield  # noqa: E402
+from rtsmlm.localizations import F32, Localizations  # noqa: E402
+from rtsmlm.settings.load import load  # noqa: E402
+
+MakeModel = Callable[..., Path]
+CALIBRATION = CameraCalibration(pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0)
+SHAPE = (24, 32)
+IMAGE_AXES = {0: "n", 2: "height", 3: "width"}
+
+
+class Lit(nn.Module):
+    """The widefield image that it is given."""
+
+    def forward(self, localizations: Tensor, widefield: Tensor) -> Tensor:
+        return widefield + 0.0 * localizations
+
+
+@pytest.fixture
+def lit(make_model: MakeModel) -> Path:
+    return make_model(
+        Lit(), {"localizations": (2, 1, 8, 8), "widefield": (2, 1, 8, 8)}, name="lit",
+        task="image", image_pixel_nm=25.0, block_px=8,
+        axes={"localizations": IMAGE_AXES, "widefield": IMAGE_AXES, "answer": IMAGE_AXES},
+    )  # fmt: skip
+
+
+def light_at(row: int, column: int) -> F32:
+    """Return the image of a bright spot behind a PSF of 1.3 px, on background."""
+    light = np.zeros(SHAPE, dtype=np.float32)
+    light[row, column] = 500.0
+    return ndimage.gaussian_filter(light, 1.3) + np.float32(7.0)
+
+
+def spot(n: int) -> Localizations:
+    """Return localizations at the centre of camera pixel (12, 16)."""
+    return Localizations.from_columns(
+        {"frame": np.arange(n), "x_nm": np.full(n, 1600.0), "y_nm": np.full(n, 1200.0)}
+    )
+
+
+def test_it_lies_where_the_localizations_do(lit: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "light.npy", light_at(12, 16))
+    light = load_widefield(tmp_path / "light.npy", SHAPE)
+    network = LocalizationImage(lit, "torch", CALIBRATION, SHAPE, widefield=light)
+    network.add_localizations(spot(1))
+
+    layer = network.layer()
+
+    assert layer.widefield and network.remark is None
+    above = layer.image - layer.image.min()
+    rows, columns = np.indices(above.shape)
+    # The centre of camera pixel 12 is in the middle of fine pixels 49 and 50.
+    assert (rows * above).sum() / above.sum() == pytest.approx(49.5, abs=0.05)
+    assert (columns * above).sum() / above.sum() == pytest.approx(65.5, abs=0.05)
+
+
+def test_an_image_of_another_place_is_not_given_and_said_so_once_there_are_enough(
+    lit: Path,
+) -> None:
+    network = LocalizationImage(lit, "torch", CALIBRATION, SHAPE, widefield=light_at(6, 6))
+    network.add_localizations(spot(5))
+
+    layer = network.layer()
+
+    assert not layer.widefield and not layer.image.any()
+    assert network.remark is None, "few localizations may look like anything"
+    network.add_localizations(spot(ENOUGH))
+    assert not network.layer().widefield
+    assert "does not look like the localizations" in str(network.remark)
+
+
+def test_an_image_of_another_size_or_none_at_all_is_refused_before_anything_begins(
+    tmp_path: Path,
+) -> None:
+    np.save(tmp_path / "light.npy", light_at(12, 16))
+
+    with pytest.raises(ConfigError, match=r"results.widefield .*none.tif does not exist"):
+        check_image_models(load(None, ["results.widefield=none.tif"]).results)
+    with pytest.raises(CalibrationError, match=r"24 x 32 pixels .*, the frames 24 x 20"):
+        load_widefield(tmp_path / "light.npy", (24, 20))

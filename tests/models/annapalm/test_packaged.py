@@ -1,0 +1,91 @@
+"""The packaged ANNA-PALM: what it makes of few localizations, with and without more light."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("openvino", reason="the networks run on it")
+
+from rtsmlm.bench.models.entrants import Entrant  # noqa: E402
+from rtsmlm.bench.models.list_figures import as_shown, ms_ssim  # noqa: E402
+from rtsmlm.bench.models.list_scenes import ListScene, list_scene  # noqa: E402
+from rtsmlm.bench.models.list_sets import drawn, open_network  # noqa: E402
+from rtsmlm.engines.localization_image import LocalizationImage  # noqa: E402
+from rtsmlm.localizations import F32  # noqa: E402
+from rtsmlm.models.catalog import find_model  # noqa: E402
+from rtsmlm.models.manifest import load_manifest  # noqa: E402
+
+NAME = "annapalm"
+
+
+@pytest.fixture(scope="module")
+def scene() -> ListScene:
+    return list_scene("filaments", np.random.default_rng(21))
+
+
+@pytest.fixture(scope="module")
+def entrant() -> Entrant:
+    folder = find_model(NAME)
+    return Entrant(name=NAME, folder=folder, manifest=load_manifest(folder))
+
+
+def likeness(image: F32, scene: ListScene) -> float:
+    """Return MS-SSIM with the whole image."""
+    whole = drawn(scene.clean, 20.0)
+    truth = np.clip(whole / np.percentile(whole, 99.9), 0.0, 1.0).astype(np.float64)
+    return ms_ssim(as_shown(image, truth), truth)
+
+
+def given(
+    entrant: Entrant, scene: ListScene, fewer: float, widefield: F32 | None = None
+) -> LocalizationImage:
+    network = open_network(entrant, "filaments", "openvino", widefield=widefield)
+    network.add_localizations(scene.first(fewer))
+    return network
+
+
+def test_a_tenth_of_the_frames_gives_the_filaments_of_all(
+    entrant: Entrant, scene: ListScene
+) -> None:
+    network = given(entrant, scene, 10)
+
+    answer = likeness(network.layer().image, scene)
+
+    assert answer > 0.9
+    assert answer > likeness(drawn(scene.first(10), 20.0), scene)
+
+
+def test_what_is_unsure_lies_where_the_errors_are(entrant: Entrant, scene: ListScene) -> None:
+    network = given(entrant, scene, 30)
+    image, spread = network.layer().image, network.uncertainty().image
+    whole = drawn(scene.clean, 20.0)
+
+    error = np.abs(as_shown(image, whole / whole.max()) - whole / whole.max())
+
+    unsure = spread > np.percentile(spread, 90)
+    assert error[unsure].mean() > 5 * error[~unsure].mean()
+
+
+def test_a_widefield_image_of_the_field_completes_a_hundredth_of_the_frames(
+    entrant: Entrant, scene: ListScene
+) -> None:
+    light = scene.widefield(np.random.default_rng(1))
+    alone, helped, misled = (
+        given(entrant, scene, 100, widefield).layer()
+        for widefield in (None, light, np.roll(light, 30, axis=1))
+    )
+
+    assert likeness(helped.image, scene) > 0.85
+    assert likeness(helped.image, scene) > likeness(alone.image, scene) + 0.05
+    assert helped.widefield and not misled.widefield
+    np.testing.assert_array_equal(misled.image, alone.image)
+
+
+def test_the_model_states_what_it_completes_and_how_well() -> None:
+    manifest = load_manifest(find_model(NAME))
+
+    assert manifest.structures == ("filaments", "mitochondria", "nuclear-pores")
+    assert manifest.image_pixel_nm == 20.0
+    figures = {(row["condition"], row["figure"]): row["value"] for row in manifest.accuracy}
+    assert float(figures["filaments, 10 x fewer", "MS-SSIM"]) > 0.8
