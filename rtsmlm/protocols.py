@@ -172,9 +172,8 @@ class ImageLayer:
     n_localizations: int = 0
     """That it is made of; 0 where it is made of frames."""
     structure: str = ""
-    """What the network was stated to look at."""
     widefield: bool = False
-    """Whether it was given a widefield image, too."""
+    """What the network was stated to look at, and whether it was given a widefield image."""
     quantity: Quantity = "prediction"
 
     @property

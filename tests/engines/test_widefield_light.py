@@ -66,7 +66,8 @@ def test_it_lies_where_the_localizations_do(lit: Path, tmp_path: Path) -> None:
 
     layer = network.layer()
 
-    assert layer.widefield and network.remark is None
+    assert layer.widefield
+    assert network.remark is None
     above = layer.image - layer.image.min()
     rows, columns = np.indices(above.shape)
     # The centre of camera pixel 12 is in the middle of fine pixels 49 and 50.
@@ -82,7 +83,8 @@ def test_an_image_of_another_place_is_not_given_and_said_so_once_there_are_enoug
 
     layer = network.layer()
 
-    assert not layer.widefield and not layer.image.any()
+    assert not layer.widefield
+    assert not layer.image.any()
     assert network.remark is None, "few localizations may look like anything"
     network.add_localizations(spot(ENOUGH))
     assert not network.layer().widefield

@@ -97,9 +97,7 @@ def _trial(
     return Trial(section=LISTS, condition=name, prepare=prepare, enters=enters)
 
 
-def judge(
-    entrant: Entrant, scene: ListScene, fewer: float, *, widefield: bool = False
-) -> Figures:
+def judge(entrant: Entrant, scene: ListScene, fewer: float, *, widefield: bool = False) -> Figures:
     """Return how like the image of the first frames is to that of all.
 
     Parameters

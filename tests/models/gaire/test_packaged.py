@@ -9,14 +9,14 @@ import pytest
 
 pytest.importorskip("openvino", reason="the networks run on it")
 
-from rtsmlm.bench.accuracy.figures import Figures  # noqa: E402
-from rtsmlm.bench.models.entrants import Entrant  # noqa: E402
-from rtsmlm.bench.models.list_figures import GAIN, MS_SSIM, OF_INPUT, list_figures  # noqa: E402
-from rtsmlm.bench.models.list_scenes import list_scene  # noqa: E402
-from rtsmlm.bench.models.list_sets import CROSSED_AT, STRUCTURES, drawn, open_network  # noqa: E402
-from rtsmlm.models.catalog import find_model  # noqa: E402
-from rtsmlm.models.manifest import load_manifest  # noqa: E402
-from rtsmlm.physics.structures import StructureName  # noqa: E402
+from rtsmlm.bench.accuracy.figures import Figures
+from rtsmlm.bench.models.entrants import Entrant
+from rtsmlm.bench.models.list_figures import GAIN, MS_SSIM, OF_INPUT, list_figures
+from rtsmlm.bench.models.list_scenes import list_scene
+from rtsmlm.bench.models.list_sets import CROSSED_AT, STRUCTURES, drawn, open_network
+from rtsmlm.models.catalog import find_model
+from rtsmlm.models.manifest import load_manifest
+from rtsmlm.physics.structures import StructureName
 
 MODELS: dict[StructureName, str] = {
     "filaments": "gaire-filaments",
