@@ -165,9 +165,8 @@ class ImageLayer:
     n_frames: int = 0
     """Frames that it is made of; 0 where it is made of localizations."""
     version: str = ""
-    """Of the model."""
     sha256: str = ""
-    """Of the file of its network."""
+    """Version of the model, and hash of the file of its network."""
     n_localizations: int = 0
     """That it is made of; 0 where it is made of frames."""
     structure: str = ""
