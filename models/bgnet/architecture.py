@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rtsmlm.models.bgnet.network import BgNetwork
     from rtsmlm.models.bgnet.samples import BackgroundBoxes, BackgroundSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -54,6 +55,13 @@ class BgNet:
         from rtsmlm.models.bgnet.samples import BackgroundSampler
 
         return BackgroundSampler(recipe, device)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_boxes import on_backgrounds
+
+        del folder
+        return on_backgrounds(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: BackgroundBoxes) -> Tensor:
         """Return the backgrounds of training boxes."""

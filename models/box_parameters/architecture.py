@@ -61,7 +61,7 @@ class BoxArchitecture(WholeStart):
 
     def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
         """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
-        from rtsmlm.models.training.adapted_sections import on_boxes
+        from rtsmlm.models.training.adapted_boxes import on_boxes
 
         del folder
         return on_boxes(recipe, microscope)

@@ -113,7 +113,8 @@ def render(maps: Tensor, psf: LearnedPsf) -> tuple[Tensor, Tensor]:
     dx, dy = (torch.tanh(slots[which, axis, row, column]) for axis in (Map.DX, Map.DY))
     spots = psf(dx, dy, BOX_PX)
     light = (p * photons)[:, None, None] * spots
-    unsure = (p * (1.0 - p) * photons.square())[:, None, None] * spots.square()
+    # Detached: a wide spot leaves less open, which says nothing of the PSF.
+    unsure = (p * (1.0 - p) * photons.square())[:, None, None] * spots.detach().square()
     # A frame around the image takes what falls beyond its edges.
     half = BOX_PX // 2
     high, wide = height + 2 * half, width + 2 * half

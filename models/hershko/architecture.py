@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rtsmlm.models.hershko.mask_learning import LearnedColours
     from rtsmlm.models.simulation.mask_scenes import Scenes, SceneSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -64,6 +65,13 @@ class Hershko(GraphAlone):
         from rtsmlm.models.simulation.mask_scenes import SceneSampler
 
         return SceneSampler(recipe, device, colours=len(recipe.colours.names))
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_sections import of_a_mask
+
+        del folder
+        return of_a_mask(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: Scenes) -> Tensor:
         """Return the images of scenes."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rtsmlm.models.simulation.dye_boxes import DyeBoxes, DyeBoxSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -55,6 +56,13 @@ class ClassifierArchitecture:
 
         tables = spot_tables(dye_psfs(recipe.dyes, recipe.optics))
         return DyeBoxSampler(recipe.dyes, tables, device)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_boxes import on_dyes
+
+        del folder
+        return on_dyes(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: DyeBoxes) -> Tensor:
         """Return the logits for training boxes."""

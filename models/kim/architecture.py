@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rtsmlm.models.simulation.dye_boxes import DyeBoxes, DyeBoxSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -51,6 +52,13 @@ class KimArchitecture:
         from rtsmlm.models.simulation.dye_boxes import DyeBoxSampler, dye_tables
 
         return DyeBoxSampler(recipe.dyes, dye_tables(recipe.dyes, recipe.optics), device)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_boxes import on_dyes
+
+        del folder
+        return on_dyes(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: DyeBoxes) -> Tensor:
         """Return the raw outputs for training boxes, in single precision.

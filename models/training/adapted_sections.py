@@ -1,4 +1,4 @@
-"""What is drawn for one microscope: sections of a recipe with its camera and its PSF."""
+"""Windows as they are drawn for one microscope: a recipe with its camera and its PSF."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 from pathlib import Path
 
 from rtsmlm.errors import ConfigError
-from rtsmlm.models.simulation.box_ranges import BoxRanges
 from rtsmlm.models.simulation.optics import OpticsSection
 from rtsmlm.models.simulation.ranges import AstigmatismRanges, SimulationRanges
 from rtsmlm.models.simulation.window_sampler import focused_width_px
 from rtsmlm.models.training.microscope import SAME_PIXEL, Microscope
-from rtsmlm.models.training.pupil_of_psf import optics_of_psf
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.psf_file import StoredPsf, save_psf
@@ -30,7 +28,7 @@ _WANTS = (
     "run rtsmlm calibrate psf BEADS.tif --table and give its psf_table.npz with --psf, or give "
     "psf_astigmatic.toml of --astigmatic with -c"
 )
-_WIDTH_ALONE = (
+WIDTH_ALONE = (
     "{name} knows one PSF with depth, and a width alone says nothing of another: " + _WANTS
 )
 
@@ -39,7 +37,7 @@ def windows_of_camera(ranges: SimulationRanges, microscope: Microscope) -> Simul
     """Return the ranges with the camera of a microscope alone."""
     if not microscope.has_camera:
         return ranges
-    update: dict[str, object] = dict(_noise(microscope))
+    update: dict[str, object] = dict(noise_of(microscope))
     if microscope.e_per_adu is not None:
         update["gain_error"] = min(ranges.gain_error, GAIN_ERROR)
     if microscope.offset_adu is not None:
@@ -47,16 +45,7 @@ def windows_of_camera(ranges: SimulationRanges, microscope: Microscope) -> Simul
     return ranges.model_copy(update=update)
 
 
-def boxes_of_camera(ranges: BoxRanges, microscope: Microscope) -> BoxRanges:
-    """Return the ranges of boxes with the camera of a microscope alone."""
-    if not microscope.has_camera:
-        return ranges
-    noise = _noise(microscope)
-    noise.pop("ideal_fraction")
-    return ranges.model_copy(update=noise)
-
-
-def _noise(microscope: Microscope) -> dict[str, object]:
+def noise_of(microscope: Microscope) -> dict[str, object]:
     """Return what is drawn of the kind of a camera and its read noise."""
     multiplies = (microscope.em_gain or 1.0) > 1.0
     noise: dict[str, object] = {"emccd_fraction": float(multiplies), "ideal_fraction": 0.0}
@@ -179,7 +168,7 @@ def one_psf(recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
         If it has no PSF with depth, or one of less depth than the network can state.
     """
     simulation = windows_of_camera(recipe.simulation, microscope)
-    stored, file = _psf_with_depth(recipe, microscope), microscope.psf_file
+    stored, file = psf_with_depth(recipe, microscope), microscope.psf_file
     if stored is not None and file is None:
         file = folder / PSF_FILE
         save_psf(file, stored.table, pixel_nm=stored.pixel_nm, origin=stored.origin)
@@ -197,34 +186,27 @@ def one_psf(recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
     return recipe.model_copy(update={"simulation": simulation, "psf": psf})
 
 
-def on_boxes(recipe: Recipe, microscope: Microscope) -> Recipe:
-    """Return a recipe of boxes for the PSF and camera of a microscope.
+def of_a_mask(recipe: Recipe, microscope: Microscope) -> Recipe:
+    """Return a recipe of windows through a mask of its own, on the pixels of a microscope.
 
-    Networks of boxes state aberrations, so that their PSF is a pupil: that of the microscope is
-    retrieved from its table or curves.
+    A width or curves that settings state are those of the microscope without the mask.
 
     Raises
     ------
     ConfigError
-        If it says nothing of pixel, camera and PSF, or no pupil draws its PSF.
+        If the pixels are not stated, or a table of the PSF is given: the mask draws it.
     """
-    recipe = recipe.model_copy(
-        update={
-            "boxes": boxes_of_camera(recipe.boxes, microscope),
-            "optics": optics_on_pixels(recipe, microscope),
-        }
-    )
-    stored = _psf_with_depth(recipe, microscope)
-    if stored is not None:
-        on_pixels = recipe.optics.model_copy(update={"pixel_nm": stored.pixel_nm})
-        optics, _ = optics_of_psf(stored.table, on_pixels, recipe.boxes.z_nm)
-        return recipe.model_copy(update={"optics": optics})
-    if microscope.pixel_nm is None and not microscope.has_camera:
-        raise ConfigError(_WIDTH_ALONE.format(name=recipe.name))
-    return recipe
+    if microscope.psf_file is not None:
+        raise ConfigError(
+            f"{recipe.name} has the PSF of the mask that it learns, so that none can be given: "
+            "leave --psf away, and state camera.pixel_nm and the objective, such as --change "
+            "optics.na=1.45"
+        )
+    microscope.needed_pixel_nm(recipe.name)
+    return recipe.model_copy(update={"optics": optics_on_pixels(recipe, microscope)})
 
 
-def _psf_with_depth(recipe: Recipe, microscope: Microscope) -> StoredPsf | None:
+def psf_with_depth(recipe: Recipe, microscope: Microscope) -> StoredPsf | None:
     """Return the PSF of the table or of the curves; None where there are neither."""
     stored = microscope.load_psf()
     if stored is not None or microscope.curves is None:
@@ -246,7 +228,7 @@ def _on_other_pixels(recipe: Recipe, microscope: Microscope) -> Recipe:
         recipe.psf.load(recipe.optics)
         return recipe
     if microscope.pixel_nm is None and not microscope.has_camera:
-        raise ConfigError(_WIDTH_ALONE.format(name=recipe.name))
+        raise ConfigError(WIDTH_ALONE.format(name=recipe.name))
     return recipe.model_copy(update={"optics": optics_on_pixels(recipe, microscope)})
 
 

@@ -9,6 +9,7 @@ from rtsmlm.errors import ConfigError
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.psf_file import StoredPsf, load_psf
 from rtsmlm.settings.run import RunSettings
+from rtsmlm.settings.spectrum import SpectrumSettings
 
 SAME_PIXEL = 0.01
 """Relative difference up to which two pixel sides are one that was rounded."""
@@ -30,6 +31,8 @@ class Microscope:
     """Widths of an astigmatic PSF."""
     psf_file: Path | None = None
     """Image of a point at every depth, see `rtsmlm.physics.psf_file`."""
+    spectrum: SpectrumSettings | None = None
+    """What disperses the light of each spot."""
 
     def __post_init__(self) -> None:
         if all(getattr(self, field.name) is None for field in fields(self)):
@@ -106,4 +109,5 @@ def microscope_of(settings: RunSettings, *, psf_file: Path | None = None) -> Mic
         sigma_nm=None if psf.sigma_nm == "auto" else psf.sigma_nm,
         curves=None if psf.astigmatism is None else psf.astigmatism.curves(),
         psf_file=psf_file,
+        spectrum=settings.spectrum if settings.spectrum.model_fields_set else None,
     )

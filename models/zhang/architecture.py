@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rtsmlm.models.simulation.dye_spectra import DyeSpectra, SpectrumSampler
+    from rtsmlm.models.training.microscope import Microscope
 
 # Torch is imported when it is asked for: a microscope may not have it.
 
@@ -65,6 +66,13 @@ class ZhangArchitecture:
                 f"takes {ROWS} and {SAMPLES}"
             )
         return SpectrumSampler(wanted, device)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_boxes import on_spectra
+
+        del folder
+        return on_spectra(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: DyeSpectra) -> Tensor:
         """Return the logits for training spectra, in single precision."""

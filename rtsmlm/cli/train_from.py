@@ -35,6 +35,13 @@ TRAINING = "training"
 """Folder of checkpoint and log within the model folder."""
 TUNING_WINDOWS = 512
 """Simulated windows on which the stated errors are calibrated."""
+_NAMED_BY = {
+    "localize": "localizer.name",
+    "box-parameters": "localizer.name",
+    "box-background": "localizer.background",
+    "box-classes": "localizer.colour",
+}
+"""Setting that names a model of each task in a run."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -173,8 +180,7 @@ def _report(
     accuracy = tuple(entry for row in rows for entry in row.entries(before.name))
     save_manifest(after.model_copy(update={"accuracy": (*after.accuracy, *accuracy)}), out)
     console.print(f"model    {escape(str(out))}", soft_wrap=True)
-    if after.task in ("localize", "box-parameters"):
+    if key := _NAMED_BY.get(after.task):
         console.print(
-            f"use      rtsmlm live --set localizer.name={escape(out.resolve().as_posix())}",
-            soft_wrap=True,
+            f"use      rtsmlm live --set {key}={escape(out.resolve().as_posix())}", soft_wrap=True
         )

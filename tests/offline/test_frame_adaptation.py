@@ -89,7 +89,7 @@ def test_the_width_of_the_frames_is_found_and_written_beside_the_model(
     sample: FrameSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame_adaptation, "ROUNDS", 1)
-    work = FrameAdaptation(find_model("flagship-2d-fast"), sample)
+    work = FrameAdaptation(find_model("flagship-2d"), sample)
 
     kept = work.run(Event(), lambda found: None)
     work.write(tmp_path / "mine", name="mine")
@@ -110,6 +110,7 @@ def test_it_stops_where_the_verdict_is_no_better_and_keeps_the_best(
     verdict = Verdict(
         looked_at=900, waited=True, spots=500, width_ratio=1.0, chi2=1.0, noise_ratio=1.0,
         repeats=0, repeat_std=1.0, gridding=0.0, findings=(),
+        judges_psf=True,
     )  # fmt: skip
 
     def judge(steps: int, report: object) -> Round:
@@ -141,6 +142,7 @@ def test_what_could_not_be_measured_does_not_count() -> None:
     verdict = Verdict(
         looked_at=9, waited=True, spots=9, width_ratio=float("nan"), chi2=1.35, noise_ratio=1.0,
         repeats=0, repeat_std=0.5, gridding=float("nan"), findings=(),
+        judges_psf=True,
     )  # fmt: skip
 
     assert excess(verdict) == pytest.approx(1.0)

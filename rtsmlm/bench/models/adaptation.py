@@ -100,7 +100,7 @@ def compare(before: Path, after: Path, settings: RunSettings) -> list[Comparison
     if new.task == BOX:
         drawn = lens_boxes(new, np.random.default_rng(SEED), N_BOXES, aberrated=1.0)
         return [Comparison(condition=BOXES, before=judge(old, drawn), after=judge(new, drawn))]
-    if new.task != "localize":
+    if new.task != "localize" or not new.localizes:
         return []
     found = []
     known = psf_of(read_manifest(after), after, settings)

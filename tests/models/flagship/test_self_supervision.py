@@ -93,8 +93,8 @@ def test_a_psf_has_its_centre_of_light_at_the_emitter() -> None:
     assert float((image.sum(dim=1) * at).sum()) == pytest.approx(0.0, abs=0.02)
 
 
-def learner(told_px: float) -> SelfSupervision:
-    """Return the small flagship on frames of a PSF that is 1.5 pixels wide."""
+def learner(told_px: float, model: str = "flagship-2d-fast") -> SelfSupervision:
+    """Return a flagship on frames of a PSF that is 1.5 pixels wide."""
     generator = torch.Generator().manual_seed(4)
     mean = torch.full((16, 48, 48), BACKGROUND)
     for frame in mean:
@@ -106,7 +106,7 @@ def learner(told_px: float) -> SelfSupervision:
     photons = torch.poisson(mean, generator=generator)
     windows = torch.stack([torch.full_like(photons, BACKGROUND), photons, photons], dim=1)
     windows[:, 2] = BACKGROUND
-    folder = find_model("flagship-2d-fast")
+    folder = find_model(model)
     network = FlagshipNetwork(SIZES[read_manifest(folder).size])
     weights = load_weights(folder)
     network.load_state_dict({name: torch.from_numpy(v.copy()) for name, v in weights.items()})
@@ -114,7 +114,7 @@ def learner(told_px: float) -> SelfSupervision:
 
 
 def test_a_psf_that_is_wider_than_stated_is_measured_on_the_frames() -> None:
-    work = learner(1.3)
+    work = learner(1.3, "flagship-2d")
 
     widths = list(work.measure_psf())
 
