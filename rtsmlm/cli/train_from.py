@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,7 +173,9 @@ def _report(
         "microscope"
     )
     try:
-        rows = compare(source, out, settings)
+        # In a process of its own: beside the libraries of the training the matching of scipy crashes.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            rows = pool.submit(compare, source, out, settings).result()
     except RtsmlmError as error:
         console.print(f"not compared on frames: {escape(str(error))}", soft_wrap=True)
         rows = []

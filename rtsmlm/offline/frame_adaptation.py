@@ -45,6 +45,10 @@ PATIENCE = 2
 """Verdicts in a row that are no better before it stops."""
 BETTER = 0.98
 """A verdict is better if what does not fit has fallen below this part of the best so far."""
+LIGHT = (0.95, 1.25)
+"""Photons over those that the model finds as it is, beyond which a round does not count. Frames are
+drawn as well by half of the light and a background that follows the spots, or by emitters of twice
+the light and half the probability, and the meter fits spots of any light."""
 PART = 4
 """Frames of which the validity meter takes a sample at once."""
 HELD_OUT = 4
@@ -63,6 +67,8 @@ class Round:
     """Of frames that are not learned from, per pixel."""
     excess: float
     """What does not fit by the validity meter; see `rtsmlm.analysis.validity_excess`."""
+    photons: float
+    """In all that is found."""
     verdict: Verdict
 
 
@@ -135,7 +141,7 @@ class FrameAdaptation:
             if k:
                 self._learner.step(STEPS)
             found = self._judge(k * STEPS, report)
-            if found.excess < BETTER * best.excess and found.misfit <= self.rounds[1].misfit:
+            if self._is_better(found, best):
                 best, kept, waited = found, self._learner.state(), 0
             else:
                 waited += 1
@@ -143,6 +149,14 @@ class FrameAdaptation:
                 break
         self._learner.restore(kept)
         return best
+
+    def _is_better(self, found: Round, best: Round) -> bool:
+        first, measured = self.rounds[:2]
+        return (
+            found.excess < BETTER * best.excess
+            and found.misfit <= measured.misfit
+            and LIGHT[0] <= found.photons / max(first.photons, 1.0) <= LIGHT[1]
+        )
 
     def write(self, folder: Path, *, name: str) -> Manifest:
         """Write the adapted model, and `psf.toml` with the width that it is given.
@@ -193,9 +207,10 @@ class FrameAdaptation:
     def _judge(self, steps: int, report: Callable[[Round], None]) -> Round:
         calibration = self._sample.calibration
         sigma_nm = self._learner.sigma_px * calibration.pixel_nm
-        meter = ValidityMeter(calibration, sigma_nm)
+        meter, photons = ValidityMeter(calibration, sigma_nm), 0.0
         for batch in self._sample.batches:
             found = self._localize(batch.pixels, batch.index)
+            photons += float(found.photons.sum())
             # In small parts: of each the meter takes sixteen spots.
             for start in range(0, len(batch), PART):
                 part = batch.frames(start, start + PART)
@@ -207,6 +222,7 @@ class FrameAdaptation:
             sigma_nm=sigma_nm,
             misfit=self._learner.held_out(self._held_out),
             excess=excess(verdict),
+            photons=photons,
             verdict=verdict,
         )
         self.rounds.append(judged)

@@ -14,7 +14,6 @@ pytest.importorskip("torch", reason="training needs torch")
 pytest.importorskip("onnx", reason="the export needs onnx")
 
 import rtsmlm.cli.train_from as command
-from rtsmlm.bench.models import adaptation
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.cli import app
 from rtsmlm.cli.train_from import with_typical_pixels
@@ -51,7 +50,6 @@ def test_a_calibration_makes_a_model_folder_that_localizes_and_says_how_well(
     printed = io.StringIO()
     monkeypatch.setattr(command, "console", Console(file=printed, width=1000))
     monkeypatch.setattr(command, "TUNING_WINDOWS", 0)
-    monkeypatch.setattr(adaptation, "N_FRAMES", 1)
     out = tmp_path / "My_Scope"
     changes = [part for change in QUICK for part in ("--change", change)]
 

@@ -114,7 +114,10 @@ def test_it_stops_where_the_verdict_is_no_better_and_keeps_the_best(
     )  # fmt: skip
 
     def judge(steps: int, report: object) -> Round:
-        found = Round(steps=steps, sigma_nm=150.0, misfit=2.0, excess=next(values), verdict=verdict)
+        found = Round(
+            steps=steps, sigma_nm=150.0, misfit=2.0, excess=next(values), photons=1e6,
+            verdict=verdict,
+        )  # fmt: skip
         work.rounds.append(found)
         return found
 
