@@ -8,7 +8,7 @@ has z, too. A network may state the background of each box, which is not taken f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,12 @@ from scipy.spatial import cKDTree
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
-from rtsmlm.fitting.box_fit import on_known_background
+from rtsmlm.fitting.box_fit import TrainedBackgroundFit, on_known_background
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
-
-if TYPE_CHECKING:
-    from rtsmlm.engines.box_networks import NetworkBackground
 
 LONELY_SIGMA = 5.0
 """Other emitters are at least so many PSF widths away, and a pixel."""
@@ -64,7 +61,7 @@ class Refiner:
         sigma_nm: float,
         curves: WidthCurves | None = None,
         *,
-        background: NetworkBackground | None = None,
+        background: TrainedBackgroundFit | None = None,
     ) -> None:
         self._calibration = calibration
         self._curves = curves

@@ -5,21 +5,18 @@ from __future__ import annotations
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
+from rtsmlm.fitting.box_fit import TrainedBackgroundFit
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.installation import install_line
 from rtsmlm.settings.run import RunSettings
-
-if TYPE_CHECKING:
-    from rtsmlm.engines.box_networks import NetworkBackground
 
 AUTO = "auto"
 ORDER = ("tensorrt", "torch", "openvino")
@@ -108,7 +105,7 @@ def open_network(
     calibration: CameraCalibration,
     sigma_nm: float,
     *,
-    background: NetworkBackground | None = None,
+    background: TrainedBackgroundFit | None = None,
 ) -> NetworkLocalizer:
     """Return the network of a model folder on the engine that the settings name.
 
@@ -158,7 +155,7 @@ def localizer_of(
     min_probability: float | None = None,
     min_channel_probability: float | None = None,
     refine: bool = True,
-    background: NetworkBackground | None = None,
+    background: TrainedBackgroundFit | None = None,
 ) -> NetworkLocalizer:
     """Return the network of a model folder as a localizer.
 

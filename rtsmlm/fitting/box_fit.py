@@ -80,6 +80,15 @@ class BackgroundFit(Protocol):
         ...
 
 
+class TrainedBackgroundFit(BackgroundFit, Protocol):
+    """A background fit that takes boxes of one side, as a network does."""
+
+    @property
+    def box_px(self) -> int:
+        """The side."""
+        ...
+
+
 class GaussianMle:
     """Maximum likelihood fit of an integrated Gaussian.
 
