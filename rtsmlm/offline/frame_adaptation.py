@@ -155,7 +155,7 @@ class FrameAdaptation:
         return (
             found.excess < BETTER * best.excess
             and found.misfit <= measured.misfit
-            and LIGHT[0] <= found.photons / max(first.photons, 1.0) <= LIGHT[1]
+            and LIGHT[0] <= found.photons / first.photons <= LIGHT[1]
         )
 
     def write(self, folder: Path, *, name: str) -> Manifest:

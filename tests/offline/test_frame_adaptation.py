@@ -16,6 +16,7 @@ from rtsmlm.analysis.validity_excess import excess  # noqa: E402
 from rtsmlm.analysis.validity_verdict import Verdict  # noqa: E402
 from rtsmlm.errors import ConfigError  # noqa: E402
 from rtsmlm.models.catalog import find_model  # noqa: E402
+from rtsmlm.models.flagship import self_supervision  # noqa: E402
 from rtsmlm.models.manifest import load_manifest  # noqa: E402
 from rtsmlm.offline import frame_adaptation  # noqa: E402
 from rtsmlm.offline.frame_adaptation import FrameAdaptation, Round  # noqa: E402
@@ -89,6 +90,7 @@ def test_the_width_of_the_frames_is_found_and_written_beside_the_model(
     sample: FrameSample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame_adaptation, "ROUNDS", 1)
+    monkeypatch.setattr(self_supervision, "BATCH", 4)
     work = FrameAdaptation(find_model("flagship-2d"), sample)
 
     kept = work.run(Event(), lambda found: None)
@@ -129,6 +131,32 @@ def test_it_stops_where_the_verdict_is_no_better_and_keeps_the_best(
 
     assert kept.excess == 3.0
     assert [found.excess for found in work.rounds] == [9.0, 4.0, 3.0, 3.5, 3.1]
+
+
+def test_a_round_that_loses_light_is_not_kept(
+    sample: FrameSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = FrameAdaptation(find_model("flagship-2d-fast"), sample)
+    verdict = Verdict(
+        looked_at=900, waited=True, spots=500, width_ratio=1.0, chi2=1.0, noise_ratio=1.0,
+        repeats=0, repeat_std=1.0, gridding=0.0, findings=(), judges_psf=True,
+    )  # fmt: skip
+    rounds = iter([(9.0, 1.0), (8.0, 1.0), (4.0, 0.6), (3.0, 0.5)])
+
+    def judge(steps: int, report: object) -> Round:
+        excess_now, photons = next(rounds)
+        found = Round(
+            steps=steps, sigma_nm=150.0, misfit=2.0, excess=excess_now, photons=photons,
+            verdict=verdict,
+        )  # fmt: skip
+        work.rounds.append(found)
+        return found
+
+    monkeypatch.setattr(work, "_judge", judge)
+    monkeypatch.setattr(work._learner, "measure_psf", lambda: iter(()))
+    monkeypatch.setattr(work._learner, "step", lambda n: 0.0)
+
+    assert work.run(Event(), lambda found: None).excess == 8.0
 
 
 def test_frames_with_too_few_lone_spots_give_no_verdict(tmp_path: Path) -> None:
