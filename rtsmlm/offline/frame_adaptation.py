@@ -46,9 +46,8 @@ PATIENCE = 2
 BETTER = 0.98
 """A verdict is better if what does not fit has fallen below this part of the best so far."""
 LIGHT = (0.95, 1.25)
-"""Photons over those that the model finds as it is, beyond which a round does not count. Frames are
-drawn as well by half of the light and a background that follows the spots, or by emitters of twice
-the light and half the probability, and the meter fits spots of any light."""
+"""Photons over those that the model finds as it is, beyond which a round does not count: light can
+be traded for background or for probability, and the meter fits spots of any light."""
 PART = 4
 """Frames of which the validity meter takes a sample at once."""
 HELD_OUT = 4
