@@ -33,7 +33,7 @@ def step_response(rig: HilRig) -> DrillResult:
     turn_s = begin_s + rig.limits.step_s
     settings = _loop_settings(rig, ((0.0, target), (turn_s, target), (turn_s + 1e-3, 2 * target)))
     with rig.run(_NAME, settings, arm=True) as session:
-        # Counted from here, as the target's time begins with the frames: a slow start cuts nothing.
+        # Counted from here, where the time of the loop has begun: a slow start cuts no half short.
         _wait(rig, session, turn_s + rig.limits.step_s)
         said = session.messages()
         folder = session.folder
