@@ -67,7 +67,7 @@ COMMANDS = {
     ),
     "calibrate": (
         "rtsmlm.cli.calibrate:app",
-        "Measure the camera (dark and light movies) or the PSF (beads).",
+        "Measure the camera (dark and light movies), the PSF or the channels (beads).",
     ),
     "bench": (
         "rtsmlm.cli.bench:app",

@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "channels": (
         "rtsmlm.cli.bench_channels:channels",
-        "Measure precision and crosstalk of two dyes in two views, and frames per second.",
+        "Measure precision and crosstalk of AF647 and CF680 in two views, and frames per second.",
     ),
     "models": (
         "rtsmlm.cli.bench_models:models",

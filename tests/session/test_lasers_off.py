@@ -126,6 +126,7 @@ def test_what_is_published_names_no_folder_no_device_and_no_person(
         "experiment": {"sample": "cell 3", "operator": "", "notes": "", "has_operator": True},
         "acquisition": {"exposure_ms": None, "frames": 9, "seconds": None},
         "micromanager": {"roi": None},
+        "channels": {"names": [], "views": []},
         "record": {"raw": True},
         "feedback": {"gain": 0.3, "tick_s": 1.0, "max_local_per_um2": None},
     }  # fmt: skip
