@@ -14,16 +14,15 @@ from pymmcore_plus import CMMCorePlus
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.drivers.micromanager.core import (
     choose_camera,
-    describe_camera,
-    joined_cameras,
     load_core,
     release_core,
     set_properties,
-    stated_calibration,
 )
 from rtsmlm.drivers.micromanager.frame_sources import FrameSource, frame_source
 from rtsmlm.drivers.micromanager.host_preview import show_preview
+from rtsmlm.drivers.micromanager.physical_cameras import physical_cameras
 from rtsmlm.drivers.micromanager.reader import FrameReader, Silence
+from rtsmlm.drivers.micromanager.side_by_side_reader import SideBySideReader
 from rtsmlm.errors import (
     CameraOverflowError,
     CameraStalledError,
@@ -47,7 +46,7 @@ _MIN_FRAMES = 4
 
 
 class MicroManagerCamera:
-    """A camera of a Micro-Manager core, drained from its sequence buffer.
+    """A camera of a Micro-Manager core, or several side by side, drained from its sequence buffer.
 
     Fails fast: a full buffer ends the stream with an error that has the frame number, since
     a silent gap would resemble blinking. If the host program already runs a sequence, it
@@ -68,7 +67,8 @@ class MicroManagerCamera:
     Raises
     ------
     DeviceError
-        If the camera refuses a setting or gives anything but 8 or 16 bit gray values.
+        If the camera refuses a setting or gives anything but 8 or 16 bit gray values, or if
+        cameras that are joined differ in their frames.
     """
 
     def __init__(
@@ -87,11 +87,19 @@ class MicroManagerCamera:
         self._label = choose_camera(core, self._settings.camera)
         is_python = getattr(core, "isPyDevice", None)
         self._python_camera = bool(is_python and is_python(self._label))
-        if self._running():
+        is_running = self._running()
+        if is_running:
             logger.info("camera %s is already running: draining it as it is", self._label)
         else:
+            set_properties(core, self._settings.properties)  # they may say which cameras are joined
+        self._cameras = physical_cameras(
+            core, self._label, self._settings.cameras, python_camera=self._python_camera
+        )
+        if not is_running:
             self._set_up()
-        self._check_pixels()
+        self._cameras.check()
+        if not is_running and not self._python_camera:
+            self._size_buffer()
 
     @property
     def name(self) -> str:
@@ -104,24 +112,18 @@ class MicroManagerCamera:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self._core.getImageHeight(), self._core.getImageWidth()
+        return self._cameras.shape
 
     @property
     def exposure_ms(self) -> float:
-        exposure_ms = float(self._core.getExposure(self._label))
-        if not (math.isfinite(exposure_ms) and exposure_ms >= 0):
-            raise DeviceError(
-                f"camera {self._label} states an exposure of {exposure_ms:g} ms; set it in "
-                "acquisition.exposure_ms"
-            )
-        return exposure_ms
+        return self._cameras.exposure_ms
 
     @property
     def stated(self) -> StatedCalibration:
-        return stated_calibration(self._core, self._label)
+        return self._cameras.stated()
 
     def describe(self) -> Mapping[str, str]:
-        return describe_camera(self._core, self._label)
+        return self._cameras.describe()
 
     def stream(self, stop: Event, n_frames: int | None = None) -> Iterator[CameraFrame]:
         """Yield frames; see `Camera.stream`.
@@ -136,7 +138,7 @@ class MicroManagerCamera:
         source = frame_source(
             self._core, python_camera=self._python_camera, keep_newest=not self._owns_core
         )
-        reader = FrameReader(self._label, source, self.shape, self._settings.frame_number_tag)
+        reader = self._reader(source, hosted)
         if not hosted:
             self._start()
         try:
@@ -148,12 +150,23 @@ class MicroManagerCamera:
             raise
         finally:
             (source.leave if hosted else self._stop)()
+            reader.finish()
 
     def close(self) -> None:
         self._stop()
         if self._owns_core:
             self._owns_core = False
             release_core(self._core)
+
+    def _reader(self, source: FrameSource, hosted: bool) -> FrameReader:
+        cameras, tag = self._cameras, self._settings.frame_number_tag
+        if not cameras.are_several:
+            return FrameReader(self._label, source, cameras.part_shape, tag)
+        frame_bytes = math.prod(cameras.shape) * self._core.getBytesPerPixel()
+        room = self._core.getCircularBufferMemoryFootprint() * _MIB // frame_bytes
+        return SideBySideReader(
+            cameras, source, tag, from_start=not hosted, most_waiting=max(room, _MIN_FRAMES)
+        )
 
     def _drain(
         self,
@@ -164,45 +177,51 @@ class MicroManagerCamera:
         hosted: bool,
     ) -> Iterator[CameraFrame]:
         silence = Silence(self._acquisition.stall_timeout_s, self.exposure_ms)
-        left: int | None = None
+        end: int | None = None
         while n_frames is None or reader.taken < n_frames:
-            if left is None and stop.is_set():
+            if end is None and stop.is_set():
                 if not hosted:
                     self._stop()
-                left = source.waiting()
+                end = reader.popped + source.waiting()
             # A host's camera runs on after `stop`: only what waited then is still ours.
-            frame = None if left == 0 else reader.take()
+            popped = reader.popped
+            frame = reader.take() if end is None or popped < end else None
             if frame is not None:
                 silence.broken()
                 yield frame
-                left = None if left is None else left - 1
+            elif reader.popped > popped and self._may_go_on(source, reader, silence, end):
+                continue  # a part of a frame; another camera's is still to come
             elif source.overflowed() and not source.waiting():
-                raise self._overflow(reader.numbers.last)
-            elif left is not None or self._ended(source, reader, hosted):
+                raise self._overflow(reader.last)
+            elif end is not None or self._ended(source, reader, hosted):
                 return
-            elif silence.too_long():
-                raise CameraStalledError(
-                    f"camera {self._label} gave no frame for {silence.limit_s:g} s after "
-                    f"frame {reader.numbers.last}; check trigger, cable and exposure "
-                    "(acquisition.stall_timeout_s)"
-                )
+            elif reader.is_full or silence.too_long():
+                raise CameraStalledError(reader.why_silent(silence.limit_s))
             else:
                 # Not a wait on `stop`: on Windows that lasts 16 ms, and a sleep 1 ms.
                 time.sleep(silence.poll_s)
+
+    def _may_go_on(
+        self, source: FrameSource, reader: FrameReader, silence: Silence, end: int | None
+    ) -> bool:
+        """Return whether further parts of frames may be taken although none is whole."""
+        if end is not None or source.overflowed():
+            return True  # what there is has an end
+        return not (reader.is_full or silence.too_long())
 
     def _ended(self, source: FrameSource, reader: FrameReader, hosted: bool) -> bool:
         """Return whether the host ended the sequence; raise if the camera did."""
         if self._running() or source.waiting():
             return False
         if source.overflowed():  # it may have overflowed since the check above
-            raise self._overflow(reader.numbers.last)
+            raise self._overflow(reader.last)
         if hosted:
             logger.info("the host ended the sequence of %s", self._label)
             return True
         host = "" if self._owns_core else "the program that owns the core stopped it, or "
         raise CameraStalledError(
             f"the sequence of camera {self._label} ended by itself after frame "
-            f"{reader.numbers.last}; {host}the log of its adapter has the reason: mmcore logs"
+            f"{reader.last}; {host}the log of its adapter has the reason: mmcore logs"
         )
 
     def _overflow(self, last: int) -> CameraOverflowError:
@@ -214,45 +233,19 @@ class MicroManagerCamera:
         )
 
     def _set_up(self) -> None:
-        set_properties(self._core, self._settings.properties)
-        if self._settings.roi is not None:
-            roi = self._settings.roi
-            self._ask("take the region of interest", lambda: self._core.setROI(*roi))
-            if tuple(self._core.getROI(self._label)) != roi:
-                logger.warning("camera %s did not take exactly region %s", self._label, roi)
-        if self._acquisition.exposure_ms is not None:
-            wanted_ms = self._acquisition.exposure_ms
+        self._cameras.set_regions(self._settings)
+        if (wanted_ms := self._acquisition.exposure_ms) is not None:
             self._ask(
                 f"take an exposure of {wanted_ms:g} ms",
                 lambda: self._core.setExposure(self._label, wanted_ms),
             )
-            if not math.isclose(self.exposure_ms, wanted_ms, rel_tol=0.02):
-                logger.warning("%s exposes %g ms", self._label, self.exposure_ms)
-        if not self._python_camera:
-            self._size_buffer()
-
-    def _check_pixels(self) -> None:
-        core = self._core
-        channels, colours = core.getNumberOfCameraChannels(), core.getNumberOfComponents()
-        per_pixel = core.getBytesPerPixel()
-        if channels > 1:
-            raise DeviceError(
-                f"camera {self._label} joins {channels} cameras "
-                f"({', '.join(joined_cameras(core, self._label))}); the frames of one are "
-                "localized: set micromanager.camera to its label"
-            )
-        if colours != 1 or per_pixel not in (1, 2):
-            raise DeviceError(
-                f"camera {self._label} gives {colours} colour(s), {per_pixel} bytes per pixel; "
-                "only one gray value of 8 or 16 bits can be localized: choose such a pixel type "
-                "(micromanager.properties)"
-            )
+        self._cameras.warn_of_exposures(self._acquisition.exposure_ms)
 
     def _size_buffer(self) -> None:
         """Make room for three seconds of frames, at most twice the value in the settings."""
-        height, width = self.shape
-        frame_bytes = height * width * self._core.getBytesPerPixel()
-        rate_hz = 1000 / max(self.exposure_ms, _SHORTEST_MS)
+        # Of one camera each, as the core keeps them.
+        frame_bytes = math.prod(self._cameras.part_shape) * self._core.getBytesPerPixel()
+        rate_hz = 1000 / max(self.exposure_ms, _SHORTEST_MS) * len(self._cameras.labels)
         allowed = self._settings.circular_buffer_mb * _MIB
         wanted = max(math.ceil(_BUFFER_S * rate_hz) * frame_bytes, allowed)
         size = min(wanted, _MOST_GROWTH * allowed)

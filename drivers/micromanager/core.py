@@ -32,8 +32,6 @@ _STATED_PROPERTIES = {
     "em_gain": "EMGain",
     "read_noise_e": "ReadNoise_e",
 }
-_MOST_JOINED = 16
-"""Cameras that one joins; Multi Camera takes four."""
 # The demo camera of Micro-Manager draws photons and read noise only in this mode.
 _DEMO_NOISE_PROPERTIES = {
     "e_per_adu": "Photon Conversion Factor",
@@ -153,14 +151,6 @@ def choose_camera(core: CMMCorePlus, label: str | None) -> str:
                 f"{label!r} cannot become the current camera: {_one_line(error)}"
             ) from error
     return label
-
-
-def joined_cameras(core: CMMCorePlus, label: str) -> list[str]:
-    """Return the labels of the cameras that a camera such as Multi Camera joins."""
-    loaded = [str(c) for c in core.getLoadedDevicesOfType(DeviceType.Camera) if str(c) != label]
-    names = [_text(partial(core.getCameraChannelName, n)) for n in range(_MOST_JOINED)]
-    named = [name for name in names if name in loaded]
-    return named or loaded
 
 
 def set_properties(core: CMMCorePlus, properties: Mapping[str, str | float | int | bool]) -> None:

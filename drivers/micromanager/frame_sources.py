@@ -16,7 +16,7 @@ import pymmcore
 from numpy.typing import NDArray
 from pymmcore_plus import CMMCorePlus
 
-from rtsmlm.drivers.micromanager.frame_tags import CORE_NUMBER_TAG, Tags
+from rtsmlm.drivers.micromanager.frame_tags import CAMERA_TAG, CORE_NUMBER_TAG, Tags
 
 _PRIVATE_PARTS = (
     "_lock",
@@ -76,7 +76,7 @@ class CoreFrames:
         self._overflowed = core_type.isBufferOverflowed
         self._n_given = 0
         """1 while the oldest frame of the buffer has been read already."""
-        self._given_number: str | None = None
+        self._given_tags: tuple[str | None, ...] | None = None
 
     def waiting(self) -> int:
         return max(int(self._count(self._core)) - self._n_given, 0)
@@ -97,13 +97,13 @@ class CoreFrames:
         if self._n_given:
             self._n_given = 0
             oldest = self._pop(self._core, metadata)
-            if _single_tag(metadata, CORE_NUMBER_TAG) != self._given_number:
+            if _identity(metadata) != self._given_tags:
                 return np.asarray(oldest)  # the host let the one that was read be overwritten
             metadata.Clear()
         newest = self._peek(self._core, metadata) if self._count(self._core) == 1 else None
         if newest is not None and self._count(self._core) == 1:
             self._n_given = 1
-            self._given_number = _single_tag(metadata, CORE_NUMBER_TAG)
+            self._given_tags = _identity(metadata)
             return np.asarray(newest)
         # More than one waits, or came meanwhile: then the newest is not the one whose turn it is.
         metadata.Clear()
@@ -210,6 +210,11 @@ def frame_source(core: CMMCorePlus, *, python_camera: bool, keep_newest: bool) -
 
 def _single_tag(metadata: pymmcore.Metadata, name: str) -> str | None:
     return metadata.GetSingleTag(name).GetValue() if metadata.HasTag(name) else None
+
+
+def _identity(metadata: pymmcore.Metadata) -> tuple[str | None, ...]:
+    """Return what no other frame of a sequence has; of joined cameras, each counts by itself."""
+    return _single_tag(metadata, CAMERA_TAG), _single_tag(metadata, CORE_NUMBER_TAG)
 
 
 def _mapping_tags(metadata: Mapping[str, Any]) -> Tags:

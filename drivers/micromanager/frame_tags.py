@@ -20,8 +20,15 @@ EXPOSURE_END_TAG = "rtsmlm-ExposureEnd-ns"
 NUMBER_TAGS = ("rtsmlm-FrameNumber", "PVCAM-FrameNr")
 """Frame numbers of the camera itself, which show frames lost on the way into the core."""
 
+_STARTS = {"PVCAM-FrameNr": 1}
+"""First number of a sequence, where it is not 0."""
+
 CORE_NUMBER_TAG = "ImageNumber"
 """Number that the core gives each frame of a sequence."""
+CAMERA_TAG = "Camera"
+"""Label of the camera that a frame is from."""
+CHANNEL_NAME_TAG = "CameraChannelName"
+"""The same by a camera that joins others, with its own label and a hyphen before it."""
 _CORE_TIME = "TimeReceivedByCore"
 _REANCHOR_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the core writes local time without a zone
@@ -40,13 +47,16 @@ class FrameNumbers:
         Label of the camera; some adapters put it before the names of their tags.
     tag
         Name of the tag to use; None tries the known ones.
+    from_start
+        Count from the start of the sequence, and not from the first frame that is read.
     """
 
-    def __init__(self, camera: str, tag: str | None = None) -> None:
+    def __init__(self, camera: str, tag: str | None = None, *, from_start: bool = False) -> None:
         self._camera = camera
         self._wanted = (tag,) if tag else (*NUMBER_TAGS, CORE_NUMBER_TAG)
         self._tag: str | None = None
         self._zero: int | None = None  # the number of the tag that is our 0
+        self._from_start = from_start
         self._stated = 0
         self.last = -1
         """Number of the frame before; -1 at the start."""
@@ -61,7 +71,8 @@ class FrameNumbers:
         """
         stated = self._read(tags)
         if self._zero is None:
-            self._zero = stated
+            tag = (self._tag or "").removeprefix(f"{self._camera}-")
+            self._zero = _STARTS.get(tag, 0) if self._from_start else stated
         elif stated < self._stated:
             steps = steps_across_wrap(self._stated, stated)
             if steps is not None:

@@ -18,6 +18,7 @@ from rtsmlm.drivers.simulated.hub import Attached
 from rtsmlm.drivers.simulated.microscope import SimMicroscope
 from rtsmlm.drivers.simulated.properties import add_property, to_bool, to_int
 from rtsmlm.drivers.simulated.settings import LARGEST_NA, EmissionName, PsfName
+from rtsmlm.drivers.simulated.two_cameras import LOSERS, frames_of_two
 from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.physics.camera import SensorType
@@ -83,6 +84,8 @@ class _Drill:
     stall_after: int = 0
     shape_after: int = 0
     drop_every: int = 0
+    drop_camera: int = 0
+    cameras: int = 1
 
 
 class SimCamera(CameraDevice):
@@ -180,14 +183,18 @@ class SimCamera(CameraDevice):
         self._add_fault("FaultStallAfter", "stall_after")
         self._add_fault("FaultShapeAfter", "shape_after")
         self._add_fault("FaultDropEvery", "drop_every")
+        self._add_fault("FaultDropCamera", "drop_camera", ("0", "1", "2"))
+        self._add_fault("Cameras", "cameras", ("1", "2"))
 
-    def _add_fault(self, name: str, field: str) -> None:
+    def _add_fault(self, name: str, field: str, choices: Sequence[str] | None = None) -> None:
         def put(value: Any) -> None:
             self._set_fault(field, to_int(value))
 
+        limits = (0, 2**31 - 1) if choices is None else None
         add_property(
-            self, name, int, lambda: getattr(self._drill, field), put, limits=(0, 2**31 - 1)
-        )
+            self, name, int, lambda: getattr(self._drill, field), put,
+            limits=limits, choices=choices,
+        )  # fmt: skip
 
     def _set_fault(self, field: str, frames: int) -> None:
         stalled = field == "stall_after" and self._drill.stall_after > 0 and frames == 0
@@ -218,8 +225,9 @@ class SimCamera(CameraDevice):
         self._microscope().configure(exposure_ms=float(exposure))
 
     def shape(self) -> tuple[int, int]:
-        """Return height and width of the frames."""
-        return self._microscope().shape
+        """Return height and width of the frames; of two cameras, of one of them."""
+        height, width = self._microscope().shape
+        return height, width // self._drill.cameras
 
     def dtype(self) -> DTypeLike:
         """Return uint16."""
@@ -227,10 +235,13 @@ class SimCamera(CameraDevice):
 
     def get_roi(self) -> tuple[int, int, int, int]:
         """Return x, y, width and height of the part that is read out."""
-        return self._microscope().roi
+        x, y, width, height = self._microscope().roi
+        return x, y, width // self._drill.cameras, height
 
     def set_roi(self, x: int, y: int, width: int, height: int) -> None:
         """Read out a part of the chip."""
+        if self._drill.cameras == 2:
+            raise DeviceError("the simulated chip has no region while it is two cameras (Cameras)")
         self._microscope().set_roi((x, y, width, height))
 
     def clear_roi(self) -> None:
@@ -260,21 +271,26 @@ class SimCamera(CameraDevice):
                 break
             lost = drill.drop_every > 0 and (microscope.frame + 1) % drill.drop_every == 0
             wrong = drill.shape_after > 0 and delivered >= drill.shape_after
+            both = drill.cameras == 2
             # The laser that is on when the exposure begins is in force for all of it.
-            if lost or wrong:
-                number = microscope.expose(unseen)
-            else:
-                pixels = get_buffer(shape, np.uint16)
-                number = microscope.expose(pixels)
-                if drill.encode_index:
-                    encode_index(pixels, number)
-            if wrong and not lost:
+            pixels = unseen if lost or wrong or both else get_buffer(shape, np.uint16)
+            number = microscope.expose(pixels)
+            if drill.encode_index:
+                encode_index(pixels, number)
+            if wrong and not lost and not both:
                 get_buffer((shape[0] // 2, shape[1]), np.uint16)[:] = unseen[: shape[0] // 2]
             due_ns += int(microscope.settings.period_s * 1e9)
             end_ns = self._await(due_ns, drill.fast)
-            if not lost:
+            tags = {FRAME_NUMBER_TAG: str(number), EXPOSURE_END_TAG: str(end_ns)}
+            if both:
+                losers = LOSERS[drill.drop_camera] if lost else ()
+                swapped = bool(number % 2)
+                for each in frames_of_two(unseen, losers, get_buffer, tags, swapped=swapped):
+                    delivered += 1
+                    yield each
+            elif not lost:
                 delivered += 1
-                yield {FRAME_NUMBER_TAG: str(number), EXPOSURE_END_TAG: str(end_ns)}
+                yield tags
 
     def _await(self, due_ns: int, fast: bool) -> int:
         """Sleep until a frame is due; return when its exposure ended."""

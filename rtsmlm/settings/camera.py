@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rtsmlm.settings.base import LONGEST_S, Settings
 
@@ -75,17 +75,33 @@ class MicroManagerSettings(Settings):
     labname.devices, with what lies in them. Those of rtsmlm need no mention; all others are
     refused, since to import a module is to run it."""
     camera: str | None = None
-    """Label of the camera device; not given takes the core's current camera."""
+    """Label of the camera device; not given takes the core's current camera. A Multi Camera joins
+    several: frames of the same number are laid side by side into one."""
+    cameras: tuple[str, ...] = ()
+    """Labels of the cameras that a Multi Camera joins, from left to right. Not given: in the order
+    of its channels."""
     adapter_paths: tuple[Path, ...] = ()
     """Where the device adapters lie; empty lets pymmcore-plus find Micro-Manager."""
     properties: dict[str, str | float | int | bool] = Field(default_factory=dict)
     """Device properties set before the run, as "Device.Property" = value, in this order."""
     roi: tuple[int, int, int, int] | None = None
-    """Region of interest on the chip: x, y, width, height."""
+    """Region of interest on the chip: x, y, width, height; of several cameras, on each."""
+    rois: dict[str, tuple[int, int, int, int]] = Field(default_factory=dict)
+    """Region of interest of single cameras by their label, instead of `roi`; of one size."""
     circular_buffer_mb: int = Field(default=512, gt=0)
     """Memory of the core's circular buffer; at least three seconds of frames are good."""
     frame_number_tag: str | None = None
     """Metadata tag that holds the camera's own frame number; not given tries the known ones."""
+
+    @field_validator("cameras")
+    @classmethod
+    def _several(cls, cameras: tuple[str, ...]) -> tuple[str, ...]:
+        if len(cameras) == 1 or len(set(cameras)) < len(cameras):
+            raise ValueError(
+                f"micromanager.cameras is {list(cameras)}; name two or more cameras, each once, "
+                "or leave it out"
+            )
+        return cameras
 
 
 class ReplaySettings(Settings):

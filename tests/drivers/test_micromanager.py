@@ -113,26 +113,6 @@ def test_colour_and_float_are_refused(demo_core: CMMCorePlus, pixel_type: str) -
         opened(demo_core, properties={"Camera.PixelType": pixel_type})
 
 
-def test_a_camera_that_joins_others_names_them_and_the_setting() -> None:
-    adapters = pytest.importorskip("mm_test_adapters").device_adapter_path()
-    core = CMMCorePlus(adapter_paths=[adapters])
-    for label, library, name in (
-        ("Left", "DemoCamera", "DCam"),
-        ("Right", "DemoCamera", "DCam"),
-        ("Both", "Utilities", "Multi Camera"),
-    ):
-        core.loadDevice(label, library, name)
-    core.initializeAllDevices()
-    core.setProperty("Both", "Physical Camera 1", "Left")
-    core.setProperty("Both", "Physical Camera 2", "Right")
-    core.setCameraDevice("Both")
-
-    with pytest.raises(DeviceError, match=r"joins 2 cameras \(Left, Right\).*micromanager\.camera"):
-        opened(core)
-    assert opened(core, camera="Right").name == "Micro-Manager Right"
-    release_core(core)
-
-
 @pytest.mark.parametrize(
     ("binning", "height_nm"), [("2", None), ("2x2", None), ("1x2", 200), ("2x1", 100)]
 )
