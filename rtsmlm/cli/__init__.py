@@ -24,6 +24,10 @@ COMMANDS = {
         "rtsmlm.cli.recover:recover",
         "Make table, ledger, image and report of what is left of a run that was cut.",
     ),
+    "layers": (
+        "rtsmlm.cli.layers:layers",
+        "Make the image layers of a run that has ended, of its table and its recorded frames.",
+    ),
     "positions": (
         "rtsmlm.cli.positions:positions",
         "Run every position of a sequence until its stop criterion, then go on to the next.",

@@ -7,14 +7,22 @@ agree, so that one fades into the next across all that they share.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from rtsmlm.localizations import F32
 
+OnPart: TypeAlias = Callable[[int, int], object]
+"""Called before each part with the number of those done and of all; ends the image by raising."""
+
 
 def in_parts(
-    image: F32, predict: Callable[[tuple[slice, slice]], F32 | None], side_px: int, overlap_px: int
+    image: F32,
+    predict: Callable[[tuple[slice, slice]], F32 | None],
+    side_px: int,
+    overlap_px: int,
+    on_part: OnPart = lambda done, total: None,
 ) -> F32:
     """Return what is predicted of an image, part by part.
 
@@ -28,11 +36,14 @@ def in_parts(
         Of a part, at most.
     overlap_px
         That two parts share at least, less than half a part.
+    on_part
+        What is to know how far it has come, or to end it.
     """
     rows, columns = (_stretches(length, side_px, overlap_px) for length in image.shape)
     answer = np.zeros(image.shape, dtype=np.float32)
-    for down, weight_down in rows:
-        for right, weight_right in columns:
+    for k, (down, weight_down) in enumerate(rows):
+        for i, (right, weight_right) in enumerate(columns):
+            on_part(k * len(columns) + i, len(rows) * len(columns))
             part = predict((down, right))
             if part is not None:
                 answer[down, right] += weight_down[:, None] * weight_right * part

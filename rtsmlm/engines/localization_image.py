@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.blended_parts import in_parts
+from rtsmlm.engines.blended_parts import OnPart, in_parts
 from rtsmlm.engines.graph_runner import open_graph
 from rtsmlm.engines.widefield_light import WidefieldLight
 from rtsmlm.errors import ConfigError, FileFormatError
@@ -39,6 +39,10 @@ _SMOOTH_PX = 2.0
 PART_PX = 1024
 """Largest side of what is computed at once: a few hundred MB within a network."""
 _MOST = np.iinfo(np.uint16).max
+
+
+def _go_on(done: int, total: int) -> None:
+    """Let the image go on, whatever is done of it."""
 
 
 class LocalizationImage:
@@ -157,8 +161,13 @@ class LocalizationImage:
         flat[places] = np.minimum(flat[places] + more, _MOST)
         self._n_rows += int(np.count_nonzero(inside))
 
-    def layer(self) -> ImageLayer:
+    def layer(self, on_part: OnPart = _go_on) -> ImageLayer:
         """Return the image that is predicted of all that was added.
+
+        Parameters
+        ----------
+        on_part
+            Called before each part of the image; what it raises ends the image.
 
         Raises
         ------
@@ -169,7 +178,7 @@ class LocalizationImage:
         return ImageLayer(
             name=self._name,
             pixel_nm=self._pixel_nm,
-            image=self._predicted(tuple(range(_GROUPS))),
+            image=self._predicted(tuple(range(_GROUPS)), on_part),
             version=self._manifest.version,
             sha256=self._sha256,
             n_localizations=self._n_rows,
@@ -177,11 +186,16 @@ class LocalizationImage:
             widefield=self._widefield.is_given,
         )
 
-    def uncertainty(self) -> ImageLayer:
+    def uncertainty(self, on_part: OnPart = _go_on) -> ImageLayer:
         """Return the standard deviation of each pixel of the last layer, from halves of the data.
 
         It says how far the image depends on which localizations came, not what the network always
-        makes up.
+        makes up. It takes four times as long as the layer.
+
+        Parameters
+        ----------
+        on_part
+            As for `layer`.
 
         Raises
         ------
@@ -189,8 +203,12 @@ class LocalizationImage:
             If the engine fails.
         """
         squares = np.zeros(self._counts.shape[1:], dtype=np.float32)
-        for one, other in _SPLITS:
-            squares += (0.5 * (self._predicted(one) - self._predicted(other))) ** 2
+        for k, halves in enumerate(_SPLITS):
+            one, other = (
+                self._predicted(half, _one_of(2 * k + i, 2 * len(_SPLITS), on_part))
+                for i, half in enumerate(halves)
+            )
+            squares += (0.5 * (one - other)) ** 2
         ndimage.gaussian_filter(squares, _SMOOTH_PX, output=squares)
         layer = ImageLayer(self._name, self._pixel_nm, np.sqrt(squares / np.float32(len(_SPLITS))))
         return replace(
@@ -203,7 +221,7 @@ class LocalizationImage:
             quantity="uncertainty",
         )
 
-    def _predicted(self, groups: tuple[int, ...]) -> F32:
+    def _predicted(self, groups: tuple[int, ...], on_part: OnPart) -> F32:
         """Return the image of the localizations of some groups of frames."""
         height, width = self._counts.shape[1:]
         block = self._manifest.block_px
@@ -225,7 +243,13 @@ class LocalizationImage:
             return image
 
         side_px = PART_PX // block * block
-        return in_parts(counts, predict, side_px, self._manifest.overlap_px)[:height, :width]
+        image = in_parts(counts, predict, side_px, self._manifest.overlap_px, on_part)
+        return image[:height, :width]
+
+
+def _one_of(k: int, n: int, on_part: OnPart) -> OnPart:
+    """Return what counts the parts of one of several images of one size among those of all."""
+    return lambda done, total: on_part(k * total + done, n * total)
 
 
 def _one_hot(structure: str | None, name: str, known: tuple[str, ...]) -> F32 | None:

@@ -6,7 +6,7 @@ it is a sum, and their order does not matter. One of localizations is made of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -44,7 +44,6 @@ def write_layers(
     movie: Movie | None,
     *,
     on_step: Callable[[str], None],
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
     is_broken_off: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Write a layer for each of `results.image_models`; return a sentence for each that is not.
@@ -62,44 +61,69 @@ def write_layers(
     movie
         All frames; None where they were not recorded, or are not to be caught up.
     on_step
-        Called with the name of what is being done.
-    on_progress
-        Called with the number of frames done and the number to do.
+        Called with the name of what is being done, and at every tenth of it.
     is_broken_off
-        Asked now and then; once it is true, what there is of a layer is written.
+        Asked now and then, from this thread. Once it is true, a layer of frames is written as far
+        as it is, and no further one is made. Ctrl-C does the same, but for the layer at hand.
     """
     notes: list[str] = []
-    for name in settings.results.image_models:
-        if is_broken_off():
-            break
-        on_step(f"image layer of {Path(name).name}")
+    models, path = settings.results.image_models, settings.results.widefield
+    for k, name in enumerate(models):
         try:
-            path = settings.results.widefield
+            if is_broken_off():
+                raise _BrokenOff
             light = None if path is None else load_widefield(path, shape)
             for network in open_images(name, settings, calibration, shape, widefield=light):
+                work = _Work(f"image layer of {network.name}", on_step, is_broken_off)
                 if isinstance(network, NetworkImage):
-                    notes += _complete(table.parent, network, movie, on_progress, is_broken_off)
+                    notes += _complete(table.parent, network, movie, work)
                 else:
-                    _write(table, network)
-                    notes += [f"{network.name}: {network.remark}"] if network.remark else []
+                    notes += _write(table, network, work)
+        except (_BrokenOff, KeyboardInterrupt):
+            left = ", ".join(Path(model).name for model in models[k:])
+            notes.append(
+                f"image layers were broken off ({left}): rtsmlm layers {table.parent} makes them"
+            )
+            break
         except RtsmlmError as error:  # the run has its table whatever a network does
             notes.append(f"no image layer of {Path(name).name}: {error}")
     return notes
 
 
-def _write(table: Path, network: LocalizationImage) -> None:
+class _BrokenOff(Exception):
+    """The user does not want to wait for it."""
+
+
+class _Work:
+    """The making of one layer: how far it is, and whether it is still wanted."""
+
+    def __init__(
+        self, name: str, on_step: Callable[[str], None], is_broken_off: Callable[[], bool]
+    ) -> None:
+        self._name, self._on_step, self._is_broken_off = name, on_step, is_broken_off
+        self._tenth = -1
+
+    def look(self, done: int, total: int) -> None:
+        """Report every tenth of the work; raise `_BrokenOff` where it is not wanted any more."""
+        if self._is_broken_off():
+            raise _BrokenOff
+        tenth = done * 10 // total
+        if tenth != self._tenth:
+            self._tenth = tenth
+            self._on_step(f"{self._name}, {tenth}0 %" if tenth else self._name)
+
+
+def _write(table: Path, network: LocalizationImage, work: _Work) -> list[str]:
     for rows in iter_arrow_batches(table):
         network.add_localizations(rows)
-    write_layer(table.parent, network.layer(), uncertainty=network.uncertainty())
+    # The uncertainty takes four of five parts of the time.
+    layer = network.layer(lambda done, total: work.look(done, 5 * total))
+    uncertainty = network.uncertainty(lambda done, total: work.look(total + 4 * done, 5 * total))
+    write_layer(table.parent, layer, uncertainty=uncertainty)
+    return [f"{network.name}: {network.remark}"] if network.remark else []
 
 
-def _complete(
-    folder: Path,
-    network: NetworkImage,
-    movie: Movie | None,
-    on_progress: Callable[[int, int], None],
-    is_broken_off: Callable[[], bool],
-) -> Sequence[str]:
+def _complete(folder: Path, network: NetworkImage, movie: Movie | None, work: _Work) -> list[str]:
     """Feed the frames that a layer lacks, and write it."""
     seen = _resume(layer_path(folder, network.name), network)
     if movie is None:
@@ -122,16 +146,18 @@ def _complete(
     positions = np.flatnonzero(wanted)
     frames = FrameRanges()
     size = frames_at_once(network.shape)
-    for done in range(0, len(positions), size):
-        if is_broken_off():
-            break
-        part = positions[done : done + size]
-        network.add_frames(FrameBatch.from_pixels(movie.read(part), index=indices[part]))
-        for index in indices[part].tolist():
-            frames.add(index, index + 1)
-        on_progress(done + len(part), len(positions))
+    try:
+        for done in range(0, len(positions), size):
+            work.look(done, len(positions))
+            part = positions[done : done + size]
+            network.add_frames(FrameBatch.from_pixels(movie.read(part), index=indices[part]))
+            for index in indices[part].tolist():
+                frames.add(index, index + 1)
+    except _BrokenOff:
+        write_layer(folder, network.layer(), frames.union(seen))
+        raise
     write_layer(folder, network.layer(), frames.union(seen))
-    return ()
+    return []
 
 
 def _resume(path: Path, network: NetworkImage) -> FrameRanges:

@@ -23,6 +23,7 @@ from rtsmlm.fitting.psf_meter import PsfMeter
 from rtsmlm.offline import remains
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.cut_run import CutRun, LastLedger
+from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.results import draw_table, write_accounts
 from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer
 from rtsmlm.protocols import Localizer
@@ -109,6 +110,8 @@ class Recovery:
         summary = TableSummary()
         on_step("image")
         self._try(lambda: self._draw(summary))
+        if self.settings.results.image_models:
+            self._try(lambda: self._write_layers(on_step))
         on_step("report")
         return self._account(ledger, summary)
 
@@ -163,18 +166,31 @@ class Recovery:
         except FileFormatError:
             return {}
 
-    def _draw(self, summary: TableSummary) -> None:
-        metadata = self._table()
-        shape = metadata.get("shape") or (None if self._movie is None else self._movie.shape)
+    def _shape(self) -> tuple[int, int]:
+        if self._movie is not None:
+            return self._movie.shape
+        shape = self._table().get("shape")
         if shape is None or not self.folder.localizations.exists():
             raise FileFormatError("there is neither a row nor a raw frame to make an image of")
+        return int(shape[0]), int(shape[1])
+
+    def _resolved(self) -> CameraCalibration:
         stated = StatedCalibration() if self._movie is None else self._movie.stated
-        pixel_nm = resolve_calibration(self.settings.camera, stated).pixel_nm
+        return resolve_calibration(self.settings.camera, stated)
+
+    def _write_layers(self, on_step: Callable[[str], None]) -> None:
+        table = self.folder.localizations
+        self.notes += write_layers(
+            table, self._shape(), self._resolved(), self.settings, self._movie, on_step=on_step
+        )
+
+    def _draw(self, summary: TableSummary) -> None:
+        pixel_nm = self._resolved().pixel_nm
         draw_table(
             self.folder.localizations,
-            (int(shape[0]), int(shape[1])),
+            self._shape(),
             summary,
-            pixel_nm=float(metadata.get("pixel_nm", pixel_nm)),
+            pixel_nm=float(self._table().get("pixel_nm", pixel_nm)),
             image_pixel_nm=self.settings.results.image_pixel_nm,
         )
 

@@ -147,7 +147,14 @@ class LayersOpened:
     names: list[str]
 
 
-ImageEvent: TypeAlias = LayersOpened | LayerGrown | Warned
+@dataclass(frozen=True, slots=True)
+class LayersLeft:
+    """The process ends, and these layers of frames are still to be written."""
+
+    names: list[str]
+
+
+ImageEvent: TypeAlias = LayersOpened | LayerGrown | LayersLeft | Warned
 
 # -- from the owner to the analysis ------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import threading
 import time
 import zlib
@@ -21,7 +20,7 @@ from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.camera_maps import load_widefield, resolve_calibration
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.frames import FrameBatch
-from rtsmlm.pipeline.events import ImageEvent, LayerGrown, LayersOpened, Warned
+from rtsmlm.pipeline.events import ImageEvent, LayerGrown, LayersLeft, LayersOpened, Warned
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.table_layers import TableLayers
 from rtsmlm.protocols import ImageLayer
@@ -92,13 +91,13 @@ class GrowingLayers:
             resolve_calibration(settings.camera, StatedCalibration()),
             shape,
             widefield=None if path is None else load_widefield(path, shape),
-            threads=max(1, (os.cpu_count() or 1) // 4),
+            threads=1,  # the other cores are those of camera, localizer and disk
         )
 
     def run(self, stop: threading.Event) -> None:
         """Take frames and rows until `stop` is set, then write the layers of frames as they are.
 
-        Those of localizations are made of the whole table after the run, which is soon done.
+        Those of localizations are made of the whole table after the run, on all cores.
         """
         names = [layer.network.name for layer in self._layers]
         self._emit(LayersOpened([*names, *self._of_table.names]))
@@ -112,9 +111,11 @@ class GrowingLayers:
             self._show()
             self._of_table.update(stop)
         self._show(final=True)
-        for layer in self._layers:
-            if len(layer.frames):
-                self._write(layer)
+        left = [layer for layer in self._layers if len(layer.frames)]
+        for k, layer in enumerate(left):
+            # The owner waits as long as one after the other is written.
+            self._emit(LayersLeft([waiting.network.name for waiting in left[k:]]))
+            self._write(layer)
 
     def _add(self, batch: FrameBatch) -> None:
         for layer in tuple(self._layers):

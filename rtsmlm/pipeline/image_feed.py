@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import threading
 import zlib
 from collections.abc import Callable
@@ -17,9 +18,16 @@ from rtsmlm.engines.image_models import is_of_frames
 from rtsmlm.errors import ConfigError, PipelineError, RtsmlmError, WorkerError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.frames import CameraFrame, FrameBatch
-from rtsmlm.pipeline.events import LayerGrown, LayersOpened, Warned, image_event_from_line
+from rtsmlm.pipeline.events import (
+    LayerGrown,
+    LayersLeft,
+    LayersOpened,
+    Warned,
+    image_event_from_line,
+)
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.child_process import ChildProcess, module_command
+from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ring import FrameRing, frames_that_fit
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.stream.broadcast import Broadcast
@@ -29,9 +37,14 @@ GrownLayer = tuple[LayerMessage, bytes]
 """Header and pixels as they are published."""
 
 _MOST_WAITING, _MOST_MB = 16, 64
-_END_S = 30.0
-"""For the layers to be written; the rest of the frames is fed after the run in any case."""
+_SILENT_S = 30.0
+"""Time for one layer of frames to be written; the next one has as long again."""
+_LEAVE_S = 2.0
+"""Where there is none to write: images of localizations are made of the table after the run."""
+_KILLED_S = 10.0
 _TURN_S = 0.1
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""Environment of a process whose libraries compute in one thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +79,7 @@ class ImageFeed:
         self._ring: FrameRing | None = None
         self._child: ChildProcess | None = None
         self._is_open = self._gives_frames = False
+        self._heard_ns = 0
         self.seen = self.missed = 0
         """Frames that were given to the networks, and for which they had no time."""
         names = job.settings.results.image_models
@@ -89,6 +103,7 @@ class ImageFeed:
                 module_command("rtsmlm.pipeline.image_process"),
                 on_line=self._take,
                 stderr=log,
+                env=os.environ | _ONE_THREAD,
             )
         self._child.write_line(own.to_json())
 
@@ -96,8 +111,10 @@ class ImageFeed:
         try:
             event = image_event_from_line(line)
         except PipelineError as error:
-            self._warn(str(error))
+            if self._child is not None:  # where it was killed, its last line may be cut
+                self._warn(str(error))
             return
+        self._heard_ns = now_ns()
         match event:
             case Warned():
                 self._warn(event.text)
@@ -106,6 +123,8 @@ class ImageFeed:
             case LayersOpened():
                 self._is_open = True
                 _log.info("image layers grow: %s", ", ".join(event.names))
+            case LayersLeft():
+                _log.info("image layers to write: %s", ", ".join(event.names))
 
     def _hold(self, event: LayerGrown) -> None:
         message = LayerMessage(
@@ -162,29 +181,50 @@ class ImageFeed:
         for layer, pixels in grown:
             broadcast.layer(layer, pixels)
 
-    def close(self, beat: Callable[[], None]) -> None:
+    def close(
+        self, beat: Callable[[], None], is_given_up: Callable[[], bool] = lambda: False
+    ) -> None:
         """Let the layers be written, and end the process. Safe to call more than once.
+
+        It is waited for as long as one layer after the other is written.
 
         Parameters
         ----------
         beat
             Called again and again while it is waited for.
+        is_given_up
+            Asked meanwhile; once it is true, the process is ended at once.
         """
         child, self._child = self._child, None
         if child is not None:
             # Beside this thread: whatever holds it up, the owner of the analysis sees it alive.
-            ending = Worker("end-images", lambda _stop: self._end(child), on_death=self._note_end)
+            ending = Worker(
+                "end-images", lambda stop: self._end(child, stop), on_death=self._note_end
+            )
             ending.start()
             while not ending.wait(_TURN_S):
                 beat()
+                if is_given_up():
+                    ending.stop()
         if self._ring is not None:
             self._ring.close()
             self._ring = None
 
-    def _end(self, child: ChildProcess) -> None:
-        if not self._is_open:  # one that is still loading has seen nothing
-            child.kill()
-        child.close(_END_S)
+    def _end(self, child: ChildProcess, stop: threading.Event) -> None:
+        child.close_input()
+        self._heard_ns = now_ns()
+        most_ns = (_SILENT_S if self._gives_frames else _LEAVE_S) * 1e9
+        is_late = False
+        # One that is still loading has seen nothing.
+        while self._is_open and not is_late and not stop.is_set() and not child.wait(_TURN_S):
+            is_late = now_ns() - self._heard_ns > most_ns
+        if is_late and self._gives_frames:
+            self._warn(
+                f"the process of image networks wrote no layer within {_SILENT_S:g} s and was "
+                "ended; recorded frames are given to the networks again after the run"
+            )
+        child.kill()
+        child.close(_KILLED_S)
 
     def _note_end(self, error: BaseException) -> None:
         self._warn(f"{one_line(error)}; image layers are made after the run")

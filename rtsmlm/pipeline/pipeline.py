@@ -130,7 +130,7 @@ class Pipeline:
             if self._sinks is not None:
                 self._sinks.close()
             if self._images is not None:
-                self._images.close(self._ring.beat)
+                self._close_images(self._images)
                 self._images.publish(self._broadcast)
             if self._broadcast is not None:
                 self._broadcast.end(self._summary())
@@ -144,9 +144,12 @@ class Pipeline:
             if self._sinks is not None:
                 self._sinks.close()
             if self._images is not None:
-                self._images.close(self._ring.beat)
+                self._close_images(self._images)
             if self._broadcast is not None:
                 self._broadcast.close()
+
+    def _close_images(self, images: ImageFeed) -> None:
+        images.close(self._ring.beat, lambda: self._ring.is_given_up)
 
     def _loop(self, stop: threading.Event) -> None:
         while True:

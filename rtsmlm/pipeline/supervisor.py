@@ -153,11 +153,14 @@ class PipelineSupervisor:
     def finish(self, timeout_s: float) -> None:
         """Wait until the ring is drained or given up, and the analysis has closed its files.
 
-        The ring must have been closed by the producer. What is left after the time-out, or
-        after the last restart has failed, is booked as skipped.
+        The ring must have been closed by the producer. Frames that are left after the time-out, or
+        after the last restart has failed, are booked as skipped; files may take longer.
         """
         end_ns, is_given_up = now_ns() + int(timeout_s * 1e9), False
-        while not self._worker.wait(_POLL_S) and now_ns() < end_ns:
+        while not self._worker.wait(_POLL_S):
+            lives = self._localizing.is_set() and not self._is_frozen()
+            if now_ns() > end_ns and (is_given_up or self._ring.backlog or not lives):
+                break
             if self._ring.is_given_up and not is_given_up:
                 is_given_up, timeout_s = True, _LAST_BATCH_S
                 end_ns = now_ns() + int(timeout_s * 1e9)

@@ -25,6 +25,10 @@ _PIECE_BYTES = 4 << 20
 _log = logging.getLogger(__name__)
 
 
+class _Stopped(Exception):
+    """The process is to end; the image of the whole table is made after the run."""
+
+
 class TableLayers:
     """Networks of localizations on the table of a run; one that fails is left out.
 
@@ -66,7 +70,7 @@ class TableLayers:
         return [network.name for network in self._networks]
 
     def update(self, stop: threading.Event) -> None:
-        """Make the images anew if it is time and there are new rows; end early at `stop`."""
+        """Make the images anew if it is time and there are new rows; end at `stop`, in a part."""
         begin_s = time.monotonic()
         if not self._networks or begin_s < self._next_s:
             return
@@ -80,13 +84,18 @@ class TableLayers:
         self._next_s = end_s + max(EVERY_S, end_s - begin_s)
 
     def _make(self, network: LocalizationImage, stop: threading.Event) -> None:
+        def look(_done: int, _total: int) -> None:
+            if stop.is_set():
+                raise _Stopped
+
         try:
-            self._show(network.layer())
+            self._show(network.layer(look))
             if network.remark is not None and network.name not in self._noted:
                 self._noted.add(network.name)
                 self._note(f"{network.name}: {network.remark}")
-            if not stop.is_set():
-                self._show(network.uncertainty())
+            self._show(network.uncertainty(look))
+        except _Stopped:
+            return
         except Exception as error:  # a library may fail as it likes: the run has its table
             self._networks.remove(network)
             self._fail(network.name, error)

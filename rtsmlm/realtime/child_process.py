@@ -186,6 +186,10 @@ class ChildProcess:
         """End it at once."""
         self._process.kill()
 
+    def close_input(self) -> None:
+        """End its input, which asks it to end; returns at once."""
+        self._close_input(_WRITER_S)
+
     def close(self, timeout_s: float) -> None:
         """End its input, wait for its end, take its last lines. Safe to call more than once.
 
@@ -194,7 +198,7 @@ class ChildProcess:
         WorkerError
             If it did not end in time and was killed, or if the thread that read its lines died.
         """
-        self._close_input(_WRITER_S)
+        self.close_input()
         in_time = self.wait(timeout_s)
         if not in_time:
             self.kill()

@@ -25,19 +25,26 @@ def lower_this_thread() -> None:
         with suppress(OSError):  # a sandbox may forbid it, and nothing depends on it
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
     elif sys.platform == "win32":
-        import ctypes
-
-        kernel = ctypes.windll.kernel32
-        kernel.SetThreadPriority(kernel.GetCurrentThread(), _BELOW_NORMAL)
+        _call_windows("GetCurrentThread", "SetThreadPriority", _BELOW_NORMAL)
 
 
 def lower_this_process() -> None:
     """Leave the cores to all other processes; called before any thread of this one is started."""
     if sys.platform == "win32":
-        import ctypes
-
-        kernel = ctypes.windll.kernel32
-        kernel.SetPriorityClass(kernel.GetCurrentProcess(), _IDLE_CLASS)
+        _call_windows("GetCurrentProcess", "SetPriorityClass", _IDLE_CLASS)
     else:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, _LOWEST_NICE)
+
+
+def _call_windows(handle: str, call: str, value: int) -> None:
+    """Set a priority of this thread or process on Windows; it may be refused."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.WinDLL("kernel32")
+        own, change = getattr(kernel, handle), getattr(kernel, call)
+        # A handle has the size of a pointer: passed as an int, its upper half would be lost.
+        own.restype = ctypes.c_void_p
+        change.argtypes = (ctypes.c_void_p, ctypes.c_int)
+        change(own(), value)

@@ -65,7 +65,7 @@ class RunFinalizer:
         if results.export and not is_broken_off():
             self.on_step("exports")
             run_step(lambda: export(table, results.export, self.folder.path))
-        if results.image_models and not is_broken_off():
+        if results.image_models:
             run_step(self._write_layers)
         if is_broken_off():
             self._note_what_is_left()
@@ -76,8 +76,6 @@ class RunFinalizer:
         left = [f"{skipped} frames are not localized"] if skipped else []
         if self.settings.results.export:
             left.append("the table may not be exported")
-        if self.settings.results.image_models:
-            left.append("image layers may lack frames")
         if left:
             self.notices.warn(
                 f"the end of the run was broken off: {', '.join(left)}; rtsmlm reconstruct "
@@ -85,7 +83,10 @@ class RunFinalizer:
             )
 
     def _write_layers(self) -> None:
-        """Complete the layers that have grown in the run, as far as the frames are there."""
+        """Complete the layers that have grown in the run, as far as the frames are there.
+
+        Where the end was broken off it notes alone which are left, and what makes them.
+        """
 
         def write(movie: Movie | None) -> None:
             notes = write_layers(
@@ -95,7 +96,6 @@ class RunFinalizer:
                 self.settings,
                 movie,
                 on_step=self.on_step,
-                on_progress=self.on_progress,
                 is_broken_off=self.path.broken_off.is_set,
             )
             for note in notes:

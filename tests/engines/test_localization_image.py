@@ -166,6 +166,31 @@ def test_a_field_in_parts_is_the_whole_field_where_an_answer_is_local(
     np.testing.assert_allclose(layers[1], layers[0], atol=1e-5)
 
 
+def test_an_image_tells_how_far_it_is_and_ends_where_it_is_not_wanted(
+    densities: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(localization_image, "PART_PX", 64)
+    network = LocalizationImage(densities, "torch", CALIBRATION, (40, 40), structure="filaments")
+    network.add_localizations(rows_at([(300.0, 300.0)]))
+    whole: list[tuple[int, int]] = []
+    halves: list[tuple[int, int]] = []
+
+    network.layer(lambda done, total: whole.append((done, total)))
+    network.uncertainty(lambda done, total: halves.append((done, total)))
+
+    n = len(whole)
+    assert n > 4
+    assert whole == [(k, n) for k in range(n)]
+    assert halves == [(k, 4 * n) for k in range(4 * n)]
+
+    def end(done: int, _total: int) -> None:
+        if done == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        network.uncertainty(end)
+
+
 def test_a_graph_that_asks_for_something_else_is_refused_by_its_name(make_model: MakeModel) -> None:
     class Odd(nn.Module):
         def forward(self, localizations: Tensor, weather: Tensor) -> Tensor:

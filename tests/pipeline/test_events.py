@@ -22,6 +22,7 @@ from rtsmlm.pipeline.events import (
     FramesFailed,
     ImageEvent,
     LayerGrown,
+    LayersLeft,
     LayersOpened,
     Localizing,
     Progress,
@@ -72,6 +73,7 @@ ONE_OF_EACH: list[Event] = [
 
 OF_IMAGES: list[ImageEvent] = [
     LayersOpened(["deepstorm", "another"]),
+    LayersLeft(["another"]),
     LayerGrown("deepstorm", "1", False, 812, 0, 256, 320, 25.0, 0.002, "eJwDAAAAAAE="),
     Warned("the image layer of deepstorm does not grow: no memory; the run goes on"),
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rtsmlm.engines.blended_parts import OnPart
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline import table_layers
@@ -31,12 +32,14 @@ class Counting:
     def clear(self) -> None:
         self.n_localizations = 0
 
-    def layer(self) -> ImageLayer:
+    def layer(self, on_part: OnPart = lambda done, total: None) -> ImageLayer:
+        on_part(0, 1)
         if self.fails_at is not None and self.n_localizations >= self.fails_at:
             raise RuntimeError("no memory")
         return self._image("prediction")
 
-    def uncertainty(self) -> ImageLayer:
+    def uncertainty(self, on_part: OnPart = lambda done, total: None) -> ImageLayer:
+        on_part(0, 1)
         return self._image("uncertainty")
 
     def _image(self, quantity: Any) -> ImageLayer:
@@ -146,6 +149,35 @@ def test_the_end_of_the_run_is_not_held_up_by_an_image(tmp_path: Path) -> None:
         layers.update(stop)
 
     assert [layer.quantity for layer in seen] == ["prediction"]
+
+
+def test_an_image_of_many_parts_ends_with_the_part_at_hand(tmp_path: Path) -> None:
+    path = tmp_path / "localizations.arrows"
+    stop = threading.Event()
+    seen: list[ImageLayer] = []
+    failed: list[str] = []
+    parts: list[int] = []
+
+    class Large(Counting):
+        def layer(self, on_part: OnPart = lambda done, total: None) -> ImageLayer:
+            for part in range(1000):
+                on_part(part, 1000)
+                parts.append(part)
+                if part == 2:
+                    stop.set()
+            return super().layer()
+
+    layers = layers_of(
+        path, [Large(), Large()], seen.append, fail=lambda name, error: failed.append(name)
+    )
+    with ArrowStreamFile(path, {}) as table:
+        table.put(rows(3, 0))
+        layers.update(stop)
+
+    assert parts == [0, 1, 2]
+    assert not seen
+    assert not failed
+    assert len(layers) == 2
 
 
 def test_what_is_sent_says_which_of_both_images_it_is() -> None:
