@@ -1,12 +1,12 @@
 """The manifest of a model: what goes in, what comes out, where it holds, how it was trained.
 
-Weights never travel without it. A model is a folder of `manifest.toml`, `model.onnx` and
-`model.safetensors`; both files are checked against the sha256 that the manifest states.
+Weights never travel without it. A model is a folder of `manifest.toml`, `model.onnx`,
+`model.safetensors`, and what else its decoder reads, such as a phase mask or a PSF file; all files
+are checked against the sha256 that the manifest states.
 """
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import CalibrationError, FileFormatError
+from rtsmlm.models.model_files import FileEntry, check_file
 from rtsmlm.models.psf_condition import PsfInput, astigmatic_psf, round_psf
 from rtsmlm.models.rows import CROWD_KNOTS, DecodeSettings
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -101,13 +102,6 @@ class TrainingEntry(Settings):
 
 UNTRAINED = TrainingEntry(steps=0, windows=0, seconds=0.0, hardware="", recipe={})
 """Of a manifest that an architecture writes: the export puts in what the checkpoint states."""
-
-
-class FileEntry(Settings):
-    """A file beside the manifest."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Manifest(Settings):
@@ -257,14 +251,25 @@ def load_manifest(folder: Path) -> Manifest:
         If the manifest cannot be read, or a file is missing or was changed.
     """
     manifest = read_manifest(folder)
-    listed = {file.name for file in manifest.files}
-    if ONNX_NAME not in listed:
-        raise FileFormatError(
-            f"{folder / MANIFEST_NAME} lists no {ONNX_NAME}: export the model again"
-        )
+    check_is_listed(manifest, folder, ONNX_NAME)
     for file in manifest.files:
-        _check_file(folder / file.name, file.sha256)
+        check_file(folder / file.name, file.sha256)
     return manifest
+
+
+def check_is_listed(manifest: Manifest, folder: Path, name: str) -> None:
+    """Refuse a file beside a model that its manifest does not vouch for.
+
+    Raises
+    ------
+    FileFormatError
+        If the manifest lists no such file.
+    """
+    if name not in {file.name for file in manifest.files}:
+        raise FileFormatError(
+            f"{folder / MANIFEST_NAME} lists no {name}, so that it cannot be told whether it is "
+            "the one that the model was trained with: export the model again"
+        )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -297,23 +302,3 @@ def save_manifest(manifest: Manifest, folder: Path) -> None:
     """Write `manifest.toml`."""
     text = tomli_w.dumps(manifest.model_dump(mode="json", exclude_none=True))
     (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
-
-
-def file_entry(path: Path) -> FileEntry:
-    """Return name and sha256 of a file."""
-    return FileEntry(name=path.name, sha256=_sha256(path))
-
-
-def _check_file(path: Path, sha256: str) -> None:
-    if not path.is_file():
-        raise FileFormatError(f"{path} is missing; install rtsmlm again or export the model again")
-    if _sha256(path) != sha256:
-        raise FileFormatError(
-            f"{path} is not the file that its manifest describes (sha256 differs); install rtsmlm "
-            "again or export the model again"
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

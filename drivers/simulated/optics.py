@@ -12,6 +12,7 @@ from rtsmlm.drivers.simulated.settings import MicroscopeSettings
 from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import F32
 from rtsmlm.models.catalog import find_model
+from rtsmlm.models.manifest import check_is_listed, load_manifest
 from rtsmlm.physics.dye_psf import dye_psf
 from rtsmlm.physics.phase_masks import MaskName, load_mask
 from rtsmlm.physics.psf import F64, AstigmaticPsf, GaussianPsf, Psf, TablePsf
@@ -124,7 +125,11 @@ def _of_dyes(
 
 def _colour_optics(settings: MicroscopeSettings) -> Optics:
     """Return the optics with the mask that tells dyes apart."""
-    path = Path(settings.psf_file) if settings.psf_file else find_model(MASK_MODEL) / MASK_NAME
+    path = Path(settings.psf_file)
+    if not settings.psf_file:
+        folder = find_model(MASK_MODEL)
+        check_is_listed(load_manifest(folder), folder, MASK_NAME)
+        path = folder / MASK_NAME
     return Optics(na=settings.na, wavelength_nm=settings.wavelength_nm, mask=load_mask(path))
 
 

@@ -13,6 +13,7 @@ from rtsmlm.models.deepstorm3d.mask_learning import GAIN_RAD, INPUT_PHOTONS, MOD
 from rtsmlm.models.deepstorm3d.packaging import describe, write_onnx
 from rtsmlm.models.deepstorm3d.psf_of_model import PSF_NAME
 from rtsmlm.models.manifest import ONNX_NAME, Manifest
+from rtsmlm.models.model_files import file_entry
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.physics.phase_masks import mask_rad
@@ -72,10 +73,12 @@ def package(learned: LearnedMask, folder: Path, recipe: Recipe) -> Manifest:
     write_onnx(Graph(learned), folder / ONNX_NAME)
     weights = [p.numel() for p in learned.network.parameters()]
     convolutions = [p.numel() for p in learned.network.parameters() if p.ndim == 4]
-    return describe(
+    manifest = describe(
         recipe,
         slices=learned.settings.slices,
         upsampling=1,
         parameters=sum(weights),
         macs_per_px=float(sum(convolutions)),
     )
+    files = tuple(file_entry(folder / name) for name in (MASK_NAME, PSF_NAME))
+    return manifest.model_copy(update={"files": files})

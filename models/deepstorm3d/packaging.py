@@ -23,6 +23,7 @@ from rtsmlm.models.manifest import (
     TensorEntry,
     ValidRanges,
 )
+from rtsmlm.models.model_files import FileEntry, file_entry
 from rtsmlm.models.rows import DecodeSettings
 from rtsmlm.models.simulation.one_psf import OnePsfSampler
 from rtsmlm.models.simulation.training_windows import Windows
@@ -46,12 +47,18 @@ def package(
     """Write ONNX and weights, and return the manifest; see `Trainable.package`."""
     save_weights(network.state_dict(), folder)
     write_onnx(Graph(network), folder / ONNX_NAME)
-    if recipe.psf.file is not None:
-        shutil.copyfile(recipe.psf.file, folder / recipe.psf.file.name)
+    files: tuple[FileEntry, ...] = ()
+    file, own = recipe.psf.file, folder / PSF_NAME
+    if file is None or file.resolve() != own.resolve():
+        own.unlink(missing_ok=True)  # of another export: the decoder would take it
+    if file is not None:
+        if file.resolve() != (folder / file.name).resolve():
+            shutil.copyfile(file, folder / file.name)
     elif recipe.optics.mask_is_file:
         # The mask does not travel with the model; the PSF that it makes does.
         stored = recipe.psf.load(recipe.optics)
-        save_psf(folder / PSF_NAME, stored.table, pixel_nm=stored.pixel_nm, origin=stored.origin)
+        save_psf(own, stored.table, pixel_nm=stored.pixel_nm, origin=stored.origin)
+        files = (file_entry(own),)
     decode = DecodeEntry()
     if tuning_windows:
         decode = calibrate(network, recipe, n_windows=tuning_windows)
@@ -62,7 +69,7 @@ def package(
         parameters=sum(value.numel() for value in network.parameters()),
         macs_per_px=macs_per_px(network),
     )
-    return manifest.model_copy(update={"decode": decode})
+    return manifest.model_copy(update={"decode": decode, "files": files})
 
 
 def calibrate(network: DeepStorm3dNetwork, recipe: Recipe, *, n_windows: int) -> DecodeEntry:

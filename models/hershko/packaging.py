@@ -23,6 +23,7 @@ from rtsmlm.models.manifest import (
     TensorEntry,
     ValidRanges,
 )
+from rtsmlm.models.model_files import file_entry
 from rtsmlm.models.training.onnx_export import export_onnx
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
@@ -72,7 +73,9 @@ def package(
     decode = DecodeEntry()
     if tuning_windows:
         decode = tune(learned, folder, recipe, n_windows=tuning_windows, seed=TUNING_SEED)
-    return _manifest(learned.network, recipe).model_copy(update={"decode": decode})
+    files = (file_entry(folder / MASK_NAME),)
+    update = {"decode": decode, "files": files}
+    return _manifest(learned.network, recipe).model_copy(update=update)
 
 
 def _write_onnx(graph: nn.Module, path: Path) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.hershko.decode import ColourDecoder
+from rtsmlm.models.manifest import check_is_listed
+from rtsmlm.models.model_files import file_entry
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.physics.phase_masks import load_mask
 from rtsmlm.physics.psf import TablePsf
@@ -23,6 +25,7 @@ Z_STEP_NM = 50.0
 
 def decoder_of(model: NetworkModel, shape: tuple[int, int]) -> ColourDecoder:
     """Return the decoder of a model for frames of this shape without padding."""
+    check_is_listed(model.manifest, model.folder, MASK_NAME)
     recipe = Recipe.model_validate(model.manifest.training.recipe)
     return ColourDecoder(
         shape=shape,
@@ -63,11 +66,13 @@ def colour_psfs(folder: Path, recipe: Recipe) -> tuple[TablePsf, ...]:
     FileFormatError
         If the mask cannot be read.
     """
-    return _computed(folder, recipe.model_dump_json())
+    masked_optics(folder, recipe)  # one that is missing or damaged is said in a sentence
+    return _computed(folder, file_entry(folder / MASK_NAME).sha256, recipe.model_dump_json())
 
 
 @lru_cache(maxsize=4)
-def _computed(folder: Path, recipe_json: str) -> tuple[TablePsf, ...]:
+def _computed(folder: Path, sha256: str, recipe_json: str) -> tuple[TablePsf, ...]:
+    del sha256  # of the mask: another one in the same folder is computed anew
     recipe = Recipe.model_validate_json(recipe_json)
     reach_nm = Z_STEP_NM * np.ceil(max(abs(z) for z in recipe.psf.z_nm) / Z_STEP_NM)
     return tuple(

@@ -14,6 +14,7 @@ from torch import Tensor
 from rtsmlm.models import manifest as records
 from rtsmlm.models.half_precision import bears_half, stored_as
 from rtsmlm.models.manifest import DecodeEntry, Manifest, TrainingEntry
+from rtsmlm.models.model_files import file_entry
 from rtsmlm.models.training.checkpoint import mean_weights, read_progress
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.models.training.trainable import Trainable, trainable_of
@@ -68,7 +69,10 @@ def export_model(
         tuning_windows = 0
     manifest = architecture.package(network.eval(), folder, recipe, tuning_windows=tuning_windows)
     progress = read_progress(checkpoint)
-    files = (records.ONNX_NAME, records.WEIGHTS_NAME)
+    names = [records.ONNX_NAME, records.WEIGHTS_NAME, *(file.name for file in manifest.files)]
+    psf_file = recipe.psf.file
+    if psf_file is not None and (folder / psf_file.name).is_file():
+        names.append(psf_file.name)
     manifest = manifest.model_copy(
         update={
             "version": version,
@@ -82,7 +86,7 @@ def export_model(
                 hardware=hardware,
                 recipe=json.loads(recipe.published().model_dump_json(exclude_none=True)),
             ),
-            "files": tuple(records.file_entry(folder / name) for name in files),
+            "files": tuple(file_entry(folder / name) for name in dict.fromkeys(names)),
         }
     )
     records.save_manifest(manifest, folder)

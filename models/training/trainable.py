@@ -102,6 +102,8 @@ class Trainable(Protocol[Samples, Output]):
     ) -> Manifest:
         """Write `model.onnx` and `model.safetensors` into a folder, and return the manifest.
 
+        What else it writes there it names in the manifest's `files`.
+
         Parameters
         ----------
         network

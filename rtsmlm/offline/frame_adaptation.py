@@ -27,14 +27,8 @@ from rtsmlm.models.flagship.packaging import write_onnx
 from rtsmlm.models.flagship.self_supervision import Frames, SelfSupervision
 from rtsmlm.models.half_precision import load_weights
 from rtsmlm.models.inputs import context_of, padded_maps
-from rtsmlm.models.manifest import (
-    ONNX_NAME,
-    WEIGHTS_NAME,
-    Manifest,
-    file_entry,
-    load_manifest,
-    save_manifest,
-)
+from rtsmlm.models.manifest import ONNX_NAME, WEIGHTS_NAME, Manifest, load_manifest, save_manifest
+from rtsmlm.models.model_files import file_entry
 from rtsmlm.models.psf_condition import round_psf
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.offline.frame_sample import FrameSample

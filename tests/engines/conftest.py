@@ -16,9 +16,9 @@ from rtsmlm.models.manifest import (
     TensorEntry,
     TrainingEntry,
     ValidRanges,
-    file_entry,
     save_manifest,
 )
+from rtsmlm.models.model_files import file_entry
 
 MakeModel = Callable[..., Path]
 

@@ -124,3 +124,13 @@ def test_models_beside_the_architecture_of_another_package_have_their_names(
     )
 
     assert find_model("lab-model") == package / "weights" / "lab-model"
+
+
+@pytest.mark.parametrize("name", sorted(model_folders()))
+def test_the_manifest_vouches_for_every_file_beside_it(name: str) -> None:
+    folder = find_model(name)
+    beside = {path.name for path in folder.iterdir() if path.is_file()} - {"manifest.toml"}
+
+    manifest = load_manifest(folder)
+
+    assert {file.name for file in manifest.files} == beside

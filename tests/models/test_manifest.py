@@ -14,10 +14,10 @@ from rtsmlm.models.manifest import (
     TensorEntry,
     TrainingEntry,
     ValidRanges,
-    file_entry,
     load_manifest,
     save_manifest,
 )
+from rtsmlm.models.model_files import file_entry
 from rtsmlm.models.psf_condition import round_psf
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 

@@ -13,7 +13,8 @@ from rtsmlm.engines.runtimes import localizer_of  # noqa: E402
 from rtsmlm.frames import FrameBatch  # noqa: E402
 from rtsmlm.models.deeploco.network import DeepLocoNetwork, NetworkSettings  # noqa: E402
 from rtsmlm.models.deeploco.packaging import package  # noqa: E402
-from rtsmlm.models.manifest import WEIGHTS_NAME, file_entry, save_manifest  # noqa: E402
+from rtsmlm.models.manifest import WEIGHTS_NAME, save_manifest  # noqa: E402
+from rtsmlm.models.model_files import file_entry  # noqa: E402
 from rtsmlm.models.training.recipe import NetworkSection, Recipe  # noqa: E402
 
 TINY = NetworkSettings(widths=(2, 3, 4), hidden=8, local=True, light=True)

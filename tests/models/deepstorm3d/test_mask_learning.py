@@ -131,6 +131,7 @@ def test_what_was_learned_becomes_a_mask_and_a_psf_file(tmp_path: Path) -> None:
     assert {"mask.npy", "psf.npz", "model.onnx", "model.safetensors"} <= {
         path.name for path in tmp_path.iterdir()
     }
+    assert {file.name for file in manifest.files} == {"mask.npy", "psf.npz"}
     assert manifest.z_range_nm == (-1000.0, 1000.0)
     stored = load_psf(tmp_path / "psf.npz")
     assert (stored.pixel_nm, stored.z_nm) == (110.0, (-1050.0, 1050.0))

@@ -77,6 +77,9 @@ def test_a_psf_of_a_file_travels_with_the_model(tmp_path: Path) -> None:
     (tmp_path / "beads.npz").unlink()
 
     np.testing.assert_array_equal(psf_beside(model, recipe.published()).sums, stored.table.sums)
+    again = recipe.model_copy(update={"psf": psf.model_copy(update={"file": model / "beads.npz"})})
+    package(DeepStorm3dNetwork(SIZES["S"]), model, again, tuning_windows=0)  # into the same folder
+    assert (model / "beads.npz").is_file()
 
 
 def test_the_psf_of_a_mask_file_travels_with_the_model(tmp_path: Path) -> None:
@@ -87,8 +90,10 @@ def test_the_psf_of_a_mask_file_travels_with_the_model(tmp_path: Path) -> None:
     model.mkdir()
     expected = recipe.psf.load(recipe.optics).table
 
-    package(DeepStorm3dNetwork(SIZES["S"]), model, recipe, tuning_windows=0)
+    manifest = package(DeepStorm3dNetwork(SIZES["S"]), model, recipe, tuning_windows=0)
     (tmp_path / "mask.npy").unlink()
+
+    assert [file.name for file in manifest.files] == ["psf.npz"]
 
     assert recipe.published().optics.mask == "mask.npy"
     np.testing.assert_array_equal(psf_beside(model, recipe.published()).sums, expected.sums)

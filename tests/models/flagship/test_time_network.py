@@ -25,9 +25,9 @@ from rtsmlm.models.manifest import (  # noqa: E402
     ONNX_NAME,
     WEIGHTS_NAME,
     TrainingEntry,
-    file_entry,
     save_manifest,
 )
+from rtsmlm.models.model_files import file_entry  # noqa: E402
 from rtsmlm.models.psf_condition import round_psf  # noqa: E402
 from rtsmlm.models.simulation.ranges import SimulationRanges  # noqa: E402
 from rtsmlm.models.simulation.training_windows import simulate  # noqa: E402

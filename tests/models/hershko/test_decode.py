@@ -106,7 +106,8 @@ def test_a_model_folder_runs_on_every_engine_with_a_channel_in_its_rows(tmp_path
     from rtsmlm.engines.selection import extra_columns
     from rtsmlm.frames import FrameBatch
     from rtsmlm.models.hershko.architecture import ARCHITECTURE
-    from rtsmlm.models.manifest import TrainingEntry, file_entry, save_manifest
+    from rtsmlm.models.manifest import TrainingEntry, save_manifest
+    from rtsmlm.models.model_files import file_entry
     from rtsmlm.models.training.recipe import NetworkSection, Recipe
 
     torch.manual_seed(2)

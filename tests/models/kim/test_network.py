@@ -154,7 +154,8 @@ def test_the_packaged_graph_answers_as_the_network(engine: str, tmp_path: Path) 
 def write_model(network: torch.nn.Module, recipe: Recipe, folder: Path) -> None:
     """Write a model folder as the export does, without a checkpoint."""
     from rtsmlm.models.half_precision import stored_as
-    from rtsmlm.models.manifest import ONNX_NAME, WEIGHTS_NAME, file_entry, save_manifest
+    from rtsmlm.models.manifest import ONNX_NAME, WEIGHTS_NAME, save_manifest
+    from rtsmlm.models.model_files import file_entry
     from rtsmlm.models.training.trainable import trainable_of
 
     manifest = trainable_of(recipe).package(network, folder, recipe, tuning_windows=0)
