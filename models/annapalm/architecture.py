@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from rtsmlm.localizations import F32
 from rtsmlm.models.manifest import Manifest
+from rtsmlm.models.training.microscope import Microscope
 from rtsmlm.models.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ class AnnaPalmArchitecture:
         from rtsmlm.models.simulation.localization_lists import ListSampler
 
         return ListSampler(recipe.lists, device)
+
+    def adapted(self, recipe: Recipe, microscope: Microscope, folder: Path) -> Recipe:
+        """Return the recipe for a microscope; see `rtsmlm.models.training.adaptation`."""
+        from rtsmlm.models.training.adapted_lists import on_lists
+
+        del folder
+        return on_lists(recipe, microscope)
 
     def forward(self, network: nn.Module, samples: ListPairs) -> Output:
         """Return the images, and what the critic makes of them."""

@@ -74,6 +74,23 @@ def adapted_recipe(
     ConfigError
         If the model cannot be adapted, or the microscope lacks what it needs.
     """
+    overrides = tuple(overrides)
+    architecture, recipe = adaptable(manifest, source, overrides)
+    recipe = architecture.adapted(recipe, microscope, folder)
+    update = {"name": name, "training": _short(recipe.training, source)}
+    return recipe_with(recipe.model_copy(update=update), overrides)
+
+
+def adaptable(
+    manifest: Manifest, source: Path, overrides: Iterable[str] = ()
+) -> tuple[Adaptable, Recipe]:
+    """Return the architecture of a model, and the recipe that is adapted; see `adapted_recipe`.
+
+    Raises
+    ------
+    ConfigError
+        If the model cannot be adapted.
+    """
     recipe = recipe_of(manifest, source)
     architecture = architecture_of(recipe.network.architecture)
     if not isinstance(architecture, Adaptable):
@@ -82,11 +99,7 @@ def adapted_recipe(
             "trained on depends on camera or PSF"
         )
     # Some of it decides how the PSF is taken, such as optics.na.
-    overrides = tuple(overrides)
-    recipe = recipe_with(recipe.model_copy(update={"name": manifest.name}), overrides)
-    recipe = architecture.adapted(recipe, microscope, folder)
-    update = {"name": name, "training": _short(recipe.training, source)}
-    return recipe_with(recipe.model_copy(update=update), overrides)
+    return architecture, recipe_with(recipe.model_copy(update={"name": manifest.name}), overrides)
 
 
 def recipe_of(manifest: Manifest, source: Path) -> Recipe:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from rtsmlm.errors import ConfigError
 from rtsmlm.models.simulation.box_ranges import BoxRanges
 from rtsmlm.models.simulation.optics import OpticsSection
@@ -19,6 +21,8 @@ from rtsmlm.physics.psf_file import StoredPsf
 
 DISPERSION_ERROR = 0.02
 """Relative error of a measured dispersion."""
+_found: dict[tuple[object, ...], OpticsSection] = {}
+"""The pupil that was retrieved last, which takes a while."""
 
 
 def boxes_of_camera(ranges: BoxRanges, microscope: Microscope) -> BoxRanges:
@@ -136,7 +140,13 @@ def on_spectra(recipe: Recipe, microscope: Microscope) -> Recipe:
 def _pupil_of(stored: StoredPsf, optics: OpticsSection, z_nm: tuple[float, float]) -> OpticsSection:
     """Return the optics that draw a PSF, on its pixels."""
     on_pixels = optics.model_copy(update={"pixel_nm": stored.pixel_nm})
-    return optics_of_psf(stored.table, on_pixels, z_nm)[0]
+    table = stored.table
+    seen = hashlib.sha256(table.sums.tobytes()).hexdigest()
+    key = (seen, table.z_first_nm, table.z_step_nm, on_pixels.model_dump_json(), z_nm)
+    if key not in _found:
+        _found.clear()
+        _found[key] = optics_of_psf(table, on_pixels, z_nm)[0]
+    return _found[key]
 
 
 def _read_noise(microscope: Microscope) -> dict[str, object]:

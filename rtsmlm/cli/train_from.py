@@ -20,11 +20,12 @@ from rtsmlm.errors import ConfigError, RtsmlmError
 from rtsmlm.files.camera_maps import load_camera_maps
 from rtsmlm.models.catalog import find_model
 from rtsmlm.models.manifest import Manifest, load_manifest, save_manifest
-from rtsmlm.models.training.adaptation import adapted_recipe
+from rtsmlm.models.training.adaptation import adaptable, adapted_recipe
 from rtsmlm.models.training.adapted_sections import PSF_FILE
 from rtsmlm.models.training.checkpoint import FILE_NAME
 from rtsmlm.models.training.microscope import microscope_of
 from rtsmlm.models.training.packaging import export_model
+from rtsmlm.models.training.taken import what_is_taken
 from rtsmlm.models.training.trainer import Trainer
 from rtsmlm.settings.camera import CameraMaps
 from rtsmlm.settings.load import load
@@ -42,6 +43,7 @@ _NAMED_BY = {
     "box-parameters": "localizer.name",
     "box-background": "localizer.background",
     "box-classes": "localizer.colour",
+    "image": "results.image_models",
 }
 """Setting that names a model of each task in a run."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -79,6 +81,8 @@ def adapt(request: Request) -> None:
         before, source, microscope, out, name=name_of(out, before), overrides=request.change
     )
     recipe = _with_psf_in(recipe, out)
+    adapted = adaptable(before, source, request.change)
+    console.print(escape(what_is_taken(*adapted, microscope, out)), soft_wrap=True)
     trainer = Trainer(recipe, out / TRAINING, request.device)
     loss = trainer.held_out_loss()["total"]
     if request.resume:

@@ -13,6 +13,7 @@ from rtsmlm.errors import ConfigError  # noqa: E402
 from rtsmlm.models.catalog import architecture_of  # noqa: E402
 from rtsmlm.models.simulation.dye_spectra import SpectrumSampler  # noqa: E402
 from rtsmlm.models.training.adaptation import Adaptable  # noqa: E402
+from rtsmlm.models.training.adapted_lists import USUAL_SIGMA_NM  # noqa: E402
 from rtsmlm.models.training.microscope import Microscope, microscope_of  # noqa: E402
 from rtsmlm.models.training.recipe import Recipe, load_recipe  # noqa: E402
 from rtsmlm.models.training.trainable import trainable_of  # noqa: E402
@@ -116,7 +117,13 @@ def test_what_is_missing_is_named(name: str, microscope: dict[str, float], sente
 
 
 @pytest.mark.parametrize("name", ["annapalm", "gaire-pores"])
-def test_networks_of_localizations_have_nothing_to_adapt_to(name: str) -> None:
-    recipe = load_recipe(RECIPES / f"{name}.toml")
+def test_localizations_scatter_in_proportion_to_the_psf(name: str) -> None:
+    usual = load_recipe(RECIPES / f"{name}.toml").lists
+    recipe = adapted(name, Microscope(pixel_nm=110.0, sigma_nm=2.0 * USUAL_SIGMA_NM, **SCMOS))
 
-    assert not isinstance(architecture_of(recipe.network.architecture), Adaptable)
+    assert recipe.lists.precision_nm == pytest.approx([2.0 * e for e in usual.precision_nm])
+    if usual.widefield_fraction:
+        low, high = recipe.lists.widefield_nm
+        assert low < 2.0 * USUAL_SIGMA_NM < high < 1.1 * low * 1.1
+    with pytest.raises(ConfigError, match="nothing depends on the camera"):
+        adapted(name, Microscope(pixel_nm=110.0, **SCMOS))
