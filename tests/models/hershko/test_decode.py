@@ -126,7 +126,7 @@ def test_a_model_folder_runs_on_every_engine_with_a_channel_in_its_rows(tmp_path
         hardware="",
         recipe=recipe.model_dump(mode="json", exclude_none=True),
     )
-    update = {"training": training, "files": (file_entry(tmp_path / "model.onnx"),)}
+    update = {"training": training, "files": (*manifest.files, file_entry(tmp_path / "model.onnx"))}
     save_manifest(manifest.model_copy(update=update), tmp_path)
     pixels = np.random.default_rng(0).poisson(30.0, (2, 30, 26)).astype(np.uint16) + 100
     pixels[:, 14:17, 12:15] += 300
