@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
@@ -39,6 +40,8 @@ class CameraCalibration:
     """Region of larger maps that these were cut from: x, y, width, height in pixels."""
     notes: tuple[str, ...] = ()
     """What was done to the maps, one sentence each."""
+    parts: tuple[CalibratedPart, ...] = ()
+    """Of several cameras side by side, each by itself; empty for one."""
 
     def __post_init__(self) -> None:
         shapes = {
@@ -49,7 +52,7 @@ class CameraCalibration:
                 f"camera maps differ in shape: {sorted(shapes)}; all must match the frames"
             )
         for field in fields(self):
-            if field.name not in ("maps_roi", "notes"):
+            if field.name not in ("maps_roi", "notes", "parts"):
                 _check(field.name, getattr(self, field.name))
 
     @property
@@ -118,7 +121,79 @@ class CameraCalibration:
             offset_adu=crop(self.offset_adu),
             e_per_adu=crop(self.e_per_adu),
             read_noise_e=crop(self.read_noise_e),
+            parts=(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedPart:
+    """The part of a frame that is from one of several cameras."""
+
+    size: tuple[int, int]
+    """Width and height in pixels."""
+    calibration: CameraCalibration
+
+
+def side_by_side(parts: Sequence[CalibratedPart]) -> CameraCalibration:
+    """Return the calibration of frames that several cameras make together, from left to right.
+
+    A frame has one pixel size, that of the first camera, and one EM gain: other gains go into the
+    electrons per ADU and the read noise of their part, which leaves photons and noise as they are.
+
+    Raises
+    ------
+    CalibrationError
+        If the parts differ in height, or only some cameras multiply electrons.
+    """
+    first = parts[0].calibration
+    heights = sorted({part.size[1] for part in parts})
+    if len(heights) > 1:
+        raise CalibrationError(
+            f"the cameras side by side are {' and '.join(map(str, heights))} pixels high "
+            "(camera.each.size, width and height); they need one height"
+        )
+    if len({part.calibration.has_em_gain for part in parts}) > 1:
+        gains = ", ".join(f"{part.calibration.em_gain:g}" for part in parts)
+        raise CalibrationError(
+            f"the cameras have EM gains of {gains}; a frame of several cameras needs all of them "
+            "with EM gain or all without, since the noise differs: switch it off, or run the "
+            "cameras one by one"
+        )
+
+    def together(name: str) -> Map:
+        values: list[Map] = []
+        for part in parts:
+            is_gain = name != "offset_adu"
+            factor = first.em_gain / part.calibration.em_gain if is_gain else 1.0
+            value: Map = getattr(part.calibration, name)
+            values.append(value if factor == 1.0 else map_or_number(np.asarray(value) * factor))
+        numbers = {float(value) for value in values if np.ndim(value) == 0}
+        if len(numbers) == 1 and all(np.ndim(value) == 0 for value in values):
+            return numbers.pop()
+        maps = [
+            np.broadcast_to(np.asarray(value, np.float32), part.size[::-1])
+            for value, part in zip(values, parts, strict=True)
+        ]
+        return np.ascontiguousarray(np.hstack(maps))
+
+    return CameraCalibration(
+        pixel_nm=first.pixel_nm,
+        offset_adu=together("offset_adu"),
+        e_per_adu=together("e_per_adu"),
+        em_gain=first.em_gain,
+        read_noise_e=together("read_noise_e"),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.calibration.notes)),
+        parts=tuple(parts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPart:
+    """What one of several cameras states, or the movie that it recorded."""
+
+    size: tuple[int, int]
+    """Width and height of its part of a frame, in pixels."""
+    stated: StatedCalibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +213,14 @@ class StatedCalibration:
     read_noise_e: float | None = None
     region: tuple[int, int, int, int] | None = None
     """Where the frames lie on the chip: x, y, width, height; None where pixels are binned."""
+    parts: tuple[StatedPart, ...] = ()
+    """Of several cameras side by side, what each states; empty for one."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name == "parts":
+                continue
             if value is not None and not _is_possible(field.name, value):
                 object.__setattr__(self, field.name, None)  # frozen for everyone else
 
@@ -167,6 +246,17 @@ class StatedCalibration:
 
 
 _POSITIVE = ("pixel_nm", "pixel_height_nm", "e_per_adu", "em_gain")
+
+
+def agreed(parts: Sequence[StatedPart]) -> StatedCalibration:
+    """Return what several cameras state together: what they agree on, and what each states."""
+    together: dict[str, float | None] = {}
+    for field in fields(StatedCalibration):
+        if field.name not in ("region", "parts"):
+            values = {getattr(part.stated, field.name) for part in parts}
+            together[field.name] = values.pop() if len(values) == 1 else None
+    together["pixel_nm"] = parts[0].stated.pixel_nm
+    return StatedCalibration(**together, region=None, parts=tuple(parts))
 
 
 def _is_possible(name: str, value: Map) -> bool:

@@ -215,7 +215,7 @@ def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
         side_nm = stated["pixel_nm"] / min(int(binned[1]), int(binned[2]))
         stated["pixel_nm"] = side_nm * int(binned[1])
         stated["pixel_height_nm"] = side_nm * int(binned[2])
-    return StatedCalibration(**stated, region=region)
+    return StatedCalibration(**stated, region=region, parts=())
 
 
 def describe_camera(core: CMMCorePlus, camera: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from functools import partial
 
 from pymmcore_plus import CMMCorePlus
 
-from rtsmlm.calibration import StatedCalibration
+from rtsmlm.calibration import StatedCalibration, StatedPart, agreed
 from rtsmlm.drivers.micromanager.core import describe_camera, stated_calibration
 from rtsmlm.errors import DeviceError
 from rtsmlm.settings.camera import MicroManagerSettings
@@ -159,7 +159,14 @@ class PhysicalCameras:
 
     def stated(self) -> StatedCalibration:
         """Return what the camera states of its calibration."""
-        return stated_calibration(self.core, self.label)
+        whole = stated_calibration(self.core, self.label)
+        if not self.are_several:
+            return whole
+        height, width = self.part_shape
+        parts = [whole for _ in self.labels]
+        if len(self.devices) > 1:
+            parts = [stated_calibration(self.core, device) for device in self.devices]
+        return agreed([StatedPart((width, height), part) for part in parts])
 
     def describe(self) -> Mapping[str, str]:
         """Return names, versions and properties, as text."""

@@ -19,11 +19,11 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.cli.calibrate_channels_overlay import write_overlay
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import overrides
-from rtsmlm.cli.options import Overrides
+from rtsmlm.cli.options import Overrides, SideBySide
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies.movie import Movie
-from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.movies.several import open_movies
 from rtsmlm.localizations import F32
 from rtsmlm.physics.views import Region, View, Views, split
 from rtsmlm.settings.channels import ChannelsSettings
@@ -63,7 +63,10 @@ class DegreeName(StrEnum):
 def channels(
     beads: Annotated[
         list[Path],
-        typer.Argument(help="Beads that shine in all views: images or movies, one place each."),
+        typer.Argument(
+            help="Beads that shine in all views: images or movies, one place each; with "
+            "--side-by-side one of each camera, place after place."
+        ),
     ],
     names: Annotated[
         str, typer.Option(help="Names of the views, the first one is what all places refer to.")
@@ -93,14 +96,19 @@ def channels(
     config: Annotated[
         list[Path] | None, typer.Option("--config", "-c", help="Configuration of the camera.")
     ] = None,
+    side_by_side: SideBySide = False,
     set_: Overrides = None,
 ) -> None:
     """Measure on beads how the views of a frame lie on each other."""
-    settings = load(config, overrides(set_, None, None, None))
+    changed = overrides(set_, None, None, None) + ["movie.side_by_side=true"] * side_by_side
+    settings = load(config, changed)
     images: list[F32] = []
     pixel_nm = read_variance = 0.0
-    for path in beads:
-        with open_movie(path, settings.movie) as movie, console.status(f"reading {path.name}"):
+    for paths in _places(beads, len(_named(names)) if settings.movie.side_by_side else 1):
+        with (
+            open_movies(paths, settings.movie) as movie,
+            console.status(f"reading {paths[0].name}"),
+        ):
             if not images:
                 for phrase in what_was_assumed(settings.camera, movie.stated):
                     warn(f"assumed: {phrase}")
@@ -130,6 +138,26 @@ def channels(
     _write(out, found, views, pixel_nm, images[0])
 
 
+def _named(names: str) -> tuple[str, ...]:
+    """Return the names of the views."""
+    named = tuple(name.strip() for name in names.split(",") if name.strip())
+    if len(named) < 2:
+        raise ConfigError(
+            f"--names is {names!r}; two or more views need a name each, as short,long"
+        )
+    return named
+
+
+def _places(beads: Sequence[Path], n_cameras: int) -> list[Sequence[Path]]:
+    """Return the files of each place, one of each camera."""
+    if len(beads) % n_cameras:
+        raise ConfigError(
+            f"{len(beads)} files are no whole places of {n_cameras} cameras (--side-by-side, "
+            "--names); give a file of each camera, in the order of --names, place after place"
+        )
+    return [beads[k : k + n_cameras] for k in range(0, len(beads), n_cameras)]
+
+
 def _images(movie: Movie, calibration: CameraCalibration, each_frame: bool) -> list[F32]:
     """Return the mean image of a movie, or each of its frames, in photons."""
     n = min(movie.n_frames, MAX_FRAMES)
@@ -140,11 +168,7 @@ def _images(movie: Movie, calibration: CameraCalibration, each_frame: bool) -> l
 
 def _views(shape: tuple[int, int], names: str, along: str, regions: Sequence[str] | None) -> Views:
     """Return the views of frames of a shape, without their transforms."""
-    named = tuple(name.strip() for name in names.split(",") if name.strip())
-    if len(named) < 2:
-        raise ConfigError(
-            f"--names is {names!r}; two or more views need a name each, as short,long"
-        )
+    named = _named(names)
     parts = [_region(text) for text in regions or ()] or list(split(shape, along, named))
     if len(parts) != len(named):
         raise ConfigError(

@@ -18,11 +18,11 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.channels.joint_localizer import JointLocalizer, photons_column
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import overrides
-from rtsmlm.cli.options import Overrides
+from rtsmlm.cli.options import Overrides, SideBySide
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies.movie import Movie
-from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.movies.several import open_movies
 from rtsmlm.fitting.psf_meter import PsfMeter
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.views import Views
@@ -39,29 +39,34 @@ ALIKE = 6.0
 def dyes(
     movies: Annotated[
         list[str],
-        typer.Argument(help="Name and movie of each dye, of a sample with it alone: AF647=a.tif."),
+        typer.Argument(
+            help="Name and movie of each dye, of a sample with it alone: AF647=a.tif; with "
+            "--side-by-side one of each camera: AF647=short.tif AF647=long.tif."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("dyes.toml"),
     config: Annotated[
         list[Path] | None,
         typer.Option("--config", "-c", help="Configuration with channels.views; may be repeated."),
     ] = None,
+    side_by_side: SideBySide = False,
     set_: Overrides = None,
 ) -> None:
     """Measure the share of the light of each dye in each view, and the crosstalk."""
-    settings = load(config, overrides(set_, None, None, None))
+    changed = overrides(set_, None, None, None) + ["movie.side_by_side=true"] * side_by_side
+    settings = load(config, changed)
     views = settings.channels.layout()
     if views is None or len(views) < 2:
         raise ConfigError(
             "channels.views has no two views: run rtsmlm calibrate channels first, and give its "
             "channels.toml with -c"
         )
-    named = [_named(text) for text in movies]
+    named = _by_name(movies, several=settings.movie.side_by_side)
     unknown = settings.channels.model_copy(update={"names": (), "fractions": ()})
     shares: list[DyeShares] = []
-    for name, path in named:
-        with console.status(f"localizing {path.name}"):
-            rows = _localize(path, settings, views, unknown)
+    for name, paths in named:
+        with console.status(f"localizing {paths[0].name}"):
+            rows = _localize(paths, settings, views, unknown)
         columns = [rows.extras[photons_column(view.name)] for view in views if len(rows)]
         light = np.stack(columns, axis=1) if columns else np.empty((0, len(views)))
         shares.append(measure_shares(light.astype(np.float64), name))
@@ -74,12 +79,21 @@ def dyes(
     )
     _warn_of_alike(known)
     counts = []
-    for _, path in named:
-        with console.status(f"deciding {path.name}"):
-            rows = _localize(path, settings, views, known)
+    for _, paths in named:
+        with console.status(f"deciding {paths[0].name}"):
+            rows = _localize(paths, settings, views, known)
         counts.append(np.bincount(rows.channel, minlength=UNDECIDED + 1))
     _report(known, shares, counts)
     _write(out, known)
+
+
+def _by_name(movies: Sequence[str], *, several: bool) -> list[tuple[str, list[Path]]]:
+    """Return the movies of each dye; where they are of several cameras, those of one name."""
+    named = [_named(text) for text in movies]
+    if not several:
+        return [(name, [path]) for name, path in named]
+    names = dict.fromkeys(name for name, _ in named)
+    return [(name, [path for other, path in named if other == name]) for name in names]
 
 
 def _named(text: str) -> tuple[str, Path]:
@@ -90,10 +104,10 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _localize(
-    path: Path, settings: RunSettings, views: Views, channels: ChannelsSettings
+    paths: Sequence[Path], settings: RunSettings, views: Views, channels: ChannelsSettings
 ) -> Localizations:
     """Return the rows of the first frames of a movie."""
-    with open_movie(path, settings.movie) as movie:
+    with open_movies(paths, settings.movie) as movie:
         if not channels.fractions:
             for phrase in what_was_assumed(settings.camera, movie.stated):
                 warn(f"assumed: {phrase}")

@@ -14,6 +14,12 @@ Overrides: TypeAlias = Annotated[
 Exports: TypeAlias = Annotated[
     str | None, typer.Option(help="Also write csv, picasso, parquet (separate by commas).")
 ]
+SideBySide: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--side-by-side", help="The movies are of several cameras, given from left to right."
+    ),
+]
 Localizers: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="Localizer by name, with a precision as in auto:int8; may be repeated."),

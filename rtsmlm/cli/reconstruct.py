@@ -17,7 +17,7 @@ from rich.progress import (
 
 from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
-from rtsmlm.cli.options import Exports, Overrides
+from rtsmlm.cli.options import Exports, Overrides, SideBySide
 from rtsmlm.engines.image_models import check_image_models
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.files.movies.open import MOVIE_SUFFIXES
@@ -55,12 +55,14 @@ def reconstruct(
             "left out, metadata that contradict each other.",
         ),
     ] = False,
+    side_by_side: SideBySide = False,
     set_: Overrides = None,
 ) -> None:
     """Localize a recorded movie, with the camera's parameters from its metadata where they are."""
     paths = expanded(movies)
     movie = paths[0]
-    changed = [*overrides(set_, None, None, export), *(["movie.strict=true"] if strict else [])]
+    changed = overrides(set_, None, None, export)
+    changed += ["movie.strict=true"] * strict + ["movie.side_by_side=true"] * side_by_side
     settings = load(config or _settings_of_run(movie), changed)
     factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
     check_image_models(settings.results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from rtsmlm.calibration import CameraCalibration, Map, StatedCalibration, map_or_number
+from rtsmlm.calibration import (
+    CalibratedPart,
+    CameraCalibration,
+    Map,
+    StatedCalibration,
+    map_or_number,
+    side_by_side,
+)
 from rtsmlm.errors import CalibrationError, FileFormatError
 from rtsmlm.files.limits import MAX_SIDE_PX, check_size
 from rtsmlm.files.map_pixels import Region, cut, lies_within, without_dead_pixels
@@ -19,6 +27,7 @@ from rtsmlm.files.movies.flat import npy_layout
 from rtsmlm.files.movies.tiff_decode import decoded
 from rtsmlm.localizations import F32
 from rtsmlm.settings.camera import CameraMaps, CameraSettings
+from rtsmlm.settings.each_camera import each_camera, has_maps
 
 DEFAULTS = {
     "pixel_nm": 100.0,
@@ -96,8 +105,44 @@ def resolve_calibration(camera: CameraSettings, stated: StatedCalibration) -> Ca
     Raises
     ------
     CalibrationError
-        If a map is unusable, a value is out of its limits, or the pixels are not square.
+        If a map is unusable, a value is out of its limits, the pixels are not square, or several
+        cameras do not fit each other.
+    ConfigError
+        If the settings of several cameras are not those of the ones there are.
     """
+    cameras = each_camera(camera, stated)
+    if not cameras:
+        return _of_one(camera, stated)
+    parts = [CalibratedPart(part.size, _of_one(own, part.stated)) for own, part in cameras]
+    joined = side_by_side(parts)
+    if not has_maps(camera.maps):
+        return joined
+    return _with_maps_of_all(joined, camera, stated)
+
+
+def _with_maps_of_all(
+    joined: CameraCalibration, camera: CameraSettings, stated: StatedCalibration
+) -> CameraCalibration:
+    """Return the calibration with the maps of whole frames in place of what each camera has."""
+    notes = list(joined.notes)
+    maps = _placed(camera.maps, stated.region, notes)
+    offset, gain, variance = load_camera_maps(maps, notes.append)
+    e_per_adu = joined.e_per_adu if gain is None else map_or_number(np.float32(1.0) / gain)
+    read_noise_e = joined.read_noise_e
+    if variance is not None:
+        read_noise_e = map_or_number(np.sqrt(variance) * np.asarray(e_per_adu, np.float32))
+    return replace(
+        joined,
+        offset_adu=joined.offset_adu if offset is None else map_or_number(offset),
+        e_per_adu=e_per_adu,
+        read_noise_e=read_noise_e,
+        maps_roi=maps.roi,
+        notes=tuple(notes),
+    )
+
+
+def _of_one(camera: CameraSettings, stated: StatedCalibration) -> CameraCalibration:
+    """Return the calibration of one camera."""
     if camera.pixel_nm is None:
         stated.check_square()
     notes: list[str] = []
@@ -150,20 +195,26 @@ def what_was_assumed(camera: CameraSettings, stated: StatedCalibration) -> list[
 
 def names_assumed(camera: CameraSettings, stated: StatedCalibration) -> tuple[str, ...]:
     """Return the names of the values that were not stated and have their defaults."""
-    maps = camera.maps
+    if cameras := each_camera(camera, stated):
+        open_ = {name for own, part in cameras for name in names_assumed(own, part.stated)}
+        return tuple(name for name in DEFAULTS if name in open_ - _mapped(camera.maps))
+    mapped = _mapped(camera.maps)
+    return tuple(
+        name
+        for name in DEFAULTS
+        if getattr(camera, name) is None and getattr(stated, name) is None and name not in mapped
+    )
+
+
+def _mapped(maps: CameraMaps) -> set[str]:
+    """Return the names of the values that have a map."""
     in_stack = set(maps.order) if maps.stack is not None else set()
     mapped = {
         "offset_adu": maps.offset is not None or "offset" in in_stack,
         "e_per_adu": maps.gain is not None or "gain" in in_stack,
         "read_noise_e": maps.variance is not None or "variance" in in_stack,
     }
-    return tuple(
-        name
-        for name in DEFAULTS
-        if getattr(camera, name) is None
-        and getattr(stated, name) is None
-        and not mapped.get(name, False)
-    )
+    return {name for name, is_there in mapped.items() if is_there}
 
 
 def _number(name: str, camera: CameraSettings, stated: StatedCalibration) -> float:

@@ -123,7 +123,7 @@ class Reconstruction:
         self._assumed = assumed
         self.settings = resolve(settings, calibration=self.calibration)
         height, width = self._movie.shape
-        more = " and its parts" if "movies" in self._movie.details else ""
+        more = " and those read with it" if "movies" in self._movie.details else ""
         self.title = f"{self._movie.path}{more}: {self.n_frames} frames of {width}x{height}"
 
     def _with_measured_noise(self, settings: RunSettings, pixels: Pixels) -> RunSettings:

@@ -33,6 +33,26 @@ class CameraMaps(Settings):
     where camera or movie state their region on the chip, there."""
 
 
+class EachCameraSettings(Settings):
+    """One of several cameras whose frames lie side by side; what it leaves open is as in `camera`.
+
+    Values as in `CameraSettings`, of this camera alone.
+    """
+
+    size: tuple[int, int] | None = None
+    """Width and height of its part of a frame. Not given: as the cameras or the movies state."""
+    offset_adu: float | None = Field(default=None, ge=0, le=65535)
+    """Camera value in the dark."""
+    e_per_adu: float | None = Field(default=None, gt=0, le=1e6)
+    """Electrons per ADU."""
+    em_gain: float | None = Field(default=None, ge=1, le=1e6)
+    """Electron multiplication."""
+    read_noise_e: float | None = Field(default=None, ge=0, le=1e6)
+    """RMS read noise in electrons before EM gain is divided out."""
+    maps: CameraMaps = CameraMaps()
+    """Per-pixel offset, gain and variance of this camera."""
+
+
 class CameraSettings(Settings):
     """Which camera, and how its values become photons."""
 
@@ -49,7 +69,9 @@ class CameraSettings(Settings):
     pixel_nm: float | None = Field(default=None, gt=0, le=1e6)
     """Pixel side in the sample plane. Not given: as stated, else 100."""
     maps: CameraMaps = CameraMaps()
-    """Per-pixel offset, gain and variance."""
+    """Per-pixel offset, gain and variance; of several cameras, maps of the whole frame."""
+    each: tuple[EachCameraSettings, ...] = ()
+    """Of several cameras side by side, what differs between them, from left to right."""
 
 
 class AcquisitionSettings(Settings):
@@ -126,3 +148,6 @@ class MovieSettings(Settings):
     strict: bool = False
     """Refuse a movie of which anything differs: frames that are stated and not there, pages or
     files that are left out, metadata that contradict each other."""
+    side_by_side: bool = False
+    """Movies that are given together are those of several cameras, from left to right, and not
+    parts of one recording."""

@@ -194,7 +194,9 @@ def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
         data["localizer"]["name"] = str((base / name).resolve())  # a model folder
     rebase(data.get("results"), "widefield", if_there=True)
     camera = data.get("camera")
-    for key in ("offset", "gain", "variance", "stack"):
-        maps = camera.get("maps") if isinstance(camera, dict) else None
-        rebase(maps, key, if_there=False)
+    each = camera.get("each") if isinstance(camera, dict) else None
+    for one in (camera, *(each if isinstance(each, list) else ())):
+        maps = one.get("maps") if isinstance(one, dict) else None
+        for key in ("offset", "gain", "variance", "stack"):
+            rebase(maps, key, if_there=False)
     return data

@@ -16,7 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 from rtsmlm.calibration import CameraCalibration, StatedCalibration
-from rtsmlm.settings.camera import CameraSettings
+from rtsmlm.settings.camera import CameraMaps, CameraSettings, EachCameraSettings
+from rtsmlm.settings.each_camera import each_camera, has_maps
 from rtsmlm.settings.run import RunSettings
 
 
@@ -54,6 +55,9 @@ def resolve(
 
 def what_was_overruled(camera: CameraSettings, stated: StatedCalibration) -> list[str]:
     """Return a phrase for every stated value that the settings replace by another one."""
+    if cameras := each_camera(camera, stated):
+        several = [what_was_overruled(own, part.stated) for own, part in cameras]
+        return list(dict.fromkeys(phrase for phrases in several for phrase in phrases))
     phrases = []
     for name in ("pixel_nm", "offset_adu", "e_per_adu", "em_gain", "read_noise_e"):
         setting, found = getattr(camera, name), getattr(stated, name)
@@ -70,12 +74,26 @@ _SAME = 0.01
 
 def _camera_values(settings: RunSettings, calibration: CameraCalibration) -> dict[str, Any]:
     maps = settings.camera.maps
-    has_maps = any((maps.offset, maps.gain, maps.variance, maps.stack))
-    values: dict[str, Any] = {"pixel_nm": calibration.pixel_nm, "em_gain": calibration.em_gain}
-    if has_maps and calibration.maps_roi is not None:
+    if calibration.parts:
+        own = settings.camera.each or (EachCameraSettings(),) * len(calibration.parts)
+        each = tuple(
+            one.model_copy(update=_values(one.maps, part.calibration) | {"size": part.size})
+            for one, part in zip(own, calibration.parts, strict=True)
+        )
+        values: dict[str, Any] = {"pixel_nm": calibration.pixel_nm, "each": each}
+        if has_maps(maps) and calibration.maps_roi is not None:
+            values["maps"] = maps.model_copy(update={"roi": calibration.maps_roi})
+        return values
+    return {"pixel_nm": calibration.pixel_nm, **_values(maps, calibration)}
+
+
+def _values(maps: CameraMaps, calibration: CameraCalibration) -> dict[str, Any]:
+    """Return what is known of one camera but its pixel size."""
+    values: dict[str, Any] = {"em_gain": calibration.em_gain}
+    if has_maps(maps) and calibration.maps_roi is not None:
         values["maps"] = maps.model_copy(update={"roi": calibration.maps_roi})
     for name in ("offset_adu", "e_per_adu", "read_noise_e"):
         value = getattr(calibration, name)
-        if isinstance(value, float | int) and not (has_maps and name != "offset_adu"):
+        if isinstance(value, float | int) and not (has_maps(maps) and name != "offset_adu"):
             values[name] = float(value)
     return values

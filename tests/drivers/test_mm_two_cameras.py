@@ -237,3 +237,13 @@ def test_a_camera_that_gives_no_frame_is_named_with_what_the_other_gave(core: CM
         for _ in stream:
             pass
     assert first.index == 0
+
+
+def test_what_each_camera_states_is_kept_apart(core: CMMCorePlus) -> None:
+    camera = opened(core, roi=(0, 0, 128, 96), rois={"Right": (200, 100, 128, 96)})
+
+    stated = camera.stated
+
+    assert [part.size for part in stated.parts] == [(128, 96), (128, 96)]
+    assert [part.stated.region for part in stated.parts] == [(0, 0, 128, 96), (200, 100, 128, 96)]
+    assert stated.region is None

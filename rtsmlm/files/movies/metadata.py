@@ -119,7 +119,7 @@ class Statements:
     @property
     def stated(self) -> StatedCalibration:
         """What was stated, as a record."""
-        return StatedCalibration(**self.values, region=self.region)
+        return StatedCalibration(**self.values, region=self.region, parts=())
 
 
 def _in_nm(value: Any, unit: str) -> float | None:

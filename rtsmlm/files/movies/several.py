@@ -11,6 +11,7 @@ from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movies.joined import join
 from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.movies.side_by_side import lay_side_by_side
 from rtsmlm.settings.camera import MovieSettings
 
 
@@ -21,6 +22,8 @@ def open_movies(
     known_shape: tuple[int, int] | None = None,
 ) -> Movie:
     """Open a movie, or several as one, whose frame numbers go on from each to the next.
+
+    Where the settings say that they are of several cameras, their frames lie side by side instead.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ def open_movies(
         If one cannot be read, is given twice, or differs from the first in the size of its frames
         or in what it states of the camera.
     """
+    if settings is not None and settings.side_by_side:
+        return _side_by_side(paths, settings)
     if len(paths) == 1:
         return open_movie(paths[0], settings, known_shape=known_shape)
     ordered, note = in_order(paths)
@@ -58,6 +63,23 @@ def open_movies(
     if note:
         movie.add_notes(note)
     return movie
+
+
+def _side_by_side(paths: Sequence[Path], settings: MovieSettings) -> Movie:
+    """Open the movies of several cameras, given from left to right."""
+    if len({path.resolve() for path in paths}) < max(len(paths), 2):
+        raise FileFormatError(
+            "side by side (movie.side_by_side) needs a movie of each of two or more cameras, from "
+            f"left to right; {', '.join(path.name for path in paths)} is given"
+        )
+    movies: list[Movie] = []
+    try:
+        movies.extend(open_movie(path, settings) for path in paths)
+    except BaseException:
+        for movie in movies:
+            movie.close()
+        raise
+    return lay_side_by_side(movies)
 
 
 def expanded(paths: Sequence[Path]) -> list[Path]:
