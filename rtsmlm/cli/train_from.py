@@ -135,6 +135,11 @@ def name_of(out: Path, before: Manifest) -> str:
 def with_typical_pixels(settings: RunSettings) -> RunSettings:
     """Return settings whose camera has numbers in place of its maps: those of a typical pixel."""
     camera = settings.camera
+    if camera.each:
+        raise ConfigError(
+            f"camera.each has {len(camera.each)} cameras, and a network is trained for one; give a "
+            "configuration with the numbers of that camera in [camera] and without camera.each"
+        )
     offset, gain, variance = load_camera_maps(camera.maps)
     typical: dict[str, object] = {"maps": CameraMaps()}
     e_per_adu = camera.e_per_adu
