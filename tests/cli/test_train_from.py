@@ -21,7 +21,9 @@ from rtsmlm.engines.runtimes import localizer_of
 from rtsmlm.errors import ConfigError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.models.manifest import load_manifest
+from rtsmlm.settings.camera import CameraSettings, EachCameraSettings
 from rtsmlm.settings.load import load
+from rtsmlm.settings.run import RunSettings
 
 QUICK = [
     "training.steps=2", "training.batch_windows=2", "training.held_out_windows=32",
@@ -107,3 +109,10 @@ def test_what_does_not_fit_together_is_one_sentence(
 ) -> None:
     with pytest.raises(ConfigError, match=sentence):
         run(*arguments)
+
+
+def test_a_network_is_trained_for_one_camera() -> None:
+    camera = CameraSettings(each=(EachCameraSettings(), EachCameraSettings()))
+
+    with pytest.raises(ConfigError, match="has 2 cameras, and a network is trained for one"):
+        with_typical_pixels(RunSettings(camera=camera))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from rtsmlm.calibration import CameraCalibration, StatedCalibration, StatedPart, agreed
-from rtsmlm.cli.train_from import with_typical_pixels
 from rtsmlm.errors import CalibrationError, ConfigError
 from rtsmlm.files.camera_maps import names_assumed, resolve_calibration
 from rtsmlm.settings.camera import CameraMaps, CameraSettings, EachCameraSettings
@@ -178,8 +177,3 @@ def test_files_of_maps_of_each_camera_lie_beside_the_configuration(tmp_path: Pat
 
     assert camera.each[0].maps.offset == (tmp_path / "left.npy").resolve()
     assert camera.each[1].offset_adu == 101.0
-
-
-def test_a_network_is_trained_for_one_camera() -> None:
-    with pytest.raises(ConfigError, match="has 2 cameras, and a network is trained for one"):
-        with_typical_pixels(RunSettings(camera=each({}, {})))
