@@ -136,7 +136,7 @@ class JointLocalizer(SpotLocalizer):
         found: Candidates,
         frame_index: NDArray[np.int64],
     ) -> Localizations:
-        found = _rows_of(found, self._seen(found))
+        found = found.part(self._seen(found))
         rows, light, covariance = self._fit_in_views(pixels, plan, found)
         keep = np.zeros(len(rows), dtype=np.bool_)
         height, width = self._views.first.shape
@@ -249,13 +249,3 @@ class JointLocalizer(SpotLocalizer):
             extras[photons_column(view.name)] = light[:, k].astype(np.float32)
         return channel, extras
 
-
-def _rows_of(found: Candidates, keep: NDArray[np.bool_]) -> Candidates:
-    return Candidates(
-        frame=found.frame[keep],
-        y=found.y[keep],
-        x=found.x[keep],
-        start_y=found.start_y[keep],
-        start_x=found.start_x[keep],
-        extra_variance=found.extra_variance[keep],
-    )

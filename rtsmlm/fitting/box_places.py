@@ -50,11 +50,4 @@ def moved_to(rows: F64, found: Candidates, which: NDArray[np.int64]) -> Candidat
     """Return some of the candidates where their rows are; they are moved in `found`, too."""
     found.start_x[which] = rows[which, X]
     found.start_y[which] = rows[which, Y]
-    return Candidates(
-        frame=found.frame[which],
-        y=found.y[which],
-        x=found.x[which],
-        start_y=found.start_y[which],
-        start_x=found.start_x[which],
-        extra_variance=found.extra_variance[which],
-    )
+    return found.part(which)

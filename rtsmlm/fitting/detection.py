@@ -22,10 +22,6 @@ from rtsmlm.physics.gaussian import FAST
 
 I32 = NDArray[np.int32]
 
-# Maxima in the outermost pixels have too little of their spot inside the frame.
-EDGE_PX = 1
-
-
 class Candidates(NamedTuple):
     """Maxima of the filtered frames, all of shape (n,)."""
 
@@ -38,24 +34,20 @@ class Candidates(NamedTuple):
     start_x: F32
     extra_variance: F32
     """Variance per pixel in photons² that the calibration does not explain."""
+    strength: F32
+    """Height of the maximum in standard deviations of the noise of the filtered frame; the skew of
+    photon noise is allowed for, so that the threshold lies at the same number everywhere."""
 
-    def part(self, start: int, stop: int) -> Candidates:
-        """Return rows start..stop-1 as views."""
-        return Candidates(
-            frame=self.frame[start:stop],
-            y=self.y[start:stop],
-            x=self.x[start:stop],
-            start_y=self.start_y[start:stop],
-            start_x=self.start_x[start:stop],
-            extra_variance=self.extra_variance[start:stop],
-        )
+    def part(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+        """Return some rows; a slice of them as views."""
+        return Candidates(*(column[which] for column in self))
 
 
 def make_candidates(capacity: int) -> Candidates:
     """Allocate memory for a number of candidates."""
     frame, y, x = np.zeros((3, capacity), dtype=np.int32)
-    start_y, start_x, extra_variance = np.zeros((3, capacity), dtype=np.float32)
-    return Candidates(frame, y, x, start_y, start_x, extra_variance)
+    start_y, start_x, extra_variance, strength = np.zeros((4, capacity), dtype=np.float32)
+    return Candidates(frame, y, x, start_y, start_x, extra_variance, strength)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -125,26 +117,31 @@ def detect_in_frame(
     extra = measure_background(photons, plan.tile_variance, plan.excess_noise, scratch.background)
     image = scratch.filtered
     n = first
-    for y in range(EDGE_PX, height - EDGE_PX):
-        for x in range(EDGE_PX, width - EDGE_PX):
-            value = image[y, x]
-            if value <= image[y, x - 1] or value < image[y, x + 1] or value <= 0.0:
+    edge = plan.edge_px
+    for y in range(edge, height - edge):
+        # At the edge of the frame a pixel is its own neighbour.
+        upper, lower = image[max(y - 1, 0)], image[min(y + 1, height - 1)]
+        here = image[y]
+        for x in range(edge, width - edge):
+            value = here[x]
+            if value <= 0.0 or value < upper[x] or value < lower[x]:
                 continue
-            if value <= image[y - 1, x] or value < image[y + 1, x]:
+            before, after = here[max(x - 1, 0)], here[min(x + 1, width - 1)]
+            if value < before or value < after:
                 continue
             background = background_at(scratch.background, height, width, y, x)
-            if value < _threshold_at(plan, background, extra, y, x):
-                continue
-            if not _is_maximum(image, y, x, plan.radius_px):
+            limit = _threshold_at(plan, background, extra, y, x)
+            if value < limit or not _is_maximum(image, y, x, plan.radius_px):
                 continue
             if n == len(found.x):
                 return -1
             found.frame[n] = frame
             found.y[n] = y
             found.x[n] = x
-            found.start_y[n] = y + _peak_offset(image[y - 1, x], value, image[y + 1, x])
-            found.start_x[n] = x + _peak_offset(image[y, x - 1], value, image[y, x + 1])
+            found.start_y[n] = y + _peak_offset(upper[x], value, lower[x])
+            found.start_x[n] = x + _peak_offset(before, value, after)
             found.extra_variance[n] = extra
+            found.strength[n] = plan.threshold * value / limit
             n += 1
     return n
 

@@ -21,6 +21,8 @@ from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
 
 WIDE_RATIO = 2.0
+EDGE_PX = 1
+"""Maxima in the outermost pixels have too little of their spot inside the frame to be fitted."""
 TILE_PX = 16
 
 
@@ -49,6 +51,8 @@ class Filter(NamedTuple):
     """In standard deviations of the filtered noise."""
     radius_px: int
     """A maximum is the highest pixel within this radius."""
+    edge_px: int
+    """Maxima nearer to the edge of the frame than this are none."""
 
 
 class Scratch(NamedTuple):
@@ -71,6 +75,7 @@ def make_filter(
     *,
     threshold: float,
     excess_noise: float = 1.0,
+    edge_px: int = EDGE_PX,
 ) -> Filter:
     """Prepare detection for frames of one shape.
 
@@ -84,6 +89,8 @@ def make_filter(
         Detection threshold in standard deviations of the filtered noise.
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
+    edge_px
+        Maxima nearer to the edge of the frame than this are none.
 
     Raises
     ------
@@ -126,6 +133,7 @@ def make_filter(
         excess_noise=float(excess_noise),
         threshold=float(threshold),
         radius_px=max(2, round(2.0 * sigma_px)),
+        edge_px=edge_px,
     )
 
 

@@ -149,7 +149,7 @@ class SpotLocalizer:
         while first_frame < len(pixels):
             found, first_frame = self._detect(pixels, plan, first_frame)
             for start in range(0, len(found.x), FITS_AT_ONCE):
-                part = found.part(start, start + FITS_AT_ONCE)
+                part = found.part(slice(start, start + FITS_AT_ONCE))
                 parts.append(self._fit_and_select(pixels, plan, part, batch.index))
         return parts
 
@@ -193,7 +193,7 @@ class SpotLocalizer:
             n, next_frame = self._detect_into(pixels, plan, scratch, found, first_frame)
             self._local.found = found
             if next_frame > first_frame:
-                return found.part(0, n), next_frame
+                return found.part(slice(n)), next_frame
             found = make_candidates(2 * len(found.x))
 
     def _detect_into(

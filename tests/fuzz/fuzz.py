@@ -67,10 +67,7 @@ def campaign(n_mutants: int, seed: int, only: str = "") -> list[dict[str, Any]]:
     """Return what became of every mutant."""
     results: list[dict[str, Any]] = []
     while len(results) < n_mutants:
-        before = len(results)
         results += _one_child(n_mutants, seed, len(results), only)
-        if len(results) == before:
-            raise RuntimeError("the child reads nothing")
     return results
 
 
@@ -117,6 +114,8 @@ def _one_child(n_mutants: int, seed: int, first: int, only: str) -> list[dict[st
             for pipe in (child.stdout, child.stderr):
                 if pipe is not None:
                     pipe.close()
+    if not results and not current:
+        raise RuntimeError(f"the child reads nothing: {''.join(errors)[-2000:]}")
     if current and (not results or results[-1]["number"] != current["number"]):  # not answered
         results.append(current | {"outcome": "died", "text": "".join(errors)[-2000:]})
     return results

@@ -81,9 +81,11 @@ def _frames() -> Any:
 def _read_movie(path: Path) -> None:
     with open_movie(path) as movie:
         assert movie.n_frames >= 1
-        stated = [getattr(movie.stated, name) for name in movie.stated.__slots__]
+        all_stated = (movie.stated, *(part.stated for part in movie.stated.parts))
+        names = [name for name in movie.stated.__slots__ if name != "parts"]
+        stated = [getattr(each, name) for each in all_stated for name in names]
         for value in (*stated, movie.exposure_ms):
-            assert value is None or np.isfinite(value)
+            assert value is None or np.isfinite(value).all()
         movie.describe()
         for batch in movie.batches(4, stop=8):
             assert batch.pixels.dtype == np.uint16
