@@ -248,4 +248,3 @@ class JointLocalizer(SpotLocalizer):
         for k, view in enumerate(self._views):
             extras[photons_column(view.name)] = light[:, k].astype(np.float32)
         return channel, extras
-

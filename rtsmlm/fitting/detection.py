@@ -22,6 +22,7 @@ from rtsmlm.physics.gaussian import FAST
 
 I32 = NDArray[np.int32]
 
+
 class Candidates(NamedTuple):
     """Maxima of the filtered frames, all of shape (n,)."""
 
