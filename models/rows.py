@@ -134,8 +134,37 @@ def localizations_of(
         raise LocalizerError(f"maps of {len(rows)} frames; there must be {len(frame)}")
     if not rows:
         return Localizations.empty()
-    table = np.concatenate(rows)
     numbers = np.repeat(np.asarray(frame, dtype=np.int64), [len(part) for part in rows])
+    return in_units(
+        np.concatenate(rows),
+        numbers,
+        pixel_nm=pixel_nm,
+        excess_noise=excess_noise,
+        depth=depth,
+        settings=settings,
+    )
+
+
+def in_units(
+    table: F32,
+    frame: NDArray[np.int64],
+    *,
+    pixel_nm: float,
+    excess_noise: float = 1.0,
+    depth: DepthRange | None = None,
+    settings: DecodeSettings = DEFAULTS,
+) -> Localizations:
+    """Return rows in units, without those that are vague.
+
+    Parameters
+    ----------
+    table
+        Rows, (m, `COLUMNS`) or (m, `COLUMNS_WITH_CHANNEL`).
+    frame
+        Camera frame number of each, (m,).
+    pixel_nm, excess_noise, depth, settings
+        As for `localizations_of`.
+    """
     columns = _columns(table, pixel_nm, excess_noise, settings)
     if depth is not None:
         scale_z = np.interp(table[:, Row.CROWD], CROWD_KNOTS, settings.std_scale_z) * depth.half_nm
@@ -147,7 +176,7 @@ def localizations_of(
         sure = probability >= settings.min_channel_probability
         columns["channel"] = np.where(sure, table[:, CHANNEL], UNDECIDED)
         extras[PROBABILITY_OF_CHANNEL] = probability
-    found = Localizations.from_columns({"frame": numbers, **columns}, extras)
+    found = Localizations.from_columns({"frame": frame, **columns}, extras)
     return found.take(is_sure(table, settings))
 
 

@@ -18,8 +18,11 @@ from rtsmlm.models.architecture import (
 from rtsmlm.models.flagship.decode import rows_of
 from rtsmlm.models.flagship.maps import background_channel_of
 from rtsmlm.models.flagship.planes import PLANES, PlaneMaker
+from rtsmlm.models.flagship.window_decode import FlagshipWindowDecoder
+from rtsmlm.models.flagship.window_planes import WindowPlanes
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.models.training.recipe import Recipe
+from rtsmlm.models.windows import WindowDecoder, WindowFrontEnd
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +54,14 @@ class Flagship:
     def front_end(self, n_frames: int, maps: Maps) -> FrontEnd | None:
         """Return the compiled pre-processing."""
         return PlaneMaker(n_frames, maps)
+
+    def window_front_end(self, maps: Maps) -> WindowFrontEnd:
+        """Return the compiled pre-processing of windows."""
+        return WindowPlanes(maps)
+
+    def window_decoder(self, model: NetworkModel, shape: tuple[int, int]) -> WindowDecoder:
+        """Return the compiled decoder of windows."""
+        return FlagshipWindowDecoder(shape, axial=model.axial, settings=model.decode)
 
     def device_decoder(
         self, model: NetworkModel, shape: tuple[int, int], capacity: int

@@ -64,7 +64,7 @@ def _stabilize(
     frame: Pixels, offset: F32, gain: F32, variance: F32, level: F32, roots: F32
 ) -> None:
     """Write half the differences of square roots of one frame, and its level of light."""
-    _level(_block_means(frame, offset, gain), level)
+    level_of_light(block_means(frame, offset, gain), level)
     height, width = frame.shape
     shifted = np.empty(width, np.float32)
     zero, half, bias = np.float32(0.0), np.float32(0.5), np.float32(0.375)
@@ -81,7 +81,8 @@ def _stabilize(
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _block_means(frame: Pixels, offset: F32, gain: F32) -> F32:
+def block_means(frame: Pixels, offset: F32, gain: F32) -> F32:
+    """Return the mean light of each block of a frame, photons per pixel."""
     height, width = frame.shape
     means = np.zeros((height // BLOCK_PX, width // BLOCK_PX), np.float32)
     sums = np.empty(width, np.float32)
@@ -96,7 +97,7 @@ def _block_means(frame: Pixels, offset: F32, gain: F32) -> F32:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _level(means: F32, level: F32) -> None:
+def level_of_light(means: F32, level: F32) -> None:
     """Write the mean of nine least block means, between blocks by straight lines."""
     rows, columns = means.shape
     least, smooth = np.empty_like(means), np.empty_like(means)
@@ -147,7 +148,7 @@ def _assemble(roots: F32, levels: F32, variance: F32, context: F32, planes: F32)
                     light[2 * j + 1] = levels[k + 1, i, j]
                 for x in range(2 * columns):
                     light[x] += variance[2 * i + r, x] + np.float32(1.0)
-                _third_of_log(light, noise[r])
+                third_of_log(light, noise[r])
             for j in range(columns):
                 cell = planes[k, i, j]
                 for r in range(2):
@@ -161,7 +162,7 @@ def _assemble(roots: F32, levels: F32, variance: F32, context: F32, planes: F32)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _third_of_log(value: F32, out: F32) -> None:
+def third_of_log(value: F32, out: F32) -> None:
     """Write log(value) / 3 of numbers from 1 on, within 1e-6; `value` is used up.
 
     No compiler makes vectors of calls of a logarithm everywhere. A number is 2^e m: the logarithm

@@ -162,6 +162,24 @@ class OpenVinoRuntime:
     def _lanes(self, plan: _Plan) -> int:
         return 1 if plan[1] else self.lanes
 
+    def window_requests(self, n_windows: int, side_px: int) -> SimpleQueue[Any]:
+        """Return `lanes` requests, each on a core of its own, for windows of frames.
+
+        Each takes planes (n_windows, side_px / cell, side_px / cell, planes) of a front end.
+
+        Raises
+        ------
+        LocalizerError
+            If the software refuses.
+        """
+        cells = side_px // self._model.architecture.cell_px
+        try:
+            return self._requests_of(
+                trunk(self._core, self._model, (n_windows, cells, cells)), self.lanes
+            )
+        except RuntimeError as error:
+            raise LocalizerError(f"{self.name} failed: {error}") from error
+
     def _compile(self, plan: _Plan) -> SimpleQueue[Any]:
         if self._has_front_end:
             network = trunk(self._core, self._model, (plan[0], *self._tiles[0].size))
@@ -169,10 +187,13 @@ class OpenVinoRuntime:
         else:
             network = conditioned(self._core, self._model, (plan[0], *self._padded))
             self._fed = [(i, value.get_any_name()) for i, value in enumerate(network.inputs)]
+        return self._requests_of(network, self._lanes(plan))
+
+    def _requests_of(self, network: Any, streams: int) -> SimpleQueue[Any]:
+        """Return requests of a network that is compiled for so many streams."""
         if self.precision == "int8":
             self._ranges = self._ranges or activation_ranges(self._core, self._model)
             network = quantized(network, self._ranges)
-        streams = self._lanes(plan)
         options = {
             "INFERENCE_PRECISION_HINT": self._floating,
             "INFERENCE_NUM_THREADS": self.lanes,

@@ -90,7 +90,12 @@ class Refiner:
         }
         self(Localizations.from_columns(columns), batch)
 
-    def __call__(self, locs: Localizations, batch: FrameBatch) -> Localizations:
+    def __call__(
+        self,
+        locs: Localizations,
+        batch: FrameBatch,
+        among: NDArray[np.int64] | None = None,
+    ) -> Localizations:
         """Return the table with the rows of lone emitters fitted, in the same order.
 
         Parameters
@@ -99,8 +104,12 @@ class Refiner:
             What a network has found.
         batch
             The frames it was found in.
+        among
+            Rows that may be fitted once more; by default all.
         """
         rows = self._lone(locs, batch)
+        if among is not None:
+            rows = np.intersect1d(rows, among, assume_unique=True)
         if not len(rows):
             return locs
         fits, left, top = self._fit(locs, batch, rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
+from rtsmlm.engines.routing import RoutedLocalizer, after_fit
 from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
 from rtsmlm.fitting.box_fit import TrainedBackgroundFit
@@ -106,7 +107,7 @@ def open_network(
     sigma_nm: float,
     *,
     background: TrainedBackgroundFit | None = None,
-) -> NetworkLocalizer:
+) -> NetworkLocalizer | RoutedLocalizer:
     """Return the network of a model folder on the engine that the settings name.
 
     Parameters
@@ -141,6 +142,7 @@ def open_network(
         min_channel_probability=settings.channels.min_probability,
         refine=wanted.refine,
         background=background,
+        fit_first=wanted.fit_first,
     )
 
 
@@ -156,7 +158,8 @@ def localizer_of(
     min_channel_probability: float | None = None,
     refine: bool = True,
     background: TrainedBackgroundFit | None = None,
-) -> NetworkLocalizer:
+    fit_first: bool = False,
+) -> NetworkLocalizer | RoutedLocalizer:
     """Return the network of a model folder as a localizer.
 
     Parameters
@@ -182,6 +185,8 @@ def localizer_of(
         of its own, no fit knows that.
     background
         States the background of the boxes that are fitted once more.
+    fit_first
+        Fit lone emitters first, where the network can be asked about parts of a frame.
 
     Raises
     ------
@@ -214,13 +219,17 @@ def localizer_of(
     chosen = engine_of(engine)
     # A GPU that is full, or whose driver is too old, must not end a session.
     spare = engine == AUTO and chosen != "openvino"
-    return NetworkLocalizer(
+    runtime = open_runtime(model, chosen, precision)
+    network = NetworkLocalizer(
         model,
-        open_runtime(model, chosen, precision),
+        runtime,
         calibration=calibration,
         refiner=refiner,
         fallback=(lambda: open_runtime(model, "openvino")) if spare else None,
     )
+    if not fit_first or refiner is None or background is not None:
+        return network
+    return after_fit(model, network, runtime, calibration, sigma_nm, curves, refiner)
 
 
 def knows_own_psf(manifest: Manifest) -> bool:

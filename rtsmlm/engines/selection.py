@@ -12,14 +12,21 @@ from dataclasses import dataclass
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import NetworkBackground, extras_of, open_box_localizer
-from rtsmlm.engines.runtimes import AUTO, open_network
+from rtsmlm.engines.routing import FROM_NETWORK, looks_at_windows
+from rtsmlm.engines.runtimes import AUTO, engine_of, knows_own_psf, open_network
 from rtsmlm.errors import CalibrationError, ConfigError
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.localizations import PROBABILITY_OF_CHANNEL
-from rtsmlm.models.catalog import find_model, is_path, manifest_if_model, model_folders
+from rtsmlm.models.catalog import (
+    architecture_of,
+    find_model,
+    is_path,
+    manifest_if_model,
+    model_folders,
+)
 from rtsmlm.models.manifest import Manifest, load_manifest, read_manifest
 from rtsmlm.protocols import Localizer
-from rtsmlm.settings.run import RunSettings
+from rtsmlm.settings.run import LocalizerSettings, RunSettings
 
 Opener = Callable[[RunSettings, CameraCalibration, float], Localizer]
 
@@ -54,14 +61,18 @@ def choose(settings: RunSettings, calibration: CameraCalibration, sigma_nm: floa
     """
     astigmatism = settings.psf.astigmatism
     curves = None if astigmatism is None else astigmatism.curves()
-    network, fit = ("flagship-2d", "gaussian-mle")
-    if curves is not None:
-        network, fit = ("flagship-astig", "astigmatic-mle")
+    network = network_of(settings)
+    fit = "gaussian-mle" if curves is None else "astigmatic-mle"
     try:
         load_manifest(find_model(network)).psf_input(sigma_nm, curves, calibration)
     except CalibrationError as error:
         return Choice(fit, f"{fit} localizes instead of {network}: {error}")
     return Choice(network)
+
+
+def network_of(settings: RunSettings) -> str:
+    """Return the name of the network that `auto` takes where it was trained for the PSF."""
+    return "flagship-2d" if settings.psf.astigmatism is None else "flagship-astig"
 
 
 def open_auto(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> Localizer:
@@ -140,21 +151,40 @@ def manifest_of(name: str) -> Manifest | None:
     return None if is_plugin else manifest_if_model(name)
 
 
-def extra_columns(name: str) -> dict[str, object]:
+def extra_columns(wanted: LocalizerSettings, network: str) -> dict[str, object]:
     """Return what a table says of the columns that a localizer adds; nothing where it adds none.
 
     Parameters
     ----------
-    name
-        As in `localizer.name`. What is wrong with it is said where the localizer is opened.
+    wanted
+        Settings of the localizer. What is wrong with its name is said where it is opened.
+    network
+        What `auto` takes unless a fit stands in for it, whose rows leave its columns open.
     """
-    manifest = manifest_of(name)
-    units = {} if manifest is None or manifest.task != "box-parameters" else extras_of(manifest)
-    if manifest is not None and manifest.colours:
+    manifest = manifest_of(network if wanted.name == AUTO else wanted.name)
+    if manifest is None:
+        return {}
+    units = extras_of(manifest) if manifest.task == "box-parameters" else {}
+    if manifest.colours:
         units = {PROBABILITY_OF_CHANNEL: "1"}
-    if manifest is None or not units:
+    if goes_after_fit(manifest, wanted):
+        units = {FROM_NETWORK: "1"}
+    if not units:
         return {}
     return {"extra_columns": units, "extra_columns_of": f"{manifest.name} {manifest.version}"}
+
+
+def goes_after_fit(manifest: Manifest, wanted: LocalizerSettings) -> bool:
+    """Whether a fit goes first, and the network is asked where it cannot tell."""
+    return (
+        wanted.fit_first
+        and wanted.refine
+        and wanted.background is None
+        and manifest.task == "localize"
+        and not knows_own_psf(manifest)
+        and engine_of(wanted.engine) == "openvino"
+        and looks_at_windows(architecture_of(manifest.architecture))
+    )
 
 
 def _on_stated_background(factory: plugins.LocalizerFactory) -> plugins.LocalizerFactory:

@@ -112,7 +112,7 @@ def invert(matrix: F64, inverse: F64) -> bool:
         Written, shape (p, p).
     """
     p = len(matrix)
-    if not _factorize(matrix, p):
+    if not factorize(matrix, p):
         return False
     for k in range(p):
         for i in range(p):
@@ -134,7 +134,7 @@ def solve_in_place(matrix: F64, vector: F64, p: int) -> bool:
     p
         How many equations; both may be larger.
     """
-    if not _factorize(matrix, p):
+    if not factorize(matrix, p):
         return False
     _substitute(matrix, vector, p)
     return True
@@ -153,7 +153,16 @@ def _substitute(factor: F64, vector: F64, p: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _factorize(matrix: F64, p: int) -> bool:
+def factorize(matrix: F64, p: int) -> bool:
+    """Overwrite the lower triangle by its Cholesky factor; False if it is not positive definite.
+
+    Parameters
+    ----------
+    matrix
+        Symmetric, at least (p, p).
+    p
+        How many rows count.
+    """
     for i in range(p):
         for j in range(i + 1):
             total = matrix[i, j]

@@ -41,7 +41,7 @@ class Candidates(NamedTuple):
 
     def part(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
         """Return some rows; a slice of them as views."""
-        return Candidates(*(column[which] for column in self))
+        return Candidates._make(column[which] for column in self)
 
 
 def make_candidates(capacity: int) -> Candidates:

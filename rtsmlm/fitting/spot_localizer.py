@@ -12,9 +12,10 @@ from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.box_fit import BackgroundFit, BoxFit, WithBackground
 from rtsmlm.fitting.box_places import CUT_AGAIN, box_corners, moved_to, off_center
-from rtsmlm.fitting.boxes import F64, cut_boxes, default_box_px
+from rtsmlm.fitting.boxes import F64, I32, cut_boxes, default_box_px
 from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidates
 from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
+from rtsmlm.fitting.fit_rows import table_of
 from rtsmlm.fitting.frame_plan import Plan, make_plan
 from rtsmlm.fitting.selection import FIT_REACH_PX, reject_spikes, select_rows
 from rtsmlm.frames import FrameBatch
@@ -238,6 +239,25 @@ class SpotLocalizer:
     def _fit_boxes(
         self, pixels: NDArray[np.uint16], plan: Plan, found: Candidates
     ) -> tuple[F64, F32 | None]:
+        photons, variance, top, left = self._cut(pixels, plan, found)
+        rows = boxes.fit_table(len(found.x))
+        start_x = (found.start_x - left).astype(np.float32)
+        start_y = (found.start_y - top).astype(np.float32)
+        extras = self._box_fit(photons, variance, start_x, start_y, rows)
+        center_y = (found.y - top).astype(np.int32)
+        center_x = (found.x - left).astype(np.int32)
+        excess_noise = float(self._calibration.excess_noise)
+        reject_spikes(
+            photons, variance, center_y, center_x, float(self._sigma_px), excess_noise, rows
+        )
+        rows[:, boxes.X] += left
+        rows[:, boxes.Y] += top
+        return rows, extras
+
+    def _cut(
+        self, pixels: NDArray[np.uint16], plan: Plan, found: Candidates
+    ) -> tuple[F32, F32, I32, I32]:
+        """Return light and read variance of the boxes, and their first rows and columns."""
         box = self._box_px
         n = len(found.x)
         top, left = box_corners(
@@ -257,19 +277,7 @@ class SpotLocalizer:
             photons,
             variance,
         )
-        rows = boxes.fit_table(n)
-        start_x = (found.start_x - left).astype(np.float32)
-        start_y = (found.start_y - top).astype(np.float32)
-        extras = self._box_fit(photons, variance, start_x, start_y, rows)
-        center_y = (found.y - top).astype(np.int32)
-        center_x = (found.x - left).astype(np.int32)
-        excess_noise = float(self._calibration.excess_noise)
-        reject_spikes(
-            photons, variance, center_y, center_x, float(self._sigma_px), excess_noise, rows
-        )
-        rows[:, boxes.X] += left
-        rows[:, boxes.Y] += top
-        return rows, extras
+        return photons, variance, top, left
 
     def _fit_and_select(
         self,
@@ -284,25 +292,9 @@ class SpotLocalizer:
         excess_noise = self._calibration.excess_noise
         reach_px = self._sigma_px + (self._box_px if self._box_fit.is_centered else FIT_REACH_PX)
         select_rows(rows, found.frame, height, width, self._sigma_px, excess_noise, reach_px, keep)
-        rows, frame = rows[keep], frame_index[found.frame[keep]]
-        pixel_nm = self._calibration.pixel_nm
         more, further = self._further(extras, keep)
-        return Localizations.from_columns(
-            {
-                "frame": frame,
-                "x_nm": rows[:, boxes.X] * pixel_nm,
-                "y_nm": rows[:, boxes.Y] * pixel_nm,
-                "z_nm": rows[:, boxes.Z],
-                "photons": rows[:, boxes.PHOTONS],
-                "background": rows[:, boxes.BACKGROUND],
-                "std_x_nm": rows[:, boxes.STD_X] * pixel_nm,
-                "std_y_nm": rows[:, boxes.STD_Y] * pixel_nm,
-                "std_z_nm": rows[:, boxes.STD_Z],
-                "std_photons": rows[:, boxes.STD_PHOTONS],
-                **more,
-            },
-            further,
-        )
+        frame = frame_index[found.frame[keep]]
+        return table_of(rows[keep], frame, self._calibration.pixel_nm, more, further)
 
     def _further(
         self, found: F32 | None, keep: NDArray[np.bool_]

@@ -17,7 +17,13 @@ from rtsmlm.engines.colour_localizer import (
     with_colour,
 )
 from rtsmlm.engines.runtimes import AUTO
-from rtsmlm.engines.selection import choose, extra_columns, factory_of, manifest_of
+from rtsmlm.engines.selection import (
+    choose,
+    extra_columns,
+    factory_of,
+    manifest_of,
+    network_of,
+)
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -99,7 +105,7 @@ def extra_columns_stated(settings: RunSettings) -> dict[str, object]:
     shape of the first one, in which all rows lie.
     """
     channels = settings.channels
-    stated = extra_columns(settings.localizer.name)
+    stated = extra_columns(settings.localizer, network_of(settings))
     if channels.fractions:
         stated = {"extra_columns": joint_columns(channels), "extra_columns_of": JOINT_FIT}
     if (colour := settings.localizer.colour) is not None:

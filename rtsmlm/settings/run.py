@@ -70,6 +70,10 @@ class LocalizerSettings(Settings):
     """Networks: rows less probable are not reported. Not given takes the model's own value."""
     refine: bool = True
     """Networks: fit lone emitters once more, by maximum likelihood, where they were found."""
+    fit_first: bool = True
+    """The flagship on a CPU: fit lone emitters first and ask the network about the rest of a frame,
+    which is several times as fast in sparse frames; the column from_network says which of them
+    spoke. false lets the network look at whole frames."""
 
     @field_validator("name", "background", "colour")
     @classmethod

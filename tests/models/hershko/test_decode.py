@@ -18,6 +18,7 @@ from rtsmlm.models.rows import (
 )
 from rtsmlm.physics.psf import TablePsf, table_from_planes
 from rtsmlm.settings.channels import UNDECIDED
+from rtsmlm.settings.run import LocalizerSettings
 
 FINE = 4
 
@@ -148,4 +149,6 @@ def test_a_model_folder_runs_on_every_engine_with_a_channel_in_its_rows(tmp_path
     assert tables[0].channel.tolist() == tables[1].channel.tolist()
     assert manifest.colours == ("mEos3.2", "AF647")
     assert (manifest.pixel_nm, manifest.spot_px) == (100.0, recipe.psf.box_px)
-    assert extra_columns(f"{tmp_path}/")["extra_columns"] == {PROBABILITY_OF_CHANNEL: "1"}
+    assert extra_columns(LocalizerSettings(name=f"{tmp_path}/"), "flagship-2d")[
+        "extra_columns"
+    ] == {PROBABILITY_OF_CHANNEL: "1"}

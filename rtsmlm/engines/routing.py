@@ -1,0 +1,277 @@
+"""RoutedLocalizer: a fit first, and a network where the fit cannot tell.
+
+docs/decisions/0041 says why, and what was measured.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.crowds import Cover
+from rtsmlm.engines.network import NetworkLocalizer
+from rtsmlm.engines.openvino import OpenVinoRuntime
+from rtsmlm.engines.refine import Refiner
+from rtsmlm.engines.runtime import Runtime
+from rtsmlm.engines.window_network import SIZE, WindowNetwork
+from rtsmlm.errors import LocalizerError
+from rtsmlm.fitting.detection import Candidates
+from rtsmlm.fitting.fit_first import ASKED, FitFirst, joined
+from rtsmlm.frames import FrameBatch, Pixels
+from rtsmlm.localizations import F32, Localizations
+from rtsmlm.models.architecture import Architecture, NetworkModel
+from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
+from rtsmlm.models.rows import in_units
+from rtsmlm.models.windows import LooksAtWindows
+from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.physics.gaussian import render_spots
+from rtsmlm.protocols import ALL
+
+FROM_NETWORK = "from_network"
+"""Extra column: 1 where the network has found the emitter, 0 where the fit alone has."""
+MOST_COVERED = 0.5
+"""Share of a frame in windows from which the network looks at all of it: that costs less."""
+ALIKE_FRAMES = 8
+"""Frames of a backlog, by their numbers, that are as crowded as the first of them."""
+
+
+class RoutedLocalizer:
+    """A network on the CPU that is asked where a fit cannot tell, as a `Localizer`.
+
+    Parameters
+    ----------
+    model
+        The network, conditioned on the PSF.
+    whole
+        The same network as a localizer of whole frames, for frames that are crowded all over.
+    runtime
+        What both run on.
+    calibration
+        Camera calibration; maps must have the shape of the frames.
+    first
+        The fit.
+    refiner
+        Fits lone emitters once more that the network has found.
+    """
+
+    uses_all_cores = True
+
+    def __init__(
+        self,
+        model: NetworkModel,
+        whole: NetworkLocalizer,
+        runtime: OpenVinoRuntime,
+        *,
+        calibration: CameraCalibration,
+        first: FitFirst,
+        refiner: Refiner,
+    ) -> None:
+        self._model, self._whole, self._runtime = model, whole, runtime
+        self._windows = WindowNetwork(model, runtime)
+        self._calibration, self._first, self._refiner = calibration, first, refiner
+        self.neighbours = whole.neighbours
+        self.max_local_per_um2, self.recall = whole.max_local_per_um2, whole.recall
+        self._blocks = (model.manifest.block_px, model.manifest.overlap_px)
+        self._shape: tuple[int, int] | None = None
+        self._padded = (0, 0)
+
+    @property
+    def name(self) -> str:
+        """Model, engine and precision, and that a fit goes first."""
+        return f"{self._whole.name}, after a fit of lone emitters"
+
+    def warm_up(self, shape: tuple[int, int]) -> None:
+        """Compile the fit, the network and the decoding for frames of this shape."""
+        self._prepare(shape)
+        self._whole.warm_up(shape)
+        self._first.warm_up(shape)
+        frames = FrameBatch.from_pixels(self._examples(shape))
+        for n in (len(frames), 1):
+            self(frames.frames(0, n))
+
+    def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+        """Return the localizations of the target frames, by frame, then from top to bottom.
+
+        Raises
+        ------
+        CalibrationError
+            If the camera maps do not fit the frames.
+        LocalizerError
+            If the frames are not uint16 or the runtime fails.
+        """
+        if batch.pixels.dtype != np.uint16:
+            raise LocalizerError(f"frames are {batch.pixels.dtype}; {self.name} takes uint16")
+        if batch.shape != self._shape:
+            self._prepare(batch.shape)
+        start, stop, _ = targets.indices(len(batch))
+        if start >= stop:
+            return Localizations.empty()
+        pixels = _for_compiled(batch.pixels)
+        padded = _for_compiled(pad_frames(pixels, *self._blocks))
+        context = context_of(batch.index, self.neighbours)
+        lanes = min(self._runtime.lanes, stop - start)
+        edges = np.linspace(start, stop, lanes + 1).astype(int).tolist()
+        shares = [slice(a, b) for a, b in pairwise(edges)]
+
+        def localize(share: slice) -> tuple[list[Localizations], NDArray[np.bool_]]:
+            return self._localize(batch, pixels, padded, context, share)
+
+        if lanes == 1:
+            done = [localize(shares[0])]
+        else:
+            with ThreadPoolExecutor(lanes, thread_name_prefix="rtsmlm-routing") as pool:
+                done = list(pool.map(localize, shares))
+        parts = [part for parts, _ in done for part in parts]
+        crowded = np.concatenate([is_crowded for _, is_crowded in done])
+        parts += self._in_whole_frames(batch, start, crowded)
+        found = Localizations.concatenate(parts)
+        return found.take(np.lexsort((found.y_nm, found.frame)))
+
+    def _localize(
+        self, batch: FrameBatch, pixels: Pixels, padded: Pixels, context: F32, share: slice
+    ) -> tuple[list[Localizations], NDArray[np.bool_]]:
+        """Return the rows of frames, and which of them the network has to see whole."""
+        numbers = batch.index[share]
+        found, crowded = self._look(pixels[share], numbers)
+        fits = self._first.settle(pixels[share], found, self._first.are_lone(found))
+        asked = found.part(fits.is_asked)
+        cover = Cover(asked.frame, asked.start_y, asked.start_x, SIZE, self._padded)
+        settled = self._first.table(fits, numbers)
+        parts = [_marked(settled, 0.0)]
+        if len(cover.windows):
+            windows = cover.windows.copy()
+            windows[:, 0] += share.start
+            rows, owner = self._windows.rows(padded, context, windows)
+            frame = cover.windows[owner, 0]
+            meant = cover.are_meant(rows, owner, fits.settled_places(), 0.5 * self._first.reach_px)
+            answered = self._table(rows[meant], numbers[frame[meant]])
+            merged = Localizations.concatenate([settled, answered])
+            new = np.arange(len(settled), len(merged))
+            refined = self._refiner(merged, batch.frames(share.start, share.stop), new)
+            parts.append(_marked(refined.take(new), 1.0))
+        return parts, crowded
+
+    def _look(
+        self, pixels: Pixels, numbers: NDArray[np.int64]
+    ) -> tuple[Candidates, NDArray[np.bool_]]:
+        """Return the maxima of frames that are not crowded all over, and which frames are.
+
+        Where the first of some frames that follow each other is, so are they: nobody looks.
+        """
+        crowded = np.zeros(len(pixels), dtype=np.bool_)
+        parts = []
+        for _, group in groupby(range(len(pixels)), key=lambda k: int(numbers[k]) // ALIKE_FRAMES):
+            frames = list(group)
+            for part in (slice(frames[0], frames[0] + 1), slice(frames[0] + 1, frames[-1] + 1)):
+                if part.start == part.stop:
+                    continue
+                found = self._first.look(pixels[part])
+                is_crowded = self._are_crowded(found, part.stop - part.start)
+                crowded[part] = is_crowded
+                if is_crowded.any():
+                    found = found.part(~is_crowded[found.frame])
+                found.frame[:] += part.start
+                parts.append(found)
+                if part.start == frames[0] and is_crowded[0]:
+                    crowded[frames] = True
+                    break
+        return joined(parts), crowded
+
+    def _are_crowded(self, found: Candidates, n_frames: int) -> NDArray[np.bool_]:
+        """Return in which frames windows on what is not lone would cover too much."""
+        asked = found.part(~self._first.are_lone(found) & (found.strength >= ASKED))
+        cover = Cover(asked.frame, asked.start_y, asked.start_x, SIZE, self._padded)
+        covered = np.bincount(cover.windows[:, 0], minlength=n_frames) * SIZE.side_px**2
+        height, width = self._padded
+        return np.asarray(covered > MOST_COVERED * height * width, dtype=np.bool_)
+
+    def _table(self, rows: F32, frame: NDArray[np.int64]) -> Localizations:
+        """Return rows of windows as localizations."""
+        return in_units(
+            rows,
+            frame,
+            pixel_nm=self._calibration.pixel_nm,
+            excess_noise=self._calibration.excess_noise,
+            depth=self._model.psf.depth,
+            settings=self._model.decode,
+        )
+
+    def _in_whole_frames(
+        self, batch: FrameBatch, start: int, crowded: NDArray[np.bool_]
+    ) -> list[Localizations]:
+        """Return what the network finds in frames that are crowded all over."""
+        parts = []
+        for is_crowded, group in groupby(range(len(crowded)), key=lambda k: bool(crowded[k])):
+            if is_crowded:
+                frames = list(group)
+                part = slice(start + frames[0], start + frames[-1] + 1)
+                parts.append(_marked(self._whole(batch, part), 1.0))
+        return parts
+
+    def _examples(self, shape: tuple[int, int]) -> Pixels:
+        """Return frames with a lone spot and a pair, so that all that there is to do is done."""
+        height, width = shape
+        sigma_px = self._first.sigma_px
+        x = np.array([0.25 * width, 0.75 * width, 0.75 * width + 2.0 * sigma_px])
+        light = render_spots(shape, x, np.full(3, 0.5 * height), 2000.0, sigma_px, 10.0)
+        drawn = np.random.default_rng(0).poisson(light, (2 * self._runtime.lanes, *shape))
+        calibration = self._calibration
+        gain = np.asarray(calibration.e_per_adu) / calibration.em_gain
+        adu = drawn / gain + calibration.offset_adu
+        return np.clip(np.rint(adu), 0, 65535).astype(np.uint16)
+
+    def _prepare(self, shape: tuple[int, int]) -> None:
+        maps = padded_maps(self._calibration, shape, *self._blocks)
+        self._padded = (maps[0].shape[0], maps[0].shape[1])
+        self._windows.prepare(shape, maps)
+        self._refiner.prepare(shape)
+        self._shape = shape
+
+
+def looks_at_windows(architecture: Architecture) -> bool:
+    """Whether a network can be asked about parts of a frame, on the CPU."""
+    return architecture.planes > 0 and isinstance(architecture, LooksAtWindows)
+
+
+def after_fit(
+    model: NetworkModel,
+    whole: NetworkLocalizer,
+    runtime: Runtime,
+    calibration: CameraCalibration,
+    sigma_nm: float,
+    curves: WidthCurves | None,
+    refiner: Refiner,
+) -> NetworkLocalizer | RoutedLocalizer:
+    """Return a network that is asked where a fit cannot tell, where that can be done.
+
+    A GPU looks at whole frames faster than a CPU fits.
+
+    Parameters
+    ----------
+    model, whole, runtime, calibration, refiner
+        As for `RoutedLocalizer`.
+    sigma_nm, curves
+        The PSF, as for `FitFirst`.
+    """
+    if not looks_at_windows(model.architecture) or not isinstance(runtime, OpenVinoRuntime):
+        return whole
+    first = FitFirst(calibration, sigma_nm, curves if model.axial else None)
+    return RoutedLocalizer(
+        model, whole, runtime, calibration=calibration, first=first, refiner=refiner
+    )
+
+
+def _for_compiled(pixels: Pixels) -> Pixels:
+    """Return frames contiguous and read-only: compiled code tells read-only arrays from others."""
+    pixels = np.ascontiguousarray(pixels).view()
+    pixels.flags.writeable = False
+    return pixels
+
+
+def _marked(locs: Localizations, from_network: float) -> Localizations:
+    column = np.full(len(locs), from_network, dtype=np.float32)
+    return Localizations(**locs.columns(), extras={FROM_NETWORK: column})

@@ -1,0 +1,248 @@
+"""FitFirst: localizes what a fit can be trusted with alone, and says where it cannot.
+
+Most emitters of a sparse frame are lone: a maximum likelihood fit finds them at the CRLB, faster
+than any network. What overlaps, what is dim, misfits or lies at the edge of the frame is left to a
+network, which is asked about those places only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.fitting import boxes
+from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH, AstigmaticMle
+from rtsmlm.fitting.box_fit import BoxFit, GaussianMle
+from rtsmlm.fitting.boxes import F64, astigmatic_box_px
+from rtsmlm.fitting.detection import I32, Candidates
+from rtsmlm.fitting.filtering import Filter, make_filter
+from rtsmlm.fitting.fit_rows import table_of
+from rtsmlm.fitting.frame_plan import Plan
+from rtsmlm.fitting.spot_localizer import SpotLocalizer
+from rtsmlm.fitting.spot_shape import shape_misfits
+from rtsmlm.frames import Pixels
+from rtsmlm.localizations import F32, Localizations
+from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.settings.run import LocalizerSettings
+
+ASKED = 4.6
+"""Strength from which a maximum may be an emitter: one in some frames of 256 x 256 pixels is noise,
+which a network tells apart."""
+FAINT = 3.5
+"""Strength from which a maximum spoils the fit of another one beside it, whatever it is."""
+LONELY_SIGMA = 5.0
+"""Other maxima are at least so many PSF widths away, and a pixel."""
+CHI2 = (0.6, 1.3)
+"""Shot noise alone keeps chi² per pixel of a box within 0.4 of 1."""
+MAX_STD_PX = 0.3
+MIN_SIGNIFICANCE = 7.0
+"""Photons in standard deviations of theirs: what is dimmer, a network tells better from noise."""
+MAX_MISFIT = 9.0
+"""Of `shape_misfits`: 3 % of single emitters have more, and of two a width apart nearly all that
+are bright."""
+MAX_WANDER_PX = 1.5
+"""Between a maximum and its fit."""
+MAX_ITERATIONS = 15
+
+
+class FirstFits(NamedTuple):
+    """Maxima of frames, and the fits of those that are lone."""
+
+    found: Candidates
+    rows: F64
+    """Fit table with positions in pixels of the frame; zeros where nothing was fitted."""
+    is_settled: NDArray[np.bool_]
+    """The fit has the last word."""
+    is_asked: NDArray[np.bool_]
+    """There may be an emitter, and the fit cannot tell."""
+
+    def settled_places(self) -> tuple[I32, F32, F32]:
+        """Return frame, y and x of what is settled, in pixels, in the order of frames."""
+        rows = self.rows[self.is_settled]
+        places = rows[:, [boxes.Y, boxes.X]].astype(np.float32)
+        return self.found.frame[self.is_settled], places[:, 0], places[:, 1]
+
+
+class FitFirst(SpotLocalizer):
+    """Detection, and a fit of lone emitters.
+
+    Parameters
+    ----------
+    calibration
+        Camera calibration; maps must have the shape of the frames.
+    sigma_nm
+        Standard deviation of the PSF; has no effect with curves.
+    curves
+        Widths of an astigmatic PSF: z is fitted, too.
+
+    Raises
+    ------
+    LocalizerError
+        If the PSF width cannot be used.
+    """
+
+    def __init__(
+        self, calibration: CameraCalibration, sigma_nm: float, curves: WidthCurves | None = None
+    ) -> None:
+        excess_noise = calibration.excess_noise
+        fit: BoxFit
+        if curves is None:
+            width_nm, box_px = sigma_nm, None
+            fit = GaussianMle(
+                sigma_nm / calibration.pixel_nm,
+                fit_sigma=False,
+                excess_noise=excess_noise,
+                max_iterations=MAX_ITERATIONS,
+            )
+        else:
+            width_nm = DETECTED_WIDTH * curves.mean_nm()
+            box_px = astigmatic_box_px(curves, calibration.pixel_nm)
+            fit = AstigmaticMle(
+                curves,
+                pixel_nm=calibration.pixel_nm,
+                excess_noise=excess_noise,
+                max_iterations=MAX_ITERATIONS,
+            )
+        settings = LocalizerSettings(threshold=FAINT, box_px=box_px)
+        super().__init__(calibration=calibration, sigma_nm=width_nm, settings=settings, fit=fit)
+        self._is_axial = curves is not None
+        widest_nm = width_nm if curves is None else curves.wider_nm()
+        self.reach_px = LONELY_SIGMA * widest_nm / calibration.pixel_nm + 1.0
+        """An emitter is lone where no other maximum is so near."""
+
+    @property
+    def sigma_px(self) -> float:
+        """Standard deviation of the PSF that maxima are looked for with, in pixels."""
+        return self._sigma_px
+
+    def look(self, pixels: Pixels) -> Candidates:
+        """Return the maxima of frames.
+
+        Parameters
+        ----------
+        pixels
+            Raw frames, uint16 ADU, read-only and contiguous, (n, height, width).
+        """
+        plan = self._plan((pixels.shape[1], pixels.shape[2]))
+        parts: list[Candidates] = []
+        first_frame = 0
+        while first_frame < len(pixels):
+            found, first_frame = self._detect(pixels, plan, first_frame)
+            # Memory of the detection is used again.
+            parts.append(Candidates._make(column.copy() for column in found))
+        return parts[0] if len(parts) == 1 else joined(parts)
+
+    def are_lone(self, found: Candidates) -> NDArray[np.bool_]:
+        """Return which maxima have no other one near them."""
+        lone = np.ones(len(found.x), dtype=np.bool_)
+        mark_lone(found.frame, found.start_y, found.start_x, self.reach_px, lone)
+        return lone
+
+    def settle(self, pixels: Pixels, found: Candidates, lone: NDArray[np.bool_]) -> FirstFits:
+        """Fit what is lone.
+
+        Parameters
+        ----------
+        pixels
+            As given to `look`.
+        found
+            What that has found, or of some frames only.
+        lone
+            What `are_lone` says of it.
+        """
+        plan = self._plan((pixels.shape[1], pixels.shape[2]))
+        height, width = plan.offset_adu.shape
+        half = self._box_px // 2
+        is_asked = found.strength >= ASKED
+        inside = (found.y >= half) & (found.y <= height - 1 - half)
+        inside &= (found.x >= half) & (found.x <= width - 1 - half)
+        which = np.flatnonzero(lone & is_asked & inside)
+        rows = boxes.fit_table(len(found.x))
+        is_settled = np.zeros(len(rows), dtype=np.bool_)
+        if len(which):
+            fits, misfits = self._fits(pixels, plan, found.part(which))
+            rows[which] = fits
+            is_settled[which] = self._is_good(found.part(which), fits, misfits)
+        return FirstFits(found, rows, is_settled, is_asked & ~is_settled)
+
+    def _fits(self, pixels: Pixels, plan: Plan, found: Candidates) -> tuple[F64, F64]:
+        """Return fits and misfits of the shape of boxes around candidates."""
+        rows, _ = self._fit_boxes(pixels, plan, found)
+        misfits = np.zeros(len(rows))
+        if not self._is_axial:
+            photons, variance, top, left = self._cut(pixels, plan, found)
+            rows[:, boxes.X] -= left
+            rows[:, boxes.Y] -= top
+            sigma_px, excess_noise = float(self._sigma_px), float(self._calibration.excess_noise)
+            shape_misfits(photons, variance, rows, sigma_px, excess_noise, misfits)
+            rows[:, boxes.X] += left
+            rows[:, boxes.Y] += top
+        return rows, misfits
+
+    def _is_good(self, found: Candidates, fits: F64, misfits: F64) -> NDArray[np.bool_]:
+        wander = np.hypot(fits[:, boxes.X] - found.start_x, fits[:, boxes.Y] - found.start_y)
+        std_px = np.maximum(fits[:, boxes.STD_X], fits[:, boxes.STD_Y])
+        good = (fits[:, boxes.STATUS] == boxes.CONVERGED) & (std_px < MAX_STD_PX)
+        good &= (fits[:, boxes.CHI2] > CHI2[0]) & (fits[:, boxes.CHI2] < CHI2[1])
+        good &= fits[:, boxes.PHOTONS] > MIN_SIGNIFICANCE * fits[:, boxes.STD_PHOTONS]
+        good &= (misfits < MAX_MISFIT) & (wander < MAX_WANDER_PX)
+        return np.asarray(good, dtype=np.bool_)
+
+    def _filter(self, read_variance: F32) -> Filter:
+        """Return the filter of the frame; emitters at its edge are seen, for others to tell."""
+        return make_filter(
+            read_variance,
+            self._sigma_px,
+            threshold=self._settings.threshold,
+            excess_noise=self._calibration.excess_noise,
+            edge_px=0,
+        )
+
+    def table(self, fits: FirstFits, frame_index: NDArray[np.int64]) -> Localizations:
+        """Return the settled fits as localizations.
+
+        Parameters
+        ----------
+        fits
+            As `settle` returns them.
+        frame_index
+            Camera frame numbers of the frames, (n,).
+        """
+        rows = fits.rows[fits.is_settled]
+        frame = frame_index[fits.found.frame[fits.is_settled]]
+        return table_of(rows, frame, self._calibration.pixel_nm)
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """Return candidates one after the other."""
+    return Candidates._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def mark_lone(frame: I32, y: F32, x: F32, reach_px: float, lone: NDArray[np.bool_]) -> None:
+    """Set those to false that lie nearer than the reach to another one of their frame.
+
+    Parameters
+    ----------
+    frame
+        Ascending, (n,); those of a frame from top to bottom by their pixel.
+    y, x
+        Places in pixels, within half a pixel of the pixel, (n,).
+    reach_px
+        The reach.
+    lone
+        Written, (n,).
+    """
+    for i in range(len(frame)):
+        for j in range(i + 1, len(frame)):
+            if frame[j] != frame[i] or y[j] - y[i] > reach_px + 1.0:
+                break
+            dy, dx = y[j] - y[i], x[j] - x[i]
+            if dy * dy + dx * dx < reach_px * reach_px:
+                lone[i] = False
+                lone[j] = False

@@ -1,0 +1,85 @@
+"""Whether a spot that was fitted has the shape of one emitter.
+
+Two emitters nearer to each other than the width of the PSF make one spot, a little wider along one
+direction. A goodness of fit over all pixels hardly sees it; the second moments of what the fit has
+left do. Along them the likelihood rises where there are two: the score test (Rao, Proc. Camb. Phil.
+Soc. 44, 50 (1948)) tells by how much, without a fit of two.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from rtsmlm.fitting.boxes import BACKGROUND, F64, PHOTONS, X, Y, factorize
+from rtsmlm.localizations import F32
+from rtsmlm.physics.gaussian import pixel_integrals
+
+_FITTED, _ALL = 4, 7
+"""Parameters of the fit, and those together with the three second moments."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def shape_misfits(
+    photons: F32, variance: F32, rows: F64, sigma_px: float, excess_noise: float, misfits: F64
+) -> None:
+    """Write how far the second moments of each spot are from those of one emitter.
+
+    Parameters
+    ----------
+    photons, variance
+        Light and read variance of the boxes in photons and photons², float32, (n, box, box).
+    rows
+        Fits with positions in pixels of the box, as `rtsmlm.fitting.boxes.fit_table`.
+    sigma_px
+        Standard deviation of the PSF in pixels.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, else 1.
+    misfits
+        Written, (n,): distributed as chi² with three degrees of freedom for one emitter; infinite
+        where the box does not tell.
+    """
+    box = photons.shape[1]
+    along_x, along_y = np.empty((3, box)), np.empty((3, box))
+    information, score, slope = np.empty((_ALL, _ALL)), np.empty(_ALL), np.empty(_ALL)
+    for i in range(len(photons)):
+        light, background = rows[i, PHOTONS], rows[i, BACKGROUND]
+        pixel_integrals(rows[i, X], sigma_px, along_x)
+        pixel_integrals(rows[i, Y], sigma_px, along_y)
+        information[:] = 0.0
+        score[:] = 0.0
+        for row in range(box):
+            e_y, d_y, s_y = along_y[0, row], along_y[1, row], along_y[2, row]
+            for column in range(box):
+                e_x, d_x, s_x = along_x[0, column], along_x[1, column], along_x[2, column]
+                mean = light * e_x * e_y + background
+                weight = 1.0 / max(excess_noise * mean + variance[i, row, column], 1e-3)
+                slope[0], slope[1] = light * d_x * e_y, light * e_x * d_y
+                slope[2], slope[3] = e_x * e_y, 1.0
+                # The slope by the width is the second derivative by the place, times the width.
+                slope[4], slope[5], slope[6] = (
+                    light * s_x * e_y,
+                    light * e_x * s_y,
+                    light * d_x * d_y,
+                )
+                residual = (photons[i, row, column] - mean) * weight
+                for j in range(_ALL):
+                    score[j] += slope[j] * residual
+                    for k in range(j + 1):
+                        information[j, k] += slope[j] * slope[k] * weight
+        misfits[i] = _beyond_fitted(information, score)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _beyond_fitted(information: F64, score: F64) -> float:
+    """Return the part of the score test that the parameters of the fit do not take up."""
+    if not factorize(information, _ALL):
+        return np.inf
+    total = 0.0
+    for i in range(_ALL):
+        for j in range(i):
+            score[i] -= information[i, j] * score[j]
+        score[i] /= information[i, i]
+        if i >= _FITTED:
+            total += score[i] * score[i]
+    return total
