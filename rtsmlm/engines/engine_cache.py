@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import platformdirs
 import tomli_w
 
 from rtsmlm.errors import SinkError
+from rtsmlm.realtime.compiled_code import VARIABLE, user_cache
 
-VARIABLE = "RTSMLM_CACHE"
 ENGINE_SUFFIX, RECORD_SUFFIX = ".engine", ".toml"
 _PARTIAL_SUFFIX = ".partial"
 
@@ -175,9 +174,7 @@ class EngineCache:
 
 def cache_folder() -> Path:
     """Return where engines lie: `RTSMLM_CACHE`, else the cache of the user."""
-    stated = os.environ.get(VARIABLE)
-    base = Path(stated) if stated else platformdirs.user_cache_path("rtsmlm", appauthor=False)
-    return base / "engines"
+    return user_cache() / "engines"
 
 
 def key_of(record: dict[str, Any]) -> dict[str, Any]:
