@@ -78,6 +78,7 @@ class RoutedLocalizer:
         self._blocks = (model.manifest.block_px, model.manifest.overlap_px)
         self._shape: tuple[int, int] | None = None
         self._padded = (0, 0)
+        self._has_room = True
 
     @property
     def name(self) -> str:
@@ -88,6 +89,8 @@ class RoutedLocalizer:
         """Compile the fit, the network and the decoding for frames of this shape."""
         self._prepare(shape)
         self._whole.warm_up(shape)
+        if not self._has_room:
+            return
         self._first.warm_up(shape)
         frames = FrameBatch.from_pixels(self._examples(shape))
         for n in (len(frames), 1):
@@ -110,6 +113,8 @@ class RoutedLocalizer:
         start, stop, _ = targets.indices(len(batch))
         if start >= stop:
             return Localizations.empty()
+        if not self._has_room:
+            return _marked(self._whole(batch, targets), 1.0)
         pixels = _for_compiled(batch.pixels)
         padded = _for_compiled(pad_frames(pixels, *self._blocks))
         context = context_of(batch.index, self.neighbours)
@@ -227,8 +232,10 @@ class RoutedLocalizer:
     def _prepare(self, shape: tuple[int, int]) -> None:
         maps = padded_maps(self._calibration, shape, *self._blocks)
         self._padded = (maps[0].shape[0], maps[0].shape[1])
-        self._windows.prepare(shape, maps)
-        self._refiner.prepare(shape)
+        self._has_room = min(self._padded) >= SIZE.side_px
+        if self._has_room:
+            self._windows.prepare(shape, maps)
+            self._refiner.prepare(shape)
         self._shape = shape
 
 

@@ -25,8 +25,10 @@ IDEAL = CameraCalibration(pixel_nm=PIXEL_NM, offset_adu=100.0, e_per_adu=1.0)
 
 
 def flagship(calibration: CameraCalibration = IDEAL, sigma_px: float = 1.3) -> NetworkLocalizer:
+    """Return the network that looks at whole frames."""
     sigma_nm = sigma_px * calibration.pixel_nm
-    return open_network(find_model("flagship-2d"), load(None), calibration, sigma_nm)
+    settings = load(None, ["localizer.fit_first=false"])
+    return open_network(find_model("flagship-2d"), settings, calibration, sigma_nm)
 
 
 def scene(
