@@ -165,7 +165,7 @@ class RoutedLocalizer:
     ) -> tuple[Candidates, NDArray[np.bool_]]:
         """Return the maxima of frames that are not crowded all over, and which frames are.
 
-        Where the first of some frames that follow each other is, so are they: nobody looks.
+        Where the first of some frames that follow each other is, the others are not looked at.
         """
         crowded = np.zeros(len(pixels), dtype=np.bool_)
         parts = []
