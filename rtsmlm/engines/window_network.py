@@ -104,7 +104,7 @@ class WindowNetwork:
     ) -> tuple[F32, NDArray[np.int32]]:
         request = self._requests[size].get()
         try:
-            # What is behind the last window stays of the batch before: nobody looks at it.
+            # What is behind the last window stays of the batch before, and is not decoded.
             planes = request.get_input_tensor(0).data
             front_end(frames, context, windows, planes)
             request.infer()
