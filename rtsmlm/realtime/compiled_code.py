@@ -61,7 +61,7 @@ def keep_compiled_code(package: Path | str, version: str) -> Path | None:
 def _for_this_process() -> Path:
     """Return a fresh folder that is removed at the end of this process.
 
-    A private one: kept code is run as it is, and nobody else may put any there.
+    A private one: kept code is run as it is, and no other user may put any there.
     """
     import atexit
     import shutil
