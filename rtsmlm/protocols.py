@@ -157,22 +157,23 @@ class ImageLayer:
     """An image that a network predicts: shown and written beside the rows, never among them."""
 
     name: str
-    """Of the model."""
     pixel_nm: float
-    """Side of a pixel in the sample plane."""
     image: F32
-    """(height, width); the corner of its first pixel is that of the first camera pixel."""
+    """(height, width), and the side of its pixels in the sample plane."""
     n_frames: int = 0
     """Frames that it is made of; 0 where it is made of localizations."""
     version: str = ""
     sha256: str = ""
     """Version of the model, and hash of the file of its network."""
     n_localizations: int = 0
-    """That it is made of; 0 where it is made of frames."""
+    n_outside: int = 0
+    """That it is made of, 0 where it is made of frames; those that lie beyond its edge."""
     structure: str = ""
     widefield: bool = False
     """What the network was stated to look at, and whether it was given a widefield image."""
     quantity: Quantity = "prediction"
+    corner_nm: tuple[float, float] | None = None
+    """Its outer corner, x and y as rows have them; None for the corner of the first frame pixel."""
 
     @property
     def key(self) -> str:

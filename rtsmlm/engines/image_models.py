@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.image_field import RowBounds
 from rtsmlm.engines.image_network import NetworkImage
 from rtsmlm.engines.localization_image import LocalizationImage, unknown_structure
 from rtsmlm.errors import ConfigError, FileFormatError
@@ -59,8 +60,9 @@ def open_images(
     name: str,
     settings: RunSettings,
     calibration: CameraCalibration,
-    shape: tuple[int, int],
+    shape: tuple[int, int] | None,
     *,
+    bounds: RowBounds | None = None,
     widefield: F32 | None = None,
     threads: int | None = None,
 ) -> list[ImageNetwork]:
@@ -75,7 +77,9 @@ def open_images(
     calibration
         Calibration in force.
     shape
-        Height and width of the frames in camera pixels.
+        Height and width of the frames in camera pixels; None where there are localizations alone.
+    bounds
+        Of the rows to come, if they are known.
     widefield
         Light of the field in camera pixels, (height, width).
     threads
@@ -84,7 +88,8 @@ def open_images(
     Raises
     ------
     ConfigError
-        If it is no model of images, knows none of the structures, or the engine cannot run it.
+        If it is no model of images, knows none of the structures, asks for frames where there are
+        none, or the engine cannot run it; if the field is too large.
     FileFormatError
         If the model is damaged.
     """
@@ -93,6 +98,8 @@ def open_images(
     _check(manifest)
     engine, structures = settings.localizer.engine, settings.results.structures
     if manifest.inputs[0].name == "frames":
+        if shape is None:
+            raise ConfigError(f"{manifest.name} makes its image of frames, and there are none")
         return [NetworkImage(folder, engine, calibration, shape, threads=threads)]
     channels = _channels(manifest, structures)
     return [
@@ -101,6 +108,7 @@ def open_images(
             engine,
             calibration,
             shape,
+            bounds=bounds,
             structure=None if channel is None else structures[channel],
             channel=channel,
             name=manifest.name if len(channels) == 1 else f"{manifest.name}-{channel}",

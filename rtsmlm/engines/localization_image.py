@@ -21,6 +21,7 @@ from scipy import ndimage
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.blended_parts import OnPart, in_parts
 from rtsmlm.engines.graph_runner import open_graph
+from rtsmlm.engines.image_field import RowBounds, field_of, frames_field
 from rtsmlm.engines.widefield_light import WidefieldLight
 from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.frames import FrameBatch
@@ -57,7 +58,10 @@ class LocalizationImage:
     calibration
         Camera calibration.
     shape
-        Height and width of the frames in camera pixels.
+        Height and width of the frames in camera pixels; None where they are not known.
+    bounds
+        Of the rows to come, if they are known: the image is of the place where these lie. None
+        takes the field of the frames.
     structure
         What the localizations show; asked for if the model names structures.
     channel
@@ -73,7 +77,8 @@ class LocalizationImage:
     Raises
     ------
     ConfigError
-        If the model does something else, does not know the structure, or the engine cannot run it.
+        If the model does something else, does not know the structure, or the engine cannot run it;
+        if the field is too large, or neither frames nor rows say where it is.
     FileFormatError
         If the model is damaged, or asks for something that is not known.
     """
@@ -85,8 +90,9 @@ class LocalizationImage:
         folder: Path,
         engine: str,
         calibration: CameraCalibration,
-        shape: tuple[int, int],
+        shape: tuple[int, int] | None,
         *,
+        bounds: RowBounds | None = None,
         structure: str | None = None,
         channel: int | None = None,
         name: str | None = None,
@@ -105,13 +111,20 @@ class LocalizationImage:
         self._name = name or self._manifest.name
         camera_nm = calibration.pixel_nm
         self._pixel_nm = self._manifest.image_pixel_nm or camera_nm / self._manifest.upsampling
-        self._camera_nm = camera_nm
-        # A side of 10.2 pixels has eleven; of what is 10 but for rounding it has ten.
-        height, width = (int(np.ceil(n * camera_nm / self._pixel_nm - 1e-6)) for n in shape)
-        self._counts = np.zeros((_GROUPS, height, width), dtype=np.uint16)
-        self._n_rows = 0
+        frames = None if shape is None else frames_field(shape, camera_nm, self._pixel_nm)
+        field = frames if bounds is None else field_of(frames, bounds, self._pixel_nm)
+        if field is None:
+            raise ConfigError("neither frames nor localizations say where the image is")
+        self._field = field
+        self._counts = np.zeros((_GROUPS, *field.shape), dtype=np.uint16)
+        self._n_rows = self._n_outside = 0
         light = widefield if "widefield" in self._asked else None
-        self._widefield = WidefieldLight(light, self._pixel_nm / camera_nm, (height, width))
+        if light is not None and frames is None:
+            raise ConfigError(
+                "results.widefield is an image of the frames, whose size the table does not state; "
+                "leave it out"
+            )
+        self._widefield = WidefieldLight(light, camera_nm, frames or field, field)
         self._sha256 = next(f.sha256 for f in self._manifest.files if f.name == ONNX_NAME)
 
     @property
@@ -125,9 +138,17 @@ class LocalizationImage:
         return self._n_rows
 
     @property
-    def remark(self) -> str | None:
-        """What the user should know of the last layer; None if there is nothing."""
-        return self._widefield.remark
+    def remarks(self) -> dict[str, str]:
+        """What the user should know of the last layer, by what it is about."""
+        found = {}
+        if self._n_outside:
+            found["field"] = (
+                f"{self._n_outside} of {self._n_outside + self._n_rows} localizations lie outside "
+                f"of the field of the image ({self._field.text()}) and are left out of it"
+            )
+        if self._widefield.remark is not None:
+            found["widefield"] = self._widefield.remark
+        return found
 
     def resume(self, layer: ImageLayer) -> bool:
         """Return False: localizations are read again from the table, which is soon done."""
@@ -137,7 +158,7 @@ class LocalizationImage:
     def clear(self) -> None:
         """Forget all localizations."""
         self._counts[:] = 0
-        self._n_rows = 0
+        self._n_rows = self._n_outside = 0
 
     def add_frames(self, batch: FrameBatch) -> None:
         """Do nothing: it is made of localizations."""
@@ -147,19 +168,14 @@ class LocalizationImage:
         rows = localizations
         if self._channel is not None:
             rows = rows.take(rows.channel == self._channel)
-        # The centre of the first camera pixel is the origin, its corner half a pixel before.
-        row, column = (
-            np.floor((place_nm.astype(np.float64) + 0.5 * self._camera_nm) / self._pixel_nm)
-            for place_nm in (rows.y_nm, rows.x_nm)
-        )
-        height, width = self._counts.shape[1:]
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        inside, (row, column) = self._field.pixels(rows)
+        height, width = self._field.shape
         group = (rows.frame[inside] // BLOCK_FRAMES) % _GROUPS
-        place = (group * height + row[inside].astype(np.int64)) * width
-        places, more = np.unique(place + column[inside].astype(np.int64), return_counts=True)
+        places, more = np.unique((group * height + row) * width + column, return_counts=True)
         flat = self._counts.reshape(-1)
         flat[places] = np.minimum(flat[places] + more, _MOST)
-        self._n_rows += int(np.count_nonzero(inside))
+        self._n_rows += len(row)
+        self._n_outside += len(rows) - len(row)
 
     def layer(self, on_part: OnPart = _go_on) -> ImageLayer:
         """Return the image that is predicted of all that was added.
@@ -175,16 +191,7 @@ class LocalizationImage:
             If the engine fails.
         """
         self._widefield.compare(self._counts.sum(axis=0, dtype=np.float32))
-        return ImageLayer(
-            name=self._name,
-            pixel_nm=self._pixel_nm,
-            image=self._predicted(tuple(range(_GROUPS)), on_part),
-            version=self._manifest.version,
-            sha256=self._sha256,
-            n_localizations=self._n_rows,
-            structure=self._structure or "",
-            widefield=self._widefield.is_given,
-        )
+        return self._made(self._predicted(tuple(range(_GROUPS)), on_part))
 
     def uncertainty(self, on_part: OnPart = _go_on) -> ImageLayer:
         """Return the standard deviation of each pixel of the last layer, from halves of the data.
@@ -210,15 +217,21 @@ class LocalizationImage:
             )
             squares += (0.5 * (one - other)) ** 2
         ndimage.gaussian_filter(squares, _SMOOTH_PX, output=squares)
-        layer = ImageLayer(self._name, self._pixel_nm, np.sqrt(squares / np.float32(len(_SPLITS))))
-        return replace(
-            layer,
+        image = np.sqrt(squares / np.float32(len(_SPLITS)))
+        return replace(self._made(image), quantity="uncertainty")
+
+    def _made(self, image: F32) -> ImageLayer:
+        return ImageLayer(
+            name=self._name,
+            pixel_nm=self._pixel_nm,
+            image=image,
             version=self._manifest.version,
             sha256=self._sha256,
             n_localizations=self._n_rows,
             structure=self._structure or "",
             widefield=self._widefield.is_given,
-            quantity="uncertainty",
+            corner_nm=self._field.corner_nm,
+            n_outside=self._n_outside,
         )
 
     def _predicted(self, groups: tuple[int, ...], on_part: OnPart) -> F32:

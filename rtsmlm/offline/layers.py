@@ -6,7 +6,9 @@ it is a sum, and their order does not matter. One of localizations is made of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.image_models import open_images
+from rtsmlm.engines.image_field import RowBounds
+from rtsmlm.engines.image_models import is_of_frames, open_images
 from rtsmlm.engines.image_network import NetworkImage, frames_at_once
 from rtsmlm.engines.localization_image import LocalizationImage
 from rtsmlm.errors import FileFormatError, RtsmlmError
 from rtsmlm.files.camera_maps import load_widefield
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
 from rtsmlm.frames import FrameBatch, Pixels
+from rtsmlm.localizations import Localizations
 from rtsmlm.realtime.frame_ranges import FrameRanges
 from rtsmlm.render.layer_file import layer_path, read_layer, write_layer
 from rtsmlm.settings.run import RunSettings
@@ -34,6 +38,17 @@ class Movie(Protocol):
     @property
     def frame_index(self) -> NDArray[np.int64] | None: ...
     def read(self, indices: NDArray[np.int64]) -> Pixels: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table of localizations, read as often as it is asked for."""
+
+    batches: Callable[[], Iterable[Localizations]]
+    folder: Path
+    """Where the layers are written."""
+    shape: tuple[int, int] | None
+    """Height and width of the frames in camera pixels; None where the table states none."""
 
 
 def write_layers(
@@ -66,28 +81,64 @@ def write_layers(
         Asked now and then, from this thread. Once it is true, a layer of frames is written as far
         as it is, and no further one is made. Ctrl-C does the same, but for the layer at hand.
     """
+    rows = Rows(partial(iter_arrow_batches, table), table.parent, shape)
+    again = f"rtsmlm layers {table.parent} makes them"
+    return _write_all(rows, calibration, settings, movie, on_step, is_broken_off, again)
+
+
+def write_layers_of_rows(
+    rows: Rows,
+    calibration: CameraCalibration,
+    settings: RunSettings,
+    on_step: Callable[[str], None],
+) -> list[str]:
+    """Write layers of a table that belongs to no run; see `write_layers`."""
+    again = "the same command makes them"
+    return _write_all(rows, calibration, settings, None, on_step, lambda: False, again)
+
+
+def _write_all(
+    rows: Rows,
+    calibration: CameraCalibration,
+    settings: RunSettings,
+    movie: Movie | None,
+    on_step: Callable[[str], None],
+    is_broken_off: Callable[[], bool],
+    again: str,
+) -> list[str]:
     notes: list[str] = []
     models, path = settings.results.image_models, settings.results.widefield
+    bounds: RowBounds | None = None
     for k, name in enumerate(models):
         try:
             if is_broken_off():
                 raise _BrokenOff
-            light = None if path is None else load_widefield(path, shape)
-            for network in open_images(name, settings, calibration, shape, widefield=light):
+            light = None if path is None or rows.shape is None else load_widefield(path, rows.shape)
+            if bounds is None and not is_of_frames(name):
+                bounds = _bounds(rows, calibration.pixel_nm)
+            for network in open_images(
+                name, settings, calibration, rows.shape, bounds=bounds, widefield=light
+            ):
                 work = _Work(f"image layer of {network.name}", on_step, is_broken_off)
                 if isinstance(network, NetworkImage):
-                    notes += _complete(table.parent, network, movie, work)
+                    notes += _complete(rows.folder, network, movie, work)
                 else:
-                    notes += _write(table, network, work)
+                    notes += _write(rows, network, work)
         except (_BrokenOff, KeyboardInterrupt):
             left = ", ".join(Path(model).name for model in models[k:])
-            notes.append(
-                f"image layers were broken off ({left}): rtsmlm layers {table.parent} makes them"
-            )
+            notes.append(f"image layers were broken off ({left}): {again}")
             break
         except RtsmlmError as error:  # the run has its table whatever a network does
             notes.append(f"no image layer of {Path(name).name}: {error}")
     return notes
+
+
+def _bounds(rows: Rows, camera_nm: float) -> RowBounds:
+    sides = None if rows.shape is None else (rows.shape[0] * camera_nm, rows.shape[1] * camera_nm)
+    bounds = RowBounds(sides, camera_nm)
+    for batch in rows.batches():
+        bounds.add(batch)
+    return bounds
 
 
 class _BrokenOff(Exception):
@@ -113,14 +164,14 @@ class _Work:
             self._on_step(f"{self._name}, {tenth}0 %" if tenth else self._name)
 
 
-def _write(table: Path, network: LocalizationImage, work: _Work) -> list[str]:
-    for rows in iter_arrow_batches(table):
-        network.add_localizations(rows)
+def _write(rows: Rows, network: LocalizationImage, work: _Work) -> list[str]:
+    for batch in rows.batches():
+        network.add_localizations(batch)
     # The uncertainty takes four of five parts of the time.
     layer = network.layer(lambda done, total: work.look(done, 5 * total))
     uncertainty = network.uncertainty(lambda done, total: work.look(total + 4 * done, 5 * total))
-    write_layer(table.parent, layer, uncertainty=uncertainty)
-    return [f"{network.name}: {network.remark}"] if network.remark else []
+    write_layer(rows.folder, layer, uncertainty=uncertainty)
+    return [f"{network.name}: {text}" for text in network.remarks.values()]
 
 
 def _complete(folder: Path, network: NetworkImage, movie: Movie | None, work: _Work) -> list[str]:

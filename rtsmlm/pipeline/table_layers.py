@@ -43,7 +43,7 @@ class TableLayers:
     fail
         Called with the name of a network that failed and why.
     note
-        Called with a sentence on what a network was not given.
+        Called with a sentence on what a network was not given, once for each such thing.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TableLayers:
     ) -> None:
         self._table, self._networks = table, networks
         self._show, self._fail, self._note = show, fail, note
-        self._noted: set[str] = set()
+        self._noted: set[tuple[str, str]] = set()
         self._tail = TableTail()
         self._shown: dict[str, int] = {}
         self._next_s = 0.0
@@ -90,9 +90,10 @@ class TableLayers:
 
         try:
             self._show(network.layer(look))
-            if network.remark is not None and network.name not in self._noted:
-                self._noted.add(network.name)
-                self._note(f"{network.name}: {network.remark}")
+            for about, text in network.remarks.items():
+                if (network.name, about) not in self._noted:
+                    self._noted.add((network.name, about))
+                    self._note(f"{network.name}: {text}")
             self._show(network.uncertainty(look))
         except _Stopped:
             return

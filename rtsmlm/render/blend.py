@@ -55,9 +55,9 @@ def seen(
     Parameters
     ----------
     layer
-        Its first pixel begins where the first camera pixel does.
+        The layer.
     corner_nm
-        x and y of the window's corner, from the corner of the camera's field.
+        x and y of the window's corner, from the corner of the layer.
     nm_per_px
         Side of a screen pixel.
     shape

@@ -45,8 +45,10 @@ def write_layer(
     Name and description say that it is a prediction, so that it is not taken for data. The
     description ends with one line of JSON: the model with its version and sha256, the pixel size,
     what each plane is, the number of localizations or the frames that it is made of, these as
-    ranges of which both ends count, the structure that the network was stated to look at, and
-    whether it was given a widefield image.
+    ranges of which both ends count, the structure that the network was stated to look at,
+    whether it was given a widefield image, where the outer corner of the first pixel lies in the
+    coordinates of the table (`corner_nm`, x and y; ImageJ shows these coordinates, too), and how
+    many localizations lie outside.
 
     Parameters
     ----------
@@ -80,9 +82,16 @@ def write_layer(
         "localizations": layer.n_localizations,
         "structure": layer.structure,
         "widefield": layer.widefield,
+        "corner_nm": layer.corner_nm,
+        "localizations_outside": layer.n_outside,
     }
     text = f"predicted by the network {layer.name}; these are no localizations"
-    axes = {"axes": "YX"} if len(planes) == 1 else {"axes": "ZYX", "Labels": names}
+    axes: dict[str, object] = {"axes": "YX"}
+    if len(planes) > 1:
+        axes = {"axes": "ZYX", "Labels": names}
+    if layer.corner_nm is not None:  # ImageJ counts from its origin, in pixels
+        x, y = (-at / layer.pixel_nm for at in layer.corner_nm)
+        axes |= {"xorigin": x, "yorigin": y}
     try:
         tifffile.imwrite(
             part,
@@ -146,6 +155,8 @@ def _with_provenance(
             n_localizations=int(stated.get("localizations", 0)),
             structure=str(stated.get("structure", "")),
             widefield=bool(stated.get("widefield", False)),
+            corner_nm=_corner(stated.get("corner_nm")),
+            n_outside=int(stated.get("localizations_outside", 0)),
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # of another program
         return StoredLayer(ImageLayer(name, pixel_nm, planes[0]))
@@ -153,3 +164,19 @@ def _with_provenance(
         return StoredLayer(layer, frames)
     error = replace(layer, image=planes[1], quantity="uncertainty")
     return StoredLayer(layer, frames, error)
+
+
+def _corner(stated: object) -> tuple[float, float] | None:
+    """Return the corner that a file states; None where it states none.
+
+    Raises
+    ------
+    ValueError
+        If these are not two numbers.
+    """
+    if stated is None:
+        return None
+    corner = np.asarray(stated, dtype=np.float64)
+    if corner.shape != (2,) or not np.isfinite(corner).all():
+        raise ValueError("a corner is two numbers")
+    return float(corner[0]), float(corner[1])

@@ -221,11 +221,12 @@ class LivePicture:
         """Return a picture with the predictions over it, which have no depth."""
         if self.pyramid is None:
             return rgb
-        corner_nm = self.pyramid.field.corner_nm
+        field_nm = self.pyramid.field.corner_nm
         names = [layer.name for key, (layer, _) in self._layers.items() if key == layer.name]
         for wanted in shown:
             layer, white = self._layers[wanted.key]
-            start_nm = (view.corner_nm[0] - corner_nm, view.corner_nm[1] - corner_nm)
+            x_nm, y_nm = layer.corner_nm or (field_nm, field_nm)
+            start_nm = (view.corner_nm[0] - x_nm, view.corner_nm[1] - y_nm)
             share = seen(layer, start_nm, view.pixel_nm, view.density.shape, white)
             rgb = laid_over(rgb, share, color_of(layer, names), wanted.opacity)
         return rgb

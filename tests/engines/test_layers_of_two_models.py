@@ -114,6 +114,24 @@ def test_layers_that_were_broken_off_are_named_and_made_later(
     assert [layer.image.sum() for layer in stored] == pytest.approx([2.0, 1.0])
 
 
+def test_a_table_of_another_program_has_its_layers_where_its_rows_lie(
+    changed: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "mosaic.csv"
+    lines = [f"{k},{-9_000_000 + 25 * k},{4_000_000 + 10 * k}" for k in range(40)]
+    path.write_text("\n".join(["frame,x [nm],y [nm]", *lines]))
+    sets = [text for change in changed for text in ("--set", change)]
+
+    ended = CliRunner().invoke(app, ["layers", str(path), "--pixel-nm", "100", *sets])
+
+    stored = read_layer(tmp_path / "mosaic_layers" / "predicted_one.tif").layer
+    assert stored.image.sum() == pytest.approx(40.0), ended.output
+    assert (stored.n_localizations, stored.n_outside) == (40, 0)
+    assert stored.corner_nm == pytest.approx((-9_000_000, 4_000_000), abs=51)
+    assert stored.image.shape == (8, 20)
+    assert not read_layer(tmp_path / "mosaic_layers" / "predicted_two.tif").layer.image.any()
+
+
 def feed_with(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, *, of_frames: bool
 ) -> tuple[ImageFeed, ChildProcess, list[str]]:

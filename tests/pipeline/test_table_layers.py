@@ -24,7 +24,7 @@ class Counting:
 
     def __init__(self, name: str = "counting", fails_at: int | None = None) -> None:
         self.name, self.n_localizations, self.fails_at = name, 0, fails_at
-        self.remark: str | None = None
+        self.remarks: dict[str, str] = {}
 
     def add_localizations(self, rows: Localizations) -> None:
         self.n_localizations += len(rows)
@@ -119,19 +119,22 @@ def test_a_network_that_fails_is_left_out_and_said_so(tmp_path: Path) -> None:
     assert [layer.n_localizations for layer in seen if layer.quantity == "prediction"] == [30, 31]
 
 
-def test_what_a_network_was_not_given_is_said_once(tmp_path: Path) -> None:
+def test_what_a_network_was_not_given_is_said_once_for_each_thing(tmp_path: Path) -> None:
     path = tmp_path / "localizations.arrows"
     notes: list[str] = []
     network = Counting()
     layers = layers_of(path, [network], lambda layer: None, note=notes.append)
 
     with ArrowStreamFile(path, {}) as table:
-        for frame in range(3):
+        for frame in range(4):
             table.put(rows(4, frame))
-            network.remark = "no light" if frame else None
+            if frame == 1:
+                network.remarks["widefield"] = "no light"
+            if frame >= 2:
+                network.remarks["field"] = f"{frame} beside it"
             update(layers)
 
-    assert notes == ["counting: no light"]
+    assert notes == ["counting: no light", "counting: 2 beside it"]
 
 
 def test_the_end_of_the_run_is_not_held_up_by_an_image(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def test_an_uncertainty_is_the_second_plane_and_both_say_what_they_are(
     layer = ImageLayer(
         "annapalm", 20.0, image, version="3", sha256="ab", n_localizations=1234,
         structure="filaments", widefield=True,
+        corner_nm=(-90_050.0, 5_000_000.0), n_outside=7,
     )  # fmt: skip
     error = replace(layer, image=image / 10, quantity="uncertainty")
 
@@ -32,8 +33,12 @@ def test_an_uncertainty_is_the_second_plane_and_both_say_what_they_are(
     assert (stored.layer.key, stored.uncertainty.key) == ("annapalm", "annapalm: uncertainty")
     assert stored.layer.n_localizations == stored.uncertainty.n_localizations == 1234
     assert (stored.layer.structure, stored.layer.widefield) == ("filaments", True)
+    assert stored.layer.corner_nm == stored.uncertainty.corner_nm == (-90_050.0, 5_000_000.0)
+    assert stored.layer.n_outside == 7
     with tifffile.TiffFile(path) as file:
         assert file.imagej_metadata is not None
+        origin_px = file.imagej_metadata["xorigin"], file.imagej_metadata["yorigin"]
+        assert origin_px == (4502.5, -250_000.0), "from the corner of the image to x = y = 0"
         assert file.imagej_metadata["Labels"] == ["prediction", "uncertainty"]
         assert "these are no localizations" in file.imagej_metadata["Info"]
 

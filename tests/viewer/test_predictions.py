@@ -60,12 +60,14 @@ def test_a_prediction_is_shown_as_it_grows_and_the_file_of_the_whole_takes_its_p
         stated = json.loads(file.pages[0].description)
     assert stated["predictions_in_png"] == ["predicted by tubes, 30 frames"]
 
-    write_layer(tmp_path, layer(60, 50))
+    # That of all rows begins 500 nm left of the frames, at -100 nm: these begin at -50 nm.
+    write_layer(tmp_path, replace(layer(60, 50), corner_nm=(-550.0, -50.0)))
     source.connection = "ended"
     source.next = {"folder": tmp_path}
     run_on(window, 8)
     assert canvas.labels == ("predicted by tubes, 50 frames",)
-    assert light(3200) > 200
+    assert light(2700) > 200
+    assert light(3200) == 0
 
 
 def test_how_unsure_a_prediction_is_has_a_switch_and_a_label_of_its_own(

@@ -11,10 +11,12 @@ from rtsmlm.bench.models.entrants import Entrant
 from rtsmlm.bench.models.list_figures import as_shown, ms_ssim
 from rtsmlm.bench.models.list_scenes import ListScene, list_scene
 from rtsmlm.bench.models.list_sets import drawn, open_network
+from rtsmlm.engines import widefield_light
 from rtsmlm.engines.localization_image import LocalizationImage
 from rtsmlm.localizations import F32
 from rtsmlm.models.catalog import find_model
 from rtsmlm.models.manifest import load_manifest
+from rtsmlm.physics.structures import StructureName
 
 NAME = "annapalm"
 
@@ -81,6 +83,30 @@ def test_a_widefield_image_of_the_field_completes_a_hundredth_of_the_frames(
     assert helped.widefield
     assert not misled.widefield
     np.testing.assert_array_equal(misled.image, alone.image)
+
+
+@pytest.mark.parametrize("structure", ["filaments", "mitochondria"])
+def test_a_slope_under_the_widefield_image_changes_little_of_the_answer(
+    entrant: Entrant, structure: StructureName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = list_scene(structure, np.random.default_rng(22))
+    light = scene.widefield(np.random.default_rng(1))
+    # Twice the light of the structures from one side of the field to the other.
+    slope = np.linspace(0, 2 * np.percentile(light, 99), light.shape[1], dtype=np.float32)
+
+    def answer(light: F32) -> F32:
+        network = open_network(entrant, structure, "openvino", widefield=light)
+        network.add_localizations(scene.first(100))
+        layer = network.layer()
+        assert layer.widefield
+        return layer.image
+
+    def agreement() -> float:
+        return float(np.corrcoef(answer(light).ravel(), answer(light + slope).ravel())[0, 1])
+
+    assert agreement() > 0.98
+    monkeypatch.setattr(widefield_light, "structures", lambda image, camera_nm: image)
+    assert agreement() < 0.8, "what the network makes of the light as it is"
 
 
 def test_the_model_states_what_it_completes_and_how_well() -> None:
