@@ -33,8 +33,9 @@ from rtsmlm.protocols import ALL
 
 FROM_NETWORK = "from_network"
 """Extra column: 1 where the network has found the emitter, 0 where the fit alone has."""
-MOST_COVERED = 0.5
-"""Share of a frame in windows from which the network looks at all of it: that costs less."""
+MOST_COVERED = 0.4
+"""Share of a frame in windows, on what is not lone, from which the network looks at all of it: with
+the windows on single spots that misfit it would cost more."""
 ALIKE_FRAMES = 8
 """Frames of a backlog, by their numbers, that are as crowded as the first of them."""
 

@@ -18,8 +18,8 @@ from rtsmlm.models.architecture import Maps, NetworkModel
 from rtsmlm.models.rows import COLUMNS
 from rtsmlm.models.windows import LooksAtWindows, WindowDecoder, WindowFrontEnd, Windows
 
-SIZE = WindowSize(side_px=32, halo_px=8)
-"""What a network says of a place hardly changes with what is more than 8 pixels outside."""
+SIZE = WindowSize(side_px=40, halo_px=12)
+"""What a network says of a place hardly changes with what is more than 12 pixels away."""
 BATCHES = (8, 32)
 """Windows at once: few in a frame alone, many in a backlog. What is missing is computed in vain."""
 

@@ -37,11 +37,11 @@ FAINT = 3.5
 """Strength from which a maximum spoils the fit of another one beside it, whatever it is."""
 LONELY_SIGMA = 5.0
 """Other maxima are at least so many PSF widths away, and a pixel."""
-CHI2 = (0.6, 1.3)
-"""Shot noise alone keeps chi² per pixel of a box within 0.4 of 1."""
+CHI2 = (0.5, 1.45)
+"""Shot noise alone keeps chi² per pixel of a box of 9 pixels within 0.45 of 1, three deviations."""
 MAX_STD_PX = 0.3
-MIN_SIGNIFICANCE = 7.0
-"""Photons in standard deviations of theirs: what is dimmer, a network tells better from noise."""
+MIN_SIGNIFICANCE = 10.0
+"""Photons in standard deviations of theirs: of fewer, nothing tells one emitter from two."""
 MAX_MISFIT = 9.0
 """Of `shape_misfits`: 3 % of single emitters have more, and of two a width apart nearly all that
 are bright."""
@@ -157,18 +157,19 @@ class FitFirst(SpotLocalizer):
         """
         plan = self._plan((pixels.shape[1], pixels.shape[2]))
         height, width = plan.offset_adu.shape
-        half = self._box_px // 2
         is_asked = found.strength >= ASKED
-        inside = (found.y >= half) & (found.y <= height - 1 - half)
-        inside &= (found.x >= half) & (found.x <= width - 1 - half)
-        which = np.flatnonzero(lone & is_asked & inside)
+        which = np.flatnonzero(lone & is_asked)
         rows = boxes.fit_table(len(found.x))
         is_settled = np.zeros(len(rows), dtype=np.bool_)
         if len(which):
             fits, misfits = self._fits(pixels, plan, found.part(which))
             rows[which] = fits
             is_settled[which] = self._is_good(found.part(which), fits, misfits)
-        return FirstFits(found, rows, is_settled, is_asked & ~is_settled)
+        is_asked &= ~is_settled
+        # The light of an emitter beyond the edge of the frame: there is none to be reported.
+        is_settled &= (rows[:, boxes.X] >= -0.5) & (rows[:, boxes.X] <= width - 0.5)
+        is_settled &= (rows[:, boxes.Y] >= -0.5) & (rows[:, boxes.Y] <= height - 0.5)
+        return FirstFits(found, rows, is_settled, is_asked)
 
     def _fits(self, pixels: Pixels, plan: Plan, found: Candidates) -> tuple[F64, F64]:
         """Return fits and misfits of the shape of boxes around candidates."""
