@@ -20,8 +20,9 @@ from rtsmlm.models.windows import LooksAtWindows, WindowDecoder, WindowFrontEnd,
 
 SIZE = WindowSize(side_px=40, halo_px=12)
 """What a network says of a place hardly changes with what is more than 12 pixels away."""
-BATCHES = (8, 32)
-"""Windows at once: few in a frame alone, many in a backlog. What is missing is computed in vain."""
+BATCHES = (4, 16)
+"""Windows at once: few in a frame alone, many in a backlog. What is missing is computed in vain; a
+batch of 16 costs as much as three of 4, and larger ones are no faster."""
 
 
 class WindowNetwork:
@@ -120,6 +121,6 @@ def _shares(windows: Windows) -> Iterator[tuple[int, Windows, int]]:
     few, many = BATCHES
     first = 0
     while first < len(windows):
-        size = many if len(windows) - first > many - few else few
+        size = many if len(windows) - first > 2 * few else few
         yield first, windows[first : first + size], size
         first += size
