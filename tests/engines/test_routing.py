@@ -93,6 +93,22 @@ def test_the_table_says_who_spoke(rng: np.random.Generator) -> None:
     assert np.median(nearest[from_network == 1]) < np.median(nearest[from_network == 0])
 
 
+@pytest.mark.parametrize(("density_um2", "n_frames"), [(0.05, 96), (0.2, 48)])
+def test_the_recall_that_it_states_makes_the_true_density_of_what_is_found(
+    rng: np.random.Generator, density_um2: float, n_frames: int
+) -> None:
+    scene = crowded_scene(rng, n_frames, density_um2, (1.3, 1000.0, 20.0))
+    localize = opened(scene)
+    height, width = scene.batch.shape
+
+    found = localize(scene.batch).probability.sum(dtype=np.float64) / n_frames
+    stated = found * np.interp(found / (height * width) * 1.3**2, *localize.recall)
+
+    x, y = scene.truth.x_nm / 100.0, scene.truth.y_nm / 100.0
+    inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    assert stated == pytest.approx(inside.sum() / n_frames, rel=0.03)
+
+
 def test_no_emitter_is_reported_twice(rng: np.random.Generator) -> None:
     scene = crowded_scene(rng, 24, 0.15, SPOT)
 
