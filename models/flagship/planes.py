@@ -98,7 +98,16 @@ def block_means(frame: Pixels, offset: F32, gain: F32) -> F32:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def level_of_light(means: F32, level: F32) -> None:
-    """Write the mean of nine least block means, between blocks by straight lines."""
+    """Write the level of each cell of a frame, between blocks by straight lines."""
+    smooth = smoothed(means)
+    between = np.empty(means.shape[1], np.float32)
+    for y in range(level.shape[0]):
+        level_of_cells(smooth, y, 0, between, level[y])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def smoothed(means: F32) -> F32:
+    """Return the mean of nine least block means around each block."""
     rows, columns = means.shape
     least, smooth = np.empty_like(means), np.empty_like(means)
     for i in range(rows):
@@ -116,15 +125,32 @@ def level_of_light(means: F32, level: F32) -> None:
                     total += least[k, m]
                     count += 1
             smooth[i, j] = total / np.float32(count)
-    between = np.empty(columns, np.float32)
-    for y in range(level.shape[0]):
-        i, next_i, down = _place(y, rows)
-        for j in range(columns):
-            between[j] = smooth[i, j] + down * (smooth[next_i, j] - smooth[i, j])
-        for x in range(level.shape[1]):
-            j, next_j, right = _place(x, columns)
-            value = between[j] + right * (between[next_j] - between[j])
-            level[y, x] = max(value, np.float32(0.0))
+    return smooth
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def level_of_cells(smooth: F32, y: int, first: int, between: F32, level: F32) -> None:
+    """Write the level of some cells of row `y`, from column `first` on.
+
+    Parameters
+    ----------
+    smooth
+        Of the frame, as `smoothed` returns it.
+    y, first
+        Row and column of the first cell.
+    between
+        Scratch memory, one number for each column of blocks.
+    level
+        Written, one number for each cell.
+    """
+    rows, columns = smooth.shape
+    i, next_i, down = _place(y, rows)
+    for j in range(_place(first, columns)[0], _place(first + len(level) - 1, columns)[1] + 1):
+        between[j] = smooth[i, j] + down * (smooth[next_i, j] - smooth[i, j])
+    for x in range(len(level)):
+        j, next_j, right = _place(first + x, columns)
+        value = between[j] + right * (between[next_j] - between[j])
+        level[x] = max(value, np.float32(0.0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
-from rtsmlm.models.flagship.planes import PLANES, block_means, level_of_light, third_of_log
+from rtsmlm.models.flagship.planes import (
+    PLANES,
+    block_means,
+    level_of_cells,
+    smoothed,
+    third_of_log,
+)
+from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.windows import Windows
 
 
@@ -27,7 +34,7 @@ class WindowPlanes:
 
     def __init__(self, maps: tuple[F32, F32, F32]) -> None:
         self._maps = maps
-        self._levels = np.empty((0, 0, 0), dtype=np.float32)
+        self._smooth = np.empty((0, 0, 0), dtype=np.float32)
 
     def begin(self, frames: Pixels, windows: Windows) -> None:
         """Measure the levels of light of all frames that windows show, and of their neighbours.
@@ -40,13 +47,14 @@ class WindowPlanes:
             Of all calls until the next `begin`.
         """
         n, height, width = frames.shape
-        if len(self._levels) < n:
-            self._levels = np.empty((n, height // 2, width // 2), dtype=np.float32)
+        if len(self._smooth) < n:
+            blocks = height // BLOCK_PX, width // BLOCK_PX
+            self._smooth = np.empty((n, *blocks), dtype=np.float32)
         needed = np.zeros(n, dtype=np.bool_)
         for step in (-1, 0, 1):
             needed[np.clip(windows[:, 0] + step, 0, n - 1)] = True
         offset, gain, _ = self._maps
-        _measure_levels(frames, needed, offset, gain, self._levels)
+        _smooth_blocks(frames, needed, offset, gain, self._smooth)
 
     def __call__(self, frames: Pixels, context: F32, windows: Windows, planes: F32) -> None:
         """Write the planes of windows.
@@ -63,22 +71,22 @@ class WindowPlanes:
             Written, at least (m, side / 2, side / 2, 16).
         """
         offset, gain, variance = self._maps
-        _write(frames, self._levels, offset, gain, variance, context, windows, planes)
+        _write(frames, self._smooth, offset, gain, variance, context, windows, planes)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _measure_levels(
-    frames: Pixels, needed: NDArray[np.bool_], offset: F32, gain: F32, levels: F32
+def _smooth_blocks(
+    frames: Pixels, needed: NDArray[np.bool_], offset: F32, gain: F32, smooth: F32
 ) -> None:
     for k in range(len(frames)):
         if needed[k]:
-            level_of_light(block_means(frames[k], offset, gain), levels[k])
+            smooth[k] = smoothed(block_means(frames[k], offset, gain))
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _write(
     frames: Pixels,
-    levels: F32,
+    smooth: F32,
     offset: F32,
     gain: F32,
     variance: F32,
@@ -89,6 +97,7 @@ def _write(
     side = 2 * planes.shape[1]
     last = len(frames) - 1
     shifted, light, noise = np.empty((3, side), np.float32)
+    between, level = np.empty(smooth.shape[2], np.float32), np.empty(side // 2, np.float32)
     zero, half, bias, one = (
         np.float32(0.0),
         np.float32(0.5),
@@ -102,10 +111,11 @@ def _write(
             frame = min(max(k + step - 1, 0), last)
             for r in range(side):
                 y = top + r
-                level = levels[frame, y >> 1]
+                if r & 1 == 0:
+                    level_of_cells(smooth[frame], y >> 1, left >> 1, between, level)
                 for c in range(side // 2):
-                    shifted[2 * c] = level[(left >> 1) + c]
-                    shifted[2 * c + 1] = level[(left >> 1) + c]
+                    shifted[2 * c] = level[c]
+                    shifted[2 * c + 1] = level[c]
                 row = frames[frame, y, left : left + side]
                 dark, scale = offset[y, left : left + side], gain[y, left : left + side]
                 read = variance[y, left : left + side]
