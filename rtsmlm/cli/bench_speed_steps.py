@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,22 +11,22 @@ from pathlib import Path
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
-from rtsmlm.bench.accuracy.contenders import overrides_of, plain_name, psf_of, with_curves
+from rtsmlm.bench.accuracy.contenders import plain_name, psf_of
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.peers.peers import SPEED_PEERS, Peer, PeerMethod, start_peer
-from rtsmlm.bench.speed.figures import PeerSpeed, SpeedResult, SpeedRun, Sweep, SweepPoint
+from rtsmlm.bench.speed.crowd import crowd_scene, jaccard
+from rtsmlm.bench.speed.figures import PeerSpeed, SpeedResult, SpeedRun
 from rtsmlm.bench.speed.measure import OnFrames, check_frames, check_rate, flood, paced, sustained
 from rtsmlm.bench.speed.scene import MovieKind, speed_scene
+from rtsmlm.bench.speed.sweep import DensityPoint, SizePoint, Sweep, density_point
+from rtsmlm.bench.speed.ways import open_named, settings_of, threads_of, ways_of
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.errors import ConfigError, LocalizerError
-from rtsmlm.settings.load import load
-from rtsmlm.settings.resolve import resolve
-from rtsmlm.settings.run import RunSettings
 
-SWEEP_SIZES_PX = (128, 256, 512, 1024)
-SWEEP_DENSITIES_UM2 = (0.02, 0.1, 0.5, 1.0, 2.0, 4.0)
+SWEEP_SIZES_PX = (256, 512, 1024, 2048)
+SWEEP_DENSITIES_UM2 = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
 SWEEP_SHARE, SWEEP_FRAMES = 4, 50
-"""A sweep takes this part of the frames, and at least so many."""
+"""Runs of a sweep take this part of the frames, large frames fewer, and at least so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Task:
         check_rate(self.camera_per_s)
         for name in localizers:
             factory_of(plain_name(name))
-            _settings(name, self.engine)
+            settings_of(name, self.engine)
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class Watched:
     progress: Progress
     notes: list[str] = field(default_factory=list)
     _scenes: dict[MovieKind, Scene] = field(default_factory=dict)
+    _crowds: dict[MovieKind, Scene] = field(default_factory=dict)
 
     @contextmanager
     def step(self, what: str) -> Iterator[OnFrames]:
@@ -72,6 +74,12 @@ class Watched:
             with self.step("drawing the movie") as on_frames:
                 self._scenes[kind] = speed_scene(kind, on_frames=on_frames)
         return self._scenes[kind]
+
+    def crowd(self, kind: MovieKind) -> Scene:
+        """Return the movie with overlaps that belongs to a movie, drawn once."""
+        if kind not in self._crowds:
+            self._crowds[kind] = crowd_scene(kind)
+        return self._crowds[kind]
 
 
 def measure(name: str, task: Task, watched: Watched) -> SpeedResult:
@@ -92,8 +100,12 @@ def measure(name: str, task: Task, watched: Watched) -> SpeedResult:
         If the analysis cannot be started or fails.
     """
     kind = replace(task.kind, astigmatic=psf_of(name) == "astigmatic")
+    with watched.step(f"{name}: in a crowd"):
+        crowded = watched.crowd(kind)
+        localizer = open_named(name, task.engine, crowded)
+        found = jaccard(crowded, localizer(crowded.batch))
     scene = watched.scene(kind)
-    settings = _settings(name, task.engine, scene)
+    settings = settings_of(name, task.engine, scene)
     with watched.step(f"{name}: as fast as it goes") as on_frames:
         flooded = flood(scene, settings, task.n_frames, on_frames)
     with watched.step(f"{name}: highest rate without a skipped frame") as on_frames:
@@ -106,6 +118,8 @@ def measure(name: str, task: Task, watched: Watched) -> SpeedResult:
         engine=task.engine or "auto",
         size_px=kind.size_px,
         density_um2=kind.density_um2,
+        threads=threads_of(localizer),
+        jaccard=found,
         flood=flooded,
         sustained=best,
         paced=at_rate,
@@ -128,25 +142,28 @@ def _notes(
 
 
 def _sweep(name: str, task: Task, watched: Watched) -> Sweep:
-    n_frames = max(SWEEP_FRAMES, task.n_frames // SWEEP_SHARE)
+    kind = replace(task.kind, astigmatic=psf_of(name) == "astigmatic")
 
-    def point(size_px: int, density_um2: float) -> SweepPoint:
-        kind = MovieKind(
-            size_px=size_px, density_um2=density_um2, astigmatic=psf_of(name) == "astigmatic"
-        )
-        scene = watched.scene(kind)
-        with watched.step(f"{name}: {size_px} px, {density_um2:g} per um2") as on_frames:
-            run = flood(scene, _settings(name, task.engine, scene), n_frames, on_frames)
-        return SweepPoint(
-            size_px=size_px,
-            density_um2=density_um2,
-            frames_per_s=run.frames_per_s,
-            localizations_per_s=run.frames_per_s * run.localizations_per_frame,
-        )
+    def size_point(size_px: int) -> SizePoint:
+        scene = watched.scene(replace(kind, size_px=size_px))
+        n_frames = task.n_frames // SWEEP_SHARE * SWEEP_SIZES_PX[0] ** 2 // size_px**2
+        settings = settings_of(name, task.engine, scene)
+        with watched.step(f"{name}: {size_px} x {size_px} pixels") as on_frames:
+            run = flood(scene, settings, max(SWEEP_FRAMES, n_frames), on_frames)
+        return SizePoint(size_px=size_px, frames_per_s=run.frames_per_s)
+
+    ways = ways_of(name, task.engine, watched.scene(kind))
+    batch_frames = settings_of(name, task.engine).pipeline.batch_frames
+
+    def density_at(density_um2: float) -> DensityPoint:
+        scene = watched.scene(replace(kind, density_um2=density_um2))
+        with watched.step(f"{name}: {density_um2:g} emitters per um2"):
+            return density_point(ways, scene, density_um2, batch_frames)
 
     return Sweep(
-        size=tuple(point(size_px, task.kind.density_um2) for size_px in SWEEP_SIZES_PX),
-        density=tuple(point(task.kind.size_px, density) for density in SWEEP_DENSITIES_UM2),
+        size=tuple(map(size_point, SWEEP_SIZES_PX)),
+        density=tuple(map(density_at, SWEEP_DENSITIES_UM2)),
+        threads={way: threads_of(localizer) for way, localizer in ways.items()},
     )
 
 
@@ -166,47 +183,53 @@ def measure_peers(
     """
     found: list[PeerSpeed] = []
     versions: list[str] = []
+    threads = sorted({1, os.cpu_count() or 1})
     for package, python in pythons.items():
-        scene = watched.scene(kind)
+        scene, crowded = watched.scene(kind), watched.crowd(kind)
         try:
             with start_peer(package, python) as peer:
                 versions.append(peer.version)
                 for method in SPEED_PEERS[package]:
                     with watched.step(method.column):
-                        found.append(time_peer(peer, method, scene))
+                        found += time_peer(peer, method, scene, crowded, threads)
         except (ConfigError, LocalizerError) as error:
             watched.notes.append(str(error))
     return found, versions
 
 
-def time_peer(peer: Peer, method: PeerMethod, scene: Scene) -> PeerSpeed:
-    """Return the speed of a running peer with one of its methods.
+def time_peer(
+    peer: Peer, method: PeerMethod, scene: Scene, crowded: Scene, threads: Sequence[int]
+) -> list[PeerSpeed]:
+    """Return the speed of a running peer with one of its methods, and what it finds in a crowd.
+
+    Parameters
+    ----------
+    peer, method
+        What is measured.
+    scene, crowded
+        The movie on which it is timed, and the one with overlaps.
+    threads
+        Numbers of threads that it is given, one result for each.
 
     Raises
     ------
     LocalizerError
         If the peer fails.
     """
-    timing = peer.time(scene, method.settings)
-    n_frames = len(scene.batch)
-    return PeerSpeed(
-        name=method.column,
-        how=timing.how,
-        frames_per_s=n_frames / timing.seconds,
-        localizations_per_frame=timing.n_localizations / n_frames,
-    )
-
-
-def _settings(name: str, engine: str | None, scene: Scene | None = None) -> RunSettings:
-    """Return the settings of a run; without a scene, to see whether they are right."""
-    overrides = [
-        *overrides_of(name),
-        "stream.address=tcp://127.0.0.1:*",
-        # What was restarted is not what was measured.
-        "pipeline.max_restarts=0",
-    ]
-    overrides += [f"localizer.engine={engine}"] * (engine is not None)
-    if scene is None:
-        return load(None, overrides)
-    settings = load(None, [*overrides, f"psf.sigma_nm={scene.sigma_nm}"])
-    return resolve(with_curves(settings, scene), calibration=scene.calibration)
+    tables = peer.localize(crowded, method.settings)
+    found, setting = max((jaccard(crowded, table), how) for how, table in tables)
+    results = []
+    for n in threads:
+        timing = peer.time(scene, {**method.settings, "threads": n})
+        results.append(
+            PeerSpeed(
+                name=method.column,
+                how=timing.how,
+                threads=n,
+                frames_per_s=len(scene.batch) / timing.seconds,
+                localizations_per_frame=timing.n_localizations / len(scene.batch),
+                jaccard=found,
+                jaccard_how=setting,
+            )
+        )
+    return results

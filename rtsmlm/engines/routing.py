@@ -20,7 +20,7 @@ from rtsmlm.engines.runtime import Runtime
 from rtsmlm.engines.window_network import SIZE, WindowNetwork
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting.detection import Candidates
-from rtsmlm.fitting.fit_first import ASKED, FitFirst, joined
+from rtsmlm.fitting.fit_first import ASKED, FirstFits, FitFirst, joined
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.models.architecture import Architecture, NetworkModel
@@ -147,10 +147,7 @@ class RoutedLocalizer:
     ) -> tuple[list[Localizations], NDArray[np.bool_]]:
         """Return the rows of frames, and which of them the network has to see whole."""
         numbers = batch.index[share]
-        found, crowded = self._look(pixels[share], numbers)
-        fits = self._first.settle(pixels[share], found, self._first.are_lone(found))
-        asked = found.part(fits.is_asked)
-        cover = Cover(asked.frame, asked.start_y, asked.start_x, SIZE, self._padded)
+        fits, cover, crowded = self._route(pixels[share], numbers)
         settled = self._first.table(fits, numbers)
         parts = [_marked(settled, 0.0)]
         if len(cover.windows):
@@ -165,6 +162,30 @@ class RoutedLocalizer:
             refined = self._refiner(merged, batch.frames(share.start, share.stop), new)
             parts.append(_marked(refined.take(new), 1.0))
         return parts, crowded
+
+    def shares(self, batch: FrameBatch) -> tuple[float, float]:
+        """Return what share of frames the network sees whole, and in windows, of the area of all.
+
+        A window counts with its surroundings, and where two of them overlap twice: as it costs.
+        """
+        if batch.shape != self._shape:
+            self._prepare(batch.shape)
+        if not self._has_room:
+            return 1.0, 0.0
+        _, cover, crowded = self._route(_for_compiled(batch.pixels), batch.index)
+        height, width = self._padded
+        in_windows = len(cover.windows) * SIZE.side_px**2 / (len(batch) * height * width)
+        return float(crowded.mean()), in_windows
+
+    def _route(
+        self, pixels: Pixels, numbers: NDArray[np.int64]
+    ) -> tuple[FirstFits, Cover, NDArray[np.bool_]]:
+        """Return the fits that stand, windows on the rest, and which frames are seen whole."""
+        found, crowded = self._look(pixels, numbers)
+        fits = self._first.settle(pixels, found, self._first.are_lone(found))
+        asked = found.part(fits.is_asked)
+        cover = Cover(asked.frame, asked.start_y, asked.start_x, SIZE, self._padded)
+        return fits, cover, crowded
 
     def _look(
         self, pixels: Pixels, numbers: NDArray[np.int64]

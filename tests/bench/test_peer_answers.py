@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from rtsmlm.bench.accuracy.contenders import (
     with_curves,
 )
 from rtsmlm.bench.accuracy.scenes import astigmatic_scene, isolated_scene
-from rtsmlm.bench.peers import peer_loop
+from rtsmlm.bench.peers import peer_loop, peer_picasso, peer_smappy
 from rtsmlm.bench.peers.peers import HERE, PEERS, PIP_NAMES, SPEED_PEERS, last_words
 from rtsmlm.errors import ConfigError
 from rtsmlm.settings.load import load
@@ -33,13 +34,12 @@ def test_last_words_are_the_last_line_that_is_not_empty() -> None:
     assert last_words(io.StringIO("\n \n")) == "it printed nothing"
 
 
-def test_every_peer_has_a_script_a_package_and_both_ways_to_be_timed() -> None:
+def test_every_peer_has_a_script_a_package_and_is_timed_with_each_method() -> None:
     for package, methods in PEERS.items():
         assert (HERE / f"peer_{package}.py").is_file()
         assert package in PIP_NAMES
         ways = SPEED_PEERS[package]
-        assert len(ways) == 2 * len(methods)
-        assert {way.settings["fastest"] for way in ways} == {True, False}
+        assert {method.column for method in methods} <= {way.column for way in ways}
         assert len({way.column for way in ways}) == len(ways)
 
 
@@ -71,7 +71,7 @@ def test_tables_of_a_peer_are_numbered_in_the_order_of_their_names(
 
     job = {"movie": str(movie), "settings": {"k": 5}, "out": str(tmp_path / "found.npz")}
 
-    assert peer_loop._run(SimpleNamespace(localize=localize), job) == {"done": job["out"]}
+    assert peer_loop._localize(SimpleNamespace(localize=localize), job) == {"done": job["out"]}
     with np.load(tmp_path / "found.npz") as found:
         assert found["names"].tolist() == ["low", "high"]
         assert found["0.x_px"].tolist() == [5.0]
@@ -104,6 +104,60 @@ def test_the_first_call_of_a_fit_is_not_timed_and_the_fastest_way_is_named(
 
     assert answer == {"seconds": pytest.approx(2.0), "n_localizations": 7, "how": "several"}
     assert calls == ["one"] * 4 + ["several"] * 4
+
+
+def test_smappy_takes_the_threads_and_the_box_that_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[dict[str, object]] = []
+
+    def fit(pixels: np.ndarray, **settings: object) -> list[int]:
+        given.append(settings)
+        return [1, 2, 3]
+
+    monkeypatch.setitem(sys.modules, "smappy", SimpleNamespace(fit=fit))
+    movie = dict.fromkeys(("pixels", "e_per_adu", "offset_adu", "em_gain", "read_noise_e"), 1.0)
+
+    for threads, fastest in ((1, True), (4, False)):
+        ((_, call),) = peer_smappy.fits(
+            movie, {"sigma_px": 1.3, "threads": threads, "fastest": fastest}
+        )
+        assert call() == 3
+
+    assert [(one["threads"], one["roisize"]) for one in given] == [(1, 7), (4, 13)]
+
+
+@pytest.mark.parametrize(("threads", "ways"), [(1, 1), (3, 2)])
+def test_picasso_sees_every_frame_once_in_each_way_with_the_threads_it_is_given(
+    threads: int, ways: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lib = SimpleNamespace(n_workers=lambda share: 1)
+    given: list[tuple[bool, int]] = []
+
+    seen: list[int] = []
+
+    def localize_frames(frames: np.ndarray, info: None, params: object, **settings: Any) -> Any:
+        given.append((settings["threaded"], lib.n_workers(0.8)))
+        seen.extend(frames[:, 0, 0].tolist())
+        return frames
+
+    localize = SimpleNamespace(
+        localize_frames=localize_frames, identify_in_frame=lambda *_: (0, 0, np.ones(1))
+    )
+    monkeypatch.setitem(sys.modules, "picasso", SimpleNamespace(lib=lib, localize=localize))
+    numbers = np.arange(10, dtype=np.uint16)
+    movie = {"pixels": np.tile(numbers[:, None, None], (1, 2, 2)), "em_gain": np.array(1.0)}
+    movie |= {"offset_adu": np.array(0.0), "e_per_adu": np.array(1.0)}
+
+    fits = peer_picasso.fits(movie, {"method": "gausslq", "threads": threads, "n_emitters": 5})
+
+    assert len(fits) == ways
+    for _, call in fits:
+        seen.clear()
+        assert call() == len(numbers)
+        assert sorted(seen) == numbers.tolist()
+    assert {n for _, n in given} == {threads}
+    assert [threaded for threaded, _ in given].count(True) == (threads > 1)
 
 
 def test_an_answer_is_one_line_of_json_sent_at_once() -> None:

@@ -15,8 +15,6 @@ from rtsmlm.bench.speed.figures import (
     RingSamples,
     SpeedResult,
     SpeedRun,
-    Sweep,
-    SweepPoint,
 )
 from rtsmlm.bench.speed.page import number, page, tables
 from rtsmlm.bench.speed.scene import (
@@ -26,6 +24,7 @@ from rtsmlm.bench.speed.scene import (
     MovieKind,
     speed_scene,
 )
+from rtsmlm.bench.speed.sweep import FIT, NETWORK, ROUTED, DensityPoint, SizePoint, Sweep
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.realtime.latency import STAGES
 
@@ -39,12 +38,39 @@ def run(**changes: object) -> SpeedRun:
     return SpeedRun(**{**facts, **changes})  # type: ignore[arg-type]
 
 
-PEER = PeerSpeed(name="Peer", how="box 7", frames_per_s=50.0, localizations_per_frame=4.0)
+PEER = PeerSpeed(
+    name="Peer", how="box 7", threads=2, frames_per_s=50.0, localizations_per_frame=4.0,
+    jaccard=0.6, jaccard_how="box 5",
+)  # fmt: skip
+
+
+SWEEP = Sweep(
+    size=(SizePoint(size_px=64, frames_per_s=1000.0), SizePoint(size_px=128, frames_per_s=125.0)),
+    density=tuple(
+        DensityPoint(
+            size_px=64, density_um2=density, ms_per_frame={"gaussian-mle": ms},
+            localizations_per_frame=found,
+        )
+        for density, ms, found in ((0.5, 2.0, 0.0), (1.0, 4.0, 5.0))
+    ),
+    threads={"gaussian-mle": 1},
+)  # fmt: skip
+ROUTED_SWEEP = Sweep(
+    size=SWEEP.size,
+    density=(
+        DensityPoint(
+            size_px=64, density_um2=0.1, ms_per_frame={ROUTED: 2.0, NETWORK: 8.0, FIT: 1.0},
+            localizations_per_frame=5.0, whole_share=0.1, window_share=0.25,
+        ),
+    ),
+    threads={ROUTED: 2, NETWORK: 2, FIT: 1},
+)  # fmt: skip
 
 
 def result(**changes: object) -> SpeedResult:
     facts: dict[str, object] = {
         "localizer": "gaussian-mle", "engine": "numba", "size_px": 256, "density_um2": 0.1,
+        "threads": 2, "jaccard": 0.9,
         "flood": run(), "sustained": run(offered_per_s=150.0), "paced": run(), "paced_per_s": 100.0,
         "peers": (PEER,),
     }  # fmt: skip
@@ -104,24 +130,15 @@ def test_what_is_released_after_the_last_frame_is_no_shrinking_backlog() -> None
     assert samples([0, 1, 1], [0, 0, 1]).growth() == 0.0, "too few samples to say"
 
 
-@given(size=st.integers(16, 4096), rate=st.floats(0.1, 1e5), found=st.floats(0, 1e7))
-def test_costs_are_one_over_the_rates(size: int, rate: float, found: float) -> None:
-    point = SweepPoint(size_px=size, density_um2=1.0, frames_per_s=rate, localizations_per_s=found)
-
-    assert point.mpixel_per_s * point.ns_per_pixel == pytest.approx(1e3)
-    assert point.ns_per_pixel * size**2 * rate == pytest.approx(1e9)
-    if found:
-        assert point.us_per_localization == pytest.approx(1e6 / found)
-    else:
-        assert point.us_per_localization is None
-
-
 def test_a_result_counts_localizations_and_compares_frames() -> None:
     one = result()
 
     assert one.localizations_per_s == 1000.0
     assert one.ratio(one.peers[0]) == 4.0
-    assert one.as_json()["peers"][0]["ratio"] == 4.0
+    assert one.mpixel_per_s == pytest.approx(200 * 256**2 / 1e6)
+    peer = one.as_json()["peers"][0]
+    assert (peer["ratio"], peer["threads"], peer["jaccard_in_crowd"]) == (4.0, 2, 0.6)
+    assert (one.as_json()["threads"], one.as_json()["jaccard_in_crowd"]) == (2, 0.9)
     assert one.as_json()["sustained_frames_per_s"] == 150.0
     assert result(sustained=None).as_json()["sustained_frames_per_s"] is None
 
@@ -140,21 +157,36 @@ def test_a_figure_that_is_not_there_is_a_dash() -> None:
 
 
 def test_every_table_has_as_many_cells_as_headings_and_shows_what_was_measured() -> None:
-    point = SweepPoint(size_px=64, density_um2=0.5, frames_per_s=900.0, localizations_per_s=0.0)
-    full = result(sweep=Sweep(size=(point,), density=(point, point)))
+    full = result(sweep=SWEEP)
 
-    found = tables([full, result(localizer="b", sustained=None, peers=())])
+    found = tables([full, result(localizer="b", sustained=None, peers=(), sweep=ROUTED_SWEEP)])
 
     for table in found:
         assert all(len(row) == len(table.headings) for row in table.rows)
         assert len(table.markdown().splitlines()) == len(table.rows) + 2
-    titles = [table.title for table in found]
-    assert titles[0] == "Throughput"
-    assert "gaussian-mle: latency at 150 frames/s" in titles
-    assert "gaussian-mle and other programs" in titles
-    assert not any(title == "b and other programs" for title in titles)
-    assert [row[0] for row in found[0].rows] == ["gaussian-mle", "b"]
-    assert found[0].rows[1][-1] == "-", "no rate was found that it keeps up with"
+    assert [table.title for table in found] == [
+        "Throughput",
+        "Latency",
+        "Other programs",
+        "gaussian-mle: throughput against size",
+        "gaussian-mle: cost against density",
+        "b: throughput against size",
+        "b: cost against density",
+    ]
+    throughput, latency, others, size, density, _, routed = (table.rows for table in found)
+    assert [row[0] for row in throughput] == ["gaussian-mle", "b"]
+    assert throughput[1][-2:] == ["-", "0.9"], "no rate was found that it keeps up with"
+    assert [row[:2] for row in latency] == [
+        ["gaussian-mle", "100"], ["gaussian-mle", "150"], ["b", "100"],
+    ]  # fmt: skip
+    # Ours and theirs side by side: threads, frames/s, found, in a crowd, and our rate over theirs.
+    assert others == [
+        ["rtsmlm gaussian-mle", "numba", "2", "200", "5", "0.9", "1"],
+        ["Peer", "box 7", "2", "50", "4", "0.6", "4"],
+    ]
+    assert size == [["64", "1,000", "4.1", "1"], ["128", "125", "2.05", "0.5"]]
+    assert density == [["0.5", "2", "488", "-"], ["1", "4", "977", "800"]]
+    assert routed == [["0.1", "2", "8", "1", "0.25", "2", "10 %", "25 %"]]
 
 
 def test_the_page_explains_each_kind_of_table_once() -> None:
@@ -166,7 +198,8 @@ def test_the_page_explains_each_kind_of_table_once() -> None:
     text = page([result(), result(localizer="b")], facts, ["quick"])
 
     assert text.startswith("# Speed: 256 x 256 pixels, 0.1 emitters per um2")
-    assert text.count("Milliseconds; the total is") == 1
+    assert text.count("Milliseconds from the end of the exposure") == 1
+    assert text.count("The Jaccard index says") == 1
     assert "They are Peer 1.0." in text
     assert "- quick\n" in text
     assert text.rstrip().endswith("numpy 2")

@@ -139,6 +139,20 @@ def test_frames_that_are_crowded_all_over_are_left_to_the_network(
     assert np.all(routed.extras[FROM_NETWORK] == 1)
 
 
+def test_the_denser_a_movie_the_more_of_it_the_network_sees(rng: np.random.Generator) -> None:
+    shares = []
+    for density_um2 in (0.02, 0.1, 2.0):
+        scene = crowded_scene(rng, 8, density_um2, SPOT)
+        localizer = opened(scene)
+        assert isinstance(localizer, RoutedLocalizer)
+        shares.append(localizer.shares(scene.batch))
+
+    (_, sparse), (_, more), (whole, windows) = shares
+    assert 0 < sparse < more < 0.5
+    assert [frames for frames, _ in shares[:2]] == [0.0, 0.0]
+    assert (whole, windows) == (1.0, 0.0)
+
+
 def test_sparse_frames_one_by_one_give_the_rows_of_all_together(rng: np.random.Generator) -> None:
     scene = crowded_scene(rng, 10, 0.05, SPOT)
     localize = opened(scene)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import rtsmlm.bench.speed.scene as speed_scene_module
 from rtsmlm.bench.peers.peers import PeerMethod, start_peer
+from rtsmlm.bench.speed.crowd import crowd_scene
 from rtsmlm.bench.speed.figures import RingSamples, SpeedResult, SpeedRun
 from rtsmlm.bench.speed.measure import flood, paced
 from rtsmlm.bench.speed.page import page, peer_table
@@ -31,7 +32,7 @@ RTSMLM = [sys.executable, "-P", "-m", "rtsmlm.cli"]
 KEYS = {
     "mpixel_per_s", "frames_per_s", "localizations_per_s", "sustained_frames_per_s", "latency_ms",
     "latency_at_frames_per_s", "peers", "machine", "versions", "localizer", "engine", "size",
-    "density_um2",
+    "density_um2", "threads", "jaccard_in_crowd",
 }  # fmt: skip
 SMALL = MovieKind(size_px=32)
 FAKE = """
@@ -40,7 +41,7 @@ def version():
 
 
 def localize(movie, settings):
-    return []
+    return [("nothing", {"frame": [], "x_px": [], "y_px": []})]
 
 
 def fits(movie, settings):
@@ -90,6 +91,8 @@ def test_a_short_run_gives_all_figures(measured: tuple[dict[str, Any], str]) -> 
     )  # fmt: skip
     assert figures["latency_at_frames_per_s"] == 200
     assert figures["mpixel_per_s"] == pytest.approx(figures["frames_per_s"] * 64**2 / 1e6)
+    assert figures["threads"] >= 1
+    assert 0.3 < figures["jaccard_in_crowd"] < 0.9, "single spots are fitted, and some overlap"
     assert 1 < figures["localizations_per_s"] / figures["frames_per_s"] < 6
     assert 0 < figures["sustained_frames_per_s"] < figures["frames_per_s"]
     assert figures["peers"] == []
@@ -202,23 +205,20 @@ def test_a_backlog_that_grows_does_not_keep_up() -> None:
     assert a_run(growth_frames=1.0).keeps_up
 
 
-def test_a_peer_is_timed_in_its_process_and_gets_its_ratio(tmp_path: Path) -> None:
-    scene = speed_scene(SMALL)
+def test_a_peer_is_timed_in_its_process_with_each_number_of_threads(tmp_path: Path) -> None:
+    scene, crowded = speed_scene(SMALL), crowd_scene(SMALL)
     with start_peer("fake", Path(sys.executable), script(tmp_path)) as peer:
-        other = time_peer(peer, PeerMethod(column="fake", settings={}), scene)
+        others = time_peer(peer, PeerMethod(column="fake", settings={}), scene, crowded, [1, 2])
 
-    result = replace(a_result(), peers=[other])
+    result = replace(a_result(), peers=others)
 
-    assert other.how == "quick"
-    assert other.frames_per_s == pytest.approx(200 / 0.05, rel=0.25)
-    assert other.localizations_per_frame == pytest.approx(len(scene.truth) / 200)
-    assert result.as_json()["peers"][0] == {
-        "name": "fake",
-        "frames_per_s": other.frames_per_s,
-        "localizations_per_frame": other.localizations_per_frame,
-        "ratio": pytest.approx(1000.0 / other.frames_per_s),
-    }
-    assert peer_table(result).rows[0][:2] == ["fake", "quick"]
+    for other, threads in zip(others, (1, 2), strict=True):
+        assert (other.threads, other.how) == (threads, "quick")
+        assert other.frames_per_s == pytest.approx(200 / 0.05, rel=0.25)
+        assert other.localizations_per_frame == pytest.approx(len(scene.truth) / 200)
+        assert (other.jaccard, other.jaccard_how) == (0.0, "nothing")
+    assert result.as_json()["peers"][0]["ratio"] == pytest.approx(1000.0 / others[0].frames_per_s)
+    assert peer_table([result]).rows[1][:3] == ["fake", "quick", "1"]
     facts = dict.fromkeys(("command", "version", "machine", "versions"), "x")
     assert "They are fake 1.0." in page([result], {**facts, "peers": "fake 1.0"}, ())
 
@@ -317,6 +317,8 @@ def a_result() -> SpeedResult:
         engine="auto",
         size_px=32,
         density_um2=0.1,
+        threads=2,
+        jaccard=0.9,
         flood=run,
         sustained=run,
         paced=run,

@@ -40,16 +40,15 @@ def serve(module: str) -> None:
     for line in sys.stdin:
         job = json.loads(line)
         try:
-            answer = _time(peer, job) if job.get("kind") == "speed" else _run(peer, job)
+            answer = _time(peer, job) if job["kind"] == "speed" else _localize(peer, job)
         except Exception as error:  # whatever a foreign program does: it is for the other side
             _answer(answers, {"error": f"{type(error).__name__}: {error}"})
         else:
             _answer(answers, answer)
 
 
-def _run(peer: Any, job: PeerJob) -> PeerAnswer:
-    with np.load(job["movie"], allow_pickle=False) as movie:
-        tables = peer.localize(dict(movie), job["settings"])
+def _localize(peer: Any, job: PeerJob) -> PeerAnswer:
+    tables = peer.localize(_movie(job), job["settings"])
     arrays: Any = {"names": np.array([name for name, _ in tables])}
     for number, (_, columns) in enumerate(tables):
         for name, values in columns.items():
@@ -60,10 +59,8 @@ def _run(peer: Any, job: PeerJob) -> PeerAnswer:
 
 def _time(peer: Any, job: PeerJob) -> PeerAnswer:
     """Return the fastest call of all ways to fit; the first call of each does not count."""
-    with np.load(job["movie"], allow_pickle=False) as file:
-        movie = dict(file)
     best: PeerAnswer = {"seconds": float("inf")}
-    for how, fit in peer.fits(movie, job["settings"]):
+    for how, fit in peer.fits(_movie(job), job["settings"]):
         fit()
         for _ in range(REPEATS):
             start = time.perf_counter()
@@ -72,6 +69,11 @@ def _time(peer: Any, job: PeerJob) -> PeerAnswer:
             if seconds < best["seconds"]:
                 best = {"seconds": seconds, "n_localizations": n_localizations, "how": how}
     return best
+
+
+def _movie(job: PeerJob) -> dict[str, Any]:
+    with np.load(job["movie"], allow_pickle=False) as file:
+        return dict(file)
 
 
 def _answer(answers: IO[str], message: PeerAnswer) -> None:

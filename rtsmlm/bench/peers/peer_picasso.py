@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,8 +21,8 @@ BOX_SIGMAS = 6.0
 N_THRESHOLDS = 16
 LEAST_PERCENTILE, MOST_PERCENTILE = 20.0, 99.8
 """Thresholds are tried between these percentiles of all maxima."""
-DEFAULT_BOX_PX, DEFAULT_NET_GRADIENT = 7, 5000.0
-"""Those of its program."""
+DEFAULT_BOX_PX = 7
+"""That of its program."""
 
 
 def version() -> str:
@@ -75,26 +75,28 @@ def localize(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Arrays]]:
 
 
 def fits(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Callable[[], int]]]:
-    """Return its ways to fit, on one core and on all.
+    """Return its ways to fit; where it has several threads, its own and one for each part.
 
     Parameters
     ----------
     movie
         As for `localize`.
     settings
-        `method`; `fastest`, whether to choose the net gradient so that as many spots are found
-        as there are emitters, `n_emitters`, rather than to take its default.
+        `method`; `threads`; `n_emitters`: the net gradient is chosen so that as many spots are
+        found, as a net gradient has no default that suits every camera.
     """
+    from picasso import lib
     from picasso import localize as picasso
 
     camera, maps = _camera(movie)
-    threshold = DEFAULT_NET_GRADIENT
-    if settings["fastest"]:
-        threshold = _threshold(movie["pixels"], settings["n_emitters"])
+    pixels, threads = movie["pixels"], settings["threads"]
+    threshold = _threshold(pixels, settings["n_emitters"])
+    # It would take a share of the cores: one of two.
+    lib.n_workers = lambda *_: threads
 
-    def fit(threaded: bool) -> int:
+    def fit(start: int, stop: int, threaded: bool) -> int:
         locs = picasso.localize_frames(
-            movie["pixels"],
+            pixels[start:stop],
             None,
             {"Min. Net Gradient": threshold, "Box Size": DEFAULT_BOX_PX},
             camera_info=camera,
@@ -104,9 +106,19 @@ def fits(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Callable[[], 
         )
         return len(locs)
 
+    def fit_in_parts() -> int:
+        edges = [len(pixels) * k // threads for k in range(threads + 1)]
+        with ThreadPoolExecutor(threads) as pool:
+            return sum(pool.map(fit, edges, edges[1:], [False] * threads))
+
     name = f"box {DEFAULT_BOX_PX} px, net gradient {threshold:.0f}"
-    ways = (("one core", False), ("all cores", True))
-    return [(f"{name}, {cores}", partial(fit, threaded)) for cores, threaded in ways]
+    whole = 0, len(pixels)
+    if threads == 1:
+        return [(name, lambda: fit(*whole, False))]
+    return [
+        (f"{name}, its own threads", lambda: fit(*whole, True)),
+        (f"{name}, movie in parts", fit_in_parts),
+    ]
 
 
 def _threshold(pixels: Any, n_emitters: int) -> float:
@@ -115,7 +127,7 @@ def _threshold(pixels: Any, n_emitters: int) -> float:
 
     found = [picasso.identify_in_frame(frame, 0.0, DEFAULT_BOX_PX)[2] for frame in pixels]
     maxima = np.sort(np.concatenate(found))
-    return float(maxima[-min(n_emitters, len(maxima))]) if len(maxima) else DEFAULT_NET_GRADIENT
+    return float(maxima[-min(n_emitters, len(maxima))]) if len(maxima) else 0.0
 
 
 def _camera(movie: Arrays) -> tuple[dict[str, float], Arrays | None]:
@@ -153,6 +165,6 @@ def _columns(rows: Any) -> Arrays:
         "std_x_px": "lpx",
         "std_y_px": "lpy",
     }
-    columns = {ours: rows[theirs].to_numpy() for ours, theirs in names.items()}
-    known = np.isfinite(columns["x_px"]) & np.isfinite(columns["y_px"])
-    return {name: values[known] for name, values in columns.items()}
+    found = {ours: rows[theirs].to_numpy() for ours, theirs in names.items()}
+    known = np.isfinite(found["x_px"]) & np.isfinite(found["y_px"])
+    return {name: values[known] for name, values in found.items()}

@@ -60,14 +60,15 @@ def localize(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Arrays]]:
 
 
 def fits(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Callable[[], int]]]:
-    """Return its one way to fit; it takes all cores.
+    """Return its one way to fit.
 
     Parameters
     ----------
     movie
         As for `localize`.
     settings
-        `sigma_px`; `fastest`, whether to take a small box rather than its default.
+        `sigma_px`; `threads`, how many it takes; `fastest`, whether to take a small box rather
+        than its default.
     """
     import smappy
 
@@ -75,7 +76,13 @@ def fits(movie: Arrays, settings: PeerSettings) -> list[tuple[str, Callable[[], 
     box = SMALL_BOX_PX if settings["fastest"] else DEFAULT_BOX_PX
 
     def fit() -> int:
-        locs = smappy.fit(movie["pixels"], camera=camera, sigma=settings["sigma_px"], roisize=box)
+        locs = smappy.fit(
+            movie["pixels"],
+            camera=camera,
+            sigma=settings["sigma_px"],
+            roisize=box,
+            threads=settings["threads"],
+        )
         return len(locs)
 
     return [(f"box {box} px", fit)]

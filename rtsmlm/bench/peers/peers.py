@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Any, Literal, TypedDict
 
 import numpy as np
 
@@ -39,13 +39,14 @@ class PeerSettings(TypedDict, total=False):
     fastest: bool
     sigma_px: float
     n_emitters: int
+    threads: int
 
 
 class PeerJob(TypedDict, total=False):
     """A line to a peer."""
 
-    kind: str
-    """`speed` to be timed; else tables are wanted."""
+    kind: Literal["localize", "speed"]
+    """Tables are wanted, or times."""
     movie: str
     """Path of the frames and their calibration."""
     out: str
@@ -83,14 +84,13 @@ PEERS: dict[str, tuple[PeerMethod, ...]] = {
 """Package that must be importable, and the methods that are compared."""
 
 SPEED_PEERS: dict[str, tuple[PeerMethod, ...]] = {
-    package: tuple(
-        PeerMethod(column=method.column + suffix, settings={**method.settings, "fastest": fastest})
-        for method in methods
-        for suffix, fastest in ((", defaults", False), (", fastest", True))
-    )
-    for package, methods in PEERS.items()
+    "picasso": PEERS["picasso"],
+    "smappy": (
+        PeerMethod(column="smappy", settings={"fastest": True}),
+        PeerMethod(column="smappy, defaults", settings={"fastest": False}),
+    ),
 }
-"""The same for speed: at its default settings, and at the fastest ones that find the emitters."""
+"""The same for speed: at the fastest settings that find the emitters, and at defaults."""
 
 PIP_NAMES = {"picasso": "picassosr", "smappy": "smappy-smlm"}
 
@@ -131,7 +131,7 @@ class Peer:
             If the peer fails.
         """
         out = self._folder / "found.npz"
-        self._answered({**self._job(scene, settings), "out": str(out)})
+        self._answered({**self._job("localize", scene, settings), "out": str(out)})
         with np.load(out, allow_pickle=False) as found:
             for number, name in enumerate(found["names"]):
                 yield str(name), _table(found, number, scene)
@@ -144,22 +144,23 @@ class Peer:
         scene
             What is to be localized.
         settings
-            Of the peer's script; the PSF width and the number of emitters are added.
+            Of the peer's script, with `threads`; PSF width and number of emitters are added.
 
         Raises
         ------
         LocalizerError
             If the peer fails.
         """
-        asked: PeerSettings = {**settings, "n_emitters": len(scene.truth)}
-        answer = self._answered({**self._job(scene, asked), "kind": "speed"})
+        answer = self._answered(self._job("speed", scene, settings))
         return PeerTiming(
             seconds=float(answer["seconds"]),
             n_localizations=int(answer["n_localizations"]),
             how=str(answer["how"]),
         )
 
-    def _job(self, scene: Scene, settings: PeerSettings) -> PeerJob:
+    def _job(
+        self, kind: Literal["localize", "speed"], scene: Scene, settings: PeerSettings
+    ) -> PeerJob:
         movie = self._folder / "movie.npz"
         calibration = scene.calibration
         np.savez(
@@ -171,7 +172,8 @@ class Peer:
             read_noise_e=np.asarray(calibration.read_noise_e),
         )
         sigma_px = scene.sigma_nm / calibration.pixel_nm
-        return {"movie": str(movie), "settings": {**settings, "sigma_px": sigma_px}}
+        known: PeerSettings = {"sigma_px": sigma_px, "n_emitters": len(scene.truth)}
+        return {"kind": kind, "movie": str(movie), "settings": {**settings, **known}}
 
     def _answered(self, job: PeerJob) -> PeerAnswer:
         answer = self._ask(job)

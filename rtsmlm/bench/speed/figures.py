@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
+from rtsmlm.bench.speed.sweep import Sweep
 from rtsmlm.errors import LocalizerError
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ring import FrameRing
@@ -82,56 +83,19 @@ class RingSamples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepPoint:
-    """Cost at one size and density."""
-
-    size_px: int
-    density_um2: float
-    frames_per_s: float
-    localizations_per_s: float
-
-    @property
-    def mpixel_per_s(self) -> float:
-        """Million pixels per second."""
-        return self.frames_per_s * self.size_px**2 / 1e6
-
-    @property
-    def ns_per_pixel(self) -> float:
-        """Time per pixel."""
-        return 1e3 / self.mpixel_per_s
-
-    @property
-    def us_per_localization(self) -> float | None:
-        """Time per localization; None where nothing was found."""
-        return 1e6 / self.localizations_per_s if self.localizations_per_s else None
-
-    def as_json(self) -> dict[str, object]:
-        """Return all figures as plain data."""
-        cost = {
-            "mpixel_per_s": self.mpixel_per_s,
-            "ns_per_pixel": self.ns_per_pixel,
-            "us_per_localization": self.us_per_localization,
-        }
-        return {**asdict(self), **cost}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """Cost against size, and against density."""
-
-    size: tuple[SweepPoint, ...]
-    density: tuple[SweepPoint, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PeerSpeed:
     """Another program on the same movie."""
 
     name: str
     how: str
     """Settings that were fastest."""
+    threads: int
     frames_per_s: float
     localizations_per_frame: float
+    jaccard: float
+    """In a crowd, at the best of many settings; see `crowd`."""
+    jaccard_how: str
+    """Those settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +106,10 @@ class SpeedResult:
     engine: str
     size_px: int
     density_um2: float
+    threads: int
+    """That localize."""
+    jaccard: float
+    """In a crowd; see `crowd`."""
     flood: SpeedRun
     sustained: SpeedRun | None
     """None if no rate was found that it keeps up with."""
@@ -157,14 +125,9 @@ class SpeedResult:
         return self.flood.frames_per_s * self.flood.localizations_per_frame
 
     @property
-    def point(self) -> SweepPoint:
-        """The flood as a point of a sweep."""
-        return SweepPoint(
-            size_px=self.size_px,
-            density_um2=self.density_um2,
-            frames_per_s=self.flood.frames_per_s,
-            localizations_per_s=self.localizations_per_s,
-        )
+    def mpixel_per_s(self) -> float:
+        """Million pixels per second in the flood."""
+        return self.flood.frames_per_s * self.size_px**2 / 1e6
 
     def ratio(self, peer: PeerSpeed) -> float:
         """Return how many times as fast as a peer it is."""
@@ -177,7 +140,9 @@ class SpeedResult:
             "engine": self.engine,
             "size": self.size_px,
             "density_um2": self.density_um2,
-            "mpixel_per_s": self.point.mpixel_per_s,
+            "threads": self.threads,
+            "jaccard_in_crowd": self.jaccard,
+            "mpixel_per_s": self.mpixel_per_s,
             "frames_per_s": self.flood.frames_per_s,
             "localizations_per_s": self.localizations_per_s,
             "sustained_frames_per_s": self.sustained and self.sustained.offered_per_s,
@@ -186,17 +151,17 @@ class SpeedResult:
             "peers": [
                 {
                     "name": peer.name,
+                    "settings": peer.how,
+                    "threads": peer.threads,
                     "frames_per_s": peer.frames_per_s,
                     "localizations_per_frame": peer.localizations_per_frame,
+                    "jaccard_in_crowd": peer.jaccard,
+                    "settings_in_crowd": peer.jaccard_how,
                     "ratio": self.ratio(peer),
                 }
                 for peer in self.peers
             ],
         }
         if self.sweep is not None:
-            size, density = self.sweep.size, self.sweep.density
-            figures["sweep"] = {
-                "size": [point.as_json() for point in size],
-                "density": [point.as_json() for point in density],
-            }
+            figures["sweep"] = self.sweep.as_json()
         return figures

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsmlm.bench.accuracy.scenes import BEYOND_PX, PIXEL_NM, Emitters, Scene, curves_of, expose
 from rtsmlm.calibration import StatedCalibration
@@ -63,8 +64,9 @@ def speed_scene(
     kind: MovieKind,
     seed: int = 0,
     on_frames: Callable[[int, int], None] = lambda done, total: None,
+    index: NDArray[np.int64] | None = None,
 ) -> Scene:
-    """Draw a movie with consecutive frame numbers, emitters in no order.
+    """Draw a movie, emitters in no order.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ def speed_scene(
         Of emitters and noise.
     on_frames
         Called with the frames drawn and to draw.
+    index
+        Number of each frame, ascending, (n,); by default `kind.n_frames` consecutive ones.
 
     Raises
     ------
@@ -84,15 +88,16 @@ def speed_scene(
     rng = np.random.default_rng(seed)
     astigmatic = AstigmaticPsf(pixel_nm=PIXEL_NM)
     psf: Psf = astigmatic if kind.astigmatic else GaussianPsf(SIGMA_PX)
-    emitters = _emitters(kind, rng)
+    if index is None:
+        index = np.arange(kind.n_frames)
+    emitters = _emitters(kind, index, rng)
     shape = kind.size_px, kind.size_px
-    index = np.arange(kind.n_frames)
-    pixels = np.empty((kind.n_frames, *shape), dtype=np.uint16)
-    for start in range(0, kind.n_frames, CHUNK_FRAMES):
+    pixels = np.empty((len(index), *shape), dtype=np.uint16)
+    for start in range(0, len(index), CHUNK_FRAMES):
         part = slice(start, start + CHUNK_FRAMES)
         drawn, calibration = expose(emitters, psf, BACKGROUND, index[part], shape, rng)
         pixels[part] = drawn.pixels
-        on_frames(min(start + CHUNK_FRAMES, kind.n_frames), kind.n_frames)
+        on_frames(min(start + CHUNK_FRAMES, len(index)), len(index))
     curves = curves_of(astigmatic) if kind.astigmatic else None
     return Scene(
         batch=FrameBatch.from_pixels(pixels, index=index),
@@ -103,10 +108,10 @@ def speed_scene(
     )
 
 
-def _emitters(kind: MovieKind, rng: np.random.Generator) -> Emitters:
+def _emitters(kind: MovieKind, index: NDArray[np.int64], rng: np.random.Generator) -> Emitters:
     low, high = -0.5 - BEYOND_PX, kind.size_px - 0.5 + BEYOND_PX
     mean = kind.density_um2 * ((high - low) * PIXEL_NM / 1000.0) ** 2
-    frame = np.repeat(np.arange(kind.n_frames), rng.poisson(mean, kind.n_frames))
+    frame = np.repeat(index, rng.poisson(mean, len(index)))
     n = len(frame)
     x, y = rng.uniform(low, high, (2, n))
     half_range_nm = HALF_RANGE_NM if kind.astigmatic else 0.0

@@ -1,0 +1,91 @@
+"""Localizers by name for a movie, and what a network after a fit is compared with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from rtsmlm.bench.accuracy.contenders import overrides_of, with_curves
+from rtsmlm.bench.accuracy.scenes import Scene
+from rtsmlm.bench.speed.sweep import FIT, NETWORK, ROUTED
+from rtsmlm.engines.routing import RoutedLocalizer
+from rtsmlm.pipeline.localizer import open_localizer
+from rtsmlm.protocols import Localizer
+from rtsmlm.settings.load import load
+from rtsmlm.settings.resolve import resolve
+from rtsmlm.settings.run import RunSettings
+
+
+def settings_of(
+    name: str, engine: str | None, scene: Scene | None = None, more: Sequence[str] = ()
+) -> RunSettings:
+    """Return the settings of a run.
+
+    Parameters
+    ----------
+    name
+        Of the localizer, as in the settings, with a precision or not.
+    engine
+        As `localizer.engine`; None takes the default.
+    scene
+        The movie; without one the settings are read to see whether they are right.
+    more
+        Further settings, as `localizer.fit_first=false`.
+
+    Raises
+    ------
+    ConfigError
+        If one of the settings is wrong.
+    """
+    overrides = [
+        *overrides_of(name),
+        "stream.address=tcp://127.0.0.1:*",
+        # What was restarted is not what was measured.
+        "pipeline.max_restarts=0",
+        *more,
+    ]
+    overrides += [f"localizer.engine={engine}"] * (engine is not None)
+    if scene is None:
+        return load(None, overrides)
+    settings = load(None, [*overrides, f"psf.sigma_nm={scene.sigma_nm}"])
+    return resolve(with_curves(settings, scene), calibration=scene.calibration)
+
+
+def open_named(name: str, engine: str | None, scene: Scene, more: Sequence[str] = ()) -> Localizer:
+    """Return a localizer for a movie; parameters as for `settings_of`.
+
+    Raises
+    ------
+    RtsmlmError
+        If it cannot be opened.
+    """
+    return open_localizer(settings_of(name, engine, scene, more), scene.calibration, scene.sigma_nm)
+
+
+def ways_of(name: str, engine: str | None, scene: Scene) -> dict[str, Localizer]:
+    """Return a localizer, and where it is a network after a fit both of its parts alone.
+
+    Parameters
+    ----------
+    name, engine, scene
+        As for `settings_of`.
+
+    Raises
+    ------
+    RtsmlmError
+        If one cannot be opened.
+    """
+    localizer = open_named(name, engine, scene)
+    if not isinstance(localizer, RoutedLocalizer):
+        return {name: localizer}
+    fit = "gaussian-mle" if scene.curves is None else "astigmatic-mle"
+    return {
+        ROUTED: localizer,
+        NETWORK: open_named(name, engine, scene, ["localizer.fit_first=false"]),
+        FIT: open_named(fit, None, scene),
+    }
+
+
+def threads_of(localizer: Localizer) -> int:
+    """Return how many threads of a live run localize."""
+    return os.cpu_count() or 1 if localizer.uses_all_cores else 1
