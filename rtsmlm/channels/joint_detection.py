@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rtsmlm.fitting.detection import Candidates, detect_in_frame
-from rtsmlm.fitting.filtering import Filter, Scratch
+from rtsmlm.fitting.bands import Scratch, open_band
+from rtsmlm.fitting.detection import Candidates, judge, search_band
+from rtsmlm.fitting.filtering import Filter
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
@@ -84,20 +85,22 @@ def detect_in_sums(
     :
         Number of rows taken, and the frame to continue with.
     """
-    n = 0
-    n_views, height, width = row.shape
+    first = 0
+    n_views, _, width = row.shape
     for frame in range(first_frame, len(pixels)):
         raw = pixels[frame]
-        for y in range(height):
-            out = scratch.photons[y]
-            for x in range(width):
-                out[x] = np.float32(0.0)
-            for k in range(n_views):
-                for x in range(width):
-                    v, u = row[k, y, x], column[k, y, x]
-                    out[x] += (np.float32(raw[v, u]) - offset_adu[v, u]) * photons_per_adu[v, u]
-        after = detect_in_frame(scratch.photons, frame, plan, scratch, found, n)
-        if after < 0:
-            return n, frame
-        n = after
-    return n, len(pixels)
+        n = first
+        for b in range(len(plan.tile_variance)):
+            band = open_band(b, plan, scratch.photons)
+            for y in range(band.start, band.end):
+                out = scratch.photons[y - band.kept]
+                out[:] = np.float32(0.0)
+                for k in range(n_views):
+                    for x in range(width):
+                        v, u = row[k, y, x], column[k, y, x]
+                        out[x] += (np.float32(raw[v, u]) - offset_adu[v, u]) * photons_per_adu[v, u]
+            n = search_band(b, band, plan, scratch, found, n)
+            if n < 0:
+                return first, frame
+        first = judge(frame, plan, scratch, found, first, n)
+    return first, len(pixels)

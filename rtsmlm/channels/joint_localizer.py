@@ -15,10 +15,11 @@ from rtsmlm.channels.joint_detection import SumMap, detect_in_sums, sum_map, sum
 from rtsmlm.channels.joint_fit import fit_views
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
+from rtsmlm.fitting.bands import Scratch
 from rtsmlm.fitting.box_fit import GaussianMle
 from rtsmlm.fitting.boxes import F64, cut_boxes
 from rtsmlm.fitting.detection import Candidates, make_candidates
-from rtsmlm.fitting.filtering import Filter, Scratch
+from rtsmlm.fitting.filtering import Filter
 from rtsmlm.fitting.frame_plan import Plan
 from rtsmlm.fitting.selection import FIT_REACH_PX, reject_spikes, select_rows
 from rtsmlm.fitting.spot_localizer import SpotLocalizer

@@ -14,13 +14,27 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rtsmlm.fitting.filtering import Filter, Scratch, filter_frame
-from rtsmlm.fitting.noise import MIN_BACKGROUND, background_at, measure_background
+from rtsmlm.fitting.bands import Band, Scratch, band_of, filter_band, keep_rows, open_band
+from rtsmlm.fitting.filtering import Filter
+from rtsmlm.fitting.noise import (
+    MIN_BACKGROUND,
+    Tiles,
+    background_at,
+    measure_tiles,
+    tile_above,
+    variance_beyond,
+)
+from rtsmlm.fitting.peaks import is_maximum, mark_peaks, peak_offset
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
 
 I32 = NDArray[np.int32]
+
+LIMIT_MARGIN = 0.999
+"""Of the least limit of a tile, for what rounding may take away."""
+TINY = 1e-30
+"""A candidate is above zero."""
 
 
 class Candidates(NamedTuple):
@@ -52,28 +66,6 @@ def make_candidates(capacity: int) -> Candidates:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _is_maximum(image: F32, y: int, x: int, radius: int) -> bool:
-    """Return whether no pixel within the radius is higher; of equals the first in raster order."""
-    height, width = image.shape
-    value = image[y, x]
-    for v in range(max(y - radius, 0), min(y + radius + 1, height)):
-        for u in range(max(x - radius, 0), min(x + radius + 1, width)):
-            other = image[v, u]
-            if other > value or (other == value and (v < y or (v == y and u < x))):
-                return False
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _peak_offset(left: float, middle: float, right: float) -> float:
-    """Return where the parabola through three neighbours has its top, from the middle one."""
-    bend = left - 2.0 * middle + right
-    if bend >= 0.0:
-        return 0.0
-    return min(max(0.5 * (left - right) / bend, -0.5), 0.5)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _threshold_at(plan: Filter, background: float, extra: float, y: int, x: int) -> float:
     """Return the detection limit of the filtered image at a pixel.
 
@@ -87,6 +79,127 @@ def _threshold_at(plan: Filter, background: float, extra: float, y: int, x: int)
     third = (6.0 if plan.excess_noise > 1.0 else 1.0) * light * plan.cubes
     z = plan.threshold
     return float(z * math.sqrt(variance) + (z * z - 1.0) / 6.0 * third / variance)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _set_limits(plan: Filter, i: int, tiles: Tiles, limits: F32) -> None:
+    """Write what the pixels between two rows of tiles must reach at the least, column by column.
+
+    It is never above `_threshold_at`, and saves asking for that nearly everywhere.
+    """
+    background = tiles.background
+    rows, columns = background.shape
+    width = len(limits)
+    below = min(i + 1, rows - 1)
+    for j in range(columns):
+        light = min(background[i, j], background[below, j])
+        for k in (max(j - 1, 0), min(j + 1, columns - 1)):
+            light = min(light, background[i, k], background[below, k])
+        gain = min(plan.least_shot_gain[i, j], plan.least_shot_gain[below, j])
+        read = min(plan.least_read_noise[i, j], plan.least_read_noise[below, j])
+        variance = plan.excess_noise * max(light, MIN_BACKGROUND) * gain + read
+        # A limit of less than one standard deviation is lowered by the skew of the noise.
+        limit = plan.threshold * math.sqrt(variance) if plan.threshold >= 1.0 else 0.0
+        for x in range(j * width // columns, (j + 1) * width // columns):
+            limits[x] = max(LIMIT_MARGIN * limit, TINY)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def search_band(
+    k: int, band: Band, plan: Filter, scratch: Scratch, found: Candidates, n: int
+) -> int:
+    """Filter the rows of a band, and append the maxima that may be candidates.
+
+    Parameters
+    ----------
+    k
+        Number of the band.
+    band
+        From `open_band`; its rows are written.
+    plan, scratch
+        From `make_filter` and `make_scratch` for this shape.
+    found
+        Written from row `n` on: places, and the height of the maximum as `strength`.
+    n
+        Number of rows that are taken already.
+
+    Returns
+    -------
+    :
+        Number of rows taken now; -1 if there was not enough room.
+    """
+    height, width = plan.shot_gain.shape
+    own = scratch.photons[band.start - band.kept : band.end - band.kept]
+    measure_tiles(own, k, plan.tile_variance, plan.excess_noise, scratch.tiles)
+    if k > 0:
+        tiles, reach = len(plan.tile_variance), len(plan.wide) - 1
+        before = band_of(k - 1, tiles, height, reach, plan.radius_px)
+        kept = band.filtered_start - band.filtered_kept
+        keep_rows(scratch.filtered, band.filtered_kept - before.filtered_kept, kept)
+    filter_band(band, plan, scratch, scratch.filtered[band.filtered_start - band.filtered_kept :])
+    image = scratch.filtered[: band.filtered_end - band.filtered_kept]
+    is_peak, edge = scratch.is_peak, plan.edge_px
+    eights = is_peak.view(np.uint64)
+    level = -1
+    for y in range(max(band.searched_start, edge), min(band.searched_end, height - edge)):
+        row = y - band.filtered_kept
+        now = tile_above(y, height, len(plan.tile_variance))
+        if now != level:
+            level = now
+            _set_limits(plan, level, scratch.tiles, scratch.limits)
+        # At the edge of the frame a pixel is its own neighbour.
+        upper, lower = image[max(row - 1, 0)], image[min(row + 1, len(image) - 1)]
+        mark_peaks(upper, image[row], lower, scratch.limits, is_peak)
+        for eight in range(len(eights)):
+            if eights[eight] == 0:
+                continue
+            for x in range(max(8 * eight, edge), min(8 * eight + 8, width - edge)):
+                if not is_peak[x] or not is_maximum(image, row, x, plan.radius_px):
+                    continue
+                if n == len(found.x):
+                    return -1
+                here = image[row]
+                before_x, after_x = here[max(x - 1, 0)], here[min(x + 1, width - 1)]
+                found.y[n] = y
+                found.x[n] = x
+                found.start_y[n] = y + peak_offset(upper[x], here[x], lower[x])
+                found.start_x[n] = x + peak_offset(before_x, here[x], after_x)
+                found.strength[n] = here[x]
+                n += 1
+    return n
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def judge(frame: int, plan: Filter, scratch: Scratch, found: Candidates, first: int, n: int) -> int:
+    """Keep the maxima of a frame that are higher than noise; return the number of rows then.
+
+    Parameters
+    ----------
+    frame
+        What to write into the column `frame`.
+    plan, scratch
+        As all bands of the frame have left them.
+    found
+        Rows from `first` to `n` are judged.
+    first, n
+        Where the rows of the frame begin and end.
+    """
+    height, width = plan.shot_gain.shape
+    background = scratch.tiles.background
+    extra = variance_beyond(scratch.tiles)
+    kept = first
+    for i in range(first, n):
+        y, x, value = found.y[i], found.x[i], found.strength[i]
+        light = background_at(background, height, width, y, x)
+        limit = _threshold_at(plan, light, extra, y, x)
+        if value < limit:
+            continue
+        found.frame[kept], found.y[kept], found.x[kept] = frame, y, x
+        found.start_y[kept], found.start_x[kept] = found.start_y[i], found.start_x[i]
+        found.extra_variance[kept] = extra
+        found.strength[kept] = plan.threshold * value / limit
+        kept += 1
+    return kept
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -113,38 +226,15 @@ def detect_in_frame(
     :
         Number of rows taken now; -1 if there was not enough room.
     """
-    height, width = photons.shape
-    filter_frame(photons, plan, scratch)
-    extra = measure_background(photons, plan.tile_variance, plan.excess_noise, scratch.background)
-    image = scratch.filtered
     n = first
-    edge = plan.edge_px
-    for y in range(edge, height - edge):
-        # At the edge of the frame a pixel is its own neighbour.
-        upper, lower = image[max(y - 1, 0)], image[min(y + 1, height - 1)]
-        here = image[y]
-        for x in range(edge, width - edge):
-            value = here[x]
-            if value <= 0.0 or value < upper[x] or value < lower[x]:
-                continue
-            before, after = here[max(x - 1, 0)], here[min(x + 1, width - 1)]
-            if value < before or value < after:
-                continue
-            background = background_at(scratch.background, height, width, y, x)
-            limit = _threshold_at(plan, background, extra, y, x)
-            if value < limit or not _is_maximum(image, y, x, plan.radius_px):
-                continue
-            if n == len(found.x):
-                return -1
-            found.frame[n] = frame
-            found.y[n] = y
-            found.x[n] = x
-            found.start_y[n] = y + _peak_offset(upper[x], value, lower[x])
-            found.start_x[n] = x + _peak_offset(before, value, after)
-            found.extra_variance[n] = extra
-            found.strength[n] = plan.threshold * value / limit
-            n += 1
-    return n
+    for k in range(len(plan.tile_variance)):
+        band = open_band(k, plan, scratch.photons)
+        for y in range(band.start, band.end):
+            scratch.photons[y - band.kept] = photons[y]
+        n = search_band(k, band, plan, scratch, found, n)
+        if n < 0:
+            return -1
+    return judge(frame, plan, scratch, found, first, n)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -177,18 +267,18 @@ def detect_in_batch(
     :
         Number of rows taken, and the frame to continue with.
     """
-    n = 0
-    height, width = offset_adu.shape
+    first = 0
     for frame in range(first_frame, len(pixels)):
-        for y in range(height):
-            raw = pixels[frame, y]
-            dark = offset_adu[y]
-            gain = photons_per_adu[y]
-            out = scratch.photons[y]
-            for x in range(width):
-                out[x] = (np.float32(raw[x]) - dark[x]) * gain[x]
-        after = detect_in_frame(scratch.photons, frame, plan, scratch, found, n)
-        if after < 0:
-            return n, frame
-        n = after
-    return n, len(pixels)
+        n = first
+        for k in range(len(plan.tile_variance)):
+            band = open_band(k, plan, scratch.photons)
+            for y in range(band.start, band.end):
+                raw, dark, gain = pixels[frame, y], offset_adu[y], photons_per_adu[y]
+                out = scratch.photons[y - band.kept]
+                for x in range(len(out)):
+                    out[x] = (np.float32(raw[x]) - dark[x]) * gain[x]
+            n = search_band(k, band, plan, scratch, found, n)
+            if n < 0:
+                return first, frame
+        first = judge(frame, plan, scratch, found, first, n)
+    return first, len(pixels)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from rtsmlm.errors import LocalizerError
-from rtsmlm.fitting.noise import tile_means
+from rtsmlm.fitting.noise import over_tiles
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
 
@@ -30,9 +30,9 @@ class Filter(NamedTuple):
     """What detection needs and does not change from frame to frame."""
 
     narrow: F32
-    """Half of the kernel G(s), from its centre outwards."""
+    """Half of the kernel G(s), from its centre outwards, of even length."""
     wide: F32
-    """Half of the kernel G(2 s), from its centre outwards."""
+    """Half of the kernel G(2 s), from its centre outwards, of even length and not shorter."""
     norm_y: F32
     """One over the kernel weight inside the frame, narrow and wide, (2, height)."""
     norm_x: F32
@@ -41,6 +41,10 @@ class Filter(NamedTuple):
     """Variance of the filtered image per photon² of pixel variance, (height, width)."""
     read_noise: F32
     """Variance of the filtered image from read noise, photons², (height, width)."""
+    least_shot_gain: F32
+    """Least `shot_gain` of each tile, (tile rows, tile columns)."""
+    least_read_noise: F32
+    """Least `read_noise` of each tile."""
     tile_variance: F32
     """Mean read variance per tile, photons², (tile rows, tile columns)."""
     cubes: float
@@ -53,20 +57,6 @@ class Filter(NamedTuple):
     """A maximum is the highest pixel within this radius."""
     edge_px: int
     """Maxima nearer to the edge of the frame than this are none."""
-
-
-class Scratch(NamedTuple):
-    """Memory that one thread uses again for every frame."""
-
-    photons: F32
-    filtered: F32
-    narrow: F32
-    """Row-filtered frame with empty rows above and below, (height + 2 r, width)."""
-    wide: F32
-    row: F32
-    """One row with empty pixels left and right, (width + 2 r,)."""
-    background: F32
-    """Photons per pixel of each tile, (tile rows, tile columns)."""
 
 
 def make_filter(
@@ -105,8 +95,8 @@ def make_filter(
             f"spot of sigma {sigma_px:.2f} px; use a larger region of interest"
         )
     narrow, wide = _half_gaussian(sigma_px, 3.5), _half_gaussian(WIDE_RATIO * sigma_px, 2.5)
-    reach = max(len(narrow), len(wide)) - 1
-    kernels = [_whole(half, reach) for half in (narrow, wide)]
+    wide = _even(wide, max(len(narrow), len(wide)))
+    kernels = [_whole(half, len(wide) - 1) for half in (narrow, wide)]
     norms = {n: [_weights_inside(kernel, n) for kernel in kernels] for n in (height, width)}
     squared: dict[bool, NDArray[np.float64]] = {}
     for is_read in (False, True):
@@ -122,13 +112,15 @@ def make_filter(
     plane = [np.outer(kernel, kernel) for kernel in kernels]
     tiles = max(1, round(height / TILE_PX)), max(1, round(width / TILE_PX))
     return Filter(
-        narrow=narrow,
+        narrow=_even(narrow, len(narrow)),
         wide=wide,
         norm_y=np.array(norms[height], dtype=np.float32),
         norm_x=np.array(norms[width], dtype=np.float32),
         shot_gain=squared[False].astype(np.float32),
         read_noise=squared[True].astype(np.float32),
-        tile_variance=tile_means(read_variance, tiles),
+        least_shot_gain=over_tiles(squared[False], tiles, np.min),
+        least_read_noise=over_tiles(squared[True], tiles, np.min),
+        tile_variance=over_tiles(read_variance, tiles, np.mean),
         cubes=float(((plane[0] - plane[1]) ** 3).sum()),
         excess_noise=float(excess_noise),
         threshold=float(threshold),
@@ -137,67 +129,76 @@ def make_filter(
     )
 
 
-def make_scratch(plan: Filter) -> Scratch:
-    """Allocate the memory that one thread needs to detect with `plan`."""
-    height, width = plan.shot_gain.shape
-    reach = max(len(plan.narrow), len(plan.wide)) - 1
-    return Scratch(
-        photons=np.zeros((height, width), dtype=np.float32),
-        filtered=np.zeros((height, width), dtype=np.float32),
-        narrow=np.zeros((height + 2 * reach, width), dtype=np.float32),
-        wide=np.zeros((height + 2 * reach, width), dtype=np.float32),
-        row=np.zeros(width + 2 * reach, dtype=np.float32),
-        background=np.zeros_like(plan.tile_variance),
-    )
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def filter_along_y(rows: F32, at: int, half: F32, norm: float, out: F32) -> None:
+    """Write the weighted sum of a row and those around it.
+
+    Parameters
+    ----------
+    rows
+        Of the frame, float32, shape (n, width).
+    at
+        Which of them is in the middle; `len(half) - 1` more are above and below.
+    half
+        Half of a kernel, from its centre outwards, of even length.
+    norm
+        Factor of the sum.
+    out
+        Written, shape (width,).
+    """
+    # Two taps at once: the sums are loaded and stored half as often.
+    scale = np.float32(norm)
+    centre, beside = scale * half[0], scale * half[1]
+    middle, upper, lower = rows[at], rows[at - 1], rows[at + 1]
+    for x in range(len(out)):
+        out[x] = centre * middle[x] + beside * (upper[x] + lower[x])
+    for t in range(2, len(half), 2):
+        near, far = scale * half[t], scale * half[t + 1]
+        upper, lower = rows[at - t], rows[at + t]
+        uppermost, lowermost = rows[at - t - 1], rows[at + t + 1]
+        for x in range(len(out)):
+            out[x] += near * (upper[x] + lower[x]) + far * (uppermost[x] + lowermost[x])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def filter_frame(photons: F32, plan: Filter, scratch: Scratch) -> None:
-    """Write the difference of Gaussians of a frame into `scratch.filtered`."""
-    height, width = photons.shape
-    reach = (len(scratch.row) - width) // 2
-    for y in range(height):
-        for x in range(width):
-            scratch.row[reach + x] = photons[y, x]
-        for half, target in ((plan.narrow, scratch.narrow), (plan.wide, scratch.wide)):
-            out = target[y + reach]
-            middle = scratch.row[reach : reach + width]
-            for x in range(width):
-                out[x] = half[0] * middle[x]
-            for t in range(1, len(half)):
-                left = scratch.row[reach - t : reach - t + width]
-                right = scratch.row[reach + t : reach + t + width]
-                weight = half[t]
-                for x in range(width):
-                    out[x] += weight * (left[x] + right[x])
-    fine = np.empty(width, dtype=np.float32)
-    for y in range(height):
-        for i, half, source in ((0, plan.narrow, scratch.narrow), (1, plan.wide, scratch.wide)):
-            middle = source[y + reach]
-            for x in range(width):
-                fine[x] = half[0] * middle[x]
-            for t in range(1, len(half)):
-                upper = source[y + reach - t]
-                lower = source[y + reach + t]
-                weight = half[t]
-                for x in range(width):
-                    fine[x] += weight * (upper[x] + lower[x])
-            out = scratch.filtered[y]
-            norm_x = plan.norm_x[i]
-            if i == 0:
-                norm = plan.norm_y[i, y]
-                for x in range(width):
-                    out[x] = norm * norm_x[x] * fine[x]
-            else:
-                norm = plan.norm_y[i, y]
-                for x in range(width):
-                    out[x] -= norm * norm_x[x] * fine[x]
+def filter_along_x(row: F32, reach: int, half: F32, out: F32) -> None:
+    """Write the weighted sum of each pixel and those left and right of it.
+
+    Parameters
+    ----------
+    row
+        One row, float32; its first pixel is at `reach`.
+    reach
+        How many pixels are left and right of what is written, at least `len(half) - 1`.
+    half
+        Half of a kernel, from its centre outwards, of even length.
+    out
+        Written, shape (width,).
+    """
+    n = len(out)
+    middle, left, right = row[reach:], row[reach - 1 :], row[reach + 1 :]
+    centre, beside = half[0], half[1]
+    for x in range(n):
+        out[x] = centre * middle[x] + beside * (left[x] + right[x])
+    for t in range(2, len(half), 2):
+        near, far = half[t], half[t + 1]
+        left, right = row[reach - t :], row[reach + t :]
+        leftmost, rightmost = row[reach - t - 1 :], row[reach + t + 1 :]
+        for x in range(n):
+            out[x] += near * (left[x] + right[x]) + far * (leftmost[x] + rightmost[x])
 
 
 def _half_gaussian(sigma_px: float, reach_sigma: float) -> F32:
     reach = math.ceil(reach_sigma * sigma_px)
     half = np.exp(-0.5 * (np.arange(reach + 1) / sigma_px) ** 2)
     return np.asarray(half / (2.0 * half.sum() - half[0]), dtype=np.float32)
+
+
+def _even(half: F32, n: int) -> F32:
+    """Return at least n taps, an even number, as two are taken at once; zeros fill them up."""
+    padded = np.zeros(n + n % 2, dtype=np.float32)
+    padded[: len(half)] = half
+    return padded
 
 
 def _whole(half: F32, reach: int) -> NDArray[np.float64]:

@@ -8,6 +8,8 @@ that detection and fit stay sound: a false gain must not turn noise into emitter
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -26,9 +28,40 @@ EXCESS_RATIO = 1.5
 MIN_BACKGROUND = 0.1
 
 
+class Tiles(NamedTuple):
+    """What a frame shines and scatters, by tiles, and memory to find it."""
+
+    background: F32
+    """Photons per pixel, (tile rows, tile columns)."""
+    unexplained: F32
+    """Variance per pixel beyond that of light and camera in photons², same shape."""
+    explained: F32
+    """Variance per pixel of light and camera, same shape."""
+    bend: F32
+    """Second difference of a row along y, (width,)."""
+    bends: F32
+    """Squared differences of Laplacians of every other row of tiles, (n, width)."""
+    values: F32
+    """Pixels of one tile, (m,)."""
+
+
+def make_tiles(tiles: tuple[int, ...], shape: tuple[int, int]) -> Tiles:
+    """Allocate memory for the tiles of frames of one shape; `tiles` are their rows and columns."""
+    height, width = (math.ceil(side / n) for side, n in zip(shape, tiles, strict=True))
+    background, unexplained, explained = np.zeros((3, *tiles), dtype=np.float32)
+    return Tiles(
+        background=background,
+        unexplained=unexplained,
+        explained=explained,
+        bend=np.zeros(shape[1], dtype=np.float32),
+        bends=np.zeros((height // 2 + 1, shape[1]), dtype=np.float32),
+        values=np.zeros(height * width, dtype=np.float32),
+    )
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _mean_below(values: F32, limit: float) -> float:
-    """Return the mean of the values below a limit; 0 where there is none."""
+def _sum_below(values: F32, limit: float) -> tuple[float, float]:
+    """Return the sum of the values below a limit, and how many they are."""
     cut = np.float32(limit)
     total = np.float32(0.0)
     count = np.float32(0.0)
@@ -36,99 +69,136 @@ def _mean_below(values: F32, limit: float) -> float:
         inside = np.float32(1.0) if values[i] < cut else np.float32(0.0)
         total += inside * values[i]
         count += inside
-    return float(total / max(count, np.float32(1.0)))
+    return float(total), float(count)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _laplacian_variance(photons: F32, y0: int, y1: int, x0: int, x1: int, buffer: F32) -> float:
-    """Return the pixel variance of a tile, insensitive to anything smooth over three pixels.
+def _square_bends(rows: F32, tiles: Tiles) -> int:
+    """Write squared differences of Laplacians of every other row; return how many rows.
 
-    Mean square of the difference of two Laplacians, after Immerkær, Comput. Vis. Image Underst.
-    64, 300 (1996), with outliers clipped. Every other row is enough.
+    They are insensitive to anything smooth over three pixels: Immerkær, Comput. Vis. Image
+    Underst. 64, 300 (1996).
     """
     two = np.float32(2.0)
-    width = x1 - x0 - 2
+    width = rows.shape[1]
+    bend = tiles.bend
     n = 0
-    for y in range(y0 + 1, y1 - 1, 2):
-        above = photons[y - 1, x0:x1]
-        here = photons[y, x0:x1]
-        below = photons[y + 1, x0:x1]
-        out = buffer[n : n + width]
-        for i in range(width):
-            left = above[i] - two * here[i] + below[i]
-            middle = above[i + 1] - two * here[i + 1] + below[i + 1]
-            right = above[i + 2] - two * here[i + 2] + below[i + 2]
-            bend = left - two * middle + right
-            out[i] = bend * bend
-        n += width
-    variance = _mean_below(buffer[:n], np.inf)
-    for _ in range(CLIP_ROUNDS):
-        variance = _mean_below(buffer[:n], CLIP_SQUARED * variance)
-    return variance / (36.0 * CLIP_SETTLES_AT)
+    for y in range(1, len(rows) - 1, 2):
+        above, here, below = rows[y - 1], rows[y], rows[y + 1]
+        for x in range(width):
+            bend[x] = above[x] - two * here[x] + below[x]
+        out = tiles.bends[n]
+        left, right = bend[:-2], bend[2:]
+        middle, inner = bend[1:-1], out[1:-1]
+        for x in range(width - 2):
+            difference = left[x] - two * middle[x] + right[x]
+            inner[x] = difference * difference
+        n += 1
+    return n
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _tile_background(values: F32, excess_noise: float, other_variance: float) -> float:
+def _gather(rows: F32, n: int, first: int, end: int, values: F32) -> F32:
+    """Return some columns of the first n rows, one after the other."""
+    width = end - first
+    for i in range(n):
+        out, row = values[i * width : (i + 1) * width], rows[i, first:end]
+        for x in range(width):
+            out[x] = row[x]
+    return values[: n * width]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _variance(squares: F32) -> float:
+    """Return the pixel variance from squared differences of Laplacians, outliers clipped."""
+    total, count = _sum_below(squares, np.inf)
+    for _ in range(CLIP_ROUNDS):
+        before = count
+        total, count = _sum_below(squares, CLIP_SQUARED * total / max(before, 1.0))
+        if count == before:  # the same values as in the round before
+            break
+    return total / max(count, 1.0) / (36.0 * CLIP_SETTLES_AT)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _level(values: F32, excess_noise: float, other_variance: float) -> float:
     """Return the mean of the pixels that lie within the noise of the background.
 
     Bright pixels are clipped at two standard deviations of the noise that the background itself
     would have, not at those of the tile: emitters widen the latter.
     """
-    background = _mean_below(values, np.inf)
+    total, count = _sum_below(values, np.inf)
+    background = total / max(count, 1.0)
     for _ in range(CLIP_ROUNDS):
+        before = count
         variance = excess_noise * max(background, MIN_BACKGROUND) + other_variance
-        background = _mean_below(values, background + 2.0 * math.sqrt(variance))
+        total, count = _sum_below(values, background + 2.0 * math.sqrt(variance))
+        background = total / max(count, 1.0)
+        if count == before:
+            break
     return background
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def measure_background(
-    photons: F32, read_variance: F32, excess_noise: float, background: F32
-) -> float:
-    """Estimate the background per tile, and the noise that the calibration does not explain.
+def measure_tiles(rows: F32, i: int, read_variance: F32, excess_noise: float, tiles: Tiles) -> None:
+    """Measure background and noise of one row of tiles.
 
     Parameters
     ----------
-    photons
-        One frame in photons, float32, shape (height, width).
+    rows
+        The rows of the frame that belong to it, in photons, float32, shape (n, width).
+    i
+        Number of the row of tiles.
     read_variance
-        Mean variance of the read noise per tile in photons², float32, shape of `background`.
+        Mean variance of the read noise per tile in photons², float32, shape of the tiles.
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
-    background
-        Written: photons per pixel of each tile, float32, shape (tile rows, tile columns).
+    tiles
+        Row i of its columns is written.
+    """
+    width = rows.shape[1]
+    columns = read_variance.shape[1]
+    n = _square_bends(rows, tiles)
+    for j in range(columns):
+        x0, x1 = j * width // columns, (j + 1) * width // columns
+        read = float(read_variance[i, j])
+        seen = _variance(_gather(tiles.bends, n, x0 + 1, x1 - 1, tiles.values))
+        values = _gather(rows, len(rows), x0, x1, tiles.values)
+        level = _level(values, excess_noise, max(read, 0.5 * seen))
+        expected = excess_noise * max(level, MIN_BACKGROUND) + read
+        tiles.background[i, j] = level
+        tiles.explained[i, j] = expected
+        tiles.unexplained[i, j] = seen - expected
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def variance_beyond(tiles: Tiles) -> float:
+    """Return the variance per pixel in photons² that the calibration does not explain.
+
+    Parameters
+    ----------
+    tiles
+        All rows measured.
 
     Returns
     -------
     :
-        Variance per pixel in photons² beyond that of the calibration; 0 where there is none.
+        0 where there is none.
     """
-    height, width = photons.shape
-    rows, columns = background.shape
-    buffer = np.empty((height // rows + 1) * (width // columns + 1), dtype=np.float32)
-    unexplained = np.empty(rows * columns)
-    explained = np.empty(rows * columns)
-    for i in range(rows):
-        y0, y1 = i * height // rows, (i + 1) * height // rows
-        for j in range(columns):
-            x0, x1 = j * width // columns, (j + 1) * width // columns
-            seen = _laplacian_variance(photons, y0, y1, x0, x1, buffer)
-            n = 0
-            for y in range(y0, y1):
-                for x in range(x0, x1):
-                    buffer[n] = photons[y, x]
-                    n += 1
-            level = _tile_background(buffer[:n], excess_noise, max(read_variance[i, j], 0.5 * seen))
-            background[i, j] = level
-            expected = excess_noise * max(level, MIN_BACKGROUND) + read_variance[i, j]
-            unexplained[i * columns + j] = seen - expected
-            explained[i * columns + j] = expected
+    explained, unexplained = tiles.explained.ravel(), tiles.unexplained.ravel()
     # Missing read noise weighs most, and emitters least, in the darkest quarter of the frame.
-    dark = np.argsort(explained)[: max(1, len(explained) // 4)]
+    last = max(1, len(explained) // 4) - 1
+    dark = explained <= np.partition(explained, last)[last]
     beyond = np.median(unexplained[dark])
     if beyond < (EXCESS_RATIO - 1.0) * np.median(explained[dark]):
         return 0.0
     return float(beyond)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tile_above(y: int, height: int, rows: int) -> int:
+    """Return which row of tiles has its middle at a row of the frame or next above it."""
+    return int(min(max((y + 0.5) * rows / height - 0.5, 0.0), rows - 1.0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -145,8 +215,12 @@ def background_at(background: F32, height: int, width: int, y: int, x: int) -> f
     return float(upper * (1.0 - v) + lower * v)
 
 
-def tile_means(values: NDArray[np.floating], tiles: tuple[int, int]) -> F32:
-    """Return the mean of a map over each tile, float32, shape `tiles`.
+def over_tiles(
+    values: NDArray[np.floating],
+    tiles: tuple[int, int],
+    reduce: Callable[[NDArray[np.floating]], np.floating],
+) -> F32:
+    """Return one number for each tile of a map, float32, shape `tiles`.
 
     Parameters
     ----------
@@ -154,19 +228,14 @@ def tile_means(values: NDArray[np.floating], tiles: tuple[int, int]) -> F32:
         Map of shape (height, width).
     tiles
         Rows and columns of tiles.
+    reduce
+        The number of the pixels of a tile, as `np.mean`.
     """
     height, width = values.shape
     rows, columns = tiles
-    return np.array(
-        [
-            [
-                values[
-                    i * height // rows : (i + 1) * height // rows,
-                    j * width // columns : (j + 1) * width // columns,
-                ].mean()
-                for j in range(columns)
-            ]
-            for i in range(rows)
-        ],
-        dtype=np.float32,
-    )
+    found = np.empty(tiles, dtype=np.float32)
+    for i, j in np.ndindex(tiles):
+        y = slice(i * height // rows, (i + 1) * height // rows)
+        x = slice(j * width // columns, (j + 1) * width // columns)
+        found[i, j] = reduce(values[y, x])
+    return found

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import Map
 from rtsmlm.errors import LocalizerError
+from rtsmlm.fitting.bands import make_scratch
 from rtsmlm.fitting.boxes import (
     CHI2,
     CONVERGED,
@@ -19,7 +20,7 @@ from rtsmlm.fitting.boxes import (
     fit_table,
 )
 from rtsmlm.fitting.detection import detect_in_frame, make_candidates
-from rtsmlm.fitting.filtering import make_filter, make_scratch
+from rtsmlm.fitting.filtering import make_filter
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.localizations import F32
 

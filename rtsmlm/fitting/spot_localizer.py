@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting import boxes
+from rtsmlm.fitting.bands import Scratch, make_scratch
 from rtsmlm.fitting.box_fit import BackgroundFit, BoxFit, WithBackground
 from rtsmlm.fitting.box_places import CUT_AGAIN, box_corners, moved_to, off_center
 from rtsmlm.fitting.boxes import F64, I32, cut_boxes, default_box_px
 from rtsmlm.fitting.detection import Candidates, detect_in_batch, make_candidates
-from rtsmlm.fitting.filtering import Filter, Scratch, make_filter, make_scratch
+from rtsmlm.fitting.filtering import Filter, make_filter
 from rtsmlm.fitting.fit_rows import table_of
 from rtsmlm.fitting.frame_plan import Plan, make_plan
 from rtsmlm.fitting.selection import FIT_REACH_PX, reject_spikes, select_rows

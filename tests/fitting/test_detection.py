@@ -10,11 +10,13 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from rtsmlm.errors import LocalizerError
+from rtsmlm.fitting.bands import filter_frame, make_scratch
 from rtsmlm.fitting.detection import detect_in_frame, make_candidates
-from rtsmlm.fitting.filtering import make_filter, make_scratch
-from rtsmlm.fitting.noise import measure_background
+from rtsmlm.fitting.filtering import make_filter
+from rtsmlm.fitting.noise import background_at, make_tiles, measure_tiles, variance_beyond
 from rtsmlm.physics.gaussian import render_spots
 
 SIGMA_PX = 1.3
@@ -50,6 +52,15 @@ class Detector:
     @property
     def extra_variance(self) -> float:
         return float(self.found.extra_variance[0])
+
+
+def _measured(photons: Any, read_variance: float) -> tuple[NDArray[np.float32], float]:
+    """Return the background of tiles of 16 pixels and the unexplained variance."""
+    tiles = make_tiles((16, 16), photons.shape)
+    read = np.full((16, 16), read_variance, np.float32)
+    for i, rows in enumerate(np.split(np.asarray(photons, np.float32), 16)):
+        measure_tiles(rows, i, read, 1.0, tiles)
+    return tiles.background, variance_beyond(tiles)
 
 
 def _flat(value: float = 0.0, size: int = 256) -> NDArray[np.float32]:
@@ -150,9 +161,8 @@ def test_bright_emitters_do_not_hide_a_faint_one(rng: np.random.Generator) -> No
 def test_the_background_of_a_frame_is_found_under_its_emitters(rng: np.random.Generator) -> None:
     x_px, y_px = rng.uniform(0, 256, (2, 300))
     frame = rng.poisson(render_spots((256, 256), x_px, y_px, 3000.0, SIGMA_PX, 20.0))
-    tiles = np.zeros((16, 16), np.float32)
 
-    extra = measure_background(frame.astype(np.float32), np.zeros_like(tiles), 1.0, tiles)
+    tiles, extra = _measured(frame, 0.0)
 
     assert np.median(tiles) == pytest.approx(20.0, rel=0.05)
     assert extra == 0.0
@@ -168,10 +178,9 @@ def test_a_wrong_gain_makes_no_detections(rng: np.random.Generator, true_e_per_a
 
 
 def test_noise_that_the_calibration_does_not_know_is_measured(rng: np.random.Generator) -> None:
-    tiles = np.zeros((16, 16), np.float32)
-    frame = rng.normal(0.0, 22.0, (256, 256)).astype(np.float32)
+    frame = rng.normal(0.0, 22.0, (256, 256))
 
-    extra = measure_background(frame, np.full_like(tiles, 1.6**2), 1.0, tiles)
+    _, extra = _measured(frame, 1.6**2)
 
     assert extra == pytest.approx(22.0**2, rel=0.1)
 
@@ -224,3 +233,40 @@ def test_edges_raise_no_false_alarm(rng: np.random.Generator) -> None:
 def test_too_small_a_frame_is_refused() -> None:
     with pytest.raises(LocalizerError, match="6 x 40 pixels are smaller"):
         Detector(np.zeros((6, 40)))
+
+
+@pytest.mark.parametrize("edge_px", [0, 1, 3])
+@pytest.mark.parametrize("shape", [(17, 40), (65, 47), (130, 33), (256, 200)])
+@pytest.mark.parametrize("sigma_px", [0.7, 1.3, 2.6])
+def test_candidates_are_the_maxima_of_the_whole_frame_wherever_its_bands_end(
+    rng: np.random.Generator, shape: tuple[int, int], sigma_px: float, edge_px: int
+) -> None:
+    variance = rng.exponential(4.0, shape).astype(np.float32)
+    plan = make_filter(variance, sigma_px, threshold=2.0, edge_px=edge_px)
+    y_px, x_px = np.indices(shape)
+    n = shape[0] * shape[1] // 200
+    places = rng.uniform(0, shape[1], n), rng.uniform(0, shape[0], n)
+    mean = render_spots(shape, *places, 600.0, sigma_px, 5.0 + 0.3 * x_px + 0.1 * y_px)
+    frame = (rng.poisson(mean) + rng.normal(0, np.sqrt(variance))).astype(np.float32)
+    scratch, found = make_scratch(plan), make_candidates(frame.size)
+
+    taken = detect_in_frame(frame, 0, plan, scratch, found, 0)
+
+    filtered = np.empty(shape, np.float32)
+    filter_frame(frame, plan, make_scratch(plan), filtered)
+    tiles, side = scratch.tiles.background, 2 * plan.radius_px + 1
+    light = np.array(
+        [[background_at(tiles, *shape, y, x) for x in range(shape[1])] for y in range(shape[0])]
+    ).clip(0.1)
+    noise = (light + variance_beyond(scratch.tiles)) * plan.shot_gain + plan.read_noise
+    skew = (plan.threshold**2 - 1) / 6 * light * plan.cubes / noise
+    limit = plan.threshold * np.sqrt(noise) + skew
+    # Of equals the first one counts.
+    ranked = filtered - np.linspace(0.0, 1e-9, frame.size).reshape(shape)
+    highest = ranked == maximum_filter(ranked, side, mode="constant", cval=-np.inf)
+    inside = np.zeros(shape, dtype=bool)
+    inside[edge_px : shape[0] - edge_px, edge_px : shape[1] - edge_px] = True
+    expected = np.argwhere(highest & inside & (filtered >= limit))
+    np.testing.assert_array_equal(np.stack([found.y[:taken], found.x[:taken]], axis=1), expected)
+    strength = plan.threshold * (filtered / limit)[tuple(expected.T)]
+    np.testing.assert_allclose(found.strength[:taken], strength, rtol=1e-4)

@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtsmlm.errors import LocalizerError
-from rtsmlm.fitting.filtering import Filter, filter_frame, make_filter, make_scratch
-from rtsmlm.fitting.noise import background_at, measure_background, tile_means
+from rtsmlm.fitting.bands import filter_frame, make_scratch
+from rtsmlm.fitting.filtering import Filter, make_filter
+from rtsmlm.fitting.noise import (
+    background_at,
+    make_tiles,
+    measure_tiles,
+    over_tiles,
+    variance_beyond,
+)
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import render_spots
 
@@ -21,10 +28,11 @@ def measured(
     photons: np.ndarray, read_variance: float = 1.0, excess_noise: float = 1.0
 ) -> tuple[F32, float]:
     """Return the background of all tiles and the unexplained variance."""
-    background = np.empty(TILES, np.float32)
+    tiles = make_tiles(TILES, SHAPE)
     read = np.full(TILES, read_variance, np.float32)
-    beyond = measure_background(photons.astype(np.float32), read, excess_noise, background)
-    return background, beyond
+    for i, rows in enumerate(np.split(photons.astype(np.float32), TILES[0])):
+        measure_tiles(rows, i, read, excess_noise, tiles)
+    return tiles.background, variance_beyond(tiles)
 
 
 def frame(
@@ -87,12 +95,13 @@ def test_a_gain_register_is_no_unexplained_noise(rng: np.random.Generator) -> No
 def test_means_of_tiles_are_those_of_their_pixels_also_where_sizes_do_not_divide() -> None:
     values = np.arange(7 * 11, dtype=np.float64).reshape(7, 11)
 
-    means = tile_means(values, (2, 3))
+    means = over_tiles(values, (2, 3), np.mean)
 
     assert means.shape == (2, 3)
     assert means[0, 0] == pytest.approx(values[:3, :3].mean())
     assert means[1, 2] == pytest.approx(values[3:, 7:].mean())
-    np.testing.assert_array_equal(tile_means(np.full((5, 5), 2.5), (1, 1)), [[2.5]])
+    np.testing.assert_array_equal(over_tiles(np.full((5, 5), 2.5), (1, 1), np.mean), [[2.5]])
+    assert over_tiles(values, (2, 3), np.min)[1, 2] == values[3, 7]
 
 
 @settings(deadline=None)
@@ -121,9 +130,9 @@ def plan_of(read_variance: float = 1.0, sigma_px: float = 1.3) -> Filter:
 
 
 def filtered(photons: np.ndarray, plan: Filter) -> np.ndarray:
-    scratch = make_scratch(plan)
-    filter_frame(photons.astype(np.float32), plan, scratch)
-    return scratch.filtered.copy()
+    passed = np.full(SHAPE, np.nan, np.float32)
+    filter_frame(photons.astype(np.float32), plan, make_scratch(plan), passed)
+    return passed
 
 
 def test_an_even_frame_is_filtered_to_nothing_up_to_its_edges() -> None:
@@ -172,11 +181,12 @@ def test_memory_used_again_leaves_no_trace_of_the_frame_before(rng: np.random.Ge
     plan = plan_of()
     scratch = make_scratch(plan)
     first, second = rng.uniform(0, 1000, (2, *SHAPE)).astype(np.float32)
-    filter_frame(first, plan, scratch)
+    passed = np.empty(SHAPE, np.float32)
+    filter_frame(first, plan, scratch, passed)
 
-    filter_frame(second, plan, scratch)
+    filter_frame(second, plan, scratch, passed)
 
-    np.testing.assert_array_equal(scratch.filtered, filtered(second, plan))
+    np.testing.assert_array_equal(passed, filtered(second, plan))
 
 
 def test_frames_smaller_than_a_spot_are_refused_with_both_sizes() -> None:

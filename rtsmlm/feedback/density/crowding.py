@@ -24,7 +24,8 @@ from rtsmlm.feedback.density.difference_energy import (
     hide_steady,
     sum_up,
 )
-from rtsmlm.fitting.filtering import Filter, filter_frame, make_filter, make_scratch
+from rtsmlm.fitting.bands import filter_frame, make_scratch
+from rtsmlm.fitting.filtering import Filter, make_filter
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 
@@ -105,7 +106,7 @@ class CrowdingMonitor:
         self._noise_gain = float(self._plan.shot_gain[window[0] // 2, window[1] // 2])
         self._leak = self._sharp_part()
         self._frames = np.zeros((2, *window), dtype=np.float32)
-        self._model, self._filtered = np.zeros((2, *window), dtype=np.float32)
+        self._model, self._filtered, self._filtered_model = np.zeros((3, *window), np.float32)
         self._hidden = np.zeros(window, dtype=np.bool_)
         self._before: F32 | None = None
         self._corner = (0, 0)
@@ -172,13 +173,12 @@ class CrowdingMonitor:
         photons = photons[np.isfinite(photons)]
         bright = BRIGHT * float(np.percentile(photons, 25)) if len(photons) else math.inf
         hide_steady(before, after, bright, self._sigma_px, self._hidden)
-        filter_frame(self._frames[0], plan, self._scratch)
-        self._filtered[:] = self._scratch.filtered
-        filter_frame(self._model, plan, self._scratch)
+        filter_frame(self._frames[0], plan, self._scratch, self._filtered)
+        filter_frame(self._model, plan, self._scratch, self._filtered_model)
         sum_up(
             self._frames,
             self._filtered,
-            self._scratch.filtered,
+            self._filtered_model,
             self._hidden,
             self._maps[2],
             self._corner[0],
@@ -234,7 +234,7 @@ class CrowdingMonitor:
         middle = np.full(1, 0.5 * (side - 1), dtype=np.float32)
         add_model(middle, middle, np.ones(1, np.float32), self._sigma_px, 1.0, spot)
         plan = make_filter(np.zeros_like(spot), self._sigma_px, threshold=1.0)
-        scratch = make_scratch(plan)
-        filter_frame(spot, plan, scratch)
+        filtered = np.zeros_like(spot)
+        filter_frame(spot, plan, make_scratch(plan), filtered)
         bend = np.diff(np.diff(spot, n=2, axis=0), n=2, axis=1)
-        return float(np.square(bend).sum() / np.square(scratch.filtered).sum())
+        return float(np.square(bend).sum() / np.square(filtered).sum())
