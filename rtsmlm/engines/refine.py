@@ -1,8 +1,9 @@
-"""Fits isolated emitters once more where the network has found them, for the last tenth of a pixel.
+"""Fits emitters once more where the network has found them, for the last tenth of a pixel.
 
 A small network for all PSF widths stays 10 to 30 % above the CRLB for lone bright emitters, and a
-maximum likelihood fit reaches it there. In crowds, for dim emitters, and where the spot is not the
-Gaussian that it should be, the row of the network stays. With curves of an astigmatic PSF the fit
+maximum likelihood fit reaches it there; so does a fit of a few that overlap. Where it is more
+crowded, for dim emitters, and where the spot is not the Gaussian that it should be, the row of the
+network stays. With curves of an astigmatic PSF the fit
 has z, too. A network may state the background of each box, which is not taken for flat then.
 """
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.refine_groups import refine_groups
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
 from rtsmlm.fitting.box_fit import TrainedBackgroundFit, on_known_background
@@ -41,7 +43,7 @@ MAX_ITERATIONS = 15
 
 
 class Refiner:
-    """Replaces rows of lone emitters by those of a fit.
+    """Replaces rows of lone emitters, and of few that overlap, by those of a fit.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ class Refiner:
         batch: FrameBatch,
         among: NDArray[np.int64] | None = None,
     ) -> Localizations:
-        """Return the table with the rows of lone emitters fitted, in the same order.
+        """Return the table with the rows of emitters fitted, lone or in groups, in the same order.
 
         Parameters
         ----------
@@ -107,9 +109,28 @@ class Refiner:
         among
             Rows that may be fitted once more; by default all.
         """
-        rows = self._lone(locs, batch)
-        if among is not None:
-            rows = np.intersect1d(rows, among, assume_unique=True)
+        lone = self._lone(locs, batch)
+        rows = lone if among is None else np.intersect1d(lone, among, assume_unique=True)
+        locs = self._with_lone(locs, batch, rows)
+        if self._curves is not None or self._background is not None:
+            return locs
+        if batch.shape != self._shape:
+            self.prepare(batch.shape)
+        return refine_groups(
+            locs,
+            batch,
+            self._maps,
+            lone=lone,
+            among=among,
+            sigma_px=self._sigma_px,
+            pixel_nm=self._calibration.pixel_nm,
+            excess_noise=self._calibration.excess_noise,
+        )
+
+    def _with_lone(
+        self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
+    ) -> Localizations:
+        """Return the table with rows of lone emitters fitted."""
         if not len(rows):
             return locs
         fits, left, top = self._fit(locs, batch, rows)

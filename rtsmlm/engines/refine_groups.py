@@ -1,0 +1,140 @@
+"""Fits emitters that overlap once more, together, where a network has found them.
+
+A network tells apart what a fit alone would take for one; where emitters are and how bright, a fit
+of the group tells better: the root mean square error falls by a tenth from 0.1 to 1 emitter per
+um2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsmlm.fitting import group_fit
+from rtsmlm.fitting.boxes import CONVERGED, F64
+from rtsmlm.fitting.group_fit import fit_groups, group_rows
+from rtsmlm.fitting.group_likelihood import MOST
+from rtsmlm.frames import FrameBatch
+from rtsmlm.localizations import F32, Localizations
+
+LINK_SIGMA = 3.0
+"""Emitters nearer than so many PSF widths are fitted together."""
+LEAST = 2
+"""Of one alone, with neighbours further away, the network knows nearly as much as a fit of it: the
+largest part of the time would gain the least."""
+MAX_CHI2 = 1.5
+MAX_STD_PX = 0.5
+MAX_STEP_STD = 4.0
+"""A fit further from the network than so many of its standard deviations found something else."""
+MAX_ITERATIONS = 10
+NETWORK_SHARE = 0.5
+"""Of the standard deviation that the network states, which is added to the CRLB of the group, as
+independent errors are: it foresees that there may be one emitter more, which no fit does. At one
+per um2 the CRLB alone makes the root mean square of error over stated error 2.3 and their median
+1.1, the network alone 1.15 and 0.8, this 1.45 and 0.8."""
+
+
+def refine_groups(
+    locs: Localizations,
+    batch: FrameBatch,
+    maps: tuple[F32, F32, F32],
+    *,
+    lone: NDArray[np.int64],
+    among: NDArray[np.int64] | None,
+    sigma_px: float,
+    pixel_nm: float,
+    excess_noise: float,
+) -> Localizations:
+    """Return the table with the rows of groups fitted, in the same order.
+
+    Parameters
+    ----------
+    locs
+        What a network has found, lone emitters as they are fitted.
+    batch
+        The frames it was found in.
+    maps
+        Offset in ADU, photons per ADU and read variance in photons², (height, width).
+    lone
+        Rows without any other near: they are no group.
+    among
+        Rows that may be fitted once more; by default all.
+    sigma_px
+        Standard deviation of the PSF in pixels.
+    pixel_nm
+        Pixel side in the sample plane.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, else 1.
+    """
+    is_free = np.ones(len(locs), dtype=np.bool_)
+    if among is not None:
+        is_free[:] = False
+        is_free[among] = True
+    is_free[lone] = False
+    if not is_free.any():
+        return locs
+    frame = np.searchsorted(batch.index, locs.frame).astype(np.int32)
+    order = np.lexsort((locs.y_nm, frame))
+    rows = _rows_of(locs, order, pixel_nm)
+    start = rows[:, : group_fit.GROUP_PHOTONS].copy()
+    frame = frame[order]
+    y, x = (np.ascontiguousarray(rows[:, k]) for k in (group_fit.GROUP_Y, group_fit.GROUP_X))
+    group = group_rows(frame, y, x, LINK_SIGMA * sigma_px)
+    size = np.bincount(group, minlength=len(group))
+    n_free = np.bincount(group, weights=is_free[order], minlength=len(group))
+    wanted = (size >= LEAST) & (size <= MOST) & (n_free == size)
+    pixels = np.ascontiguousarray(batch.pixels).view()
+    pixels.flags.writeable = False
+    fit_groups(
+        pixels, *maps, frame, group, wanted, rows, float(sigma_px), float(excess_noise),
+        MAX_ITERATIONS, 1,
+    )  # fmt: skip
+    std_px = np.maximum(locs.std_x_nm, locs.std_y_nm)[order] / pixel_nm
+    good = wanted[group] & _are_good(rows, start, std_px)
+    # A group counts as a whole.
+    good &= (np.bincount(group, weights=~good, minlength=len(group)) == 0)[group]
+    return _with(locs, rows[good], order[good], pixel_nm)
+
+
+def _rows_of(locs: Localizations, order: NDArray[np.int64], pixel_nm: float) -> F64:
+    rows = np.zeros((len(locs), group_fit.GROUP_COLUMNS))
+    rows[:, group_fit.GROUP_X] = locs.x_nm[order] / pixel_nm
+    rows[:, group_fit.GROUP_Y] = locs.y_nm[order] / pixel_nm
+    rows[:, group_fit.GROUP_PHOTONS] = locs.photons[order]
+    rows[:, group_fit.GROUP_BACKGROUND] = locs.background[order]
+    return rows
+
+
+def _are_good(rows: F64, start: F64, std_px: F32) -> NDArray[np.bool_]:
+    """Return which fits found the emitter that the network means."""
+    moved = rows[:, : group_fit.GROUP_PHOTONS] - start
+    good = rows[:, group_fit.GROUP_STATUS] == CONVERGED
+    good &= rows[:, group_fit.GROUP_CHI2] < MAX_CHI2
+    good &= np.hypot(moved[:, 0], moved[:, 1]) < MAX_STEP_STD * std_px
+    good &= rows[:, group_fit.GROUP_STD_X] < MAX_STD_PX
+    good &= rows[:, group_fit.GROUP_STD_Y] < MAX_STD_PX
+    return np.asarray(good, dtype=np.bool_)
+
+
+def _with(
+    locs: Localizations, fits: F64, which: NDArray[np.int64], pixel_nm: float
+) -> Localizations:
+    """Return the table with some rows as they are fitted."""
+    columns: dict[str, NDArray[Any]] = {k: v.copy() for k, v in locs.columns().items()}
+    for name, column, unit in (
+        ("x_nm", group_fit.GROUP_X, pixel_nm),
+        ("y_nm", group_fit.GROUP_Y, pixel_nm),
+        ("photons", group_fit.GROUP_PHOTONS, 1.0),
+        ("background", group_fit.GROUP_BACKGROUND, 1.0),
+    ):
+        columns[name][which] = fits[:, column] * unit
+    for name, column, unit in (
+        ("std_x_nm", group_fit.GROUP_STD_X, pixel_nm),
+        ("std_y_nm", group_fit.GROUP_STD_Y, pixel_nm),
+        ("std_photons", group_fit.GROUP_STD_PHOTONS, 1.0),
+    ):
+        network = NETWORK_SHARE * columns[name][which]
+        columns[name][which] = np.hypot(fits[:, column] * unit, network)
+    return Localizations(**columns, extras=locs.extras)
