@@ -11,7 +11,7 @@ from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 
 if TYPE_CHECKING:
-    from rtsmlm.models.architecture import Maps, NetworkModel
+    from rtsmlm.models.architecture import Architecture, Maps, NetworkModel
 
 Windows: TypeAlias = NDArray[np.int32]
 """Position of the frame in its batch, first row and first column in pixels, (n, 3)."""
@@ -68,3 +68,8 @@ class LooksAtWindows(Protocol):
     def window_decoder(self, model: NetworkModel, shape: tuple[int, int]) -> WindowDecoder:
         """Return the decoder of windows of frames of this shape without padding."""
         ...
+
+
+def looks_at_windows(architecture: Architecture) -> bool:
+    """Whether a network can be asked about parts of a frame, on the CPU."""
+    return architecture.planes > 0 and isinstance(architecture, LooksAtWindows)

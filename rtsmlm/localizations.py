@@ -158,6 +158,9 @@ UNITS: dict[str, str] = {
 
 PROBABILITY_OF_CHANNEL = "channel_probability"
 """Extra column of whatever tells the `channel` of a row: how probable it is, unit 1."""
+FROM_NETWORK = "from_network"
+"""Extra column where a fit goes first: 1 where a network has found the emitter, 0 where the fit
+alone has."""
 
 NEUTRAL: dict[str, float] = {"z_nm": 0.0, "probability": 1.0, "channel": 0.0}
 """What a column holds where a source does not state it; NaN for all others."""

@@ -107,7 +107,7 @@ def _rows_of(locs: Localizations, order: NDArray[np.int64], pixel_nm: float) -> 
     return rows
 
 
-def _are_good(rows: F64, start: F64, std_px: F32) -> NDArray[np.bool_]:
+def _are_good(rows: F64, start: F64, std_px: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return which fits found the emitter that the network means."""
     moved = rows[:, : group_fit.GROUP_PHOTONS] - start
     good = rows[:, group_fit.GROUP_STATUS] == CONVERGED

@@ -22,17 +22,15 @@ from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting.detection import Candidates
 from rtsmlm.fitting.fit_first import ASKED, FirstFits, FitFirst, joined
 from rtsmlm.frames import FrameBatch, Pixels
-from rtsmlm.localizations import F32, Localizations
-from rtsmlm.models.architecture import Architecture, NetworkModel
+from rtsmlm.localizations import F32, FROM_NETWORK, Localizations
+from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
 from rtsmlm.models.rows import in_units
-from rtsmlm.models.windows import LooksAtWindows
+from rtsmlm.models.windows import looks_at_windows
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.protocols import ALL
 
-FROM_NETWORK = "from_network"
-"""Extra column: 1 where the network has found the emitter, 0 where the fit alone has."""
 MOST_COVERED = 0.4
 """Share of a frame in windows, on what is not lone, from which the network looks at all of it: with
 the windows on single spots that misfit it would cost more."""
@@ -264,11 +262,6 @@ class RoutedLocalizer:
             self._windows.prepare(shape, maps)
             self._refiner.prepare(shape)
         self._shape = shape
-
-
-def looks_at_windows(architecture: Architecture) -> bool:
-    """Whether a network can be asked about parts of a frame, on the CPU."""
-    return architecture.planes > 0 and isinstance(architecture, LooksAtWindows)
 
 
 def after_fit(

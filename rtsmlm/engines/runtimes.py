@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
-from rtsmlm.engines.routing import RoutedLocalizer, after_fit
 from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
 from rtsmlm.fitting.box_fit import TrainedBackgroundFit
@@ -18,6 +18,9 @@ from rtsmlm.models.manifest import Manifest
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.settings.installation import install_line
 from rtsmlm.settings.run import RunSettings
+
+if TYPE_CHECKING:
+    from rtsmlm.engines.routing import RoutedLocalizer
 
 AUTO = "auto"
 ORDER = ("tensorrt", "torch", "openvino")
@@ -227,8 +230,10 @@ def localizer_of(
         refiner=refiner,
         fallback=(lambda: open_runtime(model, "openvino")) if spare else None,
     )
-    if not fit_first or refiner is None or background is not None:
+    if not fit_first or refiner is None or background is not None or chosen != "openvino":
         return network
+    from rtsmlm.engines.routing import after_fit
+
     return after_fit(model, network, runtime, calibration, sigma_nm, curves, refiner)
 
 

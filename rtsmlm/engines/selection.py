@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from rtsmlm import plugins
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.box_networks import NetworkBackground, extras_of, open_box_localizer
-from rtsmlm.engines.routing import FROM_NETWORK, looks_at_windows
 from rtsmlm.engines.runtimes import AUTO, engine_of, knows_own_psf, open_network
 from rtsmlm.errors import CalibrationError, ConfigError
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
-from rtsmlm.localizations import PROBABILITY_OF_CHANNEL
+from rtsmlm.localizations import FROM_NETWORK, PROBABILITY_OF_CHANNEL
 from rtsmlm.models.catalog import (
     architecture_of,
     find_model,
@@ -25,6 +24,7 @@ from rtsmlm.models.catalog import (
     model_folders,
 )
 from rtsmlm.models.manifest import Manifest, load_manifest, read_manifest
+from rtsmlm.models.windows import looks_at_windows
 from rtsmlm.protocols import Localizer
 from rtsmlm.settings.run import LocalizerSettings, RunSettings
 

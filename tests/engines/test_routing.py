@@ -11,14 +11,14 @@ from rtsmlm.analysis import metrics
 from rtsmlm.bench.accuracy.scenes import Scene, crowded_scene
 from rtsmlm.bench.speed.scene import MovieKind, speed_scene
 from rtsmlm.engines.network import NetworkLocalizer
-from rtsmlm.engines.routing import FROM_NETWORK, RoutedLocalizer
+from rtsmlm.engines.routing import RoutedLocalizer
 from rtsmlm.engines.runtimes import localizer_of
 from rtsmlm.engines.selection import extra_columns
 from rtsmlm.errors import CalibrationError, LocalizerError
 from rtsmlm.fitting.detection import detect_in_batch
 from rtsmlm.fitting.spot_shape import shape_misfits
 from rtsmlm.frames import FrameBatch
-from rtsmlm.localizations import Localizations
+from rtsmlm.localizations import FROM_NETWORK, Localizations
 from rtsmlm.models.catalog import find_model
 from rtsmlm.models.flagship.slots import find_rows
 from rtsmlm.settings.run import LocalizerSettings
