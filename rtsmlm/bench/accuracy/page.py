@@ -20,9 +20,10 @@ networks are trained on. Their frames are independent of each other and numbered
 that no localizer sees neighbours; the tubules and the reference data are movies, and it does. The
 camera counts photons unless a row names another.
 
-A network is followed by a maximum likelihood fit of lone emitters where it has found them
-(`localizer.refine`): the rows of isolated emitters then are those of the fit, and rest on the PSF
-being the Gaussian that these frames are drawn with. The column "network alone" leaves it out.
+A network is followed by a maximum likelihood fit where it has found emitters
+(`localizer.refine`), or is asked where such a fit cannot tell (`localizer.fit_first`): the rows of
+isolated emitters then are those of the fit, and rest on the PSF being the Gaussian that these
+frames are drawn with. The column "network alone" leaves it out.
 
 Networks of other kinds, and those that are trained for one PSF, stand in [models](models.md).
 """
