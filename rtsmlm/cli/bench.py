@@ -16,6 +16,10 @@ COMMANDS = {
         "rtsmlm.cli.bench_render:render",
         "Measure first image, increment and redraw of the live image, in each way of drawing.",
     ),
+    "live": (
+        "rtsmlm.cli.bench_live:live",
+        "Measure what simulator and recorder cost beside the localizer, and one core against all.",
+    ),
     "window": (
         "rtsmlm.cli.bench_window:window",
         "Run headless and with the window in turn, and compare latency, frames and event loop.",

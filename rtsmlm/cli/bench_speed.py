@@ -61,10 +61,10 @@ def speed(
         r if psf_of(r.localizer) == "astigmatic" else replace(r, peers=others) for r in results
     ]
     for table in speed_page.tables(results):
-        console.print(_rich_table(table))
+        console.print(rich_table(table))
     for note in watched.notes:
         warn(note)
-    facts = _facts(_command(names, task, peers), peer_versions)
+    facts = {**facts_of(_command(names, task, peers)), "peers": ", ".join(peer_versions)}
     if markdown is not None:
         write_text(markdown, speed_page.page(results, facts, watched.notes))
         console.print(f"page     {escape(str(markdown))}")
@@ -108,14 +108,14 @@ def as_json(results: Sequence[SpeedResult]) -> dict[str, object]:
     return figures
 
 
-def _facts(command: str, peers: Sequence[str]) -> dict[str, str]:
+def facts_of(command: str) -> dict[str, str]:
+    """Return what a page says of how and where it was made."""
     here = machine()
     return {
         "command": command,
         "version": __version__,
         "machine": f"{here['processor']} with {here['cores']} cores",
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-        "peers": ", ".join(peers),
     }
 
 
@@ -129,7 +129,8 @@ def _command(names: Sequence[str], task: Task, peers: bool) -> str:
     return "rtsmlm bench " + " ".join(options)
 
 
-def _rich_table(table: speed_page.Table) -> Table:
+def rich_table(table: speed_page.Table) -> Table:
+    """Return a table of a page for the screen."""
     shown = Table(title=escape(table.title))
     for heading in table.headings:
         shown.add_column(heading, overflow="fold")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from rtsmlm.bench.speed.sweep import DensityPoint, SizePoint, Sweep, density_poi
 from rtsmlm.bench.speed.ways import open_named, settings_of, threads_of, ways_of
 from rtsmlm.engines.selection import factory_of
 from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.realtime.cores import usable_cores
 
 SWEEP_SIZES_PX = (256, 512, 1024, 2048)
 SWEEP_DENSITIES_UM2 = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
@@ -183,7 +183,7 @@ def measure_peers(
     """
     found: list[PeerSpeed] = []
     versions: list[str] = []
-    threads = sorted({1, os.cpu_count() or 1})
+    threads = sorted({1, usable_cores()})
     for package, python in pythons.items():
         scene, crowded = watched.scene(kind), watched.crowd(kind)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,6 +13,7 @@ import openvino
 from rtsmlm.engines.graph_chunks import Inputs, Lane, is_box, run_in_chunks
 from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.localizations import F32
+from rtsmlm.realtime.cores import usable_cores
 
 PRECISIONS = ("f32", "bf16")
 _BOXES, _IMAGES = (64, 8), (1,)
@@ -45,7 +45,7 @@ class OpenVinoGraph:
                 f"{' or '.join(PRECISIONS)}"
             )
         self._path, self._precision = path, precision
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or usable_cores()
         self._core = openvino.Core()
         graph = self._core.read_model(path)
         self.inputs = tuple(value.get_any_name() for value in graph.inputs)

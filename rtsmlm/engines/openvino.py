@@ -6,7 +6,6 @@ own, for throughput: no core waits for another, and what is no convolution runs 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
@@ -21,6 +20,7 @@ from rtsmlm.errors import ConfigError, LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Decoder, FrontEnd, Maps, NetworkModel
+from rtsmlm.realtime.cores import usable_cores
 
 PRECISIONS = ("bf16", "f32", "int8")
 _BATCH_FRAMES = 16
@@ -67,7 +67,7 @@ class OpenVinoRuntime:
             )
         # What is not in eight bits is in this.
         self._floating = _floating_precision() if self.precision == "int8" else self.precision
-        self.lanes = os.cpu_count() or 1
+        self.lanes = usable_cores()
         self.batch_frames = 1
         self._model = model
         self._core = openvino.Core()

@@ -5,7 +5,6 @@ The same localizers as live, on several threads, results in frame order.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.localizer import localize_each
 from rtsmlm.protocols import Localizer
+from rtsmlm.realtime.cores import usable_cores
 
 _BATCH_MB = 8  # frames per batch: long enough to keep a thread busy, short enough for memory
 
@@ -43,7 +43,7 @@ class OfflineLocalizers:
         self.neighbours = first.neighbours
         self._make_localizer = make_localizer
         self._spare = [first]
-        self._n_threads = 1 if first.uses_all_cores else threads or os.cpu_count() or 1
+        self._n_threads = 1 if first.uses_all_cores else threads or usable_cores()
         self._own = threading.local()
 
     def localize(

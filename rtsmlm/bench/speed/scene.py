@@ -136,14 +136,21 @@ class MovieCamera:
         uint16 ADU, shape (n, height, width).
     frames_per_s
         None for as fast as they are taken.
+    stated
+        What the camera states of its calibration.
     """
 
     name = "movie in memory"
     core = None
 
-    def __init__(self, movie: Pixels, frames_per_s: float | None) -> None:
+    def __init__(
+        self,
+        movie: Pixels,
+        frames_per_s: float | None,
+        stated: StatedCalibration | None = None,
+    ) -> None:
         self.shape: tuple[int, int] = movie.shape[1], movie.shape[2]
-        self.stated = StatedCalibration()
+        self.stated = stated or StatedCalibration()
         self._movie = movie
         self._period_ns = 0.0 if frames_per_s is None else 1e9 / frames_per_s
         self.exposure_ms = self._period_ns / 1e6

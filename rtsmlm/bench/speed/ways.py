@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from rtsmlm.bench.accuracy.contenders import overrides_of, with_curves
@@ -11,6 +10,7 @@ from rtsmlm.bench.speed.sweep import FIT, NETWORK, ROUTED
 from rtsmlm.engines.routing import RoutedLocalizer
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import Localizer
+from rtsmlm.realtime.cores import usable_cores
 from rtsmlm.settings.load import load
 from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
@@ -88,4 +88,4 @@ def ways_of(name: str, engine: str | None, scene: Scene) -> dict[str, Localizer]
 
 def threads_of(localizer: Localizer) -> int:
     """Return how many threads of a live run localize."""
-    return os.cpu_count() or 1 if localizer.uses_all_cores else 1
+    return usable_cores() if localizer.uses_all_cores else 1
