@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.crowds import Cover
 from rtsmlm.engines.network import NetworkLocalizer
-from rtsmlm.engines.openvino import OpenVinoRuntime
 from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime
 from rtsmlm.engines.window_network import SIZE, WindowNetwork
@@ -30,6 +30,9 @@ from rtsmlm.models.windows import looks_at_windows
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.protocols import ALL
+
+if TYPE_CHECKING:
+    from rtsmlm.engines.openvino import OpenVinoRuntime
 
 MOST_COVERED = 0.4
 """Share of a frame in windows, on what is not lone, from which the network looks at all of it: with
@@ -284,6 +287,9 @@ def after_fit(
     sigma_nm, curves
         The PSF, as for `FitFirst`.
     """
+    # A compute node may have torch alone.
+    from rtsmlm.engines.openvino import OpenVinoRuntime
+
     if not looks_at_windows(model.architecture) or not isinstance(runtime, OpenVinoRuntime):
         return whole
     first = FitFirst(calibration, sigma_nm, curves if model.axial else None)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.engines.crowds import WindowSize
-from rtsmlm.engines.openvino import OpenVinoRuntime
 from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 from rtsmlm.models.architecture import Maps, NetworkModel
 from rtsmlm.models.rows import COLUMNS
 from rtsmlm.models.windows import LooksAtWindows, WindowDecoder, WindowFrontEnd, Windows
+
+if TYPE_CHECKING:
+    from rtsmlm.engines.openvino import OpenVinoRuntime
 
 SIZE = WindowSize(side_px=40, halo_px=12)
 """What a network says of a place hardly changes with what is more than 12 pixels away."""

@@ -69,8 +69,8 @@ class LocalizerSettings(Settings):
     min_probability: float | None = Field(default=None, gt=0, lt=1)
     """Networks: rows less probable are not reported. Not given takes the model's own value."""
     refine: bool = True
-    """Networks: fit emitters once more, by maximum likelihood, where they were found: lone ones, and
-    up to four that overlap together."""
+    """Networks: fit emitters once more, by maximum likelihood, where they were found: lone ones,
+    and up to four that overlap together."""
     fit_first: bool = True
     """The flagship on a CPU: fit lone emitters first and ask the network about the rest of a frame,
     which is several times as fast in sparse frames; the column from_network says which of them
