@@ -30,7 +30,9 @@ from rtsmlm.fitting.boxes import (
     invert,
     start_light,
 )
-from rtsmlm.fitting.likelihood import MAX_STEP_PX, chi2_per_pixel, maximizer
+from rtsmlm.fitting.four import factorize_four, variances_of_four
+from rtsmlm.fitting.likelihood import MAX_STEP_PX, MIN_MEAN, chi2_per_pixel, maximizer
+from rtsmlm.fitting.place_mle import fit_place, make_place_work
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import pixel_integrals
 
@@ -97,12 +99,68 @@ def fit_gaussian_mle(
     rows
         Written: the columns of `rtsmlm.fitting.boxes`, float64, shape (n, N_COLUMNS).
     """
+    if fit_sigma:
+        _fit_widths(
+            photons, variance, start_x, start_y, sigma_px, excess_noise, max_iterations, rows
+        )
+    else:
+        _fit_places(
+            photons, variance, start_x, start_y, sigma_px, excess_noise, max_iterations, rows
+        )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit_places(
+    photons: F32,
+    variance: F32,
+    start_x: F32,
+    start_y: F32,
+    sigma_px: float,
+    excess_noise: float,
+    max_iterations: int,
+    rows: F64,
+) -> None:
     box = photons.shape[1]
-    p = 5 if fit_sigma else 4
+    n = box * box
+    work = make_place_work(box)
+    inverse_excess = np.float32(1.0 / excess_noise)
+    for i in range(len(photons)):
+        light, noise = photons[i].reshape(n), variance[i].reshape(n)
+        least = noise[0]
+        for k in range(n):
+            work.read[k] = noise[k] * inverse_excess
+            least = min(least, noise[k])
+        floor = MIN_MEAN - 0.5 * least * inverse_excess
+        start = np.float64(start_x[i]), np.float64(start_y[i])
+        status, theta, chi2, information = fit_place(
+            light, start, sigma_px, floor, max_iterations, work
+        )
+        positive, factor = factorize_four(information)
+        variances = variances_of_four(factor)
+        rows[i, X], rows[i, Y], rows[i, PHOTONS], rows[i, BACKGROUND] = theta
+        rows[i, SIGMA] = sigma_px
+        rows[i, CHI2] = chi2 / (n * excess_noise)
+        rows[i, STD_X] = math.sqrt(variances[0] * excess_noise)
+        rows[i, STD_Y] = math.sqrt(variances[1] * excess_noise)
+        rows[i, STD_PHOTONS] = math.sqrt(variances[2] * excess_noise)
+        rows[i, STATUS] = status if positive else SINGULAR
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit_widths(
+    photons: F32,
+    variance: F32,
+    start_x: F32,
+    start_y: F32,
+    sigma_px: float,
+    excess_noise: float,
+    max_iterations: int,
+    rows: F64,
+) -> None:
+    box = photons.shape[1]
     theta = np.empty(5)
     tables = np.empty((2, 3, box))
-    information = np.empty((5, 5))
-    fitted, covariance = np.empty((p, p)), np.empty((p, p))
+    information, covariance = np.empty((5, 5)), np.empty((5, 5))
     shifted = np.empty((box, box), dtype=np.float32)
     inverse_excess = np.float32(1.0 / excess_noise)
     for i in range(len(photons)):
@@ -114,17 +172,14 @@ def fit_gaussian_mle(
         pixel_integrals(theta[1], sigma_px, tables[1])
         light, background = start_light(photons[i], tables[0, 0], tables[1, 0])
         theta[2], theta[3] = max(light, 1.0), background
-        status = _maximize((p,), photons[i], shifted, theta, max_iterations, tables, information)
+        status = _maximize((5,), photons[i], shifted, theta, max_iterations, tables, information)
         rows[i, X], rows[i, Y] = theta[0], theta[1]
         rows[i, PHOTONS], rows[i, BACKGROUND], rows[i, SIGMA] = theta[2], theta[3], theta[4]
         pixel_integrals(theta[0], theta[4], tables[0])
         pixel_integrals(theta[1], theta[4], tables[1])
         chi2 = chi2_per_pixel(photons[i], shifted, theta, tables[0, 0], tables[1, 0])
         rows[i, CHI2] = chi2 / excess_noise
-        for j in range(p):
-            for k in range(j + 1):
-                fitted[j, k] = information[j, k]
-        if not invert(fitted, covariance):
+        if not invert(information, covariance):
             status = SINGULAR
         rows[i, STD_X] = math.sqrt(covariance[0, 0] * excess_noise)
         rows[i, STD_Y] = math.sqrt(covariance[1, 1] * excess_noise)

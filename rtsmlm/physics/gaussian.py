@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 # Sums may be reordered, so that they are vectorized; NaN and infinity keep their meaning.
@@ -57,6 +58,54 @@ def pixel_integrals(center_px: float, sigma_px: float, table: F64) -> None:
         left_erf = right_erf
         left_density = right_density
         left_moment = right_moment
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def spot_shares(center_px: float, sigma_px: float, edges: F64, shares: F32, slopes: F32) -> None:
+    """Integrate a unit Gaussian over each pixel of a row, to 2e-7, for use from compiled code.
+
+    Three times as fast as `pixel_integrals`: the density goes from edge to edge by
+    multiplication, and the distribution is that of Abramowitz and Stegun, 26.2.17.
+
+    Parameters
+    ----------
+    center_px
+        Centre of the Gaussian in pixels; pixel k is centred at k.
+    sigma_px
+        Standard deviation in pixels, above 0.
+    edges
+        Scratch, float64, shape (2, n + 1).
+    shares, slopes
+        Written: integral, 0 or more, and its derivative by `center_px`, float32, shape (n,).
+    """
+    n = len(shares)
+    density, below = edges[0], edges[1]
+    width = 1.0 / sigma_px
+    nearest = min(max(math.floor(center_px + 1.0), 0), n)
+    u = (nearest - 0.5 - center_px) * width
+    peak = INV_SQRT_2PI * math.exp(-0.5 * u * u)
+    # From an edge to the next the density changes by a factor that itself changes by one factor.
+    bend = math.exp(-width * width)
+    upwards = math.exp(-width * (u + 0.5 * width))
+    value, factor = peak, upwards
+    for k in range(nearest, n + 1):
+        density[k] = value
+        value *= factor
+        factor *= bend
+    value, factor = peak, bend / upwards
+    for k in range(nearest - 1, -1, -1):
+        value *= factor
+        factor *= bend
+        density[k] = value
+    for k in range(n + 1):
+        u = (k - 0.5 - center_px) * width
+        t = 1.0 / (1.0 + 0.2316419 * abs(u))
+        series = 1.781477937 + t * (-1.821255978 + t * 1.330274429)
+        tail = density[k] * t * (0.319381530 + t * (-0.356563782 + t * series))
+        below[k] = tail if u < 0.0 else 1.0 - tail
+    for k in range(n):
+        shares[k] = max(below[k + 1] - below[k], 0.0)
+        slopes[k] = (density[k] - density[k + 1]) * width
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
