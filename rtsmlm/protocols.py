@@ -131,7 +131,11 @@ class Localizer(Protocol):
         ...
 
     def warm_up(self, shape: tuple[int, int]) -> None:
-        """Compile or load whatever the first batch of this frame shape would have to wait for."""
+        """Compile or load whatever the first batch of this frame shape would have to wait for.
+
+        Then, before the camera starts, its rate is measured on simulated frames, whose numbers are
+        negative.
+        """
         ...
 
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:

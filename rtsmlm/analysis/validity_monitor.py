@@ -31,10 +31,7 @@ _SIDE_PX = 96
 
 
 def _compile(meter: ValidityMeter, sigma_nm: float) -> None:
-    """Judge artificial spots, so that the first real ones do not wait for a compiler.
-
-    Two of them: arrays of a single row lie in memory in another way, and would compile anew.
-    """
+    """Judge artificial spots, so that the first real ones do not wait for a compiler."""
     place_px = np.array([0.25, 0.75]) * _SIDE_PX
     image = np.full((_SIDE_PX, _SIDE_PX), 20.0, dtype=np.float32)
     photons = np.full(2, 5000.0)

@@ -130,7 +130,9 @@ class SpotSampler:
             z = free[:, boxes.Z]
             widths = np.column_stack([axis.sigma_nm(z) for axis in axes]) / self._pixel_nm
             bends = np.column_stack([axis.slope(z) for axis in axes]) / self._pixel_nm
-        theta = free[:, [boxes.X, boxes.Y, boxes.PHOTONS, boxes.BACKGROUND]]
+        # A single row would lie in memory in another way than several, and compile anew.
+        theta = np.ascontiguousarray(free[:, [boxes.X, boxes.Y, boxes.PHOTONS, boxes.BACKGROUND]])
+        widths, bends = np.ascontiguousarray(widths), np.ascontiguousarray(bends)
         judged = np.empty((len(rows), residuals.N_COLUMNS))
         residuals.judge_spots(photons, variance, theta, widths, bends, self._excess_noise, judged)
         columns[:, CHI2_FREE] = judged[:, residuals.CHI2]

@@ -22,6 +22,7 @@ from rtsmlm.cli.run_output import (
 )
 from rtsmlm.cli.signals import StopRequest
 from rtsmlm.cli.snap import take_frame
+from rtsmlm.cli.start_progress import COMPILING, StartProgress
 from rtsmlm.cli.status import latency_line, status_line
 from rtsmlm.cli.window import Window
 from rtsmlm.cli.window_end import report_ended, take_closed, write_figures
@@ -94,7 +95,9 @@ class LiveRunner:
         """Run once and report how it went."""
         self._settings = settings
         rehearsal = rehearse(settings, self._arm)
-        camera = open_camera(settings)
+        progress = StartProgress(lambda: self._notify(COMPILING))
+        with progress.opening("camera"):
+            camera = open_camera(settings)
         try:
             lasers, stages = open_actuators(settings, camera)
             session = self._session = Session(
@@ -108,6 +111,7 @@ class LiveRunner:
                 rehearsal=rehearsal,
                 on_step=report_step,
                 on_progress=report_progress,
+                on_preparing=progress.show,
             )
             handler = log_to(session.folder.log)
             introduce(session, camera.name)
@@ -116,13 +120,16 @@ class LiveRunner:
                 # Before the camera starts: loading and compiling a window takes all cores.
                 self._open_window()
                 session.start(self._request.event)
+                progress.close()
                 _watch(session, self._request.event, lambda: self._attend_window(session))
             finally:
+                progress.close()
                 write_figures(session, self._window_figures)
                 report = session.close()
                 self._session = None
                 stop_log(handler)
         finally:
+            progress.close()
             camera.close()
             if rehearsal is not None:
                 rehearsal.close()

@@ -80,7 +80,7 @@ def catch_up(
         done = 0
         windows = itertools.takewhile(
             lambda _: not is_broken_off(),
-            _read_windows(movie, indices, positions, localizers.neighbours),
+            read_windows(movie, indices, positions, localizers.neighbours),
         )
         for batch, localizations in localizers.localize(
             windows, lambda frame, _: failed.add(frame, frame + 1)
@@ -111,7 +111,7 @@ def catch_up(
         ledger.catch_up(start, stop)
 
 
-def _read_windows(
+def read_windows(
     movie: Movie, indices: NDArray[np.int64], positions: NDArray[np.int64], neighbours: int
 ) -> Iterator[tuple[FrameBatch, slice]]:
     """Read runs of consecutive positions with the neighbours that lie beside them in the movie."""

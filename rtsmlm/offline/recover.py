@@ -24,8 +24,9 @@ from rtsmlm.offline import remains
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.cut_run import CutRun, LastLedger
 from rtsmlm.offline.layers import write_layers
+from rtsmlm.offline.localize_again import localize_again
 from rtsmlm.offline.results import draw_table, write_accounts
-from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer
+from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer, with_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.worker import one_line
@@ -102,7 +103,9 @@ class Recovery:
                 "ledger.json is missing or damaged: frames that are in no file count as lost"
             )
         ledger = cut.ledger()
-        if movie is not None and len(ledger.skipped()):
+        for localizer in self._localizers():
+            ledger.note_localizer(localizer)
+        if movie is not None and (len(ledger.skipped()) or self._assumed_before):
             self._try(lambda: self._catch_up(movie, ledger, on_step, on_progress))
         if formats := self.settings.results.export:
             on_step("exports")
@@ -114,6 +117,17 @@ class Recovery:
             self._try(lambda: self._write_layers(on_step))
         on_step("report")
         return self._account(ledger, summary)
+
+    @property
+    def _assumed_before(self) -> int:
+        """Frames before this one were localized with a PSF width that was assumed."""
+        before = self._so_far.get("assumed_before")
+        return before if isinstance(before, int) and before > 0 else 0
+
+    def _localizers(self) -> list[dict[str, Any]]:
+        """Return what had localized before the cut."""
+        noted = self._data.get("localizers")
+        return [n for n in noted if isinstance(n, dict)] if isinstance(noted, list) else []
 
     def _catch_up(
         self,
@@ -129,9 +143,11 @@ class Recovery:
             self.settings, calibration=calibration, sigma_nm=sigma_nm
         )
         on_step(f"localizing {len(ledger.skipped())} recorded frames")
+        used = [str(n["name"]) for n in self._localizers() if "name" in n]
 
         def make_localizer() -> Localizer:
-            return open_localizer(settings, calibration, sigma_nm)
+            chosen = with_localizer(settings, used[-1]) if used else settings
+            return open_localizer(chosen, calibration, sigma_nm)
 
         table = self.folder.localizations
         if not table.exists():
@@ -140,6 +156,7 @@ class Recovery:
             extras = extra_columns_stated(settings)
             metadata = table_metadata(name, movie.shape, pixel_nm, sigma_nm, curves, stated, extras)
             ArrowStreamFile(table, metadata).close()
+        localize_again(movie, ledger, table, make_localizer, self._assumed_before)
         catch_up(movie, ledger, table, make_localizer, on_progress)
         if n_left := len(ledger.skipped()):
             raise LocalizerError(f"{n_left} frames could not be localized; ledger.json lists them")

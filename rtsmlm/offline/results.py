@@ -130,6 +130,8 @@ def write_accounts(
 
     if report.counts is not None:
         run["pixels"] = asdict(report.counts)
+    if localizers := ledger.localizers():
+        run["localizers"] = localizers
 
     def page() -> None:
         write_report(

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.fitting.frame_counts import FrameCounts
+from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
 from rtsmlm.realtime.latency import LatencySummary, RecentLatency
 
 _MOST_SHOWN = 200
@@ -29,7 +30,7 @@ _MOST_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What can be loaded before the first frame is loaded: frames may come."""
+    """All is loaded and compiled: frames may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,16 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class PsfMeasured:
-    """The PSF width that is in force from now on, measured or assumed."""
+    """The PSF width that is in force, measured on the first frames or assumed."""
 
     sigma_nm: float
+    from_frame: int = 0
+    """Frames before this one were localized with a width that was assumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Localizing:
-    """The localizer is compiled for the PSF: from now on a missing heartbeat means frozen."""
+    """The localizer is compiled: from now on a missing heartbeat means frozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,10 @@ class Died:
 
 
 Event: TypeAlias = (
-    Ready
+    Preparing
+    | Ready
+    | LocalizerInForce
+    | Informed
     | StreamOpened
     | PsfMeasured
     | Localizing

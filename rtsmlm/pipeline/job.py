@@ -25,6 +25,10 @@ class PipelineJob:
     """Number of the run, in every message of its stream; a restarted analysis keeps it."""
     assumed: tuple[str, ...] = ()
     """Names of the values of the calibration that nothing states."""
+    camera_frames_per_s: float | None = None
+    """Rate that the localizer has to keep up with; None where there is none."""
+    localizer: str | None = None
+    """After a crash: what `localizer.name` stood for."""
 
     def to_json(self) -> str:
         """Return the job as one line of JSON."""
@@ -36,6 +40,8 @@ class PipelineJob:
                 "resume_before": self.resume_before,
                 "run_id": self.run_id,
                 "assumed": self.assumed,
+                "camera_frames_per_s": self.camera_frames_per_s,
+                "localizer": self.localizer,
             }
         )
 
@@ -50,4 +56,6 @@ class PipelineJob:
             resume_before=data["resume_before"],
             run_id=data["run_id"],
             assumed=tuple(data["assumed"]),
+            camera_frames_per_s=data["camera_frames_per_s"],
+            localizer=data["localizer"],
         )

@@ -36,6 +36,12 @@ JOINT_FIT = "gaussian-mle"
 """What fits an emitter in several views at once."""
 
 
+def with_localizer(settings: RunSettings, name: str) -> RunSettings:
+    """Return settings with another `localizer.name`."""
+    wanted = settings.localizer.model_copy(update={"name": name})
+    return settings.model_copy(update={"localizer": wanted})
+
+
 def open_localizer(
     settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
 ) -> Localizer:

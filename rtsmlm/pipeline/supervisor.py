@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
+from dataclasses import replace
+from typing import assert_never
 
 from rtsmlm.errors import PipelineError, WorkerError
 from rtsmlm.feedback.records import DensityEstimate
@@ -29,8 +29,9 @@ from rtsmlm.pipeline.events import (
     Warned,
 )
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.progress import PipelineProgress
+from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
 from rtsmlm.realtime.clock import now_ns
-from rtsmlm.realtime.latency import LatencySummary, RecentLatency
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import Worker, one_line
@@ -41,31 +42,6 @@ _LAST_BATCH_S = 6.0
 """For the frames that are being localized, and the files, where the rest was given up."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class PipelineProgress:
-    """What the analysis has reported so far."""
-
-    localizations: int = 0
-    latency_ms: LatencySummary = field(default_factory=dict)
-    recent: RecentLatency = field(default_factory=RecentLatency)
-    reported_ns: int | None = None
-    """When the analysis reported last; None before."""
-    is_watched: bool = False
-    """Whether the stream has a subscriber."""
-    generation: int = 0
-    """Of the table, see `stream.history`."""
-    stream_address: str | None = None
-    sigma_nm: float | None = None
-    validity: dict[str, Any] = field(default_factory=dict)
-    """Figures of the validity meter."""
-    counts: FrameCounts = field(default_factory=FrameCounts)
-    """Of the pixels of all frames that were localized."""
-    restarts: int = 0
-    failed_frames: int = 0
-    death: str | None = None
-    """Why the analysis died last; None if it did not, or is up again."""
 
 
 class PipelineSupervisor:
@@ -85,6 +61,10 @@ class PipelineSupervisor:
         Called with every estimate of the density and the number of localizations so far.
     on_lost
         Called with the reason as soon as the analysis is dead or frozen.
+    inform
+        Called with one sentence for what went as it was wanted.
+    on_preparing
+        Called with every step before the first frame.
     """
 
     def __init__(
@@ -96,12 +76,15 @@ class PipelineSupervisor:
         *,
         on_density: Callable[[DensityEstimate, int], None] = lambda estimate, rows: None,
         on_lost: Callable[[str], None] = lambda reason: None,
+        inform: Callable[[str], None] = lambda text: None,
+        on_preparing: Callable[[Preparing], None] = lambda step: None,
     ) -> None:
         self._job = job
         self._ring = ring
         self._ledger = ledger
         self._warn = warn
         self._on_density, self._on_lost = on_density, on_lost
+        self._inform, self._on_preparing = inform, on_preparing
         self._booked = 0
         self._earlier_rows = 0
         self._earlier_counts = FrameCounts()
@@ -229,8 +212,14 @@ class PipelineSupervisor:
         self._earlier_rows = self.progress.localizations
         self._earlier_counts = self.progress.counts
         self._localizing.clear()
-        resume_before = self._ledger.next_undelivered()
-        self._launch(replace(self._job, settings=settings, resume_before=resume_before))
+        self._launch(
+            replace(
+                self._job,
+                settings=settings,
+                resume_before=self._ledger.next_undelivered(),
+                localizer=self.progress.localizers[-1].name if self.progress.localizers else None,
+            )
+        )
 
     def _launch(self, job: PipelineJob) -> None:
         self.progress.generation = job.resume_before or 0
@@ -284,7 +273,14 @@ class PipelineSupervisor:
                 self._ring.beat()
                 self._localizing.set()
             case PsfMeasured():
-                progress.sigma_nm = event.sigma_nm
+                progress.sigma_nm, progress.assumed_before = event.sigma_nm, event.from_frame
+            case LocalizerInForce():
+                progress.localizers.append(event)
+                self._ledger.note_localizer(event.as_dict())
+            case Preparing():
+                self._on_preparing(event)
+            case Informed():
+                self._inform(event.text)
             case StreamOpened():
                 progress.stream_address = event.address
             case FramesFailed():

@@ -119,12 +119,25 @@ STAGES = ("acquire", "wait", "localize", "publish", "total")
 """Exposure end to ring, ring to localizer, localizer, sinks; and exposure end to published."""
 
 
-class LatencyStages:
-    """One histogram per stage from exposure end to published."""
+START = ("first frame", "first second")
+"""Exposure end to published, of what came first: there a run would show that it was not ready."""
+_FIRST_NS = 1_000_000_000
 
-    def __init__(self) -> None:
+
+class LatencyStages:
+    """One histogram per stage from exposure end to published.
+
+    Parameters
+    ----------
+    from_start
+        Whether the first frame that is added is the first one of a run.
+    """
+
+    def __init__(self, *, from_start: bool = True) -> None:
         self.stages = {name: LatencyHistogram() for name in STAGES}
         self.recent = RecentLatencyMeter()
+        self._start = {name: LatencyHistogram() for name in START} if from_start else {}
+        self._first_end_ns: int | None = None
 
     def add(
         self,
@@ -143,10 +156,22 @@ class LatencyStages:
         total_ns = t_published_ns - t_exposure_end_ns
         self.stages["total"].add(total_ns)
         self.recent.add(total_ns, t_published_ns)
+        if self._start and len(total_ns):
+            self._add_first(total_ns, t_exposure_end_ns)
+
+    def _add_first(self, total_ns: NDArray[np.int64], t_exposure_end_ns: NDArray[np.int64]) -> None:
+        if self._first_end_ns is None:
+            self._first_end_ns = int(t_exposure_end_ns[0])
+            self._start["first frame"].add(total_ns[:1])
+        if t_exposure_end_ns[0] - self._first_end_ns < _FIRST_NS:
+            is_first = t_exposure_end_ns - self._first_end_ns < _FIRST_NS
+            self._start["first second"].add(total_ns[is_first])
 
     def summary(self) -> LatencySummary:
         """Return the summary of every stage, in ms."""
-        return {name: histogram.summary() for name, histogram in self.stages.items()}
+        return {
+            name: histogram.summary() for name, histogram in (self.stages | self._start).items()
+        }
 
 
 def duration_text(value_ms: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
@@ -61,6 +62,8 @@ class Ledger:
         self._released = FrameRanges()  # left the ring with their results delivered
         self._skipped = FrameRanges()  # never entered the ring, or failed in the localizer
         self._caught_up = FrameRanges()
+        self._again = FrameRanges()  # localized live and once more
+        self._localizers: list[dict[str, object]] = []
         self._other_size = FrameRanges()
         self._renumbered = FrameRanges()  # where the number of the camera was not believed
         self._lost_in_cut = FrameRanges()
@@ -156,6 +159,21 @@ class Ledger:
         with self._lock:
             self._caught_up.add(start, stop)
 
+    def localize_again(self, start: int, stop: int) -> None:
+        """Book localized frames start..stop-1 as localized once more, after the run."""
+        with self._lock:
+            self._again.add(start, stop)
+
+    def note_localizer(self, localizer: Mapping[str, object]) -> None:
+        """Note which localizer is in force from a frame on: plain data, with `from_frame`."""
+        with self._lock:
+            self._localizers.append(dict(localizer))
+
+    def localizers(self) -> list[dict[str, object]]:
+        """Return which localizers were in force, in their order."""
+        with self._lock:
+            return list(self._localizers)
+
     def caught_up(self) -> FrameRanges:
         """Return the frames that were localized after the run."""
         with self._lock:
@@ -202,6 +220,7 @@ class Ledger:
                 "other_size": self._other_size,
                 "renumbered": self._renumbered,
                 "lost_in_cut": self._lost_in_cut,
+                "localized_again": self._again,
             }
             return {
                 "state": state,
@@ -209,6 +228,7 @@ class Ledger:
                 "balances": totals.balances,
                 "caught_up": len(self._caught_up),
                 "renumbered": len(self._renumbered),
+                "localizers": list(self._localizers),
                 "ranges": {name: book.as_list() for name, book in books.items()},
             }
 

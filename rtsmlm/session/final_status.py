@@ -17,7 +17,7 @@ from rtsmlm.channels.first_view import field_shape
 from rtsmlm.engines.colour_localizer import with_dye_names
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_schema import schema, table_metadata
-from rtsmlm.pipeline.supervisor import PipelineProgress
+from rtsmlm.pipeline.progress import PipelineProgress
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.settings.run import RunSettings
 from rtsmlm.stream.broadcast import Broadcast

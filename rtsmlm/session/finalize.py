@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.errors import PipelineError
+from rtsmlm.errors import PipelineError, RtsmlmError
 from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
@@ -16,8 +17,9 @@ from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.tables.export import export
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.layers import write_layers
+from rtsmlm.offline.localize_again import localize_again
 from rtsmlm.offline.results import draw_table, keep_table, write_accounts
-from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer
+from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer, with_localizer
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.worker import one_line
@@ -60,6 +62,8 @@ class RunFinalizer:
         extras = extra_columns_stated(self.settings)
         run_step(lambda: keep_table(table, self.shape, self.calibration.pixel_nm, extras))
         is_broken_off = self.path.broken_off.is_set
+        if self.path.progress.assumed_before:
+            run_step(self._localize_again)
         if self.path.n_recorded and results.catch_up and len(self.ledger.skipped()):
             run_step(self._catch_up)
         if results.export and not is_broken_off():
@@ -117,6 +121,39 @@ class RunFinalizer:
             image_pixel_nm=self.settings.results.image_pixel_nm,
         )
 
+    def _localize_again(self) -> None:
+        """Bring the frames before the measured PSF width to that width, or say that they are not.
+
+        It fails no run: their rows are there, and only somewhat less exact.
+        """
+        before, is_broken_off = self.path.progress.assumed_before, self.path.broken_off.is_set
+        sigma_nm, is_done, why = self.path.progress.sigma_nm or math.nan, False, ""
+        if self.path.n_recorded and self.settings.results.catch_up and not is_broken_off():
+            self.on_step(f"localizing the frames before {before} again, with the PSF as measured")
+            try:
+                with open_movie(self.folder.raw, self.settings.movie) as movie:
+                    is_done = localize_again(
+                        movie, self.ledger, self.folder.localizations,
+                        self._open_localizer,
+                        before, is_broken_off=is_broken_off,
+                    )  # fmt: skip
+            except RtsmlmError as error:
+                why = f" ({one_line(error)})"
+        if not is_done:
+            self.notices.warn(
+                f"frames before {before} are localized with an assumed PSF width: that of "
+                f"{sigma_nm:.0f} nm was measured on them, and is in force from there on{why}; set "
+                "psf.sigma_nm to have one for all"
+            )
+
+    def _open_localizer(self) -> Localizer:
+        """Return the localizer that was in force at the end, for frames that are left to do."""
+        sigma_nm, used = self.path.progress.sigma_nm, self.path.progress.localizers
+        if sigma_nm is None:
+            raise PipelineError("skipped frames cannot be caught up: the PSF width is not known")
+        settings = with_localizer(self.settings, used[-1].name) if used else self.settings
+        return open_localizer(settings, self.calibration, sigma_nm)
+
     def _catch_up(self) -> None:
         if self.path.broken_off.is_set():
             return
@@ -127,17 +164,10 @@ class RunFinalizer:
             "(localizer.name): flagship-2d-fast, then gaussian-mle, or astigmatic-mle with z"
         )
         self.on_step(f"catching up on {skipped} skipped frames")
-        sigma_nm = self.path.progress.sigma_nm
-        if sigma_nm is None:
-            raise PipelineError("skipped frames cannot be caught up: the PSF width is not known")
-
-        def make_localizer() -> Localizer:
-            return open_localizer(self.settings, self.calibration, sigma_nm)
-
         table = self.folder.localizations
         with open_movie(self.folder.raw, self.settings.movie) as movie:
             catch_up(
-                movie, self.ledger, table, make_localizer, self.on_progress,
+                movie, self.ledger, table, self._open_localizer, self.on_progress,
                 is_broken_off=self.path.broken_off.is_set,
             )  # fmt: skip
 

@@ -15,12 +15,15 @@ from rtsmlm.files.run.raw_recorder import RawRecorder
 from rtsmlm.files.run.reserve import reserve_bytes
 from rtsmlm.models.catalog import neighbours_of
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.progress import PipelineProgress
 from rtsmlm.pipeline.sinks import check_sinks
-from rtsmlm.pipeline.supervisor import PipelineProgress, PipelineSupervisor
+from rtsmlm.pipeline.start_events import Preparing
+from rtsmlm.pipeline.supervisor import PipelineSupervisor
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing, frames_that_fit
 from rtsmlm.session.acquisition import Acquisition
+from rtsmlm.session.camera_rate import frames_per_s_of
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.recording import start_recording
 from rtsmlm.settings.camera import CameraSettings
@@ -105,6 +108,7 @@ class FramePath:
         *,
         on_density: Callable[[DensityEstimate, int], None],
         on_lost: Callable[[str], None],
+        on_preparing: Callable[[Preparing], None] = lambda step: None,
     ) -> None:
         """Make the ring, start the analysis, and wait until it can take frames.
 
@@ -112,7 +116,7 @@ class FramePath:
         ----------
         stop
             Ends the wait.
-        on_density, on_lost
+        on_density, on_lost, on_preparing
             As for `PipelineSupervisor`.
 
         Raises
@@ -135,12 +139,15 @@ class FramePath:
                 settings,
                 run_id=self.run_id,
                 assumed=self._assumed,
+                camera_frames_per_s=frames_per_s_of(self._camera),
             ),
             ring,
             self.ledger,
             self._notices.warn,
             on_density=on_density,
             on_lost=on_lost,
+            inform=self._notices.inform,
+            on_preparing=on_preparing,
         )
         self._supervisor.start()
         self._supervisor.wait_ready(stop)

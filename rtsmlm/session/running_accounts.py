@@ -86,6 +86,7 @@ class RunningAccounts:
         data = self._path.ledger.as_dict("running") | {
             RUN_SO_FAR: {
                 "psf_sigma_nm": progress.sigma_nm,
+                "assumed_before": progress.assumed_before,
                 "localizations": progress.localizations,
                 "latency_ms": progress.latency_ms,
                 "validity": progress.validity,

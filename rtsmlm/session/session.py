@@ -15,6 +15,7 @@ from rtsmlm.feedback.resolution_monitor import resolution_monitor
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
+from rtsmlm.pipeline.start_events import Preparing
 from rtsmlm.protocols import Actuator, Camera
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.safety.rehearsal import Rehearsal
@@ -59,6 +60,8 @@ class Session:
         For drills: changes an estimate of the density before the laser is steered by it.
     on_step, on_progress
         Called with the name of each step of start and end, and with frames done and to do in it.
+    on_preparing
+        Called, from another thread, with what the analysis loads and compiles before the start.
     """
 
     def __init__(
@@ -75,9 +78,11 @@ class Session:
         perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
         on_step: Callable[[str], None] = lambda step: None,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
+        on_preparing: Callable[[Preparing], None] = lambda step: None,
     ) -> None:
         self._camera, self._shape = camera, camera.shape
         self._on_step, self._on_progress = on_step, on_progress
+        self._on_preparing = on_preparing
         self.calibration = resolve_calibration(settings.camera, camera.stated)
         self.calibration.check_frame_shape(self._shape)
         self.settings = resolve(settings, calibration=self.calibration)
@@ -160,7 +165,10 @@ class Session:
         self._loop.prepare()
         self._on_step("loading the localizer (compiled on the very first run)")
         self._path.start_analysis(
-            stop, on_density=self._loop.handle_estimate, on_lost=self._loop.analysis_lost
+            stop,
+            on_density=self._loop.handle_estimate,
+            on_lost=self._loop.analysis_lost,
+            on_preparing=self._on_preparing,
         )
         if settings.record.raw:
             self._path.start_recording(self._loop.power_unit)
@@ -291,19 +299,11 @@ class Session:
     def _end(self) -> None:
         """Finish the files of all frames that were received, and write the accounts."""
         ending = RunFinalizer(
-            camera=self._camera,
-            shape=self._shape,
-            calibration=self.calibration,
-            settings=self.settings,
-            accounts=self._accounts,
-            folder=self.folder,
-            ledger=self.ledger,
-            report=self.report,
-            notices=self._notices,
-            path=self._path,
-            on_step=self._on_step,
-            on_progress=self._on_progress,
-        )
+            camera=self._camera, shape=self._shape, calibration=self.calibration,
+            settings=self.settings, accounts=self._accounts, folder=self.folder,
+            ledger=self.ledger, report=self.report, notices=self._notices, path=self._path,
+            on_step=self._on_step, on_progress=self._on_progress,
+        )  # fmt: skip
         if self.ledger.totals().received:
             self._notices.run_step(ending.complete)
         if (sigma_nm := self._path.progress.sigma_nm) is not None:

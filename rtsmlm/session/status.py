@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rtsmlm.feedback.records import LoopStatus, Resolution
 from rtsmlm.files.run.folder import RunFolder, free_mb
 from rtsmlm.files.run.report import Notice
-from rtsmlm.pipeline.supervisor import PipelineProgress
+from rtsmlm.pipeline.progress import PipelineProgress
 from rtsmlm.protocols import Camera
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.latency import RateMeter

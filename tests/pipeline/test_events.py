@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
-from rtsmlm.pipeline import events
+from rtsmlm.pipeline import events, start_events
 from rtsmlm.pipeline.events import (
     DensityMeasured,
     Died,
@@ -36,6 +36,7 @@ from rtsmlm.pipeline.events import (
     status_from_line,
     to_line,
 )
+from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
 from rtsmlm.realtime.latency import RecentLatency
 
 ESTIMATE = DensityEstimate(
@@ -54,8 +55,11 @@ ESTIMATE = DensityEstimate(
 ONE_OF_EACH: list[Event] = [
     Ready(),
     StreamOpened("tcp://127.0.0.1:5757"),
-    PsfMeasured(132.5),
+    PsfMeasured(132.5, 87),
     Localizing(),
+    Preparing("localizer flagship-2d", 1, 5, "find_rows"),
+    LocalizerInForce(812, "gaussian-mle", "Gaussian MLE", 132.5, "the backlog grew", 700.0, 100.0),
+    Informed("from frame 87 on the measured PSF width is in force"),
     Progress(
         10,
         250,
@@ -101,8 +105,9 @@ def test_no_event_is_left_out_here_or_of_the_union() -> None:
     known = set(get_args(Event))
     records = {
         kind
-        for _, kind in inspect.getmembers(events, inspect.isclass)
-        if kind.__module__ == events.__name__
+        for module in (events, start_events)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__
     }
 
     of_images = set(get_args(ImageEvent))
@@ -137,7 +142,7 @@ def test_any_text_crosses_in_one_line(text: str) -> None:
 
 
 def test_a_whole_number_is_a_number() -> None:
-    event = from_line('{"event": "PsfMeasured", "sigma_nm": 130}')
+    event = from_line('{"event": "PsfMeasured", "sigma_nm": 130, "from_frame": 0}')
 
     assert event == PsfMeasured(130.0)
     assert isinstance(event, PsfMeasured)
@@ -166,7 +171,7 @@ def test_a_line_that_is_no_event_is_shown(line: str) -> None:
 
 
 def test_an_unknown_event_is_named_with_those_that_are_known() -> None:
-    with pytest.raises(PipelineError, match=r"unknown event 'Sneezed'; known are Ready, Stream"):
+    with pytest.raises(PipelineError, match=r"unknown event 'Sneezed'; known are Preparing, Ready"):
         from_line('{"event": "Sneezed"}')
 
 

@@ -29,6 +29,7 @@ from rtsmlm.pipeline.events import (
     Warned,
 )
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
 from rtsmlm.pipeline.supervisor import PipelineSupervisor
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
@@ -177,7 +178,8 @@ def test_there_is_a_case_for_every_event(make_rig: Make) -> None:
         Ready: Ready(), StreamOpened: StreamOpened(""), PsfMeasured: PsfMeasured(1.0),
         Localizing: Localizing(), Progress: Progress(0, 0, {}, {}),
         DensityMeasured: DensityMeasured(ESTIMATE, 0), FramesFailed: FramesFailed(0, 1, ""),
-        Warned: Warned(""), Died: Died(""),
+        Warned: Warned(""), Died: Died(""), Informed: Informed(""),
+        Preparing: Preparing("", 0, 1), LocalizerInForce: LocalizerInForce(0, "a", "b", 1.0),
     }  # fmt: skip
 
     assert set(examples) == set(get_args(Event))

@@ -7,6 +7,7 @@ import pytest
 
 from rtsmlm.cli.status import status_line
 from rtsmlm.realtime.latency import (
+    STAGES,
     LatencyHistogram,
     LatencyStages,
     RateMeter,
@@ -50,7 +51,7 @@ def test_the_stages_of_a_frame_add_up_to_its_total() -> None:
 
     latency.add(t_end, t_ring, 5_000_000, 9_000_000, 10_000_000)
 
-    longest = {name: stage["max"] for name, stage in latency.summary().items()}
+    longest = {name: latency.summary()[name]["max"] for name in STAGES}
     assert longest == {"acquire": 2, "wait": 3, "localize": 4, "publish": 1, "total": 10}
 
 
@@ -108,3 +109,18 @@ def test_the_status_line_fits_a_terminal_of_eighty_columns() -> None:
         "model ok",
     ):
         assert figure in line
+
+
+def test_the_first_frame_and_the_first_second_are_stated_by_themselves() -> None:
+    latency = LatencyStages()
+    for k in range(30):
+        t_end = np.array([50_000_000 * k + 7], np.int64)
+        late_ns = 80_000_000 if k == 0 else 5_000_000 if k < 20 else 900_000_000
+        latency.add(t_end, t_end, int(t_end[0]), int(t_end[0]), int(t_end[0]) + late_ns)
+
+    found = latency.summary()
+    assert (found["first frame"]["count"], found["first frame"]["max"]) == (1, 80.0)
+    assert (found["first second"]["count"], found["first second"]["max"]) == (20, 80.0)
+    assert found["first second"]["p50"] == pytest.approx(5.0, rel=0.03)
+    assert found["total"]["count"] == 30
+    assert "first second" not in LatencyStages(from_start=False).summary(), "after a crash"

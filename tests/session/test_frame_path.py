@@ -15,7 +15,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.frames import CameraFrame
 from rtsmlm.pipeline.job import PipelineJob
-from rtsmlm.pipeline.supervisor import PipelineProgress
+from rtsmlm.pipeline.progress import PipelineProgress
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.session import frame_path as frame_path_module

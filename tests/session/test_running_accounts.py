@@ -15,7 +15,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.run.reserve import RESERVE_NAME, AccountsReserve, reserve_bytes
 from rtsmlm.files.run.state import run_state
-from rtsmlm.pipeline.supervisor import PipelineProgress
+from rtsmlm.pipeline.progress import PipelineProgress
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.session import running_accounts
 from rtsmlm.session.notices import Notices

@@ -15,7 +15,7 @@ import pytest
 
 from rtsmlm.feedback.records import DensityEstimate, LoopStatus
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.pipeline.supervisor import PipelineProgress
+from rtsmlm.pipeline.progress import PipelineProgress
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.session import status as status_module
 from rtsmlm.session.status import RunStatus, StatusPublisher, run_message

@@ -13,7 +13,7 @@ import pytest
 from rtsmlm.errors import FileFormatError
 from rtsmlm.feedback.records import DensityEstimate, LoopStatus, Resolution
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.pipeline.supervisor import PipelineProgress
+from rtsmlm.pipeline.progress import PipelineProgress
 from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.session.status import RunStatus, run_message
 from rtsmlm.settings.run import RunSettings

@@ -21,7 +21,7 @@ from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.tables.arrow_file import read_arrow_table
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
-from rtsmlm.pipeline import pipeline
+from rtsmlm.pipeline import in_force, outputs
 from rtsmlm.protocols import ALL
 from rtsmlm.session.session import Session
 from rtsmlm.settings.run import RunSettings
@@ -252,7 +252,7 @@ def test_localizations_that_cannot_be_written_do_not_stop_the_recording(
     def refuse(self: object, localizations: Localizations) -> None:
         raise SinkError("cannot write to localizations.arrows: No space left on device")
 
-    monkeypatch.setattr(pipeline.ArrowStreamFile, "put", refuse)
+    monkeypatch.setattr(outputs.ArrowStreamFile, "put", refuse)
 
     report = run(
         spot_camera(period_s=0.001),
@@ -389,7 +389,7 @@ def wrap(
     monkeypatch: pytest.MonkeyPatch, when: Callable[[FrameBatch], bool], error: Exception
 ) -> None:
     """Let the localizer fail on some batches."""
-    original = pipeline.open_localizer
+    original = in_force.open_localizer
 
     def opened(*arguments: Any) -> Any:
         localizer = original(*arguments)
@@ -408,12 +408,12 @@ def wrap(
 
         return Failing()
 
-    monkeypatch.setattr(pipeline, "open_localizer", opened)
+    monkeypatch.setattr(in_force, "open_localizer", opened)
 
 
 def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let the live localizer take its time."""
-    original = pipeline.open_localizer
+    original = in_force.open_localizer
 
     def opened(*arguments: Any) -> Any:
         localizer = original(*arguments)
@@ -431,7 +431,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
         return Slow()
 
-    monkeypatch.setattr(pipeline, "open_localizer", opened)
+    monkeypatch.setattr(in_force, "open_localizer", opened)
 
 
 def test_room_is_kept_for_the_accounts_until_all_that_is_larger_is_written(

@@ -94,7 +94,7 @@ def write_report(
     notes
         Warnings and failures, one sentence each.
     ledger
-        Counts of the run, by the names of `LedgerTotals`.
+        Counts of the run, by the names of `LedgerTotals`, and its `localizers`.
     latency_ms
         Summary per stage; empty where frames did not come from a camera.
     validity
@@ -132,6 +132,8 @@ def write_report(
         "</div>",
         section("Frames", table_of(("", "frames"), totals)),
     ]
+    if isinstance(localizers := ledger.get("localizers"), list) and localizers:
+        parts.append(section("Localizer", table_of(_LOCALIZER, map(_localizer_row, localizers))))
     if account is not None:
         found = [(f"stated by {stated.source}", stated.frames) for stated in account.stated]
         rows = [*found, ("present", account.present), ("read", account.read)]
@@ -180,6 +182,24 @@ _VALIDITY = (
     ("repeat_std", "way between two frames over that stated"),
     ("gridding", "largest unevenness of places within the pixel"),
 )
+
+
+_LOCALIZER = ("from frame", "localizer", "PSF width", "rate measured before", "camera", "why")
+
+
+def _localizer_row(localizer: Mapping[str, object]) -> tuple[object, ...]:
+    def number(key: str, unit: str) -> str:
+        value = localizer.get(key)
+        return f"{value:.0f} {unit}" if isinstance(value, int | float) else "not known"
+
+    return (
+        localizer.get("from_frame", ""),
+        localizer.get("label", ""),
+        number("psf_sigma_nm", "nm"),
+        number("frames_per_s", "frames/s"),
+        number("camera_frames_per_s", "frames/s"),
+        localizer.get("reason", ""),
+    )
 
 
 def _figure_of(value: object) -> object:

@@ -17,11 +17,17 @@ from typing import Self
 
 import pyarrow as pa
 
-from rtsmlm.errors import FileFormatError, SinkError, sentence
+from rtsmlm.errors import SinkError
 from rtsmlm.files.limits import ROW_BYTES, check_size
-from rtsmlm.files.tables.arrow_messages import DAMAGE, MARK, PREFIX, parse
-from rtsmlm.files.tables.arrow_schema import Metadata, from_batch, metadata_of, schema, to_batch
+from rtsmlm.files.tables.arrow_messages import MARK
+from rtsmlm.files.tables.arrow_schema import (
+    KEY,
+    Metadata,
+    schema,
+    to_batch,
+)
 from rtsmlm.files.tables.sound_rows import RowCheck
+from rtsmlm.files.tables.stream_messages import StreamMessages
 from rtsmlm.localizations import Localizations
 
 log = logging.getLogger(__name__)
@@ -47,16 +53,26 @@ class ArrowStreamFile:
         path: Path,
         metadata: Mapping[str, object] | None = None,
         *,
+        room: int = 0,
         _kept: _Kept | None = None,
     ) -> None:
         """Create the file, replacing one that is there.
+
+        Parameters
+        ----------
+        path
+            The file.
+        metadata
+            What is known of the table.
+        room
+            Bytes for what `restate` will add.
 
         Raises
         ------
         SinkError
             If it cannot be written.
         """
-        kept = _kept or _Kept(schema(metadata))
+        kept = _kept or _Kept(schema(metadata, room=room))
         self.path = path
         self._schema = kept.schema
         self.n_rows = kept.n_rows
@@ -91,7 +107,7 @@ class ArrowStreamFile:
         SinkError
             If it cannot be opened for writing.
         """
-        with _Messages(path) as messages:
+        with StreamMessages(path) as messages:
             kept = _Kept(messages.schema, end=messages.end)
             for batch in messages.batches():
                 last_frame = int(batch.frame.max(initial=-1))
@@ -118,6 +134,28 @@ class ArrowStreamFile:
         self._append(to_batch(localizations, self._schema).serialize())
         self.n_rows += len(localizations)
         self.last_frame = max(self.last_frame, int(localizations.frame.max()))
+
+    def restate(self, metadata: Mapping[str, object]) -> bool:
+        """Replace the metadata in place; False, and nothing is changed, where they have no room.
+
+        Raises
+        ------
+        SinkError
+            If the disk refuses them.
+        """
+        old, n_bytes = (len(s.metadata[KEY]) for s in (self._schema, schema(metadata)))
+        restated = schema(metadata, room=max(old - n_bytes, 0))
+        head = restated.serialize()
+        if n_bytes > old or len(head) != len(self._schema.serialize()):
+            return False
+        try:
+            self._file.seek(0)
+            self._file.write(head)
+            self._file.seek(self._end)
+        except OSError as error:
+            raise SinkError(f"cannot write to {self.path}: {error.strerror or error}") from error
+        self._schema = restated
+        return True
 
     def close(self) -> None:
         """Write the end-of-stream mark, force all to the disk and close. Safe to call again.
@@ -176,96 +214,6 @@ class ArrowStreamFile:
         self.close()
 
 
-class _Messages:
-    """The whole messages of a stream file, and where each of them ends.
-
-    The file is read, not mapped: a mapped one can be neither shortened nor deleted on Windows,
-    and elsewhere a reader would crash when `resume` shortens it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.end = 0
-        """Offset behind the last message that was read whole."""
-        self.check = RowCheck(path)
-        self._file = None
-        try:
-            self._file = path.open("rb")
-            self.size = path.stat().st_size
-            self.schema = pa.ipc.read_schema(pa.py_buffer(self._next() or b""))
-            self.metadata = metadata_of(self.schema)
-        except (FileFormatError, *DAMAGE) as error:
-            self.close()
-            raise FileFormatError(
-                f"{path} is not a table of localizations (Arrow stream): {error}"
-            ) from error
-
-    def batches(self) -> Iterator[Localizations]:
-        """Yield the whole batches; stop silently at a torn tail, with a warning at more damage."""
-        while self.end < self.size:
-            try:
-                message = self._next()
-                if message is None:
-                    return
-                batch = pa.ipc.read_record_batch(pa.py_buffer(message), self.schema)
-                batch.validate(full=True)
-                rows = from_batch(batch)
-            except FileFormatError as error:
-                named = "" if str(self.path) in str(error) else f"{self.path}: "
-                raise FileFormatError(f"{named}{error}") from error
-            except DAMAGE as error:
-                log.warning(
-                    "%s: the last %d of %d bytes are no whole batch and are left out (%s)",
-                    self.path,
-                    self.size - self._begin,
-                    self.size,
-                    sentence(str(error)),
-                )
-                self.end = self._begin
-                return
-            # A copy, since what shares memory with a message is read-only.
-            yield Localizations.concatenate([rows])
-
-    def sound_batches(self) -> Iterator[Localizations]:
-        """Yield the batches without rows that can be no localizations; their count is logged."""
-        for batch in self.batches():
-            yield self.check.sound(batch)
-        for note in self.check.notes():
-            log.warning("%s", note)
-
-    def _next(self) -> bytes | None:
-        """Return the next message with its body, None at the mark of the end."""
-        assert self._file is not None  # noqa: S101 - closed only by who is done with it
-        self._begin = self.end
-        self._file.seek(self.end)
-        head = self._file.read(PREFIX.size)
-        mark, n_header = PREFIX.unpack(head) if len(head) == PREFIX.size else (b"", 0)
-        if mark != MARK or not 0 <= n_header <= self.size - self.end:
-            raise ValueError("a message does not begin here")
-        if n_header == 0:
-            return None
-        header = self._file.read(n_header)
-        message = parse(header)  # the body may be said to have any length
-        self.end += PREFIX.size + n_header + message.body_bytes
-        if self.end > self.size:
-            raise EOFError(f"the file ends before byte {self.end}")
-        body = self._file.read(message.body_bytes)
-        needed = message.decoded_bytes(memoryview(body))
-        check_size(self.path, f"a batch of {message.n_rows} rows", needed, len(body))
-        return head + header + body
-
-    def close(self) -> None:
-        """Close the file. Safe to call more than once."""
-        if self._file is not None:
-            self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 def iter_arrow_batches(path: Path) -> Iterator[Localizations]:
     """Yield the batches of a table in their order, one in memory at a time.
 
@@ -277,7 +225,7 @@ def iter_arrow_batches(path: Path) -> Iterator[Localizations]:
     FileFormatError
         If the file cannot be read or is no stream of localizations.
     """
-    with _Messages(path) as messages:
+    with StreamMessages(path) as messages:
         yield from messages.sound_batches()
 
 
@@ -289,7 +237,7 @@ def read_arrow_metadata(path: Path) -> Metadata:
     FileFormatError
         If the file cannot be read or is no stream of localizations.
     """
-    with _Messages(path) as messages:
+    with StreamMessages(path) as messages:
         return messages.metadata
 
 
@@ -309,7 +257,7 @@ def read_arrow_table(path: Path, check: RowCheck | None = None) -> tuple[Localiz
         If the file cannot be read, is no stream of localizations, or takes more memory than a file
         of its size may.
     """
-    with _Messages(path) as messages:
+    with StreamMessages(path) as messages:
         messages.check = check or messages.check
         parts: list[Localizations] = []
         for batch in messages.sound_batches():

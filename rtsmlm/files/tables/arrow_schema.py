@@ -37,8 +37,15 @@ TABLE_VERSION = 1
 """Rises when the meaning of a column changes; new columns do not raise it."""
 
 
-def schema(metadata: Mapping[str, Any] | None = None) -> pa.Schema:
+def schema(metadata: Mapping[str, Any] | None = None, *, room: int = 0) -> pa.Schema:
     """Return the schema of localizations, with `metadata` stored as JSON.
+
+    Parameters
+    ----------
+    metadata
+        What is known of the table.
+    room
+        Blanks behind the JSON, for metadata that are known later: they can take their place.
 
     Raises
     ------
@@ -54,7 +61,7 @@ def schema(metadata: Mapping[str, Any] | None = None) -> pa.Schema:
         pa.field(name, pa.float32(), nullable=False, metadata={"unit": unit})
         for name, unit in extra_columns_of(stored).items()
     ]
-    return pa.schema(fields, metadata={KEY: json.dumps(stored)})
+    return pa.schema(fields, metadata={KEY: json.dumps(stored) + " " * room})
 
 
 def extra_columns_of(metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,188 @@
+"""LocalizerChanges: when another localizer takes over during a run, and what is said of it.
+
+There are two reasons: the PSF width was measured, and differs from the one that was assumed for the
+first frames; or `auto` was chosen, and the localizer does not keep up with the camera.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.ladder import ladder
+from rtsmlm.fitting.psf_meter import PsfWidth
+from rtsmlm.pipeline.backlog_watch import GROWS_S, BacklogWatch
+from rtsmlm.pipeline.events import Event, PsfMeasured, Warned
+from rtsmlm.pipeline.in_force import InForce, LocalizerInUse, LocalizerMaker
+from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.localizer import localizer_note
+from rtsmlm.pipeline.start_events import Informed, LocalizerInForce
+from rtsmlm.realtime.worker import one_line
+
+SAME_WIDTH = 0.02
+"""Part by which a PSF width that was measured may differ from the assumed one, which then stays: it
+scatters by half as much, and photons by as much."""
+
+
+class LocalizerChanges:
+    """The localizer in force, and the change to another one.
+
+    Parameters
+    ----------
+    job
+        What the analysis is to do.
+    calibration
+        Calibration in force.
+    maker
+        Makes localizers.
+    emit
+        Called with every event.
+    first
+        The localizer of the first frame.
+    rates
+        Frames localized per second by those that were tried, by their names.
+    watch
+        Watches the backlog.
+    on_width
+        Called with the PSF width that is in force for good.
+    """
+
+    def __init__(
+        self,
+        job: PipelineJob,
+        calibration: CameraCalibration,
+        maker: LocalizerMaker,
+        emit: Callable[[Event], None],
+        *,
+        first: InForce,
+        rates: Mapping[str, float],
+        watch: BacklogWatch,
+        on_width: Callable[[float], None],
+    ) -> None:
+        self._job, self._settings, self._calibration = job, job.settings, calibration
+        self._maker, self._emit, self._on_width = maker, emit, on_width
+        self._rates, self._backlog = rates, watch
+        self._in_use = LocalizerInUse(first, maker.make)
+        self._is_fastest = self._settings.pipeline.when_behind == "wait"
+
+    @property
+    def now(self) -> InForce:
+        """The localizer in force."""
+        return self._in_use.now
+
+    def begin(self, next_frame: int) -> None:
+        """Note the localizer of the first frame."""
+        self._note_pixel(self.now.sigma_nm)
+        self._note(next_frame)
+
+    def begin_with(self, width: PsfWidth, next_frame: int) -> None:
+        """Make and note the localizer of the first frame, with the width measured before it."""
+        name = self._name_for(width.sigma_nm)
+        self._in_use.replace(self._maker.make(name, width.sigma_nm))
+        self._state_width(width.sigma_nm, 0)
+        self.begin(next_frame)
+
+    # -- between two batches -----------------------------------------------------------------
+
+    def width_found(self, width: PsfWidth) -> None:
+        """Go on with the width that was assumed, or ask for the one that was measured."""
+        now = self.now
+        is_same = abs(width.sigma_nm / now.sigma_nm - 1.0) <= SAME_WIDTH
+        sigma_nm = now.sigma_nm if is_same else width.sigma_nm
+        name = self._name_for(sigma_nm)
+        if is_same and name == now.name:
+            self._in_use.replace(replace(now, is_width_assumed=False))
+            self._state_width(sigma_nm, 0)
+            return
+        self._note_pixel(sigma_nm)
+        self._in_use.want("the PSF width is measured", name=name, sigma_nm=sigma_nm)
+
+    def watch_backlog(self, backlog: int, t_ns: int) -> None:
+        """Ask for a faster localizer where the backlog has grown for long.
+
+        Parameters
+        ----------
+        backlog
+            Frames that wait.
+        t_ns
+            The time now.
+        """
+        if self._is_fastest or self._in_use.is_changing or not self._backlog.grows(backlog, t_ns):
+            return
+        names = ladder(self._settings, self._calibration, self.now.sigma_nm)
+        faster = names[names.index(self.now.name) + 1 :] if self.now.name in names else ()
+        if not faster:
+            self._is_fastest = True
+            return
+        reason = f"the backlog of {self.now.name} grew for {GROWS_S:g} s, to {backlog} frames"
+        self._in_use.want(reason, name=faster[0])
+
+    def change(self, next_frame: int) -> None:
+        """Put another localizer in force, where one is ready; announce and note it.
+
+        Raises
+        ------
+        RtsmlmError
+            If the localizer does not take the PSF width that was measured.
+        """
+        before = self.now
+        try:
+            now = self._in_use.change()
+        except Exception as error:
+            if before.is_width_assumed:
+                raise
+            self._is_fastest = True
+            self._emit(Warned(f"{before.name} goes on: the next faster one: {one_line(error)}"))
+            return
+        if now is None:
+            return
+        self._backlog.reset()
+        if before.is_width_assumed:
+            self._state_width(now.sigma_nm, next_frame)
+        self._note(next_frame)
+        text = f"from frame {next_frame} on {now.name} localizes"
+        if now.name == before.name:
+            found, assumed = f"{now.sigma_nm:.0f} nm", f"{before.sigma_nm:.0f} nm"
+            self._emit(Informed(f"{text} with the measured PSF width, {found} ({assumed} before)"))
+        else:
+            self._emit(Warned(f"{text}: {now.reason}"))
+
+    def finish(self, next_frame: int) -> None:
+        """State the width that was found too late for any frame."""
+        if self._in_use.is_changing and self.now.is_width_assumed:
+            self._state_width(self._in_use.wanted[1], next_frame)
+
+    def close(self) -> None:
+        """Drop what is being prepared."""
+        self._in_use.close()
+
+    def _name_for(self, sigma_nm: float) -> str:
+        """Return the localizer that goes on with another PSF width: the same, where it takes it."""
+        names = ladder(self._settings, self._calibration, sigma_nm)
+        wanted, _ = self._in_use.wanted
+        return wanted if wanted in names else names[0]
+
+    def _note_pixel(self, sigma_nm: float) -> None:
+        if note := localizer_note(self._settings, self._calibration, sigma_nm):
+            self._emit(Warned(note))
+
+    def _state_width(self, sigma_nm: float, from_frame: int) -> None:
+        self._on_width(sigma_nm)
+        self._emit(PsfMeasured(sigma_nm, from_frame))
+
+    def _note(self, next_frame: int) -> None:
+        """Note which localizer is in force from the next frame on."""
+        now = self.now
+        self._emit(
+            LocalizerInForce(
+                from_frame=next_frame,
+                name=now.name,
+                label=now.localizer.name,
+                psf_sigma_nm=now.sigma_nm,
+                reason=now.reason,
+                frames_per_s=self._rates.get(now.name, math.nan),
+                camera_frames_per_s=self._job.camera_frames_per_s or math.nan,
+            )
+        )

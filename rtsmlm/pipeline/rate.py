@@ -1,0 +1,111 @@
+"""How many frames a second a localizer does here, measured on simulated frames before the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+
+from rtsmlm.calibration import CameraCalibration
+from rtsmlm.frames import CameraFrame, FrameBatch
+from rtsmlm.physics.gaussian import render_spots
+from rtsmlm.protocols import Localizer
+from rtsmlm.realtime.clock import now_ns
+from rtsmlm.realtime.ring import FrameRing
+
+MEASURED_S = 0.3
+"""For so long frames are localized."""
+MARGIN = 1.3
+"""A localizer keeps up if it does so many times the frames of the camera: it was measured alone,
+and beside it frames are taken, recorded, published and judged."""
+DENSITY_PER_UM2 = 0.1
+PHOTONS = 1000.0
+BACKGROUND = 20.0
+"""Of the simulated frames: emitters, detected photons of each, and background per pixel."""
+_PATCH_PX = 256
+"""Frames are put together of patches of this side: simulating larger ones takes long."""
+_MOST_BYTES = 64 << 20
+_ADU = (0, np.iinfo(np.uint16).max)
+
+
+def simulated_frames(
+    shape: tuple[int, int], calibration: CameraCalibration, sigma_nm: float, n_frames: int
+) -> FrameBatch:
+    """Return frames as those of a run, always the same ones, in the memory of a ring.
+
+    Parameters
+    ----------
+    shape
+        Height and width in pixels.
+    calibration
+        Calibration in force.
+    sigma_nm
+        Standard deviation of the PSF.
+    n_frames
+        How many; fewer where they would take much memory, one at least.
+    """
+    n_frames = max(min(n_frames, _MOST_BYTES // (2 * shape[0] * shape[1])), 1)
+    rng = np.random.default_rng(0)
+    side = min(shape[0], _PATCH_PX), min(shape[1], _PATCH_PX)
+    pixel_um = calibration.pixel_nm / 1000
+    mean = DENSITY_PER_UM2 * side[0] * side[1] * pixel_um**2
+    gain = np.asarray(calibration.e_per_adu, dtype=np.float32) / np.float32(calibration.em_gain)
+    ring = FrameRing.create(shape, n_frames, shared=False)
+    for index in range(n_frames):
+        n = max(int(rng.poisson(mean)), 1)
+        y, x = (rng.uniform(-0.5, length - 0.5, n) for length in side)
+        sigma_px = sigma_nm / calibration.pixel_nm
+        light = render_spots(side, x, y, PHOTONS, sigma_px, BACKGROUND)
+        times = -(-shape[0] // side[0]), -(-shape[1] // side[1])
+        patch = np.tile(rng.poisson(light).astype(np.float32), times)
+        adu = np.rint(patch[: shape[0], : shape[1]] / gain + calibration.offset_adu)
+        # Numbers before that of the first frame of the run: nobody may take them for its frames.
+        number = index - n_frames
+        ring.push(CameraFrame(np.clip(adu, *_ADU).astype(np.uint16), number, 0))
+    batch = ring.peek(n_frames)
+    if batch is None:
+        raise AssertionError("unreachable")
+    return batch
+
+
+def measure_rate(
+    localizer: Localizer,
+    batch: FrameBatch,
+    *,
+    seconds: float = MEASURED_S,
+    clock: Callable[[], int] = now_ns,
+) -> float:
+    """Return frames localized per second when there is a backlog.
+
+    Parameters
+    ----------
+    localizer
+        Compiled for frames of this shape.
+    batch
+        As many frames as a run hands over at once.
+    seconds
+        Measured for so long, and at least over one batch. The median of the batches counts: what
+        else the machine does at the start of a run takes some of them longer.
+    clock
+        Time in ns.
+    """
+    durations_ns: list[int] = []
+    while not durations_ns or sum(durations_ns) < seconds * 1e9:
+        start_ns = clock()
+        localizer(batch)
+        durations_ns.append(max(clock() - start_ns, 1))
+    return len(batch) / (median(durations_ns) / 1e9)
+
+
+def keeps_up(frames_per_s: float, camera_frames_per_s: float) -> bool:
+    """Tell whether a rate that was measured alone will do beside everything else in a run.
+
+    Parameters
+    ----------
+    frames_per_s
+        As `measure_rate` returns it.
+    camera_frames_per_s
+        Of the camera; NaN where it is not known.
+    """
+    return not frames_per_s < MARGIN * camera_frames_per_s
