@@ -36,6 +36,14 @@ DENSITIES: tuple[tuple[float, float, float], ...] = (
 TYPICAL = (1.3, 2000.0, 20.0)
 CROWDED = (1.1, 2000.0, 20.0)
 CAMERAS: tuple[SensorType, ...] = ("EMCCD", "sCMOS")
+DIM: tuple[tuple[float, float, float], ...] = (
+    (100.0, 5.0, 0.95),
+    (200.0, 20.0, 0.97),
+    (200.0, 50.0, 0.65),
+    (500.0, 100.0, 0.97),
+)
+"""Photons, background per pixel and aim of the recall: no worse than a fit that finds as few false
+ones."""
 EMPTY: tuple[tuple[float, SensorType], ...] = (
     (5.0, "ideal"),
     (20.0, "ideal"),
@@ -58,6 +66,7 @@ BOTH = figures.EFFICIENCY
 """Ranks settings by what is found and by its errors."""
 
 ALONE = "Isolated emitters"
+DIM_ONES = "Dim emitters"
 CROWDS = "Crowds"
 HONEST = "Stated errors"
 EMPTY_FRAMES = "Empty frames"
@@ -83,6 +92,7 @@ def simulated_checks(n_frames: int, seed: int) -> list[Check]:
         _honest(rngs, 4 * n_frames),
         *_empty(rngs, 25 * n_frames),
         *_astigmatic(rngs, 2 * n_frames),
+        *_dim(rngs, 2 * n_frames),
     ]
 
 
@@ -192,6 +202,24 @@ def _empty(rngs: Rngs, n_frames: int) -> list[Check]:
             peers=False,
         )
         for background, camera in EMPTY
+    ]
+
+
+def _dim(rngs: Rngs, n_frames: int) -> list[Check]:
+    return [
+        Check(
+            section=DIM_ONES,
+            condition=_spot((TYPICAL[0], photons, background), "ideal"),
+            scene=partial(
+                scenes.isolated_scene, next(rngs), n_frames, (TYPICAL[0], photons, background)
+            ),
+            score=figures.dim,
+            goals=(
+                Goal(figure=figures.RECALL, aim=Limit(low=aim), rank=figures.JACCARD),
+                Goal(figure=figures.FALSE, rank=figures.JACCARD),
+            ),
+        )
+        for photons, background, aim in DIM
     ]
 
 

@@ -30,6 +30,7 @@ STD_Z = "std of error / stated std"
 MAD_Z = "the same from the median deviation"
 PHASE_BIAS = "largest bias over the pixel, nm"
 JACCARD = "Jaccard index"
+RECALL = "recall"
 RMSE = "lateral RMSE, nm"
 EFFICIENCY = "efficiency, lateral"
 FALSE = "false positives per 64 x 64"
@@ -41,6 +42,14 @@ RANKED = ", brightest 75 %"
 def isolated(scene: Scene, locs: Localizations) -> Figures:
     """Compare emitters that stand alone with their bound, along z too where it was found."""
     return _against_bound(scene, locs) | _found(scene, locs)
+
+
+def dim(scene: Scene, locs: Localizations) -> Figures:
+    """Count what is found of emitters that hardly rise above the noise, and false ones."""
+    result = _metrics(scene, locs)
+    height, width = scene.batch.shape
+    fields = len(scene.batch) * height * width / EMPTY_SIDE_PX**2
+    return _found(scene, locs) | {RECALL: result.recall, FALSE: result.fp / fields}
 
 
 def honesty(scene: Scene, locs: Localizations) -> Figures:

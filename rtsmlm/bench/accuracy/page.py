@@ -40,6 +40,8 @@ the largest mean error in ten bins of the place within the pixel, along x or y."
 below it.""",
     "Astigmatic PSF": """Isolated emitters spread evenly over z, RMSE over the root mean square of
 their bounds. The localizers are given the true curves, 600 nm to both sides of the focus.""",
+    "Dim emitters": """Emitters that stand alone and hardly rise above the noise. Which of them
+count depends on how many false ones one bears; the row below each has those.""",
     "Deeper than the focus": """A two-dimensional PSF measured on the beads of the SMLM-2016
 challenge, tubules through the whole depth, fluorophores that blink and bleach with the kinetics of
 the challenge, 12.6 of them in a frame of 64 x 64 pixels, at most 8000 photons each as in its
