@@ -115,7 +115,7 @@ def measure(name: str, task: Task, watched: Watched) -> SpeedResult:
     watched.notes += _notes(name, task, flooded, best, at_rate)
     return SpeedResult(
         localizer=name,
-        engine=task.engine or "auto",
+        runs=localizer.name,
         size_px=kind.size_px,
         density_um2=kind.density_um2,
         threads=threads_of(localizer),

@@ -69,7 +69,7 @@ ROUTED_SWEEP = Sweep(
 
 def result(**changes: object) -> SpeedResult:
     facts: dict[str, object] = {
-        "localizer": "gaussian-mle", "engine": "numba", "size_px": 256, "density_um2": 0.1,
+        "localizer": "gaussian-mle", "runs": "fit of spots", "size_px": 256, "density_um2": 0.1,
         "threads": 2, "jaccard": 0.9,
         "flood": run(), "sustained": run(offered_per_s=150.0), "paced": run(), "paced_per_s": 100.0,
         "peers": (PEER,),
@@ -181,7 +181,7 @@ def test_every_table_has_as_many_cells_as_headings_and_shows_what_was_measured()
     ]  # fmt: skip
     # Ours and theirs side by side: threads, frames/s, found, in a crowd, and our rate over theirs.
     assert others == [
-        ["rtsmlm gaussian-mle", "numba", "2", "200", "5", "0.9", "1"],
+        ["rtsmlm gaussian-mle", "fit of spots", "2", "200", "5", "0.9", "1"],
         ["Peer", "box 7", "2", "50", "4", "0.6", "4"],
     ]
     assert size == [["64", "1,000", "4.1", "1"], ["128", "125", "2.05", "0.5"]]

@@ -31,7 +31,7 @@ from rtsmlm.settings.resolve import resolve
 RTSMLM = [sys.executable, "-P", "-m", "rtsmlm.cli"]
 KEYS = {
     "mpixel_per_s", "frames_per_s", "localizations_per_s", "sustained_frames_per_s", "latency_ms",
-    "latency_at_frames_per_s", "peers", "machine", "versions", "localizer", "engine", "size",
+    "latency_at_frames_per_s", "peers", "machine", "versions", "localizer", "runs", "size",
     "density_um2", "threads", "jaccard_in_crowd",
 }  # fmt: skip
 SMALL = MovieKind(size_px=32)
@@ -107,7 +107,7 @@ def test_the_page_says_how_it_was_made(measured: tuple[dict[str, Any], str]) -> 
     assert "`rtsmlm bench --localizer gaussian-mle --size 64" in text
     assert figures["machine"]["processor"] in text
     assert f"numpy {figures['versions']['numpy']}" in text
-    assert "| gaussian-mle | auto |" in text
+    assert "| gaussian-mle | gaussian-mle, sigma 130.0 nm" in text
 
 
 def test_frames_balance_at_a_rate_and_the_localizer_sees_what_is_there() -> None:
@@ -314,7 +314,7 @@ def a_result() -> SpeedResult:
     run = a_run()
     return SpeedResult(
         localizer="ours",
-        engine="auto",
+        runs="a fit",
         size_px=32,
         density_um2=0.1,
         threads=2,

@@ -103,7 +103,8 @@ class SpeedResult:
     """Result of one localizer."""
 
     localizer: str
-    engine: str
+    runs: str
+    """Network or fit, with engine and precision."""
     size_px: int
     density_um2: float
     threads: int
@@ -137,7 +138,7 @@ class SpeedResult:
         """Return all figures as plain data."""
         figures: dict[str, object] = {
             "localizer": self.localizer,
-            "engine": self.engine,
+            "runs": self.runs,
             "size": self.size_px,
             "density_um2": self.density_um2,
             "threads": self.threads,

@@ -93,7 +93,7 @@ def throughput_table(results: Sequence[SpeedResult]) -> Table:
     """Return the throughput of all localizers."""
     headings = [
         "localizer",
-        "engine",
+        "what runs",
         "threads",
         "Mpixel/s",
         "frames/s",
@@ -104,7 +104,7 @@ def throughput_table(results: Sequence[SpeedResult]) -> Table:
     rows = [
         [
             result.localizer,
-            result.engine,
+            result.runs,
             str(result.threads),
             number(result.mpixel_per_s),
             number(result.flood.frames_per_s),
@@ -129,7 +129,8 @@ def latency_table(results: Sequence[SpeedResult]) -> Table:
             figures = [run.latency_ms["total"][name] for name in ("p50", "p95", "p99")]
             figures += [run.latency_ms[step]["p50"] for step in steps]
             rows.append([result.localizer, number(frames_per_s), *map(number, figures)])
-    headings = ["localizer", "camera frames/s", "p50 ms", "p95 ms", "p99 ms", *steps]
+    headings = ["localizer", "camera frames/s", "p50 ms", "p95 ms", "p99 ms"]
+    headings += [f"{step} ms" for step in steps]
     return Table("Latency", LATENCY_NOTE, headings, rows)
 
 
@@ -139,7 +140,7 @@ def peer_table(results: Sequence[SpeedResult]) -> Table:
     rows = [
         _program_cells(
             f"rtsmlm {one.localizer}",
-            one.engine,
+            one.runs,
             one.threads,
             one.flood.frames_per_s,
             one.flood.localizations_per_frame,
@@ -203,9 +204,9 @@ def density_table(localizer: str, sweep: Sweep) -> Table:
         return Table(title, DENSITY_NOTE, headings, rows)
     headings = [
         "emitters per um2",
-        localizer,
-        NETWORK,
-        FIT,
+        f"{localizer}, ms",
+        f"{NETWORK}, ms",
+        f"{FIT}, ms",
         "to network",
         "to fit",
         "frames whole",
