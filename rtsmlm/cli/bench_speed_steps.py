@@ -25,7 +25,7 @@ from rtsmlm.realtime.cores import usable_cores
 
 SWEEP_SIZES_PX = (256, 512, 1024, 2048)
 SWEEP_DENSITIES_UM2 = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
-SWEEP_SHARE, SWEEP_FRAMES = 4, 50
+SWEEP_SHARE, SWEEP_FRAMES = 4, 80
 """Runs of a sweep take this part of the frames, large frames fewer, and at least so many."""
 
 
@@ -144,14 +144,16 @@ def _notes(
 def _sweep(name: str, task: Task, watched: Watched) -> Sweep:
     kind = replace(task.kind, astigmatic=psf_of(name) == "astigmatic")
 
-    def size_point(size_px: int) -> SizePoint:
+    def rate_at(size_px: int) -> float:
         scene = watched.scene(replace(kind, size_px=size_px))
         n_frames = task.n_frames // SWEEP_SHARE * SWEEP_SIZES_PX[0] ** 2 // size_px**2
         settings = settings_of(name, task.engine, scene)
         with watched.step(f"{name}: {size_px} x {size_px} pixels") as on_frames:
-            run = flood(scene, settings, max(SWEEP_FRAMES, n_frames), on_frames)
-        return SizePoint(size_px=size_px, frames_per_s=run.frames_per_s)
+            return flood(scene, settings, max(SWEEP_FRAMES, n_frames), on_frames).frames_per_s
 
+    rates = dict.fromkeys(SWEEP_SIZES_PX, 0.0)
+    for size_px in (*SWEEP_SIZES_PX, *SWEEP_SIZES_PX[::-1]):
+        rates[size_px] = max(rates[size_px], rate_at(size_px))
     ways = ways_of(name, task.engine, watched.scene(kind))
     batch_frames = settings_of(name, task.engine).pipeline.batch_frames
 
@@ -161,7 +163,7 @@ def _sweep(name: str, task: Task, watched: Watched) -> Sweep:
             return density_point(ways, scene, density_um2, batch_frames)
 
     return Sweep(
-        size=tuple(map(size_point, SWEEP_SIZES_PX)),
+        size=tuple(SizePoint(size_px=size_px, frames_per_s=rates[size_px]) for size_px in rates),
         density=tuple(map(density_at, SWEEP_DENSITIES_UM2)),
         threads={way: threads_of(localizer) for way, localizer in ways.items()},
     )

@@ -75,7 +75,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     ) -> LiveRun:
         asked.append({"n": n_frames, **kind})
         given = {"source": kind.get("source", "memory"), "raw": kind["raw"]}
-        return run(**given, cores=1 if kind.get("one_core") else 2)
+        return run(**given, cores=1 if kind.get("one_core") else 2, frames_per_s=10.0 * len(asked))
 
     taken = TakenFrames(
         pixels=np.zeros((5, 8, 16), np.uint16), stated=StatedCalibration(), frames_per_s=50.0
@@ -117,11 +117,12 @@ def test_the_command_runs_every_kind_and_writes_page_and_figures(
     ]  # fmt: skip
     assert [(one.get("one_core"), one["raw"], one["n"]) for one in measured[4:]] == [
         (True, False, 60), (False, False, 60), (False, True, 60),
-    ]  # fmt: skip
+    ] * 2  # fmt: skip
     assert all(one["paced"] is False for one in measured[4:])
     text = page.read_text(encoding="utf-8")
     assert "`rtsmlm bench live --seconds 2 --frames 60`" in text
     assert "Localizer: the network; frames of 16 x 8 pixels from the camera of demo.toml." in text
+    assert "| run | 1 | 80 | 1 |" in text, "the faster of the fifth and the eighth run"
     assert "| localizer alone | 2 | 1,000 | 2 |" in text
     data = json.loads(figures.read_text(encoding="utf-8"))
     assert (len(data["paced"]), len(data["backlog"])) == (4, 3)

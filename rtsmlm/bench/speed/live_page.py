@@ -20,10 +20,10 @@ localization over the whole run, its first second included. The last columns are
 per frame: of the session, with simulator, acquisition and recorder, and of the analysis. Less is
 better in all columns."""
 
-BACKLOG_NOTE = """Frames from memory as fast as they are localized, more is better. One core: all
-threads of session and analysis are bound to it, and the localizer takes one thread. The localizer
-alone is given batches of frames in one process, without ring, table and stream; the fastest of
-several rounds in which one thread and all take turns."""
+BACKLOG_NOTE = """Frames from memory as fast as they are localized, the faster of two runs, more
+is better. One core: all threads of session and analysis are bound to it, and the localizer takes
+one thread. The localizer alone is given batches of frames in one process, without ring, table and
+stream; the fastest of several rounds in which one thread and all take turns."""
 
 _CORE_MS = ("session, core ms", "analysis, core ms")
 

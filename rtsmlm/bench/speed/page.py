@@ -48,8 +48,8 @@ is; compare rows with the same number of threads. The Jaccard index is that of t
 boxes and thresholds, chosen with the truth in hand: as good as the program can be in a crowd.
 They are {peers}."""
 
-SIZE_NOTE = """Frames as fast as the analysis takes them, fewer than above. Where Mpixel/s stay
-the same, large frames are no dearer than small ones."""
+SIZE_NOTE = """Frames as fast as the analysis takes them, fewer than above, the faster of two
+runs. Where Mpixel/s stay the same, large frames are no dearer than small ones."""
 
 ROUTED_NOTE = """Milliseconds per frame in batches of a backlog, less is better: the localizer; its
 network on whole frames (`localizer.fit_first=false`); the fit alone, which does not tell emitters
