@@ -41,7 +41,9 @@ _FIT_ADDS = np.array([[0.0, 0.0020, 0.0031, 0.0050], [0.980, 0.980, 0.986, 1.0]]
 """Factor on how many emitters there truly are for one that the network finds in whole frames, at
 the densities of `NETWORK_RECALL`: measured on movies like its, 500 and 1500 photons."""
 ALIKE_FRAMES = 8
-"""Frames of a backlog, by their numbers, that are as crowded as the first of them."""
+"""Frames of a backlog, by their numbers, of which the first is looked at before the others."""
+CLEARLY = 0.8
+"""Where the first of them comes so near to the limit, all of them are taken for crowded."""
 
 
 class RoutedLocalizer:
@@ -191,36 +193,35 @@ class RoutedLocalizer:
     def _look(
         self, pixels: Pixels, numbers: NDArray[np.int64]
     ) -> tuple[Candidates, NDArray[np.bool_]]:
-        """Return the maxima of frames that are not crowded all over, and which frames are.
-
-        Where the first of some frames that follow each other is, the others are not looked at.
-        """
+        """Return the maxima of frames that are not crowded all over, and which frames are."""
         crowded = np.zeros(len(pixels), dtype=np.bool_)
         parts = []
         for _, group in groupby(range(len(pixels)), key=lambda k: int(numbers[k]) // ALIKE_FRAMES):
             frames = list(group)
-            for part in (slice(frames[0], frames[0] + 1), slice(frames[0] + 1, frames[-1] + 1)):
-                if part.start == part.stop:
-                    continue
-                found = self._first.look(pixels[part])
-                is_crowded = self._are_crowded(found, part.stop - part.start)
-                crowded[part] = is_crowded
-                if is_crowded.any():
-                    found = found.part(~is_crowded[found.frame])
-                found.frame[:] += part.start
-                parts.append(found)
-                if part.start == frames[0] and is_crowded[0]:
-                    crowded[frames] = True
-                    break
+            first, others = frames[0], slice(frames[0] + 1, frames[-1] + 1)
+            found = self._first.look(pixels[first : first + 1])
+            share = float(self._crowded_shares(found, 1)[0])
+            if share > CLEARLY * MOST_COVERED:
+                crowded[frames] = True
+                continue
+            found.frame[:] = first
+            parts.append(found)
+            if len(frames) == 1:
+                continue
+            found = self._first.look(pixels[others])
+            if share > MOST_COVERED / 2:
+                crowded[others] = self._crowded_shares(found, len(frames) - 1) > MOST_COVERED
+                found = found.part(~crowded[others][found.frame])
+            found.frame[:] += others.start
+            parts.append(found)
         return joined(parts), crowded
 
-    def _are_crowded(self, found: Candidates, n_frames: int) -> NDArray[np.bool_]:
-        """Return in which frames windows on what is not lone would cover too much."""
+    def _crowded_shares(self, found: Candidates, n_frames: int) -> NDArray[np.float64]:
+        """Return the share of each frame that windows on what is not lone would cover."""
         asked = found.part(~self._first.are_lone(found) & (found.strength >= ASKED))
         cover = Cover(asked.frame, asked.start_y, asked.start_x, SIZE, self._padded)
         covered = np.bincount(cover.windows[:, 0], minlength=n_frames) * SIZE.side_px**2
-        height, width = self._padded
-        return np.asarray(covered > MOST_COVERED * height * width, dtype=np.bool_)
+        return np.asarray(covered / (self._padded[0] * self._padded[1]), dtype=np.float64)
 
     def _table(self, rows: F32, frame: NDArray[np.int64]) -> Localizations:
         """Return rows of windows as localizations."""

@@ -19,7 +19,7 @@ from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH, AstigmaticMle
 from rtsmlm.fitting.box_fit import BoxFit, GaussianMle
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
-from rtsmlm.fitting.detection import I32, Candidates
+from rtsmlm.fitting.detection import I32, Candidates, make_candidates
 from rtsmlm.fitting.filtering import Filter, make_filter
 from rtsmlm.fitting.fit_rows import table_of
 from rtsmlm.fitting.frame_plan import Plan
@@ -221,6 +221,8 @@ class FitFirst(SpotLocalizer):
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
     """Return candidates one after the other."""
+    if not parts:
+        return make_candidates(0)
     return Candidates._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 

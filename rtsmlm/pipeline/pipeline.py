@@ -43,7 +43,8 @@ _IDLE_S = 0.001
 _PROMPT_FRAMES = 4
 """Most frames at once while there is next to no backlog."""
 _BACKLOG_BATCHES = 4
-"""A short stall is worked off frame by frame; behind by so many batches, throughput matters."""
+"""A batch is at most the n-th part of what waits: a short stall is worked off by few frames, and
+far behind, where throughput matters, by many."""
 _STATUS_NS = 250_000_000
 
 
@@ -186,7 +187,7 @@ class Pipeline:
         """Return the next frames and which of them are to be localized, or None."""
         most = self._settings.pipeline.batch_frames
         # What waits for a batch waits for its slowest frame: a large one must be worth it.
-        n = most if self._ring.backlog >= _BACKLOG_BATCHES * most else min(most, _PROMPT_FRAMES)
+        n = min(most, max(self._ring.backlog // _BACKLOG_BATCHES, _PROMPT_FRAMES))
         if localizer.neighbours:
             return self._ring.window(n, localizer.neighbours, final=closing)
         batch = self._ring.peek(n)

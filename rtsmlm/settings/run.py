@@ -92,7 +92,7 @@ class PipelineSettings(Settings):
     """Shared memory between acquisition and analysis."""
     when_behind: Literal["skip", "wait"] = "skip"
     """Ring full: record the frame and catch up later, or hold the camera's frames back."""
-    batch_frames: int = Field(default=16, ge=1)
+    batch_frames: int = Field(default=64, ge=1)
     """Most frames handed to the localizer at once; fewer when there is no backlog."""
     start_timeout_s: float = Field(default=180, gt=0, le=LONGEST_S)
     """Compiling the fitter takes long on the very first run."""
