@@ -14,10 +14,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rtsmlm.fitting.filtering import Filter, filter_along_x, filter_along_y
+from rtsmlm.fitting.filtering import Filter
 from rtsmlm.fitting.noise import Tiles, make_tiles
+from rtsmlm.fitting.weighted_sums import padded_width, weigh
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
+
+ASTRIDE_PX = 16
+"""Rows of 1024 pixels would lie on the same few lines of the fast memory, one above the other."""
 
 Bytes = NDArray[np.uint8]
 
@@ -26,13 +30,16 @@ class Scratch(NamedTuple):
     """Memory that one thread uses again for every band of every frame."""
 
     photons: F32
-    """Rows of the frame in photons, those that were kept first, (rows, width)."""
+    """Rows of the frame in photons, those that were kept first, (rows, more than width).
+
+    Pixels beyond the width stay empty."""
     filtered: F32
     """Filtered rows, those that were kept first, (rows, width)."""
-    padded: F32
-    """One row filtered along y, narrow and wide, with empty pixels left and right, (2, n)."""
+    narrow: F32
+    """One row filtered along y, with empty pixels left and right, (n,)."""
+    wide: F32
     row: F32
-    """One row filtered along both, narrow and wide, (2, width)."""
+    """One row filtered along both, narrow and wide, (2, width or more)."""
     limits: F32
     """What a pixel of a row must reach to be a candidate, (width,)."""
     is_peak: Bytes
@@ -46,14 +53,16 @@ def make_scratch(plan: Filter) -> Scratch:
     tiles = len(plan.tile_variance)
     reach = len(plan.wide) - 1
     bands = [band_of(k, tiles, height, reach, plan.radius_px) for k in range(tiles)]
-    padded = width + 2 * reach
+    whole = padded_width(width)
+    narrow, wide = np.zeros((2, whole + 2 * reach), dtype=np.float32)
+    taken = max(b.end + reach - b.kept for b in bands)
+    filtered = max(b.filtered_end - b.filtered_kept for b in bands)
     return Scratch(
-        photons=np.zeros((max(b.end + reach - b.kept for b in bands), width), dtype=np.float32),
-        filtered=np.zeros(
-            (max(b.filtered_end - b.filtered_kept for b in bands), width), dtype=np.float32
-        ),
-        padded=np.zeros((2, padded), dtype=np.float32),
-        row=np.zeros((2, width), dtype=np.float32),
+        photons=np.zeros((taken, whole + ASTRIDE_PX), dtype=np.float32),
+        filtered=np.zeros((filtered, width), dtype=np.float32),
+        narrow=narrow,
+        wide=wide,
+        row=np.zeros((2, whole), dtype=np.float32),
         limits=np.zeros(width, dtype=np.float32),
         is_peak=np.zeros(8 * math.ceil(width / 8), dtype=np.uint8),
         tiles=make_tiles(plan.tile_variance.shape, (height, width)),
@@ -152,9 +161,11 @@ def open_band(k: int, plan: Filter, photons: F32) -> Band:
 @njit(cache=True, nogil=True, error_model="numpy")
 def keep_rows(rows: F32, first: int, n: int) -> None:
     """Move rows from `first` on to the top."""
+    width = rows.shape[1]
     if first > 0:
         for i in range(n):
-            rows[i] = rows[first + i]
+            for x in range(width):
+                rows[i, x] = rows[first + i, x]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -170,15 +181,17 @@ def filter_frame(photons: F32, plan: Filter, scratch: Scratch, filtered: F32) ->
     filtered
         Written, float32, shape (height, width).
     """
+    width = photons.shape[1]
     for k in range(len(plan.tile_variance)):
         band = open_band(k, plan, scratch.photons)
         for y in range(band.start, band.end):
-            scratch.photons[y - band.kept] = photons[y]
-        filter_band(band, plan, scratch, filtered[band.filtered_start :])
+            for x in range(width):
+                scratch.photons[y - band.kept, x] = photons[y, x]
+        filter_band(band, plan, scratch, filtered, band.filtered_start)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def filter_band(band: Band, plan: Filter, scratch: Scratch, filtered: F32) -> None:
+def filter_band(band: Band, plan: Filter, scratch: Scratch, filtered: F32, first: int) -> None:
     """Write the rows that a band can filter, one after the other.
 
     Parameters
@@ -188,17 +201,23 @@ def filter_band(band: Band, plan: Filter, scratch: Scratch, filtered: F32) -> No
     plan, scratch
         From `make_filter` and `make_scratch` for this shape.
     filtered
-        Written from row 0 on, float32, shape (n, width).
+        Written, float32, shape (n, width).
+    first
+        From which row on.
     """
     width = filtered.shape[1]
     reach = len(plan.wide) - 1
-    narrow, wide = scratch.row[0], scratch.row[1]
-    norm_narrow, norm_wide = plan.norm_x[0], plan.norm_x[1]
+    photons, line = scratch.photons.ravel(), scratch.photons.shape[1]
+    row, norm_x = scratch.row, plan.norm_x
+    flat_row, start_of_wide = row.ravel(), row.shape[1]
     for y in range(band.filtered_start, band.filtered_end):
-        for i, half in ((0, plan.narrow), (1, plan.wide)):
-            along_y = scratch.padded[i, reach : reach + width]
-            filter_along_y(scratch.photons, y - band.kept, half, plan.norm_y[i, y], along_y)
-            filter_along_x(scratch.padded[i], reach, half, scratch.row[i])
-        out = filtered[y - band.filtered_start]
+        at = (y - band.kept) * line
+        weigh(scratch.narrow, reach, width, photons, at, line, plan.narrow)
+        weigh(scratch.wide, reach, width, photons, at, line, plan.wide)
+        weigh(flat_row, 0, width, scratch.narrow, reach, 1, plan.narrow)
+        weigh(flat_row, start_of_wide, width, scratch.wide, reach, 1, plan.wide)
+        narrow_y, wide_y = plan.norm_y[0, y], plan.norm_y[1, y]
+        out = first + y - band.filtered_start
         for x in range(width):
-            out[x] = norm_narrow[x] * narrow[x] - norm_wide[x] * wide[x]
+            narrow = narrow_y * norm_x[0, x] * row[0, x]
+            filtered[out, x] = narrow - wide_y * norm_x[1, x] * row[1, x]

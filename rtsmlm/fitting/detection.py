@@ -130,13 +130,13 @@ def search_band(
     """
     height, width = plan.shot_gain.shape
     own = scratch.photons[band.start - band.kept : band.end - band.kept]
-    measure_tiles(own, k, plan.tile_variance, plan.excess_noise, scratch.tiles)
+    measure_tiles(own, width, k, plan.tile_variance, plan.excess_noise, scratch.tiles)
     if k > 0:
         tiles, reach = len(plan.tile_variance), len(plan.wide) - 1
         before = band_of(k - 1, tiles, height, reach, plan.radius_px)
         kept = band.filtered_start - band.filtered_kept
         keep_rows(scratch.filtered, band.filtered_kept - before.filtered_kept, kept)
-    filter_band(band, plan, scratch, scratch.filtered[band.filtered_start - band.filtered_kept :])
+    filter_band(band, plan, scratch, scratch.filtered, band.filtered_start - band.filtered_kept)
     image = scratch.filtered[: band.filtered_end - band.filtered_kept]
     is_peak, edge = scratch.is_peak, plan.edge_px
     eights = is_peak.view(np.uint64)
@@ -147,9 +147,7 @@ def search_band(
         if now != level:
             level = now
             _set_limits(plan, level, scratch.tiles, scratch.limits)
-        # At the edge of the frame a pixel is its own neighbour.
-        upper, lower = image[max(row - 1, 0)], image[min(row + 1, len(image) - 1)]
-        mark_peaks(upper, image[row], lower, scratch.limits, is_peak)
+        mark_peaks(image, row, scratch.limits, is_peak)
         for eight in range(len(eights)):
             if eights[eight] == 0:
                 continue
@@ -158,13 +156,12 @@ def search_band(
                     continue
                 if n == len(found.x):
                     return -1
-                here = image[row]
-                before_x, after_x = here[max(x - 1, 0)], here[min(x + 1, width - 1)]
-                found.y[n] = y
-                found.x[n] = x
-                found.start_y[n] = y + peak_offset(upper[x], here[x], lower[x])
-                found.start_x[n] = x + peak_offset(before_x, here[x], after_x)
-                found.strength[n] = here[x]
+                upper, lower = image[max(row - 1, 0), x], image[min(row + 1, len(image) - 1), x]
+                left, right = image[row, max(x - 1, 0)], image[row, min(x + 1, width - 1)]
+                found.y[n], found.x[n] = y, x
+                found.start_y[n] = y + peak_offset(upper, image[row, x], lower)
+                found.start_x[n] = x + peak_offset(left, image[row, x], right)
+                found.strength[n] = image[row, x]
                 n += 1
     return n
 
@@ -230,7 +227,8 @@ def detect_in_frame(
     for k in range(len(plan.tile_variance)):
         band = open_band(k, plan, scratch.photons)
         for y in range(band.start, band.end):
-            scratch.photons[y - band.kept] = photons[y]
+            for x in range(photons.shape[1]):
+                scratch.photons[y - band.kept, x] = photons[y, x]
         n = search_band(k, band, plan, scratch, found, n)
         if n < 0:
             return -1
@@ -268,15 +266,16 @@ def detect_in_batch(
         Number of rows taken, and the frame to continue with.
     """
     first = 0
+    width = pixels.shape[2]
     for frame in range(first_frame, len(pixels)):
         n = first
         for k in range(len(plan.tile_variance)):
             band = open_band(k, plan, scratch.photons)
             for y in range(band.start, band.end):
-                raw, dark, gain = pixels[frame, y], offset_adu[y], photons_per_adu[y]
-                out = scratch.photons[y - band.kept]
-                for x in range(len(out)):
-                    out[x] = (np.float32(raw[x]) - dark[x]) * gain[x]
+                row = y - band.kept
+                for x in range(width):
+                    light = np.float32(pixels[frame, y, x]) - offset_adu[y, x]
+                    scratch.photons[row, x] = light * photons_per_adu[y, x]
             n = search_band(k, band, plan, scratch, found, n)
             if n < 0:
                 return first, frame

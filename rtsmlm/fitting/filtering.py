@@ -11,14 +11,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from rtsmlm.errors import LocalizerError
 from rtsmlm.fitting.noise import over_tiles
 from rtsmlm.localizations import F32
-from rtsmlm.physics.gaussian import FAST
 
 WIDE_RATIO = 2.0
 EDGE_PX = 1
@@ -30,9 +28,9 @@ class Filter(NamedTuple):
     """What detection needs and does not change from frame to frame."""
 
     narrow: F32
-    """Half of the kernel G(s), from its centre outwards, of even length."""
+    """Half of the kernel G(s), from its centre outwards."""
     wide: F32
-    """Half of the kernel G(2 s), from its centre outwards, of even length and not shorter."""
+    """Half of the kernel G(2 s), from its centre outwards, not shorter."""
     norm_y: F32
     """One over the kernel weight inside the frame, narrow and wide, (2, height)."""
     norm_x: F32
@@ -95,7 +93,6 @@ def make_filter(
             f"spot of sigma {sigma_px:.2f} px; use a larger region of interest"
         )
     narrow, wide = _half_gaussian(sigma_px, 3.5), _half_gaussian(WIDE_RATIO * sigma_px, 2.5)
-    wide = _even(wide, max(len(narrow), len(wide)))
     kernels = [_whole(half, len(wide) - 1) for half in (narrow, wide)]
     norms = {n: [_weights_inside(kernel, n) for kernel in kernels] for n in (height, width)}
     squared: dict[bool, NDArray[np.float64]] = {}
@@ -112,7 +109,7 @@ def make_filter(
     plane = [np.outer(kernel, kernel) for kernel in kernels]
     tiles = max(1, round(height / TILE_PX)), max(1, round(width / TILE_PX))
     return Filter(
-        narrow=_even(narrow, len(narrow)),
+        narrow=narrow,
         wide=wide,
         norm_y=np.array(norms[height], dtype=np.float32),
         norm_x=np.array(norms[width], dtype=np.float32),
@@ -129,76 +126,10 @@ def make_filter(
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def filter_along_y(rows: F32, at: int, half: F32, norm: float, out: F32) -> None:
-    """Write the weighted sum of a row and those around it.
-
-    Parameters
-    ----------
-    rows
-        Of the frame, float32, shape (n, width).
-    at
-        Which of them is in the middle; `len(half) - 1` more are above and below.
-    half
-        Half of a kernel, from its centre outwards, of even length.
-    norm
-        Factor of the sum.
-    out
-        Written, shape (width,).
-    """
-    # Two taps at once: the sums are loaded and stored half as often.
-    scale = np.float32(norm)
-    centre, beside = scale * half[0], scale * half[1]
-    middle, upper, lower = rows[at], rows[at - 1], rows[at + 1]
-    for x in range(len(out)):
-        out[x] = centre * middle[x] + beside * (upper[x] + lower[x])
-    for t in range(2, len(half), 2):
-        near, far = scale * half[t], scale * half[t + 1]
-        upper, lower = rows[at - t], rows[at + t]
-        uppermost, lowermost = rows[at - t - 1], rows[at + t + 1]
-        for x in range(len(out)):
-            out[x] += near * (upper[x] + lower[x]) + far * (uppermost[x] + lowermost[x])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def filter_along_x(row: F32, reach: int, half: F32, out: F32) -> None:
-    """Write the weighted sum of each pixel and those left and right of it.
-
-    Parameters
-    ----------
-    row
-        One row, float32; its first pixel is at `reach`.
-    reach
-        How many pixels are left and right of what is written, at least `len(half) - 1`.
-    half
-        Half of a kernel, from its centre outwards, of even length.
-    out
-        Written, shape (width,).
-    """
-    n = len(out)
-    middle, left, right = row[reach:], row[reach - 1 :], row[reach + 1 :]
-    centre, beside = half[0], half[1]
-    for x in range(n):
-        out[x] = centre * middle[x] + beside * (left[x] + right[x])
-    for t in range(2, len(half), 2):
-        near, far = half[t], half[t + 1]
-        left, right = row[reach - t :], row[reach + t :]
-        leftmost, rightmost = row[reach - t - 1 :], row[reach + t + 1 :]
-        for x in range(n):
-            out[x] += near * (left[x] + right[x]) + far * (leftmost[x] + rightmost[x])
-
-
 def _half_gaussian(sigma_px: float, reach_sigma: float) -> F32:
     reach = math.ceil(reach_sigma * sigma_px)
     half = np.exp(-0.5 * (np.arange(reach + 1) / sigma_px) ** 2)
     return np.asarray(half / (2.0 * half.sum() - half[0]), dtype=np.float32)
-
-
-def _even(half: F32, n: int) -> F32:
-    """Return at least n taps, an even number, as two are taken at once; zeros fill them up."""
-    padded = np.zeros(n + n % 2, dtype=np.float32)
-    padded[: len(half)] = half
-    return padded
 
 
 def _whole(half: F32, reach: int) -> NDArray[np.float64]:

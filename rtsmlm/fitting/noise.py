@@ -60,79 +60,74 @@ def make_tiles(tiles: tuple[int, ...], shape: tuple[int, int]) -> Tiles:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _sum_below(values: F32, limit: float) -> tuple[float, float]:
-    """Return the sum of the values below a limit, and how many they are."""
+def _sum_below(values: F32, n: int, limit: float) -> tuple[float, float]:
+    """Return the sum of those of the first n values below a limit, and how many they are."""
     cut = np.float32(limit)
     total = np.float32(0.0)
     count = np.float32(0.0)
-    for i in range(len(values)):
+    for i in range(n):
         inside = np.float32(1.0) if values[i] < cut else np.float32(0.0)
         total += inside * values[i]
         count += inside
-    return float(total), float(count)
+    return np.float64(total), np.float64(count)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _square_bends(rows: F32, tiles: Tiles) -> int:
+def _square_bends(rows: F32, width: int, bend: F32, bends: F32) -> int:
     """Write squared differences of Laplacians of every other row; return how many rows.
 
     They are insensitive to anything smooth over three pixels: Immerkær, Comput. Vis. Image
     Underst. 64, 300 (1996).
     """
     two = np.float32(2.0)
-    width = rows.shape[1]
-    bend = tiles.bend
     n = 0
     for y in range(1, len(rows) - 1, 2):
-        above, here, below = rows[y - 1], rows[y], rows[y + 1]
         for x in range(width):
-            bend[x] = above[x] - two * here[x] + below[x]
-        out = tiles.bends[n]
-        left, right = bend[:-2], bend[2:]
-        middle, inner = bend[1:-1], out[1:-1]
-        for x in range(width - 2):
-            difference = left[x] - two * middle[x] + right[x]
-            inner[x] = difference * difference
+            bend[x] = rows[y - 1, x] - two * rows[y, x] + rows[y + 1, x]
+        for x in range(1, width - 1):
+            difference = bend[x - 1] - two * bend[x] + bend[x + 1]
+            bends[n, x] = difference * difference
         n += 1
     return n
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gather(rows: F32, n: int, first: int, end: int, values: F32) -> F32:
-    """Return some columns of the first n rows, one after the other."""
-    width = end - first
+def _gather(rows: F32, n: int, first: int, end: int, values: F32) -> int:
+    """Write some columns of the first n rows, one after the other; return how many pixels."""
+    # Unsigned: no index can count from the end, which the compiler would have to ask for each.
+    left, width, at = np.uint64(first), np.uint64(end - first), np.uint64(0)
     for i in range(n):
-        out, row = values[i * width : (i + 1) * width], rows[i, first:end]
         for x in range(width):
-            out[x] = row[x]
-    return values[: n * width]
+            values[at + x] = rows[i, left + x]
+        at += width
+    return n * (end - first)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _variance(squares: F32) -> float:
+def _variance(squares: F32, n: int) -> float:
     """Return the pixel variance from squared differences of Laplacians, outliers clipped."""
-    total, count = _sum_below(squares, np.inf)
+    total, count = _sum_below(squares, n, np.inf)
     for _ in range(CLIP_ROUNDS):
         before = count
-        total, count = _sum_below(squares, CLIP_SQUARED * total / max(before, 1.0))
+        total, count = _sum_below(squares, n, CLIP_SQUARED * total / max(before, 1.0))
         if count == before:  # the same values as in the round before
             break
     return total / max(count, 1.0) / (36.0 * CLIP_SETTLES_AT)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _level(values: F32, excess_noise: float, other_variance: float) -> float:
+def _level(values: F32, n: int, excess_noise: float, other_variance: float) -> float:
     """Return the mean of the pixels that lie within the noise of the background.
 
     Bright pixels are clipped at two standard deviations of the noise that the background itself
     would have, not at those of the tile: emitters widen the latter.
     """
-    total, count = _sum_below(values, np.inf)
+    total, count = _sum_below(values, n, np.inf)
     background = total / max(count, 1.0)
     for _ in range(CLIP_ROUNDS):
         before = count
         variance = excess_noise * max(background, MIN_BACKGROUND) + other_variance
-        total, count = _sum_below(values, background + 2.0 * math.sqrt(variance))
+        total, count = _sum_below(values, n, background + 2.0 * math.sqrt(variance))
         background = total / max(count, 1.0)
         if count == before:
             break
@@ -140,13 +135,17 @@ def _level(values: F32, excess_noise: float, other_variance: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def measure_tiles(rows: F32, i: int, read_variance: F32, excess_noise: float, tiles: Tiles) -> None:
+def measure_tiles(
+    rows: F32, width: int, i: int, read_variance: F32, excess_noise: float, tiles: Tiles
+) -> None:
     """Measure background and noise of one row of tiles.
 
     Parameters
     ----------
     rows
-        The rows of the frame that belong to it, in photons, float32, shape (n, width).
+        The rows of the frame that belong to it, in photons, float32, shape (n, width or more).
+    width
+        Of the frame.
     i
         Number of the row of tiles.
     read_variance
@@ -156,15 +155,16 @@ def measure_tiles(rows: F32, i: int, read_variance: F32, excess_noise: float, ti
     tiles
         Row i of its columns is written.
     """
-    width = rows.shape[1]
     columns = read_variance.shape[1]
-    n = _square_bends(rows, tiles)
+    values = tiles.values
+    bends = _square_bends(rows, width, tiles.bend, tiles.bends)
     for j in range(columns):
         x0, x1 = j * width // columns, (j + 1) * width // columns
         read = float(read_variance[i, j])
-        seen = _variance(_gather(tiles.bends, n, x0 + 1, x1 - 1, tiles.values))
-        values = _gather(rows, len(rows), x0, x1, tiles.values)
-        level = _level(values, excess_noise, max(read, 0.5 * seen))
+        n = _gather(tiles.bends, bends, x0 + 1, x1 - 1, values)
+        seen = _variance(values, n)
+        n = _gather(rows, len(rows), x0, x1, values)
+        level = _level(values, n, excess_noise, max(read, 0.5 * seen))
         expected = excess_noise * max(level, MIN_BACKGROUND) + read
         tiles.background[i, j] = level
         tiles.explained[i, j] = expected

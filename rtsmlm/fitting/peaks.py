@@ -9,35 +9,38 @@ from rtsmlm.localizations import F32
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def mark_peaks(upper: F32, here: F32, lower: F32, limits: F32, is_peak: Bytes) -> None:
+def mark_peaks(image: F32, row: int, limits: F32, is_peak: Bytes) -> None:
     """Mark the pixels of a row that reach their limit and are as high as their four neighbours.
 
     Parameters
     ----------
-    upper, here, lower
-        Three rows of a filtered frame, float32, shape (width,).
+    image
+        Filtered rows of a frame, float32; above the first and below the last one nothing is higher.
+    row
+        Which of them.
     limits
-        Of the pixels of the row in the middle, shape (width,).
+        Of the pixels of the row, shape (width,).
     is_peak
         Written, uint8, shape (width,) or longer.
     """
-    last = len(here) - 1
-    before, after = here[:-2], here[2:]
-    middle, above, below, least = here[1:-1], upper[1:-1], lower[1:-1], limits[1:-1]
-    inner = is_peak[1:]
-    for x in range(last - 1):
-        value = middle[x]
-        inner[x] = (
-            (value >= least[x])
-            & (value >= above[x])
-            & (value >= below[x])
-            & (value >= before[x])
-            & (value >= after[x])
+    upper, lower = max(row - 1, 0), min(row + 1, len(image) - 1)
+    last = image.shape[1] - 1
+    for x in range(1, last):
+        value = image[row, x]
+        is_peak[x] = (
+            (value >= limits[x])
+            & (value >= image[upper, x])
+            & (value >= image[lower, x])
+            & (value >= image[row, x - 1])
+            & (value >= image[row, x + 1])
         )
     for x, beside in ((0, 1), (last, last - 1)):
-        value = here[x]
+        value = image[row, x]
         is_peak[x] = (
-            value >= limits[x] and value >= upper[x] and value >= lower[x] and value >= here[beside]
+            (value >= limits[x])
+            & (value >= image[upper, x])
+            & (value >= image[lower, x])
+            & (value >= image[row, beside])
         )
 
 

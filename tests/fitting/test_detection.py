@@ -59,7 +59,7 @@ def _measured(photons: Any, read_variance: float) -> tuple[NDArray[np.float32], 
     tiles = make_tiles((16, 16), photons.shape)
     read = np.full((16, 16), read_variance, np.float32)
     for i, rows in enumerate(np.split(np.asarray(photons, np.float32), 16)):
-        measure_tiles(rows, i, read, 1.0, tiles)
+        measure_tiles(rows, rows.shape[1], i, read, 1.0, tiles)
     return tiles.background, variance_beyond(tiles)
 
 

@@ -31,7 +31,7 @@ def measured(
     tiles = make_tiles(TILES, SHAPE)
     read = np.full(TILES, read_variance, np.float32)
     for i, rows in enumerate(np.split(photons.astype(np.float32), TILES[0])):
-        measure_tiles(rows, i, read, excess_noise, tiles)
+        measure_tiles(rows, rows.shape[1], i, read, excess_noise, tiles)
     return tiles.background, variance_beyond(tiles)
 
 
