@@ -301,10 +301,7 @@ class Actuator(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the device as it is. Safe to call more than once.
-
-        Called after `make_safe` by what has opened it, never during a run.
-        """
+        """Release the device as it is, after `make_safe`; safe to call more than once."""
         ...
 
 
@@ -314,8 +311,7 @@ class Sink(Protocol):
     def put(self, localizations: Localizations) -> None:
         """Take the rows of the next frames, ordered by frame; they must not be changed.
 
-        Called on a thread of its own. Whatever it raises is counted and reported, and the run goes
-        on; if it is slower than the camera for long, it misses rows.
+        Called on a thread of its own. What it raises is counted; too slow for long, it misses rows.
         """
         ...
 
