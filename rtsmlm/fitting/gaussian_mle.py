@@ -125,7 +125,9 @@ def _fit_places(
     work = make_place_work(box)
     inverse_excess = np.float32(1.0 / excess_noise)
     for i in range(len(photons)):
-        light, noise = photons[i].reshape(n), variance[i].reshape(n)
+        # Boxes may be any part of an array.
+        light = np.ascontiguousarray(photons[i]).reshape(n)
+        noise = np.ascontiguousarray(variance[i]).reshape(n)
         least = noise[0]
         for k in range(n):
             work.read[k] = noise[k] * inverse_excess

@@ -162,7 +162,7 @@ def test_speed_is_measured_with_torch(node: Run, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     measured = json.loads(figures.read_text(encoding="utf-8"))
-    assert measured["engine"] == "torch"
+    assert "torch" in measured["runs"]
     assert measured["localizations_per_s"] > 0
 
 
