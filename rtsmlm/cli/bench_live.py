@@ -13,12 +13,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rtsmlm.bench.speed import live_page
 from rtsmlm.bench.speed.live import LiveRun, TakenFrames, live_run, localizer_cost, take_frames
 from rtsmlm.bench.speed.measure import check_frames
+from rtsmlm.bench.speed.ways import on_one_localizer
 from rtsmlm.cli.bench_speed import facts_of, make_folders, rich_table
 from rtsmlm.cli.bench_speed_steps import Watched
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import check_seconds
 from rtsmlm.cli.options import JsonPath, Markdown, Overrides
 from rtsmlm.errors import ConfigError
+from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.run.folder import machine, versions, write_text
 from rtsmlm.realtime.cores import can_bind, usable_cores
 from rtsmlm.settings.load import load
@@ -43,7 +45,7 @@ def live(
     check_seconds(seconds)
     check_frames(frames)
     settings = load([config or Path("demo.toml")], set_ or [])
-    if settings.psf.known_sigma_nm is None:
+    if (sigma_nm := settings.psf.known_sigma_nm) is None:
         raise ConfigError(
             "the runs are compared with one PSF width: set psf.sigma_nm, as --set psf.sigma_nm=130"
         )
@@ -53,10 +55,12 @@ def live(
         watched = Watched(progress)
         with watched.step("taking frames into memory") as on_frames:
             taken = take_frames(settings, frames, on_frames)
+        calibration = resolve_calibration(settings.camera, taken.stated)
+        settings = on_one_localizer(settings, calibration, sigma_nm)
         paced = _paced_runs(settings, taken, seconds, watched)
         backlog = _backlog_runs(settings, taken, frames, watched)
         with watched.step("the localizer alone"):
-            alone_ms, name = localizer_cost(settings, taken, settings.psf.known_sigma_nm)
+            alone_ms, name = localizer_cost(settings, taken, sigma_nm)
     tables = [
         live_page.paced_table(paced),
         live_page.cost_table(paced),

@@ -108,6 +108,19 @@ def test_a_fit_stands_alone_and_its_settings_are_those_of_its_movie() -> None:
     assert threads_of(open_named("astigmatic-mle", None, scene)) >= 1
 
 
+def test_auto_is_one_localizer_so_that_no_other_takes_over_while_it_is_measured() -> None:
+    round_psf, astigmatic = (
+        settings_of("auto", None, speed_scene(MovieKind(size_px=32, astigmatic=curves)))
+        for curves in (False, True)
+    )
+
+    assert round_psf.localizer.name == "flagship-2d"
+    assert astigmatic.localizer.name == "astigmatic-mle" or (
+        astigmatic.localizer.name == "flagship-astig"
+    )
+    assert settings_of("gaussian-mle", None, speed_scene(SMALL)).localizer.name == "gaussian-mle"
+
+
 def test_ratios_are_those_of_the_times() -> None:
     point = DensityPoint(
         size_px=256,

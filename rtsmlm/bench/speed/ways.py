@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from rtsmlm.bench.accuracy.contenders import overrides_of, with_curves
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.speed.sweep import FIT, NETWORK, ROUTED
+from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.routing import RoutedLocalizer
+from rtsmlm.engines.runtimes import AUTO
+from rtsmlm.engines.selection import choose
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.cores import usable_cores
@@ -48,7 +51,30 @@ def settings_of(
     if scene is None:
         return load(None, overrides)
     settings = load(None, [*overrides, f"psf.sigma_nm={scene.sigma_nm}"])
-    return resolve(with_curves(settings, scene), calibration=scene.calibration)
+    settings = resolve(with_curves(settings, scene), calibration=scene.calibration)
+    return on_one_localizer(settings, scene.calibration, scene.sigma_nm)
+
+
+def on_one_localizer(
+    settings: RunSettings, calibration: CameraCalibration, sigma_nm: float
+) -> RunSettings:
+    """Return settings that name the localizer which `auto` begins with: no other may take over.
+
+    Parameters
+    ----------
+    settings
+        Of a run.
+    calibration
+        Camera calibration.
+    sigma_nm
+        PSF width.
+    """
+    if settings.localizer.name != AUTO:
+        return settings
+    name = choose(settings, calibration, sigma_nm).name
+    return settings.model_copy(
+        update={"localizer": settings.localizer.model_copy(update={"name": name})}
+    )
 
 
 def open_named(name: str, engine: str | None, scene: Scene, more: Sequence[str] = ()) -> Localizer:
