@@ -132,7 +132,8 @@ class RoutedLocalizer:
         shares = [slice(a, b) for a, b in pairwise(edges)]
 
         def localize(share: slice) -> tuple[list[Localizations], NDArray[np.bool_]]:
-            return self._localize(batch, pixels, padded, context, share)
+            free = self._runtime.lanes // lanes
+            return self._localize(batch, pixels, padded, context, share, free)
 
         if lanes == 1:
             done = [localize(shares[0])]
@@ -146,7 +147,13 @@ class RoutedLocalizer:
         return found.take(np.lexsort((found.y_nm, found.frame)))
 
     def _localize(
-        self, batch: FrameBatch, pixels: Pixels, padded: Pixels, context: F32, share: slice
+        self,
+        batch: FrameBatch,
+        pixels: Pixels,
+        padded: Pixels,
+        context: F32,
+        share: slice,
+        lanes: int,
     ) -> tuple[list[Localizations], NDArray[np.bool_]]:
         """Return the rows of frames, and which of them the network has to see whole."""
         numbers = batch.index[share]
@@ -156,7 +163,7 @@ class RoutedLocalizer:
         if len(cover.windows):
             windows = cover.windows.copy()
             windows[:, 0] += share.start
-            rows, owner = self._windows.rows(padded, context, windows)
+            rows, owner = self._windows.rows(padded, context, windows, lanes=lanes)
             frame = cover.windows[owner, 0]
             meant = cover.are_meant(rows, owner, fits.settled_places(), 0.5 * self._first.reach_px)
             answered = self._table(rows[meant], numbers[frame[meant]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,9 @@ class WindowNetwork:
             for n in BATCHES:
                 self._requests[n] = self._runtime.window_requests(n, SIZE.side_px)
 
-    def rows(self, frames: Pixels, context: F32, windows: Windows) -> tuple[F32, NDArray[np.int32]]:
+    def rows(
+        self, frames: Pixels, context: F32, windows: Windows, *, lanes: int = 1
+    ) -> tuple[F32, NDArray[np.int32]]:
         """Return rows with positions in pixels of the frame, and the window of each, ascending.
 
         Parameters
@@ -74,12 +77,22 @@ class WindowNetwork:
             1 where the frames around each are there, (n, 2).
         windows
             Of these frames, (m, 3).
+        lanes
+            How many threads share the windows; more than one where nothing else is done beside.
 
         Raises
         ------
         LocalizerError
             If the runtime fails.
         """
+        if lanes > 1 and len(windows) > BATCHES[-1]:
+            edges = np.linspace(0, len(windows), lanes + 1).astype(int).tolist()
+            with ThreadPoolExecutor(lanes, thread_name_prefix="rtsmlm-routing") as pool:
+                parts = list(
+                    pool.map(lambda a, b: self.rows(frames, context, windows[a:b]), edges, edges[1:])
+                )
+            owners = [owner + np.int32(a) for (_, owner), a in zip(parts, edges, strict=False)]
+            return np.concatenate([rows for rows, _ in parts]), np.concatenate(owners)
         decoder = self._decoder
         if decoder is None:
             raise LocalizerError(f"windows of {self._runtime.name} are not prepared")

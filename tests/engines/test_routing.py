@@ -167,6 +167,18 @@ def test_sparse_frames_one_by_one_give_the_rows_of_all_together(rng: np.random.G
     np.testing.assert_array_equal(alone.frame, together.frame)
 
 
+def test_a_large_frame_alone_has_the_rows_that_it_has_among_others() -> None:
+    scene = speed_scene(MovieKind(size_px=512, density_um2=0.1))
+    localize = opened(scene)
+    batch = scene.batch.frames(0, 4)
+
+    together, alone = localize(batch), localize(batch, slice(1, 2))
+
+    among = together.take(together.frame == 1)
+    assert len(alone) == len(among) > 200
+    np.testing.assert_allclose(alone.x_nm, among.x_nm, atol=1.0)
+
+
 def test_sparse_and_crowded_frames_side_by_side_are_each_localized(
     rng: np.random.Generator,
 ) -> None:
