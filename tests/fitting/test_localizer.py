@@ -250,7 +250,7 @@ def test_warm_up_leaves_nothing_to_compile(make_movie: Callable[..., Any]) -> No
     for variant in (pixels, frozen, np.asfortranarray(pixels), pixels[:, ::-1]):
         localizer(FrameBatch.from_pixels(variant))
 
-    assert [len(function.signatures) for function in compiled] == before == [1, 1, 1, 1]
+    assert [len(function.signatures) for function in compiled] == before
 
 
 def test_maps_of_another_shape_are_refused(make_movie: Callable[..., Any]) -> None:
