@@ -86,13 +86,7 @@ class WindowNetwork:
             If the runtime fails.
         """
         if lanes > 1 and len(windows) > BATCHES[-1]:
-            edges = np.linspace(0, len(windows), lanes + 1).astype(int).tolist()
-            with ThreadPoolExecutor(lanes, thread_name_prefix="rtsmlm-routing") as pool:
-                parts = list(
-                    pool.map(lambda a, b: self.rows(frames, context, windows[a:b]), edges, edges[1:])
-                )
-            owners = [owner + np.int32(a) for (_, owner), a in zip(parts, edges, strict=False)]
-            return np.concatenate([rows for rows, _ in parts]), np.concatenate(owners)
+            return self._shared(frames, context, windows, lanes)
         decoder = self._decoder
         if decoder is None:
             raise LocalizerError(f"windows of {self._runtime.name} are not prepared")
@@ -108,6 +102,20 @@ class WindowNetwork:
         finally:
             self._front_ends.put(front_end)
         return np.concatenate(found), np.concatenate(owners)
+
+    def _shared(
+        self, frames: Pixels, context: F32, windows: Windows, lanes: int
+    ) -> tuple[F32, NDArray[np.int32]]:
+        """Return the rows of windows that threads share."""
+        edges = np.linspace(0, len(windows), lanes + 1).astype(int).tolist()
+
+        def rows(first: int, last: int) -> tuple[F32, NDArray[np.int32]]:
+            found, owner = self.rows(frames, context, windows[first:last])
+            return found, owner + np.int32(first)
+
+        with ThreadPoolExecutor(lanes, thread_name_prefix="rtsmlm-routing") as pool:
+            parts = list(pool.map(rows, edges[:-1], edges[1:]))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([p[1] for p in parts])
 
     def _infer(
         self,
