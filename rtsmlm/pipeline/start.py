@@ -174,7 +174,7 @@ class Start:
             PsfMeter(self._calibration, most_frames=len(frames)).measure(frames.pixels)
 
     def _rehearse_meters(self, first: InForce, frames: FrameBatch, rows: Localizations) -> None:
-        """Let meters that nobody listens to see rows until a tick of the loop is over."""
+        """Let meters whose answers go nowhere see rows until a tick of the loop is over."""
         silent = LocalizerMaker(self._settings, self._calibration, self._shape, lambda text: None)
         meters = silent.with_meters(first.name, first.localizer, first.sigma_nm)
         tick_ns = int(self._settings.feedback.tick_s * 1e9)
