@@ -137,7 +137,7 @@ def frames_field(shape: tuple[int, int], camera_nm: float, pixel_nm: float) -> I
     if not _fits(field):
         raise ConfigError(
             f"frames of {shape[0]} x {shape[1]} pixels make an image of {_size(field)}; set "
-            "camera.roi to a part of them"
+            "micromanager.roi to a part of them"
         )
     return field
 

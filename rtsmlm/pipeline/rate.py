@@ -60,7 +60,7 @@ def simulated_frames(
         times = -(-shape[0] // side[0]), -(-shape[1] // side[1])
         patch = np.tile(rng.poisson(light).astype(np.float32), times)
         adu = np.rint(patch[: shape[0], : shape[1]] / gain + calibration.offset_adu)
-        # Numbers before that of the first frame of the run: nobody may take them for its frames.
+        # Numbers before that of the first frame of the run: none of them is taken for its frames.
         number = index - n_frames
         ring.push(CameraFrame(np.clip(adu, *_ADU).astype(np.uint16), number, 0))
     batch = ring.peek(n_frames)
