@@ -104,7 +104,7 @@ def test_a_stray_row_does_not_make_the_field_too_large_and_is_counted() -> None:
 def test_a_field_that_is_too_large_is_refused_with_where_it_lies_and_how_large_it_is() -> None:
     with pytest.raises(ConfigError, match=r"lie in x .* to .* µm, .*20 nm, and 268,435,456 are"):
         field(spread(2000, (0.0, 1.0e6), (-2.0e6, 1.0e6)))
-    with pytest.raises(ConfigError, match=r"frames of 9000 x 9000 .*; set camera.roi"):
+    with pytest.raises(ConfigError, match=r"frames of 9000 x 9000 .*; set micromanager.roi"):
         frames_field((9000, 9000), CAMERA_NM, PIXEL_NM)
     with pytest.raises(ConfigError, match="holds no localizations"):
         field(spread(0, (0, 1), (0, 1)))
