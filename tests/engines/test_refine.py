@@ -137,7 +137,7 @@ def test_lone_bright_emitters_reach_the_bound(sensor: SensorType, rng: np.random
     assert np.array_equal(fine.frame, rough.frame)
 
 
-def test_neighbours_stay_as_the_network_has_them(rng: np.random.Generator) -> None:
+def test_two_beside_each_other_are_fitted_together(rng: np.random.Generator) -> None:
     pair = (np.array([30.0, 33.0, 50.0]), np.array([30.0, 30.0, 50.0]))
     movie = round_movie([pair] * 10, 3000, rng, 1.2, 20.0)
     rough = off_by(movie, 7.0, rng)
@@ -145,8 +145,20 @@ def test_neighbours_stay_as_the_network_has_them(rng: np.random.Generator) -> No
     fine = Refiner(movie.calibration, movie.sigma_nm)(rough, movie.batch)
 
     moved = (fine.x_nm != rough.x_nm).reshape(10, 3)
-    assert not moved[:, :2].any()
+    assert moved[:, :2].sum() >= 16
     assert moved[:, 2].sum() >= 7
+    error = (fine.x_nm - movie.truth.x_nm).reshape(10, 3)[:, :2]
+    assert np.sqrt(np.mean(error**2)) < 7.0
+
+
+def test_five_beside_each_other_stay_as_the_network_has_them(rng: np.random.Generator) -> None:
+    row = (np.array([22.0, 25.0, 28.0, 31.0, 34.0]), np.full(5, 30.0))
+    movie = round_movie([row] * 10, 3000, rng, 1.2, 20.0)
+    rough = off_by(movie, 7.0, rng)
+
+    fine = Refiner(movie.calibration, movie.sigma_nm)(rough, movie.batch)
+
+    assert np.array_equal(fine.x_nm, rough.x_nm)
 
 
 def test_spots_that_are_no_such_gaussian_stay(rng: np.random.Generator) -> None:
