@@ -18,7 +18,7 @@ COMMANDS = {
     ),
     "live": (
         "rtsmlm.cli.bench_live:live",
-        "Measure what simulator and recorder cost beside the localizer, and one core against all.",
+        "Run live without a window, with camera or frames from memory, with and without raw file.",
     ),
     "window": (
         "rtsmlm.cli.bench_window:window",

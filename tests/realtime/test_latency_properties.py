@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtsmlm.realtime.frame_ranges import FrameRanges
-from rtsmlm.realtime.latency import LatencyHistogram, LatencyStages, RateMeter
+from rtsmlm.realtime.latency import STAGES, LatencyHistogram, LatencyStages, RateMeter
 from rtsmlm.realtime.ledger import Ledger
 
 durations_ns = st.lists(st.integers(1_000, 10**12), min_size=1, max_size=40)
@@ -80,7 +80,9 @@ def test_every_frame_of_a_batch_counts_in_every_stage(n: int, wait_ns: int, work
     stages.add(t_end, t_ring, taken, taken + work_ns, taken + work_ns + 1_000)
 
     summary = stages.summary()
-    assert {stage["count"] for stage in summary.values()} == {n}
+    assert {summary[stage]["count"] for stage in STAGES} == {n}
+    assert summary["first frame"]["count"] == 1
+    assert summary["first second"]["count"] == n
     assert summary["localize"]["max"] == work_ns / 1e6
     assert summary["total"]["max"] == pytest.approx((taken + work_ns + 1_000) / 1e6), (
         "the oldest frame waited longest"
