@@ -115,7 +115,8 @@ def with_curves(settings: RunSettings, scene: Scene) -> RunSettings:
 def _takes_any_psf(name: str) -> bool:
     """Tell whether a model is not made for one PSF, which the scenes here have not."""
     manifest = manifest_of(name)
-    return manifest is None or manifest.z_range_nm is None
+    # What tells colours apart was trained for the mask that makes them.
+    return manifest is None or (manifest.z_range_nm is None and not manifest.colours)
 
 
 def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
