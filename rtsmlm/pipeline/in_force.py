@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.channels.first_view import FirstView
+from rtsmlm.engines.ladder import ladder
 from rtsmlm.feedback.density.meter import DensityMeter
-from rtsmlm.pipeline.localizer import open_localizer, with_localizer
+from rtsmlm.pipeline.localizer import localizer_note, open_localizer, with_localizer
 from rtsmlm.pipeline.opening import open_density_meter
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.worker import Worker
@@ -35,6 +36,10 @@ class InForce:
     """PSF width that it localizes with."""
     density: DensityMeter
     validity: ValidityMonitor
+    faster: tuple[str, ...] = ()
+    """What may take over where it does not keep up, the next best first."""
+    note: str = ""
+    """What to know of it, one sentence: that a fit stands in, or a pixel is not as trained."""
     is_width_assumed: bool = False
     """Whether the PSF width may be another one than that of the data."""
     reason: str = ""
@@ -107,10 +112,18 @@ class LocalizerMaker:
         settings, calibration = self._settings, self._calibration
         validity = ValidityMonitor(settings, calibration, sigma_nm, self._warn)
         density = open_density_meter(settings, self._field, calibration, sigma_nm, localizer)
-        return InForce(name, localizer, sigma_nm, density, validity, is_assumed)
+        names = ladder(settings, calibration, sigma_nm)
+        faster = names[names.index(name) + 1 :] if name in names else ()
+        note = localizer_note(settings, calibration, sigma_nm)
+        return InForce(name, localizer, sigma_nm, density, validity, faster, note, is_assumed)
 
     def make(self, name: str, sigma_nm: float) -> InForce:
-        """Return a localizer with its meters; raises as `open`."""
+        """Return a localizer with its meters; raises as `open`.
+
+        Where it does not take the PSF width, it is another one: the best that does.
+        """
+        names = ladder(self._settings, self._calibration, sigma_nm)
+        name = name if name in names else names[0]
         return self.with_meters(name, self.open(name, sigma_nm), sigma_nm)
 
 
@@ -138,7 +151,7 @@ class LocalizerInUse:
         self._make = make
         self._wish = _Wish(first.name, first.sigma_nm)
         self._worker: Worker | None = None
-        self._prepared: InForce | None = None
+        self._prepared: tuple[_Wish, InForce] | None = None
 
     @property
     def is_changing(self) -> bool:
@@ -192,16 +205,16 @@ class LocalizerInUse:
         if worker.error is not None:
             self._wish = _Wish(self.now.name, self.now.sigma_nm)
             raise worker.error
-        if prepared is None or (prepared.name, prepared.sigma_nm) != self.wanted:
-            return None  # something else is wanted by now
-        self.replace(replace(prepared, reason=self._wish.reason))
+        if prepared is None or prepared[0] != self._wish:  # something else is wanted by now
+            return None
+        self.replace(replace(prepared[1], reason=self._wish.reason))
         return self.now
 
     def _prepare(self) -> None:
-        name, sigma_nm = self.wanted
+        wish = self._wish
 
         def work(stop: threading.Event) -> None:
-            self._prepared = self._make(name, sigma_nm)
+            self._prepared = wish, self._make(wish.name, wish.sigma_nm)
 
         # Of normal priority: threads of a network that it starts would inherit a lower one.
         self._worker = Worker("next-localizer", work, on_death=lambda error: None)

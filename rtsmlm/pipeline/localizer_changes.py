@@ -10,14 +10,11 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.ladder import ladder
 from rtsmlm.fitting.psf_meter import PsfWidth
 from rtsmlm.pipeline.backlog_watch import GROWS_S, BacklogWatch
 from rtsmlm.pipeline.events import Event, PsfMeasured, Warned
 from rtsmlm.pipeline.in_force import InForce, LocalizerInUse, LocalizerMaker
 from rtsmlm.pipeline.job import PipelineJob
-from rtsmlm.pipeline.localizer import localizer_note
 from rtsmlm.pipeline.start_events import Informed, LocalizerInForce
 from rtsmlm.realtime.worker import one_line
 
@@ -33,8 +30,6 @@ class LocalizerChanges:
     ----------
     job
         What the analysis is to do.
-    calibration
-        Calibration in force.
     maker
         Makes localizers.
     emit
@@ -52,7 +47,6 @@ class LocalizerChanges:
     def __init__(
         self,
         job: PipelineJob,
-        calibration: CameraCalibration,
         maker: LocalizerMaker,
         emit: Callable[[Event], None],
         *,
@@ -61,11 +55,11 @@ class LocalizerChanges:
         watch: BacklogWatch,
         on_width: Callable[[float], None],
     ) -> None:
-        self._job, self._settings, self._calibration = job, job.settings, calibration
+        self._job = job
         self._maker, self._emit, self._on_width = maker, emit, on_width
         self._rates, self._backlog = rates, watch
         self._in_use = LocalizerInUse(first, maker.make)
-        self._is_fastest = self._settings.pipeline.when_behind == "wait"
+        self._is_fastest = job.settings.pipeline.when_behind == "wait"
 
     @property
     def now(self) -> InForce:
@@ -74,13 +68,13 @@ class LocalizerChanges:
 
     def begin(self, next_frame: int) -> None:
         """Note the localizer of the first frame."""
-        self._note_pixel(self.now.sigma_nm)
+        if self.now.note:
+            self._emit(Warned(self.now.note))
         self._note(next_frame)
 
     def begin_with(self, width: PsfWidth, next_frame: int) -> None:
         """Make and note the localizer of the first frame, with the width measured before it."""
-        name = self._name_for(width.sigma_nm)
-        self._in_use.replace(self._maker.make(name, width.sigma_nm))
+        self._in_use.replace(self._maker.make(self.now.name, width.sigma_nm))
         self._state_width(width.sigma_nm, 0)
         self.begin(next_frame)
 
@@ -89,15 +83,11 @@ class LocalizerChanges:
     def width_found(self, width: PsfWidth) -> None:
         """Go on with the width that was assumed, or ask for the one that was measured."""
         now = self.now
-        is_same = abs(width.sigma_nm / now.sigma_nm - 1.0) <= SAME_WIDTH
-        sigma_nm = now.sigma_nm if is_same else width.sigma_nm
-        name = self._name_for(sigma_nm)
-        if is_same and name == now.name:
+        if abs(width.sigma_nm / now.sigma_nm - 1.0) <= SAME_WIDTH:
             self._in_use.replace(replace(now, is_width_assumed=False))
-            self._state_width(sigma_nm, 0)
+            self._state_width(now.sigma_nm, 0)
             return
-        self._note_pixel(sigma_nm)
-        self._in_use.want("the PSF width is measured", name=name, sigma_nm=sigma_nm)
+        self._in_use.want("the PSF width is measured", sigma_nm=width.sigma_nm)
 
     def watch_backlog(self, backlog: int, t_ns: int) -> None:
         """Ask for a faster localizer where the backlog has grown for long.
@@ -111,9 +101,7 @@ class LocalizerChanges:
         """
         if self._is_fastest or self._in_use.is_changing or not self._backlog.grows(backlog, t_ns):
             return
-        names = ladder(self._settings, self._calibration, self.now.sigma_nm)
-        faster = names[names.index(self.now.name) + 1 :] if self.now.name in names else ()
-        if not faster:
+        if not (faster := self.now.faster):
             self._is_fastest = True
             return
         reason = f"the backlog of {self.now.name} grew for {GROWS_S:g} s, to {backlog} frames"
@@ -141,6 +129,8 @@ class LocalizerChanges:
         self._backlog.reset()
         if before.is_width_assumed:
             self._state_width(now.sigma_nm, next_frame)
+        if now.note and now.note != before.note:
+            self._emit(Warned(now.note))
         self._note(next_frame)
         text = f"from frame {next_frame} on {now.name} localizes"
         if now.name == before.name:
@@ -157,16 +147,6 @@ class LocalizerChanges:
     def close(self) -> None:
         """Drop what is being prepared."""
         self._in_use.close()
-
-    def _name_for(self, sigma_nm: float) -> str:
-        """Return the localizer that goes on with another PSF width: the same, where it takes it."""
-        names = ladder(self._settings, self._calibration, sigma_nm)
-        wanted, _ = self._in_use.wanted
-        return wanted if wanted in names else names[0]
-
-    def _note_pixel(self, sigma_nm: float) -> None:
-        if note := localizer_note(self._settings, self._calibration, sigma_nm):
-            self._emit(Warned(note))
 
     def _state_width(self, sigma_nm: float, from_frame: int) -> None:
         self._on_width(sigma_nm)

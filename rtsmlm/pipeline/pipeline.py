@@ -118,7 +118,6 @@ class Pipeline:
         self._outputs.open_sinks(sigma_nm)
         return LocalizerChanges(
             self._job,
-            self._calibration,
             self._maker,
             self._emit,
             first=first,
