@@ -42,7 +42,8 @@ def steps() -> Progress:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    return Progress(*columns, console=console, transient=True)
+    # numba would keep what takes the place of sys.stdout until the end, when it is closed.
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False)
 
 
 class RunLog(logging.FileHandler):

@@ -80,7 +80,9 @@ def _on_filaments(
 ) -> NDArray[np.float64]:
     """Return rows and columns of emitters, shape (2, n); ends are of shape (filaments, 2, 2)."""
     first, last = ends[rng.integers(len(ends), size=n)].transpose(1, 2, 0)
-    return first + rng.uniform(size=n) * (last - first) + rng.normal(0.0, _SPREAD_PX, (2, n))
+    along, beside = rng.uniform(size=n), rng.normal(0.0, _SPREAD_PX, (2, n))
+    places: NDArray[np.float64] = first + along * (last - first) + beside
+    return places
 
 
 def measure_rate(

@@ -317,3 +317,27 @@ def test_batches_come_one_by_one(path: Path, batches: list[Localizations]) -> No
     for read, written in zip(iter_arrow_batches(path), batches, strict=True):
         assert_same(read, written)
         assert read.x_nm.flags.writeable
+
+
+def test_metadata_that_are_known_later_take_their_room_and_no_row_moves(tmp_path: Path) -> None:
+    path = tmp_path / "localizations.arrows"
+    rows = Localizations.from_columns(
+        {"frame": np.arange(5), "x_nm": np.ones(5), "y_nm": np.ones(5)}
+    )
+    stated = {"pixel_nm": 100.0, "run": "cell-3"}
+    with ArrowStreamFile(path, stated, room=64) as file:
+        file.put(rows)
+        size = path.stat().st_size
+        assert file.restate(stated | {"psf_sigma_nm": 141.03})
+        assert path.stat().st_size == size
+        file.put(rows)
+
+    table, metadata = read_arrow_table(path)
+    assert metadata == stated | {"psf_sigma_nm": 141.03}
+    assert len(table) == 10
+
+    with ArrowStreamFile.resume(path, 5) as file:  # after a crash
+        assert file.restate(stated | {"psf_sigma_nm": 141.0})
+        assert not file.restate(stated | {"remark": "x" * 100}), "there is no room for that"
+    table, metadata = read_arrow_table(path)
+    assert (metadata["psf_sigma_nm"], len(table)) == (141.0, 10)

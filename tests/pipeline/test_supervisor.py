@@ -260,6 +260,8 @@ def test_a_dead_analysis_is_restarted_where_it_was_and_with_the_psf_it_had(make_
     rig.put(0, 8)
     first = rig.child
     first.report(PsfMeasured(141.0))
+    first.report(LocalizerInForce(0, "flagship-2d", "flagship-2d, bf16", 130.0))
+    first.report(LocalizerInForce(2, "gaussian-mle", "Gaussian MLE", 141.0, "the backlog grew"))
     first.report(Progress(3, 30, {}, {}, FrameCounts(7, 2, 4095)))
     rig.ring.release(3)
     first.report(Died("cannot write localizations.arrows"))
@@ -272,6 +274,11 @@ def test_a_dead_analysis_is_restarted_where_it_was_and_with_the_psf_it_had(make_
     assert first.closed
     assert rig.child.job.resume_before == 3
     assert rig.child.job.settings.psf.sigma_nm == 141.0
+    assert rig.child.job.localizer == "gaussian-mle", "it does not go back to what was too slow"
+    noted = rig.ledger.localizers()
+    assert [n["from_frame"] for n in noted] == [0, 2]
+    assert noted[1]["reason"] == "the backlog grew"
+    assert "frames_per_s" not in noted[1], "what was not measured is not stated"
     assert rig.lost == ["the analysis died with exit code 1"]
     assert rig.warnings == [
         "the analysis died (cannot write localizations.arrows) and is restarted; "

@@ -7,12 +7,14 @@ import json
 import os
 import signal
 import threading
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from rtsmlm.errors import CameraStalledError, ConfigError, LocalizerError, RecordingError, SinkError
 from rtsmlm.files.movies.open import open_movie
@@ -378,6 +380,47 @@ def test_the_psf_width_measured_live_is_the_one_in_force(
     text = (report.folder / "run.toml").read_text()
     sigma_nm = float(next(x for x in text.splitlines() if x.startswith("sigma_nm")).split("=")[1])
     assert sigma_nm == pytest.approx(130, rel=0.06)
+
+
+@pytest.mark.parametrize("raw", ["true", "false"])
+def test_the_table_of_a_run_has_one_psf_width_or_says_from_which_frame_on(
+    spot_camera: Spots, quick_settings: Make, raw: str
+) -> None:
+    def wider(pixels: np.ndarray) -> np.ndarray:
+        """Return a frame as a PSF of 160 nm makes it, its noise aside."""
+        return gaussian_filter(pixels.astype(float), 0.93).round().astype(np.uint16)
+
+    n_frames = 1600
+    settings = quick_settings(
+        "psf.sigma_nm=auto", f"acquisition.frames={n_frames}", "pipeline.when_behind=skip",
+        f"record.raw={raw}", "pipeline.validity=false",
+    )  # fmt: skip
+
+    report = run(spot_camera(period_s=0.002, fault_at=0, fault=wider), settings)
+
+    assert report.ok, report.failures
+    ledger = json.loads((report.folder / "ledger.json").read_text())
+    first, last = ledger["localizers"]
+    before, sigma_nm = last["from_frame"], last["psf_sigma_nm"]
+    assert (first["from_frame"], first["psf_sigma_nm"]) == (0, 130.0)
+    assert sigma_nm == pytest.approx(160, rel=0.05)
+    assert 32 <= before < n_frames
+    table, metadata = read_arrow_table(report.folder / "localizations.arrows")
+    assert metadata["psf_sigma_nm"] == sigma_nm
+    assert np.all(np.diff(table.frame) >= 0)
+    assert np.unique(table.frame).tolist() == list(range(n_frames))
+    again = ledger["ranges"]["localized_again"]
+    assert again == ([[0, before - 1]] if raw == "true" else [])
+    said = [text for text in report.warnings if "assumed PSF width" in text]
+    assert len(said) == (raw == "false")
+    # The camera repeats its frames: those of one image have the same rows, early or late.
+    early = table.take(table.frame == 3)
+    late = table.take(table.frame == n_frames - 5)
+    assert (np.array_equal(early.photons, late.photons)) == (raw == "true")
+    noted = tomllib.loads((report.folder / "run.toml").read_text())
+    assert noted["run"]["localizers"] == ledger["localizers"]
+    assert noted["psf"]["sigma_nm"] == sigma_nm
+    assert first["label"] in (report.folder / "report.html").read_text()
 
 
 def child_of(session: Session) -> int:
