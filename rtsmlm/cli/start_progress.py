@@ -27,7 +27,7 @@ class StartProgress:
     Parameters
     ----------
     on_compiling
-        Called once, when the first function is compiled: that takes half a minute.
+        Called once, when the first function is compiled: all of them take up to a minute.
     """
 
     def __init__(self, on_compiling: Callable[[], None] = lambda: None) -> None:
@@ -56,7 +56,7 @@ class StartProgress:
             self._bar = steps()
             self._bar.start()
         if self._task is None:
-            self._task = self._bar.add_task("")
+            self._task = self._bar.add_task("", total=step.total)
         text = f"{step.step}: compiling {step.function}" if step.function else step.step
         self._bar.update(
             self._task, completed=step.done, total=step.total, description=escape(text)

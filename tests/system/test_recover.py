@@ -104,6 +104,27 @@ def test_other_programs_open_the_recording_of_a_recovered_run(cut_run: Path) -> 
     assert ledger["recorded"] == 50
 
 
+def test_the_frames_of_an_assumed_psf_width_are_localized_again_and_who_localized_stays_known(
+    cut_run: Path,
+) -> None:
+    path = cut_run / "ledger.json"
+    data = json.loads(path.read_text())
+    data["run"] |= {"assumed_before": 12, "psf_sigma_nm": 130.0}
+    path.write_text(json.dumps(data))
+    noted = data["localizers"]
+    assert [n["name"] for n in noted] == ["gaussian-mle"]
+
+    for _ in range(2):
+        ledger, work, _ = recover(cut_run)
+
+        assert work.failures == []
+        assert ledger["ranges"]["localized_again"] == [[0, 11]]
+        assert ledger["localizers"] == noted
+        assert frames_in(cut_run) == list(range(N))
+        assert len(read_arrow_table(cut_run / "localizations.arrows")[0]) / N < 3.5
+        assert ledger["balances"]
+
+
 def test_recovering_twice_changes_nothing(cut_run: Path) -> None:
     first = recover(cut_run)
     rows = read_arrow_table(cut_run / "localizations.arrows")[0]
