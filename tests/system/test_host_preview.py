@@ -32,10 +32,16 @@ def wait_until_frames_come(core: UniMMCore) -> None:
 
 
 def looks_of(core: UniMMCore, session: Session) -> list[np.ndarray]:
-    """What a preview gets that asks for the newest image while the run takes 40 frames more."""
+    """What a preview gets that asks for the newest image while the run takes 40 frames more.
+
+    Frames that a running camera had waiting are taken in one go, so that 40 may pass between two
+    exposures: the preview looks on until it has seen another image than its first.
+    """
     seen = [core.getLastImage()]
     enough = session.status().totals.received + FRAMES
-    while session.status().totals.received < enough:
+    end_s = time.monotonic() + 60
+    while session.status().totals.received < enough or np.array_equal(seen[0], seen[-1]):
+        assert time.monotonic() < end_s, "the preview stands still"
         assert not session.wait(0.004), "the run has ended"
         seen.append(core.getLastImage())
     return seen
