@@ -14,6 +14,13 @@ from rtsmlm.errors import CalibrationError
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 
+MASKED_VARIANCE = 1e4
+"""Variance in photons² that is stated of a pixel of which nothing is known.
+
+More than the light of any emitter has, so that a fit leaves it out, and still a number that a
+network in half precision can be shown.
+"""
+
 Map: TypeAlias = float | F32
 """One number for the whole sensor, or a map of shape (height, width)."""
 

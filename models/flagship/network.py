@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtsmlm.models.flagship.maps import background_channel_of
+from rtsmlm.models.flagship.rectifier import rectify
 from rtsmlm.models.inputs import BLOCK_PX
 from rtsmlm.models.psf_condition import CURVE_CONDITION, WIDTH_CONDITION
 from rtsmlm.settings.base import Settings
@@ -128,7 +129,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, film: Tensor) -> Tensor:
         """Return features of the same shape."""
         y = self.second(modulate(self.first(x), film))
-        return functional.relu(x + cast(Tensor, y))
+        return rectify(x + cast(Tensor, y))
 
 
 class FlagshipNetwork(nn.Module):
@@ -170,7 +171,7 @@ class FlagshipNetwork(nn.Module):
         for block in self.quarter_blocks:
             coarse = block(coarse, next(films))
         up = functional.interpolate(self.up(coarse), scale_factor=2, mode="nearest")
-        merged = functional.relu(fine + up)
+        merged = rectify(fine + up)
         for block in self.last_blocks:
             merged = block(merged, next(films))
         features = modulate(self.head(merged), next(films))
@@ -178,7 +179,7 @@ class FlagshipNetwork(nn.Module):
 
     def _films(self, condition: Tensor) -> Iterator[Tensor]:
         """Yield scales and shifts in the order in which the layers come."""
-        hidden = functional.relu(self.condition_first(condition))
+        hidden = rectify(self.condition_first(condition))
         film = cast(Tensor, self.condition_second(hidden))[:, :, None, None]
         sizes = [2 * channels for channels in film_channels(self.settings)]
         return iter(torch.split(film, sizes, dim=1))
@@ -206,4 +207,4 @@ def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
 def modulate(x: Tensor, film: Tensor) -> Tensor:
     """Scale and shift each channel by the condition, then cut off what is negative."""
     scale, shift = film.to(x.dtype).chunk(2, dim=1)
-    return functional.relu(x * (1.0 + scale) + shift)
+    return rectify(x * (1.0 + scale) + shift)

@@ -22,6 +22,7 @@ from rtsmlm.models.flagship.network import (
     modulate,
     noise_plane,
 )
+from rtsmlm.models.flagship.rectifier import rectify
 from rtsmlm.models.training.recipe import Recipe
 
 
@@ -119,11 +120,11 @@ class TimeNetwork(FlagshipNetwork):
         seen = torch.cat(
             [context[:, :middle], 0.0 * context[:, :1] + 1.0, context[:, middle:]], dim=1
         )
-        coarse = functional.relu(coarse + self.attention(coarse, windows, seen))
+        coarse = rectify(coarse + self.attention(coarse, windows, seen))
         for block in others:
             coarse = block(coarse, next(films))
         up = functional.interpolate(self.up(coarse), scale_factor=2, mode="nearest")
-        merged = functional.relu(fine + up)
+        merged = rectify(fine + up)
         for block in self.last_blocks:
             merged = block(merged, next(films))
         features = modulate(self.head(merged), next(films))

@@ -83,7 +83,7 @@ def draw_emitters(
     count = _draw_counts(ranges, draw, sigma_px, on_time, lonely, clustered, crowding)
     k = max(int(count.max()), 1)
     present = torch.arange(k, device=draw.device) < count[:, None]
-    x_px, y_px = _draw_places(ranges, draw, k, clustered)
+    x_px, y_px = _move_some(ranges, draw, sigma_px, *_draw_places(ranges, draw, k, clustered))
     n_frames = ranges.window_frames
     overlap = torch.where(
         lonely[:, None, None], _one_frame(draw, k, n_frames), _blink(draw, k, on_time, n_frames)
@@ -158,6 +158,24 @@ def _draw_places(
     x = torch.where(clustered[:, None], low + (on_line_x - low) % span, anywhere[:, 0])
     y = torch.where(clustered[:, None], low + (on_line_y - low) % span, anywhere[:, 1])
     return x, y
+
+
+def _move_some(
+    ranges: SimulationRanges, draw: Draw, sigma_px: Tensor, x_px: Tensor, y_px: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return places with pairs in some windows, and corners of pixels in others, (n, k) each."""
+    k = x_px.shape[1]
+    angle = draw.uniform((0.0, 2.0 * math.pi), k)
+    away = draw.uniform(ranges.pair_distance, k) * sigma_px[:, None]
+    every_other = torch.arange(k, device=draw.device) % 2 == 1
+    paired = draw.chance(ranges.paired_fraction)[:, None] & every_other
+    x_px = torch.where(paired, x_px.roll(1, dims=1) + away * torch.cos(angle), x_px)
+    y_px = torch.where(paired, y_px.roll(1, dims=1) + away * torch.sin(angle), y_px)
+    cornered = draw.chance(ranges.corner_fraction)[:, None] & draw.chance(0.5, k)
+    near = 0.08 * draw.normal(2, k)
+    x_px = torch.where(cornered, x_px.floor() + 0.5 + near[:, 0], x_px)
+    y_px = torch.where(cornered, y_px.floor() + 0.5 + near[:, 1], y_px)
+    return x_px, y_px
 
 
 def _one_frame(draw: Draw, k: int, n_frames: int) -> Tensor:

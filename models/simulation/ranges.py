@@ -106,8 +106,14 @@ class SimulationRanges(Settings):
     sparse_fraction: float = 0.35
     """Density drawn below 0.5 emitters per µm² instead."""
     empty_fraction: float = 0.10
-    clustered_fraction: float = 0.20
+    clustered_fraction: float = 0.28
     """Emitters along filaments or in clusters instead of anywhere."""
+    paired_fraction: float = 0.12
+    """Every other emitter beside the one before it."""
+    pair_distance: Span = (0.4, 4.0)
+    """Distance of such a pair, in widths of the PSF."""
+    corner_fraction: float = 0.06
+    """Half of the emitters where four pixels meet, the one place that no pixel is near to."""
     photons: LogSpan = (100.0, 20000.0)
     """Median of a window."""
     photons_spread: Span = (0.0, 0.7)
@@ -124,14 +130,23 @@ class SimulationRanges(Settings):
     """Detected photons per pixel."""
     smooth_fraction: float = 0.5
     """Background with a slow variation."""
-    noise_fraction: float = 0.15
+    noise_fraction: float = 0.22
     """Background with several octaves of noise up to full contrast."""
-    haze_fraction: float = 0.12
+    haze_fraction: float = 0.18
     """Emitters far out of focus."""
 
-    emccd_fraction: float = 0.25
+    emccd_fraction: float = 0.28
     ideal_fraction: float = 0.05
     read_noise_e: LogSpan = (0.7, 3.0)
+    hot_fraction: float = 0.08
+    """Pixels that are brighter than their light, the same in all frames, and nothing says so."""
+    masked_fraction: float = 0.12
+    """Pixels that are known to be wrong: their neighbours stand for them, and their stated
+    variance tells it."""
+    wrong_pixels: LogSpan = (2e-4, 1e-2)
+    """Share of such pixels in such a window."""
+    hot_photons: LogSpan = (10.0, 2000.0)
+    """Mean of what a hot pixel adds; each has its own."""
     gain_error: float = 0.10
     offset_error_e: float = 2.5
     context_dropout: float = 0.10

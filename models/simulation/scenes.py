@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rtsmlm.calibration import MASKED_VARIANCE
 from rtsmlm.models.simulation.draw import Draw
 from rtsmlm.models.simulation.emitters import Emitters
 from rtsmlm.models.simulation.ranges import SimulationRanges
@@ -167,6 +168,43 @@ def multiply(counts: Tensor, draw: Draw) -> Tensor:
     return counts * cube * cube * cube
 
 
+def _wrong_pixels(
+    ranges: SimulationRanges, draw: Draw, fraction: float, height: int, width: int
+) -> Tensor:
+    """Return which pixels are wrong in all frames, bool, (n, 1, height, width)."""
+    share = draw.log_uniform(ranges.wrong_pixels, 1, 1, 1) * draw.chance(fraction, 1, 1, 1)
+    return draw.uniform((0.0, 1.0), 1, height, width) < share
+
+
+def _hot_light(ranges: SimulationRanges, draw: Draw, height: int, width: int) -> Tensor:
+    """Return what hot pixels add to the expected photons, (n, 1, height, width)."""
+    hot = _wrong_pixels(ranges, draw, ranges.hot_fraction, height, width)
+    return hot * draw.log_uniform(ranges.hot_photons, 1, height, width)
+
+
+def mask_pixels(
+    ranges: SimulationRanges, draw: Draw, photons: Tensor, variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return frames (n, frames, height, width) and variance (n, 1, height, width), some masked.
+
+    As the camera's calibration does it: the neighbours stand for a masked pixel, whose stated
+    variance tells that nothing is known of it.
+    """
+    masked = _wrong_pixels(ranges, draw, ranges.masked_fraction, *photons.shape[2:])
+    return (
+        torch.where(masked, _mean_around(photons, masked), photons),
+        torch.where(masked, torch.full_like(variance, MASKED_VARIANCE), variance),
+    )
+
+
+def _mean_around(photons: Tensor, masked: Tensor) -> Tensor:
+    """Return the mean of the right ones among the eight pixels around each."""
+    right = (~masked).to(photons.dtype)
+    n = functional.avg_pool2d(right, 3, stride=1, padding=1)
+    light = functional.avg_pool2d(photons * right, 3, stride=1, padding=1)
+    return light / n.clamp(min=1e-3)
+
+
 def measure(
     ranges: SimulationRanges, draw: Draw, mean: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -192,7 +230,7 @@ def measure(
     kind = draw.uniform((0.0, 1.0), 1, 1, 1)
     emccd = kind < ranges.emccd_fraction
     ideal = kind > 1.0 - ranges.ideal_fraction
-    counts = poisson(mean, draw)
+    counts = poisson(mean + _hot_light(ranges, draw, height, width), draw)
     chosen = emccd.view(n).nonzero().squeeze(1)
     counts[chosen] = multiply(counts[chosen], draw)
     typical = draw.log_uniform(ranges.read_noise_e, 1, 1, 1)

@@ -16,6 +16,7 @@ from rtsmlm.models.simulation.psf_bank import PsfBank, render_from_bank
 from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.scenes import (
     draw_background,
+    mask_pixels,
     measure,
     render,
     render_wandering,
@@ -143,17 +144,13 @@ def expose(
     axial
         Whether the depths of emitters are asked for, in halves of the range of z.
     """
-    photons, read_variance, gain, shift = measure(ranges, draw, light + background)
+    photons, variance, gain, shift = measure(ranges, draw, light + background)
     measured_background = background * gain[..., None, None] + shift[..., None, None]
-    return Windows(
-        photons=_spoil_neighbours(ranges, draw, photons),
-        read_variance=read_variance,
-        condition=condition,
-        context=_draw_context(ranges, draw),
-        targets=_label(
-            ranges, emitters, gain, measured_background[:, 0], read_variance[:, 0], axial=axial
-        ),
+    targets = _label(ranges, emitters, gain, measured_background[:, 0], variance[:, 0], axial=axial)
+    photons, variance = mask_pixels(
+        ranges, draw, _spoil_neighbours(ranges, draw, photons), variance
     )
+    return Windows(photons, variance, condition, _draw_context(ranges, draw), targets)
 
 
 def _draw_psf(
