@@ -1,4 +1,4 @@
-"""The rectifier of the flagship: zero below zero, with a gradient that brings dead channels back."""
+"""The rectifier of the flagship: zero below zero, with a gradient that revives dead channels."""
 
 from __future__ import annotations
 

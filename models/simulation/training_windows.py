@@ -145,7 +145,6 @@ def expose(
         Whether the depths of emitters are asked for, in halves of the range of z.
     """
     photons, variance, gain, shift = measure(ranges, draw, light + background)
-    measured_background = background * gain[..., None, None] + shift[..., None, None]
     targets = _label(ranges, emitters, gain, measured_background[:, 0], variance[:, 0], axial=axial)
     photons, variance = mask_pixels(
         ranges, draw, _spoil_neighbours(ranges, draw, photons), variance
