@@ -145,10 +145,10 @@ def expose(
         Whether the depths of emitters are asked for, in halves of the range of z.
     """
     photons, variance, gain, shift = measure(ranges, draw, light + background)
-    targets = _label(ranges, emitters, gain, measured_background[:, 0], variance[:, 0], axial=axial)
-    photons, variance = mask_pixels(
-        ranges, draw, _spoil_neighbours(ranges, draw, photons), variance
-    )
+    seen_background = (background * gain[..., None, None] + shift[..., None, None])[:, 0]
+    targets = _label(ranges, emitters, gain, seen_background, variance[:, 0], axial=axial)
+    photons = _spoil_neighbours(ranges, draw, photons)
+    photons, variance = mask_pixels(ranges, draw, photons, variance)
     return Windows(photons, variance, condition, _draw_context(ranges, draw), targets)
 
 
