@@ -211,11 +211,23 @@ class ResolutionMeter:
 
         Takes some tenths of a second at full size: not for a time-critical thread.
         """
+        return self.measured()[0]
+
+    def measured(self) -> tuple[float, F64]:
+        """Return that resolution, and the correlation that it is read from.
+
+        Returns
+        -------
+        :
+            The resolution in nm, and the correlation as `ring_correlation` returns it; NaN and
+            nothing while there are no two localizations.
+        """
         with self._lock:
             if self.n_inside < 2:
-                return math.nan
+                return math.nan, np.empty(0)
             first, second = self._images.copy()
-        return resolution_bins(ring_correlation(first, second)) * self.bin_nm
+        correlation = ring_correlation(first, second)
+        return resolution_bins(correlation) * self.bin_nm, correlation
 
 
 def _densest(rows: Localizations, field_nm: F64, sides_nm: F64) -> F64:

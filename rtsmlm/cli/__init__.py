@@ -24,6 +24,10 @@ COMMANDS = {
         "rtsmlm.cli.recover:recover",
         "Make table, ledger, image and report of what is left of a run that was cut.",
     ),
+    "report": (
+        "rtsmlm.cli.report:report",
+        "Write report.html of a run again, from whatever its folder holds.",
+    ),
     "layers": (
         "rtsmlm.cli.layers:layers",
         "Make the image layers of a run that has ended, of its table and its recorded frames.",

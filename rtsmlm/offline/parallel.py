@@ -40,6 +40,8 @@ class OfflineLocalizers:
         self, make_localizer: Callable[[], Localizer], *, threads: int | None = None
     ) -> None:
         first = make_localizer()
+        self.name = first.name
+        """That of every localizer of these."""
         self.neighbours = first.neighbours
         self._make_localizer = make_localizer
         self._spare = [first]

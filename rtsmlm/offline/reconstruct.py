@@ -18,7 +18,6 @@ from rtsmlm.files.camera_maps import (
 )
 from rtsmlm.files.movies.several import open_movies
 from rtsmlm.files.run.folder import RunFolder
-from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.files.tables.export import export
@@ -34,6 +33,8 @@ from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import Pixels
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
+from rtsmlm.offline.report.summary import TableSummary
+from rtsmlm.offline.report.write import write_report
 from rtsmlm.offline.results import draw_table
 from rtsmlm.pipeline.localizer import extra_columns_stated, localizer_note, open_localizer
 from rtsmlm.protocols import Localizer
@@ -257,18 +258,15 @@ class Reconstruction:
         def make_localizer() -> Localizer:
             return open_localizer(self.settings, self.calibration, sigma_nm)
 
-        stated = self.settings.experiment.stated()
+        settings = self.settings
         metadata = table_metadata(
-            folder.path.name,
-            movie.shape,
-            self.calibration.pixel_nm,
-            sigma_nm,
-            self.settings.psf.astigmatism,
-            stated,
-            extra_columns_stated(self.settings),
-        )
+            folder.path.name, movie.shape, self.calibration.pixel_nm, sigma_nm,
+            settings.psf.astigmatism, settings.experiment.stated(), extra_columns_stated(settings),
+        )  # fmt: skip
         with ArrowStreamFile(folder.localizations, metadata) as table:
             localizers = OfflineLocalizers(make_localizer)
+            chosen = {"name": settings.localizer.name, "label": localizers.name}
+            ledger.note_localizer({"from_frame": 0, **chosen, "psf_sigma_nm": sigma_nm})
             batches = movie.batches(batch_frames(movie.shape))
             windows = with_neighbours(batches, localizers.neighbours)
             for batch, localizations in localizers.localize(

@@ -14,7 +14,6 @@ from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.owner import owner_of
 from rtsmlm.files.run.report import RunReport
-from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.run.state import CUT_AT, RUN_SO_FAR, RunState, read_ledger, run_state
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, read_arrow_metadata
 from rtsmlm.files.tables.arrow_schema import table_metadata
@@ -25,6 +24,7 @@ from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.cut_run import CutRun, LastLedger
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.localize_again import localize_again
+from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.results import draw_table, write_accounts
 from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer, with_localizer
 from rtsmlm.protocols import Localizer

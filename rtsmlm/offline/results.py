@@ -10,7 +10,6 @@ from types import MappingProxyType
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
-from rtsmlm.files.run.report_page import TableSummary, write_report
 from rtsmlm.files.tables.arrow_file import (
     ArrowStreamFile,
     iter_arrow_batches,
@@ -18,7 +17,9 @@ from rtsmlm.files.tables.arrow_file import (
 )
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.offline.channel_images import channel_names, draw_channels
-from rtsmlm.offline.preview import preview_png
+from rtsmlm.offline.report.measure import measure
+from rtsmlm.offline.report.summary import TableSummary
+from rtsmlm.offline.report.write import write_report
 from rtsmlm.realtime.ledger import Ledger, LedgerState
 from rtsmlm.render import Renderer, write_image
 from rtsmlm.settings.run import RunSettings
@@ -62,8 +63,7 @@ def draw_table(
         renderer.add(part)
         meter.add(part)
         summary.add(part)
-    summary.resolution_nm = meter.resolution_nm()
-    summary.preview_png = preview_png(renderer.image(), renderer.image_pixel_nm)
+    measure(summary, table, renderer, meter, shape_px=shape, pixel_nm=pixel_nm)
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
     if len(names := channel_names(metadata)) > 1:
         draw_channels(

@@ -13,11 +13,11 @@ from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
-from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.tables.export import export
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.localize_again import localize_again
+from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.results import draw_table, keep_table, write_accounts
 from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer, with_localizer
 from rtsmlm.protocols import Camera, Localizer

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rtsmlm.files.run.charts import bar_chart, line_chart, table_of
+from rtsmlm.files.run.charts import line_chart, table_of
 
 values = hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1e9))
 
@@ -69,24 +69,6 @@ def test_a_band_encloses_its_line() -> None:
     line = points_of(figure)[:, 1]
     assert (lower_then_upper[:5] > line).all(), "down is up in a drawing"
     assert (lower_then_upper[5:][::-1] < line).all()
-
-
-@given(hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 10**12)))
-def test_bars_are_as_high_as_their_counts(counts: np.ndarray) -> None:
-    edges = np.linspace(0.0, 60.0, len(counts) + 1)
-
-    figure = drawn(bar_chart("photons", "photons", counts, edges))
-
-    heights = np.array([float(bar.attrib["height"]) for bar in figure.iter("rect")])
-    used = np.flatnonzero(counts)
-    counts = counts[used[0] : used[-1] + 1] if len(used) else counts
-    wanted = counts / max(counts.max(), 1) * heights.max()
-    places = range(len(heights) - len(wanted) + 1)
-    assert any(np.allclose(heights[k : k + len(wanted)], wanted, atol=0.06) for k in places)
-    assert heights.sum() == pytest.approx(wanted.sum(), abs=0.06 * len(wanted)), "nothing beside"
-    feet = [float(bar.attrib["y"]) + float(bar.attrib["height"]) for bar in figure.iter("rect")]
-    assert np.ptp(feet) < 0.15, "bars stand on one axis"
-    assert 0 < max(feet) < size_of(figure)[1]
 
 
 def test_titles_are_text_and_not_markup() -> None:

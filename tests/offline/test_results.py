@@ -13,9 +13,9 @@ import pytest
 from rtsmlm.errors import SinkError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
-from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, read_arrow_table
 from rtsmlm.localizations import Localizations
+from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.results import draw_table, keep_table, write_accounts
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.session.notices import Notices

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.run.charts import figure
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import read_arrow_table
+from rtsmlm.offline.report.rebuild import rebuild_report
 
 CHILD = Path(__file__).with_name("recording_child.py")
 LARGE_ROWS_S = 5.0
@@ -73,6 +75,9 @@ def loss(folder: RunFolder, killed_ns: int, period_ns: float) -> Loss:
     for first, last in ledger["ranges"]["skipped"]:
         without -= set(range(first, last + 1))
     assert without == set(), "a row is missing before the last"
+    page = rebuild_report(folder.path).read_text(encoding="utf-8")
+    assert f"<b>{figure(len(rows))}</b><span>localizations</span>" in page
+    assert "the run was cut at frame" in page
     next_row = int(rows.frame.max()) + 1
     next_row_ns = times_ns[next_row] if next_row < n else times_ns[-1] + period_ns
     return Loss(

@@ -14,9 +14,6 @@ _WIDTH, _HEIGHT, _MARGIN = 520, 150, 34
 _NOTHING = 1e-9
 """Top of the axis of a line that is 0 throughout."""
 
-_LEAST_BARS = 24
-"""A chart of fewer bars says little of its place on the axis."""
-
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1120px;padding:0 1rem;
 color:#222;background:#fff}
@@ -73,32 +70,6 @@ def line_chart(
         low, high = band
         marks = f"<polygon points='{points(x, low)} {points(x[::-1], high[::-1])}'/>" + marks
     return _figure(title, unit, marks, (left, right), top)
-
-
-def bar_chart(title: str, unit: str, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> str:
-    """Return counts as bars, between edges in `unit`; empty bins at both ends are left out."""
-    counts, edges = _occupied(counts, edges)
-    top = max(int(counts.max(initial=0)), 1)
-    step = (_WIDTH - 2 * _MARGIN) / len(counts)
-    bars = []
-    for k, count in enumerate(counts.tolist()):
-        height = count / top * (_HEIGHT - 2 * _MARGIN)
-        x, y = _MARGIN + k * step, _HEIGHT - _MARGIN - height
-        size = f"width='{step - 1:.1f}' height='{height:.1f}'"
-        bars.append(f"<rect x='{x:.1f}' y='{y:.1f}' {size}/>")
-    return _figure(title, unit, "".join(bars), (edges[0], edges[-1]), top)
-
-
-def _occupied(
-    counts: NDArray[np.int64], edges: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the bins from the first to the last that holds something, and some beside them."""
-    used = np.flatnonzero(counts)
-    if not len(used):
-        return counts, edges
-    few = max(_LEAST_BARS - int(used[-1] - used[0] + 1), 2) // 2
-    first, last = max(int(used[0]) - few, 0), min(int(used[-1]) + few + 1, len(counts))
-    return counts[first:last], edges[first : last + 1]
 
 
 def _figure(title: str, unit: str, marks: str, ends: tuple[float, float], top: float) -> str:
