@@ -13,7 +13,7 @@ from rtsmlm.files.run.charts import figure
 from rtsmlm.files.run.folder import write_text
 from rtsmlm.files.run.pages import note, time_text
 from rtsmlm.fitting.frame_counts import FrameCounts
-from rtsmlm.offline.report import sections
+from rtsmlm.offline.report import accounts, sections
 from rtsmlm.offline.report.asked import asked_of
 from rtsmlm.offline.report.gathered import Gathered, gather
 from rtsmlm.offline.report.methods import methods_section
@@ -82,13 +82,13 @@ def write_report(
         ("resolution", "Resolution", sections.resolution(table, run.statistics)),
         ("drift", "Drift", sections.drift(run)),
         ("blinking", "Linked emitters", sections.linking(run.statistics)),
-        ("frames", "Frames", sections.frames(ledger, counts)),
-        ("latency", "Latency", sections.latency(latency_ms)),
-        ("model", "Does the model fit the data?", sections.model(validity)),
-        ("localizer", "Localizer", sections.localizers(ledger)),
-        ("movie", "The movie", sections.movie(account, described)),
+        ("frames", "Frames", accounts.frames(ledger, counts)),
+        ("latency", "Latency", accounts.latency(latency_ms)),
+        ("model", "Does the model fit the data?", accounts.model(validity)),
+        ("localizer", "Localizer", accounts.localizers(ledger)),
+        ("movie", "The movie", accounts.movie(account, described)),
         ("methods", "Methods", methods_section(run, ledger, table)),
-        ("settings", "Settings and versions", sections.settings(run)),
+        ("settings", "Settings and versions", accounts.settings(run)),
     ]  # fmt: skip
     head = [
         *map(note, notes),
