@@ -139,6 +139,11 @@ class SpotSampler:
         columns[:, SQUARES] = judged[:, residuals.SQUARES]
         columns[:, EXPECTED] = judged[:, residuals.EXPECTED]
         columns[:, PHOTONS], columns[:, BACKGROUND] = theta[:, 2], theta[:, 3]
+        if self._curves is not None and self._curves.wobble is not None:
+            # Rows lie where emitters are, fits where their spots seem to be.
+            off_x, off_y, _ = self._curves.wobble.at(free[:, boxes.Z])
+            theta[:, 0] -= off_x / self._pixel_nm
+            theta[:, 1] -= off_y / self._pixel_nm
         std_px = (locs.std_x_nm[rows] / self._pixel_nm, locs.std_y_nm[rows] / self._pixel_nm)
         columns[:, DX] = (x - left - theta[:, 0]) / std_px[0]
         columns[:, DY] = (y - top - theta[:, 1]) / std_px[1]

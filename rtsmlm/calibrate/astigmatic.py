@@ -5,6 +5,7 @@ z counts from where both widths are equal, positive away from the objective.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,13 +15,18 @@ from rtsmlm.calibrate.beads import BeadWidths, known_median, plane_z_nm
 from rtsmlm.calibrate.curves import fit_curve
 from rtsmlm.calibrate.doubts import astigmatic_doubts
 from rtsmlm.calibrate.widths import F64
+from rtsmlm.calibrate.wobble import measure_wobble
 from rtsmlm.errors import CalibrationError
+from rtsmlm.fitting.boxes import astigmatic_box_px
 from rtsmlm.physics.astigmatism import WidthCurves
 
 # An astigmatic spot is used up to this multiple of its width in focus.
 DEFOCUS_RATIO = 3.2
 MIN_CURVE_PLANES = 12
 MARGIN_NM = 100.0
+BOX_ROUNDS = 3
+RUN_BACKGROUND = 0.01
+"""Background per pixel as a share of the light of a spot: 20 photons under one of 2000."""
 # Beads whose error of z is above this multiple of the typical one are left out.
 MAX_ERROR_RATIO = 4.0
 ALIGNMENT_ROUNDS = 3
@@ -48,6 +54,47 @@ class Astigmatism:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     """What its own figures say against it; with any it is no good calibration."""
+
+
+def calibrate_in_run_boxes(
+    measure: Callable[[int | None], BeadWidths],
+    z_step_nm: float,
+    *,
+    skew: bool = True,
+    box_px: int | None = None,
+) -> tuple[BeadWidths, Astigmatism]:
+    """Calibrate on beads in the boxes in which a run will fit its spots.
+
+    The widths of a real PSF depend on the box: curves of larger boxes than those of the fit move z
+    by up to 90 nm at the ends of the range.
+
+    Parameters
+    ----------
+    measure
+        Measures the beads in boxes of a side, None for one that holds the spot out of focus.
+    z_step_nm, skew
+        As `calibrate_astigmatic` takes them.
+    box_px
+        Side that was asked for; None takes that of a run.
+
+    Raises
+    ------
+    CalibrationError
+        If the beads cannot be measured, or are not astigmatic.
+    """
+    widths = measure(box_px)
+    found = calibrate_astigmatic(widths, z_step_nm, skew=skew)
+    for _ in range(BOX_ROUNDS if box_px is None else 0):
+        wanted = astigmatic_box_px(found.curves, widths.pixel_nm)
+        if wanted == widths.box_px:
+            break
+        try:
+            trial = measure(wanted)
+            found = calibrate_astigmatic(trial, z_step_nm, skew=skew)
+        except CalibrationError:
+            break  # planes too small for that box: the first one is what there is
+        widths = trial
+    return widths, found
 
 
 def calibrate_astigmatic(
@@ -93,6 +140,7 @@ def calibrate_astigmatic(
     held_out_nm = _held_out(kept, z_nm, usable, shift, skew)
     rms_nm = held_out_nm if np.isfinite(held_out_nm) else residual_nm
     moved = curves.moved(-zero)
+    moved = replace(moved, wobble=measure_wobble(moved, kept, z_nm - shift[:, None] - zero))
     return Astigmatism(
         curves=moved,
         zero_nm=zero,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rtsmlm.calibrate.beads import find_beads
+from rtsmlm.calibrate.bead_windows import find_beads
 from rtsmlm.calibrate.widths import SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.errors import CalibrationError
 from rtsmlm.localizations import F32

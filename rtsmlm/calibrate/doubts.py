@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.calibrate.beads import MAD_TO_STD, BeadWidths, known_median
+from rtsmlm.calibrate.bead_windows import MAD_TO_STD
+from rtsmlm.calibrate.beads import BeadWidths, known_median
 from rtsmlm.calibrate.widths import F64
 from rtsmlm.physics.astigmatism import WidthCurves
 

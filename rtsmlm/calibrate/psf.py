@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.calibrate.beads import MAD_TO_STD, BeadWidths, known_median, plane_z_nm
+from rtsmlm.calibrate.bead_windows import MAD_TO_STD
+from rtsmlm.calibrate.beads import BeadWidths, known_median, plane_z_nm
 from rtsmlm.calibrate.doubts import focus_doubts
 from rtsmlm.calibrate.widths import F64
 from rtsmlm.errors import CalibrationError

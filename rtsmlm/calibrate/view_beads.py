@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from rtsmlm.calibrate.beads import find_beads, stand_alone
+from rtsmlm.calibrate.bead_windows import find_beads, stand_alone
 from rtsmlm.calibrate.widths import LIGHT, SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.fitting.boxes import default_box_px
 from rtsmlm.localizations import F32

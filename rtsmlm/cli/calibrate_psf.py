@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from rtsmlm.calibrate.astigmatic import calibrate_astigmatic
-from rtsmlm.calibrate.beads import BeadWidths, Planes, full_beads, measure_beads
+from rtsmlm.calibrate.astigmatic import RUN_BACKGROUND, Astigmatism, calibrate_in_run_boxes
+from rtsmlm.calibrate.bead_windows import Planes
+from rtsmlm.calibrate.beads import BeadWidths, full_beads, measure_beads
 from rtsmlm.calibrate.psf import calibrate_focus, calibrate_in_focus
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.cli.calibrate_psf_report import Doubts, report_astigmatic, report_focus
@@ -117,20 +119,25 @@ def psf(
             stacks = _stacks(movie, calibration, planes, highest)
             write_table(stacks, request, calibration.pixel_nm, beads, out)
             return
-        widths = measure_beads(
+        sources = (
             _stacks(movie, calibration, planes, highest)
             if z_step_nm is not None
-            else [_some_frames(movie, calibration, highest)],
+            else [_some_frames(movie, calibration, highest)]
+        )
+        measured = partial(
+            measure_beads,
+            sources,
             calibration.pixel_nm,
-            defocus=astigmatic,
-            box_px=box_px,
             bead_nm=bead_nm,
             read_variance=float(np.median(calibration.read_variance())),
         )
-    widths, saturated = _without_full_beads(widths, highest)
-    if astigmatic:
         step_nm = z_step_nm or 0.0
-        curves = calibrate_astigmatic(widths, step_nm, skew=not symmetric)
+        if astigmatic:
+            widths, saturated, curves = _curves(measured, highest, step_nm, not symmetric, box_px)
+        else:
+            widths = measured(defocus=False, box_px=box_px)
+            widths, saturated = _without_full_beads(widths, highest)
+    if astigmatic:
         doubts = Doubts(saturated + curves.doubts, force)
         report_astigmatic(curves, widths, step_nm, doubts, out)
         if table:
@@ -143,6 +150,26 @@ def psf(
     in_focus = z_step_nm is None
     focus = calibrate_in_focus(widths) if in_focus else calibrate_focus(widths, z_step_nm or 0.0)
     report_focus(focus, widths, z_step_nm, Doubts(saturated + focus.doubts, force), out)
+
+
+def _curves(
+    measured: Callable[..., BeadWidths],
+    highest: Pixels,
+    step_nm: float,
+    skew: bool,
+    box_px: int | None,
+) -> tuple[BeadWidths, tuple[str, ...], Astigmatism]:
+    """Return beads, what speaks against them, and the curves, in the boxes of a run."""
+    saturated: tuple[str, ...] = ()
+
+    def measure(box: int | None) -> BeadWidths:
+        nonlocal saturated
+        widths = measured(defocus=True, box_px=box, background_share=RUN_BACKGROUND)
+        widths, saturated = _without_full_beads(widths, highest)
+        return widths
+
+    widths, curves = calibrate_in_run_boxes(measure, step_nm, skew=skew, box_px=box_px)
+    return widths, saturated, curves
 
 
 def _without_full_beads(widths: BeadWidths, highest: Pixels) -> tuple[BeadWidths, tuple[str, ...]]:

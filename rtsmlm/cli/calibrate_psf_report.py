@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,10 @@ def report_astigmatic(
         )
     rows.add_row("range of z", f"{curves.z_min_nm:.0f} to {curves.z_max_nm:.0f} nm")
     rows.add_row("z = 0, from the first plane", f"{result.zero_nm:.0f} nm")
+    if curves.wobble is not None:
+        for name in ("x", "y"):
+            off = getattr(curves.wobble, f"{name}_nm")
+            rows.add_row(f"wobble along {name}", f"{min(off):+.0f} to {max(off):+.0f} nm")
     rows.add_row("error of z on these beads", f"{result.residual_nm:.1f} nm rms")
     rows.add_row("error of z on beads held out", f"{result.held_out_nm:.1f} nm rms")
     text = astigmatism_text(result, widths)
@@ -142,6 +146,11 @@ def astigmatism_text(result: Astigmatism, widths: BeadWidths) -> str:
         "sigma(z) = sigma0_nm * sqrt(1 + u^2 + cubic * u^3 + quartic * u^4).",
         "z is 0 where both widths are equal, positive away from the objective.",
     ]
+    if result.curves.wobble is not None:
+        lines += [
+            "wobble: how far off the fit of such beads finds x, y and z, against z as found; a run "
+            "takes it off.",
+        ]
     comment = "".join(f"# {line}\n" for line in lines)
     return comment + tomli_w.dumps({"psf": {"astigmatism": astigmatism_table(result.curves)}})
 
@@ -159,6 +168,11 @@ def astigmatism_table(curves: WidthCurves) -> dict[str, object]:
             "depth_nm": round(curve.depth_nm, 3),
             "cubic": round(curve.cubic, 6),
             "quartic": round(curve.quartic, 6),
+        }
+    if curves.wobble is not None:
+        table["wobble"] = {
+            field.name: [round(v, 1) for v in getattr(curves.wobble, field.name)]
+            for field in fields(curves.wobble)
         }
     return table
 

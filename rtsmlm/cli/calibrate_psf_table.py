@@ -10,7 +10,7 @@ import numpy as np
 from rich.markup import escape
 
 from rtsmlm.calibrate.bead_psf import psf_from_beads
-from rtsmlm.calibrate.beads import Planes
+from rtsmlm.calibrate.bead_windows import Planes
 from rtsmlm.cli.console import console
 from rtsmlm.errors import ConfigError
 from rtsmlm.files.tables.read import read_table

@@ -53,6 +53,42 @@ class WidthCurve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wobble:
+    """What a Gaussian of the curves finds of a real spot beside its true place, against z.
+
+    Coma and a cylindrical lens that is not quite centred shift a spot while z changes, and no
+    curve follows the widths of a real spot exactly.
+    """
+
+    z_nm: tuple[float, ...]
+    """z as found, ascending; beyond the ends the values there hold."""
+    x_nm: tuple[float, ...]
+    """How far from its place a spot is found along x; 0 where both widths are equal."""
+    y_nm: tuple[float, ...]
+    along_z_nm: tuple[float, ...]
+    """How far from its z it is found."""
+
+    def at(self, z_nm: ArrayLike) -> tuple[F64, F64, F64]:
+        """Return how far off x, y and z are that were found at each z."""
+        z = np.asarray(z_nm, dtype=np.float64)
+        x, y, along_z = (
+            np.asarray(np.interp(z, self.z_nm, values))
+            for values in (self.x_nm, self.y_nm, self.along_z_nm)
+        )
+        return x, y, along_z
+
+    def slope(self, z_nm: ArrayLike) -> F64:
+        """Return how much the error along z grows with z as found, in nm per nm."""
+        z = np.asarray(z_nm, dtype=np.float64)
+        slopes = np.gradient(np.asarray(self.along_z_nm), np.asarray(self.z_nm))
+        return np.asarray(np.interp(z, self.z_nm, slopes))
+
+    def moved(self, by_nm: float) -> Wobble:
+        """Return the same further along z."""
+        return replace(self, z_nm=tuple(z + by_nm for z in self.z_nm))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WidthCurves:
     """Both curves and where they hold."""
 
@@ -60,6 +96,8 @@ class WidthCurves:
     y: WidthCurve
     z_min_nm: float
     z_max_nm: float
+    wobble: Wobble | None = None
+    """What is found beside the true places; None where it was not measured."""
 
     @property
     def middle_nm(self) -> float:
@@ -103,6 +141,10 @@ class WidthCurves:
         """Return the larger of both widths that is typical of the range of z."""
         return float(np.median(self._widths_nm().max(axis=0)))
 
+    def widest_nm(self) -> float:
+        """Return the largest width in the range of z."""
+        return float(self._widths_nm().max())
+
     def _widths_nm(self) -> F64:
         z = np.arange(self.z_min_nm, self.z_max_nm + GRID_NM, GRID_NM)
         return np.stack([self.x.sigma_nm(z), self.y.sigma_nm(z)])
@@ -133,6 +175,7 @@ class WidthCurves:
             y=self.y.moved(by_nm),
             z_min_nm=self.z_min_nm + by_nm,
             z_max_nm=self.z_max_nm + by_nm,
+            wobble=self.wobble and self.wobble.moved(by_nm),
         )
 
     def crossing_nm(self) -> float:

@@ -16,7 +16,7 @@ from rtsmlm.engines.colour_localizer import (
     open_coloured,
     with_colour,
 )
-from rtsmlm.engines.runtimes import AUTO
+from rtsmlm.engines.runtimes import AUTO, knows_own_psf
 from rtsmlm.engines.selection import (
     choose,
     extra_columns,
@@ -29,6 +29,7 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.trained_psf import pixel_note
 from rtsmlm.physics.views import Views
+from rtsmlm.pipeline.wobble import WithoutWobble
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.settings.run import RunSettings
 
@@ -59,15 +60,27 @@ def open_localizer(
         factory = factory_of(settings.localizer.name)
         return open_coloured(colour, factory, settings, calibration, sigma_nm)
     if views is None:
-        return factory_of(settings.localizer.name)(settings, calibration, sigma_nm)
+        return _open_one(settings, calibration, sigma_nm)
     if settings.channels.fractions:
         return _open_joint(settings, calibration, sigma_nm, views)
-    factory, pixel_nm = factory_of(settings.localizer.name), calibration.pixel_nm
     localizers = [
-        factory(settings, calibration.cropped(*view.region), sigma_nm * view.sigma_ratio)
+        _open_one(settings, calibration.cropped(*view.region), sigma_nm * view.sigma_ratio)
         for view in views
     ]
-    return SeparateLocalizer(views, localizers, pixel_nm)
+    return SeparateLocalizer(views, localizers, calibration.pixel_nm)
+
+
+def _open_one(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> Localizer:
+    """Return the localizer of one view, whose rows lie where the emitters are."""
+    localizer = factory_of(settings.localizer.name)(settings, calibration, sigma_nm)
+    astigmatism = settings.psf.astigmatism
+    wobble = None if astigmatism is None else astigmatism.curves().wobble
+    if wobble is None:
+        return localizer
+    manifest = manifest_of(settings.localizer.name)
+    if manifest is not None and knows_own_psf(manifest):
+        return localizer  # learned places from beads, not from the curves
+    return WithoutWobble(localizer, wobble)
 
 
 def _open_joint(

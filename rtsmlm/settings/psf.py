@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
+from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves, Wobble
 from rtsmlm.settings.base import Settings
 
 
@@ -23,6 +25,29 @@ class WidthCurveSettings(Settings):
     quartic: float = 0.0
 
 
+class WobbleSettings(Settings):
+    """What is found of a real spot beside its place: see `rtsmlm.physics.astigmatism.Wobble`."""
+
+    z_nm: tuple[float, ...] = Field(min_length=2)
+    """z as found, ascending."""
+    x_nm: tuple[float, ...]
+    """How far off x is there; taken off all localizations."""
+    y_nm: tuple[float, ...]
+    along_z_nm: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> WobbleSettings:
+        if not all(a < b for a, b in pairwise(self.z_nm)):
+            raise ValueError("z_nm of the wobble must ascend")
+        for name in ("x_nm", "y_nm", "along_z_nm"):
+            if len(getattr(self, name)) != len(self.z_nm):
+                raise ValueError(
+                    f"{name} of the wobble holds {len(getattr(self, name))} values; z_nm has "
+                    f"{len(self.z_nm)}, and there must be as many"
+                )
+        return self
+
+
 class AstigmatismSettings(Settings):
     """Widths of an astigmatic PSF against z, as `rtsmlm calibrate psf --astigmatic` writes them."""
 
@@ -31,6 +56,8 @@ class AstigmatismSettings(Settings):
     z_max_nm: float
     x: WidthCurveSettings
     y: WidthCurveSettings
+    wobble: WobbleSettings | None = None
+    """What is taken off x, y and z of localizations; None takes nothing off."""
 
     @model_validator(mode="after")
     def _ascending(self) -> AstigmatismSettings:
@@ -38,10 +65,16 @@ class AstigmatismSettings(Settings):
             raise ValueError(f"z_min_nm {self.z_min_nm} must lie below z_max_nm {self.z_max_nm}")
         return self
 
+    @classmethod
+    def of(cls, curves: WidthCurves) -> AstigmatismSettings:
+        """Return curves as settings."""
+        return cls.model_validate(asdict(curves))
+
     def curves(self) -> WidthCurves:
         """Return the curves."""
         x, y = WidthCurve(**self.x.model_dump()), WidthCurve(**self.y.model_dump())
-        return WidthCurves(x=x, y=y, z_min_nm=self.z_min_nm, z_max_nm=self.z_max_nm)
+        wobble = None if self.wobble is None else Wobble(**self.wobble.model_dump())
+        return WidthCurves(x=x, y=y, z_min_nm=self.z_min_nm, z_max_nm=self.z_max_nm, wobble=wobble)
 
 
 class PsfSettings(Settings):

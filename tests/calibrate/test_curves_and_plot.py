@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from rtsmlm.calibrate.beads import BeadWidths, find_beads, known_median, plane_z_nm
+from rtsmlm.calibrate.bead_windows import find_beads
+from rtsmlm.calibrate.beads import BeadWidths, known_median, plane_z_nm
 from rtsmlm.calibrate.curves import fit_curve
 from rtsmlm.calibrate.plot import (
     BOTTOM,

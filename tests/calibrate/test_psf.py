@@ -12,7 +12,8 @@ from scipy.stats import norm
 from typer.testing import CliRunner
 
 from rtsmlm.calibrate.astigmatic import calibrate_astigmatic
-from rtsmlm.calibrate.beads import Planes, find_beads, measure_beads
+from rtsmlm.calibrate.bead_windows import Planes, find_beads
+from rtsmlm.calibrate.beads import measure_beads
 from rtsmlm.calibrate.curves import fit_curve
 from rtsmlm.calibrate.psf import calibrate_focus, calibrate_in_focus
 from rtsmlm.calibrate.widths import SIGMA_X, SIGMA_Y, fit_widths

@@ -170,7 +170,7 @@ def test_the_entry_point_gives_a_localizer_that_tells_its_name() -> None:
 
     localizer: Localizer = find_localizer("astigmatic-mle")(settings, CALIBRATION, 1.0)
 
-    assert localizer.name == "astigmatic-mle, z -500 to 500 nm, box 13 px"
+    assert localizer.name == "astigmatic-mle, z -500 to 500 nm, box 15 px"
 
 
 def test_a_fit_without_z_says_so(rng: np.random.Generator) -> None:

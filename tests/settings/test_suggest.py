@@ -41,8 +41,8 @@ def test_a_setting_outside_of_all_sections_is_found_in_its_section() -> None:
 
 
 def test_a_setting_that_is_like_no_other_is_named_with_all_of_its_section() -> None:
-    with pytest.raises(ConfigError, match=r"unknown setting camera\.wibble; there are .*pixel_nm"):
-        load(None, ["camera.wibble=1"])
+    with pytest.raises(ConfigError, match=r"unknown setting camera\.quux; there are .*pixel_nm"):
+        load(None, ["camera.quux=1"])
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from rtsmlm.models.catalog import find_model, is_path, model_folders
 from rtsmlm.models.manifest import Manifest, read_manifest
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import Localizer
-from rtsmlm.settings.load import from_mapping as settings_from
 from rtsmlm.settings.load import load
+from rtsmlm.settings.psf import AstigmatismSettings, PsfSettings
 from rtsmlm.settings.run import RunSettings, is_written_as_path
 
 FITS = ("gaussian-mle", "astigmatic-mle")
@@ -96,20 +96,8 @@ def with_curves(settings: RunSettings, scene: Scene) -> RunSettings:
     """Return the settings with the curves of a scene."""
     if scene.curves is None:
         return settings
-    curves = scene.curves
-    axes: dict[str, object] = {
-        name: {
-            "sigma0_nm": curve.sigma0_nm,
-            "focus_nm": curve.focus_nm,
-            "depth_nm": curve.depth_nm,
-            "cubic": curve.cubic,
-            "quartic": curve.quartic,
-        }
-        for name, curve in (("x", curves.x), ("y", curves.y))
-    }
-    astigmatism = {"z_min_nm": curves.z_min_nm, "z_max_nm": curves.z_max_nm, **axes}
-    for_scene = settings_from({"psf": {"sigma_nm": scene.sigma_nm, "astigmatism": astigmatism}})
-    return settings.model_copy(update={"psf": for_scene.psf})
+    psf = PsfSettings(sigma_nm=scene.sigma_nm, astigmatism=AstigmatismSettings.of(scene.curves))
+    return settings.model_copy(update={"psf": psf})
 
 
 def _takes_any_psf(name: str) -> bool:

@@ -13,7 +13,7 @@ from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy.checks import deep_check
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import Scene
-from rtsmlm.calibrate.astigmatic import calibrate_astigmatic
+from rtsmlm.calibrate.astigmatic import RUN_BACKGROUND, calibrate_in_run_boxes
 from rtsmlm.calibrate.bead_psf import psf_from_beads
 from rtsmlm.calibrate.beads import measure_beads
 from rtsmlm.calibration import CameraCalibration
@@ -177,8 +177,16 @@ def challenge_scene(folder: Path) -> Scene:
 def challenge_curves(folder: Path) -> WidthCurves:
     """Return the curves of the astigmatic beads of the challenge."""
     stack = bead_photons(folder / BEADS / "beads_as.tif")
-    widths = measure_beads([_planes(stack)], PIXEL_NM, defocus=True)
-    found = calibrate_astigmatic(widths, BEAD_STEP_NM)
+    _, found = calibrate_in_run_boxes(
+        lambda box_px: measure_beads(
+            [_planes(stack)],
+            PIXEL_NM,
+            defocus=True,
+            box_px=box_px,
+            background_share=RUN_BACKGROUND,
+        ),
+        BEAD_STEP_NM,
+    )
     return found.curves.moved(found.zero_nm + BEAD_FIRST_NM)
 
 

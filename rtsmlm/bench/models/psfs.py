@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rtsmlm.bench.accuracy.reference_data import BEAD_FIRST_NM, BEAD_STEP_NM, BEADS, bead_photons
-from rtsmlm.calibrate.astigmatic import calibrate_astigmatic
+from rtsmlm.calibrate.astigmatic import RUN_BACKGROUND, calibrate_in_run_boxes
 from rtsmlm.calibrate.bead_psf import psf_from_beads
 from rtsmlm.calibrate.beads import measure_beads
 from rtsmlm.errors import CalibrationError, ConfigError
@@ -78,7 +78,12 @@ def _curves_of_stack(
         yield stack
 
     try:
-        found = calibrate_astigmatic(measure_beads([planes], pixel_nm, defocus=True), step_nm)
+        _, found = calibrate_in_run_boxes(
+            lambda box_px: measure_beads(
+                [planes], pixel_nm, defocus=True, box_px=box_px, background_share=RUN_BACKGROUND
+            ),
+            step_nm,
+        )
     except CalibrationError:
         return None
     return None if found.doubts else found.curves.moved(found.zero_nm + first_nm)
