@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.localizations import Localizations
 from rtsmlm.offline.channel_images import channel_names
+from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.results import draw_table
 
 
