@@ -44,9 +44,9 @@ def name_of(page: Path) -> str:
 
 def settings_named(text: str) -> set[tuple[str, str]]:
     known = {name: field.default for name, field in RunSettings.model_fields.items()}
-    # Lasers and stages have names of their own, and `lasers.csv` is a file.
+    # Lasers and stages have names of their own; `drift.csv` is a file.
     sections = "|".join(name for name, default in known.items() if isinstance(default, Settings))
-    return set(re.findall(rf"`({sections})\.([a-z0-9_]+)", text))
+    return set(re.findall(rf"`({sections})\.(?!csv\b)([a-z0-9_]+)", text))
 
 
 def code_shown(text: str) -> list[tuple[str, str]]:

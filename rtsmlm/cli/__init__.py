@@ -32,6 +32,10 @@ COMMANDS = {
         "rtsmlm.cli.layers:layers",
         "Make the image layers of a run that has ended, of its table and its recorded frames.",
     ),
+    "drift": (
+        "rtsmlm.cli.drift:drift",
+        "Take the drift off the localizations of a run or a table, and write it to `drift.csv`.",
+    ),
     "positions": (
         "rtsmlm.cli.positions:positions",
         "Run every position of a sequence until its stop criterion, then go on to the next.",

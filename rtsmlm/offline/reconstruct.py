@@ -31,6 +31,7 @@ from rtsmlm.fitting.frame_counts import FrameCounter
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import Pixels
+from rtsmlm.offline.drift import correct_drift
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.offline.report.summary import TableSummary
@@ -170,6 +171,7 @@ class Reconstruction:
         counts = self._counter.counts()
         if counted := counts.remarks(self.n_frames):  # they take the place of the early ones
             self.notes[:] = [note for note in self.notes if note not in self._early] + counted
+        self._correct_drift(on_step)
         summary = TableSummary()
         on_step("image")
         draw_table(
@@ -196,6 +198,11 @@ class Reconstruction:
         on_step("done")
         self._check(ledger, failed)
         return verdict
+
+    def _correct_drift(self, on_step: Callable[[str], None]) -> None:
+        if self.settings.drift.correct:
+            on_step("drift")
+            self.notes.append(correct_drift(self.folder.localizations))
 
     def _write_accounts(
         self,

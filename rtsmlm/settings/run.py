@@ -19,6 +19,7 @@ from rtsmlm.settings.camera import (
     ReplaySettings,
 )
 from rtsmlm.settings.channels import ChannelsSettings
+from rtsmlm.settings.drift import DriftSettings
 from rtsmlm.settings.experiment import ExperimentSettings
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.hil import HilSettings
@@ -195,6 +196,7 @@ class RunSettings(Settings):
     localizer: LocalizerSettings = LocalizerSettings()
     pipeline: PipelineSettings = PipelineSettings()
     record: RecordSettings = RecordSettings()
+    drift: DriftSettings = DriftSettings()
     stream: StreamSettings = StreamSettings()
     results: ResultsSettings = ResultsSettings()
     lasers: dict[str, LaserSettings] = Field(default_factory=dict)
