@@ -11,6 +11,7 @@ import numpy as np
 
 from rtsmlm.analysis.drift_refine import drift_of
 from rtsmlm.analysis.drift_trace import (
+    AXES,
     RAW_COLUMNS,
     DriftTrace,
     as_localized,
@@ -24,11 +25,13 @@ from rtsmlm.files.run.drift_file import (
     write_drift,
     write_picasso_drift,
 )
+from rtsmlm.files.run.statistics import state_statistics
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches, read_arrow_metadata
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import positive
 from rtsmlm.localizations import Localizations
 
+METHOD = "the likelihood of each block under all others"
 _MOST_ROWS = 2_000_000
 """Looked at; of a larger table every second frame, every third, and so on."""
 
@@ -108,6 +111,17 @@ def correct_table(table: Path, measured: Measured) -> None:
     """
     rewrite(table, lambda rows: without_drift(rows, measured.trace.at(rows.frame)), corrected=True)
     write_drift_files(table.parent, measured, read_arrow_metadata(table))
+    state_statistics(table.parent, "drift", statistics_of(measured, taken_off=True))
+
+
+def statistics_of(measured: Measured, *, taken_off: bool) -> dict[str, object]:
+    """Return what `statistics.json` states of a drift."""
+    ranges = np.ptp(measured.trace.drift_nm, axis=0)
+    return {
+        "method": METHOD,
+        "taken_off": taken_off,
+        **{f"range_{axis}_nm": round(float(r), 1) for axis, r in zip(AXES, ranges, strict=True)},
+    }
 
 
 def write_drift_files(folder: Path, measured: Measured, metadata: Metadata) -> None:
@@ -123,6 +137,7 @@ def write_drift_files(folder: Path, measured: Measured, metadata: Metadata) -> N
 def put_back(table: Path) -> None:
     """Give all rows of a table the places where they were localized, bit by bit."""
     rewrite(table, as_localized, corrected=False)
+    state_statistics(table.parent, "drift", None)
     for name in (DRIFT_FILE, PICASSO_DRIFT):
         (table.parent / name).unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ from rtsmlm.analysis.drift_trace import without_drift
 from rtsmlm.errors import ConfigError, SinkError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.owner import owner_of
-from rtsmlm.files.run.report_page import TableSummary
 from rtsmlm.files.run.state import run_state
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches, read_arrow_metadata
 from rtsmlm.files.tables.export import FILE_NAMES, export
@@ -22,6 +21,7 @@ from rtsmlm.offline.drift import (
     with_raw_columns,
     write_drift_files,
 )
+from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.results import draw_table
 from rtsmlm.settings.load import load
 

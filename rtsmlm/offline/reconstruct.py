@@ -31,7 +31,7 @@ from rtsmlm.fitting.frame_counts import FrameCounter
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import Pixels
-from rtsmlm.offline.drift import correct_drift
+from rtsmlm.offline.finish_table import finish_table
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.offline.report.summary import TableSummary
@@ -171,17 +171,17 @@ class Reconstruction:
         counts = self._counter.counts()
         if counted := counts.remarks(self.n_frames):  # they take the place of the early ones
             self.notes[:] = [note for note in self.notes if note not in self._early] + counted
-        self._correct_drift(on_step)
+        table, settings = folder.localizations, self.settings
+        self.notes += finish_table(table, settings, on_step)
         summary = TableSummary()
         on_step("image")
         draw_table(
-            folder.localizations,
+            table,
             movie.shape,
             summary,
             pixel_nm=self.calibration.pixel_nm,
-            image_pixel_nm=self.settings.results.image_pixel_nm,
+            image_pixel_nm=settings.results.image_pixel_nm,
         )
-        table, settings = folder.localizations, self.settings
         if settings.results.export:
             on_step("exports")
             export(table, settings.results.export, folder.path)
@@ -198,11 +198,6 @@ class Reconstruction:
         on_step("done")
         self._check(ledger, failed)
         return verdict
-
-    def _correct_drift(self, on_step: Callable[[str], None]) -> None:
-        if self.settings.drift.correct:
-            on_step("drift")
-            self.notes.append(correct_drift(self.folder.localizations))
 
     def _write_accounts(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,13 @@ def test_the_table_of_a_run_is_corrected_and_put_back_bit_by_bit(
     stated = np.interp(corrected.frame, frame, drift[:, 0])
     assert np.abs(stated - taken_off[:, 0]).max() < 0.02
     assert (run / "image.png").exists()
+    stated = json.loads((run / "statistics.json").read_text())["drift"]
+    assert stated["range_x_nm"] == pytest.approx(np.ptp(scene.drift_nm[:, 0]), abs=5)
 
     restore_run(run, _no_step)
     assert table.read_bytes() == before
     assert not (run / "drift.csv").exists()
+    assert not (run / "statistics.json").exists()
 
 
 def test_correcting_twice_is_as_good_as_once(tmp_path: Path, scene: Scene) -> None:

@@ -189,3 +189,12 @@ def test_the_whole_stem_of_a_name_is_that_of_the_folder(
 
     assert made.path.name == folder
     made.release()
+
+
+def test_a_drift_that_cannot_be_known_is_said_and_changes_nothing(run: Run, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", frames())
+
+    notes, _, folder = run(tmp_path / "movie.tif", more=("drift.correct=true",))
+
+    assert any("the drift is not known and none is taken off" in note for note in notes)
+    assert not (folder / "drift.csv").exists()
