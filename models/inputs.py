@@ -13,11 +13,18 @@ BLOCK_PX = 8
 """Frames are padded to multiples of it: the side of the blocks that give the light level."""
 
 
+KNOW_MASKS = ("flagship", "flagship-time")
+"""Architectures that are shown which pixels are masked: their simulator masks some, too. To others
+the neighbours' mean is a pixel like any other."""
+
+
 def padded_maps(
     calibration: CameraCalibration,
     shape: tuple[int, int],
     block_px: int = BLOCK_PX,
     overlap_px: int = 0,
+    *,
+    knows_masks: bool = True,
 ) -> tuple[F32, F32, F32]:
     """Return offset, photons per ADU and read variance as the network takes them.
 
@@ -34,6 +41,8 @@ def padded_maps(
         Side of the blocks that padded frames consist of.
     overlap_px
         Pixels that they have besides.
+    knows_masks
+        Whether the network was trained with masked pixels, whose variance is huge.
 
     Returns
     -------
@@ -48,7 +57,8 @@ def padded_maps(
     calibration.check_frame_shape(shape)
     excess = calibration.excess_noise
     gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / (calibration.em_gain * excess)
-    variance = np.asarray(calibration.read_variance(), dtype=np.float64) / excess**2
+    stated = calibration.pixel_variance() if knows_masks else calibration.read_variance()
+    variance = np.asarray(stated, dtype=np.float64) / excess**2
     padding = _padding(shape, block_px, overlap_px)
     full = [
         np.broadcast_to(np.asarray(value, dtype=np.float32), shape)

@@ -49,6 +49,9 @@ class CameraCalibration:
     """What was done to the maps, one sentence each."""
     parts: tuple[CalibratedPart, ...] = ()
     """Of several cameras side by side, each by itself; empty for one."""
+    masked: NDArray[np.bool_] | None = None
+    """Pixels of which nothing is known, shape of the frames: their neighbours stand for them in
+    the frames; None without any."""
 
     def __post_init__(self) -> None:
         shapes = {
@@ -59,7 +62,7 @@ class CameraCalibration:
                 f"camera maps differ in shape: {sorted(shapes)}; all must match the frames"
             )
         for field in fields(self):
-            if field.name not in ("maps_roi", "notes", "parts"):
+            if field.name not in ("maps_roi", "notes", "parts", "masked"):
                 _check(field.name, getattr(self, field.name))
 
     @property
@@ -75,7 +78,7 @@ class CameraCalibration:
     @property
     def map_shape(self) -> tuple[int, int] | None:
         """Shape of the per-pixel maps, None where the calibration is all numbers."""
-        for value in (self.offset_adu, self.e_per_adu, self.read_noise_e):
+        for value in (self.offset_adu, self.e_per_adu, self.read_noise_e, self.masked):
             if isinstance(value, np.ndarray):
                 return value.shape[0], value.shape[1]
         return None
@@ -115,6 +118,22 @@ class CameraCalibration:
         variance = noise * noise
         return variance if variance.ndim else float(variance)
 
+    def pixel_variance(self) -> Map:
+        """Return the variance of the read noise as fits take it: huge where a pixel is masked.
+
+        Of an EMCCD it is `MASKED_VARIANCE` in light that is divided by the squared excess noise.
+        """
+        if self.masked is None:
+            return self.read_variance()
+        unknown = np.float32(MASKED_VARIANCE * self.excess_noise**2)
+        known = np.asarray(self.read_variance(), dtype=np.float32)
+        return np.where(self.masked, unknown, known)
+
+    def with_masked(self, masked: NDArray[np.bool_]) -> CameraCalibration:
+        """Return the calibration with more pixels of which nothing is known."""
+        both = masked if self.masked is None else masked | self.masked
+        return replace(self, masked=both if both.any() else None)
+
     def cropped(self, x: int, y: int, width: int, height: int) -> CameraCalibration:
         """Return the calibration of a region of interest given in pixels."""
 
@@ -129,6 +148,7 @@ class CameraCalibration:
             e_per_adu=crop(self.e_per_adu),
             read_noise_e=crop(self.read_noise_e),
             parts=(),
+            masked=None if self.masked is None else self.masked[y : y + height, x : x + width],
         )
 
 
@@ -183,6 +203,12 @@ def side_by_side(parts: Sequence[CalibratedPart]) -> CameraCalibration:
         ]
         return np.ascontiguousarray(np.hstack(maps))
 
+    masks = [
+        np.zeros(part.size[::-1], np.bool_) if own is None else own
+        for part in parts
+        for own in [part.calibration.masked]
+    ]
+    masked = np.hstack(masks)
     return CameraCalibration(
         pixel_nm=first.pixel_nm,
         offset_adu=together("offset_adu"),
@@ -191,6 +217,7 @@ def side_by_side(parts: Sequence[CalibratedPart]) -> CameraCalibration:
         read_noise_e=together("read_noise_e"),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.calibration.notes)),
         parts=tuple(parts),
+        masked=masked if masked.any() else None,
     )
 
 

@@ -13,7 +13,11 @@ from rtsmlm.errors import CalibrationError
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.settings.camera import CameraSettings
 
-NAMES = [f.name for f in fields(CameraCalibration) if f.name not in ("maps_roi", "notes", "parts")]
+NAMES = [
+    f.name
+    for f in fields(CameraCalibration)
+    if f.name not in ("maps_roi", "notes", "parts", "masked")
+]
 MAPS = ["offset_adu", "e_per_adu", "read_noise_e"]
 POSITIVE = ["pixel_nm", "e_per_adu", "em_gain"]
 NOT_FINITE = [math.nan, math.inf, -math.inf]

@@ -252,7 +252,7 @@ class SpotSampler:
         calibration = self._calibration
         calibration.check_frame_shape(shape)
         gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain
-        values = (calibration.offset_adu, gain, calibration.read_variance())
+        values = (calibration.offset_adu, gain, calibration.pixel_variance())
         offset, photons_per_adu, variance = (
             np.array(np.broadcast_to(value, shape), dtype=np.float32, order="C") for value in values
         )

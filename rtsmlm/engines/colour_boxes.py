@@ -162,7 +162,7 @@ class _Maps:
             maps = (
                 as_map(calibration.offset_adu),
                 as_map(np.asarray(gain)),
-                as_map(calibration.read_variance()),
+                as_map(calibration.pixel_variance()),
             )
             # One assignment: threads that share it see either the old maps or the new.
             self._held = held = (shape, maps)

@@ -15,7 +15,7 @@ from rtsmlm.errors import LocalizerError
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.models.architecture import NetworkModel
-from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
+from rtsmlm.models.inputs import KNOW_MASKS, context_of, pad_frames, padded_maps
 from rtsmlm.models.recall import MAX_LOCAL_NETWORK_PER_UM2, NETWORK_RECALL
 from rtsmlm.models.rows import localizations_of
 from rtsmlm.protocols import ALL
@@ -146,7 +146,8 @@ class NetworkLocalizer:
         return self._refiner(found, batch.frames(part.start, part.stop))
 
     def _prepare(self, shape: tuple[int, int]) -> None:
-        maps = padded_maps(self._calibration, shape, *self._blocks)
+        knows_masks = self._model.manifest.architecture in KNOW_MASKS
+        maps = padded_maps(self._calibration, shape, *self._blocks, knows_masks=knows_masks)
         try:
             self._runtime.prepare(shape, maps)
         except LocalizerError as error:

@@ -24,7 +24,7 @@ from rtsmlm.fitting.fit_first import ASKED, FirstFits, FitFirst, joined
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, FROM_NETWORK, Localizations
 from rtsmlm.models.architecture import NetworkModel
-from rtsmlm.models.inputs import context_of, pad_frames, padded_maps
+from rtsmlm.models.inputs import KNOW_MASKS, context_of, pad_frames, padded_maps
 from rtsmlm.models.rows import in_units
 from rtsmlm.models.windows import looks_at_windows
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -266,7 +266,8 @@ class RoutedLocalizer:
         return np.clip(np.rint(adu), 0, 65535).astype(np.uint16)
 
     def _prepare(self, shape: tuple[int, int]) -> None:
-        maps = padded_maps(self._calibration, shape, *self._blocks)
+        knows_masks = self._model.manifest.architecture in KNOW_MASKS
+        maps = padded_maps(self._calibration, shape, *self._blocks, knows_masks=knows_masks)
         self._padded = (maps[0].shape[0], maps[0].shape[1])
         self._has_room = min(self._padded) >= SIZE.side_px
         if self._has_room:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from rtsmlm.calibration import (
@@ -19,12 +17,15 @@ from rtsmlm.calibration import (
     map_or_number,
     side_by_side,
 )
-from rtsmlm.errors import CalibrationError, FileFormatError
-from rtsmlm.files.limits import MAX_SIDE_PX, check_size
-from rtsmlm.files.map_pixels import Region, cut, lies_within, without_dead_pixels
-from rtsmlm.files.movies.checks import one_line
-from rtsmlm.files.movies.flat import npy_layout
-from rtsmlm.files.movies.tiff_decode import decoded
+from rtsmlm.errors import CalibrationError
+from rtsmlm.files.map_files import read_map, read_stack
+from rtsmlm.files.map_pixels import (
+    Region,
+    cut,
+    dead_pixels,
+    lies_within,
+    without_dead_pixels,
+)
 from rtsmlm.localizations import F32
 from rtsmlm.settings.camera import CameraMaps, CameraSettings
 from rtsmlm.settings.each_camera import each_camera, has_maps
@@ -49,7 +50,17 @@ _MEANING = {
 Maps = tuple[F32 | None, F32 | None, F32 | None]
 
 
-def load_camera_maps(maps: CameraMaps, note: Callable[[str], None] = lambda text: None) -> Maps:
+Mask = NDArray[np.bool_]
+LOUD_E = 50.0
+LOUD_RATIO = 10.0
+"""A pixel with more read noise than this, and so many times that of others, says nothing."""
+
+
+def load_camera_maps(
+    maps: CameraMaps,
+    note: Callable[[str], None] = lambda text: None,
+    mark: Callable[[Mask], None] = lambda dead: None,
+) -> Maps:
     """Return the maps of offset (ADU), gain (ADU per electron) and variance (ADU²).
 
     Parameters
@@ -58,6 +69,8 @@ def load_camera_maps(maps: CameraMaps, note: Callable[[str], None] = lambda text
         Their files, and the region of them that the frames show.
     note
         Called with a sentence on dead pixels that were replaced.
+    mark
+        Called with which they are, for each map that has some.
 
     Returns
     -------
@@ -71,11 +84,11 @@ def load_camera_maps(maps: CameraMaps, note: Callable[[str], None] = lambda text
     """
     found: dict[str, F32] = {}
     if maps.stack is not None:
-        found |= _stack(maps.stack, maps.order)
+        found |= read_stack(maps.stack, maps.order)
     for name in ("offset", "gain", "variance"):
         path: Path | None = getattr(maps, name)
         if path is not None:
-            found[name] = _one_map(path)
+            found[name] = read_map(path)
     if maps.transpose:
         found = {name: np.ascontiguousarray(values.T) for name, values in found.items()}
     shapes = {name: values.shape for name, values in found.items()}
@@ -89,6 +102,7 @@ def load_camera_maps(maps: CameraMaps, note: Callable[[str], None] = lambda text
         found[name], replaced = without_dead_pixels(name, within, source)
         if replaced:
             note(replaced)
+            mark(dead_pixels(name, within))
     return found.get("offset"), found.get("gain"), found.get("variance")
 
 
@@ -124,14 +138,14 @@ def _with_maps_of_all(
     joined: CameraCalibration, camera: CameraSettings, stated: StatedCalibration
 ) -> CameraCalibration:
     """Return the calibration with the maps of whole frames in place of what each camera has."""
-    notes = list(joined.notes)
+    notes, dead = list(joined.notes), _Dead()
     maps = _placed(camera.maps, stated.region, notes)
-    offset, gain, variance = load_camera_maps(maps, notes.append)
+    offset, gain, variance = load_camera_maps(maps, notes.append, dead.add)
     e_per_adu = joined.e_per_adu if gain is None else map_or_number(np.float32(1.0) / gain)
     read_noise_e = joined.read_noise_e
     if variance is not None:
         read_noise_e = map_or_number(np.sqrt(variance) * np.asarray(e_per_adu, np.float32))
-    return replace(
+    calibration = replace(
         joined,
         offset_adu=joined.offset_adu if offset is None else map_or_number(offset),
         e_per_adu=e_per_adu,
@@ -139,6 +153,25 @@ def _with_maps_of_all(
         maps_roi=maps.roi,
         notes=tuple(notes),
     )
+    return dead.masked_in(calibration)
+
+
+class _Dead:
+    """Which pixels the maps of a camera state to be no pixels."""
+
+    def __init__(self) -> None:
+        self._dead: Mask | None = None
+
+    def add(self, dead: Mask) -> None:
+        """Take the dead pixels of a map."""
+        self._dead = dead if self._dead is None else self._dead | dead
+
+    def masked_in(self, calibration: CameraCalibration) -> CameraCalibration:
+        """Return a calibration with them masked, and those that are too loud to say anything."""
+        noise = calibration.read_noise_e
+        if isinstance(noise, np.ndarray):
+            self.add(noise > max(LOUD_E, LOUD_RATIO * float(np.median(noise))))
+        return calibration if self._dead is None else calibration.with_masked(self._dead)
 
 
 def _of_one(camera: CameraSettings, stated: StatedCalibration) -> CameraCalibration:
@@ -146,8 +179,9 @@ def _of_one(camera: CameraSettings, stated: StatedCalibration) -> CameraCalibrat
     if camera.pixel_nm is None:
         stated.check_square()
     notes: list[str] = []
+    dead = _Dead()
     maps = _placed(camera.maps, stated.region, notes)
-    offset, gain, variance = load_camera_maps(maps, notes.append)
+    offset, gain, variance = load_camera_maps(maps, notes.append, dead.add)
     number = {name: _number(name, camera, stated) for name in DEFAULTS}
     e_per_adu: Map = number["e_per_adu"]
     if gain is not None:
@@ -156,7 +190,7 @@ def _of_one(camera: CameraSettings, stated: StatedCalibration) -> CameraCalibrat
     if variance is not None:
         # The map is in ADU²; electrons are what the CRLB and the likelihood count.
         read_noise_e = map_or_number(np.sqrt(variance) * np.asarray(e_per_adu, np.float32))
-    return CameraCalibration(
+    calibration = CameraCalibration(
         pixel_nm=number["pixel_nm"],
         offset_adu=number["offset_adu"] if offset is None else map_or_number(offset),
         e_per_adu=e_per_adu,
@@ -165,6 +199,7 @@ def _of_one(camera: CameraSettings, stated: StatedCalibration) -> CameraCalibrat
         maps_roi=maps.roi,
         notes=tuple(notes),
     )
+    return dead.masked_in(calibration)
 
 
 def _placed(maps: CameraMaps, region: Region | None, notes: list[str]) -> CameraMaps:
@@ -222,98 +257,3 @@ def _number(name: str, camera: CameraSettings, stated: StatedCalibration) -> flo
         if source is not None:
             return float(source)
     return DEFAULTS[name]
-
-
-def _stack(path: Path, order: tuple[str, str, str]) -> dict[str, F32]:
-    if sorted(order) != ["gain", "offset", "variance"]:
-        raise CalibrationError(
-            f"camera.maps.order is {', '.join(order)}; it must name offset, variance and "
-            "gain once each, in the order of the stack"
-        )
-    values = _array(path)
-    if values.ndim != 3 or values.shape[0] != 3:
-        raise CalibrationError(
-            f"{path} has shape {values.shape}; a stack of camera maps has shape (3, height, width)"
-        )
-    return dict(zip(order, values, strict=True))
-
-
-def _one_map(path: Path, what: str = "camera map") -> F32:
-    values = np.squeeze(_array(path, what))
-    if values.ndim != 2:
-        raise CalibrationError(
-            f"{path} has shape {values.shape}; a {what} has shape (height, width)"
-        )
-    return values
-
-
-def load_widefield(path: Path, shape: tuple[int, int]) -> F32:
-    """Return a widefield image of the field of the frames, (height, width).
-
-    Parameters
-    ----------
-    path
-        .npy or TIFF file.
-    shape
-        Height and width of the frames in camera pixels.
-
-    Raises
-    ------
-    CalibrationError
-        If it cannot be read, or has another size.
-    """
-    light = _one_map(path, "widefield image")
-    if light.shape != shape or not np.isfinite(light).all():
-        raise CalibrationError(
-            f"results.widefield {path} has {light.shape[0]} x {light.shape[1]} pixels (rows x "
-            f"columns), the frames {shape[0]} x {shape[1]}: give an image of the same region of "
-            "the camera, of finite numbers"
-        )
-    return light
-
-
-def _array(path: Path, what: str = "camera map") -> F32:
-    """Read a .npy or TIFF file as float32."""
-    if not path.is_file():
-        raise CalibrationError(f"{what} {path} does not exist")
-    try:
-        values = _npy(path) if path.suffix.lower() == ".npy" else _tiff(path)
-    except FileFormatError as error:
-        raise CalibrationError(str(error)) from error
-    # tifffile raises whatever its parser meets in a damaged file.
-    except Exception as error:
-        message = f"{what} {path} cannot be read as .npy or TIFF: {one_line(error)}"
-        raise CalibrationError(message) from error
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # what float32 cannot hold becomes infinite, and is refused
-        return np.ascontiguousarray(values, dtype=np.float32)
-
-
-def _npy(path: Path) -> NDArray[Any]:
-    shape, dtype, offset = npy_layout(path)
-    n_bytes = dtype.itemsize * int(np.prod(shape, dtype=object))
-    if dtype.kind not in "uif" or min(shape) < 1 or path.stat().st_size - offset < n_bytes:
-        raise FileFormatError(
-            f"{path} holds {path.stat().st_size - offset} bytes of {dtype} for shape "
-            f"{shape}; {n_bytes} bytes of numbers are needed"
-        )
-    count = n_bytes // dtype.itemsize
-    return np.fromfile(path, dtype=dtype, count=count, offset=offset).reshape(shape)
-
-
-def _tiff(path: Path) -> NDArray[Any]:
-    with tifffile.TiffFile(path) as tif:
-        series = tif.series[0]
-        if max(series.shape) > MAX_SIDE_PX or series.size > 3 * MAX_SIDE_PX**2:
-            message = f"{path} has shape {series.shape}; camera maps are smaller"
-            raise FileFormatError(message)
-        size = path.stat().st_size
-        check_size(path, "maps", series.nbytes, size)
-        if series.dataoffset is not None:  # one block, not compressed
-            if series.dataoffset + series.nbytes > size:
-                raise FileFormatError(f"{path} is cut short: its header states {series.shape}")
-            return np.asarray(series.asarray(maxworkers=1))
-        shape = tuple(side for side in series.keyframe.shape if side != 1)
-        pages = [decoded(page, shape) for page in series.pages]
-        return np.stack(pages).reshape(series.shape)

@@ -53,6 +53,13 @@ def cut(values: F32, region: Region, path: Path) -> F32:
     return np.ascontiguousarray(values[y : y + height, x : x + width])
 
 
+def dead_pixels(name: str, values: F32) -> NDArray[np.bool_]:
+    """Return which pixels of a map cannot be, NaN among them; `name` as below."""
+    low, high, _ = _LIMITS[name]
+    with np.errstate(invalid="ignore"):
+        return ~((values >= low) & (values <= high))
+
+
 def without_dead_pixels(name: str, values: F32, path: Path) -> tuple[F32, str | None]:
     """Return a map with the median of its neighbours in place of each pixel that cannot be.
 
@@ -75,9 +82,8 @@ def without_dead_pixels(name: str, values: F32, path: Path) -> tuple[F32, str | 
     CalibrationError
         If more than a hundredth of the pixels cannot be.
     """
-    low, high, rule = _LIMITS[name]
-    with np.errstate(invalid="ignore"):
-        bad = ~((values >= low) & (values <= high))  # so that NaN is bad
+    rule = _LIMITS[name][2]
+    bad = dead_pixels(name, values)
     count = int(bad.sum())
     if not count:
         return values, None

@@ -18,7 +18,7 @@ class Plan(NamedTuple):
     offset_adu: F32
     photons_per_adu: F32
     read_variance: F32
-    """Variance of the read noise in photons²."""
+    """Variance of the read noise in photons², huge where a pixel is masked."""
     filter: Filter
 
 
@@ -36,13 +36,14 @@ def make_plan(
     make_filter
         Makes the filter from the read variance.
     """
-    read_variance = _as_map(calibration.read_variance(), shape)
+    # In the frame a masked pixel is the mean of its neighbours, and so quieter than they are.
+    quiet = _as_map(calibration.read_variance(), shape)
     gain = np.asarray(calibration.e_per_adu, dtype=np.float64) / calibration.em_gain
     return Plan(
         offset_adu=_as_map(calibration.offset_adu, shape),
         photons_per_adu=_as_map(np.asarray(gain, dtype=np.float32), shape),
-        read_variance=read_variance,
-        filter=make_filter(read_variance),
+        read_variance=_as_map(calibration.pixel_variance(), shape),
+        filter=make_filter(quiet),
     )
 
 

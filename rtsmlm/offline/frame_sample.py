@@ -14,6 +14,7 @@ from rtsmlm.files.movies.several import open_movies
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.models.inputs import BLOCK_PX
+from rtsmlm.offline.movie_calibration import mask_wrong_pixels
 from rtsmlm.settings.run import RunSettings
 
 STRETCHES, STRETCH = 10, 24
@@ -70,6 +71,7 @@ def sample_movie(path: Path, settings: RunSettings) -> FrameSample:
                 f"the frames of {path} are {movie.shape[1]} x {movie.shape[0]} pixels; a network "
                 f"learns from {2 * BLOCK_PX} x {2 * BLOCK_PX} or more"
             )
+        calibration, wrong = mask_wrong_pixels(movie, settings.camera, calibration)
         first = next(iter(movie.batches(min(PSF_FRAMES[0], movie.n_frames)))).pixels
         sigma_nm = settings.psf.known_sigma_nm
         if sigma_nm is None:
@@ -99,7 +101,7 @@ def sample_movie(path: Path, settings: RunSettings) -> FrameSample:
         batches=batches,
         calibration=calibration.cropped(x, y, width_px, height),
         sigma_nm=sigma_nm,
-        notes=calibration.notes,
+        notes=(*calibration.notes, wrong.note) if wrong.note else calibration.notes,
     )
 
 

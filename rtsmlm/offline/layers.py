@@ -21,7 +21,7 @@ from rtsmlm.engines.image_models import is_of_frames, open_images
 from rtsmlm.engines.image_network import NetworkImage, frames_at_once
 from rtsmlm.engines.localization_image import LocalizationImage
 from rtsmlm.errors import FileFormatError, RtsmlmError
-from rtsmlm.files.camera_maps import load_widefield
+from rtsmlm.files.map_files import load_widefield
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import Localizations

@@ -16,6 +16,8 @@ from rtsmlm.files.run.owner import owner_of
 from rtsmlm.files.run.state import run_state
 from rtsmlm.files.tables.arrow_file import read_arrow_metadata
 from rtsmlm.files.tables.read import read_table
+from rtsmlm.files.wrong_pixels import as_run_masked
+from rtsmlm.fitting.mending import PixelMender
 from rtsmlm.offline.layers import Rows, write_layers, write_layers_of_rows
 from rtsmlm.settings.load import load
 from rtsmlm.settings.run import RunSettings
@@ -66,6 +68,9 @@ def write_layers_of_run(
             if len(shape) != 2:
                 raise ConfigError(f"{folder.localizations} does not state the size of its frames")
             calibration = resolve_calibration(settings.camera, stated)
+            calibration = as_run_masked(calibration, settings.camera, path, (shape[0], shape[1]))
+            if movie is not None:
+                movie.mend = PixelMender(calibration)
             return write_layers(
                 folder.localizations, shape, calibration, settings, movie, on_step=on_step
             )

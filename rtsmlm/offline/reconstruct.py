@@ -9,30 +9,23 @@ from typing import Any
 
 from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.errors import FileFormatError, LocalizerError
-from rtsmlm.files.camera_maps import (
-    DEFAULTS,
-    load_camera_maps,
-    names_assumed,
-    resolve_calibration,
-    what_was_assumed,
-)
+from rtsmlm.files.camera_maps import DEFAULTS, load_camera_maps
 from rtsmlm.files.movies.several import open_movies
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.files.tables.export import export
-from rtsmlm.fitting.first_frames import (
-    counted_remarks,
-    remark_on_dark_value,
-    remark_on_width,
-    remarks_on_pixels,
-)
+from rtsmlm.files.wrong_pixels import write_wrong_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
+<<<<<<< HEAD
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
 from rtsmlm.frames import Pixels
 from rtsmlm.offline.finish_table import finish_table
+=======
+>>>>>>> 57d38ac4 (Pixels that are hot, flicker or are dead are found in a movie and masked)
 from rtsmlm.offline.layers import write_layers
+from rtsmlm.offline.movie_calibration import MovieCalibration
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
 from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.report.write import write_report
@@ -40,7 +33,7 @@ from rtsmlm.offline.results import draw_table
 from rtsmlm.pipeline.localizer import extra_columns_stated, localizer_note, open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
-from rtsmlm.settings.resolve import resolve, what_was_overruled
+from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
 _NO_PART = {
@@ -103,46 +96,25 @@ class Reconstruction:
             )
 
     def _calibrate(self, settings: RunSettings) -> None:
-        """Resolve the calibration of the movie, and compare it with its first frames."""
+        """Find the calibration of the movie, and compare it with its first frames."""
         self.n_frames = self._movie.n_frames
         self._counter = FrameCounter(self._movie.shape)
-        self.calibration = resolve_calibration(settings.camera, self._movie.stated)
-        self.calibration.check_frame_shape(self._movie.shape)
-        settings.channels.check_frame_shape(self._movie.shape)
-        self.notes += self.calibration.notes
-        if overruled := what_was_overruled(settings.camera, self._movie.stated):
-            self.notes.append("; ".join(overruled))
-        first = self._first_frames(PSF_FRAMES[0])
-        assumed = names_assumed(settings.camera, self._movie.stated)
-        self._early = counted_remarks(first)
-        self.notes += remarks_on_pixels(first, self.calibration, assumed)
-        # With another dark value than that of the camera, light is taken for noise.
-        self._is_dark_value = not remark_on_dark_value(first, self.calibration, assumed)
-        if "read_noise_e" in assumed and self._is_dark_value:
-            settings = self._with_measured_noise(settings, first)
-        if phrases := what_was_assumed(settings.camera, self._movie.stated):
-            self.notes.append("not specified; assumed: " + "; ".join(phrases))
-        self._assumed = assumed
-        self.settings = resolve(settings, calibration=self.calibration)
+        self._found = MovieCalibration(self._movie, settings)
+        self.calibration, self.settings = self._found.calibration, self._found.settings
+        self.notes += self._found.notes
         height, width = self._movie.shape
         more = " and those read with it" if "movies" in self._movie.details else ""
         self.title = f"{self._movie.path}{more}: {self.n_frames} frames of {width}x{height}"
 
-    def _with_measured_noise(self, settings: RunSettings, pixels: Pixels) -> RunSettings:
-        """Return the settings with the read noise of the first frames, where it is far from small.
-
-        A network that expects less noise than there is takes noise for emitters.
-        """
-        read_noise_e = round(measured_read_noise_e(self.calibration, pixels), 1)
-        if not read_noise_e:
-            return settings
-        self.notes.append(
-            f"the frames scatter more than their light explains: a read noise of {read_noise_e} "
-            "electrons (camera.read_noise_e) was measured on them; run rtsmlm calibrate camera"
-        )
-        settings = resolve(settings, read_noise_e=read_noise_e)
-        self.calibration = resolve_calibration(settings.camera, self._movie.stated)
-        return settings
+    def _keep_wrong_pixels(self) -> None:
+        """Keep the masked pixels with the results, and name the file in their settings."""
+        if not self._found.wrong_pixels.any():
+            return
+        write_wrong_pixels(self.folder.wrong_pixels, self._found.wrong_pixels)
+        # Relative to run.toml, so that the folder may be moved.
+        named = {"wrong_pixels": Path(self.folder.wrong_pixels.name)}
+        camera = self.settings.camera.model_copy(update=named)
+        self.settings = self.settings.model_copy(update={"camera": camera})
 
     def run(self, on_progress: Callable[[int, int], None], on_step: Callable[[str], None]) -> str:
         """Localize all frames, write table, image and exports; return the verdict in one line.
@@ -155,10 +127,13 @@ class Reconstruction:
             Called with the name of what is being done.
         """
         movie, folder = self._movie, self.folder
-        sigma_nm = self._sigma_nm()
+        n_notes = len(self._found.notes)
+        sigma_nm = self._found.sigma_nm()
+        self.notes += self._found.notes[n_notes:]
         self.settings = resolve(self.settings, sigma_nm=sigma_nm)
         if note := localizer_note(self.settings, self.calibration, sigma_nm):
             self.notes.append(note)
+        self._keep_wrong_pixels()
         self._write_settings({})
         ledger = Ledger()
         watch = ValidityMonitor(self.settings, self.calibration, sigma_nm, self.notes.append)
@@ -170,9 +145,13 @@ class Reconstruction:
             ledger.fail(frame, frame + 1)
         counts = self._counter.counts()
         if counted := counts.remarks(self.n_frames):  # they take the place of the early ones
+<<<<<<< HEAD
             self.notes[:] = [note for note in self.notes if note not in self._early] + counted
         table, settings = folder.localizations, self.settings
         self.notes += finish_table(table, settings, on_step)
+=======
+            self.notes[:] = [note for note in self.notes if note not in self._found.early] + counted
+>>>>>>> 57d38ac4 (Pixels that are hot, flicker or are dead are found in a movie and masked)
         summary = TableSummary()
         on_step("image")
         draw_table(
@@ -286,25 +265,6 @@ class Reconstruction:
                 on_progress(n_done, n_rows)
         self._counter.look()
         return n_rows, failed
-
-    def _sigma_nm(self) -> float:
-        """Return the PSF width: the one set, or measured on as many first frames as it takes."""
-        known_nm = self.settings.psf.known_sigma_nm
-        if known_nm is not None:
-            return known_nm
-        meter = PsfMeter(self.calibration, most_frames=self.n_frames)
-        width = None
-        while width is None:
-            width = meter.measure(self._first_frames(meter.n_wanted))
-        remark = width.note
-        if not remark and self._is_dark_value:
-            remark = remark_on_width(width.sigma_nm, self.calibration, self._assumed)
-        if remark:
-            self.notes.append(remark)
-        return width.sigma_nm
-
-    def _first_frames(self, n_frames: int) -> Pixels:
-        return next(iter(self._movie.batches(min(n_frames, self.n_frames)))).pixels
 
     def close(self) -> None:
         """Close the movie, and give the folder of the results back."""

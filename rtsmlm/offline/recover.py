@@ -18,6 +18,8 @@ from rtsmlm.files.run.state import CUT_AT, RUN_SO_FAR, RunState, read_ledger, ru
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, read_arrow_metadata
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.files.tables.export import export
+from rtsmlm.files.wrong_pixels import as_run_masked
+from rtsmlm.fitting.mending import PixelMender
 from rtsmlm.fitting.psf_meter import PsfMeter
 from rtsmlm.offline import remains
 from rtsmlm.offline.catch_up import catch_up
@@ -136,7 +138,7 @@ class Recovery:
         on_step: Callable[[str], None],
         on_progress: Callable[[int, int], None],
     ) -> None:
-        calibration = resolve_calibration(self.settings.camera, movie.stated)
+        calibration = self._resolved()
         calibration.check_frame_shape(movie.shape)
         sigma_nm = self._sigma_nm(movie, calibration)
         settings = self.settings = resolve(
@@ -193,7 +195,13 @@ class Recovery:
 
     def _resolved(self) -> CameraCalibration:
         stated = StatedCalibration() if self._movie is None else self._movie.stated
-        return resolve_calibration(self.settings.camera, stated)
+        camera = self.settings.camera
+        calibration = resolve_calibration(camera, stated)
+        if self._movie is None:
+            return calibration
+        calibration = as_run_masked(calibration, camera, self.folder.path, self._movie.shape)
+        self._movie.mend = PixelMender(calibration)
+        return calibration
 
     def _write_layers(self, on_step: Callable[[str], None]) -> None:
         table = self.folder.localizations

@@ -17,7 +17,8 @@ from rtsmlm.engines.image_models import open_images
 from rtsmlm.engines.image_network import NetworkImage, frames_at_once
 from rtsmlm.engines.localization_image import LocalizationImage
 from rtsmlm.errors import FileFormatError, RtsmlmError
-from rtsmlm.files.camera_maps import load_widefield, resolve_calibration
+from rtsmlm.files.camera_maps import resolve_calibration
+from rtsmlm.files.map_files import load_widefield
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.frames import FrameBatch
 from rtsmlm.pipeline.events import ImageEvent, LayerGrown, LayersLeft, LayersOpened, Warned

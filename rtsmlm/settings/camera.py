@@ -70,6 +70,9 @@ class CameraSettings(Settings):
     """Pixel side in the sample plane. Not given: as stated, else 100."""
     maps: CameraMaps = CameraMaps()
     """Per-pixel offset, gain and variance; of several cameras, maps of the whole frame."""
+    wrong_pixels: Literal["auto", "off"] | Path = "auto"
+    """Pixels that are hot, flicker or are dead: found in the first frames and masked (auto), left
+    as they are (off), or those of a wrong_pixels.csv, as a run leaves one."""
     each: tuple[EachCameraSettings, ...] = ()
     """Of several cameras side by side, what differs between them, from left to right."""
 

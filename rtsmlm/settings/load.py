@@ -194,6 +194,7 @@ def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
         data["localizer"]["name"] = str((base / name).resolve())  # a model folder
     rebase(data.get("results"), "widefield", if_there=True)
     camera = data.get("camera")
+    rebase(camera, "wrong_pixels", if_there=True)
     each = camera.get("each") if isinstance(camera, dict) else None
     for one in (camera, *(each if isinstance(each, list) else ())):
         maps = one.get("maps") if isinstance(one, dict) else None

@@ -22,7 +22,7 @@ from rtsmlm.engines.image_models import check_image_models  # noqa: E402
 from rtsmlm.engines.localization_image import LocalizationImage  # noqa: E402
 from rtsmlm.engines.widefield_light import ENOUGH, WidefieldLight, structures  # noqa: E402
 from rtsmlm.errors import CalibrationError, ConfigError  # noqa: E402
-from rtsmlm.files.camera_maps import load_widefield  # noqa: E402
+from rtsmlm.files.map_files import load_widefield  # noqa: E402
 from rtsmlm.localizations import F32, Localizations  # noqa: E402
 from rtsmlm.settings.load import load  # noqa: E402
 

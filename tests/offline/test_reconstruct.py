@@ -191,6 +191,7 @@ def test_the_whole_stem_of_a_name_is_that_of_the_folder(
     made.release()
 
 
+<<<<<<< HEAD
 def test_a_drift_that_cannot_be_known_is_said_and_changes_nothing(run: Run, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "movie.tif", frames())
 
@@ -198,3 +199,31 @@ def test_a_drift_that_cannot_be_known_is_said_and_changes_nothing(run: Run, tmp_
 
     assert any("the drift is not known and none is taken off" in note for note in notes)
     assert not (folder / "drift.csv").exists()
+=======
+def test_wrong_pixels_are_masked_said_and_kept_for_the_next_time(run: Run, tmp_path: Path) -> None:
+    pixels = frames(40)
+    pixels[:, 5, 7] += 300
+    tifffile.imwrite(tmp_path / "movie.tif", pixels)
+    notes, settings, folder = run(tmp_path / "movie.tif")
+    rows, _ = read_arrow_table(folder / "localizations.arrows")
+
+    assert any("1 pixel is masked: 1 hot" in note for note in notes)
+    assert settings["camera"]["wrong_pixels"] == "wrong_pixels.csv"
+    assert "7,5,hot" in (folder / "wrong_pixels.csv").read_text()
+    assert load(folder / "run.toml").camera.wrong_pixels == folder / "wrong_pixels.csv"
+    at_pixel = np.hypot(rows.x_nm - 700.0, rows.y_nm - 500.0) < 50.0
+    assert np.count_nonzero(at_pixel) < 3
+
+
+def test_wrong_pixels_are_left_as_they_are_where_that_is_asked_for(
+    run: Run, tmp_path: Path
+) -> None:
+    pixels = frames(40)
+    pixels[:, 5, 7] += 300
+    tifffile.imwrite(tmp_path / "movie.tif", pixels)
+    notes, settings, folder = run(tmp_path / "movie.tif", more=("camera.wrong_pixels=off",))
+
+    assert not any("masked" in note for note in notes)
+    assert settings["camera"]["wrong_pixels"] == "off"
+    assert not (folder / "wrong_pixels.csv").exists()
+>>>>>>> 57d38ac4 (Pixels that are hot, flicker or are dead are found in a movie and masked)

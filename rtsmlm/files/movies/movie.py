@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -73,6 +73,8 @@ class Movie(ABC):
                 "unsigned"
             )
         self._facts = facts
+        self.mend: Callable[[Pixels], Pixels] = lambda pixels: pixels
+        """What all frames go through that are read from now on: masked pixels are filled in."""
 
     @property
     def path(self) -> Path:
@@ -298,7 +300,7 @@ class Movie(ABC):
             raise FileFormatError(
                 f"frames {start} to {stop - 1} of {self.path} cannot be read: {one_line(error)}"
             ) from error
-        return to_adu(stored, self.path, first=start)
+        return self.mend(to_adu(stored, self.path, first=start))
 
     def _batch(self, start: int, stop: int) -> FrameBatch:
         facts = self._facts
