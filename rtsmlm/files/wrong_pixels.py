@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import CalibrationError
 from rtsmlm.files.limits import MAX_SIDE_PX
-from rtsmlm.files.run.folder import RunFolder, write_text
+from rtsmlm.files.run.folder import write_text
 from rtsmlm.fitting.wrong_pixels import DEAD, FLICKERING, HOT
 from rtsmlm.settings.camera import CameraSettings
 
+NAME = "wrong_pixels.csv"
+"""Of the file in a run folder."""
 _WORDS = {HOT: "hot", FLICKERING: "flickering", DEAD: "dead"}
 _HEAD = re.compile(r"# frames of (\d{1,6}) x (\d{1,6}) pixels")
 _MOST_BYTES = 1 << 24
@@ -129,7 +131,7 @@ def as_run_masked(
     CalibrationError
         As `with_wrong_pixels`.
     """
-    found = RunFolder(folder).wrong_pixels
+    found = folder / NAME
     if camera.wrong_pixels == "auto" and found.is_file():
         camera = camera.model_copy(update={"wrong_pixels": found})
     return with_wrong_pixels(calibration, camera, shape)

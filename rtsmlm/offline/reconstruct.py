@@ -15,6 +15,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import table_metadata
 from rtsmlm.files.tables.export import export
+from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
 from rtsmlm.files.wrong_pixels import write_wrong_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
 <<<<<<< HEAD
@@ -110,9 +111,9 @@ class Reconstruction:
         """Keep the masked pixels with the results, and name the file in their settings."""
         if not self._found.wrong_pixels.any():
             return
-        write_wrong_pixels(self.folder.wrong_pixels, self._found.wrong_pixels)
+        write_wrong_pixels(self.folder.path / WRONG_PIXELS, self._found.wrong_pixels)
         # Relative to run.toml, so that the folder may be moved.
-        named = {"wrong_pixels": Path(self.folder.wrong_pixels.name)}
+        named = {"wrong_pixels": Path(WRONG_PIXELS)}
         camera = self.settings.camera.model_copy(update=named)
         self.settings = self.settings.model_copy(update={"camera": camera})
 

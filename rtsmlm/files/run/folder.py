@@ -47,7 +47,6 @@ class RunFolder:
         self.validity = path / "validity.json"
         self.window = path / "window.json"
         self.lasers = path / "lasers.csv"
-        self.wrong_pixels = path / "wrong_pixels.csv"
         self.report = path / "report.html"
         self.log = path / "rtsmlm.log"
         self.analysis_log = path / "analysis.log"
