@@ -18,13 +18,7 @@ from rtsmlm.files.tables.export import export
 from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
 from rtsmlm.files.wrong_pixels import write_wrong_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
-<<<<<<< HEAD
-from rtsmlm.fitting.noise_floor import measured_read_noise_e
-from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
-from rtsmlm.frames import Pixels
 from rtsmlm.offline.finish_table import finish_table
-=======
->>>>>>> 57d38ac4 (Pixels that are hot, flicker or are dead are found in a movie and masked)
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.movie_calibration import MovieCalibration
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
@@ -146,13 +140,10 @@ class Reconstruction:
             ledger.fail(frame, frame + 1)
         counts = self._counter.counts()
         if counted := counts.remarks(self.n_frames):  # they take the place of the early ones
-<<<<<<< HEAD
-            self.notes[:] = [note for note in self.notes if note not in self._early] + counted
+            early = self._found.early
+            self.notes[:] = [note for note in self.notes if note not in early] + counted
         table, settings = folder.localizations, self.settings
         self.notes += finish_table(table, settings, on_step)
-=======
-            self.notes[:] = [note for note in self.notes if note not in self._found.early] + counted
->>>>>>> 57d38ac4 (Pixels that are hot, flicker or are dead are found in a movie and masked)
         summary = TableSummary()
         on_step("image")
         draw_table(

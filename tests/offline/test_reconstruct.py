@@ -191,7 +191,6 @@ def test_the_whole_stem_of_a_name_is_that_of_the_folder(
     made.release()
 
 
-<<<<<<< HEAD
 def test_a_drift_that_cannot_be_known_is_said_and_changes_nothing(run: Run, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "movie.tif", frames())
 
@@ -199,7 +198,8 @@ def test_a_drift_that_cannot_be_known_is_said_and_changes_nothing(run: Run, tmp_
 
     assert any("the drift is not known and none is taken off" in note for note in notes)
     assert not (folder / "drift.csv").exists()
-=======
+
+
 def test_wrong_pixels_are_masked_said_and_kept_for_the_next_time(run: Run, tmp_path: Path) -> None:
     pixels = frames(40)
     pixels[:, 5, 7] += 300
@@ -226,4 +226,3 @@ def test_wrong_pixels_are_left_as_they_are_where_that_is_asked_for(
     assert not any("masked" in note for note in notes)
     assert settings["camera"]["wrong_pixels"] == "off"
     assert not (folder / "wrong_pixels.csv").exists()
->>>>>>> 57d38ac4 (Pixels that are hot, flicker or are dead are found in a movie and masked)
