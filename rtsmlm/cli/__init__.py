@@ -36,6 +36,10 @@ COMMANDS = {
         "rtsmlm.cli.drift:drift",
         "Take the drift off the localizations of a run or a table, and write it to `drift.csv`.",
     ),
+    "link": (
+        "rtsmlm.cli.link:link",
+        "Make one row of the rows of an emitter in successive frames, in a table beside the first.",
+    ),
     "positions": (
         "rtsmlm.cli.positions:positions",
         "Run every position of a sequence until its stop criterion, then go on to the next.",

@@ -48,7 +48,7 @@ def correct_run(path: Path, on_step: Step) -> Notes:
     SinkError
         If a file cannot be written.
     """
-    folder = _opened(path)
+    folder = opened_run(path)
     try:
         on_step("drift")
         measured = measure_drift(lambda: iter_arrow_batches(folder.localizations))
@@ -64,7 +64,7 @@ def correct_run(path: Path, on_step: Step) -> Notes:
 
 def restore_run(path: Path, on_step: Step) -> Notes:
     """Give the rows of a run the places where they were localized; raises as `correct_run`."""
-    folder = _opened(path)
+    folder = opened_run(path)
     try:
         on_step("table")
         put_back(folder.localizations)
@@ -108,7 +108,8 @@ def correct_foreign_table(
     return folder, Notes(measured.sentence, table.notes)
 
 
-def _opened(path: Path) -> RunFolder:
+def opened_run(path: Path) -> RunFolder:
+    """Return the folder of a run that has ended, owned until `release`; raises as `correct_run`."""
     folder = RunFolder(path)
     if run_state(path).stage == "running":
         raise ConfigError(f"the run in {path} goes on ({owner_of(path)}); wait for its end")

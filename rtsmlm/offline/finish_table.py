@@ -1,4 +1,4 @@
-"""What is made of a table once all rows are in it: drift taken off."""
+"""What is made of a table once all rows are in it: drift taken off, emitters linked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtsmlm.offline.drift import correct_drift
+from rtsmlm.offline.linking import link_table
 from rtsmlm.settings.run import RunSettings
 
 
@@ -32,4 +33,7 @@ def finish_table(table: Path, settings: RunSettings, on_step: Callable[[str], No
     if settings.drift.correct:
         on_step("drift")
         notes.append(correct_drift(table))
+    if settings.linking.write:
+        on_step("linking")
+        notes.append(link_table(table, settings.linking.gap_frames).sentence)
     return notes

@@ -24,6 +24,7 @@ from rtsmlm.settings.experiment import ExperimentSettings
 from rtsmlm.settings.feedback import FeedbackSettings
 from rtsmlm.settings.hil import HilSettings
 from rtsmlm.settings.lasers import LaserSettings, StageSettings
+from rtsmlm.settings.linking import LinkingSettings
 from rtsmlm.settings.names import check_folder_name
 from rtsmlm.settings.psf import PsfSettings
 from rtsmlm.settings.safety import SafetySettings
@@ -197,6 +198,7 @@ class RunSettings(Settings):
     pipeline: PipelineSettings = PipelineSettings()
     record: RecordSettings = RecordSettings()
     drift: DriftSettings = DriftSettings()
+    linking: LinkingSettings = LinkingSettings()
     stream: StreamSettings = StreamSettings()
     results: ResultsSettings = ResultsSettings()
     lasers: dict[str, LaserSettings] = Field(default_factory=dict)
