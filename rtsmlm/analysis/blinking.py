@@ -47,7 +47,7 @@ def _no_places() -> _Places:
 def _slot(x: float, y: float, dx: int, dy: int) -> int:
     column = np.int64(math.floor(x / _MOST_NM)) + dx
     row = np.int64(math.floor(y / _MOST_NM)) + dy
-    return (column * 73856093 ^ row * 19349663) & (_MOST_PLACES - 1)
+    return int((column * 73856093 ^ row * 19349663) & (_MOST_PLACES - 1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -127,8 +127,8 @@ class BlinkStatistics:
             self._on += np.bincount(np.minimum(whole, _MOST_BINS) - 1, minlength=_MOST_BINS)
         self._count_new(linked.frame)
         std = np.nan_to_num((linked.std_x_nm + linked.std_y_nm) / 2, nan=15.0)
-        place = (c.astype(np.float64) for c in (linked.x_nm, linked.y_nm, std))
-        dark = _visit(self._places, *place, linked.frame, last)
+        x, y, std = (c.astype(np.float64) for c in (linked.x_nm, linked.y_nm, std))
+        dark = _visit(self._places, x, y, std, linked.frame, last)
         dark = dark[dark >= 0]
         self.n_returns += len(dark)
         self._dark += np.bincount(_log_bin(dark), minlength=_MOST_BINS)

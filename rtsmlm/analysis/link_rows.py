@@ -58,7 +58,7 @@ def no_tracks() -> Tracks:
 def _slot(x: float, y: float, dx: int, dy: int) -> int:
     column = np.int64(math.floor(x / MOST_NM)) + dx
     row = np.int64(math.floor(y / MOST_NM)) + dy
-    return (column * 73856093 ^ row * 19349663) & (_SLOTS - 1)
+    return int((column * 73856093 ^ row * 19349663) & (_SLOTS - 1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -99,9 +99,10 @@ def _distance(tracks: Tracks, i: int, place: F64, std: F64) -> float:
     square = dx * dx / (_variance(std[0]) + 1 / tracks.weight[i, 0])
     square += dy * dy / (_variance(std[1]) + 1 / tracks.weight[i, 1])
     if not (std[2] > 0 and tracks.weight[i, 2] > 0):
-        return square / _FLAT
+        return float(square / _FLAT)
     dz = place[2] - tracks.z[i]
-    return (square + dz * dz / (std[2] * std[2] + 1 / tracks.weight[i, 2])) / _DEEP
+    square += dz * dz / (std[2] * std[2] + 1 / tracks.weight[i, 2])
+    return float(square / _DEEP)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -117,7 +118,7 @@ def _join(tracks: Tracks, i: int, place: F64, std: F64) -> None:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _begin(tracks: Tracks, place: F64, std: F64, frame: int, channel: int) -> int:
     """Begin a track, and return its number; where there is no room it ends at once."""
-    number = tracks.next_number[0]
+    number = int(tracks.next_number[0])
     tracks.next_number[0] += 1
     i = tracks.n[0]
     if i == MOST_TRACKS:
