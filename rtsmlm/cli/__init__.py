@@ -24,6 +24,10 @@ COMMANDS = {
         "rtsmlm.cli.recover:recover",
         "Make table, ledger, image and report of what is left of a run that was cut.",
     ),
+    "convert": (
+        "rtsmlm.cli.convert:convert",
+        "Write a table of localizations in the formats of other programs.",
+    ),
     "report": (
         "rtsmlm.cli.report:report",
         "Write report.html of a run again, from whatever its folder holds.",

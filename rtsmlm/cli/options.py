@@ -12,7 +12,10 @@ Overrides: TypeAlias = Annotated[
     typer.Option("--set", help="Change one setting: section.key=value. May be repeated."),
 ]
 Exports: TypeAlias = Annotated[
-    str | None, typer.Option(help="Also write csv, picasso, parquet (separate by commas).")
+    str | None,
+    typer.Option(
+        help="Also write csv, picasso, parquet, smappy, smap, decode, smlm (separate by commas)."
+    ),
 ]
 SideBySide: TypeAlias = Annotated[
     bool,

@@ -141,7 +141,9 @@ class ResultsSettings(Settings):
     """Folder in which every run makes its own."""
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run folder; not given takes date and time."""
-    export: tuple[Literal["csv", "picasso", "parquet"], ...] = ()
+    export: tuple[
+        Literal["csv", "picasso", "parquet", "smappy", "smap", "decode", "smlm"], ...
+    ] = ()
     """Formats written at the end beside localizations.arrows."""
     image_models: tuple[str, ...] = ()
     """Names or folders of networks that make an image of frames or localizations, as `deepstorm`;

@@ -13,6 +13,7 @@ from rtsmlm.files.tables.arrow_file import iter_arrow_batches, read_arrow_metada
 from rtsmlm.files.tables.columns import ROWS_PER_BLOCK, checked_metadata, in_blocks, known_columns
 from rtsmlm.files.tables.parquet import write_parquet
 from rtsmlm.files.tables.read import RUN_TABLE, Table, frames_of_run
+from rtsmlm.files.tables.smlm import write_smlm
 from rtsmlm.files.tables.thunderstorm import write_csv
 from rtsmlm.localizations import Localizations
 
@@ -20,6 +21,10 @@ FILE_NAMES: dict[str, str] = {
     "csv": "localizations.csv",
     "picasso": "localizations.hdf5",
     "parquet": "localizations.parquet",
+    "smappy": "localizations_smappy.hdf5",
+    "smap": "localizations_sml.mat",
+    "decode": "localizations.h5",
+    "smlm": "localizations.smlm",
 }
 
 
@@ -39,7 +44,7 @@ def export(
     source
         A run folder, its `localizations.arrows`, or a table in memory.
     formats
-        csv (ThunderSTORM), picasso, parquet.
+        csv (ThunderSTORM), picasso, parquet, smappy, smap, decode, smlm (ShareLoc).
     folder
         Where the files `localizations.*` go; replaced if there.
     pixel_nm
@@ -94,8 +99,19 @@ def _write(
         from rtsmlm.files.tables.picasso import write_picasso
 
         write_picasso(path, batches(), metadata, known)
-    else:
+    elif name == "parquet":
         write_parquet(path, batches(), metadata)
+    elif name == "smlm":
+        write_smlm(path, batches(), metadata, known)
+    else:
+        from rtsmlm.files.tables import hdf5_writers
+
+        write = {
+            "smappy": hdf5_writers.write_smappy,
+            "smap": hdf5_writers.write_smap,
+            "decode": hdf5_writers.write_decode,
+        }[name]
+        write(path, batches(), metadata, known)
 
 
 def _opened(

@@ -23,6 +23,7 @@ from rtsmlm.errors import FileFormatError
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import table_from
 from rtsmlm.files.tables.hdf5_rows import dataset_in, read_numbers
+from rtsmlm.files.tables.hdf5_writers import OURS
 from rtsmlm.files.tables.picasso import DAMAGE, read_picasso
 from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.files.tables.text_columns import find_columns
@@ -66,6 +67,7 @@ def read_hdf5(
         # No lock: a folder on a read-only or network disk may refuse it.
         with h5py.File(path, "r", locking=False) as file:
             found = _columns(path, file)
+            stated, more = _ours(path, file)
     except FileFormatError:
         raise
     except DAMAGE as error:
@@ -73,6 +75,7 @@ def read_hdf5(
     if found is None:
         return *read_picasso(path, pixel_nm, check), "picasso"
     columns, convention = found
+    columns |= more
     names = find_columns(tuple(columns))
     missing = [name for name in ("frame", "x_nm", "y_nm") if name not in names.position]
     if missing:
@@ -84,9 +87,9 @@ def read_hdf5(
     lengths = {len(column) for column in ours.values()}
     if len(lengths) > 1:
         raise FileFormatError(f"{path} is damaged: its columns have {sorted(lengths)} rows")
-    pixel = pixel_of(pixel_nm, convention, None)
+    pixel = pixel_of(pixel_nm, convention, stated.get("pixel_nm"))
     scales = scales_of(path, names, convention, pixel)
-    metadata: Metadata = {"program": convention.program}
+    metadata: Metadata = {**stated, "program": convention.program}
     if pixel is not None and pixel[0] == pixel[1]:
         metadata["pixel_nm"] = pixel[0]
     if names.unused:
@@ -103,6 +106,18 @@ def _columns(path: Path, file: h5py.File) -> tuple[dict[str, F64], Convention] |
     if isinstance(_inside(path, file, "data"), h5py.Group) and "meta" in file:
         return _decode(path, file)
     return None
+
+
+def _ours(path: Path, file: h5py.File) -> tuple[Metadata, dict[str, F64]]:
+    """Return the metadata and columns that rtsmlm has put beside those of another program."""
+    group = _inside(path, file, OURS)
+    text = group.attrs.get("metadata") if isinstance(group, h5py.Group) else None
+    if not isinstance(text, str):
+        return {}, {}
+    stated = json.loads(text)
+    if not isinstance(stated, dict):
+        return {}, {}
+    return stated, _flat(path, file, OURS)
 
 
 def _inside(path: Path, file: h5py.File, place: str) -> object:
@@ -125,7 +140,7 @@ def _flat(path: Path, file: h5py.File, place: str) -> dict[str, F64]:
         if dataset is None or dataset.dtype.kind not in "iufb":
             continue
         values = read_numbers(path, dataset)
-        if values.ndim == 1 or min(values.shape) == 1:
+        if values.ndim == 1 or 1 in values.shape:
             columns[name] = values.ravel()
     return columns
 
@@ -134,9 +149,9 @@ def _decode(path: Path, file: h5py.File) -> tuple[dict[str, F64], Convention]:
     columns: dict[str, F64] = {}
     for name in file["data"]:
         dataset = dataset_in(path, file, f"data/{name}")
-        values = np.empty(0) if dataset is None else read_numbers(path, dataset)
-        if not values.size and name != "xyz":
+        if dataset is None or dataset.shape is None:
             continue  # DECODE writes nothing where all would be NaN
+        values = read_numbers(path, dataset)
         if name not in _TRIPLES:
             columns[name] = values.ravel()
         elif values.ndim == 2 and values.shape[1] == 3:

@@ -20,6 +20,7 @@ from rtsmlm.files.tables.insight3 import read_insight3
 from rtsmlm.files.tables.parquet import read_parquet
 from rtsmlm.files.tables.qc_storm import FILE_NAME as QC_STORM
 from rtsmlm.files.tables.qc_storm import read_qc_storm
+from rtsmlm.files.tables.smlm import is_smlm, read_smlm
 from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.files.tables.text_lines import is_utf16
 from rtsmlm.files.tables.text_table import read_text_table
@@ -30,8 +31,9 @@ log = logging.getLogger(__name__)
 RUN_TABLE = "localizations.arrows"
 """Name of the table in a run folder."""
 
+_ZIP = b"PK\x03\x04"
 _PACKED = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
+    _ZIP: "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
     b"\x1f\x8b": "compressed by gzip; unpack it",
 }
@@ -110,6 +112,8 @@ def _read(
         )
     if start.startswith(INSIGHT3):
         return *read_insight3(path, pixel_nm, check), "insight3"
+    if start.startswith(_ZIP) and (path.suffix.lower() == ".smlm" or is_smlm(path)):
+        return *read_smlm(path, pixel_nm, check), "smlm"
     for mark, what in _PACKED.items():
         if start.startswith(mark):
             raise FileFormatError(f"{path} is {what}")
@@ -118,7 +122,8 @@ def _read(
     if b"\0" in start and not is_utf16(start):
         raise FileFormatError(
             f"{path} is no known table of localizations; there are localizations.arrows, Parquet, "
-            "HDF5 of Picasso, SMAP (_sml.mat), DECODE and smappy, Insight3 .bin, and text tables"
+            "HDF5 of Picasso, SMAP (_sml.mat), DECODE and smappy, .smlm, Insight3 .bin, and text "
+            "tables"
         )
     return *read_text_table(path, pixel_nm, check), "csv"
 
