@@ -6,13 +6,21 @@ nothing depends on how many emitters there are, so that a CUDA graph can hold it
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from rtsmlm.models.flagship.maps import AXIAL_BACKGROUND_CHANNEL, Map
 from rtsmlm.models.flagship.maps_on_device import background_of, photons_of, std_of, z_of
-from rtsmlm.models.flagship.slots import CROWD_REACH_PX, MERGE_REACH_PX, MERGE_ROUNDS
+from rtsmlm.models.flagship.slots import (
+    CROWD_REACH_PX,
+    MERGE_REACH_PX,
+    MERGE_ROUNDS,
+    SHARING_LOGIT,
+    SHARING_PX,
+)
 from rtsmlm.models.rows import COLUMNS, DecodeSettings, Row, logit
 
 _EARLIER = ((-1, -1), (-1, 0), (-1, 1), (0, -1))
@@ -110,12 +118,11 @@ class DeviceDecoder:
         photons = photons_of(raw(Map.PHOTONS))
         level = flat.gather(1, self._background_channel * (rows * columns) + cell)
         out = torch.zeros((n, self.capacity, COLUMNS), device=maps.device)
-        out[:, :, Row.X] = x + torch.tanh(raw(Map.DX))
-        out[:, :, Row.Y] = y + torch.tanh(raw(Map.DY))
+        out[:, :, Row.X : Row.Y + 1], out[:, :, Row.STD_X : Row.STD_Y + 1] = self._places(
+            flat, y, x, (rows, columns)
+        )
         out[:, :, Row.PHOTONS] = photons
         out[:, :, Row.BACKGROUND] = background_of(level)
-        out[:, :, Row.STD_X] = std_of(raw(Map.STD_X))
-        out[:, :, Row.STD_Y] = std_of(raw(Map.STD_Y))
         out[:, :, Row.STD_PHOTONS] = photons * std_of(raw(Map.STD_PHOTONS))
         out[:, :, Row.PROBABILITY] = probability.flatten(1).gather(1, pixel)
         out[:, :, Row.CROWD] = crowd.flatten(1).gather(1, pixel)
@@ -123,6 +130,53 @@ class DeviceDecoder:
             out[:, :, Row.Z] = z_of(raw(Map.Z))
             out[:, :, Row.STD_Z] = std_of(raw(Map.STD_Z))
         return out
+
+    def _places(
+        self, flat: Tensor, y: Tensor, x: Tensor, cells: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return places and their standard deviations, (n, capacity, 2): x before y.
+
+        Parameters
+        ----------
+        flat
+            Maps, (n, channels * rows * columns).
+        y, x
+            Pixels of the candidates, (n, capacity).
+        cells
+            Rows and columns of the maps.
+        """
+        rows, columns = cells
+        split = logit(self._settings.split_probability)
+
+        def raw(attribute: int, r: Tensor, c: Tensor) -> Tensor:
+            channel = 4 * attribute + 2 * (r % 2) + c % 2
+            return flat.gather(1, channel * (rows * columns) + (r // 2) * columns + c // 2)
+
+        def stated(r: Tensor, c: Tensor) -> Tensor:
+            offset = torch.stack([raw(Map.DX, r, c), raw(Map.DY, r, c)], dim=2)
+            return torch.stack([c, r], dim=2) + torch.tanh(offset)
+
+        best = stated(y, x)
+        total = torch.zeros_like(best[:, :, :1])
+        mean, square = torch.zeros_like(best), torch.zeros_like(best)
+        for down, right in product((-1, 0, 1), repeat=2):
+            r, c = y + down, x + right
+            inside = (r >= 0) & (r < 2 * rows) & (c >= 0) & (c < 2 * columns)
+            r, c = r.clamp(0, 2 * rows - 1), c.clamp(0, 2 * columns - 1)
+            away = stated(r, c) - best
+            value = raw(Map.LOGIT, r, c)
+            shares = inside & (away.square().sum(dim=2) <= SHARING_PX * SHARING_PX)
+            if (down, right) != (0, 0):
+                shares &= (value > SHARING_LOGIT) & ~(value > split)
+            weight = torch.where(shares, torch.sigmoid(value), torch.zeros_like(value))[:, :, None]
+            std = torch.stack([std_of(raw(m, r, c)) for m in (Map.STD_X, Map.STD_Y)], dim=2)
+            total = total + weight
+            mean = mean + weight * away
+            square = square + weight * (std.square() + away.square())
+        mean = mean / total
+        own = torch.stack([x, y], dim=2)
+        place = (best + mean).maximum(own - 1.0).minimum(own + 1.0)
+        return place, torch.sqrt(square / total - mean.square())
 
     def _distinct(self, rows: Tensor, pixel: Tensor, there: Tensor, shape: torch.Size) -> Tensor:
         """Return which rows stay where several are too close; see `slots`."""

@@ -41,6 +41,10 @@ MERGE_REACH_PX = 2
 """Rows closer than a pixel belong to pixels at most so far apart."""
 MERGE_ROUNDS = 4
 """Chains of rows, each too close to the next, are sorted out over so many links."""
+SHARING_LOGIT = -4.0
+"""Slots around an emitter's own that are more probable than this have a part of it."""
+SHARING_PX = 0.7
+"""What they state must lie so near to what its own slot states: other emitters lie further."""
 _OPEN, _KEPT, _DROPPED = range(3)
 
 
@@ -82,6 +86,45 @@ def _std(raw: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _write_place(maps: F32, k: int, row: int, column: int, split_logit: float, out: F32) -> None:
+    """Write where an emitter is, and how sure that is.
+
+    Beside the border of two pixels both state it, each with the part of the places that is
+    nearer to its centre: one of them alone would draw rows to the middle of pixels. What is
+    written is mean and standard deviation of the mixture of all that state it.
+    """
+    height, width = 2 * maps.shape[2], 2 * maps.shape[3]
+    x0 = column + math.tanh(_slot(maps, k, _DX, row, column))
+    y0 = row + math.tanh(_slot(maps, k, _DY, row, column))
+    total = sum_x = sum_y = 0.0
+    square_x = square_y = 0.0
+    for r in range(max(row - 1, 0), min(row + 2, height)):
+        for c in range(max(column - 1, 0), min(column + 2, width)):
+            logit = _slot(maps, k, _LOGIT, r, c)
+            is_own = r == row and c == column
+            if not is_own and (not logit > SHARING_LOGIT or logit > split_logit):
+                continue
+            dx = c + math.tanh(_slot(maps, k, _DX, r, c)) - x0
+            dy = r + math.tanh(_slot(maps, k, _DY, r, c)) - y0
+            if dx * dx + dy * dy > SHARING_PX * SHARING_PX:
+                continue
+            weight = 1.0 / (1.0 + math.exp(-logit))
+            std_x = _std(_slot(maps, k, _STD_X, r, c))
+            std_y = _std(_slot(maps, k, _STD_Y, r, c))
+            total += weight
+            sum_x += weight * dx
+            sum_y += weight * dy
+            square_x += weight * (std_x * std_x + dx * dx)
+            square_y += weight * (std_y * std_y + dy * dy)
+    mean_x, mean_y = sum_x / total, sum_y / total
+    # Within a pixel of its own one, as what a slot states: duplicates are looked for so far.
+    out[_ROW_X] = min(max(x0 + mean_x, column - 1.0), column + 1.0)
+    out[_ROW_Y] = min(max(y0 + mean_y, row - 1.0), row + 1.0)
+    out[_ROW_STD_X] = math.sqrt(square_x / total - mean_x * mean_x)
+    out[_ROW_STD_Y] = math.sqrt(square_y / total - mean_y * mean_y)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _write_row(
     maps: F32,
     k: int,
@@ -89,13 +132,13 @@ def _write_row(
     column: int,
     probability: float,
     background_channel: int,
+    split_logit: float,
     out: F32,
 ) -> None:
     log_photons = _slot(maps, k, _PHOTONS, row, column)
     log_photons = min(max(log_photons, -LOG_PHOTONS_LIMIT), LOG_PHOTONS_LIMIT)
     photons = PHOTONS_UNIT * math.exp(log_photons)
-    out[_ROW_X] = column + math.tanh(_slot(maps, k, _DX, row, column))
-    out[_ROW_Y] = row + math.tanh(_slot(maps, k, _DY, row, column))
+    _write_place(maps, k, row, column, split_logit, out)
     out[_ROW_PHOTONS] = photons
     log_background = BACKGROUND_SCALE * np.float64(
         maps[k, background_channel, row >> 1, column >> 1]
@@ -103,8 +146,6 @@ def _write_row(
     out[_ROW_BACKGROUND] = math.exp(
         min(max(log_background, LOG_BACKGROUND_LEAST), LOG_BACKGROUND_MOST)
     )
-    out[_ROW_STD_X] = _std(_slot(maps, k, _STD_X, row, column))
-    out[_ROW_STD_Y] = _std(_slot(maps, k, _STD_Y, row, column))
     out[_ROW_STD_PHOTONS] = photons * _std(_slot(maps, k, _STD_PHOTONS, row, column))
     out[_ROW_PROBABILITY] = probability
     around = _expected_emitters(maps, k, row, column, CROWD_REACH_PX)
@@ -146,7 +187,9 @@ def find_rows(
             if not probability > min_probability:
                 continue
             if n < capacity:
-                _write_row(maps, k, row, column, probability, background_channel, rows[n])
+                _write_row(
+                    maps, k, row, column, probability, background_channel, split_logit, rows[n]
+                )
             n += 1
     if n > capacity:
         return n

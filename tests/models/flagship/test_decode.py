@@ -103,6 +103,21 @@ def test_two_equal_neighbours_that_mean_the_same_emitter_are_one() -> None:
     assert len(locs_of(maps)) == 1
 
 
+def test_on_the_border_of_two_pixels_both_have_a_say() -> None:
+    maps = dark_maps()
+    set_slot(maps, 0, 8, 8, p=0.55, x=8.46, y=8.1, std_px=0.03)
+    set_slot(maps, 0, 8, 9, p=0.44, x=8.56, y=8.1, std_px=0.03)
+
+    locs = locs_of(maps)
+
+    share = 0.55 / 0.99
+    assert len(locs) == 1
+    assert locs.x_nm[0] == pytest.approx(100.0 * (share * 8.46 + (1 - share) * 8.56), abs=0.01)
+    between = share * (1 - share) * 0.1**2
+    assert locs.std_x_nm[0] == pytest.approx(100.0 * math.sqrt(0.03**2 + between), rel=1e-3)
+    assert locs.std_y_nm[0] == pytest.approx(3.0, rel=1e-3)
+
+
 def test_two_neighbours_that_mean_emitters_apart_are_two() -> None:
     maps = dark_maps()
     set_slot(maps, 0, 8, 12, p=0.9, x=11.8, y=8.0)
