@@ -38,6 +38,8 @@ class DensityEstimate:
     """Emitters per frame and field area: the calibrated sum of probabilities."""
     std_per_um2: float
     """Standard deviation of `mean_per_um2` from counting; emitters that stay on are allowed for."""
+    missed_std_per_um2: float = 0.0
+    """Standard deviation of it from what localizers are taken to miss, the same tick after tick."""
     local_per_um2: float
     """High percentile of the occupied tiles; NaN where none is."""
     max_local_per_um2: float = math.inf

@@ -137,6 +137,7 @@ class DensityMessage(Message):
     """When the exposure of the last frame ended; None where that is not known."""
     mean_per_um2: Number
     std_per_um2: Number
+    missed_std_per_um2: Number = 0.0
     local_per_um2: Number = math.nan
     target_per_um2: Number = math.nan
     """Only of a run folder."""

@@ -140,7 +140,7 @@ class RunSeries:
     def _add_estimate(self, estimate: DensityMessage) -> None:
         frame, mean, std = estimate.last_frame, estimate.mean_per_um2, estimate.std_per_um2
         self._frame = max(self._frame, frame)
-        std = std if math.isfinite(std) else 0.0
+        std = math.hypot(std, estimate.missed_std_per_um2) if math.isfinite(std) else 0.0
         self.curves["density"].append(frame, mean)
         if math.isfinite(mean):
             self.curves["density_low"].append(frame, max(0.0, mean - std))

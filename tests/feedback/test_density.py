@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from rtsmlm.bench.accuracy.hard_scenes import structure_scene
 from rtsmlm.bench.accuracy.scenes import Emitters, expose
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.feedback.density.meter import DensityMeter
 from rtsmlm.feedback.density.tracks import MOST_TRACKS
 from rtsmlm.feedback.records import DensityEstimate
+from rtsmlm.fitting.localizer import open_gaussian_mle
 from rtsmlm.fitting.spot_localizer import FIT_RECALL
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.psf import GaussianPsf
+from rtsmlm.physics.structures import StructureName
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.settings.feedback import FeedbackSettings
@@ -318,3 +322,22 @@ def test_an_empty_field_has_no_density_but_a_scatter() -> None:
     assert found[0].new_per_um2 == 0
     assert np.isnan(found[0].local_per_um2)
     assert not found[0].crowded
+
+
+@pytest.mark.parametrize("structure", ["uniform", "filaments", "mitochondria"])
+def test_on_a_structure_the_density_is_within_its_stated_error(
+    structure: StructureName,
+) -> None:
+    """A fit finds 63 % of what lies on filaments; by the density over 2 um it would be 80 %."""
+    scene = structure_scene(np.random.default_rng(5), 40, structure, 0.3, (1.3, 2000.0, 20.0))
+    fit = open_gaussian_mle(load(None), scene.calibration, scene.sigma_nm)
+    index = np.arange(40)
+    batch = timed(FrameBatch.from_pixels(scene.batch.pixels, index=scene.batch.index))
+
+    found = estimates(fit(scene.batch), batch, meter=meter_of(batch.shape, 0.1))
+
+    true = len(scene.truth) / len(index) / (256 * 0.1) ** 2
+    last = found[-1]
+    std = math.hypot(last.std_per_um2, last.missed_std_per_um2)
+    assert abs(last.mean_per_um2 - true) < 2.5 * std
+    assert std < 0.25 * true

@@ -42,6 +42,9 @@ class Counter:
     tiles: np.ndarray = field(
         default_factory=lambda: np.zeros((2, FIELD.tile_rows * FIELD.tile_columns))
     )
+    fine: np.ndarray = field(
+        default_factory=lambda: np.zeros((2, FIELD.fine_rows * FIELD.fine_columns))
+    )
     sums: np.ndarray = field(default_factory=lambda: np.zeros(N_SUMS))
     last: int | None = None
 
@@ -50,11 +53,11 @@ class Counter:
         rows = np.array([(*p, 1.0)[:3] for p in places], F32).reshape(-1, 3)
         follows = self.last is not None and frame == self.last + 1
         columns = (np.ascontiguousarray(column) for column in rows.T)
-        count_frame(frame, follows, *columns, self.tracks, FIELD, self.tiles, self.sums)
+        count_frame(frame, follows, *columns, self.tracks, FIELD, self.tiles, self.fine, self.sums)
         self.last = frame
 
     def end(self) -> None:
-        end_tick(self.tracks, FIELD, self.tiles, self.sums)
+        end_tick(self.tracks, FIELD, self.tiles, self.fine, self.sums)
 
 
 def test_the_field_leaves_out_a_rim_of_three_widths_and_keeps_small_frames_whole() -> None:
@@ -198,6 +201,7 @@ def test_tiles_hold_the_count_and_no_more_come_than_are_seen(
     assert counter.tiles[0].sum() == pytest.approx(count)
     assert counter.sums[NEW] <= count + 1e-9
     assert counter.tiles[1].sum() == pytest.approx(counter.sums[SQUARES])
+    assert counter.fine.sum(axis=1) == pytest.approx(counter.tiles.sum(axis=1))
     assert counter.sums[SQUARES] <= count**2 + 1e-9
 
 

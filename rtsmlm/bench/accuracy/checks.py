@@ -14,6 +14,7 @@ import numpy as np
 from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy import scenes as scenes
 from rtsmlm.bench.accuracy.deep_scene import deep_scene
+from rtsmlm.bench.accuracy.hard_checks import hard_checks
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.physics.camera import SensorType
 from rtsmlm.physics.psf import Psf
@@ -93,6 +94,7 @@ def simulated_checks(n_frames: int, seed: int) -> list[Check]:
         *_empty(rngs, 25 * n_frames),
         *_astigmatic(rngs, 2 * n_frames),
         *_dim(rngs, 2 * n_frames),
+        *hard_checks(rngs, n_frames),
     ]
 
 
@@ -156,6 +158,10 @@ def _crowds(rngs: Rngs, n_frames: int) -> list[Check]:
             Goal(figure=figures.JACCARD, bar=Limit(low=bar), aim=Limit(low=aim)),
             Goal(figure=figures.RMSE),
         ]
+        if camera == "EMCCD" or density == DENSITIES[2][0]:
+            goals.append(
+                Goal(figure=figures.EDGES, bar=Limit(0.8, 1.2), aim=Limit(0.95, 1.05), rank=BOTH)
+            )
         if density == 1.0:
             goals += [
                 Goal(figure=figures.STD_Z, bar=STD_CROWD, aim=STD_AIM),

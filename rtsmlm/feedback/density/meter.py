@@ -25,6 +25,7 @@ from rtsmlm.feedback.density.tracks import (
     make_field,
     no_tracks,
 )
+from rtsmlm.feedback.density.unevenness import Unevenness
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -38,6 +39,9 @@ LOOKS_PER_TICK = 4
 """Frames of a tick that the crowding alarm samples."""
 TILE_MEMORY = 0.2
 """Weight of the newest tick in running means: which tiles are occupied, how uneven they are."""
+UNSURE = 0.5
+"""How well it is known what was missed, over what is taken to be: it depends on how bright
+emitters are and on the structure that they label, too."""
 OCCUPIED = 0.2
 """Part of the mean of all tiles with emitters in them; less is a few false ones."""
 
@@ -89,15 +93,17 @@ class DensityMeter:
         self._area_um2 = height * width * px_um**2
         n_tiles = self._field.tile_rows * self._field.tile_columns
         self._tile_um2 = self._area_um2 / n_tiles
+        n_fine = self._field.fine_rows * self._field.fine_columns
         self._tracks = no_tracks()
         self._tiles, self._sums = np.zeros((2, n_tiles)), np.zeros(N_SUMS)
+        self._fine, self._unevenness = np.zeros((2, n_fine)), Unevenness(n_fine)
         self._usual, self._uneven = np.full(n_tiles, np.nan), math.nan
         self._start_ns: int | None = None
         self._due_ns = 0
         self._n_frames, self._first_frame = 0, 0
         self._last_frame: int | None = None
         # Compile now, so that no frame of a run has to wait for it.
-        state = self._tracks, self._field, self._tiles, self._sums
+        state = self._tracks, self._field, self._tiles, self._fine, self._sums
         none = np.zeros(0, dtype=np.float32)
         count_frame(0, False, none, none, none, *state)
         end_tick(*state)
@@ -130,7 +136,7 @@ class DensityMeter:
             frame, t_ns = int(batch.index[k]), int(batch.t_exposure_end_ns[k])
             part = slice(start, stop)
             follows = self._last_frame is not None and frame == self._last_frame + 1
-            state = self._tracks, self._field, self._tiles, self._sums
+            state = self._tracks, self._field, self._tiles, self._fine, self._sums
             count_frame(frame, follows, x[part], y[part], p[part], *state)
             if not self._n_frames:
                 self._first_frame = frame
@@ -148,15 +154,14 @@ class DensityMeter:
         return estimate
 
     def _estimate(self, frame: int, t_ns: int) -> DensityEstimate:
-        end_tick(self._tracks, self._field, self._tiles, self._sums)
+        end_tick(self._tracks, self._field, self._tiles, self._fine, self._sums)
         n, sums = self._n_frames, self._sums
         whole = n * self._area_um2
         found = float(sums[COUNT]) / whole
-        # This brings the running mean of the tiles up to date.
         local = self._crowded_part(n)
         local, _ = true_density(local, self._recall, np.array([local]), self._sigma_um)
-        tiles = self._usual * float(self._tiles[0].sum()) / max(float(self._usual.sum()), 1e-9)
-        tiles /= n * self._tile_um2
+        self._unevenness.add(self._fine[0], self._fine[1], n)
+        tiles = self._unevenness.shares() * float(self._tiles[0].sum()) / whole
         mean, slope = true_density(found, self._recall, tiles, self._sigma_um)
         # Where nothing was seen there may well have been one.
         std = math.sqrt(max(float(sums[SQUARES]), 1.0)) / whole * slope
@@ -172,6 +177,7 @@ class DensityMeter:
             t_exposure_end_ns=t_ns,
             mean_per_um2=mean,
             std_per_um2=std,
+            missed_std_per_um2=UNSURE * abs(mean - found),
             local_per_um2=local,
             max_local_per_um2=self._max_local_per_um2,
             new_per_um2=new,
@@ -181,6 +187,7 @@ class DensityMeter:
         )
         self._start_ns, self._n_frames = t_ns, 0
         self._tiles.fill(0.0)
+        self._fine.fill(0.0)
         self._sums.fill(0.0)
         return estimate
 

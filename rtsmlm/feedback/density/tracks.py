@@ -15,6 +15,8 @@ F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
 
 RIM_SIGMA = 3.0
+FINE_SIGMA = 4.0
+"""Side of a fine tile."""
 GAP_FRAMES = 2
 """An emitter that is missed in one frame is the same one in the next."""
 MOST_TRACKS = 32_768
@@ -61,6 +63,9 @@ class Field(NamedTuple):
     radius_px: float
     """A row nearer to the last place of an emitter than this is that emitter."""
     cell_px: float
+    fine_rows: int
+    fine_columns: int
+    """Tiles of a few PSF widths, over which a structure is nearly even."""
 
 
 def no_tracks() -> Tracks:
@@ -93,34 +98,51 @@ def make_field(shape: tuple[int, int], sigma_px: float, tile_px: float) -> Field
         tile_columns=max(1, round(width / tile_px)),
         radius_px=sigma_px,
         cell_px=max(sigma_px, (max(height, width) + 1) / MOST_CELLS),
+        fine_rows=max(1, round(height / (FINE_SIGMA * sigma_px))),
+        fine_columns=max(1, round(width / (FINE_SIGMA * sigma_px))),
     )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _tile(x: float, y: float, field: Field) -> int:
-    row = int((y - field.top) / (field.bottom - field.top) * field.tile_rows)
-    column = int((x - field.left) / (field.right - field.left) * field.tile_columns)
-    return min(row, field.tile_rows - 1) * field.tile_columns + min(column, field.tile_columns - 1)
+def _tile(x: float, y: float, field: Field, rows: int, columns: int) -> int:
+    row = int((y - field.top) / (field.bottom - field.top) * rows)
+    column = int((x - field.left) / (field.right - field.left) * columns)
+    return min(row, rows - 1) * columns + min(column, columns - 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _book(i: int, tracks: Tracks, field: Field, tiles: F64, sums: F64) -> None:
+def _add(
+    what: int, amount: float, x: float, y: float, ticks: int, field: Field, tiles: F64, fine: F64
+) -> None:
+    """Add to both kinds of tiles; to the fine ones, which remember, only of what is new.
+
+    An emitter that stays would be a dense place there for long after it is known to stay.
+    """
+    tiles[what, _tile(x, y, field, field.tile_rows, field.tile_columns)] += amount
+    if ticks == 0:
+        fine[what, _tile(x, y, field, field.fine_rows, field.fine_columns)] += amount
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _book(i: int, tracks: Tracks, field: Field, tiles: F64, fine: F64, sums: F64) -> None:
     """Book how much a track has added to the scatter of the count in this tick."""
     if tracks.ticks[i] < FIDUCIAL_TICKS:
         square = tracks.weight[i] ** 2
         sums[SQUARES] += square
-        tiles[1, _tile(tracks.x_px[i], tracks.y_px[i], field)] += square
+        _add(1, square, tracks.x_px[i], tracks.y_px[i], tracks.ticks[i], field, tiles, fine)
     tracks.weight[i] = 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sort_tracks(frame: int, tracks: Tracks, field: Field, tiles: F64, sums: F64) -> None:
+def _sort_tracks(
+    frame: int, tracks: Tracks, field: Field, tiles: F64, fine: F64, sums: F64
+) -> None:
     """Drop the tracks that have ended and put the others into cells."""
     kept = 0
     tracks.first[:] = -1
     for i in range(tracks.n[0]):
         if not 0 < frame - tracks.last_frame[i] <= GAP_FRAMES:
-            _book(i, tracks, field, tiles, sums)
+            _book(i, tracks, field, tiles, fine, sums)
             continue
         tracks.x_px[kept], tracks.y_px[kept] = tracks.x_px[i], tracks.y_px[i]
         tracks.last_frame[kept], tracks.ticks[kept] = tracks.last_frame[i], tracks.ticks[i]
@@ -175,14 +197,15 @@ def count_frame(
     tracks: Tracks,
     field: Field,
     tiles: F64,
+    fine: F64,
     sums: F64,
 ) -> None:
     """Count the rows of a frame; rows that are not finite are none.
 
-    `follows` tells that the frame before was seen. `tiles` gets counts and what they scatter,
-    shape (2, tiles).
+    `follows` tells that the frame before was seen. `tiles` and `fine` get counts and what
+    they scatter, shape (2, tiles).
     """
-    _sort_tracks(frame, tracks, field, tiles, sums)
+    _sort_tracks(frame, tracks, field, tiles, fine, sums)
     _claim(x_px, y_px, tracks, field)
     sums[NEW_FRAMES] += follows
     for k in range(len(x_px)):
@@ -205,12 +228,12 @@ def count_frame(
         tracks.x_px[i], tracks.y_px[i], tracks.last_frame[i], tracks.row[i] = x, y, frame, k
         tracks.weight[i] += p
         if tracks.ticks[i] < FIDUCIAL_TICKS:
-            tiles[0, _tile(x, y, field)] += p
+            _add(0, p, x, y, tracks.ticks[i], field, tiles, fine)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def end_tick(tracks: Tracks, field: Field, tiles: F64, sums: F64) -> None:
+def end_tick(tracks: Tracks, field: Field, tiles: F64, fine: F64, sums: F64) -> None:
     """Book all tracks at the end of a tick."""
     for i in range(tracks.n[0]):
-        _book(i, tracks, field, tiles, sums)
+        _book(i, tracks, field, tiles, fine, sums)
         tracks.ticks[i] += 1
