@@ -8,6 +8,8 @@ from pathlib import Path
 from rtsmlm.errors import ConfigError, FileFormatError, RtsmlmError
 from rtsmlm.files.movies.checks import one_line
 from rtsmlm.files.movies.dax import open_dax
+from rtsmlm.files.movies.dcimg import MAGIC as DCIMG
+from rtsmlm.files.movies.dcimg import open_dcimg
 from rtsmlm.files.movies.flat import open_npy, stored_dtype
 from rtsmlm.files.movies.joined import open_with_parts, parts_of
 from rtsmlm.files.movies.movie import Movie
@@ -19,9 +21,14 @@ from rtsmlm.files.movies.spe import open_spe
 from rtsmlm.files.movies.tiff import open_tiff
 from rtsmlm.files.movies.tiff_folder import is_numbered, open_tiff_folder
 from rtsmlm.files.movies.tiff_parts import NDTIFF_STACK
+from rtsmlm.files.movies.vendor import SUFFIXES as VENDOR_SUFFIXES
+from rtsmlm.files.movies.vendor import open_vendor, vendor_of
 from rtsmlm.settings.camera import MovieSettings
 
-MOVIE_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".npy")
+_OWN_SUFFIXES = (
+    ".tif", ".tiff", ".btf", ".tf2", ".tf8", ".dax", ".spe", ".raw", ".npy", ".dcimg",
+)  # fmt: skip
+MOVIE_SUFFIXES = (*_OWN_SUFFIXES, *VENDOR_SUFFIXES)
 """Files that `open_movie` takes for movies in a folder."""
 
 # Bare frames may be named so too, but so is much else.
@@ -35,9 +42,6 @@ _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 # Files often tried that cannot be read, with the advice to give; by the first bytes.
 _FOREIGN = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file (Imaris, Picasso localizations, ...)",
-    b"\xda\xce\xbe\x0a": "a Nikon .nd2 file",
-    b"ZISRAWFILE": "a Zeiss .czi file",
-    b"\x70\x00\x00\x00": "a Leica .lif file",
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "a gzip archive",
     b"\x89PNG": "a PNG image",
@@ -56,7 +60,8 @@ def open_movie(
     """Open a recording of any format rtsmlm reads.
 
     TIFF, BigTIFF, OME-TIFF, ImageJ stacks, NDTiff, OME-Zarr, rtsmlm run folders, .dax,
-    .SPE, Picasso and Micro-Manager .raw, .npy.
+    .SPE, .dcimg, Picasso and Micro-Manager .raw, .npy; and, where the extra `movies` is installed,
+    .nd2, .czi, .lif and .sif.
 
     Parameters
     ----------
@@ -121,7 +126,11 @@ def _open_file(path: Path, settings: MovieSettings, known_shape: tuple[int, int]
         return open_with_parts(path, lambda part: _typed(open_tiff(part), settings))
     if head.startswith(b"\x93NUMPY"):
         return open_npy(path)
+    if head.startswith(DCIMG):
+        return open_dcimg(path)
     suffix = path.suffix.lower()
+    if (vendor := vendor_of(head)) and (suffix == vendor or suffix not in _RAW_SUFFIXES):
+        return open_vendor(path, vendor)
     if suffix == ".spe":
         return open_spe(path)
     if suffix == ".dax":
