@@ -148,8 +148,8 @@ def astigmatism_text(result: Astigmatism, widths: BeadWidths) -> str:
     ]
     if result.curves.wobble is not None:
         lines += [
-            "wobble: how far off the fit of such beads finds x, y and z, against z as found; a run "
-            "takes it off.",
+            "wobble: how far off the fit of such beads finds x, y and z, against z as found, and",
+            "how many times as large as stated its errors are; a run takes account of it.",
         ]
     comment = "".join(f"# {line}\n" for line in lines)
     return comment + tomli_w.dumps({"psf": {"astigmatism": astigmatism_table(result.curves)}})
@@ -171,7 +171,7 @@ def astigmatism_table(curves: WidthCurves) -> dict[str, object]:
         }
     if curves.wobble is not None:
         table["wobble"] = {
-            field.name: [round(v, 1) for v in getattr(curves.wobble, field.name)]
+            field.name: [round(v, 2) for v in getattr(curves.wobble, field.name)]
             for field in fields(curves.wobble)
         }
     return table

@@ -6,7 +6,7 @@ import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.errors import LocalizerError
-from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.astigmatic_mle import MAX_WANDER_SIGMA, fit_astigmatic_mle, z_limits_nm
 from rtsmlm.fitting.box_fit import NO_EXTRAS
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
@@ -99,6 +99,9 @@ class AstigmaticMleLocalizer(SpotLocalizer):
             ),
         )
         self._curves = curves
+        widest_px = curves.widest_nm() / calibration.pixel_nm
+        # Fits go up to so much to either side of a maximum, and some on beyond the curves.
+        self._fit_reach_px = max(self._fit_reach_px, 2.5 * MAX_WANDER_SIGMA * widest_px + 1.0)
 
     @property
     def name(self) -> str:

@@ -18,7 +18,9 @@ from rtsmlm.fitting.boxes import (
     BACKGROUND,
     CHI2,
     CONVERGED,
+    ESCAPED,
     F64,
+    MAX_WANDER_PX,
     OUT_OF_RANGE,
     PHOTONS,
     SIGMA,
@@ -44,6 +46,9 @@ MARGIN_NM = 100.0
 N_STARTS = 9
 # Longest step along z, in depths of focus: beyond it the curves bend away.
 MAX_STEP_DEPTH = 0.5
+MAX_WANDER_SIGMA = 0.5
+"""From the maximum of a wide spot, which noise moves along its length, a fit may go so many of its
+widths: with two pixels a tenth of the spots at the ends of the range were lost."""
 
 Shape: TypeAlias = tuple[F64, F64, float]
 """Both curves, the limits of z, and the longest step along it in nm."""
@@ -144,6 +149,14 @@ _maximize = maximizer(_integrate, _count_free, _advance, careful=True)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _wandered(theta: F64, curves: F64, start_x: float, start_y: float) -> bool:
+    """Return whether a fit has gone further than a maximum of its spot can lie."""
+    most_x = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * _width_px(curves[0], theta[4])[0])
+    most_y = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * _width_px(curves[1], theta[4])[0])
+    return bool(abs(theta[0] - start_x) > most_x or abs(theta[1] - start_y) > most_y)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _write_row(
     row: F64, theta: F64, curves: F64, covariance: F64, excess_noise: float, status: float
 ) -> None:
@@ -202,6 +215,11 @@ def fit_astigmatic_mle(
     information, covariance = np.empty((5, 5)), np.empty((5, 5))
     shifted = np.empty((box, box), dtype=np.float32)
     inverse_excess = np.float32(1.0 / excess_noise)
+    wander_px = MAX_WANDER_PX
+    for end in range(2):
+        for axis in range(2):
+            width = _width_px(curves[axis], limits_nm[end])[0]
+            wander_px = max(wander_px, MAX_WANDER_SIGMA * width)
     shape = (curves, limits_nm, MAX_STEP_DEPTH * min(curves[0, 2], curves[1, 2]))
     for i in range(len(photons)):
         for row in range(box):
@@ -212,9 +230,13 @@ def fit_astigmatic_mle(
         if math.isnan(start_z_nm[i]):
             theta[4] = math.nan
         _start(photons[i], theta, shape, tables)
-        status = _maximize(shape, photons[i], shifted, theta, max_iterations, tables, information)
+        status = _maximize(
+            shape, photons[i], shifted, theta, max_iterations, tables, information, wander_px
+        )
         if status == CONVERGED and not limits_nm[0] < theta[4] < limits_nm[1]:
             status = OUT_OF_RANGE
+        if status == CONVERGED and _wandered(theta, curves, start_x[i], start_y[i]):
+            status = ESCAPED
         _integrate(theta, shape, tables[0], tables[1])
         chi2 = chi2_per_pixel(photons[i], shifted, theta, tables[0, 0], tables[1, 0])
         if not invert(information, covariance):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH, AstigmaticMle
+from rtsmlm.fitting.astigmatic_mle import MAX_WANDER_SIGMA
 from rtsmlm.fitting.box_fit import BoxFit, GaussianMle
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
 from rtsmlm.fitting.detection import I32, Candidates, make_candidates
@@ -47,6 +48,8 @@ MAX_MISFIT = 9.0
 are bright."""
 MAX_WANDER_PX = 1.5
 """Between a maximum and its fit."""
+MAX_STD_SIGMA = 0.15
+"""Of a spot wider than two pixels the place is known well enough to this part of its width."""
 MAX_ITERATIONS = 15
 
 
@@ -110,6 +113,7 @@ class FitFirst(SpotLocalizer):
             )
         settings = LocalizerSettings(threshold=FAINT, box_px=box_px)
         super().__init__(calibration=calibration, sigma_nm=width_nm, settings=settings, fit=fit)
+        self._curves = curves
         self._is_axial = curves is not None
         widest_nm = width_nm if curves is None else curves.wider_nm()
         self.reach_px = LONELY_SIGMA * widest_nm / calibration.pixel_nm + 1.0
@@ -186,13 +190,24 @@ class FitFirst(SpotLocalizer):
         return rows, misfits
 
     def _is_good(self, found: Candidates, fits: F64, misfits: F64) -> NDArray[np.bool_]:
-        wander = np.hypot(fits[:, boxes.X] - found.start_x, fits[:, boxes.Y] - found.start_y)
-        std_px = np.maximum(fits[:, boxes.STD_X], fits[:, boxes.STD_Y])
-        good = (fits[:, boxes.STATUS] == boxes.CONVERGED) & (std_px < MAX_STD_PX)
+        wide_x, wide_y = self._widths_px(fits)
+        far_x, far_y = (np.maximum(MAX_WANDER_PX, MAX_WANDER_SIGMA * w) for w in (wide_x, wide_y))
+        away_x, away_y = fits[:, boxes.X] - found.start_x, fits[:, boxes.Y] - found.start_y
+        wander = np.hypot(away_x / far_x, away_y / far_y)
+        good = fits[:, boxes.STATUS] == boxes.CONVERGED
+        good &= fits[:, boxes.STD_X] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_x)
+        good &= fits[:, boxes.STD_Y] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_y)
         good &= (fits[:, boxes.CHI2] > CHI2[0]) & (fits[:, boxes.CHI2] < CHI2[1])
         good &= fits[:, boxes.PHOTONS] > MIN_SIGNIFICANCE * fits[:, boxes.STD_PHOTONS]
-        good &= (misfits < MAX_MISFIT) & (wander < MAX_WANDER_PX)
+        good &= (misfits < MAX_MISFIT) & (wander < 1.0)
         return np.asarray(good, dtype=np.bool_)
+
+    def _widths_px(self, fits: F64) -> tuple[F64, F64]:
+        """Return the widths of fitted spots that count beyond those of a round one: without z 0."""
+        if self._curves is None:
+            return np.zeros(len(fits)), np.zeros(len(fits))
+        z, pixel_nm = fits[:, boxes.Z], self._calibration.pixel_nm
+        return self._curves.x.sigma_nm(z) / pixel_nm, self._curves.y.sigma_nm(z) / pixel_nm
 
     def _filter(self, read_variance: F32) -> Filter:
         """Return the filter of the frame; emitters at its edge are seen, for others to tell."""

@@ -18,6 +18,7 @@ from rtsmlm.fitting.boxes import (
     BACKGROUND,
     CHI2,
     F64,
+    MAX_WANDER_PX,
     PHOTONS,
     SIGMA,
     SINGULAR,
@@ -174,7 +175,9 @@ def _fit_widths(
         pixel_integrals(theta[1], sigma_px, tables[1])
         light, background = start_light(photons[i], tables[0, 0], tables[1, 0])
         theta[2], theta[3] = max(light, 1.0), background
-        status = _maximize((5,), photons[i], shifted, theta, max_iterations, tables, information)
+        status = _maximize(
+            (5,), photons[i], shifted, theta, max_iterations, tables, information, MAX_WANDER_PX
+        )
         rows[i, X], rows[i, Y] = theta[0], theta[1]
         rows[i, PHOTONS], rows[i, BACKGROUND], rows[i, SIGMA] = theta[2], theta[3], theta[4]
         pixel_integrals(theta[0], theta[4], tables[0])

@@ -17,7 +17,6 @@ from rtsmlm.fitting.boxes import (
     CONVERGED,
     ESCAPED,
     F64,
-    MAX_WANDER_PX,
     NOT_CONVERGED,
     SINGULAR,
     solve_in_place,
@@ -175,7 +174,7 @@ def maximizer(
     advance: Callable[[F64, F64, int, float, S, F64], None],
     *,
     careful: bool,
-) -> Callable[[S, F32, F32, F64, int, F64, F64], float]:
+) -> Callable[[S, F32, F32, F64, int, F64, F64, float], float]:
     """Return the compiled ascent for one PSF, to be called from compiled fits.
 
     The functions of the PSF are compiled in, not passed: numba keeps no compiled fit on disk that
@@ -197,9 +196,10 @@ def maximizer(
     Returns
     -------
     :
-        (shape, photons, variance, theta, max_iterations, tables, information): moves theta to
-        the maximum of the likelihood and returns the status. `tables` is scratch, float64, shape
-        (2, 3, box); `information` is written, its lower triangle; others as of `evaluate`.
+        (shape, photons, variance, theta, max_iterations, tables, information, wander_px): moves
+        theta to the maximum of the likelihood, along x and y no further than `wander_px`, and
+        returns the status. `tables` is scratch, float64, shape (2, 3, box); `information` is
+        written, its lower triangle; others as of `evaluate`.
     """
 
     @njit(nogil=True, error_model="numpy")
@@ -211,6 +211,7 @@ def maximizer(
         max_iterations: int,
         tables: F64,
         information: F64,
+        wander_px: float,
     ) -> float:
         along_x, along_y = tables[0], tables[1]
         trial = np.empty(5)
@@ -232,7 +233,7 @@ def maximizer(
                 continue
             advance(theta, step, p, floor, shape, trial)
             moved = max(abs(trial[0] - start_x), abs(trial[1] - start_y))
-            if not moved <= MAX_WANDER_PX:
+            if not moved <= wander_px:
                 return ESCAPED
             integrate(trial, shape, along_x, along_y)
             trial_deviance = evaluate(
@@ -254,7 +255,7 @@ def maximizer(
                     return NOT_CONVERGED
         return NOT_CONVERGED
 
-    return cast("Callable[[S, F32, F32, F64, int, F64, F64], float]", maximize)
+    return cast("Callable[[S, F32, F32, F64, int, F64, F64, float], float]", maximize)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -82,6 +82,7 @@ class SpotLocalizer:
                 "camera.pixel_nm)"
             )
         self._box_px = settings.box_px or default_box_px(self._sigma_px)
+        self._fit_reach_px = FIT_REACH_PX
         if self._box_px % 2 == 0 and not fit.is_centered:
             raise LocalizerError(
                 f"localizer.box_px is {self._box_px}; it must be odd, so that a box has a centre"
@@ -291,7 +292,9 @@ class SpotLocalizer:
         keep = np.zeros(len(rows), dtype=np.bool_)
         height, width = plan.offset_adu.shape
         excess_noise = self._calibration.excess_noise
-        reach_px = self._sigma_px + (self._box_px if self._box_fit.is_centered else FIT_REACH_PX)
+        reach_px = self._sigma_px + (
+            self._box_px if self._box_fit.is_centered else self._fit_reach_px
+        )
         select_rows(rows, found.frame, height, width, self._sigma_px, excess_noise, reach_px, keep)
         more, further = self._further(extras, keep)
         frame = frame_index[found.frame[keep]]

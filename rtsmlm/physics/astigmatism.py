@@ -67,6 +67,10 @@ class Wobble:
     y_nm: tuple[float, ...]
     along_z_nm: tuple[float, ...]
     """How far from its z it is found."""
+    std_x: tuple[float, ...]
+    """How many times the error that the fit states its error is: 1 for a Gaussian."""
+    std_y: tuple[float, ...]
+    std_z: tuple[float, ...]
 
     def at(self, z_nm: ArrayLike) -> tuple[F64, F64, F64]:
         """Return how far off x, y and z are that were found at each z."""
@@ -74,6 +78,15 @@ class Wobble:
         x, y, along_z = (
             np.asarray(np.interp(z, self.z_nm, values))
             for values in (self.x_nm, self.y_nm, self.along_z_nm)
+        )
+        return x, y, along_z
+
+    def std_factors(self, z_nm: ArrayLike) -> tuple[F64, F64, F64]:
+        """Return the factors on stated errors of x, y and z that were found at each z."""
+        z = np.asarray(z_nm, dtype=np.float64)
+        x, y, along_z = (
+            np.asarray(np.interp(z, self.z_nm, values))
+            for values in (self.std_x, self.std_y, self.std_z)
         )
         return x, y, along_z
 

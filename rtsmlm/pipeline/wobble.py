@@ -64,10 +64,15 @@ def without_wobble(locs: Localizations, wobble: Wobble) -> Localizations:
     if not known.any():
         return locs
     off = [np.where(known, values, 0.0) for values in wobble.at(locs.z_nm)]
-    stretch = np.where(known, 1.0 - wobble.slope(locs.z_nm), 1.0)
+    times_x, times_y, times_z = wobble.std_factors(locs.z_nm)
+    times_z = times_z * (1.0 - wobble.slope(locs.z_nm))
     columns = dict(locs.columns())
     for name, values in zip(("x_nm", "y_nm", "z_nm"), off, strict=True):
         column = columns[name]
         columns[name] = (column - values).astype(column.dtype)
-    columns["std_z_nm"] = (columns["std_z_nm"] * stretch).astype(columns["std_z_nm"].dtype)
+    for name, times in zip(
+        ("std_x_nm", "std_y_nm", "std_z_nm"), (times_x, times_y, times_z), strict=True
+    ):
+        column = columns[name]
+        columns[name] = (column * np.where(known, times, 1.0)).astype(column.dtype)
     return Localizations(**columns, extras=locs.extras)

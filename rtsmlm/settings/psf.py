@@ -34,12 +34,16 @@ class WobbleSettings(Settings):
     """How far off x is there; taken off all localizations."""
     y_nm: tuple[float, ...]
     along_z_nm: tuple[float, ...]
+    std_x: tuple[Annotated[float, Field(gt=0)], ...]
+    """Factor on the stated error of x: a real spot is no Gaussian."""
+    std_y: tuple[Annotated[float, Field(gt=0)], ...]
+    std_z: tuple[Annotated[float, Field(gt=0)], ...]
 
     @model_validator(mode="after")
     def _one_each(self) -> WobbleSettings:
         if not all(a < b for a, b in pairwise(self.z_nm)):
             raise ValueError("z_nm of the wobble must ascend")
-        for name in ("x_nm", "y_nm", "along_z_nm"):
+        for name in ("x_nm", "y_nm", "along_z_nm", "std_x", "std_y", "std_z"):
             if len(getattr(self, name)) != len(self.z_nm):
                 raise ValueError(
                     f"{name} of the wobble holds {len(getattr(self, name))} values; z_nm has "

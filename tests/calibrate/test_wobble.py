@@ -89,6 +89,8 @@ def test_beads_are_measured_in_the_box_of_a_run_and_their_wobble_is_found(
     np.testing.assert_allclose(y, y_shift_nm(z), atol=3.0)
     # The zero of z is where both widths are equal: errors of the curves alone are left.
     assert np.abs(along_z).max() < 10.0
+    # Of Gaussian spots the stated errors hold.
+    np.testing.assert_allclose(wobble.std_factors(z), 1.0, atol=0.1)
 
 
 def test_light_beside_a_gaussian_moves_no_z(rng: np.random.Generator) -> None:
@@ -151,7 +153,15 @@ def test_what_was_not_measured_is_not_taken_off(rng: np.random.Generator) -> Non
     assert not isinstance(open_localizer(settings, PLAIN, 150.0), WithoutWobble)
 
 
-WOBBLE = Wobble(z_nm=(-100.0, 100.0), x_nm=(-10.0, 10.0), y_nm=(4.0, 4.0), along_z_nm=(-20.0, 20.0))
+WOBBLE = Wobble(
+    z_nm=(-100.0, 100.0),
+    x_nm=(-10.0, 10.0),
+    y_nm=(4.0, 4.0),
+    along_z_nm=(-20.0, 20.0),
+    std_x=(1.0, 1.0),
+    std_y=(2.0, 2.0),
+    std_z=(1.5, 1.5),
+)
 
 
 def test_rows_with_z_lose_the_wobble_and_their_stated_error_follows() -> None:
@@ -161,6 +171,8 @@ def test_rows_with_z_lose_the_wobble_and_their_stated_error_follows() -> None:
             "x_nm": np.array([500.0, 500.0]),
             "y_nm": np.array([500.0, 500.0]),
             "z_nm": np.array([50.0, 0.0]),
+            "std_x_nm": np.array([10.0, 10.0]),
+            "std_y_nm": np.array([10.0, 10.0]),
             "std_z_nm": np.array([30.0, np.nan]),
         }
     )
@@ -171,7 +183,9 @@ def test_rows_with_z_lose_the_wobble_and_their_stated_error_follows() -> None:
     np.testing.assert_allclose(out.y_nm, [496.0, 500.0])
     np.testing.assert_allclose(out.z_nm, [40.0, 0.0])
     # z as found grows by 1 where the true one grows by 0.8.
-    np.testing.assert_allclose(out.std_z_nm, [24.0, np.nan], rtol=1e-5)
+    np.testing.assert_allclose(out.std_z_nm, [36.0, np.nan], rtol=1e-5)
+    np.testing.assert_allclose(out.std_x_nm, [10.0, 10.0])
+    np.testing.assert_allclose(out.std_y_nm, [20.0, 10.0])
 
 
 def test_settings_hold_the_wobble_and_refuse_one_of_another_length() -> None:
