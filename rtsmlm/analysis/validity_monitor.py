@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from rtsmlm.analysis.validity import FRAMES_PER_SAMPLE, ValidityMeter
+from rtsmlm.analysis.validity_verdict import Finding
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -26,6 +28,8 @@ _PATIENCE_NS = 15_000_000_000
 """Time of sampling after which too few lone spots are a verdict of their own."""
 
 
+DOUBT = "camera calibration"
+"""Name of the finding that gain or dark value are contradicted by the frames."""
 _PLAIN = CameraCalibration(offset_adu=0.0, e_per_adu=1.0, read_noise_e=1.0, pixel_nm=100.0)
 _SIDE_PX = 96
 
@@ -66,6 +70,8 @@ class ValidityMonitor:
         Standard deviation of the PSF in force.
     warn
         Called once with each finding, one sentence.
+    doubt
+        What the frames say against the calibration, one sentence: no verdict is good then.
     """
 
     def __init__(
@@ -74,9 +80,11 @@ class ValidityMonitor:
         calibration: CameraCalibration,
         sigma_nm: float,
         warn: Callable[[str], None],
+        doubt: str = "",
     ) -> None:
         self._warn = warn
-        self._reported: set[str] = set()
+        self._doubt = Finding(DOUBT, doubt) if doubt else None
+        self._reported: set[str] = {DOUBT}  # said when it was found
         self._due = _BATCHES
         self._first_ns: int | None = None
         self._last_ns = -_PAUSE_BEHIND_NS
@@ -147,6 +155,8 @@ class ValidityMonitor:
         except Exception as error:
             self._give_up(error)
             return {}
+        if self._doubt is not None:
+            verdict = replace(verdict, findings=(self._doubt, *verdict.findings))
         for finding in verdict.findings:
             if finding.name not in self._reported:
                 self._reported.add(finding.name)

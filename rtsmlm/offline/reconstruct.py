@@ -131,7 +131,9 @@ class Reconstruction:
         self._keep_wrong_pixels()
         self._write_settings({})
         ledger = Ledger()
-        watch = ValidityMonitor(self.settings, self.calibration, sigma_nm, self.notes.append)
+        watch = ValidityMonitor(
+            self.settings, self.calibration, sigma_nm, self.notes.append, self._found.doubt
+        )
         n_rows, failed = self._localize(sigma_nm, ledger, watch, on_progress)
         validity = watch.judge(final=True)
         if validity:

@@ -73,6 +73,9 @@ class CameraSettings(Settings):
     wrong_pixels: Literal["auto", "off"] | Path = "auto"
     """Pixels that are hot, flicker or are dead: found in the first frames and masked (auto), left
     as they are (off), or those of a wrong_pixels.csv, as a run leaves one."""
+    estimate: bool = True
+    """Take gain and dark value from the noise of the frames where nothing states them; without it
+    100 ADU and one electron per ADU are assumed."""
     each: tuple[EachCameraSettings, ...] = ()
     """Of several cameras side by side, what differs between them, from left to right."""
 

@@ -3,7 +3,7 @@
 The one place that does this; what is written in becomes known in this order:
 
 - camera calibration: once camera or movie is open, before the first frame;
-- read noise, where it was assumed: after the first frames of a movie (`rtsmlm reconstruct`);
+- gain, dark value and read noise, where they were assumed: after the first frames;
 - PSF width: before the first frame where it is stated, else after the first frames;
 - the densest place that can be localized is not among them: the localizer states it, and every
   estimate of the density carries it.
@@ -13,6 +13,8 @@ What a user changes for the next run or another position is read by `settings.lo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rtsmlm.calibration import CameraCalibration, StatedCalibration
@@ -20,12 +22,14 @@ from rtsmlm.settings.camera import CameraMaps, CameraSettings, EachCameraSetting
 from rtsmlm.settings.each_camera import each_camera, has_maps
 from rtsmlm.settings.run import RunSettings
 
+NOTHING: Mapping[str, float] = MappingProxyType({})
+
 
 def resolve(
     settings: RunSettings,
     *,
     calibration: CameraCalibration | None = None,
-    read_noise_e: float | None = None,
+    measured: Mapping[str, float] = NOTHING,
     sigma_nm: float | None = None,
 ) -> RunSettings:
     """Return the settings with the values that are known by now written out.
@@ -36,14 +40,13 @@ def resolve(
         So far in force.
     calibration
         Calibration of the camera; maps stay files, with the region of them that was used.
-    read_noise_e
-        Read noise that was measured on the frames, in electrons.
+    measured
+        What was measured on the frames, by its name in `camera`.
     sigma_nm
         Standard deviation of the PSF.
     """
     camera: dict[str, Any] = {} if calibration is None else _camera_values(settings, calibration)
-    if read_noise_e is not None:
-        camera["read_noise_e"] = read_noise_e
+    camera |= measured
     psf: dict[str, Any] = {} if sigma_nm is None else {"sigma_nm": sigma_nm}
     return settings.model_copy(
         update={

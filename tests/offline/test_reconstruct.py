@@ -226,3 +226,46 @@ def test_wrong_pixels_are_left_as_they_are_where_that_is_asked_for(
     assert not any("masked" in note for note in notes)
     assert settings["camera"]["wrong_pixels"] == "off"
     assert not (folder / "wrong_pixels.csv").exists()
+
+
+def blinking(e_per_adu: float, offset: float) -> Pixels:
+    """Emitters that are on for four frames, of a camera of which nothing is stated."""
+    random = np.random.default_rng(6)
+    mean = np.empty((64, 64, 64), dtype=np.float32)
+    for k in range(0, 64, 4):
+        x, y = random.uniform(2, 61, (2, 8))
+        mean[k : k + 4] = render_spots((64, 64), x, y, np.full(8, 2500.0), 1.3, 20.0)
+    adu = (random.poisson(mean) + random.normal(0, 1.6, mean.shape)) / e_per_adu + offset
+    return np.clip(np.round(adu), 0, 65535).astype(np.uint16)
+
+
+def test_gain_and_dark_value_that_nothing_states_are_measured_and_said(
+    run: Run, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", blinking(0.46, 10.0))
+    notes, settings, _ = run(tmp_path / "movie.tif")
+
+    assert settings["camera"]["e_per_adu"] == pytest.approx(0.46, rel=0.2)
+    assert settings["camera"]["offset_adu"] == pytest.approx(10.0, abs=10.0)
+    assert any("not stated" in note and "by the noise of the frames" in note for note in notes)
+    assert not any("assumed: " in n and "electrons per ADU" in n for n in notes)
+
+
+def test_no_verdict_is_good_on_a_calibration_that_the_frames_contradict(
+    run: Run, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", blinking(0.46, 100.0))
+    stated = ("camera.e_per_adu=1.5", "camera.offset_adu=100", "pipeline.validity=true")
+    notes, settings, folder = run(tmp_path / "movie.tif", more=stated)
+    verdict = json.loads((folder / "validity.json").read_text())
+
+    assert settings["camera"]["e_per_adu"] == 1.5
+    assert verdict["verdict"] == "model: camera calibration"
+    assert sum("stay in force" in note for note in notes) == 1
+
+
+def test_of_a_short_movie_that_is_said(run: Run, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", blinking(0.46, 100.0)[:20])
+    notes, _, _ = run(tmp_path / "movie.tif")
+
+    assert any("20 frames are too few to tell the gain" in note for note in notes)

@@ -38,7 +38,7 @@ def test_values_that_come_from_maps_stay_files() -> None:
 def test_the_width_of_the_psf_and_the_read_noise_follow_when_they_are_measured() -> None:
     settings = resolve(RunSettings(), calibration=CameraCalibration(pixel_nm=100.0))
 
-    settings = resolve(settings, read_noise_e=2.5)
+    settings = resolve(settings, measured={"read_noise_e": 2.5})
     settings = resolve(settings, sigma_nm=131.0)
 
     assert settings.psf.known_sigma_nm == 131.0
