@@ -30,7 +30,7 @@ ROUGH = 0.3
 """Relative error of gain and light where one level alone is seen."""
 FAR_VARIANCE = 1.6
 """Ratio of variances above which a calibration is contradicted where one level alone is seen."""
-_BOTH = frozenset({"offset_adu", "e_per_adu"})
+_BOTH: frozenset[str] = frozenset({"offset_adu", "e_per_adu"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def estimate_camera(
     found = _found(transfer, calibration, unknown)
     if found is None or _agrees(found, calibration):
         return NOTHING
-    names = [name for name in ("e_per_adu", "offset_adu") if name in unknown]
+    names: list[str] = [name for name in ("e_per_adu", "offset_adu") if name in unknown]
     shown = _shown(found, names)
     assumed_text = _shown(
         _Found(float(calibration.e_per_adu), 0.0, float(calibration.offset_adu), 0.0), names
@@ -105,7 +105,7 @@ def estimate_camera(
             doubt=f"the noise of the frames shows {shown}, where {assumed_text} is assumed, since "
             f"nothing states it: set {settings}, or camera.estimate = true",
         )
-    values = {name: round(getattr(found, name), 4) for name in names}
+    values: dict[str, float] = {name: round(getattr(found, name), 4) for name in names}
     return CameraEstimate(
         values=values,
         note=f"{settings} not stated: {shown} by the noise of the frames, instead of "

@@ -107,24 +107,23 @@ def _collect(
                 at += 1
                 if at % step or count >= len(found):
                     continue
-                first, second, later, is_good = 0.0, 0.0, 0.0, True
+                a, b = float(pixels[k, y, x]), float(pixels[k + 1, y, x])
+                first, second, later, is_good = -a, -b, -float(pixels[far, y, x]), True
                 for v in range(y - 1, y + 2):
                     for u in range(x - 1, x + 2):
-                        a, b = np.float32(pixels[k, v, u]), np.float32(pixels[k + 1, v, u])
-                        is_good &= not masked[v, u] and a < ceiling and b < ceiling
-                        first += a
-                        second += b
-                        later += np.float32(pixels[far, v, u])
+                        c, d = float(pixels[k, v, u]), float(pixels[k + 1, v, u])
+                        if masked[v, u] or c >= ceiling or d >= ceiling:
+                            is_good = False
+                        first += c
+                        second += d
+                        later += float(pixels[far, v, u])
                 if not is_good:
                     continue
-                a, b = np.float32(pixels[k, y, x]), np.float32(pixels[k + 1, y, x])
-                first, second = (first - a) / 8.0, (second - b) / 8.0
-                found[count, 0] = 0.5 * (first + second)
-                found[count, 1] = first - second
+                found[count, 0] = (first + second) / 16.0
+                found[count, 1] = (first - second) / 8.0
                 found[count, 2] = 0.5 * (a + b)
                 found[count, 3] = 0.5 * (a - b) * (a - b)
-                later = (later - np.float32(pixels[far, y, x])) / 8.0
-                found[count, 4] = first - later
+                found[count, 4] = (first - later) / 8.0
                 count += 1
     return count
 
