@@ -7,6 +7,8 @@ follows from how wrong its predictions are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,6 +51,18 @@ def _median(*columns: NDArray[np.float32]) -> float:
     return float(np.median(known)) if len(known) else np.nan
 
 
+def _gathered(batches: Iterable[Localizations], n_rows: int) -> Iterator[Localizations]:
+    """Yield batches of so many rows at least, but for the last one."""
+    waiting: list[Localizations] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= n_rows:
+            yield Localizations.concatenate(waiting)
+            waiting = []
+    if waiting and sum(map(len, waiting)):
+        yield Localizations.concatenate(waiting)
+
+
 class DriftTracker:
     """Drift of a run while its rows come, in order of their frames; not for two threads at once.
 
@@ -83,6 +97,31 @@ class DriftTracker:
             return DriftTrace.none()
         frame, drift = zip(*self._knots, strict=True)
         return DriftTrace(np.array(frame), np.array(drift))
+
+    @property
+    def n_knots(self) -> int:
+        """Blocks at whose middle the drift is stated."""
+        return len(self._knots)
+
+    def resume(self, batches: Iterable[Localizations], trace: DriftTrace) -> None:
+        """Go on with rows of before, whose drift is known: they are not compared again.
+
+        Parameters
+        ----------
+        batches
+            In order of frames, at places as localized or with those in columns of their own.
+        trace
+            Their drift.
+        """
+        for rows in _gathered(batches, FIRST_ROWS):
+            places = raw_places(rows) - trace.at(rows.frame)
+            if self._grid is None:
+                self._grid = DriftGrid(self._side_nm, *bins_of(rows))
+            every = -(-len(rows) // _MOST_ROWS)
+            self._grid.add(places[np.isfinite(places).all(axis=1)][::every])
+        if self._grid is not None:
+            self._knots = list(zip(trace.frame.tolist(), trace.drift_nm, strict=True))
+            self._motion = MotionFilter.after(trace)
 
     def at(self, frame: NDArray[np.int64]) -> F64:
         """Return the drift at frames as it is known now, (n, 3) in nm; later ones are predicted."""

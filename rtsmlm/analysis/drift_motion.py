@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rtsmlm.analysis.drift_trace import DriftTrace
+
 F64 = NDArray[np.float64]
 
 _FIRST_SPEED = 0.05
@@ -43,6 +45,17 @@ class MotionFilter:
         self.frame = frame
         self._covariance = np.tile(np.diag([1.0, _FIRST_SPEED**2]), (3, 1, 1))
         self._wander = np.full(3, 1e-5)
+
+    @classmethod
+    def after(cls, trace: DriftTrace) -> MotionFilter:
+        """Return a filter that goes on where a movement has ended."""
+        motion = cls(float(trace.frame[-1]))
+        motion.place = trace.drift_nm[-1].copy()
+        before = max(len(trace.frame) - 4, 0)
+        if trace.frame[-1] > trace.frame[before]:
+            step = trace.drift_nm[-1] - trace.drift_nm[before]
+            motion.velocity = step / (trace.frame[-1] - trace.frame[before])
+        return motion
 
     def predict(self, frame: NDArray[np.float64]) -> F64:
         """Return the drift at frames, (n, 3)."""

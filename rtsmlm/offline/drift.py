@@ -98,6 +98,8 @@ def correct_drift(table: Path) -> str:
     measured = measure_drift(lambda: iter_arrow_batches(table))
     if measured.is_known:
         correct_table(table, measured)
+    else:
+        put_back(table)
     return measured.sentence
 
 

@@ -24,6 +24,7 @@ from rtsmlm.fitting.psf_meter import PsfMeter
 from rtsmlm.offline import remains
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.cut_run import CutRun, LastLedger
+from rtsmlm.offline.finish_table import finish_table
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.localize_again import localize_again
 from rtsmlm.offline.report.summary import TableSummary
@@ -109,9 +110,11 @@ class Recovery:
             ledger.note_localizer(localizer)
         if movie is not None and (len(ledger.skipped()) or self._assumed_before):
             self._try(lambda: self._catch_up(movie, ledger, on_step, on_progress))
+        table = folder.localizations
+        self._try(lambda: notes.extend(finish_table(table, self.settings, on_step)))
         if formats := self.settings.results.export:
             on_step("exports")
-            self._try(lambda: export(folder.localizations, formats, folder.path))
+            self._try(lambda: export(table, formats, folder.path))
         summary = TableSummary()
         on_step("image")
         self._try(lambda: self._draw(summary))

@@ -71,6 +71,10 @@ class Progress:
     recent: RecentLatency = field(default_factory=RecentLatency)
     is_watched: bool = False
     """Whether there is a subscriber to the stream."""
+    drift_nm: dict[str, float] = field(default_factory=dict)
+    """Newest drift by axis, as `x_nm`; empty while it is not known."""
+    blinking: dict[str, float] = field(default_factory=dict)
+    """How emitters blink, as in `statistics.json`, without what is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rtsmlm.analysis.drift_trace import RAW_COLUMNS
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.channels.joint_localizer import JointLocalizer, joint_columns
 from rtsmlm.channels.separate_localizer import SeparateLocalizer
@@ -133,6 +134,10 @@ def extra_columns_stated(settings: RunSettings) -> dict[str, object]:
         stated["channels"] = list(names)
     if (views := channels.layout()) is not None:
         stated["shape"] = list(views.first.shape)
+    if settings.drift.correct:
+        columns = stated.get("extra_columns")
+        raw = dict.fromkeys(RAW_COLUMNS, "nm")
+        stated["extra_columns"] = {**(columns if isinstance(columns, dict) else {}), **raw}
     return stated
 
 

@@ -15,6 +15,7 @@ from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.events import Event, StreamOpened, Warned
 from rtsmlm.pipeline.image_feed import ImageFeed
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.live_rows import LiveRows
 from rtsmlm.pipeline.opening import metadata_of, open_broadcast
 from rtsmlm.pipeline.sinks import Sinks
 from rtsmlm.plugins import RunFacts
@@ -49,6 +50,8 @@ class Outputs:
         self._sync = DiskSync("table-sync", self._warn)  # off this thread: a disk may take its time
         self._sinks: Sinks | None = None
         self._images: ImageFeed | None = None
+        self.rows = LiveRows(job, max(ring.shape) * pixel_nm, self._warn)
+        """Drift and blinking, as far as rows are there."""
 
     def _warn(self, text: str) -> None:
         self._emit(Warned(text))
@@ -86,6 +89,7 @@ class Outputs:
             self._file = ArrowStreamFile(path, self._metadata(sigma_nm), room=room)
         else:
             self._file = ArrowStreamFile.resume(path, before)
+            self.rows.resume()
         self._sync.created(path, path.parent)
 
     def open_sinks(self, sigma_nm: float) -> None:
@@ -116,6 +120,8 @@ class Outputs:
     def put(self, localizations: Localizations, batch: FrameBatch) -> None:
         """Write and publish the rows of a batch; they are in the file when this returns.
 
+        Where the settings ask for it they are at their places without drift.
+
         Raises
         ------
         SinkError
@@ -123,6 +129,7 @@ class Outputs:
         """
         if self._file is None:
             raise AssertionError("the table is opened before the first rows")
+        localizations = self.rows.corrected(localizations)
         self._file.put(localizations)
         if len(localizations):
             self._sync.changed(self._file.path)
@@ -180,6 +187,7 @@ class Outputs:
         """
         if self._file is not None:
             self._file.close()  # whole, before its end is published
+            self.rows.finish()
         if self._sinks is not None:
             self._sinks.close()
         if self._images is not None:

@@ -30,6 +30,7 @@ from rtsmlm.pipeline.events import (
 from rtsmlm.pipeline.first_look import FirstLook
 from rtsmlm.pipeline.in_force import InForce, LocalizerMaker
 from rtsmlm.pipeline.job import PipelineJob
+from rtsmlm.pipeline.live_rows import rehearse
 from rtsmlm.pipeline.localizer import localize_each
 from rtsmlm.pipeline.localizer_changes import LocalizerChanges
 from rtsmlm.pipeline.outputs import Emit, Outputs
@@ -113,6 +114,8 @@ class Pipeline:
         sigma_nm = known_nm or assumed_sigma_px(self._settings, ASSUMED_SIGMA_PX) * pixel_nm
         start = Start(self._job, self._calibration, self._ring.shape, self._maker, self._emit)
         first = start.run(sigma_nm, is_known=known_nm is not None)
+        start.begin("drift and blinking")
+        rehearse(self._job)
         start.begin("table and sinks")
         self._outputs.open_table(known_nm)
         self._outputs.open_sinks(sigma_nm)
@@ -211,6 +214,7 @@ class Pipeline:
         self._latency.add(
             batch.t_exposure_end_ns, batch.t_ring_ns, t_taken, t_localized, t_published
         )
+        self._outputs.rows.learn(localizations)
         look.add(batch.pixels, self._n_frames)
         self._n_frames += len(batch)
         self._n_rows += len(localizations)
@@ -270,5 +274,7 @@ class Pipeline:
                 self._counter.counts(),
                 recent=self._latency.recent.latency(t_ns),
                 is_watched=self._outputs.is_watched,
+                drift_nm=self._outputs.rows.drift_nm,
+                blinking=self._outputs.rows.blinking,
             )
         )

@@ -34,6 +34,10 @@ class PipelineProgress:
     """Figures of the validity meter."""
     counts: FrameCounts = field(default_factory=FrameCounts)
     """Of the pixels of all frames that were localized."""
+    drift_nm: dict[str, float] = field(default_factory=dict)
+    """Newest drift by axis, as `x_nm`."""
+    blinking: dict[str, float] = field(default_factory=dict)
+    """How emitters blink, since the analysis has started."""
     restarts: int = 0
     failed_frames: int = 0
     death: str | None = None

@@ -15,6 +15,7 @@ from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.tables.export import export
 from rtsmlm.offline.catch_up import catch_up
+from rtsmlm.offline.finish_table import finish_table
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.localize_again import localize_again
 from rtsmlm.offline.report.summary import TableSummary
@@ -66,6 +67,8 @@ class RunFinalizer:
             run_step(self._localize_again)
         if self.path.n_recorded and results.catch_up and len(self.ledger.skipped()):
             run_step(self._catch_up)
+        if not is_broken_off():
+            run_step(self._finish_table)
         if results.export and not is_broken_off():
             self.on_step("exports")
             run_step(lambda: export(table, results.export, self.folder.path))
@@ -74,12 +77,18 @@ class RunFinalizer:
         if is_broken_off():
             self._note_what_is_left()
 
+    def _finish_table(self) -> None:
+        for note in finish_table(self.folder.localizations, self.settings, self.on_step):
+            self.notices.inform(note)
+
     def _note_what_is_left(self) -> None:
         """Say what was not done after the last frame, and what does it."""
         skipped = self.ledger.totals().skipped
         left = [f"{skipped} frames are not localized"] if skipped else []
         if self.settings.results.export:
             left.append("the table may not be exported")
+        if self.settings.drift.correct or self.settings.linking.write:
+            left.append("drift and linking are as they were live")
         if left:
             self.notices.warn(
                 f"the end of the run was broken off: {', '.join(left)}; rtsmlm reconstruct "

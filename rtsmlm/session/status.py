@@ -238,6 +238,8 @@ def run_message(
         model=status.model,
         loop=None if status.loop is None else LoopMessage.model_validate(status.loop),
         resolution=_resolution_message(status),
+        drift=progress.drift_nm,
+        blinking=progress.blinking,
         latency_ms=progress.latency_ms,
         validity=ValidityMessage.model_validate(progress.validity),
         restarts=progress.restarts,

@@ -121,7 +121,10 @@ class StatusMessage(Message):
     resolution: ResolutionMessage | None = None
     """None where the run does not measure it."""
     drift: dict[str, Number] = Field(default_factory=dict)
-    """Drift of the sample by axis, as `x_nm`; empty where the run does not measure it."""
+    """Drift of the sample by axis, as `x_nm`; empty while it is not known."""
+    blinking: dict[str, Number] = Field(default_factory=dict)
+    """How emitters blink, as `on_time_frames`, see `statistics.json`; what is not known is left
+    out."""
     warnings: tuple[str, ...]
     """All failures and warnings so far, in their order."""
     notices: tuple[NoticeMessage, ...] = ()

@@ -96,7 +96,8 @@ class RunSeries:
     below and above it), local_density, target, all per um²; photons, background (per pixel),
     precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms
     (latency of the run), recent_p50_ms, recent_p99_ms (of the last ten seconds), backlog (frames),
-    frames_per_s; resolution_nm; drift_x_nm, drift_y_nm, drift_z_nm where the status has them.
+    frames_per_s; resolution_nm; on_time_frames (how long emitters are on), drift_x_nm,
+    drift_y_nm, drift_z_nm where the status has them.
     `powers` holds one curve per laser, in its own unit.
     """
 
@@ -166,6 +167,7 @@ class RunSeries:
         for axis, value in status.drift.items():
             if (name := f"drift_{axis}") in self.curves:
                 self.curves[name].append(frame, value)
+        self.curves["on_time_frames"].append(frame, status.blinking.get("on_time_frames", math.nan))
         if math.isnan(self.frame_s) and status.frames_per_s > 0:
             self.frame_s = 1 / status.frames_per_s
 
@@ -191,7 +193,7 @@ class RunSeries:
 _OF_STATUS = ("p50_ms", "p99_ms", "recent_p50_ms", "recent_p99_ms", "backlog", "frames_per_s")
 _STATED = (
     "density", "density_low", "density_high", "local_density", "target", *_OF_STATUS,
-    "resolution_nm", "drift_x_nm", "drift_y_nm", "drift_z_nm",
+    "resolution_nm", "on_time_frames", "drift_x_nm", "drift_y_nm", "drift_z_nm",
 )  # fmt: skip
 _OF_ROWS = ("photons", "background", "precision_nm", "emitters")
 

@@ -135,7 +135,9 @@ sys.stdin.read()
     report = session.report
 
     [failure] = report.failures
-    assert failure.startswith("the analysis was given up: the event Progress lacks counts, frames")
+    assert failure.startswith(
+        "the analysis was given up: the event Progress lacks blinking, counts"
+    )
     assert session.folder.localizations.stat().st_size > 1000
     assert report.totals is not None
     assert (report.totals.recorded, report.totals.localized, report.totals.skipped) == (40, 40, 0)

@@ -29,10 +29,12 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("photons", "Photons", "photons", f"Median photons of a localization. {_X}"),
         ("precision", "Precision", "nm", f"Median lateral standard deviation in nm. {_X}"),
         ("background", "Background", "ph/px", f"Median background in photons per pixel. {_X}"),
+        ("on_time", "Time on", "frames", f"How long an emitter is on, in frames. {_X}"),
     ),
     "Image": (
         ("resolution", "Resolution", "nm", f"By Fourier ring correlation (FRC), in nm. {_X}"),
-        ("drift", "Drift", "nm", f"Drift of the sample in nm. {_X}"),
+        ("drift", "Drift", "nm", f"Drift of the sample in nm, as measured on the "
+         f"localizations. {_X}"),
     ),
     "Speed": (
         ("latency", "Latency", "ms", f"End of the exposure to published rows in ms, "
@@ -52,6 +54,7 @@ _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "photons": (("", "photons"),),
     "precision": (("", "precision_nm"),),
     "background": (("", "background"),),
+    "on_time": (("", "on_time_frames"),),
     "resolution": (("FRC", "resolution_nm"),),
     "drift": (("x", "drift_x_nm"), ("y", "drift_y_nm"), ("z", "drift_z_nm")),
     "latency": (
