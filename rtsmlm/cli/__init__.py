@@ -20,6 +20,10 @@ COMMANDS = {
         "rtsmlm.cli.reconstruct:reconstruct",
         "Localize a recorded movie, with the camera's parameters from its metadata where they are.",
     ),
+    "follow": (
+        "rtsmlm.cli.follow:follow",
+        "Localize a recording while another program, such as Micro-Manager, writes it.",
+    ),
     "recover": (
         "rtsmlm.cli.recover:recover",
         "Make table, ledger, image and report of what is left of a run that was cut.",

@@ -51,6 +51,23 @@ def live(
     check_seconds(seconds)
     files = [*([config] if config else []), *(further or [])]
     settings = load(files or Path("demo.toml"), overrides(set_, frames, seconds, export))
+    run_live(settings, arm=arm, headless=headless, out=out)
+
+
+def run_live(settings: RunSettings, *, arm: bool, headless: bool, out: Path | None) -> None:
+    """Run, and again as the window asks, until it is done; then exit with the code that says how.
+
+    Parameters
+    ----------
+    settings
+        Of the first run.
+    arm
+        Send commands to the lasers.
+    headless
+        Never open a window.
+    out
+        Folder of the first run; None takes that of the settings.
+    """
     no_window = "--headless" if headless else why_no_window()
     if no_window is not None and not headless:
         console.print(f"[dim]no window: {no_window}[/]")

@@ -137,8 +137,11 @@ class ReplaySettings(Settings):
 
     movie: Path | None = None
     """The recording, of any format that `reconstruct` reads."""
-    timing: Literal["original", "fast"] = "original"
-    """Frames at the intervals of the recording, or as fast as they are taken."""
+    timing: Literal["original", "fast", "follow"] = "original"
+    """Frames at the intervals of the recording, as fast as they are taken, or as they come in a
+    file that another program is still writing (follow)."""
+    idle_s: float = Field(default=10.0, gt=0, le=LONGEST_S)
+    """With follow: the recording has ended when nothing has come for so long."""
 
 
 class MovieSettings(Settings):

@@ -58,3 +58,18 @@ def test_replay_without_a_recording_is_a_wrong_setting(
 
     with pytest.raises(error, match=says):
         open_camera(settings)
+
+
+def test_a_recording_that_is_followed_comes_as_from_a_camera_and_ends(tmp_path: Path) -> None:
+    frames = np.arange(3 * 8 * 10, dtype=np.uint16).reshape(3, 8, 10)
+    tifffile.imwrite(tmp_path / "cell.tif", frames, photometric="minisblack")
+    replay = {"movie": str(tmp_path / "cell.tif"), "timing": "follow", "idle_s": 0.7}
+
+    camera = open_camera(from_mapping({"camera": {"driver": "replay"}, "replay": replay}))
+    played = [(frame.index, frame.pixels.tolist()) for frame in camera.stream(Event())]
+    two = [frame.index for frame in camera.stream(Event(), 2)]
+    camera.close()
+
+    assert camera.name == "follow"
+    assert played == [(k, frames[k].tolist()) for k in range(3)]
+    assert two == [0, 1]

@@ -97,6 +97,11 @@ class Movie(ABC):
         return self._facts.n_frames
 
     @property
+    def frames_at_once(self) -> int:
+        """Frames that are written together, in one chunk of the file; 1 where each is alone."""
+        return 1
+
+    @property
     def account(self) -> MovieAccount:
         """Frames stated, present and read; its `differences` name whatever does not agree."""
         facts = self._facts

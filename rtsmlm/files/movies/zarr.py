@@ -113,6 +113,11 @@ class ZarrMovie(Movie):
         self._chunk_frames = chunk_frames
         self._kept: tuple[int, NDArray[Any]] | None = None
 
+    @property
+    def frames_at_once(self) -> int:
+        """Frames of a chunk."""
+        return self._chunk_frames
+
     def _stored(self, start: int, stop: int) -> NDArray[Any]:
         frames = np.empty((stop - start, *self.shape), dtype=self.dtype)
         at = start
