@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.engines.refine_axial import refine_axial_groups
 from rtsmlm.engines.refine_groups import refine_groups
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
@@ -112,10 +113,21 @@ class Refiner:
         lone = self._lone(locs, batch)
         rows = lone if among is None else np.intersect1d(lone, among, assume_unique=True)
         locs = self._with_lone(locs, batch, rows)
-        if self._curves is not None or self._background is not None:
+        if self._background is not None:
             return locs
         if batch.shape != self._shape:
             self.prepare(batch.shape)
+        if self._curves is not None:
+            return refine_axial_groups(
+                locs,
+                batch,
+                self._maps,
+                lone=lone,
+                among=among,
+                curves=self._curves,
+                pixel_nm=self._calibration.pixel_nm,
+                excess_noise=self._calibration.excess_noise,
+            )
         return refine_groups(
             locs,
             batch,

@@ -55,7 +55,7 @@ Shape: TypeAlias = tuple[F64, F64, float]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _width_px(curve: F64, z_nm: float) -> tuple[float, float]:
+def width_px(curve: F64, z_nm: float) -> tuple[float, float]:
     """Return the width in pixels and its slope in pixels per nm: `WidthCurve` in pixels."""
     u = (z_nm - curve[1]) / curve[2]
     square = 1.0 + u * u * (1.0 + u * (curve[3] + u * curve[4]))
@@ -70,8 +70,8 @@ def _width_px(curve: F64, z_nm: float) -> tuple[float, float]:
 def _integrate(theta: F64, shape: Shape, along_x: F64, along_y: F64) -> None:
     """Write pixel integrals and their derivatives by the centre and by z."""
     curves = shape[0]
-    sigma_x, slope_x = _width_px(curves[0], theta[4])
-    sigma_y, slope_y = _width_px(curves[1], theta[4])
+    sigma_x, slope_x = width_px(curves[0], theta[4])
+    sigma_y, slope_y = width_px(curves[1], theta[4])
     pixel_integrals(theta[0], sigma_x, along_x)
     pixel_integrals(theta[1], sigma_y, along_y)
     for k in range(along_x.shape[1]):
@@ -151,8 +151,8 @@ _maximize = maximizer(_integrate, _count_free, _advance, careful=True)
 @njit(cache=True, nogil=True, error_model="numpy")
 def _wandered(theta: F64, curves: F64, start_x: float, start_y: float) -> bool:
     """Return whether a fit has gone further than a maximum of its spot can lie."""
-    most_x = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * _width_px(curves[0], theta[4])[0])
-    most_y = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * _width_px(curves[1], theta[4])[0])
+    most_x = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * width_px(curves[0], theta[4])[0])
+    most_y = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * width_px(curves[1], theta[4])[0])
     return bool(abs(theta[0] - start_x) > most_x or abs(theta[1] - start_y) > most_y)
 
 
@@ -162,8 +162,8 @@ def _write_row(
 ) -> None:
     row[X], row[Y], row[Z] = theta[0], theta[1], theta[4]
     row[PHOTONS], row[BACKGROUND] = theta[2], theta[3]
-    sigma_x, _ = _width_px(curves[0], theta[4])
-    sigma_y, _ = _width_px(curves[1], theta[4])
+    sigma_x, _ = width_px(curves[0], theta[4])
+    sigma_y, _ = width_px(curves[1], theta[4])
     row[SIGMA] = math.sqrt(sigma_x * sigma_y)
     row[STD_X] = math.sqrt(covariance[0, 0] * excess_noise)
     row[STD_Y] = math.sqrt(covariance[1, 1] * excess_noise)
@@ -218,7 +218,7 @@ def fit_astigmatic_mle(
     wander_px = MAX_WANDER_PX
     for end in range(2):
         for axis in range(2):
-            width = _width_px(curves[axis], limits_nm[end])[0]
+            width = width_px(curves[axis], limits_nm[end])[0]
             wander_px = max(wander_px, MAX_WANDER_SIGMA * width)
     shape = (curves, limits_nm, MAX_STEP_DEPTH * min(curves[0, 2], curves[1, 2]))
     for i in range(len(photons)):

@@ -115,12 +115,12 @@ def fit_groups(
         for i in range(len(frame)):
             if group[i] != i or not wanted[i]:
                 continue
-            count = _members(frame, group, i, members)
+            count = members_of(frame, group, i, members)
             place = _place_of(rows, members, count, sigma_px, offset_adu.shape)
             if count == 0 or place[1] - place[0] > MAX_SIDE or place[3] - place[2] > MAX_SIDE:
                 rows[i, GROUP_STATUS] = SINGULAR
                 continue
-            _cut(
+            cut_place(
                 pixels[frame[i]], offset_adu, photons_per_adu, read_variance, place, excess_noise,
                 data, read,
             )  # fmt: skip
@@ -149,7 +149,7 @@ def fit_groups(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _members(frame: I32, group: NDArray[np.int32], first: int, members: NDArray[np.int32]) -> int:
+def members_of(frame: I32, group: NDArray[np.int32], first: int, members: NDArray[np.int32]) -> int:
     """Write the rows of a group; return how many, 0 if there are too many."""
     count = 0
     for j in range(first, len(frame)):
@@ -183,7 +183,7 @@ def _place_of(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _cut(
+def cut_place(
     frame: Pixels,
     offset_adu: F32,
     photons_per_adu: F32,
@@ -193,6 +193,21 @@ def _cut(
     data: F64,
     read: F64,
 ) -> None:
+    """Write light and read variance of a place, in photons, the first with the second added.
+
+    Parameters
+    ----------
+    frame
+        Raw pixels in ADU, (height, width).
+    offset_adu, photons_per_adu, read_variance
+        Camera calibration, (height, width).
+    place
+        First and last row and column (exclusive).
+    excess_noise
+        Squared excess noise factor, by which the variance is divided.
+    data, read
+        Written, at least as large as the place.
+    """
     for y in range(place[0], place[1]):
         for x in range(place[2], place[3]):
             variance = read_variance[y, x] / excess_noise
