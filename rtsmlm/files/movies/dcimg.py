@@ -23,7 +23,8 @@ from rtsmlm.files.movies.movie import MovieFacts
 MAGIC = b"DCIMG"
 _OLD, _NEW = 0x7, 0x1000000
 _FRAME_FOOTER_BYTES = 32
-_FOUR_BYTES = 8
+_FOUR_AT, _FOUR_BYTES = 12, 8
+"""Where the footer of a frame keeps the pixels that were written over."""
 _HEADER_BYTES = 4096
 _MIDDLE_LINE = 1023
 """The chip is read from its middle; the line above it comes first."""
@@ -101,7 +102,7 @@ def _opened(path: Path, head: bytes) -> DcimgMovie:
         binning = max(chip_height // max(height, 1), 1)
         line = (_MIDDLE_LINE - y0) // binning
         stride = image_bytes + _FRAME_FOOTER_BYTES
-        four = (session + data + image_bytes + 12, stride)
+        four = (session + data + image_bytes + _FOUR_AT, stride)
     elif version == _OLD:
         n_frames, depth, _, width, row_bytes, height, image_bytes = struct.unpack_from(
             "<7I", head, session + 32
@@ -119,8 +120,9 @@ def _opened(path: Path, head: bytes) -> DcimgMovie:
             f"{image_bytes} bytes for {height} x {width} pixels; save it as TIFF"
         )
     offset = session + data
-    # The footer of the last frame may be cut; its pixels are whole then.
-    available = path.stat().st_size - offset + (stride - image_bytes)
+    # Of the last footer only the pixels that it keeps are needed.
+    spare = 0 if stride == image_bytes else _FRAME_FOOTER_BYTES - _FOUR_AT - _FOUR_BYTES
+    available = path.stat().st_size - offset + spare
     behind = max(available - n_frames * stride, 0)
     stated = StatedFrames("the header", n_frames)
     account = complete_frames(path, available - behind, stride, stated)

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.limits import MAX_METADATA_BYTES
+from rtsmlm.files.run.drift_file import DRIFT_FILE
 from rtsmlm.files.run.laser_log import read_laser_log
+from rtsmlm.files.run.statistics import STATISTICS_FILE
 
 F64 = NDArray[np.float64]
 
-DRIFT_NAME = "drift.csv"
-STATISTICS_NAME = "statistics.json"
 _MOST_DRIFT_BYTES = 256 << 20
 
 
@@ -120,8 +120,14 @@ def drift_of(path: Path) -> Drift | None:
     if not len(table):
         return None
     columns = {_DRIFT_AXES[names[k]]: table[:, k] for k in axes}
-    known = {axis: column for axis, column in columns.items() if np.isfinite(column).any()}
+    # Without depth the file has z as 0 throughout.
+    known = {axis: column for axis, column in columns.items() if _says_something(axis, column)}
     return Drift(table[:, names.index("frame")], known) if known else None
+
+
+def _says_something(axis: str, column: F64) -> bool:
+    finite = column[np.isfinite(column)]
+    return len(finite) > 0 and (axis != "z" or bool(finite.any()))
 
 
 _DRIFT_AXES = {
@@ -179,8 +185,8 @@ def gather(folder: Path) -> Gathered:
         text,
         settings,
         lasers_of(folder / "lasers.csv"),
-        drift_of(folder / DRIFT_NAME),
-        json_of(folder / STATISTICS_NAME),
+        drift_of(folder / DRIFT_FILE),
+        json_of(folder / STATISTICS_FILE),
     )
 
 

@@ -180,7 +180,10 @@ def _drift(run: Gathered, sources: Citations) -> list[str]:
     method = str(stated.get("method", "")) if isinstance(stated, Mapping) else ""
     works = [work for word, work in _DRIFT_METHODS.items() if word in method.lower()]
     how = f" by {method}" if method else ""
-    return [f"Drift was measured on the localizations{how}{sources.cite(*dict.fromkeys(works))}."]
+    is_off = not isinstance(stated, Mapping) or stated.get("taken_off", True)
+    end = "and taken off" if is_off else "and not taken off"
+    cited = sources.cite(*dict.fromkeys(works))
+    return [f"Drift was measured on the localizations{how}{cited} {end}."]
 
 
 def _quality(table: TableSummary, sources: Citations) -> list[str]:

@@ -177,7 +177,9 @@ def drift(run: Gathered) -> str:
 
 def linking(statistics: Mapping[str, object]) -> str:
     """Return what is known of blinking and bleaching; nothing where emitters were not linked."""
-    rest = {k: v for k, v in statistics.items() if k not in ("drift", "resolution")}
+    linked = statistics.get("linking")
+    rest = {k: v for k, v in statistics.items() if k not in ("drift", "resolution", "linking")}
+    rest |= linked if isinstance(linked, Mapping) else {}
     rows = list(named_values(rest))
     return wide(table_of(("", ""), rows), "text") if rows else ""
 
