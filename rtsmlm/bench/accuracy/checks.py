@@ -13,6 +13,7 @@ import numpy as np
 
 from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy import scenes as scenes
+from rtsmlm.bench.accuracy.axial_checks import axial_checks
 from rtsmlm.bench.accuracy.deep_scene import deep_scene
 from rtsmlm.bench.accuracy.hard_checks import hard_checks
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
@@ -95,6 +96,7 @@ def simulated_checks(n_frames: int, seed: int) -> list[Check]:
         *_astigmatic(rngs, 2 * n_frames),
         *_dim(rngs, 2 * n_frames),
         *hard_checks(rngs, n_frames),
+        *axial_checks(rngs, n_frames),
     ]
 
 

@@ -40,6 +40,7 @@ FALSE = "false positives per 64 x 64"
 FALSE_AT_MOST = "at most, with 95 % confidence"
 NEAR = ", radius 100 nm"
 RANKED = ", brightest 75 %"
+ALONG_Z = ", axial"
 
 
 def isolated(scene: Scene, locs: Localizations) -> Figures:
@@ -79,6 +80,28 @@ def pairs(scene: Scene, locs: Localizations) -> Figures:
     dx, dy, _, found, _ = _errors(scene, locs)
     stated = stated_scores((dx, found.std_x_nm), (dy, found.std_y_nm))
     return dim(scene, locs) | _against_bound(scene, locs) | stated
+
+
+def depth(scene: Scene, locs: Localizations) -> Figures:
+    """Compare emitters with their bound and with their stated errors, along z too.
+
+    The median offset along x and y is taken off: a PSF measured on beads has no place that is its
+    centre.
+    """
+    dx, dy, dz, found, truth = _errors(scene, locs)
+    result: Figures = {RECALL: len(truth) / max(len(scene.truth), 1)}
+    if scene.bound is None or not len(dx):
+        names = (LATERAL, AXIAL, STD_Z, STD_Z + ALONG_Z, MAD_Z + ALONG_Z)
+        return result | dict.fromkeys(names, math.nan)
+    dx, dy = dx - np.median(dx), dy - np.median(dy)
+    result[LATERAL] = math.sqrt(float(np.mean(dx**2 + dy**2)) / 2) / scene.bound.lateral_nm
+    result[STD_Z] = stated_scores((dx, found.std_x_nm), (dy, found.std_y_nm))[STD_Z]
+    result[AXIAL] = math.nan
+    along_z = {STD_Z: math.nan, MAD_Z: math.nan}
+    if _has_z(scene, locs):
+        result[AXIAL] = math.sqrt(float(np.mean(dz**2))) / scene.bound.axial_nm
+        along_z = stated_scores((dz, found.std_z_nm))
+    return result | {name + ALONG_Z: value for name, value in along_z.items()}
 
 
 def tight(scene: Scene, locs: Localizations) -> Figures:

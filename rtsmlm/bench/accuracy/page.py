@@ -40,6 +40,16 @@ the largest mean error in ten bins of the place within the pixel, along x or y."
 below it.""",
     "Astigmatic PSF": """Isolated emitters spread evenly over z, RMSE over the root mean square of
 their bounds. The localizers are given the true curves, 600 nm to both sides of the focus.""",
+    "Depth": """Lone emitters in parts of the calibrated range, of the PSF of a formula (600 nm to
+both sides of the focus, its true curves) and of the astigmatic beads of the SMLM-2016 challenge,
+with the curves that a calibration on them finds. Bounds are those of the PSF that the frames are
+drawn with, not of a Gaussian. Stated errors should be those that are made: 1.""",
+    "Near pairs in depth": """Two emitters of equal light, each at a depth of its own within 400 nm
+of focus, the bound that of a fit of both. Two that are taken for one are in the root mean square
+with half their distance.""",
+    "Tubules in depth": """The bead PSF over its calibrated range, tubules and blinking as below,
+sparse and dense, EMCCD; scored by the protocol of the challenge. DECODE's published biplane figures
+are 87 and 62.""",
     "Dim emitters": """Emitters that stand alone and hardly rise above the noise. Which of them
 count depends on how many false ones one bears; the row below each has those.""",
     "Deeper than the focus": """A two-dimensional PSF measured on the beads of the SMLM-2016

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rtsmlm.bench.accuracy import figures as figures
+from rtsmlm.bench.accuracy.axial_checks import bead_checks
 from rtsmlm.bench.accuracy.checks import deep_check
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import Scene
@@ -29,6 +30,8 @@ VARIABLE = "RTSMLM_DATA"
 PIXEL_NM = 100.0
 BEADS = "challenge2016_beads"
 BEAD_STEP_NM = 10.0
+FRAMES_PER_LARGE_ONE = 80
+"""Of the deep scene, of 64 x 64 pixels, for one of 256 x 256 of lone emitters."""
 BEAD_FIRST_NM = -750.0
 """Stacks of beads count z from their middle, as the truth of the challenge does."""
 CHALLENGE = CameraCalibration(
@@ -82,7 +85,19 @@ def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
     """
     stack = bead_photons(folder / BEADS / "beads_2d.tif")
     psf, sigma_px = psf_from_beads([stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
-    return [deep_check(psf, sigma_px, n_deep_frames, seed), *recorded_checks(folder)]
+    bead_stack = bead_photons(folder / BEADS / "beads_as.tif")
+    bead_psf, _ = psf_from_beads([bead_stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
+    return [
+        *bead_checks(
+            bead_psf,
+            challenge_curves(folder),
+            max(n_deep_frames // FRAMES_PER_LARGE_ONE, 2),
+            n_deep_frames,
+            seed,
+        ),
+        deep_check(psf, sigma_px, n_deep_frames, seed),
+        *recorded_checks(folder),
+    ]
 
 
 def recorded_checks(folder: Path) -> list[Check]:

@@ -1,0 +1,172 @@
+"""The conditions on astigmatic PSFs: lone emitters over z, pairs, tubules, with what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+
+from rtsmlm.bench.accuracy import axial_scenes, figures
+from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
+from rtsmlm.bench.accuracy.scenes import PIXEL_NM, curves_of
+from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.physics.camera import SensorType
+from rtsmlm.physics.psf import AstigmaticPsf, Psf
+
+Rngs: TypeAlias = Iterator[np.random.Generator]
+
+DEPTH = "Depth"
+DEPTH_PAIRS = "Near pairs in depth"
+TUBULES = "Tubules in depth"
+
+BANDS: tuple[tuple[str, float, float], ...] = (
+    ("lowest eighth of z", 0.0, 0.125),
+    ("middle of z", 0.125, 0.875),
+    ("highest eighth of z", 0.875, 1.0),
+)
+"""Parts of the calibrated range."""
+TYPICAL = (2000.0, 20.0)
+BEAD_LIGHT: tuple[tuple[float, float, SensorType], ...] = (
+    (*TYPICAL, "ideal"),
+    (5000.0, 100.0, "EMCCD"),
+)
+PAIR_LIGHT = (3000.0, 20.0)
+APART_NM: tuple[tuple[float, float], ...] = ((300.0, 475.0), (475.0, 650.0))
+TUBULE_AIMS = (("sparse", True, 87.0), ("dense", False, 62.0))
+"""Aim of the 3D efficiency."""
+_NEAR = Limit(high=1.1)
+_HONEST = Limit(0.9, 1.1)
+
+
+def axial_checks(rngs: Rngs, n_frames: int) -> list[Check]:
+    """Return the checks on the PSF of a formula, whose curves are known exactly.
+
+    Parameters
+    ----------
+    rngs
+        One for each movie.
+    n_frames
+        Frames of 256 x 256 pixels for each condition.
+    """
+    psf = AstigmaticPsf(pixel_nm=PIXEL_NM)
+    curves = curves_of(psf)
+    checks = _bands(rngs, n_frames, psf, curves, "formula", (*TYPICAL, "ideal"))
+    for low, high in APART_NM:
+        checks.append(
+            Check(
+                section=DEPTH_PAIRS,
+                condition=f"{low:g} to {high:g} nm apart, {_light(PAIR_LIGHT)}",
+                scene=partial(
+                    axial_scenes.depth_pair_scene,
+                    next(rngs),
+                    n_frames,
+                    psf,
+                    curves,
+                    (low, high),
+                    PAIR_LIGHT,
+                ),
+                score=figures.depth,
+                goals=_goals(recall=0.95),
+                psfs=("astigmatic",),
+            )
+        )
+    return checks
+
+
+def bead_checks(
+    psf: Psf, curves: WidthCurves, n_frames: int, n_tubule_frames: int, seed: int
+) -> list[Check]:
+    """Return the checks on a PSF that was measured on beads.
+
+    Parameters
+    ----------
+    psf, curves
+        Image of the beads, and what a calibration finds of them.
+    n_frames, n_tubule_frames
+        Frames of 256 x 256, and of 64 x 64 pixels.
+    seed
+        Of all movies.
+    """
+    rngs = iter(np.random.default_rng(seed).spawn(20))
+    checks: list[Check] = []
+    for light in BEAD_LIGHT:
+        checks += _bands(rngs, n_frames, psf, curves, "beads", light)
+    for name, sparse, aim in TUBULE_AIMS:
+        share = axial_scenes.SPARSE_SHARE if sparse else 1.0
+        checks.append(
+            Check(
+                section=TUBULES,
+                condition=f"{name}, {12.6 * share:.1f} emitters a frame",
+                scene=partial(
+                    axial_scenes.tubule_scene,
+                    next(rngs),
+                    n_tubule_frames,
+                    psf,
+                    curves,
+                    sparse=sparse,
+                ),
+                score=figures.challenge,
+                goals=(
+                    Goal(figure="efficiency, 3D" + figures.RANKED, aim=Limit(low=aim)),
+                    Goal(figure=figures.JACCARD + figures.RANKED),
+                    Goal(figure="efficiency, 3D"),
+                    Goal(figure=figures.JACCARD),
+                    Goal(figure=figures.RMSE),
+                    Goal(figure="axial RMSE, nm"),
+                ),
+                psfs=("astigmatic",),
+                peers=False,
+            )
+        )
+    return checks
+
+
+def _bands(
+    rngs: Rngs,
+    n_frames: int,
+    psf: Psf,
+    curves: WidthCurves,
+    name: str,
+    light: tuple[float, float, SensorType],
+) -> list[Check]:
+    """Return the checks on lone emitters in parts of the calibrated range."""
+    photons, background, camera = light
+    low, span = curves.z_min_nm, curves.z_max_nm - curves.z_min_nm
+    return [
+        Check(
+            section=DEPTH,
+            condition=f"{name}, {band}, {_light((photons, background))}"
+            + ("" if camera == "ideal" else f", {camera}"),
+            scene=partial(
+                axial_scenes.depth_scene,
+                next(rngs),
+                n_frames,
+                psf,
+                curves,
+                (low + first * span, low + last * span),
+                (photons, background),
+                camera,
+            ),
+            score=figures.depth,
+            goals=_goals(recall=0.95),
+            psfs=("astigmatic",),
+        )
+        for band, first, last in BANDS
+    ]
+
+
+def _goals(recall: float) -> tuple[Goal, ...]:
+    return (
+        Goal(figure=figures.RECALL, aim=Limit(low=recall)),
+        Goal(figure=figures.LATERAL, aim=_NEAR),
+        Goal(figure=figures.AXIAL, aim=_NEAR),
+        Goal(figure=figures.STD_Z, aim=_HONEST),
+        Goal(figure=figures.STD_Z + figures.ALONG_Z, aim=_HONEST),
+        Goal(figure=figures.MAD_Z + figures.ALONG_Z, aim=_HONEST),
+    )
+
+
+def _light(light: tuple[float, float]) -> str:
+    return f"{light[0]:g} photons, background {light[1]:g}"
