@@ -99,6 +99,10 @@ class ValidityMonitor:
             except Exception as error:  # whatever it is, the run goes on
                 self._give_up(error)
 
+    def add_doubt(self, doubt: str) -> None:
+        """Let no verdict be good from now on, for a reason in one sentence that was said."""
+        self._doubt = Finding(DOUBT, doubt)
+
     def sample(self, locs: Localizations, batch: FrameBatch) -> None:
         """Take a sample of a batch and its localizations."""
         if self._meter is None:

@@ -86,7 +86,8 @@ def estimate_camera(
         Whether estimates take the place of what is assumed.
     """
     unknown = _BOTH & set(assumed)
-    if transfer is None or np.ndim(calibration.e_per_adu) or np.ndim(calibration.offset_adu):
+    has_maps = np.ndim(calibration.e_per_adu) or np.ndim(calibration.offset_adu)
+    if transfer is None or has_maps or calibration.parts:
         return NOTHING
     if not unknown:
         return _contradiction(transfer, calibration)

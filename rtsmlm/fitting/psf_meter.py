@@ -48,6 +48,10 @@ class PsfMeter:
         """Number of first frames that `measure` wants next."""
         return min(self._n_frames, self._most_frames)
 
+    def use(self, calibration: CameraCalibration) -> None:
+        """Measure with another calibration from now on."""
+        self._calibration = calibration
+
     def measure(self, pixels: Pixels, *, are_all: bool = False) -> PsfWidth | None:
         """Return the width, or None if more frames are wanted first.
 

@@ -198,6 +198,9 @@ class Recovery:
 
     def _resolved(self) -> CameraCalibration:
         stated = StatedCalibration() if self._movie is None else self._movie.stated
+        measured = self._so_far.get("camera_measured")
+        if isinstance(measured, dict):
+            self.settings = resolve(self.settings, measured=measured)
         camera = self.settings.camera
         calibration = resolve_calibration(camera, stated)
         if self._movie is None:

@@ -19,7 +19,12 @@ from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.fitting.frame_counts import FrameCounts
-from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
+from rtsmlm.pipeline.start_events import (
+    CameraMeasured,
+    Informed,
+    LocalizerInForce,
+    Preparing,
+)
 from rtsmlm.realtime.latency import LatencySummary, RecentLatency
 
 _MOST_SHOWN = 200
@@ -116,6 +121,7 @@ Event: TypeAlias = (
     | Informed
     | StreamOpened
     | PsfMeasured
+    | CameraMeasured
     | Localizing
     | Progress
     | DensityMeasured

@@ -13,8 +13,10 @@ import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting.first_frames import FirstFrames, remarks_on_pixels
+from rtsmlm.fitting.mending import PixelMender
 from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PsfMeter, PsfWidth
 from rtsmlm.frames import Pixels
+from rtsmlm.pipeline.camera_look import CameraFound, CameraLook
 from rtsmlm.realtime.worker import Worker, one_line
 
 _END_S = 60.0
@@ -36,6 +38,8 @@ class FirstLook:
         Compare the frames with the calibration; false where that was done before.
     meter
         Measures the width; None where it is known.
+    camera
+        Finds wrong pixels, gain and dark value; None where nothing of it is asked for.
     """
 
     def __init__(
@@ -46,25 +50,33 @@ class FirstLook:
         assumed: Collection[str] = (),
         compares: bool = True,
         meter: PsfMeter | None = None,
+        camera: CameraLook | None = None,
     ) -> None:
         self._calibration, self._warn, self._assumed = calibration, warn, assumed
         self._first = FirstFrames() if compares else None
-        self._meter = meter
+        self._meter, self._camera = meter, camera
+        self._found: CameraFound | None = None
+        self._mend = PixelMender(calibration)
         self._parts: list[Pixels] = []
         self._n_kept = self._n_seen = 0
         self._has_first, self._are_all = not compares, False
         self._width: PsfWidth | None = None
         self._changed = threading.Condition()
         self._worker = Worker("first-look", self._look, on_death=self._die, has_time=True)
-        self._is_wanted = self._is_started = compares or meter is not None
+        looks = compares or meter is not None or camera is not None
+        self._is_wanted = self._is_started = looks
         if self._is_started:
             self._worker.start()
 
     @property
     def n_wanted(self) -> int:
-        """First frames that the measurement of the width wants; 0 once it has them all."""
+        """First frames that measurements want; 0 once they have them all."""
         with self._changed:
-            return 0 if self._meter is None else self._meter.n_wanted
+            return self._n_wanted()
+
+    def _n_wanted(self) -> int:
+        width = 0 if self._meter is None else self._meter.n_wanted
+        return max(width, 0 if self._camera is None else self._camera.n_wanted)
 
     def add(self, pixels: Pixels, n_before: int) -> None:
         """Take frames; copies are kept, and those that were taken before are left out.
@@ -85,10 +97,11 @@ class FirstLook:
                 return
             if self._first is not None and not self._has_first:
                 self._has_first = self._first.add(new)
-            if self._meter is not None and (missing := self._meter.n_wanted - self._n_kept) > 0:
+            if (missing := self._n_wanted() - self._n_kept) > 0:
                 self._parts.append(new[:missing].copy())
                 self._n_kept += len(self._parts[-1])
-            self._is_wanted = self._meter is not None or not self._has_first
+            measures = self._meter is not None or self._camera is not None
+            self._is_wanted = measures or not self._has_first
             self._changed.notify_all()
 
     def take_width(self) -> PsfWidth | None:
@@ -96,6 +109,15 @@ class FirstLook:
         with self._changed:
             width, self._width = self._width, None
             return width
+
+    def take_camera(self) -> CameraFound | None:
+        """Return what was found of the camera, once; None before, after, and where it is nothing.
+
+        It is there before the width is.
+        """
+        with self._changed:
+            found, self._found = self._found, None
+            return found
 
     def finish(self) -> None:
         """Look at what is there, as no more frames will come, and wait for that."""
@@ -116,6 +138,8 @@ class FirstLook:
     # -- in the thread ---------------------------------------------------------------------
 
     def _look(self, stop: threading.Event) -> None:
+        if self._camera is not None:
+            self._look_at_camera(self._camera, stop)
         width = None
         if self._meter is not None:
             width = self._measure(self._meter, stop)
@@ -127,8 +151,29 @@ class FirstLook:
         if first is None or (stop.is_set() and not self._has_first):
             return
         measured_nm = None if width is None or width.note else width.sigma_nm
+        first = self._mend(first)
         for remark in remarks_on_pixels(first, self._calibration, self._assumed, measured_nm):
             self._warn(remark)
+
+    def _look_at_camera(self, camera: CameraLook, stop: threading.Event) -> None:
+        """Find what the frames tell of the camera; the rest is measured with it."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._n_kept >= camera.n_wanted or self._are_all or stop.is_set()
+            )
+            pixels = np.concatenate(self._parts) if self._parts and not stop.is_set() else None
+        found = None if pixels is None else camera.find(pixels)
+        with self._changed:
+            self._camera = None
+            if self._meter is None:
+                self._parts = []
+            if found is None or not found.is_worth_telling:
+                return
+            self._found = found
+        self._calibration, self._mend = found.calibration, PixelMender(found.calibration)
+        self._assumed = [name for name in self._assumed if name not in found.values]
+        if self._meter is not None:
+            self._meter.use(found.calibration)
 
     def _measure(self, meter: PsfMeter, stop: threading.Event) -> PsfWidth | None:
         width = None
@@ -141,7 +186,7 @@ class FirstLook:
                     return None
                 pixels = np.concatenate(self._parts)
                 are_all = self._are_all and self._n_kept <= meter.n_wanted
-            width = meter.measure(pixels, are_all=are_all)
+            width = meter.measure(self._mend(pixels[: meter.n_wanted]), are_all=are_all)
         if width.note:
             self._warn(width.note)
         with self._changed:
@@ -150,6 +195,8 @@ class FirstLook:
 
     def _die(self, error: BaseException) -> None:
         self._warn(f"the first frames were not looked at: {one_line(error)}")
+        with self._changed:
+            self._camera = None
         if self._meter is not None:
             sigma_nm = ASSUMED_SIGMA_PX * self._calibration.pixel_nm
             self._warn(f"a PSF width of {sigma_nm:.0f} nm is assumed; set psf.sigma_nm")

@@ -15,6 +15,8 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.channels.first_view import FirstView
 from rtsmlm.engines.ladder import ladder
 from rtsmlm.feedback.density.meter import DensityMeter
+from rtsmlm.fitting.mending import PixelMender
+from rtsmlm.frames import Pixels
 from rtsmlm.pipeline.localizer import localizer_note, open_localizer, with_localizer
 from rtsmlm.pipeline.opening import open_density_meter
 from rtsmlm.protocols import Localizer
@@ -23,6 +25,11 @@ from rtsmlm.settings.run import RunSettings
 
 _END_S = 60.0
 """For a localizer that is being compiled when the run ends."""
+
+
+def unchanged(pixels: Pixels) -> Pixels:
+    """Return frames of a camera without masked pixels."""
+    return pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ class InForce:
     """Whether the PSF width may be another one than that of the data."""
     reason: str = ""
     """Why it takes over from another one."""
+    mend: Callable[[Pixels], Pixels] = unchanged
+    """What frames go through before: the neighbours stand for masked pixels."""
 
     @property
     def watch(self) -> ValidityMonitor | None:
@@ -76,6 +85,21 @@ class LocalizerMaker:
         self._settings, self._calibration, self._shape = settings, calibration, shape
         self._field = FirstView.of(settings.channels, shape)
         self._warn = warn
+        self._mend = PixelMender(calibration)
+        self._doubt = ""
+
+    def take_camera(self, calibration: CameraCalibration, doubt: str) -> None:
+        """Make localizers for another calibration from now on.
+
+        Parameters
+        ----------
+        calibration
+            The calibration.
+        doubt
+            What the frames say against it, one sentence, or nothing.
+        """
+        self._mend = PixelMender(calibration)
+        self._calibration, self._doubt = calibration, doubt
 
     def open(self, name: str, sigma_nm: float) -> Localizer:
         """Return a localizer that is compiled for the frames.
@@ -110,12 +134,15 @@ class LocalizerMaker:
             Whether the width is assumed.
         """
         settings, calibration = self._settings, self._calibration
-        validity = ValidityMonitor(settings, calibration, sigma_nm, self._warn)
+        validity = ValidityMonitor(settings, calibration, sigma_nm, self._warn, self._doubt)
         density = open_density_meter(settings, self._field, calibration, sigma_nm, localizer)
         names = ladder(settings, calibration, sigma_nm)
         faster = names[names.index(name) + 1 :] if name in names else ()
         note = localizer_note(settings, calibration, sigma_nm)
-        return InForce(name, localizer, sigma_nm, density, validity, faster, note, is_assumed)
+        return InForce(
+            name, localizer, sigma_nm, density, validity, faster, note, is_assumed,
+            mend=self._mend,
+        )  # fmt: skip
 
     def make(self, name: str, sigma_nm: float) -> InForce:
         """Return a localizer with its meters; raises as `open`.
@@ -132,6 +159,8 @@ class _Wish:
     name: str
     sigma_nm: float
     reason: str = ""
+    version: int = 0
+    """Of the calibration of the camera."""
 
 
 class LocalizerInUse:
@@ -150,20 +179,29 @@ class LocalizerInUse:
         """The localizer in force."""
         self._make = make
         self._wish = _Wish(first.name, first.sigma_nm)
+        self._version = 0
         self._worker: Worker | None = None
         self._prepared: tuple[_Wish, InForce] | None = None
 
     @property
     def is_changing(self) -> bool:
         """Whether another one is wanted and has not taken over yet."""
-        return self.wanted != (self.now.name, self.now.sigma_nm)
+        is_same = self.wanted == (self.now.name, self.now.sigma_nm)
+        return not is_same or self._wish.version != self._version
 
     @property
     def wanted(self) -> tuple[str, float]:
         """Name and PSF width that were asked for last."""
         return self._wish.name, self._wish.sigma_nm
 
-    def want(self, reason: str, *, name: str | None = None, sigma_nm: float | None = None) -> None:
+    def want(
+        self,
+        reason: str,
+        *,
+        name: str | None = None,
+        sigma_nm: float | None = None,
+        anew: bool = False,
+    ) -> None:
         """Ask for another localizer or width; what is not given stays as it was asked for last.
 
         Parameters
@@ -174,14 +212,28 @@ class LocalizerInUse:
             As in `localizer.name`.
         sigma_nm
             PSF width.
+        anew
+            For another calibration of the camera.
         """
         before = self._wish
         reasons = [before.reason, reason] if self.is_changing and before.reason else [reason]
-        self._wish = _Wish(name or before.name, sigma_nm or before.sigma_nm, "; ".join(reasons))
+        version = before.version + anew
+        text = "; ".join(reasons)
+        self._wish = _Wish(name or before.name, sigma_nm or before.sigma_nm, text, version)
 
-    def replace(self, localizer: InForce) -> None:
-        """Put a localizer in force at once, and forget what was wanted."""
-        self._wish, self.now = _Wish(localizer.name, localizer.sigma_nm), localizer
+    def replace(self, localizer: InForce, *, version: int | None = None) -> None:
+        """Put a localizer in force at once, and forget what was wanted but a new calibration.
+
+        Parameters
+        ----------
+        localizer
+            The localizer.
+        version
+            Of the calibration that it was made for, where that is another one than before.
+        """
+        self._version = self._version if version is None else version
+        self._wish = _Wish(localizer.name, localizer.sigma_nm, version=self._wish.version)
+        self.now = localizer
 
     def change(self) -> InForce | None:
         """Return the localizer that takes over from now on; None while the present one stays.
@@ -203,11 +255,12 @@ class LocalizerInUse:
             return None
         self._worker, prepared, self._prepared = None, self._prepared, None
         if worker.error is not None:
-            self._wish = _Wish(self.now.name, self.now.sigma_nm)
+            self._wish = _Wish(self.now.name, self.now.sigma_nm, version=self._version)
             raise worker.error
         if prepared is None or prepared[0] != self._wish:  # something else is wanted by now
             return None
-        self.replace(replace(prepared[1], reason=self._wish.reason))
+        now = replace(prepared[1], reason=self._wish.reason)
+        self.replace(now, version=self._wish.version)
         return self.now
 
     def _prepare(self) -> None:

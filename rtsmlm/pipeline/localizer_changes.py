@@ -10,12 +10,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
+from rtsmlm.files.wrong_pixels import write_wrong_pixels
 from rtsmlm.fitting.psf_meter import PsfWidth
 from rtsmlm.pipeline.backlog_watch import GROWS_S, BacklogWatch
+from rtsmlm.pipeline.camera_look import CameraFound
 from rtsmlm.pipeline.events import Event, PsfMeasured, Warned
 from rtsmlm.pipeline.in_force import InForce, LocalizerInUse, LocalizerMaker
 from rtsmlm.pipeline.job import PipelineJob
-from rtsmlm.pipeline.start_events import Informed, LocalizerInForce
+from rtsmlm.pipeline.start_events import CameraMeasured, Informed, LocalizerInForce
 from rtsmlm.realtime.worker import one_line
 
 SAME_WIDTH = 0.02
@@ -59,6 +62,7 @@ class LocalizerChanges:
         self._maker, self._emit, self._on_width = maker, emit, on_width
         self._rates, self._backlog = rates, watch
         self._in_use = LocalizerInUse(first, maker.make)
+        self._camera: CameraFound | None = None
         self._is_fastest = job.settings.pipeline.when_behind == "wait"
 
     @property
@@ -72,10 +76,35 @@ class LocalizerChanges:
             self._emit(Warned(self.now.note))
         self._note(next_frame)
 
+    def camera_found(self, found: CameraFound, *, before_first: bool = False) -> None:
+        """Say what the first frames tell of the camera, and ask for a localizer with it.
+
+        Parameters
+        ----------
+        found
+            What was found.
+        before_first
+            No frame is localized yet: `begin_with` follows.
+        """
+        if found.informed:
+            self._emit(Informed(found.informed))
+        if found.warned:
+            self._emit(Warned(found.warned))
+        if found.kind.any():
+            write_wrong_pixels(self._job.folder / WRONG_PIXELS, found.kind)
+        self._maker.take_camera(found.calibration, found.doubt)
+        if found.doubt:
+            self.now.validity.add_doubt(found.doubt)
+        if found.changes:
+            self._camera = found
+            if not before_first:
+                self._in_use.want("the camera is measured", anew=True)
+
     def begin_with(self, width: PsfWidth, next_frame: int) -> None:
         """Make and note the localizer of the first frame, with the width measured before it."""
         self._in_use.replace(self._maker.make(self.now.name, width.sigma_nm))
         self._state_width(width.sigma_nm, 0)
+        self._state_camera(0)
         self.begin(next_frame)
 
     # -- between two batches -----------------------------------------------------------------
@@ -127,13 +156,16 @@ class LocalizerChanges:
         if now is None:
             return
         self._backlog.reset()
-        if before.is_width_assumed:
+        if before.is_width_assumed and not now.is_width_assumed:
             self._state_width(now.sigma_nm, next_frame)
+        self._state_camera(next_frame)
         if now.note and now.note != before.note:
             self._emit(Warned(now.note))
         self._note(next_frame)
         text = f"from frame {next_frame} on {now.name} localizes"
-        if now.name == before.name:
+        if (now.name, now.sigma_nm) == (before.name, before.sigma_nm):
+            self._emit(Informed(f"{text} with what the first frames tell of the camera"))
+        elif now.name == before.name:
             found, assumed = f"{now.sigma_nm:.0f} nm", f"{before.sigma_nm:.0f} nm"
             self._emit(Informed(f"{text} with the measured PSF width, {found} ({assumed} before)"))
         else:
@@ -143,6 +175,7 @@ class LocalizerChanges:
         """State the width that was found too late for any frame."""
         if self._in_use.is_changing and self.now.is_width_assumed:
             self._state_width(self._in_use.wanted[1], next_frame)
+        self._state_camera(next_frame)
 
     def close(self) -> None:
         """Drop what is being prepared."""
@@ -151,6 +184,19 @@ class LocalizerChanges:
     def _state_width(self, sigma_nm: float, from_frame: int) -> None:
         self._on_width(sigma_nm)
         self._emit(PsfMeasured(sigma_nm, from_frame))
+
+    def _state_camera(self, from_frame: int) -> None:
+        """State once from which frame on the calibration that was found is in force."""
+        found, self._camera = self._camera, None
+        if found is not None:
+            self._emit(
+                CameraMeasured(
+                    from_frame=from_frame,
+                    has_wrong_pixels=bool(found.kind.any()),
+                    e_per_adu=found.values.get("e_per_adu", math.nan),
+                    offset_adu=found.values.get("offset_adu", math.nan),
+                )
+            )
 
     def _note(self, next_frame: int) -> None:
         """Note which localizer is in force from the next frame on."""

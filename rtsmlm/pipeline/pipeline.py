@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from rtsmlm.calibration import StatedCalibration
 from rtsmlm.channels.first_view import FirstView
 from rtsmlm.engines.ladder import assumed_sigma_px
 from rtsmlm.files.camera_maps import resolve_calibration
+from rtsmlm.files.wrong_pixels import with_wrong_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
 from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PsfMeter
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.backlog_watch import BacklogWatch
+from rtsmlm.pipeline.camera_look import CameraLook
 from rtsmlm.pipeline.events import (
     DensityMeasured,
     FramesFailed,
@@ -71,6 +74,8 @@ class Pipeline:
         self._settings = job.settings
         self._calibration = resolve_calibration(job.settings.camera, StatedCalibration())
         self._calibration.check_frame_shape(ring.shape)
+        camera = job.settings.camera
+        self._calibration = with_wrong_pixels(self._calibration, camera, ring.shape)
         self._field = FirstView.of(job.settings.channels, ring.shape)
         self._latency = LatencyStages(from_start=job.resume_before is None)
         self._counter = FrameCounter(ring.shape)
@@ -134,12 +139,21 @@ class Pipeline:
         if self._settings.psf.known_sigma_nm is None:
             # One slot less than there are: a batch ends at the end of the ring's memory.
             meter = PsfMeter(self._calibration, most_frames=self._ring.capacity - 1)
+        is_first = self._job.resume_before is None
+        camera = CameraLook(
+            self._calibration,
+            self._settings.camera,
+            self._job.assumed,
+            self._ring.shape,
+            most_frames=self._ring.capacity - 1,
+        )
         return FirstLook(
             self._calibration,
             self._warn,
             assumed=self._job.assumed,
-            compares=self._job.resume_before is None,
+            compares=is_first,
             meter=meter,
+            camera=camera if is_first else None,
         )
 
     # -- frames ------------------------------------------------------------------------------
@@ -159,6 +173,8 @@ class Pipeline:
                 if (closing and backlog <= n_wanted) or len(frames) < min(n_wanted, backlog):
                     look.finish()
             stop.wait(_IDLE_S)
+        if (camera := look.take_camera()) is not None:
+            changes.camera_found(camera, before_first=True)
         changes.begin_with(width, self._next_frame)
         self._emit(Localizing())
         return True
@@ -168,6 +184,8 @@ class Pipeline:
             closing = self._see_to_others(stop)
             if closing and self._ring.is_given_up:
                 return
+            if (camera := look.take_camera()) is not None:
+                changes.camera_found(camera)
             if (width := look.take_width()) is not None:
                 changes.width_found(width)
             changes.watch_backlog(self._ring.backlog, self._clock())
@@ -206,6 +224,8 @@ class Pipeline:
         self, batch: FrameBatch, targets: slice, in_force: InForce, look: FirstLook
     ) -> None:
         t_taken = now_ns()
+        if (mended := in_force.mend(batch.pixels)) is not batch.pixels:
+            batch = replace(batch, pixels=mended)
         localizations = localize_each(in_force.localizer, batch, self._failed, targets)
         t_localized = now_ns()
         batch = batch.frames(*targets.indices(len(batch))[:2])
@@ -245,6 +265,8 @@ class Pipeline:
     def _finish(self, changes: LocalizerChanges, look: FirstLook) -> None:
         """Complete files and accounts after the last frame."""
         look.finish()
+        if (camera := look.take_camera()) is not None:
+            changes.camera_found(camera)
         if (width := look.take_width()) is not None:
             changes.width_found(width)
         changes.finish(self._next_frame)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
 from rtsmlm.fitting.frame_counts import FrameCounts
-from rtsmlm.pipeline.start_events import LocalizerInForce
+from rtsmlm.pipeline.events import PsfMeasured
+from rtsmlm.pipeline.start_events import CameraMeasured, LocalizerInForce
 from rtsmlm.realtime.latency import LatencySummary, RecentLatency
+from rtsmlm.settings.resolve import resolve
+from rtsmlm.settings.run import RunSettings
 
 
 @dataclass
@@ -27,7 +32,9 @@ class PipelineProgress:
     sigma_nm: float | None = None
     """PSF width in force; None while it is not known."""
     assumed_before: int = 0
-    """Frames before this one were localized with a PSF width that was assumed."""
+    """Frames before this one were localized with a PSF width or camera that was assumed."""
+    camera: CameraMeasured | None = None
+    """What the first frames have said of the camera."""
     localizers: list[LocalizerInForce] = field(default_factory=list)
     """What has localized, in order; the last is in force."""
     validity: dict[str, Any] = field(default_factory=dict)
@@ -42,3 +49,31 @@ class PipelineProgress:
     failed_frames: int = 0
     death: str | None = None
     """Why the analysis died last; None if it did not, or is up again."""
+
+    def take_width(self, event: PsfMeasured) -> None:
+        """Take the PSF width that is in force."""
+        self.sigma_nm = event.sigma_nm
+        self.assumed_before = max(self.assumed_before, event.from_frame)
+
+    def take_camera(self, event: CameraMeasured) -> None:
+        """Take what the first frames have said of the camera."""
+        self.camera = event
+        self.assumed_before = max(self.assumed_before, event.from_frame)
+
+    def known(self, settings: RunSettings, folder: Path) -> RunSettings:
+        """Return the settings of a run with what was measured in it.
+
+        Parameters
+        ----------
+        settings
+            Of the run.
+        folder
+            The run folder, with the file of wrong pixels.
+        """
+        if self.camera is not None:
+            settings = resolve(settings, measured=self.camera.values)
+            if self.camera.has_wrong_pixels:
+                named = {"wrong_pixels": folder / WRONG_PIXELS}
+                camera = settings.camera.model_copy(update=named)
+                settings = settings.model_copy(update={"camera": camera})
+        return resolve(settings, sigma_nm=self.sigma_nm)

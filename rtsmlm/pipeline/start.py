@@ -17,6 +17,7 @@ from rtsmlm.fitting.frame_counts import FrameCounter
 from rtsmlm.fitting.psf_meter import PsfMeter
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
+from rtsmlm.pipeline.camera_look import CameraLook
 from rtsmlm.pipeline.events import Event, Warned
 from rtsmlm.pipeline.in_force import InForce, LocalizerMaker
 from rtsmlm.pipeline.job import PipelineJob
@@ -169,6 +170,10 @@ class Start:
         counter = FrameCounter(self._shape)
         counter.add(frames.pixels)
         counter.look()
+        self.begin("look at the camera")
+        camera = self._settings.camera
+        look = CameraLook(self._calibration, camera, (), self._shape, most_frames=len(frames))
+        look.rehearse(frames.pixels.copy())
         if with_width:
             self.begin("measurement of the PSF width")
             PsfMeter(self._calibration, most_frames=len(frames)).measure(frames.pixels)

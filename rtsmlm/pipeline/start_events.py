@@ -27,6 +27,26 @@ class Informed:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraMeasured:
+    """What the first frames say of the camera is in force; wrong pixels are in their file."""
+
+    from_frame: int = 0
+    """Frames before this one were localized without."""
+    has_wrong_pixels: bool = False
+    """Whether pixels are masked."""
+    e_per_adu: float = math.nan
+    """Electrons per ADU; NaN where it stays as it was."""
+    offset_adu: float = math.nan
+    """Camera value in the dark; NaN where it stays as it was."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Gain and dark value that are new, by the names of their settings."""
+        both = {"e_per_adu": self.e_per_adu, "offset_adu": self.offset_adu}
+        return {name: value for name, value in both.items() if math.isfinite(value)}
+
+
+@dataclass(frozen=True, slots=True)
 class LocalizerInForce:
     """The localizer of all frames from one on, until another one is in force."""
 

@@ -30,12 +30,11 @@ from rtsmlm.pipeline.events import (
 )
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.progress import PipelineProgress
-from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
+from rtsmlm.pipeline.start_events import CameraMeasured, Informed, LocalizerInForce, Preparing
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
 from rtsmlm.realtime.worker import Worker, one_line
-from rtsmlm.settings.resolve import resolve
 
 _POLL_S = 0.05
 _LAST_BATCH_S = 6.0
@@ -208,7 +207,7 @@ class PipelineSupervisor:
             return
         self.progress.restarts += 1
         self._warn(f"the analysis died ({why}) and is restarted; the recording goes on")
-        settings = resolve(self._job.settings, sigma_nm=self.progress.sigma_nm)
+        settings = self.progress.known(self._job.settings, self._job.folder)
         self._earlier_rows = self.progress.localizations
         self._earlier_counts = self.progress.counts
         self._localizing.clear()
@@ -274,7 +273,9 @@ class PipelineSupervisor:
                 self._ring.beat()
                 self._localizing.set()
             case PsfMeasured():
-                progress.sigma_nm, progress.assumed_before = event.sigma_nm, event.from_frame
+                progress.take_width(event)
+            case CameraMeasured():
+                progress.take_camera(event)
             case LocalizerInForce():
                 progress.localizers.append(event)
                 self._ledger.note_localizer(event.as_dict())

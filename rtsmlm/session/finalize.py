@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rtsmlm.calibration import CameraCalibration
@@ -14,12 +15,16 @@ from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
 from rtsmlm.files.tables.export import export
+from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
+from rtsmlm.files.wrong_pixels import with_wrong_pixels
+from rtsmlm.fitting.mending import PixelMender
 from rtsmlm.offline.catch_up import catch_up
 from rtsmlm.offline.finish_table import finish_table
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.localize_again import localize_again
 from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.results import draw_table, keep_table, write_accounts
+from rtsmlm.pipeline.camera_look import with_values
 from rtsmlm.pipeline.localizer import extra_columns_stated, open_localizer, with_localizer
 from rtsmlm.protocols import Camera, Localizer
 from rtsmlm.realtime.ledger import Ledger
@@ -28,6 +33,7 @@ from rtsmlm.session.final_status import publish_final_status
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.session.notices import Notices
 from rtsmlm.session.running_accounts import RunningAccounts
+from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
 
 
@@ -59,6 +65,7 @@ class RunFinalizer:
         Room for the accounts stays reserved meanwhile, so that these cannot take it.
         """
         run_step, results = self.notices.run_step, self.settings.results
+        run_step(self._take_camera)
         table = self.folder.localizations
         extras = extra_columns_stated(self.settings)
         run_step(lambda: keep_table(table, self.shape, self.calibration.pixel_nm, extras))
@@ -80,6 +87,26 @@ class RunFinalizer:
     def _finish_table(self) -> None:
         for note in finish_table(self.folder.localizations, self.settings, self.on_step):
             self.notices.inform(note)
+
+    def _take_camera(self) -> None:
+        """Go on with what the first frames have told of the camera."""
+        found = self.path.progress.camera
+        calibration, camera = self.calibration, self.settings.camera
+        if found is not None:
+            self.settings = resolve(self.settings, measured=found.values)
+            calibration = with_values(calibration, found.values)
+            if found.has_wrong_pixels:
+                # Relative to run.toml, so that the folder may be moved.
+                own = self.settings.camera.model_copy(update={"wrong_pixels": Path(WRONG_PIXELS)})
+                self.settings = self.settings.model_copy(update={"camera": own})
+                camera = camera.model_copy(update={"wrong_pixels": self.folder.path / WRONG_PIXELS})
+        self.calibration = with_wrong_pixels(calibration, camera, self.shape)
+
+    def _open_recording(self) -> Movie:
+        """Return the recording of the run, whose frames are mended as in the run."""
+        movie = open_movie(self.folder.raw, self.settings.movie)
+        movie.mend = PixelMender(self.calibration)
+        return movie
 
     def _note_what_is_left(self) -> None:
         """Say what was not done after the last frame, and what does it."""
@@ -117,7 +144,7 @@ class RunFinalizer:
         if not (self.path.n_recorded and self.settings.results.catch_up):
             write(None)
             return
-        with open_movie(self.folder.raw, self.settings.movie) as movie:
+        with self._open_recording() as movie:
             write(movie)
 
     def _draw(self) -> None:
@@ -140,7 +167,7 @@ class RunFinalizer:
         if self.path.n_recorded and self.settings.results.catch_up and not is_broken_off():
             self.on_step(f"localizing the frames before {before} again, with the PSF as measured")
             try:
-                with open_movie(self.folder.raw, self.settings.movie) as movie:
+                with self._open_recording() as movie:
                     is_done = localize_again(
                         movie, self.ledger, self.folder.localizations,
                         self._open_localizer,
@@ -148,7 +175,12 @@ class RunFinalizer:
                     )  # fmt: skip
             except RtsmlmError as error:
                 why = f" ({one_line(error)})"
-        if not is_done:
+        if not is_done and self.path.progress.camera is not None:
+            self.notices.warn(
+                f"frames before {before} are localized without what was measured on them of the "
+                f"camera and the PSF{why}"
+            )
+        elif not is_done:
             self.notices.warn(
                 f"frames before {before} are localized with an assumed PSF width: that of "
                 f"{sigma_nm:.0f} nm was measured on them, and is in force from there on{why}; set "
@@ -174,7 +206,7 @@ class RunFinalizer:
         )
         self.on_step(f"catching up on {skipped} skipped frames")
         table = self.folder.localizations
-        with open_movie(self.folder.raw, self.settings.movie) as movie:
+        with self._open_recording() as movie:
             catch_up(
                 movie, self.ledger, table, self._open_localizer, self.on_progress,
                 is_broken_off=self.path.broken_off.is_set,

@@ -87,6 +87,7 @@ class RunningAccounts:
             RUN_SO_FAR: {
                 "psf_sigma_nm": progress.sigma_nm,
                 "assumed_before": progress.assumed_before,
+                "camera_measured": {} if progress.camera is None else progress.camera.values,
                 "localizations": progress.localizations,
                 "latency_ms": progress.latency_ms,
                 "validity": progress.validity,

@@ -36,7 +36,12 @@ from rtsmlm.pipeline.events import (
     status_from_line,
     to_line,
 )
-from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
+from rtsmlm.pipeline.start_events import (
+    CameraMeasured,
+    Informed,
+    LocalizerInForce,
+    Preparing,
+)
 from rtsmlm.realtime.latency import RecentLatency
 
 ESTIMATE = DensityEstimate(
@@ -58,6 +63,7 @@ ONE_OF_EACH: list[Event] = [
     PsfMeasured(132.5, 87),
     Localizing(),
     Preparing("localizer flagship-2d", 1, 5, "find_rows"),
+    CameraMeasured(96, True, 0.46),
     LocalizerInForce(812, "gaussian-mle", "Gaussian MLE", 132.5, "the backlog grew", 700.0, 100.0),
     Informed("from frame 87 on the measured PSF width is in force"),
     Progress(

@@ -13,8 +13,10 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter, PsfWidth
 from rtsmlm.frames import Pixels
 from rtsmlm.pipeline import first_look
+from rtsmlm.pipeline.camera_look import CameraLook
 from rtsmlm.pipeline.first_look import FirstLook
 from rtsmlm.pipeline.rate import simulated_frames
+from rtsmlm.settings.camera import CameraSettings
 
 CAMERA = CameraCalibration(pixel_nm=100.0, offset_adu=100.0, e_per_adu=1.0, read_noise_e=1.5)
 WAIT_S = 60.0
@@ -136,3 +138,41 @@ def test_a_run_that_goes_on_after_a_crash_with_a_known_width_needs_no_thread(
 
     assert threading.active_count() == before
     assert look.take_width() is None
+
+
+def test_what_the_frames_tell_of_the_camera_comes_before_the_width_and_is_used_for_it(
+    open_look: Callable[..., FirstLook], frames: Pixels
+) -> None:
+    hot = frames.copy()
+    hot[:, 20, 30] += 500
+    camera = CameraLook(CAMERA, CameraSettings(), (), (128, 128), most_frames=200)
+    look = open_look([], meter=PsfMeter(CAMERA, most_frames=500), camera=camera)
+    assert look.n_wanted == camera.n_wanted
+
+    look.add(hot, 0)
+    look.finish()
+
+    assert width_of(look).sigma_nm == pytest.approx(150.0, rel=0.03)
+    found = look.take_camera()
+    assert found is not None
+    assert np.argwhere(found.kind).tolist() == [[20, 30]]
+    assert found.calibration.masked is not None
+    assert "1 pixel is masked" in found.informed
+    assert look.take_camera() is None
+
+
+def test_nothing_comes_of_a_camera_that_is_as_it_is_stated(
+    open_look: Callable[..., FirstLook], frames: Pixels
+) -> None:
+    camera = CameraLook(CAMERA, CameraSettings(), (), (128, 128), most_frames=200)
+    look = open_look([], camera=camera)
+    look.add(frames, 0)
+    look.finish()
+
+    assert look.take_camera() is None
+
+
+def test_too_few_frames_tell_nothing_of_the_camera(frames: Pixels) -> None:
+    camera = CameraLook(CAMERA, CameraSettings(), (), (128, 128), most_frames=200)
+
+    assert not camera.find(frames[:12]).is_worth_telling

@@ -22,7 +22,12 @@ from rtsmlm.pipeline.backlog_watch import GROWS_S
 from rtsmlm.pipeline.events import Event, PsfMeasured, Ready, Warned
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.pipeline import Pipeline
-from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
+from rtsmlm.pipeline.start_events import (
+    CameraMeasured,
+    Informed,
+    LocalizerInForce,
+    Preparing,
+)
 from rtsmlm.protocols import ALL, AS_FOUND
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
@@ -350,3 +355,40 @@ def test_all_steps_come_before_the_first_frame_may(run: Callable[..., Localizati
     assert {"measurement of the PSF width", "table and sinks"} <= set(names)
     kinds = [type(event) for event in lab.events]
     assert kinds.index(Ready) > max(k for k, kind in enumerate(kinds) if kind is Preparing)
+
+
+def test_wrong_pixels_and_gain_are_found_beside_the_first_frames_and_used_from_then_on(
+    run: Callable[..., Localizations], tmp_path: Path
+) -> None:
+    lab = Lab(900, {"gaussian-mle": 0.001})
+    random = np.random.default_rng(4)
+    light = np.linspace(5.0, 60.0, SHAPE[1]) * np.ones(SHAPE)
+    seen: dict[int, int] = {}
+
+    def pixels(number: int) -> Any:
+        adu = random.poisson(light) / 0.4 + random.normal(0.0, 3.0, SHAPE) + 100.0
+        adu[30, 20] += 900.0
+        return np.clip(np.rint(adu), 0, 65535).astype(np.uint16)
+
+    class Watching(LabLocalizer):
+        def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
+            for number, frame in zip(batch.index.tolist(), batch.pixels, strict=True):
+                seen[number] = int(frame[30, 20])
+            return super().__call__(batch, targets)
+
+    lab.pixels = pixels
+    lab.open = lambda settings, _, sigma_nm: Watching(lab, settings.localizer.name, sigma_nm)
+    run(
+        lab, "localizer.name=gaussian-mle", "psf.sigma_nm=130", assumed=("e_per_adu",)
+    )  # fmt: skip
+
+    (found,) = lab.of_kind(CameraMeasured)
+    assert found.has_wrong_pixels
+    assert found.e_per_adu == pytest.approx(0.4, rel=0.15)
+    assert 0 < found.from_frame < 900
+    assert all((adu > 800) == (k < found.from_frame) for k, adu in seen.items() if k >= 0)
+    assert "20,30,hot" in (tmp_path / "run" / "wrong_pixels.csv").read_text()
+    said = [event.text for event in (*lab.of_kind(Informed), *lab.of_kind(Warned))]
+    assert any("1 pixel is masked" in text for text in said)
+    assert any("camera.e_per_adu not stated" in text for text in said)
+    assert any(f"from frame {found.from_frame} on gaussian-mle" in text for text in said)

@@ -29,7 +29,12 @@ from rtsmlm.pipeline.events import (
     Warned,
 )
 from rtsmlm.pipeline.job import PipelineJob
-from rtsmlm.pipeline.start_events import Informed, LocalizerInForce, Preparing
+from rtsmlm.pipeline.start_events import (
+    CameraMeasured,
+    Informed,
+    LocalizerInForce,
+    Preparing,
+)
 from rtsmlm.pipeline.supervisor import PipelineSupervisor
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.realtime.ring import FrameRing
@@ -179,6 +184,7 @@ def test_there_is_a_case_for_every_event(make_rig: Make) -> None:
         Localizing: Localizing(), Progress: Progress(0, 0, {}, {}),
         DensityMeasured: DensityMeasured(ESTIMATE, 0), FramesFailed: FramesFailed(0, 1, ""),
         Warned: Warned(""), Died: Died(""), Informed: Informed(""),
+        CameraMeasured: CameraMeasured(7, True, 0.5),
         Preparing: Preparing("", 0, 1), LocalizerInForce: LocalizerInForce(0, "a", "b", 1.0),
     }  # fmt: skip
 
