@@ -94,8 +94,13 @@ def find_wrong_pixels(
     means: list[F32] = []
     variance = np.zeros((0, 0), dtype=np.float32)
     n = 0
+    first: Pixels | None = None
     for pixels in segments:
         n = len(pixels)
+        if first is None:
+            first = pixels[0].copy()
+        elif holds(first, pixels):  # frames that are repeated say nothing anew
+            return WrongPixels(np.zeros(pixels.shape[1:], dtype=np.uint8))
         mean, scatter = _statistics(pixels, offset, gain)
         variance = np.minimum(variance, scatter) if means else scatter
         means.append(mean)
@@ -127,6 +132,11 @@ def find_wrong_pixels(
             "calibrate camera",
         )
     return WrongPixels(kind, _sentence(kind))
+
+
+def holds(frame: Pixels, pixels: Pixels) -> bool:
+    """Tell whether a frame is among others, which noise excludes unless frames are repeated."""
+    return any(np.array_equal(frame, other) for other in pixels)
 
 
 def _sentence(kind: NDArray[np.uint8]) -> str:

@@ -15,15 +15,18 @@ from rtsmlm.fitting.mending import PixelMender
 from rtsmlm.fitting.photon_transfer import photon_transfer, steady_samples
 from rtsmlm.fitting.saturation import plateau_adu
 from rtsmlm.fitting.wrong_pixels import (
-    FRAMES_PER_SEGMENT,
     LEAST_PER_SEGMENT,
     SEGMENTS,
     WrongPixels,
     find_wrong_pixels,
+    holds,
 )
 from rtsmlm.frames import Pixels
 from rtsmlm.settings.camera import CameraSettings
 
+_PER_SEGMENT = 8
+"""Frames, so that all segments are as many as the PSF width is measured on: neither waits for the
+other."""
 _MOST_PIXELS = 1 << 25
 """Of the frames that are kept for it: 64 MiB; of large frames a few more."""
 
@@ -83,7 +86,7 @@ class CameraLook:
     ) -> None:
         self._calibration, self._camera, self._assumed = calibration, camera, assumed
         fitting = _MOST_PIXELS // (SEGMENTS * shape[0] * shape[1])
-        n = min(max(fitting, LEAST_PER_SEGMENT), FRAMES_PER_SEGMENT)
+        n = min(max(fitting, LEAST_PER_SEGMENT), _PER_SEGMENT)
         self.n_wanted = min(SEGMENTS * n, max(most_frames, 1))
         """First frames that are wanted."""
 
@@ -97,7 +100,7 @@ class CameraLook:
         """
         calibration, camera = self._calibration, self._camera
         n = len(pixels) // SEGMENTS
-        if n < LEAST_PER_SEGMENT:
+        if n < LEAST_PER_SEGMENT or holds(pixels[0], pixels[n:]):
             return CameraFound(calibration, np.zeros((0, 0), dtype=np.uint8))
         parts = [pixels[k * n : (k + 1) * n] for k in range(SEGMENTS)]
         wrong = WrongPixels(np.zeros(pixels.shape[1:], dtype=np.uint8))

@@ -210,3 +210,12 @@ def test_a_fit_finds_the_emitter_on_a_hot_pixel_once_it_is_masked(
     assert n_hot < 0.8 * n_wanted or hot > 1.1 * wanted
     assert n_masked >= n_wanted - 4
     assert of_masked == pytest.approx(wanted, rel=0.03)
+
+
+def test_frames_that_are_repeated_tell_of_no_pixel(rng: np.random.Generator) -> None:
+    light = blinking(rng)
+    light[:, 10, 20] += 300.0
+    pixels = recorded(rng, light)
+
+    assert found(pixels).kind[10, 20] == HOT
+    assert not found(np.tile(pixels[:5], (20, 1, 1))).kind.any()
