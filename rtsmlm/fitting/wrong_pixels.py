@@ -143,9 +143,8 @@ def _sentence(kind: NDArray[np.uint8]) -> str:
     counts = [int(np.count_nonzero(kind == k)) for k in (HOT, FLICKERING, DEAD)]
     if not (total := sum(counts)):
         return ""
-    words = [
-        f"{n} {word}" for n, word in zip(counts, ("hot", "flickering", "dead"), strict=True) if n
-    ]
+    kinds = zip(counts, ("hot", "flickering", "dead"), strict=True)
+    words = [f"{n} {word}" for n, word in kinds if n]
     pixels = "pixel is" if total == 1 else "pixels are"
     return (
         f"{total} {pixels} masked: {', '.join(words)}; the neighbours stand for them "

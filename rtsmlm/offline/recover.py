@@ -198,9 +198,7 @@ class Recovery:
 
     def _resolved(self) -> CameraCalibration:
         stated = StatedCalibration() if self._movie is None else self._movie.stated
-        measured = self._so_far.get("camera_measured")
-        if isinstance(measured, dict):
-            self.settings = resolve(self.settings, measured=measured)
+        self.settings = resolve(self.settings, measured=self._so_far.get("camera_measured") or {})
         camera = self.settings.camera
         calibration = resolve_calibration(camera, stated)
         if self._movie is None:
