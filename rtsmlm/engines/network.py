@@ -143,7 +143,10 @@ class NetworkLocalizer:
         )
         if self._refiner is None:
             return found
-        return self._refiner(found, batch.frames(part.start, part.stop))
+        refined = self._refiner(found, batch.frames(part.start, part.stop))
+        if len(refined) == len(found):
+            return refined
+        return refined.take(np.lexsort((refined.y_nm, refined.frame)))
 
     def _prepare(self, shape: tuple[int, int]) -> None:
         knows_masks = self._model.manifest.architecture in KNOW_MASKS

@@ -9,7 +9,7 @@ has z, too. A network may state the background of each box, which is not taken f
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,13 @@ from scipy.spatial import cKDTree
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.refine_axial import refine_axial_groups
 from rtsmlm.engines.refine_groups import refine_groups
+from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of, split_pairs
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
 from rtsmlm.fitting.box_fit import TrainedBackgroundFit, on_known_background
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
+from rtsmlm.fitting.spot_shape import shape_misfits
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -41,6 +43,12 @@ one lone emitter, such as two too close to tell apart."""
 DOUBT_Z_NM = 40.0
 """The same along z."""
 MAX_ITERATIONS = 15
+
+
+class _Known(TypedDict):
+    sigma_px: float
+    pixel_nm: float
+    excess_noise: float
 
 
 class Refiner:
@@ -101,6 +109,8 @@ class Refiner:
     ) -> Localizations:
         """Return the table with the rows of emitters fitted, lone or in groups, in the same order.
 
+        A row that is two emitters becomes one of them; the other stands behind all rows.
+
         Parameters
         ----------
         locs
@@ -112,7 +122,7 @@ class Refiner:
         """
         lone = self._lone(locs, batch)
         rows = lone if among is None else np.intersect1d(lone, among, assume_unique=True)
-        locs = self._with_lone(locs, batch, rows)
+        locs, excess = self._with_lone(locs, batch, rows)
         if self._background is not None:
             return locs
         if batch.shape != self._shape:
@@ -128,24 +138,24 @@ class Refiner:
                 pixel_nm=self._calibration.pixel_nm,
                 excess_noise=self._calibration.excess_noise,
             )
-        return refine_groups(
-            locs,
-            batch,
-            self._maps,
-            lone=lone,
-            among=among,
+        psf_and_camera = _Known(
             sigma_px=self._sigma_px,
             pixel_nm=self._calibration.pixel_nm,
             excess_noise=self._calibration.excess_noise,
         )
+        locs, in_groups = refine_groups(
+            locs, batch, self._maps, lone=lone, among=among, **psf_and_camera
+        )
+        excess = Excess(*(np.concatenate(both) for both in zip(excess, in_groups, strict=True)))
+        return split_pairs(locs, batch, self._maps, excess, **psf_and_camera)
 
     def _with_lone(
         self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
-    ) -> Localizations:
-        """Return the table with rows of lone emitters fitted."""
+    ) -> tuple[Localizations, Excess]:
+        """Return the table with rows of lone emitters fitted, and those that may be two."""
         if not len(rows):
-            return locs
-        fits, left, top = self._fit(locs, batch, rows)
+            return locs, NO_EXCESS
+        fits, left, top, excess = self._fit(locs, batch, rows)
         pixel_nm = self._calibration.pixel_nm
         x_nm = (fits[:, boxes.X] + left) * pixel_nm
         y_nm = (fits[:, boxes.Y] + top) * pixel_nm
@@ -161,7 +171,7 @@ class Refiner:
         if self._curves is not None:
             columns["z_nm"][rows] = fits[:, boxes.Z]
             columns["std_z_nm"][rows] = fits[:, boxes.STD_Z]
-        return Localizations(**columns, extras=locs.extras)
+        return Localizations(**columns, extras=locs.extras), excess
 
     def _good(
         self, locs: Localizations, rows: NDArray[np.int64], fits: F64, x_nm: F64, y_nm: F64
@@ -202,8 +212,8 @@ class Refiner:
 
     def _fit(
         self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
-    ) -> tuple[F64, NDArray[np.int32], NDArray[np.int32]]:
-        """Return fits, and the first column and row of their boxes."""
+    ) -> tuple[F64, NDArray[np.int32], NDArray[np.int32], Excess]:
+        """Return fits, the first column and row of their boxes, and which may be two emitters."""
         if batch.shape != self._shape:
             self.prepare(batch.shape)
         n, box = len(rows), self._box_px
@@ -225,7 +235,17 @@ class Refiner:
         # A network without z leaves it to the fit to search for it.
         z_nm = np.where(np.isfinite(locs.std_z_nm[rows]), locs.z_nm[rows], np.nan)
         self._fit_boxes(photons, variance, start_x, start_y, z_nm.astype(np.float32), fits)
-        return fits, left, top
+        return fits, left, top, self._excess(rows, photons, variance, fits)
+
+    def _excess(self, rows: NDArray[np.int64], photons: F32, variance: F32, fits: F64) -> Excess:
+        if self._curves is not None or self._background is not None:
+            return NO_EXCESS
+        misfits, moments = np.full(len(rows), np.inf), np.zeros((len(rows), 3))
+        excess_noise = float(self._calibration.excess_noise)
+        sigma_px = float(self._sigma_px)
+        shape_misfits(photons, variance, fits, sigma_px, excess_noise, misfits, moments)
+        misfits[fits[:, boxes.STATUS] != boxes.CONVERGED] = np.inf
+        return excess_of(rows, misfits, moments, sigma_px)
 
     def _fit_boxes(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, start_z_nm: F32, fits: F64

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of
 from rtsmlm.fitting import group_fit
-from rtsmlm.fitting.boxes import CONVERGED, F64
+from rtsmlm.fitting.boxes import CONVERGED, F64, default_box_px
 from rtsmlm.fitting.group_fit import fit_groups, group_rows
 from rtsmlm.fitting.group_likelihood import MOST
-from rtsmlm.frames import FrameBatch
+from rtsmlm.fitting.group_shape import group_shapes
+from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
 
 LINK_SIGMA = 3.0
@@ -29,6 +31,8 @@ MAX_STD_PX = 0.5
 MAX_STEP_STD = 4.0
 """A fit further from the network than so many of its standard deviations found something else."""
 MAX_ITERATIONS = 10
+DOUBT = 1.3
+"""How much more than the fit a network must state of its error for a spot to be looked at."""
 NETWORK_SHARE = 0.5
 """Of the standard deviation that the network states, which is added to the CRLB of the group, as
 independent errors are: it foresees that there may be one emitter more, which no fit does. At one
@@ -46,8 +50,8 @@ def refine_groups(
     sigma_px: float,
     pixel_nm: float,
     excess_noise: float,
-) -> Localizations:
-    """Return the table with the rows of groups fitted, in the same order.
+) -> tuple[Localizations, Excess]:
+    """Return the table with the rows of groups fitted, in the same order, and which may be two.
 
     Parameters
     ----------
@@ -74,7 +78,7 @@ def refine_groups(
         is_free[among] = True
     is_free[lone] = False
     if not is_free.any():
-        return locs
+        return locs, NO_EXCESS
     frame = np.searchsorted(batch.index, locs.frame).astype(np.int32)
     order = np.lexsort((locs.y_nm, frame))
     rows = _rows_of(locs, order, pixel_nm)
@@ -95,7 +99,36 @@ def refine_groups(
     good = wanted[group] & _are_good(rows, start, std_px)
     # A group counts as a whole.
     good &= (np.bincount(group, weights=~good, minlength=len(group)) == 0)[group]
-    return _with(locs, rows[good], order[good], pixel_nm)
+    excess = _excess(
+        pixels, maps, frame, rows, good & _are_doubted(rows, std_px), sigma_px, excess_noise
+    )
+    excess = excess._replace(rows=order[excess.rows])
+    return _with(locs, rows[good], order[good], pixel_nm), excess
+
+
+def _are_doubted(rows: F64, std_px: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which fits are surer than the network, which may see two emitters in one spot."""
+    fit_std_px = np.maximum(rows[:, group_fit.GROUP_STD_X], rows[:, group_fit.GROUP_STD_Y])
+    return np.asarray(std_px > DOUBT * fit_std_px, dtype=np.bool_)
+
+
+def _excess(
+    pixels: Pixels,
+    maps: tuple[F32, F32, F32],
+    frame: NDArray[np.int32],
+    rows: F64,
+    which: NDArray[np.bool_],
+    sigma_px: float,
+    excess_noise: float,
+) -> Excess:
+    """Return which of some rows, by their place among the fits, may be two emitters."""
+    misfits, moments = np.full(len(rows), np.inf), np.zeros((len(rows), 3))
+    half_px = default_box_px(sigma_px) // 2
+    group_shapes(
+        pixels, *maps, frame, which, rows, float(sigma_px), float(excess_noise), half_px, misfits,
+        moments,
+    )  # fmt: skip
+    return excess_of(np.arange(len(rows)), misfits, moments, sigma_px)
 
 
 def _rows_of(locs: Localizations, order: NDArray[np.int64], pixel_nm: float) -> F64:

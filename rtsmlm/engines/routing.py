@@ -170,7 +170,8 @@ class RoutedLocalizer:
             merged = Localizations.concatenate([settled, answered])
             new = np.arange(len(settled), len(merged))
             refined = self._refiner(merged, batch.frames(share.start, share.stop), new)
-            parts.append(_marked(refined.take(new), 1.0))
+            # Those that were one row for two emitters have one more behind all others.
+            parts.append(_marked(refined.take(np.arange(len(settled), len(refined))), 1.0))
         return parts, crowded
 
     def shares(self, batch: FrameBatch) -> tuple[float, float]:

@@ -184,7 +184,8 @@ class FitFirst(SpotLocalizer):
             rows[:, boxes.X] -= left
             rows[:, boxes.Y] -= top
             sigma_px, excess_noise = float(self._sigma_px), float(self._calibration.excess_noise)
-            shape_misfits(photons, variance, rows, sigma_px, excess_noise, misfits)
+            moments = np.zeros((len(rows), 3))
+            shape_misfits(photons, variance, rows, sigma_px, excess_noise, misfits, moments)
             rows[:, boxes.X] += left
             rows[:, boxes.Y] += top
         return rows, misfits

@@ -15,13 +15,19 @@ from rtsmlm.fitting.boxes import BACKGROUND, F64, PHOTONS, X, Y, factorize
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import pixel_integrals
 
-_FITTED, _ALL = 4, 7
+_FITTED, ALL_MOMENTS = 4, 7
 """Parameters of the fit, and those together with the three second moments."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def shape_misfits(
-    photons: F32, variance: F32, rows: F64, sigma_px: float, excess_noise: float, misfits: F64
+    photons: F32,
+    variance: F32,
+    rows: F64,
+    sigma_px: float,
+    excess_noise: float,
+    misfits: F64,
+    moments: F64,
 ) -> None:
     """Write how far the second moments of each spot are from those of one emitter.
 
@@ -38,10 +44,18 @@ def shape_misfits(
     misfits
         Written, (n,): distributed as chi² with three degrees of freedom for one emitter; infinite
         where the box does not tell.
+    moments
+        Written, (n, 3): by how much the variance along x, that along y and the covariance are
+        larger than those of the PSF, in pixels². Of two equal emitters the variance along the
+        line between them is larger by the square of half their distance.
     """
     box = photons.shape[1]
     along_x, along_y = np.empty((3, box)), np.empty((3, box))
-    information, score, slope = np.empty((_ALL, _ALL)), np.empty(_ALL), np.empty(_ALL)
+    information, score, slope = (
+        np.empty((ALL_MOMENTS, ALL_MOMENTS)),
+        np.empty(ALL_MOMENTS),
+        np.empty(ALL_MOMENTS),
+    )
     for i in range(len(photons)):
         light, background = rows[i, PHOTONS], rows[i, BACKGROUND]
         pixel_integrals(rows[i, X], sigma_px, along_x)
@@ -49,37 +63,82 @@ def shape_misfits(
         information[:] = 0.0
         score[:] = 0.0
         for row in range(box):
-            e_y, d_y, s_y = along_y[0, row], along_y[1, row], along_y[2, row]
             for column in range(box):
-                e_x, d_x, s_x = along_x[0, column], along_x[1, column], along_x[2, column]
-                mean = light * e_x * e_y + background
-                weight = 1.0 / max(excess_noise * mean + variance[i, row, column], 1e-3)
-                slope[0], slope[1] = light * d_x * e_y, light * e_x * d_y
-                slope[2], slope[3] = e_x * e_y, 1.0
-                # The slope by the width is the second derivative by the place, times the width.
-                slope[4], slope[5], slope[6] = (
-                    light * s_x * e_y,
-                    light * e_x * s_y,
-                    light * d_x * d_y,
-                )
-                residual = (photons[i, row, column] - mean) * weight
-                for j in range(_ALL):
-                    score[j] += slope[j] * residual
-                    for k in range(j + 1):
-                        information[j, k] += slope[j] * slope[k] * weight
-        misfits[i] = _beyond_fitted(information, score)
+                add_shape(
+                    photons[i, row, column], variance[i, row, column], light, background,
+                    along_x[:, column], along_y[:, row], excess_noise, slope, score, information,
+                )  # fmt: skip
+        misfits[i] = beyond_fitted(information, score)
+        solve_moments(information, score, sigma_px, moments[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def add_shape(
+    photons: float,
+    variance: float,
+    light: float,
+    background: float,
+    along_x: F64,
+    along_y: F64,
+    excess_noise: float,
+    slope: F64,
+    score: F64,
+    information: F64,
+) -> None:
+    """Add a pixel to the slopes of the likelihood by fit and second moments.
+
+    Parameters
+    ----------
+    photons, variance
+        What was measured there, and its read variance.
+    light, background
+        Photons of the emitter, and all other light of the pixel.
+    along_x, along_y
+        `pixel_integrals` at the pixel, (3,) both.
+    excess_noise
+        Squared excess noise factor.
+    slope
+        Scratch, (`ALL_MOMENTS`,).
+    score, information
+        Sums, (`ALL_MOMENTS`,) and its lower triangle.
+    """
+    e_x, d_x, s_x = along_x
+    e_y, d_y, s_y = along_y
+    mean = light * e_x * e_y + background
+    weight = 1.0 / max(excess_noise * mean + variance, 1e-3)
+    slope[0], slope[1] = light * d_x * e_y, light * e_x * d_y
+    slope[2], slope[3] = e_x * e_y, 1.0
+    # The slope by the width is the second derivative by the place, times the width.
+    slope[4], slope[5], slope[6] = light * s_x * e_y, light * e_x * s_y, light * d_x * d_y
+    residual = (photons - mean) * weight
+    for j in range(ALL_MOMENTS):
+        score[j] += slope[j] * residual
+        for k in range(j + 1):
+            information[j, k] += slope[j] * slope[k] * weight
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _beyond_fitted(information: F64, score: F64) -> float:
+def beyond_fitted(information: F64, score: F64) -> float:
     """Return the part of the score test that the parameters of the fit do not take up."""
-    if not factorize(information, _ALL):
+    if not factorize(information, ALL_MOMENTS):
         return np.inf
     total = 0.0
-    for i in range(_ALL):
+    for i in range(ALL_MOMENTS):
         for j in range(i):
             score[i] -= information[i, j] * score[j]
         score[i] /= information[i, i]
         if i >= _FITTED:
             total += score[i] * score[i]
     return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_moments(factor: F64, score: F64, sigma_px: float, moments: F64) -> None:
+    """Write the step of the last three parameters, from what `beyond_fitted` has left."""
+    for i in range(ALL_MOMENTS - 1, _FITTED - 1, -1):
+        value = score[i]
+        for j in range(i + 1, ALL_MOMENTS):
+            value -= factor[j, i] * moments[j - _FITTED]
+        moments[i - _FITTED] = value / factor[i, i]
+    for k in range(2):  # from widths to variances
+        moments[k] *= 2.0 * sigma_px

@@ -8,6 +8,7 @@ import pytest
 from rtsmlm.analysis import metrics
 from rtsmlm.bench.accuracy.scenes import Scene, crowded_scene
 from rtsmlm.engines import refine
+from rtsmlm.engines.refine_pairs import NO_EXCESS
 from rtsmlm.engines.runtimes import localizer_of
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.catalog import find_model
@@ -28,13 +29,23 @@ def rmse_nm(scene: Scene, found: Localizations) -> float:
     return metrics.evaluate(found, scene.truth, field).rmse_lateral_nm
 
 
+def without_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refine, "refine_groups", lambda locs, *_, **__: (locs, NO_EXCESS))
+
+
+@pytest.fixture(autouse=True)
+def _no_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows stay as many as the network has found; test_refine_pairs splits them."""
+    monkeypatch.setattr(refine, "split_pairs", lambda locs, *_, **__: locs)
+
+
 @pytest.mark.parametrize(("density_um2", "better"), [(0.15, 0.985), (0.5, 0.95)])
 def test_crowds_are_localized_better_and_none_is_lost(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, density_um2: float, better: float
 ) -> None:
     scene = crowded_scene(rng, 32, density_um2, (1.3, 2000.0, 20.0))
     fitted = localized(scene)
-    monkeypatch.setattr(refine, "refine_groups", lambda locs, *_, **__: locs)
+    without_groups(monkeypatch)
     network = localized(scene)
 
     np.testing.assert_array_equal(fitted.frame, network.frame)
@@ -49,7 +60,7 @@ def test_what_is_too_crowded_for_a_fit_stays_as_the_network_says(
 ) -> None:
     scene = crowded_scene(rng, 4, 5.0, (1.3, 2000.0, 20.0))
     fitted = localized(scene)
-    monkeypatch.setattr(refine, "refine_groups", lambda locs, *_, **__: locs)
+    without_groups(monkeypatch)
     network = localized(scene)
 
     assert np.mean(fitted.x_nm == network.x_nm) > 0.5
@@ -60,6 +71,6 @@ def test_on_a_camera_with_a_gain_register_too(
 ) -> None:
     scene = crowded_scene(rng, 24, 0.3, (1.3, 3000.0, 20.0), "emccd")
     fitted = localized(scene)
-    monkeypatch.setattr(refine, "refine_groups", lambda locs, *_, **__: locs)
+    without_groups(monkeypatch)
 
     assert rmse_nm(scene, fitted) < 0.98 * rmse_nm(scene, localized(scene))
