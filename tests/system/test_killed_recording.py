@@ -76,8 +76,8 @@ def loss(folder: RunFolder, killed_ns: int, period_ns: float) -> Loss:
         without -= set(range(first, last + 1))
     assert without == set(), "a row is missing before the last"
     page = rebuild_report(folder.path).read_text(encoding="utf-8")
-    assert f"<b>{figure(len(rows))}</b><span>localizations</span>" in page
-    assert "the run was cut at frame" in page
+    assert f"<b>{figure(len(rows))}</b><span>localizations</span>" in page, len(rows)
+    assert "the run was cut at" in page, "the page says so"
     next_row = int(rows.frame.max()) + 1
     next_row_ns = times_ns[next_row] if next_row < n else times_ns[-1] + period_ns
     return Loss(

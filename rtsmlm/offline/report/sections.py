@@ -172,7 +172,7 @@ def drift(run: Gathered) -> str:
     ]
     stated = run.statistics.get("drift")
     more = table_of(("", ""), named_values(stated)) if isinstance(stated, Mapping) else ""
-    return charts(chart) + wide(table_of(("axis", "range", "rms"), rows)) + wide(more)
+    return charts(chart) + wide(table_of(("axis", "range", "rms"), rows)) + wide(more, "text")
 
 
 def linking(statistics: Mapping[str, object]) -> str:

@@ -61,6 +61,7 @@ td,th{padding:.28rem 1.4rem .28rem 0;text-align:right;vertical-align:top}
 th{color:var(--soft);font-weight:500;font-size:.86rem}tr{border-bottom:1px solid var(--line)}
 td:first-child,th:first-child{text-align:left}
 .text td,.text th{text-align:left}.met{color:var(--good)}.missed{color:var(--bad)}
+.met,.missed{white-space:nowrap}
 details{margin:.6rem 0}summary{cursor:pointer;color:var(--a)}
 pre{background:var(--panel);border-radius:.5rem;padding:1rem;font:.8rem/1.45 ui-monospace,Consolas,
 monospace;white-space:pre-wrap;overflow-wrap:anywhere}
