@@ -16,7 +16,7 @@ from rtsmlm.files.camera_maps import load_camera_maps
 from rtsmlm.files.movies.open import open_movie
 from rtsmlm.files.run.laser_log import LaserLog, read_laser_log
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, iter_arrow_batches
-from rtsmlm.files.tables.export import export
+from rtsmlm.files.tables.export import FILE_NAMES, export
 from rtsmlm.files.tables.insight3 import MAGIC, RECORD
 from rtsmlm.files.tables.read import Table, frames_of_run, read_table
 from rtsmlm.localizations import Localizations
@@ -119,7 +119,7 @@ def _tables(folder: Path) -> list[Sample]:
     def add(name: str, path: Path, read: Callable[[], None] | None = None) -> None:
         made.append(Sample(name, _files(path.parent), read or (lambda: _read_table(path))))
 
-    for kind in ("csv", "picasso", "parquet"):
+    for kind in FILE_NAMES:
         (folder / f"table_{kind}").mkdir()
         [path] = export(table, [kind], folder / f"table_{kind}")
         add(f"table_{kind}", path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from rtsmlm.files.movies.open import open_movie
-from rtsmlm.files.run.charts import figure
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import read_arrow_table
 from rtsmlm.offline.report.rebuild import rebuild_report
@@ -76,7 +76,10 @@ def loss(folder: RunFolder, killed_ns: int, period_ns: float) -> Loss:
         without -= set(range(first, last + 1))
     assert without == set(), "a row is missing before the last"
     page = rebuild_report(folder.path).read_text(encoding="utf-8")
-    assert f"<b>{figure(len(rows))}</b><span>localizations</span>" in page, len(rows)
+    shown = re.search(r"<b>([\d\u202f]+)</b><span>localizations</span>", page)
+    assert shown is not None
+    # The analysis outlives the program by what is in the ring, and may still add rows.
+    assert int(shown[1].replace("\u202f", "")) >= len(rows)
     assert "the run was cut at" in page, "the page says so"
     next_row = int(rows.frame.max()) + 1
     next_row_ns = times_ns[next_row] if next_row < n else times_ns[-1] + period_ns

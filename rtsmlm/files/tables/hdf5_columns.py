@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.errors import FileFormatError
+from rtsmlm.files.limits import MAX_METADATA_BYTES
 from rtsmlm.files.tables.arrow_schema import Metadata
 from rtsmlm.files.tables.columns import table_from
 from rtsmlm.files.tables.hdf5_rows import dataset_in, read_numbers
-from rtsmlm.files.tables.hdf5_writers import OURS
+from rtsmlm.files.tables.hdf5_writers import METADATA, OURS
 from rtsmlm.files.tables.picasso import DAMAGE, read_picasso
 from rtsmlm.files.tables.sound_rows import RowCheck
 from rtsmlm.files.tables.text_columns import find_columns
@@ -110,14 +111,16 @@ def _columns(path: Path, file: h5py.File) -> tuple[dict[str, F64], Convention] |
 
 def _ours(path: Path, file: h5py.File) -> tuple[Metadata, dict[str, F64]]:
     """Return the metadata and columns that rtsmlm has put beside those of another program."""
-    group = _inside(path, file, OURS)
-    text = group.attrs.get("metadata") if isinstance(group, h5py.Group) else None
-    if not isinstance(text, str):
+    if not isinstance(_inside(path, file, OURS), h5py.Group):
         return {}, {}
-    stated = json.loads(text)
-    if not isinstance(stated, dict):
+    dataset = dataset_in(path, file, f"{OURS}/{METADATA}")
+    is_text = dataset is not None and dataset.dtype == np.uint8 and dataset.ndim == 1
+    if not is_text or dataset.size > MAX_METADATA_BYTES:
         return {}, {}
-    return stated, _flat(path, file, OURS)
+    stated = json.loads(read_numbers(path, dataset).astype(np.uint8).tobytes())
+    columns = _flat(path, file, OURS)
+    columns.pop(METADATA, None)
+    return (stated if isinstance(stated, dict) else {}), columns
 
 
 def _inside(path: Path, file: h5py.File, place: str) -> object:

@@ -1,7 +1,7 @@
 """Tables in HDF5 as SMAP, smappy and DECODE write them, block by block; `hdf5_columns` reads.
 
 What a program has no name for keeps ours, where it takes unknown columns, or lies in a group
-`rtsmlm` beside them; our metadata are the attribute `metadata` of that group.
+`rtsmlm` beside them, with our metadata.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from rtsmlm.files.tables.columns import generator_name, needed_pixel_nm, replaci
 from rtsmlm.files.tables.spot_widths import SpotWidths
 from rtsmlm.localizations import Localizations
 
-OURS = "rtsmlm"
-"""Group of our own in the files of others."""
+OURS, METADATA = "rtsmlm", "metadata"
+"""Group of our own in the files of others, and the dataset in it with our metadata as JSON."""
 _CHUNK_ROWS = 1 << 15
 _MATLAB_BLOCK = 512
 """Bytes that MATLAB puts before HDF5."""
@@ -74,9 +74,11 @@ class _Growing:
 
 def _note(file: h5py.File, metadata: Mapping[str, Any]) -> h5py.Group:
     """Put our metadata into the file, and return the group that they are in."""
-    group = file.create_group(OURS)
-    group.attrs["version"] = generator_name()
-    group.attrs["metadata"] = json.dumps(dict(metadata), default=str)
+    group = _struct(file, OURS)  # MATLAB passes over it, and the others see no difference
+    # As bytes: for a text of any length HDF5 searches a heap, in a damaged file for ever.
+    text = json.dumps(dict(metadata), default=str).encode()
+    dataset = group.create_dataset(METADATA, data=np.frombuffer(text, np.uint8))
+    dataset.attrs["MATLAB_class"] = np.bytes_("uint8")
     return group
 
 
