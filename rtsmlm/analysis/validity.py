@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,29 @@ class ValidityMeter:
             part = batch.frames(start, min(start + FRAMES_PER_SAMPLE, len(batch)))
             inside = (locs.frame >= part.index[0]) & (locs.frame <= part.index[-1])
             self._sample(locs.take(inside), part)
+
+    def as_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return what was sampled so far, for `extend`."""
+        return {
+            "spots": np.array(self._spots, dtype=np.float64),
+            "noise": np.array(self._noise, dtype=np.float64),
+            "repeats": np.array(self._repeats, dtype=np.float64),
+            "places": self._places,
+            "looked_at": np.array([self._looked_at]),
+        }
+
+    def extend(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take in what another meter has sampled of the frames that follow, by `as_arrays`.
+
+        An emitter that stays on between the two counts as two places: one of many hundred frames.
+        """
+        known = {name: np.asarray(values, dtype=np.float64) for name, values in arrays.items()}
+        self._spots.extend(known["spots"])
+        self._noise.extend(known["noise"].tolist())
+        self._repeats.extend(known["repeats"].tolist())
+        self._places += known["places"]
+        self._looked_at += int(known["looked_at"][0])
+        self._previous = self._last = Localizations.empty()
 
     def _sample(self, locs: Localizations, batch: FrameBatch) -> None:
         self._looked_at += len(locs)

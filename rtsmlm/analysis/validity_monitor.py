@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsmlm.analysis.validity import FRAMES_PER_SAMPLE, ValidityMeter
 from rtsmlm.analysis.validity_verdict import Finding
@@ -142,6 +143,19 @@ class ValidityMonitor:
         self._due = max(self._due - 1, 0)
         self._last_ns = t_ns
         self.sample(locs, batch)
+
+    def as_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return what was sampled so far, for `extend`; nothing where it does not judge."""
+        return {} if self._meter is None else self._meter.as_arrays()
+
+    def extend(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take in what another one has sampled of the frames that follow, by `as_arrays`."""
+        if self._meter is None or not arrays:
+            return
+        try:
+            self._meter.extend(arrays)
+        except Exception as error:  # whatever it is, the run goes on
+            self._give_up(error)
 
     def judge(self, *, final: bool = False) -> dict[str, object]:
         """Return the figures so far, and report each finding once.

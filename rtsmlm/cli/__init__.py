@@ -17,7 +17,7 @@ from rtsmlm.errors import RtsmlmError
 COMMANDS = {
     "live": ("rtsmlm.cli.live:live", "Localize while the microscope records."),
     "reconstruct": (
-        "rtsmlm.cli.reconstruct:reconstruct",
+        "rtsmlm.cli.reconstruct:app",
         "Localize a recorded movie, with the camera's parameters from its metadata where they are.",
     ),
     "follow": (

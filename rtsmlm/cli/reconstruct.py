@@ -17,6 +17,7 @@ from rich.progress import (
 
 from rtsmlm.cli.console import console, log_to, warn
 from rtsmlm.cli.live import overrides
+from rtsmlm.cli.on_cluster import ClusterCommand, reconstruct_on_cluster
 from rtsmlm.cli.options import Exports, Overrides, SideBySide
 from rtsmlm.engines.image_models import check_image_models
 from rtsmlm.engines.selection import factory_of
@@ -56,6 +57,16 @@ def reconstruct(
         ),
     ] = False,
     side_by_side: SideBySide = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="[ADDRESS]",
+            help="Localize on a cluster: address (tcp://host:8786) or file (.json) of a scheduler, "
+            "or how many worker processes to start on this machine (1). Each movie is one of "
+            "its own then, and folders may be given.",
+        ),
+    ] = None,
     set_: Overrides = None,
 ) -> None:
     """Localize a recorded movie, with the camera's parameters from its metadata where they are."""
@@ -63,9 +74,17 @@ def reconstruct(
     movie = paths[0]
     changed = overrides(set_, None, None, export)
     changed += ["movie.strict=true"] * strict + ["movie.side_by_side=true"] * side_by_side
-    settings = load(config or _settings_of_run(movie), changed)
-    factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
-    check_image_models(settings.results)
+
+    def settings_for(path: Path) -> RunSettings:
+        settings = load(config or _settings_of_run(path), changed)
+        factory_of(settings.localizer.name)  # a misspelling shows before there is a folder
+        check_image_models(settings.results)
+        return settings
+
+    if cluster is not None:
+        reconstruct_on_cluster(paths, cluster, out, settings_for, name_for)
+        return
+    settings = settings_for(movie)
     if (note := cut_note(movie)) is not None:
         warn(note)
     with Reconstruction(paths, settings, lambda: folder_for(movie, settings, out)) as work:
@@ -106,11 +125,16 @@ def folder_for(movie: Path, settings: RunSettings, out: Path | None) -> RunFolde
     """Return the folder of the results, by default called after the movie."""
     if out is not None:
         return RunFolder.create(out.parent, out.name)
+    return RunFolder.create_free(settings.results.out, name_for(movie))
+
+
+def name_for(movie: Path) -> str:
+    """Return the name of the folder of the results of a movie."""
     path = movie.resolve()
     stem = (path.name if path.is_dir() and path.suffix != ".zarr" else _stem_of(path)) or "movie"
     if stem == "raw":
         stem = movie.resolve().parent.name + "_reconstructed"
-    return RunFolder.create_free(settings.results.out, folder_name_of(stem))
+    return folder_name_of(stem)
 
 
 def _stem_of(path: Path) -> str:
@@ -122,3 +146,6 @@ def _stem_of(path: Path) -> str:
 
 
 _SUFFIXES = {*MOVIE_SUFFIXES, ".ome", ".zarr", ".bin", ".dat"}
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+app.command("reconstruct", cls=ClusterCommand)(reconstruct)

@@ -5,6 +5,7 @@ Two passes of a vector unit over the pixels: 0.5 % of what the fastest fit takes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from rtsmlm.frames import Pixels
 
 _ROWS = 16
 """Rows that are compared with those of the frame before: their noise tells frames apart."""
+_UNKNOWN = -1
+"""Of where a movie begins again."""
 _FIRST_LOOK = 16
 """Frames after which a ceiling is looked for first; then after twice as many, and so on."""
 
@@ -112,6 +115,55 @@ class FrameCounter:
             self._next_look *= 2
             self.look()
 
+    def go_on_from(self, n_frames: int, first: Pixels, before: Pixels) -> None:
+        """Begin within a movie rather than at its start.
+
+        Parameters
+        ----------
+        n_frames
+            How many frames come before.
+        first, before
+            The first frame of the movie, and the last one before, uint16 in ADU, shape (height,
+            width), so that what they repeat is noticed.
+        """
+        self._n_frames, self._before = n_frames, self._some(before[None])[0]
+        if np.ptp(first) > 0:
+            self._first, self._first_row = self._some(first[None])[0], first[len(first) // 2].copy()
+        else:  # which frame of the movie is the first with light is not known here
+            self._begins_again = _UNKNOWN
+
+    def as_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return what was counted, for `extend`."""
+        numbers = (
+            self._ceiling, self._counted_adu, self._n_pixels, self._n_saturated_frames,
+            self._n_constant, self._n_repeated, self._begins_again, self._n_frames,
+        )  # fmt: skip
+        return {"highest": self._highest, "numbers": np.array(numbers, dtype=np.int64)}
+
+    def extend(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Take in what another one has counted of the frames that follow, by `as_arrays`.
+
+        It went on from the frames before, or none come before. Full pixels count where both know
+        the same ceiling, as it is where there is one.
+        """
+        highest: Pixels = np.asarray(arrays["highest"], dtype=np.uint16)
+        np.maximum(self._highest, highest, out=self._highest)
+        ceiling, counted, n_pixels, n_frames, constant, repeated, again, n = map(
+            int, np.asarray(arrays["numbers"], dtype=np.int64)
+        )
+        if counted == self._counted_adu:
+            self._n_pixels += n_pixels
+            self._n_saturated_frames += n_frames
+        elif self._ceiling == 0 and (ceiling or counted > self._counted_adu):
+            self._counted_adu, self._n_pixels = counted, n_pixels
+            self._n_saturated_frames = n_frames
+        self._ceiling = self._ceiling or ceiling
+        self._n_constant += constant
+        self._n_repeated += repeated
+        if not self._begins_again and again != _UNKNOWN:
+            self._begins_again = again
+        self._n_frames = n
+
     def counts(self) -> FrameCounts:
         """Return the counts so far; of saturated pixels those of which a ceiling is known."""
         known = self._ceiling > 0 and self._ceiling == self._counted_adu
@@ -121,7 +173,7 @@ class FrameCounter:
             ceiling_adu=self._ceiling,
             constant_frames=self._n_constant,
             repeated_frames=self._n_repeated,
-            begins_again=self._begins_again,
+            begins_again=max(self._begins_again, 0),
         )
 
     def look(self) -> None:
@@ -149,7 +201,7 @@ class FrameCounter:
     def _count_blank(self, pixels: Pixels) -> None:
         """Count frames of one value, and frames equal to the one before: by a row, then by some."""
         row = pixels[:, pixels.shape[1] // 2]
-        some = pixels[:, :: max(pixels.shape[1] // _ROWS, 1)]
+        some = self._some(pixels)
         one_value = row.max(axis=1) == row.min(axis=1)
         same = np.empty(len(pixels), dtype=np.bool_)
         same[1:] = (row[1:] == row[:-1]).all(axis=1)
@@ -163,6 +215,11 @@ class FrameCounter:
         self._n_constant += int(np.count_nonzero(one_value))
         self._n_repeated += int(np.count_nonzero(same & ~one_value))
         self._before = some[-1].copy()
+
+    @staticmethod
+    def _some(pixels: Pixels) -> Pixels:
+        """Return the rows of frames by which these are told apart."""
+        return pixels[:, :: max(pixels.shape[1] // _ROWS, 1)]
 
     def _look_for_first(self, row: Pixels, some: Pixels, one_value: NDArray[np.bool_]) -> None:
         """Note the first frame that equals the first one, by a row, then by some."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from typing import Protocol
 
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
@@ -18,6 +19,18 @@ from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.cores import usable_cores
 
 _BATCH_MB = 8  # frames per batch: long enough to keep a thread busy, short enough for memory
+
+
+class Movie(Protocol):
+    """What is needed of a movie."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def n_frames(self) -> int: ...
+    def batches(
+        self, frames_per_batch: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[FrameBatch]: ...
 
 
 def batch_frames(shape: tuple[int, int]) -> int:
@@ -84,6 +97,38 @@ class OfflineLocalizers:
             finally:
                 for future in waiting:
                     future.cancel()
+
+
+def localize_part(
+    movie: Movie,
+    localizers: OfflineLocalizers,
+    on_failure: Callable[[int, str], None],
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[tuple[FrameBatch, Localizations]]:
+    """Localize frames of a movie, all of them or a part, and yield batches and rows in their order.
+
+    Parameters
+    ----------
+    movie
+        The movie.
+    localizers
+        What localizes.
+    on_failure
+        Called, from any thread, with the number of each frame that fails, and why.
+    start, stop
+        Positions in the movie. A part starts at a multiple of `batch_frames`: its frames then have
+        the batches and the neighbours that they have in the whole.
+    """
+    size = batch_frames(movie.shape)
+    if start % size:
+        raise ValueError(f"a part of batches of {size} frames starts within one, at {start}")
+    stop = movie.n_frames if stop is None else min(stop, movie.n_frames)
+    margin = -(-localizers.neighbours // size) * size
+    first = max(start - margin, 0)
+    windows = with_neighbours(movie.batches(size, first, stop + margin), localizers.neighbours)
+    own = islice(windows, (start - first) // size, -((first - stop) // size))
+    yield from localizers.localize(own, on_failure)
 
 
 def with_neighbours(

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rtsmlm.analysis.validity_monitor import ValidityMonitor
 from rtsmlm.errors import FileFormatError, LocalizerError
 from rtsmlm.files.camera_maps import DEFAULTS, load_camera_maps
 from rtsmlm.files.movies.several import open_movies
@@ -18,15 +17,15 @@ from rtsmlm.files.tables.export import export
 from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
 from rtsmlm.files.wrong_pixels import write_wrong_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
+from rtsmlm.offline.findings import Findings
 from rtsmlm.offline.finish_table import finish_table
 from rtsmlm.offline.layers import write_layers
 from rtsmlm.offline.movie_calibration import MovieCalibration
-from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, with_neighbours
+from rtsmlm.offline.parallel import OfflineLocalizers, localize_part
 from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.report.write import write_report
 from rtsmlm.offline.results import draw_table
 from rtsmlm.pipeline.localizer import extra_columns_stated, localizer_note, open_localizer
-from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.ledger import Ledger
 from rtsmlm.settings.resolve import resolve
 from rtsmlm.settings.run import RunSettings
@@ -70,38 +69,41 @@ class Reconstruction:
         # A file without a header does not state its shape; the maps of its camera do.
         maps = [m for m in load_camera_maps(settings.camera.maps) if m is not None]
         known_shape = (maps[0].shape[0], maps[0].shape[1]) if maps else None
-        self._movie = open_movies(paths, settings.movie, known_shape=known_shape)
+        self.run_entries: dict[str, object] = {}
+        """Further entries of `run.toml`, section [run]."""
+        self.movie = open_movies(paths, settings.movie, known_shape=known_shape)
+        """The movie, open."""
         try:
             camera = settings.camera
-            self._movie.settle({name for name in DEFAULTS if getattr(camera, name) is not None})
+            self.movie.settle({name for name in DEFAULTS if getattr(camera, name) is not None})
             self._check_account(settings.movie.strict)
             self._calibrate(settings)
             self.folder = make_folder()
         except BaseException:
-            self._movie.close()
+            self.movie.close()
             raise
 
     def _check_account(self, is_strict: bool) -> None:
         """Take what differs to the notes; where it is to be an error, raise `FileFormatError`."""
-        self.notes = [*self._movie.account.differences, *self._movie.notes]
-        if is_strict and self._movie.account.differences:
+        self.notes = [*self.movie.account.differences, *self.movie.notes]
+        if is_strict and self.movie.account.differences:
             raise FileFormatError(
-                f"{self._movie.path} is refused (--strict, movie.strict): "
-                + "; ".join(self._movie.account.differences)
+                f"{self.movie.path} is refused (--strict, movie.strict): "
+                + "; ".join(self.movie.account.differences)
             )
 
     def _calibrate(self, settings: RunSettings) -> None:
         """Find the calibration of the movie, and compare it with its first frames."""
-        self.n_frames = self._movie.n_frames
-        self._counter = FrameCounter(self._movie.shape)
-        self._found = MovieCalibration(self._movie, settings)
+        self.n_frames = self.movie.n_frames
+        self._counter = FrameCounter(self.movie.shape)
+        self._found = MovieCalibration(self.movie, settings)
         self.calibration, self.settings = self._found.calibration, self._found.settings
         self.notes += self._found.notes
-        height, width = self._movie.shape
-        more = " and those read with it" if "movies" in self._movie.details else ""
-        self.title = f"{self._movie.path}{more}: {self.n_frames} frames of {width}x{height}"
+        height, width = self.movie.shape
+        more = " and those read with it" if "movies" in self.movie.details else ""
+        self.title = f"{self.movie.path}{more}: {self.n_frames} frames of {width}x{height}"
 
-    def _keep_wrong_pixels(self) -> None:
+    def keep_wrong_pixels(self) -> None:
         """Keep the masked pixels with the results, and name the file in their settings."""
         if not self._found.wrong_pixels.any():
             return
@@ -121,30 +123,78 @@ class Reconstruction:
         on_step
             Called with the name of what is being done.
         """
-        movie, folder = self._movie, self.folder
+        sigma_nm = self.measure()
+        self.keep_wrong_pixels()
+        self._write_settings({})
+        localizers = OfflineLocalizers(
+            lambda: open_localizer(self.settings, self.calibration, sigma_nm)
+        )
+        findings = self.findings(sigma_nm, localizers.name)
+        with ArrowStreamFile(self.folder.localizations, self.table_metadata(sigma_nm)) as table:
+            for batch, rows in localize_part(self.movie, localizers, findings.fail):
+                table.put(rows)
+                findings.add(batch, rows)
+                on_progress(findings.n_frames, findings.n_rows)
+        return self.complete(findings, sigma_nm, on_step)
+
+    def measure(self, sigma_nm: float | None = None) -> float:
+        """Measure the PSF width, unless it is known, and put it among the settings in force.
+
+        Parameters
+        ----------
+        sigma_nm
+            The width where it was measured before, by the same settings.
+        """
         n_notes = len(self._found.notes)
-        sigma_nm = self._found.sigma_nm()
+        sigma_nm = self._found.sigma_nm() if sigma_nm is None else sigma_nm
         self.notes += self._found.notes[n_notes:]
         self.settings = resolve(self.settings, sigma_nm=sigma_nm)
         if note := localizer_note(self.settings, self.calibration, sigma_nm):
             self.notes.append(note)
-        self._keep_wrong_pixels()
-        self._write_settings({})
-        ledger = Ledger()
-        watch = ValidityMonitor(
-            self.settings, self.calibration, sigma_nm, self.notes.append, self._found.doubt
-        )
-        n_rows, failed = self._localize(sigma_nm, ledger, watch, on_progress)
-        validity = watch.judge(final=True)
+        return sigma_nm
+
+    def findings(self, sigma_nm: float, label: str) -> Findings:
+        """Return what collects the findings of all frames beside their rows, empty so far.
+
+        Parameters
+        ----------
+        sigma_nm
+            Standard deviation of the PSF in force.
+        label
+            Of the localizer.
+        """
+        warn, doubt = self.notes.append, self._found.doubt
+        found = Findings(self.settings, self.calibration, sigma_nm, self._counter, warn, doubt)
+        chosen = {"name": self.settings.localizer.name, "label": label}
+        found.ledger.note_localizer({"from_frame": 0, **chosen, "psf_sigma_nm": sigma_nm})
+        return found
+
+    def table_metadata(self, sigma_nm: float) -> dict[str, object]:
+        """Return what the table states of its rows."""
+        settings, calibration = self.settings, self.calibration
+        return table_metadata(
+            self.folder.path.name, self.movie.shape, calibration.pixel_nm, sigma_nm,
+            settings.psf.astigmatism, settings.experiment.stated(), extra_columns_stated(settings),
+        )  # fmt: skip
+
+    def complete(self, findings: Findings, sigma_nm: float, on_step: Callable[[str], None]) -> str:
+        """Write image, exports, layers and accounts of the table; return the verdict in one line.
+
+        Raises
+        ------
+        LocalizerError, FileFormatError
+            If a frame of the movie has not been localized. All files are written then, too.
+        """
+        movie, folder, settings = self.movie, self.folder, self.settings
+        findings.finish()
+        validity = findings.validity.judge(final=True)
         if validity:
             folder.write_json(folder.validity, validity)
-        for frame, _ in failed:
-            ledger.fail(frame, frame + 1)
         counts = self._counter.counts()
         if counted := counts.remarks(self.n_frames):  # they take the place of the early ones
             early = self._found.early
             self.notes[:] = [note for note in self.notes if note not in early] + counted
-        table, settings = folder.localizations, self.settings
+        table = folder.localizations
         self.notes += finish_table(table, settings, on_step)
         summary = TableSummary()
         on_step("image")
@@ -161,15 +211,15 @@ class Reconstruction:
         self.notes += write_layers(
             table, movie.shape, self.calibration, settings, movie, on_step=on_step
         )
-        totals = ledger.totals()
+        totals = findings.ledger.totals()
         missing = f" ({totals.lost} more are missing)" if totals.lost else ""
         verdict = (
-            f"{n_rows} localizations in {totals.localized} of {self.n_frames} frames{missing}, "
-            f"PSF sigma {sigma_nm:.0f} nm"
+            f"{findings.n_rows} localizations in {totals.localized} of {self.n_frames} frames"
+            f"{missing}, PSF sigma {sigma_nm:.0f} nm"
         )
-        self._write_accounts(ledger, summary, validity, verdict, good=not failed)
+        self._write_accounts(findings.ledger, summary, validity, verdict, good=not findings.failed)
         on_step("done")
-        self._check(ledger, failed)
+        self._check(findings.ledger, findings.failed)
         return verdict
 
     def _write_accounts(
@@ -196,12 +246,12 @@ class Reconstruction:
             n_frames=ledger.totals().camera,
             table=summary,
             counts=counts,
-            account=self._movie.account,
+            account=self.movie.account,
         )
 
     def _write_settings(self, run: Mapping[str, object]) -> None:
         """Write the settings that have a part in a reconstruction, and the account of the movie."""
-        movie = {"movie": dict(self._movie.describe()), **run}
+        movie = {"movie": dict(self.movie.describe()), **run, **self.run_entries}
         self.folder.write_settings(self.settings, movie, leave_out=_NO_PART)
 
     def _check(self, ledger: Ledger, failed: list[tuple[int, str]]) -> None:
@@ -214,55 +264,13 @@ class Reconstruction:
         n_localized = ledger.totals().localized
         if n_localized != self.n_frames:
             raise FileFormatError(
-                f"{self._movie.path} promised {self.n_frames} frames and gave {n_localized}; "
+                f"{self.movie.path} promised {self.n_frames} frames and gave {n_localized}; "
                 f"what there is lies in {self.folder.path}"
             )
 
-    def _localize(
-        self,
-        sigma_nm: float,
-        ledger: Ledger,
-        watch: ValidityMonitor,
-        on_progress: Callable[[int, int], None],
-    ) -> tuple[int, list[tuple[int, str]]]:
-        """Localize all frames into the table; return the number of rows and what failed."""
-        movie, folder = self._movie, self.folder
-        n_done = n_rows = 0
-        failed: list[tuple[int, str]] = []
-
-        def make_localizer() -> Localizer:
-            return open_localizer(self.settings, self.calibration, sigma_nm)
-
-        settings = self.settings
-        metadata = table_metadata(
-            folder.path.name, movie.shape, self.calibration.pixel_nm, sigma_nm,
-            settings.psf.astigmatism, settings.experiment.stated(), extra_columns_stated(settings),
-        )  # fmt: skip
-        with ArrowStreamFile(folder.localizations, metadata) as table:
-            localizers = OfflineLocalizers(make_localizer)
-            chosen = {"name": settings.localizer.name, "label": localizers.name}
-            ledger.note_localizer({"from_frame": 0, **chosen, "psf_sigma_nm": sigma_nm})
-            batches = movie.batches(batch_frames(movie.shape))
-            windows = with_neighbours(batches, localizers.neighbours)
-            for batch, localizations in localizers.localize(
-                windows, lambda frame, why: failed.append((frame, why))
-            ):
-                for index in batch.index.tolist():
-                    ledger.receive(index, queued=True)
-                    ledger.record(index, index + 1)
-                ledger.release(len(batch))
-                table.put(localizations)
-                watch.sample(localizations, batch)
-                self._counter.add(batch.pixels)
-                n_done += len(batch)
-                n_rows += len(localizations)
-                on_progress(n_done, n_rows)
-        self._counter.look()
-        return n_rows, failed
-
     def close(self) -> None:
         """Close the movie, and give the folder of the results back."""
-        self._movie.close()
+        self.movie.close()
         self.folder.release()
 
     def __enter__(self) -> Reconstruction:

@@ -353,3 +353,25 @@ def test_the_psf_of_a_network_that_knows_its_own_is_not_judged_and_its_lobes_are
     assert np.isnan(verdict.width_ratio)
     assert verdict.summary == "model: PSF not judged"
     assert "not compared" in verdict.remark
+
+
+def test_meters_of_parts_put_together_judge_as_one_of_the_whole(
+    right: tuple[CameraCalibration, FrameBatch],
+) -> None:
+    calibration, batch = right
+    rows = open_gaussian_mle(load(None), calibration, 130.0)(batch)
+    whole, together = (ValidityMeter(calibration, 130.0) for _ in range(2))
+
+    whole.update(rows, batch)
+    half = len(batch) // 32 * 16
+    for part in (batch.frames(0, half), batch.frames(half, len(batch))):
+        meter = ValidityMeter(calibration, 130.0)
+        inside = (rows.frame >= part.index[0]) & (rows.frame <= part.index[-1])
+        meter.update(rows.take(inside), part)
+        together.extend(meter.as_arrays())
+
+    one, other = whole.verdict(), together.verdict()
+    assert (other.looked_at, other.spots) == (one.looked_at, one.spots)
+    assert other.width_ratio == one.width_ratio
+    assert other.chi2 == one.chi2
+    assert other.noise_ratio == pytest.approx(one.noise_ratio, rel=0.02), "other patches"

@@ -13,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from rtsmlm.errors import ConfigError, FileFormatError
-from rtsmlm.files.movies.open import open_movie
+from rtsmlm.files.movies.open import find_movies, open_movie
 from rtsmlm.settings.camera import MovieSettings
 
 Frames = NDArray[np.uint16]
@@ -286,3 +286,24 @@ def test_ndtiff_frames_come_in_the_order_of_time_and_missing_ones_leave_a_gap(
 
     assert batch.index.tolist() == [0, 1, 3]
     np.testing.assert_array_equal(batch.pixels, frames[[0, 1, 3]])
+
+
+def test_movies_are_found_in_all_folders_and_each_once(tmp_path: Path) -> None:
+    frames = np.zeros((3, 8, 8), np.uint16)
+    for name in ("a/one.tif", "a/deep/two.tif", "b/cell_MMStack.ome.tif", ".hidden/no.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / name, frames, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b" / "cell_MMStack_1.ome.tif", frames, photometric="minisblack")
+    (tmp_path / "images").mkdir()
+    for k in range(3):
+        tifffile.imwrite(tmp_path / "images" / f"img_{k:03d}.tif", frames[k])
+    for name in ("run.toml", "image.tif"):  # results without raw frames
+        (tmp_path / "done").mkdir(exist_ok=True)
+        (tmp_path / "done" / name).write_text("")
+    (tmp_path / "empty").mkdir()
+
+    found = [path.relative_to(tmp_path).as_posix() for path in find_movies(tmp_path)]
+
+    assert found == ["a/one.tif", "a/deep/two.tif", "b/cell_MMStack.ome.tif", "images"]
+    assert find_movies(tmp_path / "a" / "one.tif") == [tmp_path / "a" / "one.tif"]
+    assert find_movies(tmp_path / "empty") == []

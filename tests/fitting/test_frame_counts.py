@@ -104,3 +104,24 @@ def test_each_count_is_said_in_a_sentence_and_nothing_where_nothing_is_wrong() -
     assert "3 of 60 frames hold one value" in blank
     assert "4 of 60 frames are equal to the one before" in repeated
     assert FrameCounts().remarks(60) == []
+
+
+@pytest.mark.parametrize("cuts", [[20], [7, 50], [1, 2, 3]])
+def test_counts_of_parts_put_together_are_those_of_the_whole(cuts: list[int]) -> None:
+    frames = np.concatenate([spots(40, 5000, 4095), spots(20, 5000, 4095)])
+    frames[20] = frames[19]  # written twice, across a cut
+    frames[33] = 7  # blank
+    frames[50:] = frames[:10]  # begins again, where another part begins
+    together = FrameCounter((48, 48))
+
+    for start, stop in zip([0, *cuts], [*cuts, len(frames)], strict=True):
+        part = FrameCounter((48, 48))
+        if start:
+            part.go_on_from(start, frames[0], frames[start - 1])
+        part.add(frames[start:stop])
+        part.look()
+        together.extend(part.as_arrays())
+    together.look()
+
+    assert together.counts() == counted(frames, [60])
+    assert together.counts().begins_again == 50

@@ -38,6 +38,10 @@ _TIFF_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _KNOWN = f"rtsmlm reads {', '.join(MOVIE_SUFFIXES)}, NDTiff and OME-Zarr"
 _RUN_SETTINGS = "run.toml"
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_MARKS = (*_ZARR_FILES, RAW_NAME, NDTIFF_INDEX)
+"""Files and folders by which a folder is one movie."""
+_BEGUN = "blocks"
+"""Folder in a folder of results that a cluster has begun (`offline.cluster_tasks`)."""
 
 # Files often tried that cannot be read, with the advice to give; by the first bytes.
 _FOREIGN = {
@@ -173,6 +177,27 @@ def _open_folder(path: Path, settings: MovieSettings, known_shape: tuple[int, in
     names = ", ".join(str(movie.relative_to(path)) for movie in inside[:10])
     more = ", ..." if len(inside) > 10 else ""
     raise FileFormatError(f"{path} holds {len(inside)} movies ({names}{more}); open one of them")
+
+
+def find_movies(path: Path) -> list[Path]:
+    """Return the movies in a folder and all folders in it, each as `open_movie` takes it.
+
+    A path that is a movie itself, or no folder, is returned as it is. Folders of results without
+    raw frames are left out.
+    """
+    if not path.is_dir() or any((path / name).exists() for name in _MARKS):
+        return [path]
+    inside = _movies_in(path)
+    if is_numbered(inside):
+        return [path]
+    deeper = (f for f in _folders_in(path) if f not in inside and not _is_result(f))
+    return [*inside, *(movie for folder in deeper for movie in find_movies(folder))]
+
+
+def _is_result(folder: Path) -> bool:
+    """Return whether a folder holds results, and no raw frames."""
+    is_begun = (folder / _RUN_SETTINGS).is_file() or (folder / _BEGUN).is_dir()
+    return is_begun and not (folder / RAW_NAME).is_dir()
 
 
 def _open_zarr(path: Path) -> Movie:
