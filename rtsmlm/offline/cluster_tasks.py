@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from rtsmlm import __version__
 from rtsmlm.engines.selection import manifest_of, network_of
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.folder import RunFolder
@@ -42,6 +42,8 @@ BLOCKS = "blocks"
 MOVIE = "movie.json"
 """File in it that says of which movie the blocks are, from the beginning on."""
 
+VERSION = version("rtsmlm")
+
 _MOST_READY = 2
 """Movies that are kept open in a worker, for each core."""
 
@@ -59,7 +61,7 @@ class MovieJob:
     sigma_nm: float | None = None
     made_of: str = ""
     """Once it is planned: width of the PSF, and digest of movie and settings."""
-    version: str = __version__
+    version: str = VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +198,9 @@ def _opened(job: MovieJob, folder: Path) -> Reconstruction:
 
 
 def _check_version(job: MovieJob) -> None:
-    if job.version != __version__:
+    if job.version != VERSION:
         raise RtsmlmError(
-            f"the worker on {platform.node()} has rtsmlm {__version__}, the command {job.version}: "
+            f"the worker on {platform.node()} has rtsmlm {VERSION}, the command {job.version}: "
             "install one version on all machines"
         )
 
@@ -209,7 +211,7 @@ def _digest(work: Reconstruction) -> str:
     model = settings.localizer.name
     manifest = manifest_of(network_of(settings) if model == "auto" else model)
     made_of = {
-        "version": __version__,
+        "version": VERSION,
         "settings": settings.model_dump(
             mode="json", exclude={"run": True, "results": {"out", "name"}}
         ),
