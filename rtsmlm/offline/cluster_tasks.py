@@ -151,6 +151,7 @@ def finish_movie(job: MovieJob, blocks: list[Block], folder: Path) -> Finished:
     started = time.perf_counter()
     with _opened(job, folder) as work:
         sigma_nm = work.measure(job.sigma_nm)
+        _check_same(job, work)
         work.keep_wrong_pixels()
         done = BlockFolder(folder / BLOCKS, job.made_of)
         index = work.movie.frame_index
@@ -202,6 +203,14 @@ def _check_version(job: MovieJob) -> None:
         raise RtsmlmError(
             f"the worker on {platform.node()} has rtsmlm {VERSION}, the command {job.version}: "
             "install one version on all machines"
+        )
+
+
+def _check_same(job: MovieJob, work: Reconstruction) -> None:
+    if _digest(work) != job.made_of:
+        raise RtsmlmError(
+            f"{work.movie.path} has changed since it was begun, or {platform.node()} finds other "
+            "settings, models or values of the camera than the worker that began it"
         )
 
 
@@ -279,6 +288,7 @@ class _ReadyMovies:
         work = _opened(job, folder)
         try:
             sigma_nm = work.measure(job.sigma_nm)
+            _check_same(job, work)
             return work, open_localizer(work.settings, work.calibration, sigma_nm)
         except BaseException:
             work.close()

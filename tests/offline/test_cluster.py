@@ -270,6 +270,21 @@ def test_a_movie_that_changes_is_another_one(
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"cell", "cell_2"}
 
 
+def test_a_movie_that_changes_while_it_is_localized_is_refused(
+    reconstruct: Callable[..., list[MovieOnCluster]], tmp_path: Path
+) -> None:
+    path = tmp_path / "cell.tif"
+    tifffile.imwrite(path, frames(30, seed=1), photometric="minisblack")
+
+    def change(progress: Progress) -> None:
+        if progress.frames_done == 0:  # it is planned, and no block is done
+            tifffile.imwrite(path, frames(30, seed=2), photometric="minisblack")
+
+    (movie,) = reconstruct(path, on_progress=change)
+
+    assert "cell.tif has changed since it was begun" in movie.error
+
+
 def test_what_was_worked_is_stated_for_every_step(
     reconstruct: Callable[..., list[MovieOnCluster]], tmp_path: Path
 ) -> None:
