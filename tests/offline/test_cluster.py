@@ -32,6 +32,7 @@ from rtsmlm.offline.cluster_tasks import BLOCKS, MovieJob  # noqa: E402
 from rtsmlm.physics.gaussian import render_spots  # noqa: E402
 from rtsmlm.settings.load import load  # noqa: E402
 
+pytestmark = pytest.mark.timeout(900)  # fits and networks may have to be compiled first
 FIT = ("localizer.name=gaussian-mle",)
 KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 SIDE_PX = 64
@@ -104,7 +105,7 @@ def on_one_machine(path: Path, out: Path, more: tuple[str, ...] = FIT) -> Path:
     """Localize a movie as a user does, in a process of its own."""
     settings = [part for setting in more for part in ("--set", setting)]
     command = [sys.executable, "-P", "-m", "rtsmlm.cli", "reconstruct", path, "--out", out]
-    subprocess.run([*command, *settings], check=True, capture_output=True, timeout=280)
+    subprocess.run([*command, *settings], check=True, capture_output=True, timeout=800)
     return out
 
 
