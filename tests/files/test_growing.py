@@ -13,7 +13,7 @@ import pytest
 import tifffile
 import zarr
 
-from rtsmlm.errors import FileFormatError
+from rtsmlm.errors import FileFormatError, FrameMismatchError
 from rtsmlm.files.movies.growing import GrowingMovie
 from rtsmlm.files.movies.open import open_movie
 
@@ -130,3 +130,48 @@ def test_following_ends_at_once_where_it_is_stopped(tmp_path: Path) -> None:
     movie.close()
 
     assert 10 <= taken < len(FRAMES)
+
+
+def test_frames_of_another_size_end_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, FRAMES, photometric="minisblack")
+    movie = growing(path, 60.0)
+    frames = movie.frames(threading.Event())
+    next(frames)
+
+    tifffile.imwrite(path, FRAMES[:, :4], photometric="minisblack")
+
+    with pytest.raises(FrameMismatchError, match=r"were \(8, 10\) and are \(4, 10\) now"):
+        list(frames)
+    movie.close()
+
+
+def test_a_frame_that_comes_late_is_left_out_and_counted(tmp_path: Path) -> None:
+    path, stop = tmp_path / "movie", threading.Event()
+    steps = write_ndtiff(path)
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    index = path / "NDTiff.index"
+    whole = index.read_bytes()
+    index.write_bytes(whole.replace(b'{"time": 1}', b'{"time": 3}', 1))  # 1 is not there yet
+    movie = growing(path)
+    frames = movie.frames(stop)
+
+    first = [next(frames)[1] for _ in range(3)]
+    index.write_bytes(whole)
+    rest = [number for _, number in frames]
+    movie.close()
+
+    assert first == [0, 2, 3]
+    assert rest == []
+    assert movie.n_late == 1
+
+
+def test_enough_frames_are_waited_for_or_the_end(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES, photometric="minisblack")
+    movie = growing(tmp_path / "a.tif", 0.3)
+
+    assert movie.wait_for(10, threading.Event()).n_frames == len(FRAMES)
+    assert movie.wait_for(1000, threading.Event()).n_frames == len(FRAMES)
+    movie.close()

@@ -79,3 +79,71 @@ def test_the_median_of_counts_is_that_of_the_values(rng: np.random.Generator) ->
 
     assert median_of(counts, edges) == pytest.approx(np.median(values), abs=0.3)
     assert math.isnan(median_of(counts * 0, edges))
+
+
+def labels(markup: str) -> list[str]:
+    return [text.text or "" for text in drawn(markup).iter("text")]
+
+
+@pytest.mark.parametrize(
+    ("top", "ticks"),
+    [
+        (1.0, ["0", "0.5", "1"]),
+        (0.062, ["0", "0.02", "0.04", "0.06"]),
+        (4.2e6, ["0", "1 M", "2 M"]),
+    ],
+)
+def test_ticks_are_round_numbers(top: float, ticks: list[str]) -> None:
+    line = Line("a", np.array([0.0, 10.0]), np.array([0.0, top]))
+
+    shown = labels(line_plot("t", "frame", "nm", [line]))
+
+    assert all(tick in shown for tick in ticks), shown
+
+
+def test_a_logarithmic_axis_has_the_powers_of_ten_or_1_2_and_5_of_them() -> None:
+    edges = np.geomspace(1.0, 1e6, 61)
+    wide, narrow = np.ones(60, np.int64), np.zeros(60, np.int64)
+    narrow[28:36] = 10
+
+    assert {"10", "100", "1\u202f000", "10\u202f000"} <= set(
+        labels(histogram("t", "photons", wide, edges, is_log=True))
+    )
+    assert {"1\u202f000", "2\u202f000"} <= set(
+        labels(histogram("t", "photons", narrow, edges, is_log=True))
+    )
+
+
+def test_a_few_far_off_rows_do_not_press_the_others_together() -> None:
+    counts = np.zeros(240, np.int64)
+    counts[5:20], counts[239] = 1000, 1
+
+    bars = list(drawn(histogram("t", "nm", counts, np.linspace(0, 240, 241))).iter("rect"))
+
+    assert len(bars) == 15
+    assert float(bars[0].attrib["width"]) > 10
+
+
+def test_a_median_is_marked_with_its_label() -> None:
+    counts, edges = np.ones(10, np.int64), np.linspace(0.0, 10.0, 11)
+
+    marked = histogram("t", "nm", counts, edges, mark=("median 5 nm", 5.0))
+    outside = histogram("t", "nm", counts, edges, mark=("median 50 nm", 50.0))
+
+    assert "median 5 nm" in labels(marked)
+    assert "median 50 nm" not in labels(outside)
+
+
+def test_a_chart_of_nothing_is_none() -> None:
+    nothing = Line("a", np.arange(3.0), np.full(3, math.nan))
+
+    assert line_plot("t", "s", "nm", []) == line_plot("t", "s", "nm", [nothing]) == ""
+    assert share_bar("t", (("s0", "a", 0),)) == ""
+
+
+def test_several_lines_have_a_legend_and_one_has_none() -> None:
+    one = Line("localizations", np.arange(3.0), np.arange(3.0))
+    two = Line("target", np.arange(3.0), np.ones(3), "aim")
+
+    assert "class='key'" not in line_plot("t", "s", "nm", [one])
+    assert line_plot("t", "s", "nm", [one, two]).count("class='key'") == 2
