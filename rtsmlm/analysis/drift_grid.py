@@ -70,6 +70,16 @@ class DriftGrid:
         if self.layer_nm is not None:
             spread_3d(self._deep, *self._in_bins(places_nm), float(sign))
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the grid."""
+        return self._grid.nbytes + (self._deep.nbytes if self.layer_nm is not None else 0)
+
+    @property
+    def most(self) -> float:
+        """The highest density, rows per bin."""
+        return float(np.abs(self._grid).max())
+
     def clear(self) -> None:
         """Forget all rows."""
         self._grid[:] = 0

@@ -1,4 +1,4 @@
-"""Resolution of what has been localized so far: Fourier ring correlation.
+"""Resolution of what has been localized so far: Fourier ring correlation, and what else is said.
 
 FRC compares the image of every other block of frames with the image of the rest (Nieuwenhuizen et
 al. 2013, doi:10.1038/nmeth.2448): up to some spatial frequency they agree, and its inverse is the
@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from rtsmlm.analysis.decorrelation import decorrelation_bins, nyquist_nm
 from rtsmlm.localizations import F32, Localizations
 
 F64 = NDArray[np.float64]
@@ -77,6 +79,22 @@ def ring_correlation(first: F32, second: F32) -> F64:
     return correlation
 
 
+def ring_sums(image: F32) -> tuple[F64, F64, F64]:
+    """Return sums of amplitude and power of an image over each ring, and places of each, (rings,).
+
+    Sides even; windowed as in `ring_correlation`.
+    """
+    rows, columns = image.shape
+    window = np.outer(_tukey(rows), _tukey(columns)).astype(np.float32)
+    amplitude = np.abs(scipy.fft.rfft2((image - image.mean()) * window)).ravel()
+    ring, n_rings = _rings(rows, columns)
+
+    def total(values: F32 | None) -> F64:
+        return np.bincount(ring, values, minlength=n_rings + 1)[:n_rings].astype(np.float64)
+
+    return total(amplitude), total(amplitude**2), total(None)
+
+
 def _tukey(n: int) -> F64:
     """Return a Tukey window: 1, but for a raised cosine over half of `_TAPER` at either end."""
     from_end = np.minimum(np.arange(n), np.arange(n)[::-1]) / (n - 1)
@@ -128,6 +146,18 @@ def resolution_bins(correlation: F64) -> float:
     k = int(below[0])
     part = (smooth[k - 1] - THRESHOLD) / (smooth[k - 1] - smooth[k])
     return 2 * (n_rings - 1) / float(k - 1 + part)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionFigures:
+    """What is said of the resolution of the same localizations; NaN for what is not known."""
+
+    frc_nm: float = math.nan
+    """By Fourier ring correlation of alternate blocks of frames."""
+    decorrelation_nm: float = math.nan
+    """By decorrelation of the image of all."""
+    nyquist_nm: float = math.nan
+    """What the density of localizations allows at best."""
 
 
 class ResolutionMeter:
@@ -212,6 +242,18 @@ class ResolutionMeter:
         Takes some tenths of a second at full size: not for a time-critical thread.
         """
         return self.measured()[0]
+
+    def figures(self) -> ResolutionFigures:
+        """Return all figures; takes some tenths of a second at full size."""
+        frc_nm, _ = self.measured()
+        with self._lock:
+            if self.n_inside < 2:
+                return ResolutionFigures()
+            whole = self._images.sum(axis=0)
+        sums = ring_sums(whole)
+        return ResolutionFigures(
+            frc_nm, decorrelation_bins(*sums) * self.bin_nm, nyquist_nm(whole, self.bin_nm)
+        )
 
     def measured(self) -> tuple[float, F64]:
         """Return that resolution, and the correlation that it is read from.

@@ -93,11 +93,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The resolution (FRC) of all localizations up to a frame."""
+    """The resolution of all localizations up to a frame, in nm; NaN for what is not known."""
 
     frame: int = -1
     """Newest frame that counts; -1 before the first measurement."""
     resolution_nm: float = math.nan
+    """By Fourier ring correlation (FRC)."""
+    decorrelation_nm: float = math.nan
+    """By decorrelation analysis of the image."""
+    nyquist_nm: float = math.nan
+    """What the density of localizations allows at best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

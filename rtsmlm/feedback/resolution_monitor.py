@@ -1,7 +1,7 @@
 """Measures the resolution of a run while it goes on, for its stop criterion and its status.
 
-It reads the table, as a viewer does. The window shows this figure and measures none of its own, so
-that a run which stops at 25 nm shows 25 nm.
+It reads the table, as a viewer does. The window shows these figures and measures none of its own,
+so that a run which stops at 25 nm shows 25 nm.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from rtsmlm.errors import FileFormatError
 from rtsmlm.feedback.records import Resolution
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_decoder import ArrowDecoder
+from rtsmlm.realtime.clock import now_ns
 from rtsmlm.realtime.worker import Worker
-from rtsmlm.settings.run import RunSettings
 
 _PAUSE_S = 5.0
+_SHARE = 0.05
+"""Most part of the time that measuring may take."""
 _CHUNK_BYTES = 1 << 22
 _END_S = 10.0
 
@@ -47,6 +49,7 @@ class ResolutionMonitor:
         self._table = table
         self._shape_px, self._pixel_nm, self._pause_s = shape_px, pixel_nm, pause_s
         self._history: list[tuple[int, float]] = []
+        self._newest = Resolution()
         self._worker = Worker("resolution", self._measure_repeatedly)
         self._start()
 
@@ -54,11 +57,12 @@ class ResolutionMonitor:
         self._meter = ResolutionMeter(self._shape_px, self._pixel_nm)
         self._feed = ArrowDecoder()
         self._frame = -1
+        self._n_measured = 0
 
     @property
     def newest(self) -> Resolution:
         """The newest measurement; NaN before the first one."""
-        return Resolution(*self._history[-1]) if self._history else Resolution()
+        return self._newest
 
     @property
     def history(self) -> list[tuple[int, float]]:
@@ -85,7 +89,9 @@ class ResolutionMonitor:
         self._worker.join(_END_S)
 
     def _measure_repeatedly(self, stop: threading.Event) -> None:
-        while not stop.wait(self._pause_s):
+        pause_s = self._pause_s
+        while not stop.wait(pause_s):
+            begun_ns = now_ns()
             try:
                 self.measure()
             except FileFormatError as error:  # cut after a crash, and longer again by now
@@ -93,6 +99,7 @@ class ResolutionMonitor:
                 self._start()
             except Exception:  # a missing figure ends no run
                 _log.exception("the resolution could not be measured")
+            pause_s = max(self._pause_s, (now_ns() - begun_ns) / 1e9 / _SHARE)
 
     def measure(self) -> None:
         """Read what is new in the table, and measure."""
@@ -106,15 +113,20 @@ class ResolutionMonitor:
                 for rows in self._feed.feed(data):
                     self._meter.add(rows)
                     self._frame = max(self._frame, int(rows.frame.max()))
-        resolution_nm = self._meter.resolution_nm()
-        if math.isfinite(resolution_nm) and not self._worker.stop_event.is_set():
-            self._history.append((self._frame, resolution_nm))
+        if self._meter.n_inside == self._n_measured:
+            return
+        self._n_measured = self._meter.n_inside
+        found = self._meter.figures()
+        if not self._worker.stop_event.is_set():
+            if math.isfinite(found.frc_nm):
+                self._history.append((self._frame, found.frc_nm))
+            self._newest = Resolution(
+                self._frame, found.frc_nm, found.decorrelation_nm, found.nyquist_nm
+            )
 
 
 def resolution_monitor(
-    settings: RunSettings, folder: RunFolder, shape_px: tuple[int, int], pixel_nm: float
-) -> ResolutionMonitor | None:
-    """Return a monitor for a run that ends by its resolution, None for any other."""
-    if not settings.feedback.stop.needs_resolution:
-        return None
+    folder: RunFolder, shape_px: tuple[int, int], pixel_nm: float
+) -> ResolutionMonitor:
+    """Return the monitor of a run."""
     return ResolutionMonitor(folder.localizations, shape_px, pixel_nm, pause_s=_PAUSE_S)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.report import RunReport
+from rtsmlm.files.run.statistics import state_statistics
 from rtsmlm.files.tables.arrow_file import (
     ArrowStreamFile,
     iter_arrow_batches,
@@ -65,6 +66,7 @@ def draw_table(
         summary.add(part)
     measure(summary, table, renderer, meter, shape_px=shape, pixel_nm=pixel_nm)
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
+    state_statistics(table.parent, "resolution", asdict(meter.figures()))
     if len(names := channel_names(metadata)) > 1:
         draw_channels(
             table, shape, names, pixel_nm=pixel_nm, image_pixel_nm=renderer.image_pixel_nm

@@ -104,7 +104,7 @@ class Session:
         """In every message of the stream."""
         self._accounts = RunningAccounts(self._path, self._notices)
         self._resolution = monitor = resolution_monitor(
-            self.settings, self.folder, self._shape, self.calibration.pixel_nm
+            self.folder, self._shape, self.calibration.pixel_nm
         )
         self._loop = FeedbackLoop(
             self.settings,
@@ -193,7 +193,7 @@ class Session:
 
     def status(self) -> RunStatus:
         """Return the state of the run at this moment."""
-        newest = None if self._resolution is None else self._resolution.newest
+        newest = self._resolution.newest
         return self._meter.measure(self._loop.status(), newest)
 
     @property

@@ -61,11 +61,16 @@ class ValidityMessage(Message):
 
 
 class ResolutionMessage(Message):
-    """The resolution (FRC) as the run itself measures it."""
+    """The resolution as the run itself measures it."""
 
     frame: int = -1
     """Newest frame that counts; -1 before the first measurement."""
     resolution_nm: Number = math.nan
+    """By Fourier ring correlation (FRC)."""
+    decorrelation_nm: Number = math.nan
+    """By decorrelation analysis of the image."""
+    nyquist_nm: Number = math.nan
+    """What the density of localizations allows at best."""
 
 
 NoticeLevel: TypeAlias = Literal["information", "warning", "error"]

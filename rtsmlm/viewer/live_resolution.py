@@ -1,7 +1,6 @@
-"""Resolution in the window process, where the run measures none: of a folder, without a criterion.
+"""Resolution in the window process, where there is no run that measures it: of a folder.
 
-A run with a stop criterion for it measures it itself (`feedback.resolution_monitor`), and the
-window shows that figure.
+A run measures it itself (`feedback.resolution_monitor`), and the window shows those figures.
 """
 
 from __future__ import annotations
@@ -62,10 +61,15 @@ class LiveResolution:
             if self._meter.n_inside == self._n_measured:
                 continue
             self._n_measured, frame = self._meter.n_inside, self._frame
-            resolution_nm = self._meter.resolution_nm()
-            if math.isfinite(resolution_nm):
+            found = self._meter.figures()
+            if math.isfinite(found.frc_nm):
                 with self._lock:
-                    self._newest = ResolutionMessage(frame=frame, resolution_nm=resolution_nm)
+                    self._newest = ResolutionMessage(
+                        frame=frame,
+                        resolution_nm=found.frc_nm,
+                        decorrelation_nm=found.decorrelation_nm,
+                        nyquist_nm=found.nyquist_nm,
+                    )
 
     def _report(self, error: BaseException) -> None:
         _log.error("the resolution is no longer measured", exc_info=error)

@@ -96,8 +96,8 @@ class RunSeries:
     below and above it), local_density, target, all per um²; photons, background (per pixel),
     precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms
     (latency of the run), recent_p50_ms, recent_p99_ms (of the last ten seconds), backlog (frames),
-    frames_per_s; resolution_nm; on_time_frames (how long emitters are on), drift_x_nm,
-    drift_y_nm, drift_z_nm where the status has them.
+    frames_per_s; resolution_nm, decorrelation_nm, nyquist_nm; on_time_frames (how long emitters
+    are on), drift_x_nm, drift_y_nm, drift_z_nm where the status has them.
     `powers` holds one curve per laser, in its own unit.
     """
 
@@ -130,7 +130,8 @@ class RunSeries:
         for rows in update.rows:
             self._add_rows(rows)
         if (found := update.resolution) is not None:
-            self.curves["resolution_nm"].append(found.frame, found.resolution_nm)
+            for name in _OF_RESOLUTION:
+                self.curves[name].append(found.frame, getattr(found, name))
 
     def _forget(self) -> None:
         for series in self.curves.values():
@@ -191,9 +192,10 @@ class RunSeries:
 
 
 _OF_STATUS = ("p50_ms", "p99_ms", "recent_p50_ms", "recent_p99_ms", "backlog", "frames_per_s")
+_OF_RESOLUTION = ("resolution_nm", "decorrelation_nm", "nyquist_nm")
 _STATED = (
     "density", "density_low", "density_high", "local_density", "target", *_OF_STATUS,
-    "resolution_nm", "on_time_frames", "drift_x_nm", "drift_y_nm", "drift_z_nm",
+    *_OF_RESOLUTION, "on_time_frames", "drift_x_nm", "drift_y_nm", "drift_z_nm",
 )  # fmt: skip
 _OF_ROWS = ("photons", "background", "precision_nm", "emitters")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rtsmlm.analysis.resolution import ResolutionFigures
 from rtsmlm.feedback import resolution_monitor
 from rtsmlm.session.session import Session
 from rtsmlm.viewer import update_reader
@@ -25,10 +26,13 @@ class Meter:
         self._figures = iter(FIGURES_NM)
         self._last = FIGURES_NM[-1]
 
-    def add(self, rows: Any) -> None: ...
+    n_inside = 0
 
-    def resolution_nm(self) -> float:
-        return next(self._figures, self._last)
+    def add(self, rows: Any) -> None:
+        self.n_inside += len(rows)
+
+    def figures(self) -> ResolutionFigures:
+        return ResolutionFigures(next(self._figures, self._last), 50.0, 8.0)
 
 
 class CompiledAlready:
@@ -97,5 +101,7 @@ def test_the_number_that_ends_the_run_is_the_last_one_in_the_window(
     assert report.ok, report.failures
     assert report.ended_by == "a resolution of 24.9 nm, 25 were asked for"
     assert shown[-1] == series.curves["resolution_nm"].last == 24.87
+    assert series.curves["decorrelation_nm"].last == 50
+    assert series.curves["nyquist_nm"].last == 8
     assert shown == sorted(shown, reverse=True)
     assert set(shown) <= set(FIGURES_NM)

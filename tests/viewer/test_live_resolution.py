@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rtsmlm.analysis.resolution import ResolutionFigures
 from rtsmlm.localizations import Localizations
 from rtsmlm.stream.messages import ResolutionMessage
 from rtsmlm.viewer import live_resolution
@@ -34,11 +35,11 @@ class Meter:
     def add(self, rows: Localizations) -> None:
         self.n_inside += len(rows)
 
-    def resolution_nm(self) -> float:
+    def figures(self) -> ResolutionFigures:
         self.measured.set()
         if Meter.fails_with is not None:
             raise Meter.fails_with
-        return Meter.figure_nm
+        return ResolutionFigures(Meter.figure_nm)
 
 
 @pytest.fixture

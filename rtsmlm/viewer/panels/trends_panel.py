@@ -32,7 +32,8 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("on_time", "Time on", "frames", f"How long an emitter is on, in frames. {_X}"),
     ),
     "Image": (
-        ("resolution", "Resolution", "nm", f"By Fourier ring correlation (FRC), in nm. {_X}"),
+        ("resolution", "Resolution", "nm", "In nm: by Fourier ring correlation "
+         f"(FRC), by decorrelation of the image, and what the density allows (Nyquist). {_X}"),
         ("drift", "Drift", "nm", f"Drift of the sample in nm, as measured on the "
          f"localizations. {_X}"),
     ),
@@ -55,7 +56,11 @@ _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "precision": (("", "precision_nm"),),
     "background": (("", "background"),),
     "on_time": (("", "on_time_frames"),),
-    "resolution": (("FRC", "resolution_nm"),),
+    "resolution": (
+        ("FRC", "resolution_nm"),
+        ("decorrelation", "decorrelation_nm"),
+        ("Nyquist", "nyquist_nm"),
+    ),
     "drift": (("x", "drift_x_nm"), ("y", "drift_y_nm"), ("z", "drift_z_nm")),
     "latency": (
         ("p50", "recent_p50_ms"),
