@@ -24,12 +24,12 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
          "Dashed red: where the localizer can no longer separate them."),
         ("power", "Laser power", "", "Power of the laser that is steered, in its own unit, over "
          "the camera frames at which it was set."),
+        ("on_time", "Time on", "frames", f"How long an emitter is on, in frames. {_X}"),
     ),
     "Signal": (
         ("photons", "Photons", "photons", f"Median photons of a localization. {_X}"),
         ("precision", "Precision", "nm", f"Median lateral standard deviation in nm. {_X}"),
         ("background", "Background", "ph/px", f"Median background in photons per pixel. {_X}"),
-        ("on_time", "Time on", "frames", f"How long an emitter is on, in frames. {_X}"),
     ),
     "Image": (
         ("resolution", "Resolution", "nm", "In nm: by Fourier ring correlation "
