@@ -17,6 +17,7 @@ from rtsmlm.bench.accuracy.axial_checks import axial_checks
 from rtsmlm.bench.accuracy.deep_scene import deep_scene
 from rtsmlm.bench.accuracy.hard_checks import hard_checks
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
+from rtsmlm.bench.accuracy.movie_checks import movie_checks
 from rtsmlm.physics.camera import SensorType
 from rtsmlm.physics.psf import Psf
 
@@ -97,6 +98,7 @@ def simulated_checks(n_frames: int, seed: int) -> list[Check]:
         *_dim(rngs, 2 * n_frames),
         *hard_checks(rngs, n_frames),
         *axial_checks(rngs, n_frames),
+        *movie_checks(rngs),
     ]
 
 
