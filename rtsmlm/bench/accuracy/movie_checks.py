@@ -90,14 +90,16 @@ def unknown_scene(rng: np.random.Generator, movie: Unknown) -> Scene:
     """
     raw, truth = recorded(rng, movie)
     assumed = CameraCalibration(
-        **{name: DEFAULTS[name] for name in ("offset_adu", "e_per_adu", "read_noise_e")},
         pixel_nm=PIXEL_NM,
+        offset_adu=DEFAULTS["offset_adu"],
+        e_per_adu=DEFAULTS["e_per_adu"],
+        read_noise_e=DEFAULTS["read_noise_e"],
     )
     look = CameraLook(
         assumed,
         CameraSettings(),
         ("offset_adu", "e_per_adu"),
-        raw.shape[1:],
+        (SIDE_PX, SIDE_PX),
         most_frames=len(raw),
     )
     calibration = look.find(raw).calibration
@@ -117,7 +119,8 @@ def recorded(rng: np.random.Generator, movie: Unknown) -> tuple[Pixels, Emitters
     n = round(movie.per_um2 * ((high - low) * PIXEL_NM / 1000.0) ** 2)
     across = np.cos(np.pi * np.arange(SIDE_PX) / SIDE_PX)
     under = BACKGROUND * (1.0 + movie.uneven * np.outer(across, across))
-    hot = np.exp(rng.uniform(*np.log(HOT_PHOTONS), shape)) * (rng.random(shape) < movie.hot)
+    dim, bright = np.log(HOT_PHOTONS).tolist()
+    hot = np.exp(rng.uniform(dim, bright, shape)) * (rng.random(shape) < movie.hot)
     pixels = np.empty((N_FRAMES, *shape), dtype=np.uint16)
     parts: list[Emitters] = []
     x, y = rng.uniform(low, high, (2, n))
