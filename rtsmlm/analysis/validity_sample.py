@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes, residuals
-from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.astigmatic_mle import MAX_WANDER_SIGMA, fit_astigmatic_mle, z_limits_nm
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
 from rtsmlm.frames import FrameBatch
@@ -244,6 +244,7 @@ class SpotSampler:
             self._limits_nm,
             self._excess_noise,
             MAX_ITERATIONS,
+            MAX_WANDER_SIGMA,
             fits,
         )
         return fits

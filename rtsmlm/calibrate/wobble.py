@@ -11,7 +11,7 @@ import numpy as np
 from rtsmlm.calibrate.beads import BeadBoxes, BeadWidths, known_median
 from rtsmlm.calibrate.widths import F64
 from rtsmlm.fitting import boxes
-from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.astigmatic_mle import LONE_WANDER_SIGMA, fit_astigmatic_mle, z_limits_nm
 from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import WidthCurves, Wobble
 
@@ -141,6 +141,7 @@ def _fits(curves: WidthCurves, photons: F32, variance: F32 | F64, pixel_nm: floa
         z_limits_nm(curves),
         1.0,
         MAX_ITERATIONS,
+        LONE_WANDER_SIGMA,
         rows,
     )
     return rows.reshape(n, planes, -1)

@@ -20,7 +20,7 @@ from rtsmlm.engines.refine_axial import refine_axial_groups
 from rtsmlm.engines.refine_groups import refine_groups
 from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of, split_pairs
 from rtsmlm.fitting import boxes
-from rtsmlm.fitting.astigmatic_mle import fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.astigmatic_mle import MAX_WANDER_SIGMA, fit_astigmatic_mle, z_limits_nm
 from rtsmlm.fitting.box_fit import TrainedBackgroundFit, on_known_background
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
@@ -287,6 +287,7 @@ class Refiner:
             z_limits_nm(self._curves),
             excess_noise,
             MAX_ITERATIONS,
+            MAX_WANDER_SIGMA,
             fits,
         )
 

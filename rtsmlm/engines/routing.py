@@ -164,14 +164,14 @@ class RoutedLocalizer:
             windows = cover.windows.copy()
             windows[:, 0] += share.start
             rows, owner = self._windows.rows(padded, context, windows, lanes=lanes)
-            frame = cover.windows[owner, 0]
             meant = cover.are_meant(rows, owner, fits.settled_places(), 0.5 * self._first.reach_px)
-            answered = self._table(rows[meant], numbers[frame[meant]])
+            answered = self._table(rows[meant], numbers[cover.windows[owner[meant], 0]])
             merged = Localizations.concatenate([settled, answered])
             new = np.arange(len(settled), len(merged))
             refined = self._refiner(merged, batch.frames(share.start, share.stop), new)
             # Those that were one row for two emitters have one more behind all others.
             parts.append(_marked(refined.take(np.arange(len(settled), len(refined))), 1.0))
+            parts.append(_marked(self._first.unanswered(fits, answered, numbers), 0.0))
         return parts, crowded
 
     def shares(self, batch: FrameBatch) -> tuple[float, float]:

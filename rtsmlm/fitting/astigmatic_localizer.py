@@ -33,6 +33,8 @@ class AstigmaticMle:
         Squared excess noise factor: 2 for an EMCCD, else 1.
     max_iterations
         Newton steps per fit.
+    wander_sigma
+        How far from a maximum its fit may go, in widths of the spot.
     """
 
     method = "astigmatic-mle"
@@ -40,11 +42,18 @@ class AstigmaticMle:
     is_centered = False
 
     def __init__(
-        self, curves: WidthCurves, *, pixel_nm: float, excess_noise: float, max_iterations: int
+        self,
+        curves: WidthCurves,
+        *,
+        pixel_nm: float,
+        excess_noise: float,
+        max_iterations: int,
+        wander_sigma: float = MAX_WANDER_SIGMA,
     ) -> None:
         self._curve_table = curves.as_array(pixel_nm)
         self._limits_nm: F64 = z_limits_nm(curves)
         self._excess_noise, self._max_iterations = float(excess_noise), max_iterations
+        self._wander_sigma = float(wander_sigma)
 
     def __call__(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
         """Write the rows; see `BoxFit`."""
@@ -58,6 +67,7 @@ class AstigmaticMle:
             self._limits_nm,
             self._excess_noise,
             self._max_iterations,
+            self._wander_sigma,
             rows,
         )
 

@@ -46,9 +46,10 @@ MARGIN_NM = 100.0
 N_STARTS = 9
 # Longest step along z, in depths of focus: beyond it the curves bend away.
 MAX_STEP_DEPTH = 0.5
-MAX_WANDER_SIGMA = 0.5
+MAX_WANDER_SIGMA, LONE_WANDER_SIGMA = 0.5, 0.75
 """From the maximum of a wide spot, which noise moves along its length, a fit may go so many of its
-widths: with two pixels a tenth of the spots at the ends of the range were lost."""
+widths: with two pixels a tenth of the spots at the ends of the range were lost. Further where no
+other maximum is near: in crowds more than half a width takes neighbours for one emitter."""
 
 Shape: TypeAlias = tuple[F64, F64, float]
 """Both curves, the limits of z, and the longest step along it in nm."""
@@ -149,10 +150,10 @@ _maximize = maximizer(_integrate, _count_free, _advance, careful=True)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _wandered(theta: F64, curves: F64, start_x: float, start_y: float) -> bool:
+def _wandered(theta: F64, curves: F64, start_x: float, start_y: float, wander_sigma: float) -> bool:
     """Return whether a fit has gone further than a maximum of its spot can lie."""
-    most_x = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * width_px(curves[0], theta[4])[0])
-    most_y = max(MAX_WANDER_PX, MAX_WANDER_SIGMA * width_px(curves[1], theta[4])[0])
+    most_x = max(MAX_WANDER_PX, wander_sigma * width_px(curves[0], theta[4])[0])
+    most_y = max(MAX_WANDER_PX, wander_sigma * width_px(curves[1], theta[4])[0])
     return bool(abs(theta[0] - start_x) > most_x or abs(theta[1] - start_y) > most_y)
 
 
@@ -183,6 +184,7 @@ def fit_astigmatic_mle(
     limits_nm: F64,
     excess_noise: float,
     max_iterations: int,
+    wander_sigma: float,
     rows: F64,
 ) -> None:
     """Fit every box by itself.
@@ -205,6 +207,8 @@ def fit_astigmatic_mle(
         Squared excess noise factor: 2 for an EMCCD, else 1.
     max_iterations
         Most steps per fit.
+    wander_sigma
+        How far a fit may go from its start, in widths of its spot, if that is more than two pixels.
     rows
         Written: the columns of `rtsmlm.fitting.boxes`, float64, shape (n, N_COLUMNS); as width the
         geometric mean of both.
@@ -219,7 +223,7 @@ def fit_astigmatic_mle(
     for end in range(2):
         for axis in range(2):
             width = width_px(curves[axis], limits_nm[end])[0]
-            wander_px = max(wander_px, MAX_WANDER_SIGMA * width)
+            wander_px = max(wander_px, wander_sigma * width)
     shape = (curves, limits_nm, MAX_STEP_DEPTH * min(curves[0, 2], curves[1, 2]))
     for i in range(len(photons)):
         for row in range(box):
@@ -235,7 +239,7 @@ def fit_astigmatic_mle(
         )
         if status == CONVERGED and not limits_nm[0] < theta[4] < limits_nm[1]:
             status = OUT_OF_RANGE
-        if status == CONVERGED and _wandered(theta, curves, start_x[i], start_y[i]):
+        if status == CONVERGED and _wandered(theta, curves, start_x[i], start_y[i], wander_sigma):
             status = ESCAPED
         _integrate(theta, shape, tables[0], tables[1])
         chi2 = chi2_per_pixel(photons[i], shifted, theta, tables[0, 0], tables[1, 0])

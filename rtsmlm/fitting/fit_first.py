@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH, AstigmaticMle
-from rtsmlm.fitting.astigmatic_mle import MAX_WANDER_SIGMA
+from rtsmlm.fitting.astigmatic_mle import LONE_WANDER_SIGMA
 from rtsmlm.fitting.box_fit import BoxFit, GaussianMle
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
 from rtsmlm.fitting.detection import I32, Candidates, make_candidates
@@ -43,6 +43,10 @@ CHI2 = (0.5, 1.45)
 MAX_STD_PX = 0.3
 MIN_SIGNIFICANCE = 10.0
 """Photons in standard deviations of theirs: of fewer, nothing tells one emitter from two."""
+AXIAL_SIGNIFICANCE = 7.0
+"""The same with curves: where spots are wide, a network knows less of dim ones than a fit."""
+LEAST_SIGNIFICANCE = 5.0
+"""With curves the fit of a lone maximum stands from here on where a network finds nothing."""
 MAX_MISFIT = 9.0
 """Of `shape_misfits`: 3 % of single emitters have more, and of two a width apart nearly all that
 are bright."""
@@ -63,6 +67,8 @@ class FirstFits(NamedTuple):
     """The fit has the last word."""
     is_asked: NDArray[np.bool_]
     """There may be an emitter, and the fit cannot tell."""
+    is_likely: NDArray[np.bool_]
+    """Of these, where the fit stands if a network finds nothing."""
 
     def settled_places(self) -> tuple[I32, F32, F32]:
         """Return frame, y and x of what is settled, in pixels, in the order of frames."""
@@ -110,6 +116,7 @@ class FitFirst(SpotLocalizer):
                 pixel_nm=calibration.pixel_nm,
                 excess_noise=excess_noise,
                 max_iterations=MAX_ITERATIONS,
+                wander_sigma=LONE_WANDER_SIGMA,
             )
         settings = LocalizerSettings(threshold=FAINT, box_px=box_px)
         super().__init__(calibration=calibration, sigma_nm=width_nm, settings=settings, fit=fit)
@@ -164,16 +171,22 @@ class FitFirst(SpotLocalizer):
         is_asked = found.strength >= ASKED
         which = np.flatnonzero(lone & is_asked)
         rows = boxes.fit_table(len(found.x))
-        is_settled = np.zeros(len(rows), dtype=np.bool_)
+        is_settled, is_likely = np.zeros((2, len(rows)), dtype=np.bool_)
         if len(which):
             fits, misfits = self._fits(pixels, plan, found.part(which))
             rows[which] = fits
-            is_settled[which] = self._is_good(found.part(which), fits, misfits)
+            good = self._is_good(found.part(which), fits, misfits)
+            significance = fits[:, boxes.PHOTONS] / np.maximum(fits[:, boxes.STD_PHOTONS], 1e-9)
+            least = AXIAL_SIGNIFICANCE if self._is_axial else MIN_SIGNIFICANCE
+            is_settled[which] = good & (significance > least)
+            if self._is_axial:
+                is_likely[which] = good & (significance > LEAST_SIGNIFICANCE)
+        is_likely &= ~is_settled
         is_asked &= ~is_settled
         # The light of an emitter beyond the edge of the frame: there is none to be reported.
-        is_settled &= (rows[:, boxes.X] >= -0.5) & (rows[:, boxes.X] <= width - 0.5)
-        is_settled &= (rows[:, boxes.Y] >= -0.5) & (rows[:, boxes.Y] <= height - 0.5)
-        return FirstFits(found, rows, is_settled, is_asked)
+        inside = (rows[:, boxes.X] >= -0.5) & (rows[:, boxes.X] <= width - 0.5)
+        inside &= (rows[:, boxes.Y] >= -0.5) & (rows[:, boxes.Y] <= height - 0.5)
+        return FirstFits(found, rows, is_settled & inside, is_asked, is_likely & inside)
 
     def _fits(self, pixels: Pixels, plan: Plan, found: Candidates) -> tuple[F64, F64]:
         """Return fits and misfits of the shape of boxes around candidates."""
@@ -192,14 +205,13 @@ class FitFirst(SpotLocalizer):
 
     def _is_good(self, found: Candidates, fits: F64, misfits: F64) -> NDArray[np.bool_]:
         wide_x, wide_y = self._widths_px(fits)
-        far_x, far_y = (np.maximum(MAX_WANDER_PX, MAX_WANDER_SIGMA * w) for w in (wide_x, wide_y))
+        far_x, far_y = (np.maximum(MAX_WANDER_PX, LONE_WANDER_SIGMA * w) for w in (wide_x, wide_y))
         away_x, away_y = fits[:, boxes.X] - found.start_x, fits[:, boxes.Y] - found.start_y
         wander = np.hypot(away_x / far_x, away_y / far_y)
         good = fits[:, boxes.STATUS] == boxes.CONVERGED
         good &= fits[:, boxes.STD_X] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_x)
         good &= fits[:, boxes.STD_Y] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_y)
         good &= (fits[:, boxes.CHI2] > CHI2[0]) & (fits[:, boxes.CHI2] < CHI2[1])
-        good &= fits[:, boxes.PHOTONS] > MIN_SIGNIFICANCE * fits[:, boxes.STD_PHOTONS]
         good &= (misfits < MAX_MISFIT) & (wander < 1.0)
         return np.asarray(good, dtype=np.bool_)
 
@@ -230,9 +242,36 @@ class FitFirst(SpotLocalizer):
         frame_index
             Camera frame numbers of the frames, (n,).
         """
-        rows = fits.rows[fits.is_settled]
-        frame = frame_index[fits.found.frame[fits.is_settled]]
-        return table_of(rows, frame, self._calibration.pixel_nm)
+        return self._table(fits, fits.is_settled, frame_index)
+
+    def unanswered(
+        self, fits: FirstFits, answers: Localizations, frame_index: NDArray[np.int64]
+    ) -> Localizations:
+        """Return the likely fits near which a network finds nothing, as localizations.
+
+        Parameters
+        ----------
+        fits
+            As `settle` returns them.
+        answers
+            What the network finds in the same frames.
+        frame_index
+            Camera frame numbers of the frames, (n,).
+        """
+        likely = self._table(fits, fits.is_likely, frame_index)
+        away = np.hypot(
+            likely.x_nm[:, None] - answers.x_nm[None, :],
+            likely.y_nm[:, None] - answers.y_nm[None, :],
+        )
+        near = away < 0.5 * self.reach_px * self._calibration.pixel_nm
+        near &= likely.frame[:, None] == answers.frame[None, :]
+        return likely.take(~near.any(axis=1))
+
+    def _table(
+        self, fits: FirstFits, which: NDArray[np.bool_], frame_index: NDArray[np.int64]
+    ) -> Localizations:
+        frame = frame_index[fits.found.frame[which]]
+        return table_of(fits.rows[which], frame, self._calibration.pixel_nm)
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:

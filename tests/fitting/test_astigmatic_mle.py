@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsmlm.fitting.astigmatic_mle import MARGIN_NM, fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.astigmatic_mle import (
+    MARGIN_NM,
+    MAX_WANDER_SIGMA,
+    fit_astigmatic_mle,
+    z_limits_nm,
+)
 from rtsmlm.fitting.boxes import (
     BACKGROUND,
     CHI2,
@@ -65,6 +70,7 @@ def _fit(boxes: Any, start_z_nm: float = np.nan) -> np.ndarray:
         z_limits_nm(CURVES),
         boxes.excess_noise,
         30,
+        MAX_WANDER_SIGMA,
         rows,
     )
     return rows
@@ -181,6 +187,7 @@ def test_a_flat_box_gives_no_precise_spot(level: float) -> None:
         z_limits_nm(CURVES),
         1.0,
         30,
+        MAX_WANDER_SIGMA,
         rows,
     )
 
