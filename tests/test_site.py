@@ -1,0 +1,91 @@
+"""The site: every page is in it, links stay in it, and its reference is that of the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from rtsmlm.cli import COMMANDS
+from rtsmlm.settings.base import Settings
+from rtsmlm.settings.run import RunSettings
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def site() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("site_pages", ROOT / ".ci" / "site_pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_setting_stands_in_the_reference_with_what_it_means(site: ModuleType) -> None:
+    page = site.settings_page()
+
+    for name, field in RunSettings.model_fields.items():
+        if not isinstance(field.default, Settings):
+            continue
+        part = page.split(f"## [{name}]")[1].split("\n## ")[0]
+        for key in type(field.default).model_fields:
+            (row,) = re.findall(rf"^\| `{key}` \|.*$", part, re.MULTILINE)
+            assert not row.endswith("|  |"), f"{name}.{key} has no meaning"
+
+
+def test_every_command_stands_in_the_reference_with_its_options(site: ModuleType) -> None:
+    page = site.commands_page()
+
+    assert set(re.findall(r"^## rtsmlm (\S+)$", page, re.MULTILINE)) == set(COMMANDS)
+    assert "| `--cluster` | Localize on a cluster" in page
+    assert "### rtsmlm calibrate camera" in page
+
+
+@pytest.mark.parametrize(
+    ("uri", "before", "after"),
+    [
+        ("how-to/a.md", "[b](b.md#c)", "[b](b.md#c)"),
+        ("how-to/a.md", "[words](../../GLOSSARY.md#d)", "[words](../glossary.md#d)"),
+        ("how-to/a.md", "[code](../../rtsmlm/frames.py)", "code (`rtsmlm/frames.py`)"),
+        ("how-to/a.md", "[`frames.py`](../../rtsmlm/frames.py)", "`frames.py`"),
+        ("a.md", "![window](images/w.png)", "![window](images/w.png)"),
+        ("index.md", "[tour](tutorial.md)", "[tour](tutorial.md)"),
+        ("index.md", "[words](GLOSSARY.md)", "[words](glossary.md)"),
+        ("a.md", "[far](https://example.org/x.md)", "[far](https://example.org/x.md)"),
+    ],
+)
+def test_links_stay_in_the_site_or_become_names(
+    site: ModuleType, uri: str, before: str, after: str
+) -> None:
+    known = {"how-to/a.md", "how-to/b.md", "glossary.md", "tutorial.md", "images/w.png", "a.md"}
+
+    assert site.inside(before, uri, known) == after
+
+
+def test_the_site_builds_without_a_warning_and_asks_nothing_of_the_network(tmp_path: Path) -> None:
+    pytest.importorskip("material")
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "-q",
+        "-d",
+        tmp_path / "site",
+    ]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=.?https?://(?!squidfunk)", page)
