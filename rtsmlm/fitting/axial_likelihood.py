@@ -20,8 +20,8 @@ from rtsmlm.physics.gaussian import FAST, pixel_integrals
 PER_MEMBER = 4
 FREE = PER_MEMBER * MOST + 1
 """Parameters of the largest group."""
-ENOUGH = 2e-2
-"""A step that would raise the log-likelihood by less, a fifth of a standard deviation, is the last:
+ENOUGH = 1e-1
+"""A step that would raise the log-likelihood by less, a third of a standard deviation, is the last:
 what is left behind it is a hundredth."""
 ESCAPE_PX, ESCAPE_SIGMA = 2.0, 1.0
 """A member goes no further from its start, in pixels or widths, whichever is more."""
