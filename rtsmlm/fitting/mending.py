@@ -32,7 +32,7 @@ class PixelMender:
     def __init__(self, calibration: CameraCalibration) -> None:
         masked = calibration.masked
         if masked is None:
-            masked = np.zeros((0, 0), dtype=np.bool_)
+            masked = np.zeros(calibration.map_shape or (0, 0), dtype=np.bool_)
         y, x = np.nonzero(masked)
         self._y, self._x = y.astype(np.int32), x.astype(np.int32)
         self._from = np.zeros((len(y), _SOURCES, 2), dtype=np.int32)

@@ -219,3 +219,12 @@ def test_frames_that_are_repeated_tell_of_no_pixel(rng: np.random.Generator) -> 
 
     assert found(pixels).kind[10, 20] == HOT
     assert not found(np.tile(pixels[:5], (20, 1, 1))).kind.any()
+
+
+def test_frames_of_a_camera_with_maps_and_no_wrong_pixel_stay_as_they_are() -> None:
+    maps = CameraCalibration(pixel_nm=100.0, offset_adu=np.full(SHAPE, 99.0, dtype=np.float32))
+    pixels = np.full((2, *SHAPE), 120, dtype=np.uint16)
+    mender = PixelMender(maps)
+
+    assert mender.n_pixels == 0
+    assert mender(pixels) is pixels
