@@ -23,6 +23,9 @@ from rtsmlm.localizations import F32, Localizations
 
 LINK_SIGMA = 3.0
 """Emitters nearer than so many PSF widths are fitted together."""
+WIDE_LINK_SIGMA = 5.0
+"""Emitters further than this, and a pixel, are fitted as lone ones."""
+MOST_OF_WIDE = 3
 LEAST = 2
 """Of one alone, with neighbours further away, the network knows nearly as much as a fit of it: the
 largest part of the time would gain the least."""
@@ -85,7 +88,7 @@ def refine_groups(
     start = rows[:, : group_fit.GROUP_PHOTONS].copy()
     frame = frame[order]
     y, x = (np.ascontiguousarray(rows[:, k]) for k in (group_fit.GROUP_Y, group_fit.GROUP_X))
-    group = group_rows(frame, y, x, LINK_SIGMA * sigma_px)
+    group = _groups(frame, y, x, sigma_px)
     size = np.bincount(group, minlength=len(group))
     n_free = np.bincount(group, weights=is_free[order], minlength=len(group))
     wanted = (size >= LEAST) & (size <= MOST) & (n_free == size)
@@ -129,6 +132,18 @@ def _excess(
         moments,
     )  # fmt: skip
     return excess_of(np.arange(len(rows)), misfits, moments, sigma_px)
+
+
+def _groups(frame: NDArray[np.int32], y: F64, x: F64, sigma_px: float) -> NDArray[np.int32]:
+    """Return the group of each row, by its first row.
+
+    The few that are nearly alone are fitted together wherever one shines into the pixels of the
+    other; in a crowd that would be all of them.
+    """
+    group = group_rows(frame, y, x, LINK_SIGMA * sigma_px)
+    wide = group_rows(frame, y, x, WIDE_LINK_SIGMA * sigma_px + 1.0)
+    few = np.bincount(wide, minlength=len(wide)) <= MOST_OF_WIDE
+    return np.where(few[wide], wide, group).astype(np.int32)
 
 
 def _rows_of(locs: Localizations, order: NDArray[np.int64], pixel_nm: float) -> F64:

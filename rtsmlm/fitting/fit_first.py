@@ -175,12 +175,13 @@ class FitFirst(SpotLocalizer):
         if len(which):
             fits, misfits = self._fits(pixels, plan, found.part(which))
             rows[which] = fits
-            good = self._is_good(found.part(which), fits, misfits)
+            good = self._is_good(found.part(which), fits)
             significance = fits[:, boxes.PHOTONS] / np.maximum(fits[:, boxes.STD_PHOTONS], 1e-9)
             least = AXIAL_SIGNIFICANCE if self._is_axial else MIN_SIGNIFICANCE
-            is_settled[which] = good & (significance > least)
-            if self._is_axial:
-                is_likely[which] = good & (significance > LEAST_SIGNIFICANCE)
+            is_settled[which] = good & (significance > least) & (misfits < MAX_MISFIT)
+            # Of a round spot that misfits there is at least one emitter, if not alone.
+            likely = LEAST_SIGNIFICANCE if self._is_axial else MIN_SIGNIFICANCE
+            is_likely[which] = good & (significance > likely)
         is_likely &= ~is_settled
         is_asked &= ~is_settled
         # The light of an emitter beyond the edge of the frame: there is none to be reported.
@@ -203,7 +204,7 @@ class FitFirst(SpotLocalizer):
             rows[:, boxes.Y] += top
         return rows, misfits
 
-    def _is_good(self, found: Candidates, fits: F64, misfits: F64) -> NDArray[np.bool_]:
+    def _is_good(self, found: Candidates, fits: F64) -> NDArray[np.bool_]:
         wide_x, wide_y = self._widths_px(fits)
         far_x, far_y = (np.maximum(MAX_WANDER_PX, LONE_WANDER_SIGMA * w) for w in (wide_x, wide_y))
         away_x, away_y = fits[:, boxes.X] - found.start_x, fits[:, boxes.Y] - found.start_y
@@ -212,8 +213,7 @@ class FitFirst(SpotLocalizer):
         good &= fits[:, boxes.STD_X] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_x)
         good &= fits[:, boxes.STD_Y] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_y)
         good &= (fits[:, boxes.CHI2] > CHI2[0]) & (fits[:, boxes.CHI2] < CHI2[1])
-        good &= (misfits < MAX_MISFIT) & (wander < 1.0)
-        return np.asarray(good, dtype=np.bool_)
+        return np.asarray(good & (wander < 1.0), dtype=np.bool_)
 
     def _widths_px(self, fits: F64) -> tuple[F64, F64]:
         """Return the widths of fitted spots that count beyond those of a round one: without z 0."""
