@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes
@@ -259,13 +260,17 @@ class FitFirst(SpotLocalizer):
             Camera frame numbers of the frames, (n,).
         """
         likely = self._table(fits, fits.is_likely, frame_index)
-        away = np.hypot(
-            likely.x_nm[:, None] - answers.x_nm[None, :],
-            likely.y_nm[:, None] - answers.y_nm[None, :],
-        )
-        near = away < 0.5 * self.reach_px * self._calibration.pixel_nm
-        near &= likely.frame[:, None] == answers.frame[None, :]
-        return likely.take(~near.any(axis=1))
+        if not len(likely) or not len(answers):
+            return likely
+        reach_nm = 0.5 * self.reach_px * self._calibration.pixel_nm
+
+        def points(table: Localizations) -> F64:
+            # Frames lie further apart than the reach, so that one tree holds them all.
+            frame = 4.0 * reach_nm * (table.frame - frame_index[0])
+            return np.column_stack([table.x_nm, table.y_nm, frame])
+
+        away = cKDTree(points(answers)).query(points(likely), distance_upper_bound=reach_nm)[0]
+        return likely.take(~np.isfinite(away))
 
     def _table(
         self, fits: FirstFits, which: NDArray[np.bool_], frame_index: NDArray[np.int64]
