@@ -163,19 +163,26 @@ def _draw_places(
 def _move_some(
     ranges: SimulationRanges, draw: Draw, sigma_px: Tensor, x_px: Tensor, y_px: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return places with pairs in some windows, and corners of pixels in others, (n, k) each."""
+    """Return places with pairs in some windows, and corners of pixels in others, (n, k) each.
+
+    What would leave the margin stays where it is.
+    """
     k = x_px.shape[1]
+    low, high = -0.5 - ranges.margin_px, ranges.crop_px - 0.5 + ranges.margin_px
     angle = draw.uniform((0.0, 2.0 * math.pi), k)
     away = draw.uniform(ranges.pair_distance, k) * sigma_px[:, None]
     every_other = torch.arange(k, device=draw.device) % 2 == 1
     paired = draw.chance(ranges.paired_fraction)[:, None] & every_other
-    x_px = torch.where(paired, x_px.roll(1, dims=1) + away * torch.cos(angle), x_px)
-    y_px = torch.where(paired, y_px.roll(1, dims=1) + away * torch.sin(angle), y_px)
+    beside_x = x_px.roll(1, dims=1) + away * torch.cos(angle)
+    beside_y = y_px.roll(1, dims=1) + away * torch.sin(angle)
+    inside = (beside_x >= low) & (beside_x <= high) & (beside_y >= low) & (beside_y <= high)
+    x_px = torch.where(paired & inside, beside_x, x_px)
+    y_px = torch.where(paired & inside, beside_y, y_px)
     cornered = draw.chance(ranges.corner_fraction)[:, None] & draw.chance(0.5, k)
     near = 0.08 * draw.normal(2, k)
-    x_px = torch.where(cornered, x_px.floor() + 0.5 + near[:, 0], x_px)
-    y_px = torch.where(cornered, y_px.floor() + 0.5 + near[:, 1], y_px)
-    return x_px, y_px
+    corner_x = (x_px.floor() + 0.5 + near[:, 0]).clamp(low, high)
+    corner_y = (y_px.floor() + 0.5 + near[:, 1]).clamp(low, high)
+    return torch.where(cornered, corner_x, x_px), torch.where(cornered, corner_y, y_px)
 
 
 def _one_frame(draw: Draw, k: int, n_frames: int) -> Tensor:

@@ -84,19 +84,19 @@ def compared(name: str, engine: str, precision: str | None, *, crowded: bool = F
 
 
 LIMITS = {
-    "flagship-2d": (0.5, 0.005),
-    "flagship-2d-fast": (1.0, 0.015),
-    "flagship-astig": (0.6, 0.006),
+    "flagship-2d": (0.5, 0.005, 0.15),
+    "flagship-2d-fast": (1.0, 0.015, 0.2),
+    "flagship-astig": (0.6, 0.006, 0.15),
 }
-"""Of bf16, in nm and photons: a small network rounds more, because it adds up less."""
+"""Of bf16, in nm, photons and stated errors: a small network rounds more, as it adds up less."""
 
 
-def check(result: Difference, limits: tuple[float, float] = (0.5, 0.005)) -> None:
-    nm, photons = limits
+def check(result: Difference, limits: tuple[float, float, float] = (0.5, 0.005, 0.15)) -> None:
+    nm, photons, in_std = limits
     assert max(result.x_nm, result.y_nm) < nm
     assert result.z_nm < 3.0
     assert result.photons < photons
-    assert result.in_std < 0.15, "far below the noise"
+    assert result.in_std < in_std, "far below the noise"
     assert result.only < 0.005, "rows differ by ties at the threshold alone"
 
 

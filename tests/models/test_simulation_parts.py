@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 torch = pytest.importorskip("torch")
 
+from rtsmlm.calibration import MASKED_VARIANCE  # noqa: E402
 from rtsmlm.models.simulation.curves import BEYOND, draw_curves, draw_heights  # noqa: E402
 from rtsmlm.models.simulation.draw import Draw  # noqa: E402
 from rtsmlm.models.simulation.emitters import draw_emitters, draw_sigma  # noqa: E402
 from rtsmlm.models.simulation.ranges import AstigmatismRanges, SimulationRanges  # noqa: E402
 from rtsmlm.models.simulation.scenes import (  # noqa: E402
     draw_background,
+    mask_pixels,
     measure,
     pixel_integrals,
     render,
@@ -190,7 +192,7 @@ def test_a_background_is_positive_and_its_level_within_the_range() -> None:
 
 
 def test_an_ideal_camera_measures_photons_and_states_no_noise() -> None:
-    ideal = SimulationRanges(emccd_fraction=0.0, ideal_fraction=1.0)
+    ideal = SimulationRanges(emccd_fraction=0.0, ideal_fraction=1.0, hot_fraction=0.0)
     mean = torch.full((20, 3, 32, 32), 40.0)
 
     photons, variance, factor, shift = measure(ideal, draw(20), mean)
@@ -203,7 +205,9 @@ def test_an_ideal_camera_measures_photons_and_states_no_noise() -> None:
 
 
 def test_factor_and_shift_lead_from_true_to_measured_photons() -> None:
-    wrong = SimulationRanges(emccd_fraction=0.5, gain_error=0.1, offset_error_e=2.5)
+    wrong = SimulationRanges(
+        emccd_fraction=0.5, gain_error=0.1, offset_error_e=2.5, hot_fraction=0.0
+    )
     mean = torch.full((60, 3, 48, 48), 100.0)
 
     photons, _, factor, shift = measure(wrong, draw(60), mean)
@@ -211,6 +215,51 @@ def test_factor_and_shift_lead_from_true_to_measured_photons() -> None:
     seen = photons.mean(dim=(1, 2, 3))
     torch.testing.assert_close(seen, (factor * 100 + shift)[:, 0], rtol=0.02, atol=0.3)
     assert float(factor.min()) < 0.6 < 0.9 < float(factor.max()), "light of an EMCCD is halved"
+
+
+def test_hot_pixels_shine_in_all_frames_alike() -> None:
+    hot = SimulationRanges(
+        emccd_fraction=0.0, ideal_fraction=1.0, hot_fraction=1.0, wrong_pixels=(1e-2, 1e-2)
+    )
+    photons = measure(hot, draw(40), torch.full((40, 3, 48, 48), 20.0))[0]
+
+    bright = photons > 60.0
+    in_all = bright.all(dim=1)
+    # Of one in a hundred, drawn from 10 to 2000 photons, two thirds are so bright.
+    assert float(in_all.float().mean()) == pytest.approx(0.0067, rel=0.25)
+    assert float((bright.any(dim=1) & ~in_all).float().mean()) < 1e-3
+
+
+def test_neighbours_stand_for_a_masked_pixel_and_its_variance_tells_it() -> None:
+    ranges = SimulationRanges(masked_fraction=1.0, wrong_pixels=(1e-2, 1e-2))
+    photons, variance = torch.full((40, 3, 32, 32), 50.0), torch.ones(40, 1, 32, 32)
+    photons += torch.randn(photons.shape, generator=torch.Generator().manual_seed(2))
+
+    shown, stated = mask_pixels(ranges, draw(40), photons, variance)
+
+    masked = stated == MASKED_VARIANCE
+    assert float(masked.float().mean()) == pytest.approx(0.01, rel=0.2)
+    everywhere = masked.expand_as(photons)
+    torch.testing.assert_close(shown[~everywhere], photons[~everywhere])
+    # The mean of eight scatters by the root of an eighth.
+    assert float(shown[everywhere].std()) == pytest.approx(8**-0.5, rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["paired_fraction", "corner_fraction"])
+def test_pairs_and_corners_stay_within_the_margin(name: str) -> None:
+    ranges = SimulationRanges(density=(2.0, 2.0), empty_fraction=0.0, **{name: 1.0})
+    drawn = draw(20)
+    emitters = draw_emitters(ranges, drawn, draw_sigma(ranges, drawn))
+
+    low, high = -0.5 - ranges.margin_px, ranges.crop_px - 0.5 + ranges.margin_px
+    for place in (emitters.x_px, emitters.y_px):
+        assert low <= float(place.min()) <= float(place.max()) <= high
+    if name == "paired_fraction":
+        apart = torch.hypot(emitters.x_px.diff(dim=1), emitters.y_px.diff(dim=1))[:, ::2]
+        assert float((apart < 4.0 * 2.4).float().mean()) > 0.9
+    else:
+        from_corner = (emitters.x_px - emitters.x_px.floor() - 0.5).abs()
+        assert float((from_corner < 0.25).float().mean()) > 0.7
 
 
 def test_light_of_an_emccd_is_halved_so_that_its_variance_is_its_mean() -> None:
