@@ -217,16 +217,18 @@ def test_lone_astigmatic_emitters_reach_the_bound_along_z_too(
     assert np.array_equal(fine.x_nm[~moved], rough.x_nm[~moved])
 
 
-def test_wide_neighbours_stay_as_the_network_has_them(rng: np.random.Generator) -> None:
-    pair = (np.array([20.0, 28.0, 50.0]), np.array([30.0, 30.0, 45.0]))
-    movie = astigmatic_movie([pair] * 10, 4000, rng)
+def test_wide_neighbours_are_fitted_together_along_z_too(rng: np.random.Generator) -> None:
+    """Eight pixels apart, each shines into the box of the other."""
+    pair = (np.array([20.0, 28.0]), np.array([30.0, 30.0]))
+    movie = astigmatic_movie([pair] * 40, 4000, rng)
     rough = off_in_z(movie, rng)
 
     fine = Refiner(movie.calibration, 130.0, CURVES)(rough, movie.batch)
 
-    moved = (fine.z_nm != rough.z_nm).reshape(10, 3)
-    assert not moved[:, :2].any()
-    assert moved[:, 2].sum() >= 8
+    assert np.mean(fine.z_nm != rough.z_nm) > 0.8
+    for name in ("x_nm", "y_nm", "z_nm"):
+        true = getattr(movie.truth, name)
+        assert np.std(getattr(fine, name) - true) < 0.85 * np.std(getattr(rough, name) - true)
 
 
 def test_a_z_that_contradicts_the_spot_stays_with_the_network(rng: np.random.Generator) -> None:
