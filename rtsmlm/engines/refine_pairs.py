@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.fitting import group_fit
-from rtsmlm.fitting.boxes import CONVERGED, F64
+from rtsmlm.fitting.boxes import CONVERGED, F64, NOT_CONVERGED
 from rtsmlm.fitting.group_fit import fit_groups, group_rows
 from rtsmlm.fitting.group_likelihood import MOST
 from rtsmlm.frames import FrameBatch
@@ -154,6 +154,8 @@ def _start(locs: Localizations, rows: NDArray[np.int64], excess: Excess, pixel_n
     fits[:, group_fit.GROUP_Y] = locs.y_nm[rows] / pixel_nm
     fits[:, group_fit.GROUP_PHOTONS] = locs.photons[rows]
     fits[:, group_fit.GROUP_BACKGROUND] = locs.background[rows]
+    # Not every group is fitted: of those that are, the fit overwrites it.
+    fits[:, group_fit.GROUP_STATUS] = NOT_CONVERGED
     half_px = np.sqrt(excess.along)[:, None] * excess.direction
     for at, sign in ((excess.rows, -1.0), (np.arange(n, len(rows)), 1.0)):
         fits[at, group_fit.GROUP_X] += sign * half_px[:, 0]
