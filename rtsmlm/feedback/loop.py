@@ -79,9 +79,8 @@ class FeedbackLoop:
     ) -> None:
         self._settings = settings
         self._feedback = settings.feedback
-        self._armed = armed
+        self._armed, self._resolution = armed, resolution
         self._finish, self._perturb = finish, perturb
-        self._resolution = resolution
         self._begun_ns = now_ns()
         self._guards = GuardSet(
             settings,
@@ -276,14 +275,15 @@ class FeedbackLoop:
             self._worker.join(_END_S)
             self._guards.stop_watchdog()
         finally:
-            self._guards.close()
-            if self._resolution is not None:
-                self._resolution.close()
+            try:
+                self._guards.close()
+            finally:  # a light that may be on must not keep the program from ending
+                if self._resolution is not None:
+                    self._resolution.close()
 
     def _die(self, error: BaseException) -> None:
-        reason = f"the feedback loop failed: {type(error).__name__}: {error}"
         _log.error("the feedback thread died", exc_info=error)
-        self._guards.trip(reason)
+        self._guards.trip(f"the feedback loop failed: {type(error).__name__}: {error}")
 
     # -- what goes out ---------------------------------------------------------------------
 
