@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.engines.row_groups import as_wholes, free_rows, wanted_groups
 from rtsmlm.fitting import axial_groups as axial
 from rtsmlm.fitting.astigmatic_mle import z_limits_nm
 from rtsmlm.fitting.axial_groups import axial_group_rows, fit_axial_groups
 from rtsmlm.fitting.boxes import CONVERGED, F64
-from rtsmlm.fitting.group_likelihood import MOST
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -77,11 +77,7 @@ def refine_axial_groups(
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
     """
-    is_free = np.ones(len(locs), dtype=np.bool_)
-    if among is not None:
-        is_free[:] = False
-        is_free[among] = True
-    is_free[lone] = False
+    is_free = free_rows(len(locs), lone, among)
     is_free &= np.isfinite(locs.std_z_nm)
     if not is_free.any():
         return locs
@@ -94,18 +90,14 @@ def refine_axial_groups(
     frame = frame[order]
     table = curves.as_array(pixel_nm)
     group = axial_group_rows(frame, rows, table, curves.widest_nm() / pixel_nm)
-    size = np.bincount(group, minlength=len(group))
-    n_free = np.bincount(group, weights=is_free[order], minlength=len(group))
-    wanted = (size >= 1) & (size <= MOST) & (n_free == size)
+    wanted = wanted_groups(group, is_free[order], 1)
     pixels = np.ascontiguousarray(batch.pixels).view()
     pixels.flags.writeable = False
     fit_axial_groups(
         pixels, *maps, frame, group, wanted, rows, table, z_limits_nm(curves),
         float(excess_noise), MAX_ITERATIONS,
     )  # fmt: skip
-    good = wanted[group] & _are_good(rows, start, locs, order, curves, pixel_nm)
-    # A group counts as a whole.
-    good &= (np.bincount(group, weights=~good, minlength=len(group)) == 0)[group]
+    good = as_wholes(group, wanted[group] & _are_good(rows, start, locs, order, curves, pixel_nm))
     return _with(locs, rows[good], order[good], pixel_nm)
 
 

@@ -12,24 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of
+from rtsmlm.engines.refine_pairs import FITTED, LINK_SIGMA, MAX_CHI2, NO_EXCESS, Excess, excess_of
+from rtsmlm.engines.row_groups import as_wholes, free_rows, wanted_groups
 from rtsmlm.fitting import group_fit
 from rtsmlm.fitting.boxes import CONVERGED, F64, default_box_px
 from rtsmlm.fitting.group_fit import fit_groups, group_rows
-from rtsmlm.fitting.group_likelihood import MOST
 from rtsmlm.fitting.group_shape import group_shapes
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
 
-LINK_SIGMA = 3.0
-"""Emitters nearer than so many PSF widths are fitted together."""
 WIDE_LINK_SIGMA = 5.0
 """Emitters further than this, and a pixel, are fitted as lone ones."""
 MOST_OF_WIDE = 3
 LEAST = 2
 """Of one alone, with neighbours further away, the network knows nearly as much as a fit of it: the
 largest part of the time would gain the least."""
-MAX_CHI2 = 1.5
 MAX_STD_PX = 0.5
 MAX_STEP_STD = 4.0
 """A fit further from the network than so many of its standard deviations found something else."""
@@ -75,11 +72,7 @@ def refine_groups(
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
     """
-    is_free = np.ones(len(locs), dtype=np.bool_)
-    if among is not None:
-        is_free[:] = False
-        is_free[among] = True
-    is_free[lone] = False
+    is_free = free_rows(len(locs), lone, among)
     if not is_free.any():
         return locs, NO_EXCESS
     frame = np.searchsorted(batch.index, locs.frame).astype(np.int32)
@@ -89,9 +82,7 @@ def refine_groups(
     frame = frame[order]
     y, x = (np.ascontiguousarray(rows[:, k]) for k in (group_fit.GROUP_Y, group_fit.GROUP_X))
     group = _groups(frame, y, x, sigma_px)
-    size = np.bincount(group, minlength=len(group))
-    n_free = np.bincount(group, weights=is_free[order], minlength=len(group))
-    wanted = (size >= LEAST) & (size <= MOST) & (n_free == size)
+    wanted = wanted_groups(group, is_free[order], LEAST)
     pixels = np.ascontiguousarray(batch.pixels).view()
     pixels.flags.writeable = False
     fit_groups(
@@ -99,9 +90,7 @@ def refine_groups(
         MAX_ITERATIONS, 1,
     )  # fmt: skip
     std_px = np.maximum(locs.std_x_nm, locs.std_y_nm)[order] / pixel_nm
-    good = wanted[group] & _are_good(rows, start, std_px)
-    # A group counts as a whole.
-    good &= (np.bincount(group, weights=~good, minlength=len(group)) == 0)[group]
+    good = as_wholes(group, wanted[group] & _are_good(rows, start, std_px))
     excess = _excess(
         pixels, maps, frame, rows, good & _are_doubted(rows, std_px), sigma_px, excess_noise
     )
@@ -171,18 +160,9 @@ def _with(
 ) -> Localizations:
     """Return the table with some rows as they are fitted."""
     columns: dict[str, NDArray[Any]] = {k: v.copy() for k, v in locs.columns().items()}
-    for name, column, unit in (
-        ("x_nm", group_fit.GROUP_X, pixel_nm),
-        ("y_nm", group_fit.GROUP_Y, pixel_nm),
-        ("photons", group_fit.GROUP_PHOTONS, 1.0),
-        ("background", group_fit.GROUP_BACKGROUND, 1.0),
-    ):
-        columns[name][which] = fits[:, column] * unit
-    for name, column, unit in (
-        ("std_x_nm", group_fit.GROUP_STD_X, pixel_nm),
-        ("std_y_nm", group_fit.GROUP_STD_Y, pixel_nm),
-        ("std_photons", group_fit.GROUP_STD_PHOTONS, 1.0),
-    ):
-        network = NETWORK_SHARE * columns[name][which]
-        columns[name][which] = np.hypot(fits[:, column] * unit, network)
+    for name, column, is_in_pixels in FITTED:
+        fitted = fits[:, column] * (pixel_nm if is_in_pixels else 1.0)
+        if name.startswith("std"):
+            fitted = np.hypot(fitted, NETWORK_SHARE * columns[name][which])
+        columns[name][which] = fitted
     return Localizations(**columns, extras=locs.extras)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.engines.row_groups import as_wholes
 from rtsmlm.fitting import group_fit
 from rtsmlm.fitting.boxes import CONVERGED, F64, NOT_CONVERGED
 from rtsmlm.fitting.group_fit import fit_groups, group_rows
@@ -40,6 +41,18 @@ MIN_SHARE = 0.15
 MAX_STD_PX = 0.4
 MAX_CHI2 = 1.5
 MAX_ITERATIONS = 20
+
+
+FITTED = (
+    ("x_nm", group_fit.GROUP_X, True),
+    ("y_nm", group_fit.GROUP_Y, True),
+    ("photons", group_fit.GROUP_PHOTONS, False),
+    ("background", group_fit.GROUP_BACKGROUND, False),
+    ("std_x_nm", group_fit.GROUP_STD_X, True),
+    ("std_y_nm", group_fit.GROUP_STD_Y, True),
+    ("std_photons", group_fit.GROUP_STD_PHOTONS, False),
+)
+"""Columns of the table, where a fit has them, and whether in pixels there."""
 
 
 class Excess(NamedTuple):
@@ -129,20 +142,14 @@ def split_pairs(
         pixels, *maps, frame, group, wanted, fits, float(sigma_px), float(excess_noise),
         MAX_ITERATIONS, 1,
     )  # fmt: skip
+    good = (group < len(fits)) & (fits[:, group_fit.GROUP_STATUS] == CONVERGED)
+    good &= fits[:, group_fit.GROUP_CHI2] < MAX_CHI2
     are_two = _are_two(fits, first, second, sigma_px)
-    fitted = np.zeros(len(fits), np.bool_)
-    known = group < len(fits)
-    fitted[known] = wanted[group[known]]
-    good = ~fitted | (
-        (fits[:, group_fit.GROUP_STATUS] == CONVERGED) & (fits[:, group_fit.GROUP_CHI2] < MAX_CHI2)
-    )
-    bad_groups = group[~good]
-    are_two &= ~np.isin(group[first], bad_groups)
+    good[first] &= are_two
+    good[second] &= are_two
+    taken = as_wholes(group, good)
+    are_two = taken[first]
     locs = _with_doubt(locs, excess, ~are_two, pixel_nm)
-    taken = fitted & np.isin(group, group[first[are_two]])
-    taken &= ~np.isin(group, group[first[~are_two]])
-    # A group in which one of several pairs is none stays as it was.
-    are_two &= taken[first]
     return _with_fits(locs, excess.rows[are_two], fits, order, taken, pixel_nm)
 
 
@@ -241,14 +248,6 @@ def _with_fits(
     rank[np.argsort(row[seconds], kind="stable")] = np.arange(len(seconds))
     row[seconds] = n + rank
     columns: dict[str, NDArray[Any]] = {k: v.copy() for k, v in everything.columns().items()}
-    for name, column, unit in (
-        ("x_nm", group_fit.GROUP_X, pixel_nm),
-        ("y_nm", group_fit.GROUP_Y, pixel_nm),
-        ("photons", group_fit.GROUP_PHOTONS, 1.0),
-        ("background", group_fit.GROUP_BACKGROUND, 1.0),
-        ("std_x_nm", group_fit.GROUP_STD_X, pixel_nm),
-        ("std_y_nm", group_fit.GROUP_STD_Y, pixel_nm),
-        ("std_photons", group_fit.GROUP_STD_PHOTONS, 1.0),
-    ):
-        columns[name][row] = fits[taken, column] * unit
+    for name, column, is_in_pixels in FITTED:
+        columns[name][row] = fits[taken, column] * (pixel_nm if is_in_pixels else 1.0)
     return Localizations(**columns, extras=everything.extras)
