@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.analysis.drift_grid import DriftGrid
 from rtsmlm.analysis.drift_motion import MotionFilter
-from rtsmlm.analysis.drift_trace import DriftTrace, raw_places
+from rtsmlm.analysis.drift_trace import DriftEstimate, DriftTrace, estimate_of, raw_places
 from rtsmlm.analysis.fiducials import Fiducials, combined
 from rtsmlm.localizations import Localizations
 
@@ -87,6 +87,8 @@ class DriftTracker:
         self._n_waiting = 0
         self._first = -1
         self._knots: list[tuple[float, F64]] = []
+        self.newest = DriftEstimate()
+        """What the newest block that was compared states by itself."""
         self.n_blocks = 0
         """Blocks that were compared."""
 
@@ -97,6 +99,11 @@ class DriftTracker:
             return DriftTrace.none()
         frame, drift = zip(*self._knots, strict=True)
         return DriftTrace(np.array(frame), np.array(drift))
+
+    @property
+    def is_within_block(self) -> bool:
+        """True while rows wait for the end of their block."""
+        return self._n_waiting > 0
 
     @property
     def n_knots(self) -> int:
@@ -180,6 +187,8 @@ class DriftTracker:
         self._trust += _FORGET * (bool(np.isfinite(others[1][0])) - self._trust)
         if self._trust < _LEAST_TRUST:
             others[1][:] = np.inf
-        self._motion.correct(middle, *combined((drift, variance), others))
+        found = combined((drift, variance), others)
+        self._motion.correct(middle, *found)
+        self.newest = estimate_of((int(frame[0]), int(frame[-1])), *found)
         self.n_blocks += 1
         return theirs

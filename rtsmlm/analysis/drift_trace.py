@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,6 +43,44 @@ class DriftTrace:
         """Return the same movement, counted from where the sample was at a frame."""
         start = self.at(np.array([frame]))
         return replace(self, drift_nm=self.drift_nm - start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftEstimate:
+    """Drift of one block of frames as that block states it, for what is to act on it."""
+
+    first_frame: int = -1
+    last_frame: int = -1
+    """-1 before the first block that was compared with others."""
+    t_first_ns: int = 0
+    """When the exposure of the first frame ended, on the clock of `realtime.clock.now_ns`."""
+    x_nm: float = math.nan
+    y_nm: float = math.nan
+    z_nm: float = math.nan
+    """Since the first frame of the run; NaN where the block does not say."""
+    std_x_nm: float = math.nan
+    std_y_nm: float = math.nan
+    std_z_nm: float = math.nan
+    """Standard deviations; NaN where the block does not say."""
+
+    def axis(self, name: str) -> tuple[float, float]:
+        """Return the drift along x, y or z and its standard deviation, in nm."""
+        return {
+            "x": (self.x_nm, self.std_x_nm),
+            "y": (self.y_nm, self.std_y_nm),
+            "z": (self.z_nm, self.std_z_nm),
+        }[name]
+
+
+def estimate_of(frames: tuple[int, int], drift_nm: F64, variance: F64) -> DriftEstimate:
+    """Return the estimate of a block of frames from first to last; infinite variances are NaN."""
+    known = np.isfinite(variance)
+    drift, std = np.where(known, drift_nm, np.nan), np.sqrt(np.where(known, variance, np.nan))
+    return DriftEstimate(
+        first_frame=frames[0], last_frame=frames[1],
+        x_nm=float(drift[0]), y_nm=float(drift[1]), z_nm=float(drift[2]),
+        std_x_nm=float(std[0]), std_y_nm=float(std[1]), std_z_nm=float(std[2]),
+    )  # fmt: skip
 
 
 def raw_places(rows: Localizations) -> F64:

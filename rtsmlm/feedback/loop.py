@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from rtsmlm.analysis.drift_trace import DriftEstimate
 from rtsmlm.feedback.law.stopping import StopCriteria
 from rtsmlm.feedback.records import DensityEstimate, LoopStatus
 from rtsmlm.feedback.resolution_monitor import ResolutionMonitor
 from rtsmlm.feedback.schedules import Schedules
+from rtsmlm.feedback.stage_hold import StageHold
 from rtsmlm.feedback.steered_laser import SteeredLaser
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.protocols import Actuator
@@ -60,6 +62,8 @@ class FeedbackLoop:
         What happens to an estimate on its way to the law: nothing, but in a drill.
     rehearsal
         As for `GuardSet`.
+    drift
+        Returns the newest drift of the sample, for stages that hold it.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class FeedbackLoop:
         resolution: ResolutionMonitor | None = None,
         perturb: Callable[[DensityEstimate], DensityEstimate] | None = None,
         rehearsal: Rehearsal | None = None,
+        drift: Callable[[], DriftEstimate] = DriftEstimate,
     ) -> None:
         self._settings = settings
         self._feedback = settings.feedback
@@ -83,15 +88,9 @@ class FeedbackLoop:
         self._finish, self._perturb = finish, perturb
         self._begun_ns = now_ns()
         self._guards = GuardSet(
-            settings,
-            lasers,
-            stages,
-            folder=folder,
-            start_ns=self._begun_ns,
-            armed=armed,
-            warn=warn,
-            rehearsal=rehearsal,
-        )
+            settings, lasers, stages, folder=folder, start_ns=self._begun_ns, armed=armed,
+            warn=warn, rehearsal=rehearsal,
+        )  # fmt: skip
         self.active = bool(lasers or stages or settings.feedback.stop.ends_by_itself)
         """True if there is anything to steer, to guard or to end."""
         name = self._feedback.laser
@@ -99,6 +98,10 @@ class FeedbackLoop:
         if name is not None and name in self._guards.lasers:
             guard, laser = self._guards.lasers[name], settings.lasers[name]
             self._steered = SteeredLaser(guard, laser, self._feedback, warn, inform)
+        self.hold = StageHold(
+            self._guards.stages, settings.stages, settings.drift,
+            armed=armed, drift=drift, warn=warn, inform=inform,
+        )  # fmt: skip
         self._schedules = Schedules(self._guards.lasers, settings.lasers, steered=name)
         self._criteria = StopCriteria(self._feedback.stop)
         self._worker = Worker("feedback", self._run, on_death=self._die)
@@ -136,6 +139,7 @@ class FeedbackLoop:
                 self._guards.arm()
             if self._steered is not None:
                 self._steered.begin()
+            self.hold.begin()
         except BaseException:
             self.shut_down("it could not be armed")
             self.close()
@@ -149,15 +153,7 @@ class FeedbackLoop:
     # -- what comes in ---------------------------------------------------------------------
 
     def handle_estimate(self, estimate: DensityEstimate, localizations: int) -> None:
-        """Take an estimate; only the newest counts.
-
-        Parameters
-        ----------
-        estimate
-            Density over the frames of one tick.
-        localizations
-            Rows so far.
-        """
+        """Take the density over the frames of a tick, and the rows so far; the newest counts."""
         with self._news:
             self._estimate, self._is_new = estimate, True
             self._localizations = localizations
@@ -212,6 +208,7 @@ class FeedbackLoop:
             if self._left:
                 continue  # it beats on until its lasers are seen dark, and decides nothing more
             self._schedules.follow(self._t_s())
+            self.hold.decide()
             late_s = (now_ns() - self._last_handled_ns) / 1e9
             if estimate is not None:
                 self._last_handled_ns = now_ns()

@@ -106,6 +106,18 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldStatus:
+    """The set point of stages that hold the sample, at one moment."""
+
+    mode: str
+    """move, or monitor: nothing is moved."""
+    set_point_nm: Mapping[str, float]
+    """By axis, from where the stage stood at the start."""
+    state: Mapping[str, str]
+    """By axis: what it does now, as one clause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
     """The loop at one moment, for a status line or a window."""
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
+from rtsmlm.analysis.drift_trace import DriftEstimate
 from rtsmlm.errors import PipelineError
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.fitting.frame_counts import FrameCounts
@@ -78,6 +79,8 @@ class Progress:
     """Whether there is a subscriber to the stream."""
     drift_nm: dict[str, float] = field(default_factory=dict)
     """Newest drift by axis, as `x_nm`; empty while it is not known."""
+    drift_block: DriftEstimate = field(default_factory=DriftEstimate)
+    """What the newest block of frames states of the drift by itself."""
     blinking: dict[str, float] = field(default_factory=dict)
     """How emitters blink, as in `statistics.json`, without what is not known."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from rtsmlm.analysis.drift import DriftTracker
-from rtsmlm.analysis.drift_trace import DriftTrace, without_drift
+from rtsmlm.analysis.drift_trace import DriftEstimate, DriftTrace, without_drift
 from rtsmlm.analysis.linking import Linker
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.drift_file import DRIFT_FILE, HEADING, drift_lines, read_drift
@@ -48,6 +49,10 @@ class LiveRows:
         self._tracker: DriftTracker | None = DriftTracker(side_nm)
         self._linker: Linker | None = Linker(job.settings.linking.gap_frames)
         self._n_written = 0
+        self._t_block_ns: int | None = None
+        self._block = DriftEstimate()
+        self.drift_block = self._block
+        """What the newest block of frames states of the drift by itself."""
 
     def resume(self) -> None:
         """Go on where an analysis that was cut has ended: with its table and its drift."""
@@ -71,13 +76,24 @@ class LiveRows:
             drift_nm = self._tracker.at(rows.frame)
         return without_drift(rows, drift_nm)
 
-    def learn(self, rows: Localizations) -> None:
-        """Take rows as they were localized; those of one frame in one call, in order of frames."""
+    def learn(self, rows: Localizations, t_first_ns: int = 0) -> None:
+        """Take rows as they were localized; those of one frame in one call, in order of frames.
+
+        Parameters
+        ----------
+        rows
+            Of some frames.
+        t_first_ns
+            When the exposure of the first of these frames ended.
+        """
         if not len(rows):
             return
+        if self._t_block_ns is None:
+            self._t_block_ns = t_first_ns
         if self._tracker is not None:
             try:
                 self._tracker.add(rows)
+                self._take_block(self._tracker)
                 self._write_drift(self._tracker)
             except Exception as error:  # the run has its rows whatever becomes of this
                 self._tracker = None
@@ -88,6 +104,13 @@ class LiveRows:
             except Exception as error:
                 self._linker = None
                 self._give_up("time that emitters are on", error)
+
+    def _take_block(self, tracker: DriftTracker) -> None:
+        if tracker.newest is not self._block:
+            self._block = tracker.newest
+            self.drift_block = replace(self._block, t_first_ns=self._t_block_ns or 0)
+        if not tracker.is_within_block:
+            self._t_block_ns = None
 
     def _give_up(self, what: str, error: Exception) -> None:
         _log.error("the %s is no longer measured", what, exc_info=error)

@@ -234,7 +234,7 @@ class Pipeline:
         self._latency.add(
             batch.t_exposure_end_ns, batch.t_ring_ns, t_taken, t_localized, t_published
         )
-        self._outputs.rows.learn(localizations)
+        self._outputs.rows.learn(localizations, int(batch.t_exposure_end_ns[0]))
         look.add(batch.pixels, self._n_frames)
         self._n_frames += len(batch)
         self._n_rows += len(localizations)
@@ -297,6 +297,7 @@ class Pipeline:
                 recent=self._latency.recent.latency(t_ns),
                 is_watched=self._outputs.is_watched,
                 drift_nm=self._outputs.rows.drift_nm,
+                drift_block=self._outputs.rows.drift_block,
                 blinking=self._outputs.rows.blinking,
             )
         )

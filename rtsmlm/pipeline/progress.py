@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rtsmlm.analysis.drift_trace import DriftEstimate
 from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
 from rtsmlm.fitting.frame_counts import FrameCounts
 from rtsmlm.pipeline.events import PsfMeasured
@@ -43,6 +44,8 @@ class PipelineProgress:
     """Of the pixels of all frames that were localized."""
     drift_nm: dict[str, float] = field(default_factory=dict)
     """Newest drift by axis, as `x_nm`."""
+    drift_block: DriftEstimate = field(default_factory=DriftEstimate)
+    """What the newest block of frames states of the drift by itself."""
     blinking: dict[str, float] = field(default_factory=dict)
     """How emitters blink, since the analysis has started."""
     restarts: int = 0

@@ -263,7 +263,7 @@ class PipelineSupervisor:
                 progress.counts = self._earlier_counts.plus(event.counts)
                 progress.recent, progress.is_watched = event.recent, event.is_watched
                 progress.drift_nm, progress.blinking = event.drift_nm, event.blinking
-                progress.reported_ns = now_ns()
+                progress.drift_block, progress.reported_ns = event.drift_block, now_ns()
             case DensityMeasured():
                 self._on_density(event.estimate, self._earlier_rows + event.localizations)
             case Ready():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import ConfigError, DeviceError
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.safety.guard import Guard, Refusal
@@ -74,6 +74,23 @@ class StageGuard(Guard):
         if not math.isfinite(stands):
             raise ConfigError(f"{self.actuator.name} stands at {stands:g} um, which is no place")
         self._sent = stands
+
+    def stands_um(self) -> float:
+        """Return where the stage stands, as it reports it; nothing is moved.
+
+        Raises
+        ------
+        DeviceError
+            If it does not answer in time, or not with a finite number.
+        """
+        stands = self._device.setpoint()
+        if not math.isfinite(stands):
+            raise DeviceError(f"{self.actuator.name} stands at {stands:g} um, which is no place")
+        return stands
+
+    def note(self, wanted: float, context: CommandContext) -> None:
+        """Note in the audit what would be asked for, armed or not, and send nothing."""
+        self._audit("monitor", context, wanted)
 
     def _terms(self) -> str:
         return (

@@ -112,13 +112,12 @@ class Session:
             stages or {},
             folder=self.folder,
             armed=self._arm,
-            warn=self._notices.warn,
-            inform=self._notices.inform,
-            finish=self._finish,
+            warn=self._notices.warn, inform=self._notices.inform, finish=self._finish,
             resolution=monitor,
             perturb=perturb,
             rehearsal=rehearsal,
-        )
+            drift=lambda: self._path.progress.drift_block,
+        )  # fmt: skip
         self._control = LocalControl(
             self.run_id, self.folder.path.name, self._loop, self.warn, has_lasers=bool(lasers)
         )
@@ -193,8 +192,8 @@ class Session:
 
     def status(self) -> RunStatus:
         """Return the state of the run at this moment."""
-        newest = self._resolution.newest
-        return self._meter.measure(self._loop.status(), newest)
+        newest, hold = self._resolution.newest, self._loop.hold.status()
+        return self._meter.measure(self._loop.status(), newest, hold)
 
     @property
     def analysis_pid(self) -> int | None:

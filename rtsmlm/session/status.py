@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rtsmlm.feedback.records import LoopStatus, Resolution
+from rtsmlm.feedback.records import HoldStatus, LoopStatus, Resolution
 from rtsmlm.files.run.folder import RunFolder, free_mb
 from rtsmlm.files.run.report import Notice
 from rtsmlm.pipeline.progress import PipelineProgress
@@ -20,6 +20,7 @@ from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.session.frame_path import FramePath
 from rtsmlm.stream.folders import without_folders
 from rtsmlm.stream.messages import (
+    HoldMessage,
     LoopMessage,
     NoticeMessage,
     ResolutionMessage,
@@ -60,6 +61,8 @@ class RunStatus:
     recent_p99_ms: float = math.nan
     newest_age_s: float = math.nan
     """Age of the newest localized frame, from the end of its exposure; NaN before the first."""
+    hold: HoldStatus | None = None
+    """Set point of stages that hold the sample; None where there is none."""
 
 
 class StatusMeter:
@@ -78,8 +81,13 @@ class StatusMeter:
         self._rate = RateMeter()
         self._emitters = RateMeter(window=100)  # rows per frame, over the last hundred frames
 
-    def measure(self, loop: LoopStatus | None, resolution: Resolution | None) -> RunStatus:
-        """Return the state at this moment, with that of the loop and the newest resolution."""
+    def measure(
+        self,
+        loop: LoopStatus | None,
+        resolution: Resolution | None,
+        hold: HoldStatus | None = None,
+    ) -> RunStatus:
+        """Return the state now, with that of loop and stages and the newest resolution."""
         totals, progress = self._ledger.totals(), self._path.progress
         total = progress.latency_ms.get("total", {})
         return RunStatus(
@@ -97,6 +105,7 @@ class StatusMeter:
             recent_p50_ms=progress.recent.p50_ms,
             recent_p99_ms=progress.recent.p99_ms,
             newest_age_s=self._newest_age_s(),
+            hold=hold,
         )
 
     def _newest_age_s(self) -> float:
@@ -239,6 +248,7 @@ def run_message(
         loop=None if status.loop is None else LoopMessage.model_validate(status.loop),
         resolution=_resolution_message(status),
         drift=progress.drift_nm,
+        hold=None if status.hold is None else HoldMessage.model_validate(status.hold),
         blinking=progress.blinking,
         latency_ms=progress.latency_ms,
         validity=ValidityMessage.model_validate(progress.validity),

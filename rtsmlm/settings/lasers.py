@@ -85,6 +85,9 @@ class StageSettings(Settings):
     """Most distance from where the stage stood at the start, either way."""
     max_step_um: Annotated[float, Field(gt=0)] = 0.1
     """Most distance of one move."""
+    direction: Literal[-1, 1] | None = None
+    """Whether x_nm, y_nm or z_nm of the rows rise (1) or fall (-1) where the stage moves up; of a
+    focus drive mostly -1. drift.hold = "move" needs it stated."""
 
 
 def _ascending(name: str, points: tuple[Point, ...]) -> None:

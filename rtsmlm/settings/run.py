@@ -220,6 +220,17 @@ class RunSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _stages_with_direction(self) -> RunSettings:
+        if self.drift.hold == "move":
+            for name, stage in self.stages.items():
+                if stage.direction is None:
+                    raise ValueError(
+                        f'drift.hold is "move", but stages.{name}.direction is not stated: 1 where '
+                        f"{stage.axis}_nm of the localizations rises as the stage moves up, else -1"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _known_laser(self) -> RunSettings:
         name = self.feedback.laser
         if name is not None and name not in self.lasers:

@@ -73,6 +73,17 @@ class ResolutionMessage(Message):
     """What the density of localizations allows at best."""
 
 
+class HoldMessage(Message):
+    """The set point of stages that hold the sample against its drift."""
+
+    mode: str = "monitor"
+    """move, or monitor: nothing is moved."""
+    set_point_nm: dict[str, Number] = Field(default_factory=dict)
+    """By axis, from where the stage stood at the start: sent, or what would be sent."""
+    state: dict[str, str] = Field(default_factory=dict)
+    """By axis: what it does now, as one clause."""
+
+
 NoticeLevel: TypeAlias = Literal["information", "warning", "error"]
 
 
@@ -127,6 +138,8 @@ class StatusMessage(Message):
     """None where the run does not measure it."""
     drift: dict[str, Number] = Field(default_factory=dict)
     """Drift of the sample by axis, as `x_nm`; empty while it is not known."""
+    hold: HoldMessage | None = None
+    """None where no stage holds anything."""
     blinking: dict[str, Number] = Field(default_factory=dict)
     """How emitters blink, as `on_time_frames`, see `statistics.json`; what is not known is left
     out."""

@@ -97,7 +97,8 @@ class RunSeries:
     precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms
     (latency of the run), recent_p50_ms, recent_p99_ms (of the last ten seconds), backlog (frames),
     frames_per_s; resolution_nm, decorrelation_nm, nyquist_nm; on_time_frames (how long emitters
-    are on), drift_x_nm, drift_y_nm, drift_z_nm where the status has them.
+    are on), drift_x_nm, drift_y_nm, drift_z_nm and the set points of stages hold_x_nm, hold_y_nm,
+    hold_z_nm where the status has them.
     `powers` holds one curve per laser, in its own unit.
     """
 
@@ -168,6 +169,10 @@ class RunSeries:
         for axis, value in status.drift.items():
             if (name := f"drift_{axis}") in self.curves:
                 self.curves[name].append(frame, value)
+        if status.hold is not None:
+            for axis, value in status.hold.set_point_nm.items():
+                if (name := f"hold_{axis}_nm") in self.curves:
+                    self.curves[name].append(frame, value)
         self.curves["on_time_frames"].append(frame, status.blinking.get("on_time_frames", math.nan))
         if math.isnan(self.frame_s) and status.frames_per_s > 0:
             self.frame_s = 1 / status.frames_per_s
@@ -196,6 +201,7 @@ _OF_RESOLUTION = ("resolution_nm", "decorrelation_nm", "nyquist_nm")
 _STATED = (
     "density", "density_low", "density_high", "local_density", "target", *_OF_STATUS,
     *_OF_RESOLUTION, "on_time_frames", "drift_x_nm", "drift_y_nm", "drift_z_nm",
+    "hold_x_nm", "hold_y_nm", "hold_z_nm",
 )  # fmt: skip
 _OF_ROWS = ("photons", "background", "precision_nm", "emitters")
 

@@ -35,7 +35,7 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("resolution", "Resolution", "nm", "In nm: by Fourier ring correlation "
          f"(FRC), by decorrelation of the image, and what the density allows (Nyquist). {_X}"),
         ("drift", "Drift", "nm", f"Drift of the sample in nm, as measured on the "
-         f"localizations. {_X}"),
+         f"localizations, and the set points of stages against it (drift.hold). {_X}"),
     ),
     "Speed": (
         ("latency", "Latency", "ms", f"End of the exposure to published rows in ms, "
@@ -61,7 +61,14 @@ _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
         ("decorrelation", "decorrelation_nm"),
         ("Nyquist", "nyquist_nm"),
     ),
-    "drift": (("x", "drift_x_nm"), ("y", "drift_y_nm"), ("z", "drift_z_nm")),
+    "drift": (
+        ("x", "drift_x_nm"),
+        ("y", "drift_y_nm"),
+        ("z", "drift_z_nm"),
+        ("stage x", "hold_x_nm"),
+        ("stage y", "hold_y_nm"),
+        ("stage z", "hold_z_nm"),
+    ),
     "latency": (
         ("p50", "recent_p50_ms"),
         ("p99", "recent_p99_ms"),
