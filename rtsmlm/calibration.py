@@ -161,66 +161,6 @@ class CalibratedPart:
     calibration: CameraCalibration
 
 
-def side_by_side(parts: Sequence[CalibratedPart]) -> CameraCalibration:
-    """Return the calibration of frames that several cameras make together, from left to right.
-
-    A frame has one pixel size, that of the first camera, and one EM gain: other gains go into the
-    electrons per ADU and the read noise of their part, which leaves photons and noise as they are.
-
-    Raises
-    ------
-    CalibrationError
-        If the parts differ in height, or only some cameras multiply electrons.
-    """
-    first = parts[0].calibration
-    heights = sorted({part.size[1] for part in parts})
-    if len(heights) > 1:
-        raise CalibrationError(
-            f"the cameras side by side are {' and '.join(map(str, heights))} pixels high "
-            "(camera.each.size, width and height); they need one height"
-        )
-    if len({part.calibration.has_em_gain for part in parts}) > 1:
-        gains = ", ".join(f"{part.calibration.em_gain:g}" for part in parts)
-        raise CalibrationError(
-            f"the cameras have EM gains of {gains}; a frame of several cameras needs all of them "
-            "with EM gain or all without, since the noise differs: switch it off, or run the "
-            "cameras one by one"
-        )
-
-    def together(name: str) -> Map:
-        values: list[Map] = []
-        for part in parts:
-            is_gain = name != "offset_adu"
-            factor = first.em_gain / part.calibration.em_gain if is_gain else 1.0
-            value: Map = getattr(part.calibration, name)
-            values.append(value if factor == 1.0 else map_or_number(np.asarray(value) * factor))
-        numbers = {float(value) for value in values if np.ndim(value) == 0}
-        if len(numbers) == 1 and all(np.ndim(value) == 0 for value in values):
-            return numbers.pop()
-        maps = [
-            np.broadcast_to(np.asarray(value, np.float32), part.size[::-1])
-            for value, part in zip(values, parts, strict=True)
-        ]
-        return np.ascontiguousarray(np.hstack(maps))
-
-    masks = [
-        np.zeros(part.size[::-1], np.bool_) if own is None else own
-        for part in parts
-        for own in [part.calibration.masked]
-    ]
-    masked = np.hstack(masks)
-    return CameraCalibration(
-        pixel_nm=first.pixel_nm,
-        offset_adu=together("offset_adu"),
-        e_per_adu=together("e_per_adu"),
-        em_gain=first.em_gain,
-        read_noise_e=together("read_noise_e"),
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.calibration.notes)),
-        parts=tuple(parts),
-        masked=masked if masked.any() else None,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class StatedPart:
     """What one of several cameras states, or the movie that it recorded."""
@@ -228,6 +168,19 @@ class StatedPart:
     size: tuple[int, int]
     """Width and height of its part of a frame, in pixels."""
     stated: StatedCalibration
+
+
+@dataclass(frozen=True, slots=True)
+class UsualValue:
+    """What cameras of a model have, for a value that nothing states of this one."""
+
+    name: str
+    """Name in `StatedCalibration`."""
+    value: float
+    camera: str
+    """Model, as the microscope database calls it."""
+    source: str
+    """Where the database has it from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,24 +202,30 @@ class StatedCalibration:
     """Where the frames lie on the chip: x, y, width, height; None where pixels are binned."""
     parts: tuple[StatedPart, ...] = ()
     """Of several cameras side by side, what each states; empty for one."""
+    usual: tuple[UsualValue, ...] = ()
+    """What cameras of this model have, which is assumed before anything else is."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "parts":
+            if field.name in ("parts", "usual"):
                 continue
             if value is not None and not _is_possible(field.name, value):
                 object.__setattr__(self, field.name, None)  # frozen for everyone else
 
     def filled_from(self, other: StatedCalibration) -> StatedCalibration:
         """Return this with what it leaves open taken from another statement."""
-        known = {"pixel_height_nm"} if self.pixel_nm is not None else set()
+        known = {"usual"} | ({"pixel_height_nm"} if self.pixel_nm is not None else set())
         more = {
             field.name: getattr(other, field.name)
             for field in fields(self)
             if getattr(self, field.name) is None and field.name not in known
         }
-        return replace(self, **more)
+        return replace(self, **more, usual=self.usual or other.usual)
+
+    def usual_value(self, name: str) -> UsualValue | None:
+        """Return what cameras of this model have; None where that is not known."""
+        return next((usual for usual in self.usual if usual.name == name), None)
 
     def check_square(self) -> None:
         """Raise `CalibrationError` if the pixels are not square: a PSF would be no circle."""
@@ -286,11 +245,11 @@ def agreed(parts: Sequence[StatedPart]) -> StatedCalibration:
     """Return what several cameras state together: what they agree on, and what each states."""
     together: dict[str, float | None] = {}
     for field in fields(StatedCalibration):
-        if field.name not in ("region", "parts"):
+        if field.name not in ("region", "parts", "usual"):
             values = {getattr(part.stated, field.name) for part in parts}
             together[field.name] = values.pop() if len(values) == 1 else None
     together["pixel_nm"] = parts[0].stated.pixel_nm
-    return StatedCalibration(**together, region=None, parts=tuple(parts))
+    return StatedCalibration(**together, region=None, parts=tuple(parts), usual=())
 
 
 def _is_possible(name: str, value: Map) -> bool:

@@ -14,10 +14,11 @@ import pymmcore
 from pymmcore_plus import CMMCorePlus, DeviceType
 from pymmcore_plus.experimental.unicore import UniMMCore
 
-from rtsmlm.calibration import StatedCalibration
+from rtsmlm.calibration import StatedCalibration, UsualValue
 from rtsmlm.drivers.micromanager.adapters import adapter_advice, make_core
 from rtsmlm.drivers.micromanager.library_log import refuse_logged_failures
 from rtsmlm.errors import ConfigError, DeviceError, sentence
+from rtsmlm.microscopes.usual import is_objective, usual_values
 from rtsmlm.settings.camera import MicroManagerSettings
 from rtsmlm.settings.load import packaged
 
@@ -215,7 +216,26 @@ def stated_calibration(core: CMMCorePlus, camera: str) -> StatedCalibration:
         side_nm = stated["pixel_nm"] / min(int(binned[1]), int(binned[2]))
         stated["pixel_nm"] = side_nm * int(binned[1])
         stated["pixel_height_nm"] = side_nm * int(binned[2])
-    return StatedCalibration(**stated, region=region, parts=())
+    side = int(binned[1]) if binned is not None else int(binning) if binning.isdigit() else 1
+    usual = _usual(core, camera, max(side, 1))
+    return StatedCalibration(**stated, region=region, parts=(), usual=usual)
+
+
+def _usual(core: CMMCorePlus, camera: str, binning: int) -> tuple[UsualValue, ...]:
+    """Return what cameras of this model have, by the microscope database."""
+    tags = {
+        f"{camera}-{name}": _text(partial(core.getProperty, camera, name))
+        for name in core.getDevicePropertyNames(camera)
+    }
+    for label in filter(is_objective, core.getLoadedDevices()):
+        if "Label" in core.getDevicePropertyNames(label):
+            tags[f"{label}-Label"] = _text(partial(core.getProperty, label, "Label"))
+    adapter = (
+        _text(lambda: core.getDeviceLibrary(camera)),
+        _text(lambda: core.getDeviceName(camera)),
+        _text(lambda: core.getDeviceDescription(camera)),
+    )
+    return usual_values(camera, tags, binning=binning, more_names=adapter)
 
 
 def describe_camera(core: CMMCorePlus, camera: str) -> dict[str, str]:

@@ -10,8 +10,8 @@ from typing import Any
 from rtsmlm.drivers.micromanager.device_facts import DeviceFacts
 from rtsmlm.drivers.micromanager.laser_presets import (
     LINE,
-    PRESETS,
     LaserPreset,
+    all_presets,
     preset_named,
     preset_of,
 )
@@ -147,7 +147,7 @@ def _preset(device: DeviceFacts, settings: LaserSettings) -> LaserPreset | None:
     if settings.preset != "auto":
         if named := preset_named(settings.preset):
             return named
-        there = ", ".join(preset.name for preset in PRESETS)
+        there = ", ".join(preset.name for preset in all_presets())
         raise ConfigError(
             f"laser {device.label}: no preset {settings.preset!r}; there are auto, none, {there}"
         )

@@ -73,6 +73,10 @@ COMMANDS = {
         "rtsmlm.cli.devices:devices",
         "List devices, find the lasers, and print their sections for the settings.",
     ),
+    "microscopes": (
+        "rtsmlm.cli.microscopes:microscopes",
+        "List the cameras of the microscope database, or what it knows of a file's microscope.",
+    ),
     "hil": (
         "rtsmlm.cli.hil:hil",
         "Rehearse a rig: check camera and lasers, provoke every fault, close the loop.",

@@ -14,8 +14,8 @@ from rtsmlm.calibration import (
     CameraCalibration,
     Map,
     StatedCalibration,
+    StatedPart,
     map_or_number,
-    side_by_side,
 )
 from rtsmlm.errors import CalibrationError
 from rtsmlm.files.map_files import read_map, read_stack
@@ -26,6 +26,7 @@ from rtsmlm.files.map_pixels import (
     lies_within,
     without_dead_pixels,
 )
+from rtsmlm.files.side_by_side import side_by_side
 from rtsmlm.localizations import F32
 from rtsmlm.settings.camera import CameraMaps, CameraSettings
 from rtsmlm.settings.each_camera import each_camera, has_maps
@@ -37,7 +38,8 @@ DEFAULTS = {
     "em_gain": 1.0,
     "read_noise_e": 1.6,
 }
-"""What is taken where neither the settings nor the camera or file state a value."""
+"""What is taken where neither the settings nor the camera or file state a value, and the microscope
+database has none for the model of the camera."""
 
 _MEANING = {
     "pixel_nm": "pixel of {:g} nm",
@@ -222,10 +224,25 @@ def what_was_assumed(camera: CameraSettings, stated: StatedCalibration) -> list[
 
     Empty when settings, maps and file leave nothing open.
     """
-    return [
+    return [_assumed(name, camera, stated) for name in names_assumed(camera, stated)]
+
+
+def _assumed(name: str, camera: CameraSettings, stated: StatedCalibration) -> str:
+    """Return what is taken for a value that is not stated, and why."""
+    cameras = each_camera(camera, stated) or [(camera, StatedPart((1, 1), stated))]
+    usual = dict.fromkeys(
+        (part.stated.usual_value(name) for _, part in cameras)
+        if name != "pixel_nm"
+        else [cameras[0][1].stated.usual_value(name)]
+    )
+    texts = [
         f"{_MEANING[name].format(DEFAULTS[name])} (camera.{name})"
-        for name in names_assumed(camera, stated)
+        if one is None
+        else f"{_MEANING[name].format(one.value)} (camera.{name}) as {one.camera} cameras have by "
+        f"the microscope database: {one.source}"
+        for one in usual
     ]
+    return ", and of another camera ".join(texts)
 
 
 def names_assumed(camera: CameraSettings, stated: StatedCalibration) -> tuple[str, ...]:
@@ -256,4 +273,5 @@ def _number(name: str, camera: CameraSettings, stated: StatedCalibration) -> flo
     for source in (getattr(camera, name), getattr(stated, name)):
         if source is not None:
             return float(source)
-    return DEFAULTS[name]
+    usual = stated.usual_value(name)
+    return DEFAULTS[name] if usual is None else usual.value

@@ -10,7 +10,7 @@ from pymmcore_plus import PropertyType
 
 from rtsmlm.drivers.micromanager.device_facts import DeviceFacts
 from rtsmlm.drivers.micromanager.laser import MicroManagerLaser
-from rtsmlm.drivers.micromanager.laser_presets import PRESETS, preset_named, preset_of
+from rtsmlm.drivers.micromanager.laser_presets import all_presets, preset_named, preset_of
 from rtsmlm.drivers.micromanager.laser_properties import lines_of, resolve, same_value
 from rtsmlm.errors import ConfigError
 from rtsmlm.settings.lasers import LaserSettings
@@ -322,7 +322,7 @@ def settings(**stated: Any) -> LaserSettings:
 
 
 def test_every_preset_is_tried_here() -> None:
-    assert [preset.name for preset in PRESETS] == list(ADAPTERS)
+    assert [preset.name for preset in all_presets()] == list(ADAPTERS)
 
 
 @each_adapter

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rtsmlm.calibration import StatedCalibration
+from rtsmlm.calibration import StatedCalibration, UsualValue
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.movies.account import Contradiction
 from rtsmlm.files.movies.checks import one_line
@@ -21,6 +21,7 @@ from rtsmlm.files.movies.micromanager_tags import (
     stated_by_camera,
     summary_in_xml,
 )
+from rtsmlm.microscopes.usual import usual_values
 
 PLAUSIBLE_PIXEL_NM = (10.0, 1000.0)
 """Sample-plane pixels outside are camera pixels, screen resolutions or other units."""
@@ -57,6 +58,8 @@ class Statements:
     """Pixels of the camera a side that went into one, where it is stated."""
     region: tuple[int, int, int, int] | None = None
     """Where the frames lie on the chip: x, y, width, height, where pixels are not binned."""
+    usual: tuple[UsualValue, ...] = ()
+    """What cameras of this model have, by the microscope database."""
     _pixel_source: str = ""
 
     def state(self, name: str, value: Any, *, at_least: float = 0.0) -> None:
@@ -119,7 +122,7 @@ class Statements:
     @property
     def stated(self) -> StatedCalibration:
         """What was stated, as a record."""
-        return StatedCalibration(**self.values, region=self.region, parts=())
+        return StatedCalibration(**self.values, region=self.region, parts=(), usual=self.usual)
 
 
 def _in_nm(value: Any, unit: str) -> float | None:
@@ -182,8 +185,10 @@ def add_micromanager(
         into.state_pixel(flat.get(f"{label}-PixelSize_nm"), "nm", "the camera")
         for name, value, at_least in stated_by_camera(flat, label):
             into.state(name, value, at_least=at_least)
-        if f"{label}-CameraName" in flat:
-            into.details.setdefault("cameraname", str(flat[f"{label}-CameraName"])[:100])
+        for name in ("CameraName", "CameraID"):
+            if f"{label}-{name}" in flat:
+                into.details.setdefault(name.lower(), str(flat[f"{label}-{name}"])[:100])
+        into.usual = into.usual or usual_values(label, flat, binning=into.binning)
 
 
 def add_micromanager_summary(into: Statements, summary: Mapping[str, object]) -> None:
