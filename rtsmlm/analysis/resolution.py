@@ -22,6 +22,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from rtsmlm.analysis.decorrelation import decorrelation_bins, nyquist_nm
+from rtsmlm.analysis.nena import RunningNena
 from rtsmlm.localizations import F32, Localizations
 
 F64 = NDArray[np.float64]
@@ -158,6 +159,8 @@ class ResolutionFigures:
     """By decorrelation of the image of all."""
     nyquist_nm: float = math.nan
     """What the density of localizations allows at best."""
+    nena_nm: float = math.nan
+    """Precision of the newest localizations, by those that repeat from frame to frame (NeNA)."""
 
 
 class ResolutionMeter:
@@ -176,6 +179,9 @@ class ResolutionMeter:
         localizations show it.
     block_frames
         Frames that go into one image before it is the other's turn.
+    repeats
+        Also measure the precision by localizations that repeat in the next frame, see
+        `RunningNena`; the frames have to come in their order then.
     """
 
     def __init__(
@@ -186,6 +192,7 @@ class ResolutionMeter:
         bin_nm: float = 5.0,
         most_bins: int = MOST_BINS,
         block_frames: int = BLOCK_FRAMES,
+        repeats: bool = False,
     ) -> None:
         self.bin_nm = bin_nm
         self._block_frames = block_frames
@@ -199,6 +206,7 @@ class ResolutionMeter:
         self._waiting: list[Localizations] = []
         self._field_nm = np.stack([np.full(2, -pixel_nm / 2), sides_nm - pixel_nm / 2])
         self._lock = threading.Lock()
+        self._nena = RunningNena() if repeats else None
         self.n_inside = 0
         """Localizations in the two images."""
 
@@ -210,6 +218,8 @@ class ResolutionMeter:
         """Take localizations, in any order."""
         if not len(localizations):
             return
+        if self._nena is not None:
+            self._nena.add(localizations)
         with self._lock:
             if not self._undecided:
                 self._draw(localizations)
@@ -252,7 +262,10 @@ class ResolutionMeter:
             whole = self._images.sum(axis=0)
         sums = ring_sums(whole)
         return ResolutionFigures(
-            frc_nm, decorrelation_bins(*sums) * self.bin_nm, nyquist_nm(whole, self.bin_nm)
+            frc_nm,
+            decorrelation_bins(*sums) * self.bin_nm,
+            nyquist_nm(whole, self.bin_nm),
+            math.nan if self._nena is None else self._nena.value_nm(),
         )
 
     def measured(self) -> tuple[float, F64]:

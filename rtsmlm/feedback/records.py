@@ -103,6 +103,8 @@ class Resolution:
     """By decorrelation analysis of the image."""
     nyquist_nm: float = math.nan
     """What the density of localizations allows at best."""
+    nena_nm: float = math.nan
+    """Precision of the newest localizations, by those that repeat from frame to frame (NeNA)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ class ResolutionMonitor:
         self._start()
 
     def _start(self) -> None:
-        self._meter = ResolutionMeter(self._shape_px, self._pixel_nm)
+        self._meter = ResolutionMeter(self._shape_px, self._pixel_nm, repeats=True)
         self._feed = ArrowDecoder()
         self._frame = -1
         self._n_measured = 0
@@ -121,7 +121,11 @@ class ResolutionMonitor:
             if math.isfinite(found.frc_nm):
                 self._history.append((self._frame, found.frc_nm))
             self._newest = Resolution(
-                self._frame, found.frc_nm, found.decorrelation_nm, found.nyquist_nm
+                self._frame,
+                found.frc_nm,
+                found.decorrelation_nm,
+                found.nyquist_nm,
+                found.nena_nm,
             )
 
 

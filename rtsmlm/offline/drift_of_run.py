@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtsmlm.analysis.drift_trace import without_drift
-from rtsmlm.errors import ConfigError, SinkError
+from rtsmlm.errors import ConfigError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.run.owner import owner_of
 from rtsmlm.files.run.state import run_state
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches, read_arrow_metadata
-from rtsmlm.files.tables.export import FILE_NAMES, export
+from rtsmlm.files.tables.export import FILE_NAMES
 from rtsmlm.files.tables.read import Table, read_table
 from rtsmlm.offline.drift import (
     correct_table,
@@ -23,6 +23,7 @@ from rtsmlm.offline.drift import (
 )
 from rtsmlm.offline.report.summary import TableSummary
 from rtsmlm.offline.results import draw_table
+from rtsmlm.offline.table_beside import write_beside
 from rtsmlm.settings.load import load
 
 Step = Callable[[str], None]
@@ -94,16 +95,9 @@ def correct_foreign_table(
     measured = measure_drift(lambda: [table.localizations])
     if not measured.is_known:
         return path.parent, Notes("nothing was written", (*table.notes, measured.sentence))
-    folder = path.with_name(f"{path.stem}_drift")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"cannot make {folder}: {error.strerror or error}") from error
     rows = without_drift(table.localizations, measured.trace.at(table.localizations.frame))
-    source = str(table.metadata.get("format"))
-    wanted = list(formats) or [source if source in FILE_NAMES else "parquet"]
-    on_step("exports")
-    export(Table(rows, with_raw_columns(table.metadata)), wanted, folder)
+    corrected = Table(rows, with_raw_columns(table.metadata))
+    folder = write_beside(path, "_drift", corrected, formats, on_step)
     write_drift_files(folder, measured, table.metadata)
     return folder, Notes(measured.sentence, table.notes)
 

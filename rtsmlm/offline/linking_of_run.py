@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rtsmlm.analysis.linking import Linker
-from rtsmlm.errors import SinkError
 from rtsmlm.files.run.statistics import state_statistics
-from rtsmlm.files.tables.export import FILE_NAMES, export
 from rtsmlm.files.tables.read import Table, read_table
 from rtsmlm.localizations import Localizations
 from rtsmlm.offline.drift_of_run import Notes, opened_run
 from rtsmlm.offline.linking import Linked, link_table, linked_metadata, linked_rows
+from rtsmlm.offline.table_beside import write_beside
 
 
 def link_run(path: Path, gap_frames: int, on_step: Callable[[str], None]) -> Notes:
@@ -58,15 +57,8 @@ def link_foreign_table(
     linker = Linker(gap_frames)
     rows = linked_rows([table.localizations.sorted_by_frame()], linker)
     linked = Localizations.concatenate(list(rows))
-    folder = path.with_name(f"{path.stem}_linked")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"cannot make {folder}: {error.strerror or error}") from error
-    source = str(table.metadata.get("format"))
-    wanted = list(formats) or [source if source in FILE_NAMES else "parquet"]
-    on_step("exports")
-    export(Table(linked, linked_metadata(table.metadata, gap_frames)), wanted, folder)
+    made = Table(linked, linked_metadata(table.metadata, gap_frames))
+    folder = write_beside(path, "_linked", made, formats, on_step)
     figures = linker.statistics.as_dict()
     state_statistics(folder, "linking", figures)
     return folder, Notes(Linked(figures).sentence, table.notes)

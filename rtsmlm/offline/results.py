@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -66,7 +66,8 @@ def draw_table(
         summary.add(part)
     measure(summary, table, renderer, meter, shape_px=shape, pixel_nm=pixel_nm)
     write_image(table.parent, renderer.image(), renderer.image_pixel_nm)
-    state_statistics(table.parent, "resolution", asdict(meter.figures()))
+    figures = replace(meter.figures(), nena_nm=summary.nena_nm)
+    state_statistics(table.parent, "resolution", asdict(figures))
     if len(names := channel_names(metadata)) > 1:
         draw_channels(
             table, shape, names, pixel_nm=pixel_nm, image_pixel_nm=renderer.image_pixel_nm

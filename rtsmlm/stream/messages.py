@@ -71,6 +71,8 @@ class ResolutionMessage(Message):
     """By decorrelation analysis of the image."""
     nyquist_nm: Number = math.nan
     """What the density of localizations allows at best."""
+    nena_nm: Number = math.nan
+    """Precision of the newest localizations, by those that repeat from frame to frame (NeNA)."""
 
 
 class HoldMessage(Message):

@@ -35,7 +35,7 @@ class LiveResolution:
     def __init__(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
         self.every_s = EVERY_S
         """From one measurement to the next; more while the run needs the cores."""
-        self._meter = ResolutionMeter(shape_px, pixel_nm)
+        self._meter = ResolutionMeter(shape_px, pixel_nm, repeats=True)
         self._lock = threading.Lock()
         self._frame = -1
         self._newest: ResolutionMessage | None = None
@@ -69,6 +69,7 @@ class LiveResolution:
                         resolution_nm=found.frc_nm,
                         decorrelation_nm=found.decorrelation_nm,
                         nyquist_nm=found.nyquist_nm,
+                        nena_nm=found.nena_nm,
                     )
 
     def _report(self, error: BaseException) -> None:

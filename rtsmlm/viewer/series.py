@@ -96,9 +96,9 @@ class RunSeries:
     below and above it), local_density, target, all per um²; photons, background (per pixel),
     precision_nm (medians of the rows of a hundred frames), emitters (per frame); p50_ms, p99_ms
     (latency of the run), recent_p50_ms, recent_p99_ms (of the last ten seconds), backlog (frames),
-    frames_per_s; resolution_nm, decorrelation_nm, nyquist_nm; on_time_frames (how long emitters
-    are on), drift_x_nm, drift_y_nm, drift_z_nm and the set points of stages hold_x_nm, hold_y_nm,
-    hold_z_nm where the status has them.
+    frames_per_s; resolution_nm, decorrelation_nm, nyquist_nm, nena_nm; on_time_frames (how
+    long emitters are on), drift_x_nm, drift_y_nm, drift_z_nm and the set points of stages
+    hold_x_nm, hold_y_nm, hold_z_nm where the status has them.
     `powers` holds one curve per laser, in its own unit.
     """
 
@@ -197,7 +197,7 @@ class RunSeries:
 
 
 _OF_STATUS = ("p50_ms", "p99_ms", "recent_p50_ms", "recent_p99_ms", "backlog", "frames_per_s")
-_OF_RESOLUTION = ("resolution_nm", "decorrelation_nm", "nyquist_nm")
+_OF_RESOLUTION = ("resolution_nm", "decorrelation_nm", "nyquist_nm", "nena_nm")
 _STATED = (
     "density", "density_low", "density_high", "local_density", "target", *_OF_STATUS,
     *_OF_RESOLUTION, "on_time_frames", "drift_x_nm", "drift_y_nm", "drift_z_nm",

@@ -22,7 +22,7 @@ FIGURES_NM = (61.0, 40.0, 33.3, 24.87, 20.0)
 class Meter:
     """Measures what the test says, one figure after another."""
 
-    def __init__(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
+    def __init__(self, shape_px: tuple[int, int], pixel_nm: float, *, repeats: bool) -> None:
         self._figures = iter(FIGURES_NM)
         self._last = FIGURES_NM[-1]
 
@@ -32,7 +32,7 @@ class Meter:
         self.n_inside += len(rows)
 
     def figures(self) -> ResolutionFigures:
-        return ResolutionFigures(next(self._figures, self._last), 50.0, 8.0)
+        return ResolutionFigures(next(self._figures, self._last), 50.0, 8.0, 6.5)
 
 
 class CompiledAlready:
@@ -103,5 +103,6 @@ def test_the_number_that_ends_the_run_is_the_last_one_in_the_window(
     assert shown[-1] == series.curves["resolution_nm"].last == 24.87
     assert series.curves["decorrelation_nm"].last == 50
     assert series.curves["nyquist_nm"].last == 8
+    assert series.curves["nena_nm"].last == 6.5
     assert shown == sorted(shown, reverse=True)
     assert set(shown) <= set(FIGURES_NM)

@@ -25,7 +25,7 @@ class Meter:
     figure_nm = 40.0
     fails_with: Exception | None = None
 
-    def __init__(self, shape_px: tuple[int, int], pixel_nm: float) -> None:
+    def __init__(self, shape_px: tuple[int, int], pixel_nm: float, *, repeats: bool) -> None:
         self.n_inside = 0
         self.measured = threading.Event()
         Meter.newest = self

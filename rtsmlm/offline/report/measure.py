@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from rtsmlm.analysis.nena import nena_nm
 from rtsmlm.analysis.resolution import ResolutionMeter
 from rtsmlm.errors import FileFormatError
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
@@ -54,9 +55,6 @@ def measure(
 
 def _nena_of(table: Path) -> float:
     """Return the precision by repeated localizations of the first rows; NaN without any."""
-    # Not with this module: scipy.optimize takes long to load, and every session loads this.
-    from rtsmlm.analysis.nena import nena_nm
-
     rows = list(_first_rows(table))
     return nena_nm(Localizations.concatenate(rows)) if rows else math.nan
 

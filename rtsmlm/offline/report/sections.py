@@ -120,6 +120,10 @@ def quality(table: TableSummary) -> str:
     return charts(photons, precision, background, depth)
 
 
+_SHOWN_BY_TABLE = ("frc_nm", "nena_nm")
+"""Figures of `statistics.json` that the page measures on the table, or has from there."""
+
+
 def resolution(table: TableSummary, statistics: Mapping[str, object]) -> str:
     """Return the Fourier ring correlation as a curve, and every measure of resolution."""
     n = len(table.correlation)
@@ -140,7 +144,7 @@ def resolution(table: TableSummary, statistics: Mapping[str, object]) -> str:
         rows.append(("localizations per µm², mean of the field", f"{per_um2:.3g}"))
     stated = statistics.get("resolution")
     if isinstance(stated, Mapping):
-        rows += list(named_values(stated))
+        rows += list(named_values({k: v for k, v in stated.items() if k not in _SHOWN_BY_TABLE}))
     if not chart and not rows:
         return ""
     words = hint(

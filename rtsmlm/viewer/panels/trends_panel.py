@@ -28,12 +28,14 @@ _PLOTS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "Signal": (
         ("photons", "Photons", "photons", f"Median photons of a localization. {_X}"),
-        ("precision", "Precision", "nm", f"Median lateral standard deviation in nm. {_X}"),
+        ("precision", "Precision", "nm", "Median lateral standard deviation in nm, as rows state "
+         f"it, and as those show it that repeat from frame to frame (NeNA). {_X}"),
         ("background", "Background", "ph/px", f"Median background in photons per pixel. {_X}"),
     ),
     "Image": (
         ("resolution", "Resolution", "nm", "In nm: by Fourier ring correlation "
-         f"(FRC), by decorrelation of the image, and what the density allows (Nyquist). {_X}"),
+         f"(FRC), by decorrelation of the image, what the density allows (Nyquist), "
+         f"and the precision by localizations that repeat (NeNA). {_X}"),
         ("drift", "Drift", "nm", f"Drift of the sample in nm, as measured on the "
          f"localizations, and the set points of stages against it (drift.hold). {_X}"),
     ),
@@ -53,13 +55,14 @@ _EMPTY = {
 _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "density": (("mean", "density"), ("crowded", "local_density")),
     "photons": (("", "photons"),),
-    "precision": (("", "precision_nm"),),
+    "precision": (("stated", "precision_nm"), ("NeNA", "nena_nm")),
     "background": (("", "background"),),
     "on_time": (("", "on_time_frames"),),
     "resolution": (
         ("FRC", "resolution_nm"),
         ("decorrelation", "decorrelation_nm"),
         ("Nyquist", "nyquist_nm"),
+        ("NeNA", "nena_nm"),
     ),
     "drift": (
         ("x", "drift_x_nm"),
