@@ -14,7 +14,13 @@ from typing import Any
 from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[1]
-MOVED = {"README.md": "index.md", "GLOSSARY.md": "glossary.md", "CHANGELOG.md": "changelog.md"}
+MOVED = {
+    "README.md": "index.md",
+    "GLOSSARY.md": "glossary.md",
+    "CHANGELOG.md": "changelog.md",
+    "rtsmlm/viewer/help/window.md": "window.md",
+    "rtsmlm/viewer/help/theory.md": "theory.md",
+}
 """Files of the repository that are pages of the site, by their names there."""
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]*)(#[^)\s]*)?\)")
 _LONGEST_DEFAULT = 60
@@ -22,10 +28,11 @@ _LONGEST_DEFAULT = 60
 
 def generated() -> dict[str, str]:
     """Return the text of each page that is made, by its place in the site."""
-    pages = {
-        new: (ROOT / old).read_text(encoding="utf-8").replace("](docs/", "](")
-        for old, new in MOVED.items()
-    }
+    pages = {}
+    for old, new in MOVED.items():
+        root = "../" * old.count("/")
+        text = (ROOT / old).read_text(encoding="utf-8").replace(f"]({root}docs/", "](")
+        pages[new] = text.replace(f"]({root}", "](") if root else text
     pages["reference/commands.md"] = commands_page()
     pages["reference/settings.md"] = settings_page()
     pages["reference/columns.md"] = columns_page()

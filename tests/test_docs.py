@@ -20,6 +20,7 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("*.md")),
+    *sorted((ROOT / "rtsmlm").rglob("*.md")),
     ROOT / "tests" / "README.md",
 ]
 
@@ -34,6 +35,7 @@ PLAIN = {
     "examples/**/*": (),
     "models/**/*.py": (),
     "rtsmlm/**/*.py": (),
+    "rtsmlm/**/*.md": (),
 }
 """Files that hold no vague word, and what is left out of them; add a line for what is clean."""
 

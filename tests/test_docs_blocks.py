@@ -22,7 +22,8 @@ from rtsmlm.settings.load import from_mapping, load, load_over
 from rtsmlm.settings.run import RunSettings
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for where in (ROOT.glob("*.md"), *((ROOT / folder).rglob("*.md") for folder in (
+    "docs", "examples", "rtsmlm"))) for page in sorted(where)]  # fmt: skip
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

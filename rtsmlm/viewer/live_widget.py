@@ -12,13 +12,13 @@ from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
 from rtsmlm.viewer.export import Exporter, ask_for_path
 from rtsmlm.viewer.final_account import FinalAccount
+from rtsmlm.viewer.guide import Guide
 from rtsmlm.viewer.light_state import LightState
 from rtsmlm.viewer.owner_notice import OwnerNotice
 from rtsmlm.viewer.panels.acquisition_panel import AcquisitionPanel
 from rtsmlm.viewer.panels.camera_panel import CameraPanel
 from rtsmlm.viewer.panels.experiment_panel import ExperimentPanel
 from rtsmlm.viewer.panels.header import Header
-from rtsmlm.viewer.panels.help_dialog import HelpDialog
 from rtsmlm.viewer.panels.histogram_panel import HistogramPanel
 from rtsmlm.viewer.panels.laser_panel import LaserPanel
 from rtsmlm.viewer.panels.ledger_lights import LedgerLights
@@ -28,7 +28,6 @@ from rtsmlm.viewer.panels.messages import Messages
 from rtsmlm.viewer.panels.run_end import RunEnd
 from rtsmlm.viewer.panels.super_res_panel import SuperResPanel
 from rtsmlm.viewer.panels.trends_panel import TrendsPanel
-from rtsmlm.viewer.panels.walk_through import WalkThrough
 from rtsmlm.viewer.refresher import Refresher
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources.updates import Source
@@ -106,9 +105,13 @@ class LiveWidget(ThemedWidget):
         )
         exporter = Exporter(self.super_res, self.report, self.report_failure)
         self.exporter = self._add(exporter, lambda panel: None)
-        self.help = HelpDialog(self)
-        self.walk_through = WalkThrough()
-        at.under_top.addWidget(self.walk_through)
+        guide = Guide(self, {
+            "camera": self.camera, "image": self.super_res, "laser": self.laser,
+            "experiment": self.experiment, "curves": self.trends, "filters": self.histograms,
+            "lights": self.lights, "header": self.header,
+        })  # fmt: skip
+        self.guide = self._add(guide, lambda panel: at.under_top.addWidget(panel.walk_through))
+        self.help, self.walk_through = guide.help, guide.walk_through
         self.closing = Closing(self, self.light)
 
     def _add(self, panel: P, place: Callable[[P], object]) -> P:
@@ -127,11 +130,9 @@ class LiveWidget(ThemedWidget):
         self.trends.currentChanged.connect(lambda tab: self.preferences.set("tab", tab))
         self.header.off.pressed.connect(self.lasers_off)  # not only when released
         self.header.theme.clicked.connect(self.next_theme)
-        self.header.help.clicked.connect(self.help.show)
-        self.help.walk_through_asked.connect(self.walk_through.begin)
-        self.walk_through.step_shown.connect(self._explain)
+        self.header.help.clicked.connect(lambda: self.help.show_section())
         add_shortcuts(self, {
-            "F1": self.help.show,
+            "F1": self.guide.help_here,
             "F5": self.header.start.click,
             "Shift+F5": self.header.stop.click,
             "F6": self.header.snap.click,
@@ -169,11 +170,6 @@ class LiveWidget(ThemedWidget):
         if notice.picture:
             self.camera.show_file(Path(notice.picture))
         self.messages.add(notice.text, notice.level)
-
-    def _explain(self, step: int) -> None:
-        """Bring to the front what a step of the walk-through explains."""
-        panels = (self.camera, self.super_res, self.laser, self.histograms, self.super_res)
-        self.layout_parts.show_part(panels[step])
 
     # -- commands ----------------------------------------------------------
 
@@ -238,13 +234,11 @@ class LiveWidget(ThemedWidget):
         self.refresher.follow(source)
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
-        """Show the walk-through once."""
+        """Begin the first tour once."""
         super().showEvent(event)
         self.fit()
         self.super_res.canvas.setFocus()
-        if not self.layout_parts.is_narrow and not self.preferences.get("walk_through_seen"):
-            self.preferences.set("walk_through_seen", True)
-            self.walk_through.begin()
+        self.guide.begin_on_first_start(is_narrow=self.layout_parts.is_narrow)
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Release everything, unless the user is asked first."""

@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "brightness": 1.0,
     "autocontrast": True,
     "walk_through_seen": False,
+    "tour": "",
     "detections": True,
     "tab": 0,
     "operator": "",

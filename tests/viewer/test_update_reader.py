@@ -278,7 +278,7 @@ def test_every_panel_is_given_every_update(
     run_on(window, 1)
 
     assert sorted(seen) == [
-        "AcquisitionPanel", "CameraPanel", "ExperimentPanel", "Exporter", "Header",
+        "AcquisitionPanel", "CameraPanel", "ExperimentPanel", "Exporter", "Guide", "Header",
         "HistogramPanel", "LaserPanel", "LedgerLights", "LightWarnings", "LocalLasersOff",
         "Messages", "RunEnd", "SuperResPanel", "TrendsPanel",
     ]  # fmt: skip

@@ -309,7 +309,7 @@ def test_the_theme_changes_the_ground(open_window: Callable[..., Any], app: Any)
 def test_the_walk_through_is_shown_once(open_window: Callable[..., Any]) -> None:
     first = open_window(walk=True)
     assert first.walk_through.isVisible()
-    for _ in range(5):
+    for _ in first.walk_through.tour.steps:
         assert first.walk_through.isVisible()
         first.walk_through.next.click()
     assert not first.walk_through.isVisible()
@@ -317,7 +317,7 @@ def test_the_walk_through_is_shown_once(open_window: Callable[..., Any]) -> None
 
     second = open_window(walk=True)
     assert not second.walk_through.isVisible()
-    second.help.walk_through_asked.emit()
+    second.help.tour_asked.emit("first-run")
     assert second.walk_through.isVisible()
 
 

@@ -19,6 +19,7 @@ from rtsmlm.viewer.widgets.controls import (
     tick,
 )
 from rtsmlm.viewer.widgets.flow_layout import FlowLayout
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _SIDES = (("x", 0), ("y", 0), ("width", 8), ("height", 8))
@@ -33,6 +34,7 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
     that goes by its configuration.
     """
 
+    section = "next-run"
     draw_asked = QtCore.Signal(bool)
     """True: show a region to drag on the camera image."""
 
@@ -111,6 +113,7 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         head.addWidget(label("Next run", "title"))
         head.addStretch(1)
         head.addWidget(self.reset)
+        head.addWidget(HelpMark(self.section))
         grid = QtWidgets.QGridLayout()
         grid.setHorizontalSpacing(5)
         grid.setVerticalSpacing(4)

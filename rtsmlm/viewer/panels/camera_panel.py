@@ -17,6 +17,7 @@ from rtsmlm.viewer.panels.playback import Playback
 from rtsmlm.viewer.sources.updates import CameraImage, RunUpdate
 from rtsmlm.viewer.widgets.controls import label, tick
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets, pg
 from rtsmlm.viewer.widgets.rubber_band import Roi, RubberBand, rate_text
 from rtsmlm.viewer.widgets.steady_levels import SteadyLevels
@@ -33,6 +34,7 @@ PATIENCE_S = 0.6
 class CameraPanel(Panel, QtWidgets.QFrame):
     """The newest frame whose detections are here: rows come some tenths of a second after it."""
 
+    section = "camera"
     roi_drawn = QtCore.Signal(int, int, int, int)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -68,6 +70,7 @@ class CameraPanel(Panel, QtWidgets.QFrame):
         row.addWidget(label("Camera", "title"))
         row.addStretch(1)
         row.addWidget(self.detections)
+        row.addWidget(HelpMark(self.section))
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 8)
         layout.setSpacing(5)

@@ -9,6 +9,7 @@ from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.preferences import Preferences
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import allow, explained, label, panel_layout
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 
 _MOST_LETTERS = 200
@@ -23,6 +24,8 @@ class ExperimentPanel(Panel, QtWidgets.QFrame):
     preferences
         Where the operator is remembered.
     """
+
+    section = "experiment"
 
     def __init__(self, preferences: Preferences, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,7 +56,11 @@ class ExperimentPanel(Panel, QtWidgets.QFrame):
 
     def _lay_out(self) -> None:
         layout = panel_layout(self)
-        layout.addWidget(label("Experiment", "title"))
+        head = QtWidgets.QHBoxLayout()
+        head.addWidget(label("Experiment", "title"))
+        head.addStretch(1)
+        head.addWidget(HelpMark(self.section))
+        layout.addLayout(head)
         grid = QtWidgets.QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(4)

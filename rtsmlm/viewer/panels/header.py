@@ -13,6 +13,7 @@ from rtsmlm.viewer.sources.updates import Connection, RunUpdate
 from rtsmlm.viewer.widgets.controls import Ask, allow, button, explained, label, show_as
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.flow_layout import FlowLayout
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.laser_key import KEYS
 from rtsmlm.viewer.widgets.qt import QtWidgets
 from rtsmlm.viewer.widgets.theme import DARK, Theme
@@ -54,6 +55,8 @@ class Header(Panel, QtWidgets.QWidget):
         What is known of the lasers.
     """
 
+    section = "start-and-stop"
+
     def __init__(
         self,
         ask: Ask,
@@ -79,7 +82,7 @@ class Header(Panel, QtWidgets.QWidget):
                            "(Shift+F5; no unit).")  # fmt: skip
         self.snap = button("Snap", "Take one frame while no run goes on (F6; no unit).")
         self.theme = button("Theme", "Dark, light, or as the system has it (Ctrl+T; no unit).")
-        self.help = button("Help", "Keys, and a short walk through the window (F1; no unit).")
+        self.help = button("Help", "What each part shows, keys, theory, and tours (F1; no unit).")
         self.off = button("LASER OFF", _OFF_TIP)
         self.off.setObjectName("off")
         self.off_state = label("", "dim", "What became of the lasers since they were switched off "
@@ -99,6 +102,7 @@ class Header(Panel, QtWidgets.QWidget):
             facts.addWidget(fact)
         for made in (self.start, self.stop, self.snap, self.theme, self.help):
             buttons.addWidget(made)
+        buttons.addWidget(HelpMark(self.section))
         self._rows = QtWidgets.QVBoxLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(4)

@@ -1,79 +1,161 @@
-"""Help: the keys, and what the colours mean."""
+"""Help: one section at a time of the pages that are installed, and the way to the tours."""
 
 from __future__ import annotations
 
-from rtsmlm.viewer.widgets.controls import button
-from rtsmlm.viewer.widgets.laser_key import KEYS
+from rtsmlm.viewer.help_pages import FIRST, PAGES, sections
+from rtsmlm.viewer.tours import TOURS
+from rtsmlm.viewer.widgets.controls import allow, button, choice, choose
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
+from rtsmlm.viewer.widgets.theme import DARK, Theme
 
-SHORTCUTS: tuple[tuple[str, str], ...] = (
-    (KEYS, "Laser off, wherever the focus is"),
-    ("F1", "This help"),
-    ("F5", "Start a run"),
-    ("Shift+F5", "Stop the run"),
-    ("F6", "Snap one frame"),
-    ("Ctrl+E", "Export the super-resolution image"),
-    ("Ctrl+T", "Theme: system, dark, light"),
-    ("Ctrl++   Ctrl+-", "Larger and smaller text"),
-    ("Wheel   +   -", "Zoom the super-resolution image"),
-    ("Drag   arrow keys", "Pan it"),
-    ("Double click   Home", "Show the whole field"),
-    ("V   D   P", "In the picture: pan, distance, line profile"),
-    ("R   E   G", "In the picture: rectangle, ellipse, polygon"),
-    ("T   Space   3   L", "In the picture: time, play, 3D (right button tilts), layers"),
-    ("Esc   Delete", "Take back what is drawn, then the tool"),
-)
-_COLORS = (
-    "Lights: ○ grey, nothing known · ● green, fine · ▲ amber, attention · ■ red, frames are lost. "
-    "Hold the mouse over anything to read what it is and its unit."
-)
+_LETTERS, _LINES = 96, 40
+_APART, _INSIDE = 0.7, 0.25
+"""From one paragraph to the next, and from one entry of a list to the next, in heights of text."""
+_NOTHING = "this is the first section that was opened"
+_KINDS = dict(zip(PAGES, ("Window", "Theory"), strict=True))
 
 
 class HelpDialog(QtWidgets.QDialog):
-    """Keys in a table; the window stays usable meanwhile."""
+    """Sections to choose and to follow by links; the window stays usable meanwhile."""
 
-    walk_through_asked = QtCore.Signal()
+    tour_asked = QtCore.Signal(str)
+    """Name of the tour."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("rtsmlm: keys")
+        self.setWindowTitle("rtsmlm: help")
         self.setModal(False)
-        table = QtWidgets.QTableWidget(len(SHORTCUTS), 2)
-        table.setHorizontalHeaderLabels(["Key", "What it does"])
-        table.verticalHeader().setVisible(False)
-        table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.NoSelection)
-        table.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
-        table.setShowGrid(False)
-        for row, texts in enumerate(SHORTCUTS):
-            for column, text in enumerate(texts):
-                table.setItem(row, column, QtWidgets.QTableWidgetItem(text))
-        table.resizeColumnsToContents()
-        table.horizontalHeader().setStretchLastSection(True)
-        self.table = table
-        colors = QtWidgets.QLabel(_COLORS)
-        colors.setWordWrap(True)
-        walk = button("Walk through", "Show the five steps of the first start again (no unit).")
+        self._theme = DARK
+        self._before: list[str] = []
+        self.section = ""
+        """Anchor of the one that is shown."""
+        entries = [(f"{_KINDS[s.page]}: {s.title}", s.anchor) for s in sections().values()]
+        self.contents = choice(entries, "Section of the help (no unit).")
+        self.contents.setMinimumContentsLength(12)
+        self.contents.setSizeAdjustPolicy(
+            QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.browser = QtWidgets.QTextBrowser()
+        self.browser.setOpenLinks(False)
+        self.browser.setToolTip("")
+        self.back = button("Back", "The section before (no unit).")
+        self.tours = button("Tours", "Some minutes each on the simulated microscope (no unit).")
+        menu = QtWidgets.QMenu(self.tours)
+        for tour in TOURS.values():
+            menu.addAction(tour.title).setData(tour.name)
+        menu.triggered.connect(lambda action: self._ask_for_tour(str(action.data())))
+        self.tours.setMenu(menu)
         close = button("Close", "Close this help (Esc; no unit).")
-        row_of_buttons = QtWidgets.QHBoxLayout()
-        row_of_buttons.addWidget(walk)
-        row_of_buttons.addStretch(1)
-        row_of_buttons.addWidget(close)
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.addWidget(table, 1)
-        layout.addWidget(colors)
-        layout.addLayout(row_of_buttons)
-        walk.clicked.connect(self.walk_through_asked)
-        walk.clicked.connect(self.close)
+        self._lay_out(close)
+        self.contents.activated.connect(lambda: self.open_section(self.contents.currentData()))
+        self.browser.anchorClicked.connect(self._follow)
+        self.back.clicked.connect(self._go_back)
         close.clicked.connect(self.close)
 
-    def showEvent(self, event: QtGui.QShowEvent) -> None:
-        """Take a size that shows all keys, now that the size of text is known."""
-        super().showEvent(event)
-        self.table.resizeRowsToContents()
-        self.table.resizeColumnToContents(0)
-        rows = self.table.verticalHeader().length() + self.table.horizontalHeader().height()
-        self.table.setMinimumHeight(rows + 6)
-        letters = self.fontMetrics().averageCharWidth()
-        self.table.setMinimumWidth(self.table.columnWidth(0) + 52 * letters)
-        self.adjustSize()
+    def _lay_out(self, close: QtWidgets.QPushButton) -> None:
+        above, below = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        above.addWidget(self.back)
+        above.addWidget(self.contents, 1)
+        below.addWidget(self.tours)
+        below.addStretch(1)
+        below.addWidget(close)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.addLayout(above)
+        layout.addWidget(self.browser, 1)
+        layout.addLayout(below)
+
+    def show_section(self, anchor: str = FIRST) -> None:
+        """Show a section, and the dialog if it is hidden; of an unknown one the first.
+
+        Parameters
+        ----------
+        anchor
+            As in `help_pages.sections`.
+        """
+        self.open_section(anchor)
+        if not self.isVisible():
+            self._take_size()
+        self.show()
+        self.raise_()
+
+    def open_section(self, anchor: str) -> None:
+        """Show a section, and remember the one before."""
+        if self.section and anchor != self.section:
+            self._before.append(self.section)
+        self._show(anchor)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take the colours of a theme."""
+        self._theme = theme
+        if self.section:
+            self._show(self.section)
+
+    def _show(self, anchor: str) -> None:
+        section = sections().get(anchor) or sections()[FIRST]
+        self.section = section.anchor
+        choose(self.contents, section.anchor)
+        allow([self.back], None if self._before else _NOTHING)
+        self.browser.setMarkdown(f"## {section.title}\n\n{section.text}")
+        self._set_apart()
+        self._color_links()
+        self.browser.moveCursor(QtGui.QTextCursor.MoveOperation.Start)
+
+    def _set_apart(self) -> None:
+        """Set paragraphs apart, which Qt leaves to the text."""
+        height = self.browser.fontMetrics().height()
+        cursor = QtGui.QTextCursor(self.browser.document())
+        block = self.browser.document().begin()
+        while block.isValid():
+            following = block.next()
+            is_inside = block.textList() is not None and following.textList() is not None
+            is_code = block.blockFormat().nonBreakableLines()
+            goes_on = is_code and following.blockFormat().nonBreakableLines()
+            cursor.setPosition(block.position())
+            if cursor.currentTable() is None:
+                form = block.blockFormat()
+                form.setBottomMargin(0 if goes_on else height * (_INSIDE if is_inside else _APART))
+                cursor.setBlockFormat(form)
+            block = following
+
+    def _color_links(self) -> None:
+        """Give links and code the colours of the theme; Qt takes those of the system."""
+        document = self.browser.document()
+        cursor = QtGui.QTextCursor(document)
+        block = document.begin()
+        while block.isValid():
+            at = block.begin()
+            while not at.atEnd():
+                fragment = at.fragment()
+                wanted = fragment.charFormat()
+                if wanted.isAnchor():
+                    wanted.setForeground(QtGui.QColor(self._theme.accent))
+                elif wanted.fontFixedPitch():
+                    wanted.setForeground(QtGui.QColor(self._theme.blue))
+                if wanted != fragment.charFormat():
+                    cursor.setPosition(fragment.position())
+                    end = fragment.position() + fragment.length()
+                    cursor.setPosition(end, QtGui.QTextCursor.MoveMode.KeepAnchor)
+                    cursor.setCharFormat(wanted)
+                at += 1
+            block = block.next()
+
+    def _follow(self, url: QtCore.QUrl) -> None:
+        if url.scheme():
+            QtGui.QDesktopServices.openUrl(url)
+        elif url.fragment() in sections():
+            self.open_section(url.fragment())
+
+    def _go_back(self) -> None:
+        if self._before:
+            self._show(self._before.pop())
+
+    def _ask_for_tour(self, name: str) -> None:
+        self.close()
+        self.tour_asked.emit(name)
+
+    def _take_size(self) -> None:
+        """Take a size for reading, within the screen."""
+        metrics = self.browser.fontMetrics()
+        room = self.screen().availableGeometry()
+        width, height = _LETTERS * metrics.averageCharWidth(), _LINES * metrics.lineSpacing()
+        self.resize(min(width, room.width() - 40), min(height, room.height() - 80))

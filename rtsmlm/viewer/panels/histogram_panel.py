@@ -12,6 +12,7 @@ from rtsmlm.viewer.measuring import filter_texts
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.series import RowStatistics, RunSeries
 from rtsmlm.viewer.sources.updates import RunUpdate
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.histogram_plot import COLUMNS, HistogramPlot
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 from rtsmlm.viewer.widgets.theme import Theme
@@ -26,6 +27,7 @@ class HistogramPanel(Panel, QtWidgets.QFrame):
         Its emitters per frame are the curve on which the range of frames is set.
     """
 
+    section = "filters"
     is_plot = True
     filter_changed = QtCore.Signal()
     switched_off = QtCore.Signal(str)
@@ -44,6 +46,8 @@ class HistogramPanel(Panel, QtWidgets.QFrame):
         for k, plot in enumerate(self.plots.values()):
             grid.addWidget(plot, k // 2, k % 2)
             plot.changed.connect(self.filter_changed)
+        # The one without limits has room at its head.
+        self.plots["background"].head.addWidget(HelpMark(self.section))
         for k in range(2):
             grid.setColumnStretch(k, 1)
 

@@ -9,6 +9,7 @@ from rtsmlm.viewer.commands import ResetTrip, SetGain, SetTarget
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import Ask, allow, button, label, number, show_as, show_number
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtWidgets
 
 NO_LOOP = "no laser is steered in this run; see [feedback] in the configuration"
@@ -22,6 +23,8 @@ class LaserPanel(Panel, QtWidgets.QFrame):
     ask
         Called as `Control.ask`.
     """
+
+    section = "laser"
 
     def __init__(self, ask: Ask, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +85,7 @@ class LaserPanel(Panel, QtWidgets.QFrame):
         head.addWidget(self.title)
         head.addStretch(1)
         head.addWidget(self.badge)
+        head.addWidget(HelpMark(self.section))
         grid = QtWidgets.QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(3)

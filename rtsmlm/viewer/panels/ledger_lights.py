@@ -10,6 +10,7 @@ from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import explained
 from rtsmlm.viewer.widgets.flow_layout import FlowLayout
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtWidgets
 from rtsmlm.viewer.widgets.theme import DARK, Theme
 
@@ -79,6 +80,8 @@ def model_light(status: StatusMessage | None) -> tuple[Color, str, str]:
 class LedgerLights(Panel, QtWidgets.QWidget):
     """One light for each way that a frame can go, and one for the model."""
 
+    section = "frames-and-model"
+
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
@@ -91,6 +94,7 @@ class LedgerLights(Panel, QtWidgets.QWidget):
             light = self.lights[name] = QtWidgets.QLabel()
             explained(light, f"{_TIPS[name]} In frames." if name in _TIPS else "Model")
             layout.addWidget(light)
+        layout.addWidget(HelpMark(self.section))
         self._show()
 
     def set_theme(self, theme: Theme) -> None:

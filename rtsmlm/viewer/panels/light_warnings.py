@@ -5,6 +5,7 @@ from __future__ import annotations
 from rtsmlm.viewer.light_state import LightState
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.widgets.controls import label, show_as
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtWidgets
 
 _MOST = 2
@@ -20,13 +21,18 @@ class LightWarnings(Panel, QtWidgets.QWidget):
         What is known of the lasers.
     """
 
+    section = "warnings-of-the-lasers"
+
     def __init__(self, light: LightState, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._light = light
         self.lines = [label("", "caution", _TIP) for _ in range(_MOST)]
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        row, layout = QtWidgets.QHBoxLayout(self), QtWidgets.QVBoxLayout()
+        for one in (row, layout):
+            one.setContentsMargins(0, 0, 0, 0)
+            one.setSpacing(4)
+        row.addLayout(layout, 1)
+        row.addWidget(HelpMark(self.section))
         for line in self.lines:
             line.setWordWrap(True)
             line.hide()

@@ -22,6 +22,7 @@ _COLORS = {"information": "green", "warning": "amber", "error": "red"}
 class Messages(Panel, QtWidgets.QListWidget):
     """A list of sentences: what the run reports, what could not be read of it, and its window."""
 
+    section = "messages"
     changed = QtCore.Signal(int, object)
     """How many there are, and the newest `NoticeMessage` where one is new, else None."""
 

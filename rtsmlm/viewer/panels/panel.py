@@ -15,6 +15,9 @@ _log = logging.getLogger(__name__)
 class Panel:
     """Mixed into a widget, before it: `class MyPanel(Panel, QtWidgets.QFrame)`."""
 
+    section = ""
+    """Anchor of the section of the help on it (`viewer/help/window.md`); empty where it shows
+    nothing."""
     is_plot = False
     """True where drawing is slow, and twice a second is enough."""
 

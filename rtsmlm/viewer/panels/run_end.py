@@ -9,6 +9,7 @@ from rtsmlm.realtime.ledger import LedgerTotals
 from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import allow, button
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets
 from rtsmlm.viewer.widgets.theme import DARK, Theme
 
@@ -19,6 +20,8 @@ _NOT_YET = "it is written when the last frames are finished"
 
 class RunEnd(Panel, QtWidgets.QFrame):
     """A row that is there only once a run is over."""
+
+    section = "the-end-of-a-run"
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,6 +42,7 @@ class RunEnd(Panel, QtWidgets.QFrame):
         buttons.addStretch(1)
         buttons.addWidget(self.report)
         buttons.addWidget(self.open_folder)
+        buttons.addWidget(HelpMark(self.section))
         self._row.addWidget(self.text, 1)
         self._row.addLayout(buttons)
         self.report.clicked.connect(lambda: self._open("report"))

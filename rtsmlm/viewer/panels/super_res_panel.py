@@ -32,11 +32,13 @@ from rtsmlm.viewer.widgets.controls import (
     choose,
     explained,
     label,
+    panel_layout,
     slider,
     tick,
 )
 from rtsmlm.viewer.widgets.elided_label import ElidedLabel
 from rtsmlm.viewer.widgets.flow_layout import FlowLayout
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 from rtsmlm.viewer.widgets.theme import Theme
 
@@ -52,6 +54,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         Where the appearance is remembered.
     """
 
+    section = "image"
     export_asked = QtCore.Signal()
     _drawn = QtCore.Signal()
 
@@ -121,15 +124,12 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         self.info = ElidedLabel("Localizations inside the field, and nm per screen pixel.")
 
     def _lay_out(self) -> None:
-        self.setObjectName("panel")
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 8)
-        layout.setSpacing(5)
+        layout = panel_layout(self)
         second, last = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
         choices = QtWidgets.QWidget()
         choices.setObjectName("clear")
         first = FlowLayout(choices, across=5)
-        for widget in (self.mode, self.color, self.lut):
+        for widget in (self.mode, self.color, self.lut, HelpMark(self.section)):
             first.addWidget(widget)
         # Here, so that the panel is narrow enough for a window of 1024 pixels.
         last.addWidget(self.info, 1)

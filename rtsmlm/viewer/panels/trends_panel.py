@@ -10,6 +10,7 @@ from rtsmlm.viewer.panels.panel import Panel
 from rtsmlm.viewer.series import RunSeries
 from rtsmlm.viewer.sources.updates import RunUpdate
 from rtsmlm.viewer.widgets.controls import label
+from rtsmlm.viewer.widgets.help_mark import HelpMark
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 from rtsmlm.viewer.widgets.theme import Theme
 from rtsmlm.viewer.widgets.trend_plot import Curve, TrendPlot
@@ -80,6 +81,9 @@ _CURVES: dict[str, tuple[tuple[str, str], ...]] = {
     "backlog": (("", "backlog"),),
 }
 """Name shown, and name in `RunSeries.curves`."""
+_SECTIONS = {"Loop": "density-and-laser", "Signal": "signal", "Image": "resolution-and-drift",
+             "Speed": "speed"}  # fmt: skip
+"""Of the help, by tab."""
 _LEAST_RANGES = {"drift": 2.0, "backlog": 2.0, "resolution": 1.0}
 """Of the axis of the values, in their unit: noise of less is not to look like a change."""
 
@@ -93,6 +97,8 @@ class TrendsPanel(Panel, QtWidgets.QTabWidget):
         The curves.
     """
 
+    section = _SECTIONS["Loop"]
+    """Of the tab in front."""
     is_plot = True
 
     def __init__(self, series: RunSeries, parent: QtWidgets.QWidget | None = None) -> None:
@@ -124,7 +130,15 @@ class TrendsPanel(Panel, QtWidgets.QTabWidget):
             layout.addStretch(0)
             self.addTab(page, tab)
             self.setTabToolTip(self.count() - 1, "\n".join(tip for *_, tip in plots))
+        self.help_mark = HelpMark(self.section)
+        self.setCornerWidget(self.help_mark)
+        self.currentChanged.connect(self._take_tab)
         self.currentChanged.connect(self.refresh)
+
+    def _take_tab(self, tab: int) -> None:
+        """Let the help be that on the tab in front."""
+        own = getattr(self.widget(tab), "section", "")
+        self.section = self.help_mark.section = _SECTIONS.get(self.tabText(tab), own)
 
     def show_update(self, update: RunUpdate) -> None:
         """Note which laser is steered, and the limit that another run was started with."""

@@ -94,7 +94,7 @@ class HistogramPlot(QtWidgets.QWidget):
         self.unit.setObjectName("unit")
         self.unit.setParent(self.plot)
         self.unit.setAttribute(QtCore.Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        head = QtWidgets.QHBoxLayout()
+        head = self.head = QtWidgets.QHBoxLayout()
         head.setSpacing(3)
         head.addWidget(self.on if column.filters else label(column.title))
         head.addStretch(1)

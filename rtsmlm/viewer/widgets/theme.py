@@ -94,6 +94,12 @@ QToolButton#tool {{ background: transparent; border: 1px solid transparent; bord
 QToolButton#tool:hover {{ border-color: {accent}; }}
 QToolButton#tool:checked {{ background: {accent}; }}
 QToolButton#tool:focus {{ border: 1px solid {accent}; }}
+QToolButton#help {{ background: transparent; color: {dim}; border: 1px solid {line};
+    border-radius: {round}px; padding: 0px; font-weight: 600; }}
+QToolButton#help:hover {{ color: {accent}; border-color: {accent}; }}
+QMenu {{ background: {panel}; color: {text}; border: 1px solid {line}; }}
+QMenu::item {{ padding: 4px 16px; }}
+QMenu::item:selected {{ background: {accent}; color: {window}; }}
 QLineEdit#side {{ background: {raised}; border: 1px solid {line}; border-radius: 4px;
     padding: 0px 3px; selection-background-color: {accent}; selection-color: {window}; }}
 QLineEdit#side:focus {{ border: 1px solid {accent}; }}
@@ -171,7 +177,7 @@ def style_sheet(theme: Theme) -> str:
     """Return the style sheet of a window and everything in it."""
     px = theme.px
     sizes = {"px": px, "box": round(0.8 * px), "big": round(1.35 * px), "large": round(1.15 * px),
-             "scroller": round(1.6 * px)}  # fmt: skip
+             "scroller": round(1.6 * px), "round": round(0.6 * px)}  # fmt: skip
     colors = {name: getattr(theme, name) for name in Theme.__slots__}
     return _SHEET.format(**sizes, **colors)
 
