@@ -16,6 +16,10 @@ from rtsmlm.errors import RtsmlmError
 
 COMMANDS = {
     "live": ("rtsmlm.cli.live:live", "Localize while the microscope records."),
+    "init": (
+        "rtsmlm.cli.init:init",
+        "Ask at most ten questions about a microscope, and write the settings that `live` takes.",
+    ),
     "reconstruct": (
         "rtsmlm.cli.reconstruct:app",
         "Localize a recorded movie, with the camera's parameters from its metadata where they are.",
