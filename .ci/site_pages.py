@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+
+sys.path.insert(0, str(Path(__file__).parent))
+from python_page import python_page  # beside this file
 
 ROOT = Path(__file__).resolve().parents[1]
 MOVED = {
@@ -36,6 +40,7 @@ def generated() -> dict[str, str]:
     pages["reference/commands.md"] = commands_page()
     pages["reference/settings.md"] = settings_page()
     pages["reference/columns.md"] = columns_page()
+    pages["reference/python.md"] = python_page()
     return pages
 
 

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+import rtsmlm
 from rtsmlm.cli import COMMANDS
 from rtsmlm.settings.base import Settings
 from rtsmlm.settings.run import RunSettings
@@ -47,6 +48,25 @@ def test_every_command_stands_in_the_reference_with_its_options(site: ModuleType
     assert set(re.findall(r"^## rtsmlm (\S+)$", page, re.MULTILINE)) == set(COMMANDS)
     assert "| `--cluster` | Localize on a cluster" in page
     assert "### rtsmlm calibrate camera" in page
+
+
+def test_every_public_name_and_each_of_its_methods_stands_in_the_reference_with_what_it_does(
+    site: ModuleType,
+) -> None:
+    page = site.python_page()
+    members = sys.modules["python_page"].members
+    public = {name: getattr(rtsmlm, name) for name in rtsmlm.__all__ if name[:2] != "__"}
+
+    for name, thing in public.items():
+        assert page.split(f"### rtsmlm.{name}\n")[1].split("###")[0].strip(), name
+        if isinstance(thing, type):
+            for method, _, text in members(thing):
+                assert text, f"{name}.{method} has no docstring"
+                assert f"#### {name}.{method}\n" in page
+    assert "### rtsmlm.protocols.Localizer\n" in page
+    assert "| `ConfigError` | A setting is wrong" in page
+    assert '"float"' not in page
+    assert "Parameters ------" not in page
 
 
 @pytest.mark.parametrize(
@@ -89,3 +109,7 @@ def test_the_site_builds_without_a_warning_and_asks_nothing_of_the_network(tmp_p
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=.?https?://(?!squidfunk)", page)
+    for name in ("how-to/feedback", "window", "theory"):
+        page = (tmp_path / "site" / name / "index.html").read_text(encoding="utf-8")
+        assert "covers:" not in page
+        assert "rtsmlm/feedback/law/law.py" not in page
