@@ -16,6 +16,7 @@ from rtsmlm.analysis.drift_grid import DriftGrid
 from rtsmlm.analysis.drift_motion import MotionFilter
 from rtsmlm.analysis.drift_trace import DriftEstimate, DriftTrace, estimate_of, raw_places
 from rtsmlm.analysis.fiducials import Fiducials, combined
+from rtsmlm.analysis.image_drift import ImageShift
 from rtsmlm.localizations import Localizations
 
 F64 = NDArray[np.float64]
@@ -87,6 +88,8 @@ class DriftTracker:
         self._n_waiting = 0
         self._first = -1
         self._knots: list[tuple[float, F64]] = []
+        self.sources: list[str] = []
+        """What each block rests on: localizations, image, or none."""
         self.newest = DriftEstimate()
         """What the newest block that was compared states by itself."""
         self.n_blocks = 0
@@ -128,6 +131,7 @@ class DriftTracker:
             self._grid.add(places[np.isfinite(places).all(axis=1)][::every])
         if self._grid is not None:
             self._knots = list(zip(trace.frame.tolist(), trace.drift_nm, strict=True))
+            self.sources = ["none"] * len(self._knots)
             self._motion = MotionFilter.after(trace)
 
     def at(self, frame: NDArray[np.int64]) -> F64:
@@ -155,6 +159,35 @@ class DriftTracker:
             self._close_block(int(rows.frame[-1]) + 1)
         return drift
 
+    def add_image(self, shift: ImageShift) -> bool:
+        """Take what the camera's image says; False where localizations say more, or it is nothing.
+
+        Parameters
+        ----------
+        shift
+            Of a block of frames.
+        """
+        if not np.isfinite(shift.variance).all():
+            return False
+        rows = self.newest
+        if rows.last_frame >= shift.first_frame and rows.std_x_nm**2 <= shift.variance[0]:
+            return False
+        middle = shift.middle
+        if not self._knots:
+            self._motion = MotionFilter(shift.since)
+            self._knots.append((shift.since, np.zeros(3)))
+            self.sources.append("image")
+        at = max(middle, self._motion.frame)
+        here, there = self._motion.predict(np.array([at, middle]))
+        drift = here + np.array([*(shift.drift_nm - there[:2]), 0.0])
+        variance = np.array([*shift.variance, np.inf])
+        self._motion.correct(at, drift, variance)
+        self._knots.append((at, self._motion.place.copy()))
+        self.sources.append("image")
+        frames = shift.first_frame, shift.last_frame
+        self.newest = estimate_of(frames, np.array([*shift.drift_nm, 0.0]), variance)
+        return True
+
     def _close_block(self, next_frame: int) -> None:
         rows = Localizations.concatenate(self._waiting)
         rows = rows.take(slice(None, None, -(-len(rows) // _MOST_ROWS)))
@@ -166,8 +199,13 @@ class DriftTracker:
         grid = self._grid
         if grid is None:
             grid = self._grid = DriftGrid(self._side_nm, *bins_of(rows))
-            self._motion = MotionFilter(middle)
+            if self._knots:  # by the image, so far
+                middle = max(middle, self._motion.frame)
+            else:
+                self._motion = MotionFilter(middle)
+            self.sources.append("localizations")
         else:
+            middle = max(middle, self._motion.frame)
             theirs = self._compare(grid, places, frame, middle)
         self._knots.append((middle, self._motion.place.copy()))
         at_rest = places - self._motion.predict(frame)
@@ -189,6 +227,7 @@ class DriftTracker:
             others[1][:] = np.inf
         found = combined((drift, variance), others)
         self._motion.correct(middle, *found)
+        self.sources.append("localizations" if np.isfinite(found[1][0]) else "none")
         self.newest = estimate_of((int(frame[0]), int(frame[-1])), *found)
         self.n_blocks += 1
         return theirs

@@ -7,18 +7,21 @@ after it has been written and published, so that no frame waits for it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from rtsmlm.analysis.drift import DriftTracker
 from rtsmlm.analysis.drift_trace import DriftEstimate, DriftTrace, without_drift
+from rtsmlm.analysis.image_drift import ImageDrift
 from rtsmlm.analysis.linking import Linker
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.drift_file import DRIFT_FILE, HEADING, drift_lines, read_drift
 from rtsmlm.files.run.statistics import state_statistics
 from rtsmlm.files.tables.arrow_file import iter_arrow_batches
+from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.realtime.worker import one_line
@@ -37,16 +40,26 @@ class LiveRows:
     ----------
     job
         What the analysis is to do.
-    side_nm
-        Longer side of the field.
+    shape, pixel_nm
+        Height and width of the field in pixels, and their side in the sample plane.
     warn
         Called with one sentence for what the user should know.
     """
 
-    def __init__(self, job: PipelineJob, side_nm: float, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        job: PipelineJob,
+        shape: tuple[int, int],
+        pixel_nm: float,
+        warn: Callable[[str], None],
+    ) -> None:
         self._folder, self._warn = job.folder, warn
         self._corrects = job.settings.drift.correct
-        self._tracker: DriftTracker | None = DriftTracker(side_nm)
+        self._tracker: DriftTracker | None = DriftTracker(max(shape) * pixel_nm)
+        self._image: ImageDrift | None = None
+        self._t_image_ns: int | None = None
+        if job.settings.drift.image:
+            self._image = ImageDrift(shape, pixel_nm)
         self._linker: Linker | None = Linker(job.settings.linking.gap_frames)
         self._n_written = 0
         self._t_block_ns: int | None = None
@@ -105,6 +118,27 @@ class LiveRows:
                 self._linker = None
                 self._give_up("time that emitters are on", error)
 
+    def look(self, batch: FrameBatch) -> None:
+        """Take the frames of some rows, whose image shows the drift where rows are few."""
+        tracker = self._tracker
+        if self._image is None or tracker is None:
+            return
+        if self._t_image_ns is None:
+            self._t_image_ns = int(batch.t_exposure_end_ns[0])
+        try:
+            expected_nm = tracker.at(batch.index[-1:])[0, :2]
+            shift = self._image.add(batch.pixels, batch.index, expected_nm)
+            if shift is None:
+                return
+            if tracker.add_image(shift):
+                self._block = tracker.newest
+                self.drift_block = replace(self._block, t_first_ns=self._t_image_ns)
+                self._write_drift(tracker)
+            self._t_image_ns = None
+        except Exception as error:  # the run has its rows whatever becomes of this
+            self._image = None
+            self._give_up("drift by the image", error)
+
     def _take_block(self, tracker: DriftTracker) -> None:
         if tracker.newest is not self._block:
             self._block = tracker.newest
@@ -121,7 +155,8 @@ class LiveRows:
         if tracker.n_knots == self._n_written:
             return
         trace = tracker.trace
-        new = drift_lines(trace.frame[self._n_written :], trace.drift_nm[self._n_written :])
+        n = self._n_written
+        new = drift_lines(trace.frame[n:], trace.drift_nm[n:], tracker.sources[n:])
         path = self._folder / DRIFT_FILE
         is_new = not self._n_written
         with path.open("w" if is_new else "a", encoding="utf-8", newline="\n") as file:
@@ -145,12 +180,27 @@ class LiveRows:
         return {name: float(v) for name, v in figures.items() if np.isfinite(v)}
 
     def finish(self) -> None:
-        """Write how emitters blink."""
+        """Write how emitters blink, and what the drift rests on."""
+        if self._tracker is not None and self._tracker.n_knots > 1:
+            self._state("drift", self._drift_statistics(self._tracker))
         if self._linker is None or not self._linker.statistics.n_emitters:
             return
         self._linker.finish()
+        self._state("linking", self._linker.statistics.as_dict())
+
+    def _drift_statistics(self, tracker: DriftTracker) -> dict[str, object]:
+        count = Counter(tracker.sources)
+        image = " and the camera's image" if count["image"] else ""
+        return {
+            "method": f"the likelihood of each block under all before it{image}",
+            "taken_off": self._corrects,
+            "blocks_by_localizations": count["localizations"],
+            "blocks_by_image": count["image"],
+        }
+
+    def _state(self, kind: str, figures: Mapping[str, object]) -> None:
         try:
-            state_statistics(self._folder, "linking", self._linker.statistics.as_dict())
+            state_statistics(self._folder, kind, figures)
         except RtsmlmError as error:
             self._warn(f"statistics.json is not written: {one_line(error)}")
 

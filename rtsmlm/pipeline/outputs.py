@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from rtsmlm.channels.first_view import field_shape
 from rtsmlm.feedback.records import DensityEstimate
 from rtsmlm.files.run.disk_sync import DiskSync
 from rtsmlm.files.run.folder import RunFolder
@@ -50,7 +51,9 @@ class Outputs:
         self._sync = DiskSync("table-sync", self._warn)  # off this thread: a disk may take its time
         self._sinks: Sinks | None = None
         self._images: ImageFeed | None = None
-        self.rows = LiveRows(job, max(ring.shape) * pixel_nm, self._warn)
+        self.rows = LiveRows(
+            job, field_shape(job.settings.channels, ring.shape), pixel_nm, self._warn
+        )
         """Drift and blinking, as far as rows are there."""
 
     def _warn(self, text: str) -> None:

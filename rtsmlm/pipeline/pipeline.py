@@ -235,6 +235,7 @@ class Pipeline:
             batch.t_exposure_end_ns, batch.t_ring_ns, t_taken, t_localized, t_published
         )
         self._outputs.rows.learn(localizations, int(batch.t_exposure_end_ns[0]))
+        self._outputs.rows.look(self._field.frames(batch))
         look.add(batch.pixels, self._n_frames)
         self._n_frames += len(batch)
         self._n_rows += len(localizations)

@@ -16,6 +16,9 @@ class DriftSettings(Settings):
     """Take the drift off the places of all rows, live and once more at the end, where it is known
     best; raw_x_nm, raw_y_nm and raw_z_nm keep the places as they were localized. The drift itself
     is measured in any case, for the window and for drift.csv."""
+    image: bool = True
+    """Measure it on the camera's image as well, in x and y, and take that where localizations say
+    less: what lies still in the sample has to stand out there."""
     hold: Literal["off", "monitor", "move"] = "monitor"
     """What becomes of the drift where [stages] names a stage for its axis: monitor shows and notes
     the set point that would hold the sample, and moves nothing; move sends it to the stage, once

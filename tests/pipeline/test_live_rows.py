@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from rtsmlm.bench.accuracy.drift_scene import SIDE_NM, Scene, blinking, sine_and_slope
 from rtsmlm.files.run.drift_file import read_drift
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile, read_arrow_table
+from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.offline.drift import with_raw_columns
+from rtsmlm.physics.psf import GaussianPsf
 from rtsmlm.pipeline.job import PipelineJob
 from rtsmlm.pipeline.live_rows import LiveRows
 from rtsmlm.settings.load import load
@@ -28,7 +31,7 @@ def scene() -> Scene:
 def _rows(folder: Path, warnings: list[str] | None = None, *, correct: bool = True) -> LiveRows:
     settings = load(None, [f"drift.correct={str(correct).lower()}"])
     job = PipelineJob(ring="", folder=folder, settings=settings, run_id="1")
-    return LiveRows(job, SIDE_NM, ([] if warnings is None else warnings).append)
+    return LiveRows(job, (64, 64), SIDE_NM / 64, ([] if warnings is None else warnings).append)
 
 
 def _feed(live: LiveRows, file: ArrowStreamFile, scene: Scene, start: int, stop: int) -> None:
@@ -104,3 +107,35 @@ def test_a_fault_costs_the_figures_and_one_warning_and_no_row(tmp_path: Path, sc
     assert live.drift_nm == {}
     assert len(warnings) == 1
     assert "the drift is no longer measured" in warnings[0]
+
+
+def test_without_localizations_the_image_states_the_drift_and_the_file_says_so(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    side, pixel_nm, n_blocks = 96, 100.0, 5
+    job = PipelineJob(ring="", folder=tmp_path, settings=load(None, []), run_id="1")
+    live = LiveRows(job, (side, side), pixel_nm, lambda text: None)
+    x, y, light = *rng.uniform(-10, side + 10, (2, 300)), rng.exponential(60, 300)
+    for k in range(n_blocks):
+        still = np.full((side, side), 10.0, np.float32)
+        GaussianPsf(2.2).render(still, x + 0.2 * k, y, 0 * x, light)
+        for start in range(0, 200, 20):
+            pixels = (100 + rng.poisson(still, (20, side, side))).astype(np.uint16)
+            index = 200 * k + start + np.arange(20)
+            t_ns = index + 1
+            live.look(
+                FrameBatch(pixels=pixels, index=index, t_exposure_end_ns=t_ns, t_ring_ns=t_ns,
+                           activation_power=np.full(20, np.nan))
+            )  # fmt: skip
+    live.finish()
+
+    lines = (tmp_path / "drift.csv").read_text().splitlines()
+    assert lines[0] == "frame,dx_nm,dy_nm,dz_nm,source"
+    assert [line.split(",")[-1] for line in lines[1:]] == ["image"] * n_blocks
+    _, drift_nm = read_drift(tmp_path / "drift.csv")
+    assert drift_nm[-1, 0] - drift_nm[0, 0] == pytest.approx(80, abs=15)
+    assert live.drift_block.t_first_ns == 200 * (n_blocks - 1) + 1
+    assert np.isnan(live.drift_block.z_nm)
+    stated = json.loads((tmp_path / "statistics.json").read_text())["drift"]
+    assert (stated["blocks_by_localizations"], stated["blocks_by_image"]) == (0, n_blocks)
+    assert not stated["taken_off"]

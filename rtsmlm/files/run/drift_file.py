@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,25 @@ from rtsmlm.files.run.folder import write_text
 F64 = NDArray[np.float64]
 
 DRIFT_FILE = "drift.csv"
-HEADING = "frame,dx_nm,dy_nm,dz_nm"
+_COLUMNS = "frame,dx_nm,dy_nm,dz_nm"
+HEADING = f"{_COLUMNS},source"
 """The drift was taken off: a place is the one that was localized minus it."""
 PICASSO_DRIFT = "localizations_drift.txt"
 _MOST_LINES = 10_000_000
 
 
-def drift_lines(frame: F64, drift_nm: F64) -> str:
-    """Return the lines of `drift.csv` without its heading, of frames (n,) and drift (n, 3)."""
-    rows = zip(frame, *drift_nm.T, strict=True)
-    return "".join(f"{f:.10g},{x:.3f},{y:.3f},{z:.3f}\n" for f, x, y, z in rows)
+def drift_lines(frame: F64, drift_nm: F64, sources: Sequence[str] = ()) -> str:
+    """Return the lines of `drift.csv` without its heading.
+
+    Parameters
+    ----------
+    frame, drift_nm
+        Frames (n,), and the drift there, (n, 3).
+    sources
+        What each rests on: localizations, image, or none; not given is localizations throughout.
+    """
+    rows = zip(frame, *drift_nm.T, sources or ["localizations"] * len(frame), strict=True)
+    return "".join(f"{f:.10g},{x:.3f},{y:.3f},{z:.3f},{by}\n" for f, x, y, z, by in rows)
 
 
 def write_drift(path: Path, frame: F64, drift_nm: F64) -> None:
@@ -51,10 +61,12 @@ def read_drift(path: Path) -> tuple[F64, F64]:
             lines = [line for line, _ in zip(csv.reader(file), range(_MOST_LINES), strict=False)]
     except (OSError, ValueError, csv.Error) as error:
         raise FileFormatError(f"cannot read {path}: {error}") from error
-    if not lines or ",".join(lines[0]) != HEADING:
+    heading = ",".join(lines[0]) if lines else ""
+    if heading not in (HEADING, _COLUMNS):
         raise FileFormatError(f"{path} does not begin with {HEADING}")
+    whole = [line[:4] for line in lines[1:] if len(line) == len(lines[0])]
     try:
-        values = np.array([[float(v) for v in line] for line in lines[1:] if len(line) == 4])
+        values = np.array([[float(v) for v in line] for line in whole])
     except ValueError as error:
         raise FileFormatError(f"{path} holds what is no number: {error}") from error
     if not len(values):
