@@ -57,6 +57,10 @@ COMMANDS = {
         "Run every position of a sequence until its stop criterion, then go on to the next.",
     ),
     "view": ("rtsmlm.cli.view:view", "Open the live window on a run; view only."),
+    "mcp": (
+        "rtsmlm.cli.mcp:mcp",
+        "Answer programs that speak MCP about a run: status, density, image, documents; read-only.",
+    ),
     "lasers-off": (
         "rtsmlm.cli.lasers_off:switch_off",
         "Switch off the lasers of all armed runs that you have started on this machine.",

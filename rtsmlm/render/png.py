@@ -68,9 +68,14 @@ def write_rgb_png(
     _write(path, COLOR_IMAGE, rgb, chunks, pixel_nm)
 
 
-def _write(
-    path: Path, kind: int, pixels: RGB8, chunks: list[tuple[bytes, bytes]], pixel_nm: float | None
-) -> None:
+def png_bytes(rgb: RGB8, pixel_nm: float | None = None) -> bytes:
+    """Return an image of any colours, uint8, (height, width, 3), as the content of a PNG file."""
+    return _content(COLOR_IMAGE, rgb, [], pixel_nm)
+
+
+def _content(
+    kind: int, pixels: RGB8, chunks: list[tuple[bytes, bytes]], pixel_nm: float | None
+) -> bytes:
     height, width = pixels.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     # Each row begins with its filter: 0, none, which suits such images best.
@@ -80,9 +85,16 @@ def _write(
     if 0 < pixels_per_m < 1 << 31:
         chunks = [*chunks, (b"pHYs", struct.pack(">IIB", pixels_per_m, pixels_per_m, 1))]
     data = (b"IDAT", zlib.compress(rows.tobytes(), 6))
-    content = b"".join(_chunk(*c) for c in ((b"IHDR", header), *chunks, data, (b"IEND", b"")))
+    parts = (_chunk(*c) for c in ((b"IHDR", header), *chunks, data, (b"IEND", b"")))
+    return SIGNATURE + b"".join(parts)
+
+
+def _write(
+    path: Path, kind: int, pixels: RGB8, chunks: list[tuple[bytes, bytes]], pixel_nm: float | None
+) -> None:
+    content = _content(kind, pixels, chunks, pixel_nm)
     try:
-        path.write_bytes(SIGNATURE + content)
+        path.write_bytes(content)
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink()
