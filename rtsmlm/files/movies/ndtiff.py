@@ -23,6 +23,7 @@ from rtsmlm.files.movies.checks import check_frame_shape, one_line
 from rtsmlm.files.movies.flat import FlatMovie
 from rtsmlm.files.movies.metadata import Statements, add_micromanager
 from rtsmlm.files.movies.movie import MovieFacts
+from rtsmlm.files.movies.ndtiff_tail import frames_behind
 
 INDEX_NAME = "NDTiff.index"
 
@@ -61,7 +62,9 @@ def open_ndtiff(path: Path) -> FlatMovie:
     index = path if path.is_file() else path / INDEX_NAME
     statements = Statements()
     further: list[str] = []
-    entries, axis = _in_order(index, list(_entries(index, further)))
+    listed = list(_entries(index, further))
+    behind = _behind(index, listed)
+    entries, axis = _in_order(index, listed + behind)
     first = entries[0]
     alike = (first.width, first.height, first.pixel_type, 0)
     if any((e.width, e.height, e.pixel_type, e.compression) != alike for e in entries):
@@ -81,13 +84,18 @@ def open_ndtiff(path: Path) -> FlatMovie:
         len(entries),
     )
     add_micromanager(statements, _metadata(index.parent / first.file_name, first))
+    if behind:
+        further.append(
+            f"{len(behind)} frames are in {behind[0].file_name} that {INDEX_NAME} does not list; "
+            "they are counted on from the last one"
+        )
     numbers = _frame_numbers(entries[:n_frames], axis)
     if numbers is not None and (missing := missing_numbers(numbers, f"{axis} position")):
         further.append(missing)
     account = MovieAccount(
         read=n_frames,
         present=n_frames,
-        stated=(StatedFrames(INDEX_NAME, len(entries)),),
+        stated=(StatedFrames(INDEX_NAME, len(entries) - len(behind)),),
         further=tuple(further),
     )
     facts = MovieFacts(
@@ -142,6 +150,37 @@ def _entries(index: Path, further: list[str]) -> Iterator[_Entry]:
         position = name_end + _NUMBERS.size
     if data[position : position + _MAX_AXES_BYTES].strip(b"\0"):
         further.append(f"{INDEX_NAME} is cut short; frames after it are not read")
+
+
+def _behind(index: Path, entries: list[_Entry]) -> list[_Entry]:
+    """Return entries for frames that the index does not list yet, where their numbers are plain.
+
+    They are where the last two frames that are listed are apart by one along one axis.
+    """
+    if len(entries) < 2:
+        return []
+    before, last = entries[-2:]
+    changed = [axis for axis, value in last.axes.items() if before.axes.get(axis) != value]
+    numbers = [(before.axes.get(axis), last.axes[axis]) for axis in changed]
+    if len(numbers) != 1 or last.pixel_type not in _DTYPES:
+        return []
+    (earlier, newest), file = numbers[0], index.parent / last.file_name
+    if not (isinstance(earlier, int) and isinstance(newest, int) and newest == earlier + 1):
+        return []
+    if Path(last.file_name).name != last.file_name or not file.is_file():
+        return []
+    frame_bytes = last.height * last.width * np.dtype(_DTYPES[last.pixel_type]).itemsize
+    end, shape = last.metadata_offset + last.metadata_bytes, (last.height, last.width)
+    found = frames_behind(file, end, shape, frame_bytes, _byte_order(file))
+    return [
+        last._replace(
+            axes={**last.axes, changed[0]: newest + k},
+            offset=frame.offset,
+            metadata_offset=frame.metadata_offset,
+            metadata_bytes=frame.metadata_bytes,
+        )
+        for k, frame in enumerate(found, 1)
+    ]
 
 
 def _in_order(index: Path, entries: list[_Entry]) -> tuple[list[_Entry], str | None]:
