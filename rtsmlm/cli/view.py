@@ -13,7 +13,7 @@ from rtsmlm.errors import ConfigError
 
 def view(
     where: Annotated[
-        str, typer.Argument(help="Address of a run (tcp://host:port), or a run folder.")
+        str, typer.Argument(help="Address of a run (tcp://host:port), a run folder, or a table.")
     ],
     keys: Annotated[
         Path | None,

@@ -10,6 +10,7 @@ from rtsmlm.stream.messages import NoticeMessage
 from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.closing import Closing
 from rtsmlm.viewer.commands import Command, Control, LasersOff, describe
+from rtsmlm.viewer.dropped import DroppedFiles
 from rtsmlm.viewer.export import Exporter, ask_for_path
 from rtsmlm.viewer.final_account import FinalAccount
 from rtsmlm.viewer.guide import Guide
@@ -113,6 +114,7 @@ class LiveWidget(ThemedWidget):
         self.guide = self._add(guide, lambda panel: at.under_top.addWidget(panel.walk_through))
         self.help, self.walk_through = guide.help, guide.walk_through
         self.closing = Closing(self, self.light)
+        self.dropped = DroppedFiles(self, self.report, self.report_failure)
 
     def _add(self, panel: P, place: Callable[[P], object]) -> P:
         place(panel)
