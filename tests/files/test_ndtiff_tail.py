@@ -53,6 +53,12 @@ class Writer:
         )
         self.at = end
 
+    def finish(self) -> None:
+        """Cut off the room that is left, and list all."""
+        with self.stack.open("r+b") as file:
+            file.truncate(self.at)
+        self.list_all()
+
     def list_all(self) -> None:
         (self.folder / "NDTiff.index").write_bytes(self.entries)
 
@@ -106,3 +112,29 @@ def test_following_needs_not_wait_for_the_index(tmp_path: Path) -> None:
             stop.set()
     movie.close()
     assert taken == list(range(len(FRAMES)))
+
+
+@pytest.mark.parametrize("reserves", [True, False])
+def test_following_ends_where_the_room_ahead_is_cut_off(tmp_path: Path, reserves: bool) -> None:
+    writer = Writer(tmp_path / "a")
+    for k in range(3):
+        writer.put(k)
+    writer.list_all()
+    if not reserves:
+        writer.finish()
+    t_ns = 0
+
+    def clock() -> int:
+        nonlocal t_ns
+        t_ns += 200_000_000  # of each look, so that no wall clock counts
+        return t_ns
+
+    movie, stop = GrowingMovie(writer.folder, open_movie, idle_s=10.0, clock=clock), Event()
+    taken = []
+    for _, index in movie.frames(stop):
+        taken.append(index)
+        if index == 1 and reserves:
+            writer.finish()
+    movie.close()
+    assert taken == [0, 1, 2]
+    assert (t_ns < 8e9) == reserves, "only silence tells where nothing was reserved"

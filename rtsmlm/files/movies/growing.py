@@ -17,6 +17,7 @@ import numpy as np
 
 from rtsmlm.errors import FileFormatError, FrameMismatchError
 from rtsmlm.files.movies.movie import Movie
+from rtsmlm.files.movies.ndtiff_tail import has_room_ahead
 from rtsmlm.frames import Pixels
 from rtsmlm.realtime.clock import now_ns
 
@@ -58,6 +59,8 @@ class GrowingMovie:
         self._movie: Movie | None = None
         self._n_seen = 0
         self._changed_ns = clock()
+        self._had_room = False
+        self._closed_ns: int | None = None
         self.n_late = 0
         """Frames that appeared before others that had been handed on, and were left out."""
 
@@ -123,7 +126,7 @@ class GrowingMovie:
                 raise FrameMismatchError(
                     f"frames of {self.path} were {shape} and are {movie.shape} now"
                 )
-            is_idle = self._is_idle()
+            is_idle = self._is_idle() or self._is_finished()
             for pixels, index in self._ready(movie, position, stop):
                 position += 1
                 if index <= last_index:
@@ -160,6 +163,21 @@ class GrowingMovie:
             self._n_seen = movie.n_frames
             self._changed_ns = self._clock()
         return movie
+
+    def _is_finished(self) -> bool:
+        """Return whether the program that wrote NDTiff has cut off the room that it had reserved.
+
+        Other formats do not say so, nor does a program that reserves nothing.
+        """
+        has_room = has_room_ahead(self.path)
+        self._had_room |= has_room is True
+        if has_room is not False or not self._had_room:
+            self._closed_ns = None
+            return False
+        if self._closed_ns is None:
+            self._closed_ns = self._clock()
+        since_ns = max(self._closed_ns, self._changed_ns)
+        return (self._clock() - since_ns) * 1e-9 > _SETTLED_S
 
     def _is_idle(self) -> bool:
         return (self._clock() - self._changed_ns) * 1e-9 > self._idle_s

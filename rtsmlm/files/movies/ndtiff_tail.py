@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from rtsmlm.files.movies.tiff_parts import NDTIFF_STACK
+
 _N_TAGS = 13
 _TAGS_AT = 2
 _DIRECTORY_BYTES = 2 + _N_TAGS * 12 + 4 + 16  # ends with the two fractions of the resolution
@@ -85,3 +87,20 @@ def _frame_at(
     stream.seek(metadata_at + n_bytes - 1)
     # Written last: what is before it is there.
     return None if stream.read(1) in (b"", b"\0") else FrameBehind(pixels_at, metadata_at, n_bytes)
+
+
+def has_room_ahead(folder: Path) -> bool | None:
+    """Return whether the newest file of a data set ends in room for frames to come.
+
+    Programs that write NDTiff reserve it, and cut it off as they finish. None where there is no
+    such file, or it cannot be read.
+    """
+    stacks = list(folder.glob(f"*{NDTIFF_STACK}*.tif")) if folder.is_dir() else []
+    if not stacks:
+        return None
+    try:
+        with max(stacks, key=lambda path: (len(path.name), path.name)).open("rb") as stream:
+            stream.seek(-1, 2)
+            return stream.read(1) == b"\0"
+    except OSError:
+        return None
