@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import rtsmlm
@@ -113,3 +114,25 @@ def test_the_site_builds_without_a_warning_and_asks_nothing_of_the_network(tmp_p
         page = (tmp_path / "site" / name / "index.html").read_text(encoding="utf-8")
         assert "covers:" not in page
         assert "rtsmlm/feedback/law/law.py" not in page
+
+
+def test_the_figures_of_the_theory_are_those_of_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("figs", ROOT / ".ci" / "theory_figures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    figures = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = figures
+    spec.loader.exec_module(figures)
+    title, labels = "Ring correlation", ("frequency per µm", "correlation")
+
+    made = figures.svg(title, *labels, figures.ring_correlations())
+    kept = (ROOT / "docs" / "images" / "theory-frc.svg").read_text(encoding="utf-8")
+
+    # The last digit of a place in the picture may differ from one processor to another.
+    numbers = [np.array(re.findall(r"[\d.]+", text.split("</style>")[1]), float)
+               for text in (made, kept)]  # fmt: skip
+    np.testing.assert_allclose(numbers[0], numbers[1], atol=0.5)
+    for name in ("precision", "crowding", "control", "power"):
+        text = (ROOT / "docs" / "images" / f"theory-{name}.svg").read_text(encoding="utf-8")
+        assert "prefers-color-scheme:dark" in text
+        assert "polyline class=" in text
