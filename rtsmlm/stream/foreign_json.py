@@ -10,6 +10,9 @@ from rtsmlm.errors import printable
 
 _MOST_CHARACTERS = 2000
 """Of one text; a warning has some hundred."""
+_MOST_OF_SCHEMA = 262_144
+"""Of the schema of the rows, which is read by Arrow and never shown: it grows with the columns."""
+_SCHEMA = "arrow_schema"
 _MOST_INT = 2**63
 _MOST_DEPTH = 20
 
@@ -44,5 +47,10 @@ def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         return [_clean(part, depth + 1) for part in value]
     if isinstance(value, dict):
-        return {printable(key[:_MOST_CHARACTERS]): _clean(v, depth + 1) for key, v in value.items()}
+        return {
+            printable(key[:_MOST_CHARACTERS]): printable(v[:_MOST_OF_SCHEMA])
+            if key == _SCHEMA and isinstance(v, str)
+            else _clean(v, depth + 1)
+            for key, v in value.items()
+        }
     return value

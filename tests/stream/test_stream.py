@@ -165,3 +165,21 @@ def test_with_keys_only_those_who_are_allowed_hear_anything(tmp_path: Path) -> N
             assert stranger.settings == keyless.settings == {}
     finally:
         out.close()
+
+
+def test_rows_arrive_however_much_the_schema_states() -> None:
+    large = schema({"pixel_nm": 100.0, "note": "a word and more " * 1000})
+    out = publisher(schema=large)
+    try:
+        with Subscriber(out.address, timeout_s=0.1) as reader:
+            for frame in range(200):
+                out.publish(to_batch(table(frame, 2), large), first_frame=frame, last_frame=frame,
+                            n_frames=1)  # fmt: skip
+                batch = next(iter(reader), None)
+                if batch is not None:
+                    break
+            assert batch is not None
+            assert len(batch.localizations) == 2
+            assert reader.damaged == 0
+    finally:
+        out.close()
