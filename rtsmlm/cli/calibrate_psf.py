@@ -21,7 +21,7 @@ from rtsmlm.cli.calibrate_psf_table import TableRequest, write_table
 from rtsmlm.cli.console import console, warn
 from rtsmlm.cli.live import overrides
 from rtsmlm.cli.options import Overrides
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import CalibrationError, ConfigError
 from rtsmlm.files.camera_maps import resolve_calibration, what_was_assumed
 from rtsmlm.files.movies.movie import Movie
 from rtsmlm.files.movies.open import open_movie
@@ -73,8 +73,9 @@ def psf(
         bool,
         typer.Option(
             "--table",
-            help="Write the image of a bead at every depth, too: psf_table.npz, a PSF file for "
-            "networks and the simulated microscope. Alone, no width is fitted.",
+            help="Write the image of a bead at every depth, too: psf_table.npz, with which a run "
+            "fits lone emitters and rtsmlm train trains networks. Alone, no width "
+            "is fitted.",
         ),
     ] = False,
     table_px: Annotated[
@@ -139,17 +140,29 @@ def psf(
             widths, saturated = _without_full_beads(widths, highest)
     if astigmatic:
         doubts = Doubts(saturated + curves.doubts, force)
-        report_astigmatic(curves, widths, step_nm, doubts, out)
         if table:
             if z_first_nm is None:
                 request = replace(request, z_first_nm=-curves.zero_nm)
             with open_movie(beads, settings.movie) as movie:
                 stacks = _stacks(movie, calibration, planes, highest)
-                write_table(stacks, request, calibration.pixel_nm, beads, out)
+                table = _table_if_any(stacks, request, calibration.pixel_nm, beads, out)
+        report_astigmatic(curves, widths, step_nm, doubts, out, has_table=table)
         return
     in_focus = z_step_nm is None
     focus = calibrate_in_focus(widths) if in_focus else calibrate_focus(widths, z_step_nm or 0.0)
     report_focus(focus, widths, z_step_nm, Doubts(saturated + focus.doubts, force), out)
+
+
+def _table_if_any(
+    stacks: list[Planes], request: TableRequest, pixel_nm: float, beads: Path, out: Path
+) -> bool:
+    """Write the table, and return whether the beads allow one: the curves stand without it."""
+    try:
+        write_table(stacks, request, pixel_nm, beads, out)
+    except CalibrationError as error:
+        warn(f"no table was written: {error}")
+        return False
+    return True
 
 
 def _curves(

@@ -14,6 +14,7 @@ from rtsmlm.calibrate.astigmatic import Astigmatism
 from rtsmlm.calibrate.beads import BeadWidths
 from rtsmlm.calibrate.plot import Series, width_plot
 from rtsmlm.calibrate.psf import FocusWidth
+from rtsmlm.cli.calibrate_psf_table import FILE
 from rtsmlm.cli.console import console, warn
 from rtsmlm.errors import CalibrationError, SinkError
 from rtsmlm.physics.astigmatism import WidthCurves
@@ -92,9 +93,15 @@ def _focus_plot(result: FocusWidth, widths: BeadWidths, z_step_nm: float | None)
 
 
 def report_astigmatic(
-    result: Astigmatism, widths: BeadWidths, z_step_nm: float, doubts: Doubts, out: Path
+    result: Astigmatism,
+    widths: BeadWidths,
+    z_step_nm: float,
+    doubts: Doubts,
+    out: Path,
+    *,
+    has_table: bool = False,
 ) -> None:
-    """Print and write astigmatic curves.
+    """Print and write astigmatic curves, with the name of the table beside them if there is one.
 
     Raises
     ------
@@ -119,22 +126,35 @@ def report_astigmatic(
             rows.add_row(f"wobble along {name}", f"{min(off):+.0f} to {max(off):+.0f} nm")
     rows.add_row("error of z on these beads", f"{result.residual_nm:.1f} nm rms")
     rows.add_row("error of z on beads held out", f"{result.held_out_nm:.1f} nm rms")
-    text = astigmatism_text(result, widths)
+    text = astigmatism_text(result, widths, FILE if has_table else None)
     console.print(rows)
     text = "".join(f"# Note: {note}\n" for note in result.notes) + text
     for note in result.notes:
         warn(note)
     _write(out, "psf_astigmatic.toml", text, _curves_plot(result, widths, z_step_nm), doubts)
     file = escape(str(out / "psf_astigmatic.toml"))
+    fit = "spline-mle" if has_table else "astigmatic-mle"
     console.print(
-        f"use      rtsmlm reconstruct MOVIE -c {file} --set localizer.name=astigmatic-mle\n"
-        "         or copy the section into rig.toml",
+        f"use      rtsmlm reconstruct MOVIE -c {file}\n"
+        f"         with --set localizer.name={fit} for a fit without network,\n"
+        "         or copy the section into rig.toml"
+        + (f", with {FILE} beside it" if has_table else ""),
         soft_wrap=True,
     )
 
 
-def astigmatism_text(result: Astigmatism, widths: BeadWidths) -> str:
-    """Return the astigmatic calibration as run configuration, with how it was made in comments."""
+def astigmatism_text(result: Astigmatism, widths: BeadWidths, table: str | None = None) -> str:
+    """Return the astigmatic calibration as run configuration, with how it was made in comments.
+
+    Parameters
+    ----------
+    result
+        The curves.
+    widths
+        The beads.
+    table
+        Name of the file with their image, beside the configuration; None where there is none.
+    """
     lines = [
         "Measured by rtsmlm calibrate psf --astigmatic.",
         f"Beads: {len(result.bead_shift_nm)}, in boxes of {widths.box_px} pixels of "
@@ -151,8 +171,14 @@ def astigmatism_text(result: Astigmatism, widths: BeadWidths) -> str:
             "wobble: how far off the fit of such beads finds x, y and z, against z as found, and",
             "how many times as large as stated its errors are; a run takes account of it.",
         ]
+    if table is not None:
+        lines.append(
+            "table: the image of the beads at every depth, which lone emitters are fitted with."
+        )
     comment = "".join(f"# {line}\n" for line in lines)
-    return comment + tomli_w.dumps({"psf": {"astigmatism": astigmatism_table(result.curves)}})
+    named = {} if table is None else {"table": table}
+    psf = {**named, "astigmatism": astigmatism_table(result.curves)}
+    return comment + tomli_w.dumps({"psf": psf})
 
 
 def astigmatism_table(curves: WidthCurves) -> dict[str, object]:

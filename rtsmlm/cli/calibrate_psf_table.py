@@ -73,8 +73,8 @@ def write_table(
     )
     console.print(f"results  {escape(str(path))}", soft_wrap=True)
     console.print(
-        "use      as file of the section \\[psf] in a recipe of rtsmlm train, or as the property "
-        "PSFFile of the simulated microscope",
+        "use      as psf.table of a run, as file of the section \\[psf] in a recipe of rtsmlm "
+        "train, or as the property PSFFile of the simulated microscope",
         soft_wrap=True,
     )
 

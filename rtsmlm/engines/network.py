@@ -57,6 +57,7 @@ class NetworkLocalizer:
         self._runtime = runtime
         self._calibration = calibration
         self._refiner = refiner
+        self.takes_wobble_off = refiner is not None and refiner.takes_wobble_off
         self._fallback = fallback
         self._shape: tuple[int, int] | None = None
 

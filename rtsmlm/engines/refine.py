@@ -9,7 +9,7 @@ has z, too. A network may state the background of each box, which is not taken f
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,18 @@ from rtsmlm.engines.refine_axial import refine_axial_groups
 from rtsmlm.engines.refine_groups import refine_groups
 from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of, split_pairs
 from rtsmlm.fitting import boxes
-from rtsmlm.fitting.astigmatic_mle import MAX_WANDER_SIGMA, fit_astigmatic_mle, z_limits_nm
-from rtsmlm.fitting.box_fit import TrainedBackgroundFit, on_known_background
+from rtsmlm.fitting.astigmatic_localizer import AstigmaticMle
+from rtsmlm.fitting.box_fit import GaussianMle, TrainedBackgroundFit, on_known_background
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
-from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
+from rtsmlm.fitting.spline_localizer import SplineMle
 from rtsmlm.fitting.spot_shape import shape_misfits
+from rtsmlm.fitting.wobble import without_wobble
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.physics.psf import TablePsf
+
+LoneFit: TypeAlias = GaussianMle | AstigmaticMle | SplineMle
 
 LONELY_SIGMA = 5.0
 """Other emitters are at least so many PSF widths away, and a pixel."""
@@ -62,6 +66,9 @@ class Refiner:
         Standard deviation of the PSF; has no effect with curves.
     curves
         Widths of an astigmatic PSF: z is fitted, too, starting at that of the network.
+    table
+        The measured PSF that the curves are of: lone emitters are fitted with it, and off all other
+        rows the wobble of the curves is taken.
     background
         States the background of each box, which has the side that it asks for.
     """
@@ -72,11 +79,13 @@ class Refiner:
         sigma_nm: float,
         curves: WidthCurves | None = None,
         *,
+        table: TablePsf | None = None,
         background: TrainedBackgroundFit | None = None,
     ) -> None:
         self._calibration = calibration
         self._curves = curves
         self._background = background
+        self._wobble = None if curves is None or table is None else curves.wobble
         pixel_nm = calibration.pixel_nm
         if curves is None:
             self._sigma_px = sigma_nm / pixel_nm
@@ -86,8 +95,39 @@ class Refiner:
             self._box_px = astigmatic_box_px(curves, pixel_nm)
         if background is not None:
             self._box_px = background.box_px
+        self._lone_fit = self._fit_of_lone(curves, table)
         self._shape = (0, 0)
         self._maps: tuple[F32, F32, F32] = (np.empty((0, 0), np.float32),) * 3
+
+    def _fit_of_lone(self, curves: WidthCurves | None, table: TablePsf | None) -> LoneFit:
+        excess_noise, pixel_nm = float(self._calibration.excess_noise), self._calibration.pixel_nm
+        if curves is None:
+            return GaussianMle(
+                self._sigma_px,
+                fit_sigma=False,
+                excess_noise=excess_noise,
+                max_iterations=MAX_ITERATIONS,
+            )
+        if table is None:
+            return AstigmaticMle(
+                curves,
+                pixel_nm=pixel_nm,
+                excess_noise=excess_noise,
+                max_iterations=MAX_ITERATIONS,
+            )
+        return SplineMle(
+            table,
+            box_px=self._box_px,
+            excess_noise=excess_noise,
+            max_iterations=MAX_ITERATIONS,
+            curves=curves,
+            pixel_nm=pixel_nm,
+        )
+
+    @property
+    def takes_wobble_off(self) -> bool:
+        """Whether rows come out where emitters are, whatever wobble the curves state."""
+        return self._wobble is not None
 
     def warm_up(self, batch: FrameBatch) -> None:
         """Compile the fit, on one emitter in the middle of the first frame of a batch."""
@@ -122,13 +162,13 @@ class Refiner:
         """
         lone = self._lone(locs, batch)
         rows = lone if among is None else np.intersect1d(lone, among, assume_unique=True)
-        locs, excess = self._with_lone(locs, batch, rows)
+        locs, excess, fitted = self._with_lone(locs, batch, rows)
         if self._background is not None:
             return locs
         if batch.shape != self._shape:
             self.prepare(batch.shape)
         if self._curves is not None:
-            return refine_axial_groups(
+            locs = refine_axial_groups(
                 locs,
                 batch,
                 self._maps,
@@ -138,6 +178,7 @@ class Refiner:
                 pixel_nm=self._calibration.pixel_nm,
                 excess_noise=self._calibration.excess_noise,
             )
+            return self._off_wobble(locs, fitted, among)
         psf_and_camera = _Known(
             sigma_px=self._sigma_px,
             pixel_nm=self._calibration.pixel_nm,
@@ -149,12 +190,25 @@ class Refiner:
         excess = Excess(*(np.concatenate(both) for both in zip(excess, in_groups, strict=True)))
         return split_pairs(locs, batch, self._maps, excess, **psf_and_camera)
 
+    def _off_wobble(
+        self, locs: Localizations, fitted: NDArray[np.int64], among: NDArray[np.int64] | None
+    ) -> Localizations:
+        """Return the table with the wobble off all rows but those of measured PSFs."""
+        if self._wobble is None:
+            return locs
+        which = np.ones(len(locs), dtype=np.bool_)
+        if among is not None:
+            which[:] = False
+            which[among] = True
+        which[fitted] = False
+        return without_wobble(locs, self._wobble, which)
+
     def _with_lone(
         self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
-    ) -> tuple[Localizations, Excess]:
-        """Return the table with rows of lone emitters fitted, and those that may be two."""
+    ) -> tuple[Localizations, Excess, NDArray[np.int64]]:
+        """Return the table with lone emitters fitted, which may be two, and which are fitted."""
         if not len(rows):
-            return locs, NO_EXCESS
+            return locs, NO_EXCESS, rows
         fits, left, top, excess = self._fit(locs, batch, rows)
         pixel_nm = self._calibration.pixel_nm
         x_nm = (fits[:, boxes.X] + left) * pixel_nm
@@ -171,7 +225,7 @@ class Refiner:
         if self._curves is not None:
             columns["z_nm"][rows] = fits[:, boxes.Z]
             columns["std_z_nm"][rows] = fits[:, boxes.STD_Z]
-        return Localizations(**columns, extras=locs.extras), excess
+        return Localizations(**columns, extras=locs.extras), excess, rows
 
     def _good(
         self, locs: Localizations, rows: NDArray[np.int64], fits: F64, x_nm: F64, y_nm: F64
@@ -250,46 +304,16 @@ class Refiner:
     def _fit_boxes(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, start_z_nm: F32, fits: F64
     ) -> None:
-        if self._background is None:
-            self._fit_flat(photons, variance, start_x, start_y, start_z_nm, fits)
-            return
-        excess_noise = float(self._calibration.excess_noise)
-        light, noise, known = on_known_background(self._background, photons, variance, excess_noise)
-        self._fit_flat(light, noise, start_x, start_y, start_z_nm, fits)
-        fits[:, boxes.BACKGROUND] += known
-
-    def _fit_flat(
-        self, photons: F32, variance: F32, start_x: F32, start_y: F32, start_z_nm: F32, fits: F64
-    ) -> None:
-        """Fit boxes whose background is flat."""
-        excess_noise = float(self._calibration.excess_noise)
-        if self._curves is None:
-            sigma_px = float(self._sigma_px)
-            fit_gaussian_mle(
-                photons,
-                variance,
-                start_x,
-                start_y,
-                sigma_px,
-                False,
-                excess_noise,
-                MAX_ITERATIONS,
-                fits,
+        known: F64 | float = 0.0
+        if self._background is not None:
+            photons, variance, known = on_known_background(
+                self._background, photons, variance, float(self._calibration.excess_noise)
             )
-            return
-        fit_astigmatic_mle(
-            photons,
-            variance,
-            start_x,
-            start_y,
-            start_z_nm,
-            self._curves.as_array(self._calibration.pixel_nm),
-            z_limits_nm(self._curves),
-            excess_noise,
-            MAX_ITERATIONS,
-            MAX_WANDER_SIGMA,
-            fits,
-        )
+        if isinstance(self._lone_fit, GaussianMle):
+            self._lone_fit(photons, variance, start_x, start_y, fits)
+        else:
+            self._lone_fit.fit_from(photons, variance, start_x, start_y, start_z_nm, fits)
+        fits[:, boxes.BACKGROUND] += known
 
     def prepare(self, shape: tuple[int, int]) -> None:
         """Get the camera maps ready for frames of this shape; threads may then share the refiner.

@@ -29,6 +29,7 @@ from rtsmlm.models.rows import in_units
 from rtsmlm.models.windows import looks_at_windows
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.gaussian import render_spots
+from rtsmlm.physics.psf import TablePsf
 from rtsmlm.protocols import ALL
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class RoutedLocalizer:
         found, truly = whole.recall
         self.recall = np.stack([found, truly * np.interp(found, *_FIT_ADDS)])
         self._blocks = (model.manifest.block_px, model.manifest.overlap_px)
+        self.takes_wobble_off = refiner.takes_wobble_off
         self._shape: tuple[int, int] | None = None
         self._padded = (0, 0)
         self._has_room = True
@@ -284,6 +286,7 @@ def after_fit(
     calibration: CameraCalibration,
     sigma_nm: float,
     curves: WidthCurves | None,
+    table: TablePsf | None,
     refiner: Refiner,
 ) -> NetworkLocalizer | RoutedLocalizer:
     """Return a network that is asked where a fit cannot tell, where that can be done.
@@ -294,7 +297,7 @@ def after_fit(
     ----------
     model, whole, runtime, calibration, refiner
         As for `RoutedLocalizer`.
-    sigma_nm, curves
+    sigma_nm, curves, table
         The PSF, as for `FitFirst`.
     """
     # A compute node may have torch alone.
@@ -302,7 +305,7 @@ def after_fit(
 
     if not looks_at_windows(model.architecture) or not isinstance(runtime, OpenVinoRuntime):
         return whole
-    first = FitFirst(calibration, sigma_nm, curves if model.axial else None)
+    first = FitFirst(calibration, sigma_nm, curves if model.axial else None, table)
     return RoutedLocalizer(
         model, whole, runtime, calibration=calibration, first=first, refiner=refiner
     )

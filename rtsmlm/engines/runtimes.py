@@ -13,9 +13,11 @@ from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime, open_model
 from rtsmlm.errors import ConfigError
 from rtsmlm.fitting.box_fit import TrainedBackgroundFit
+from rtsmlm.fitting.spline_localizer import load_table
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.manifest import Manifest
 from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.physics.psf import TablePsf
 from rtsmlm.settings.installation import install_line
 from rtsmlm.settings.run import RunSettings
 
@@ -133,12 +135,13 @@ def open_network(
     ConfigError
         If the engine or its precision is unknown or not installed.
     """
-    wanted, astigmatism = settings.localizer, settings.psf.astigmatism
+    wanted, astigmatism, table = settings.localizer, settings.psf.astigmatism, settings.psf.table
     return localizer_of(
         folder,
         calibration=calibration,
         sigma_nm=sigma_nm,
         curves=None if astigmatism is None else astigmatism.curves(),
+        table=None if table is None else load_table(table, calibration.pixel_nm),
         engine=wanted.engine,
         precision=wanted.precision,
         min_probability=wanted.min_probability,
@@ -155,6 +158,7 @@ def localizer_of(
     calibration: CameraCalibration,
     sigma_nm: float,
     curves: WidthCurves | None = None,
+    table: TablePsf | None = None,
     engine: str = AUTO,
     precision: str | None = None,
     min_probability: float | None = None,
@@ -175,6 +179,8 @@ def localizer_of(
         Standard deviation of a round PSF.
     curves
         Widths of an astigmatic PSF, for a model that takes one.
+    table
+        The measured PSF that they are of; lone emitters are fitted with it.
     engine
         auto, or one of `ORDER`.
     precision
@@ -212,7 +218,11 @@ def localizer_of(
     refiner = None
     if refine and not knows_own_psf(model.manifest):
         refiner = Refiner(
-            calibration, sigma_nm, curves if model.axial else None, background=background
+            calibration,
+            sigma_nm,
+            curves if model.axial else None,
+            table=table,
+            background=background,
         )
     if background is not None and refiner is None:
         raise ConfigError(
@@ -234,7 +244,7 @@ def localizer_of(
         return network
     from rtsmlm.engines.routing import after_fit
 
-    return after_fit(model, network, runtime, calibration, sigma_nm, curves, refiner)
+    return after_fit(model, network, runtime, calibration, sigma_nm, curves, table, refiner)
 
 
 def knows_own_psf(manifest: Manifest) -> bool:

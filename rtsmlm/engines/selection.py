@@ -63,6 +63,8 @@ def choose(settings: RunSettings, calibration: CameraCalibration, sigma_nm: floa
     curves = None if astigmatism is None else astigmatism.curves()
     network = network_of(settings)
     fit = "gaussian-mle" if curves is None else "astigmatic-mle"
+    if settings.psf.table is not None:
+        fit = "spline-mle"
     try:
         load_manifest(find_model(network)).psf_input(sigma_nm, curves, calibration)
     except CalibrationError as error:

@@ -57,12 +57,25 @@ class AstigmaticMle:
 
     def __call__(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
         """Write the rows; see `BoxFit`."""
+        unknown = np.full(len(rows), np.nan, dtype=np.float32)
+        self.fit_from(photons, variance, start_x, start_y, unknown, rows)
+
+    def fit_from(
+        self,
+        photons: F32,
+        variance: F32,
+        start_x: F32,
+        start_y: F32,
+        start_z_nm: F32,
+        rows: F64,
+    ) -> None:
+        """Write the rows of fits that begin at a known z; NaN searches for it."""
         fit_astigmatic_mle(
             photons,
             variance,
             start_x,
             start_y,
-            np.full(len(rows), np.nan, dtype=np.float32),
+            start_z_nm,
             self._curve_table,
             self._limits_nm,
             self._excess_noise,

@@ -25,11 +25,13 @@ from rtsmlm.fitting.detection import I32, Candidates, make_candidates
 from rtsmlm.fitting.filtering import Filter, make_filter
 from rtsmlm.fitting.fit_rows import table_of
 from rtsmlm.fitting.frame_plan import Plan
+from rtsmlm.fitting.spline_localizer import SplineMle, spline_box_px
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.fitting.spot_shape import shape_misfits
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32, Localizations
 from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.physics.psf import TablePsf
 from rtsmlm.settings.run import LocalizerSettings
 
 ASKED = 4.6
@@ -89,6 +91,8 @@ class FitFirst(SpotLocalizer):
         Standard deviation of the PSF; has no effect with curves.
     curves
         Widths of an astigmatic PSF: z is fitted, too.
+    table
+        The measured PSF that the curves are of, to be fitted instead of a Gaussian.
 
     Raises
     ------
@@ -97,7 +101,11 @@ class FitFirst(SpotLocalizer):
     """
 
     def __init__(
-        self, calibration: CameraCalibration, sigma_nm: float, curves: WidthCurves | None = None
+        self,
+        calibration: CameraCalibration,
+        sigma_nm: float,
+        curves: WidthCurves | None = None,
+        table: TablePsf | None = None,
     ) -> None:
         excess_noise = calibration.excess_noise
         fit: BoxFit
@@ -112,13 +120,9 @@ class FitFirst(SpotLocalizer):
         else:
             width_nm = DETECTED_WIDTH * curves.mean_nm()
             box_px = astigmatic_box_px(curves, calibration.pixel_nm)
-            fit = AstigmaticMle(
-                curves,
-                pixel_nm=calibration.pixel_nm,
-                excess_noise=excess_noise,
-                max_iterations=MAX_ITERATIONS,
-                wander_sigma=LONE_WANDER_SIGMA,
-            )
+            if table is not None:
+                box_px = spline_box_px(curves.widest_nm() / calibration.pixel_nm, alone=True)
+            fit = _axial_fit(curves, table, box_px, calibration)
         settings = LocalizerSettings(threshold=FAINT, box_px=box_px)
         super().__init__(calibration=calibration, sigma_nm=width_nm, settings=settings, fit=fit)
         self._curves = curves
@@ -277,6 +281,28 @@ class FitFirst(SpotLocalizer):
     ) -> Localizations:
         frame = frame_index[fits.found.frame[which]]
         return table_of(fits.rows[which], frame, self._calibration.pixel_nm)
+
+
+def _axial_fit(
+    curves: WidthCurves, table: TablePsf | None, box_px: int, calibration: CameraCalibration
+) -> BoxFit:
+    if table is None:
+        return AstigmaticMle(
+            curves,
+            pixel_nm=calibration.pixel_nm,
+            excess_noise=calibration.excess_noise,
+            max_iterations=MAX_ITERATIONS,
+            wander_sigma=LONE_WANDER_SIGMA,
+        )
+    return SplineMle(
+        table,
+        box_px=box_px,
+        excess_noise=calibration.excess_noise,
+        max_iterations=MAX_ITERATIONS,
+        wander_sigma=LONE_WANDER_SIGMA,
+        curves=curves,
+        pixel_nm=calibration.pixel_nm,
+    )
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:

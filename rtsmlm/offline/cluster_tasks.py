@@ -114,35 +114,45 @@ def plan_movie(job: MovieJob) -> Plan:
 def localize_block(job: MovieJob, block: Block, folder: Path) -> BlockRecord:
     """Localize the frames of a block and write it; see `blocks`."""
     _check_version(job)
-    begun = time.perf_counter()
     with _READY.of(job, folder) as (work, localizer):
-        counter = FrameCounter(work.movie.shape)
-        if block.start:
-            first, before = work.movie.read([0, block.start - 1])
-            counter.go_on_from(block.start, first, before)
-        sigma_nm = _known(job.sigma_nm)
-        findings = Findings(work.settings, work.calibration, sigma_nm, counter, lambda _: None)
-        blocks = BlockFolder(folder / BLOCKS, job.made_of)
-        rows_path = blocks.partial(block)
-        localizers = OfflineLocalizers(lambda: localizer, threads=1)
-        with ArrowStreamFile(rows_path, work.table_metadata(sigma_nm)) as table:
-            for batch, rows in localize_part(
-                work.movie, localizers, findings.fail, block.start, block.stop
-            ):
-                table.put(rows)
-                findings.add(batch, rows)
-        record = BlockRecord(
-            block.start,
-            block.stop,
-            job.made_of,
-            findings.n_rows,
-            localizer.name,
-            platform.node(),
-            time.perf_counter() - begun,
-            findings.failed,
-        )
-        blocks.commit(block, rows_path, record, findings.as_arrays())
-        return record
+        try:
+            return _localize_block(job, block, folder, work, localizer)
+        except RtsmlmError:
+            _check_same(job, work)  # while a file is written anew it cannot be read, either
+            raise
+
+
+def _localize_block(
+    job: MovieJob, block: Block, folder: Path, work: Reconstruction, localizer: Localizer
+) -> BlockRecord:
+    begun = time.perf_counter()
+    counter = FrameCounter(work.movie.shape)
+    if block.start:
+        first, before = work.movie.read([0, block.start - 1])
+        counter.go_on_from(block.start, first, before)
+    sigma_nm = _known(job.sigma_nm)
+    findings = Findings(work.settings, work.calibration, sigma_nm, counter, lambda _: None)
+    blocks = BlockFolder(folder / BLOCKS, job.made_of)
+    rows_path = blocks.partial(block)
+    localizers = OfflineLocalizers(lambda: localizer, threads=1)
+    with ArrowStreamFile(rows_path, work.table_metadata(sigma_nm)) as table:
+        for batch, rows in localize_part(
+            work.movie, localizers, findings.fail, block.start, block.stop
+        ):
+            table.put(rows)
+            findings.add(batch, rows)
+    record = BlockRecord(
+        block.start,
+        block.stop,
+        job.made_of,
+        findings.n_rows,
+        localizer.name,
+        platform.node(),
+        time.perf_counter() - begun,
+        findings.failed,
+    )
+    blocks.commit(block, rows_path, record, findings.as_arrays())
+    return record
 
 
 def finish_movie(job: MovieJob, blocks: list[Block], folder: Path) -> Finished:

@@ -81,6 +81,8 @@ def _open_one(settings: RunSettings, calibration: CameraCalibration, sigma_nm: f
     manifest = manifest_of(settings.localizer.name)
     if manifest is not None and knows_own_psf(manifest):
         return localizer  # learned places from beads, not from the curves
+    if getattr(localizer, "takes_wobble_off", False):
+        return localizer  # fits the image of the beads
     return WithoutWobble(localizer, wobble)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from rtsmlm.fitting.wobble import without_wobble
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.astigmatism import Wobble
@@ -56,23 +55,3 @@ class WithoutWobble:
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
         """Return the rows at their true places; see `Localizer`."""
         return without_wobble(self._localizer(batch, targets), self._wobble)
-
-
-def without_wobble(locs: Localizations, wobble: Wobble) -> Localizations:
-    """Return rows with the wobble taken off x, y and z; rows without z stay as they are."""
-    known = np.isfinite(locs.std_z_nm)
-    if not known.any():
-        return locs
-    off = [np.where(known, values, 0.0) for values in wobble.at(locs.z_nm)]
-    times_x, times_y, times_z = wobble.std_factors(locs.z_nm)
-    times_z = times_z * (1.0 - wobble.slope(locs.z_nm))
-    columns = dict(locs.columns())
-    for name, values in zip(("x_nm", "y_nm", "z_nm"), off, strict=True):
-        column = columns[name]
-        columns[name] = (column - values).astype(column.dtype)
-    for name, times in zip(
-        ("std_x_nm", "std_y_nm", "std_z_nm"), (times_x, times_y, times_z), strict=True
-    ):
-        column = columns[name]
-        columns[name] = (column * np.where(known, times, 1.0)).astype(column.dtype)
-    return Localizations(**columns, extras=locs.extras)

@@ -193,6 +193,7 @@ def _with_absolute_paths(data: dict[str, Any], base: Path) -> dict[str, Any]:
     if isinstance(name, str) and name and (base / name / "manifest.toml").is_file():
         data["localizer"]["name"] = str((base / name).resolve())  # a model folder
     rebase(data.get("results"), "widefield", if_there=True)
+    rebase(data.get("psf"), "table", if_there=True)
     camera = data.get("camera")
     rebase(camera, "wrong_pixels", if_there=True)
     each = camera.get("each") if isinstance(camera, dict) else None

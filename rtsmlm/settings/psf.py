@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -88,6 +89,9 @@ class PsfSettings(Settings):
     """Standard deviation of the Gaussian PSF; auto measures it on the first frames."""
     astigmatism: AstigmatismSettings | None = None
     """Curves of an astigmatic PSF, from beads; with them emitters get a z."""
+    table: Path | None = None
+    """Image of beads at every depth, a file of `rtsmlm calibrate psf --table`: lone emitters are
+    fitted with it instead of a Gaussian; None takes the Gaussian."""
 
     @property
     def known_sigma_nm(self) -> float | None:

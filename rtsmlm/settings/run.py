@@ -45,9 +45,9 @@ class LocalizerSettings(Settings):
     """Which localizer, and how it is used."""
 
     name: str = "auto"
-    """A fit (gaussian-mle, astigmatic-mle, elliptical-lsq), a model by its name (`rtsmlm models`
-    lists them), or the path of a model folder. auto takes the network for this PSF, and a fit for
-    a PSF that no network was trained for."""
+    """A fit (gaussian-mle, astigmatic-mle, spline-mle, elliptical-lsq), a model by its name
+    (`rtsmlm models` lists them), or the path of a model folder. auto takes the network for this
+    PSF, and a fit for a PSF that no network was trained for."""
     engine: Literal["auto", "tensorrt", "torch", "openvino"] = "auto"
     """Networks: what they run on. auto takes the fastest that this machine has."""
     precision: Literal["f32", "f16", "bf16", "int8"] | None = None

@@ -16,6 +16,7 @@ from rtsmlm.bench.accuracy.axial_checks import (
     bead_checks,
 )
 from rtsmlm.bench.accuracy.axial_scenes import depth_pair_scene, depth_scene, tubule_scene
+from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
 from rtsmlm.bench.accuracy.scenes import PIXEL_NM, curves_of
 from rtsmlm.physics.fisher import astigmatic_crlb
 from rtsmlm.physics.psf import AstigmaticPsf
@@ -93,7 +94,8 @@ def test_tubules_fill_the_calibrated_range(rng: np.random.Generator) -> None:
 
 def test_every_check_names_a_figure_that_its_score_gives() -> None:
     checks = axial_checks(iter(np.random.default_rng(0).spawn(20)), 1)
-    checks += bead_checks(PSF, CURVES, 1, 10, 0)
+    table = measured_table(PSF, (-600.0, 600.0), np.random.default_rng(0))
+    checks += bead_checks(lambda: DepthPsf(psf=PSF, curves=CURVES, table=table), 1, 10, 0)
 
     assert {check.section for check in checks} == {DEPTH, DEPTH_PAIRS, TUBULES}
     for check in checks[:1] + checks[-1:]:

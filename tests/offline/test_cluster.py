@@ -274,12 +274,14 @@ def test_a_movie_that_changes_is_another_one(
 def test_a_movie_that_changes_while_it_is_localized_is_refused(
     reconstruct: Callable[..., list[MovieOnCluster]], tmp_path: Path
 ) -> None:
-    path = tmp_path / "cell.tif"
+    path, other = tmp_path / "cell.tif", tmp_path / "other" / "cell.tif"
+    other.parent.mkdir()
     tifffile.imwrite(path, frames(30, seed=1), photometric="minisblack")
+    tifffile.imwrite(other, frames(30, seed=2), photometric="minisblack")
 
     def change(progress: Progress) -> None:
-        if progress.frames_done == 0:  # it is planned, and no block is done
-            tifffile.imwrite(path, frames(30, seed=2), photometric="minisblack")
+        if progress.frames_done == 0 and other.exists():  # it is planned, and no block is done
+            other.replace(path)  # at once: a file that is half written cannot be opened
 
     (movie,) = reconstruct(path, on_progress=change)
 

@@ -309,6 +309,7 @@ def test_the_methods_of_a_steered_run_say_what_was_used(
     [
         ("gaussian-mle", ["Smith"]),
         ("astigmatic-mle", ["Smith", "Science 319"]),
+        ("spline-mle", ["Smith", "Babcock"]),
         ("decode", ["Speiser"]),
         ("deepstorm3d", ["Nehme"]),
         ("smnet", ["Zhang, P."]),

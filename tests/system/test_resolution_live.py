@@ -64,6 +64,8 @@ def test_the_number_that_ends_the_run_is_the_last_one_in_the_window(
 ) -> None:
     monkeypatch.setattr(resolution_monitor, "ResolutionMeter", Meter)
     monkeypatch.setattr(resolution_monitor, "_PAUSE_S", 0.7)
+    # The first reading of a table loads libraries, for which the next measurement would wait.
+    monkeypatch.setattr(resolution_monitor, "_SHARE", 1.0)
     monkeypatch.setattr(update_reader, "LiveResolution", NoMeasurement)
     monkeypatch.setattr(update_reader, "WarmUp", CompiledAlready)
     settings = quick_settings(

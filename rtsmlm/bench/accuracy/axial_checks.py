@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import TypeAlias
 
 import numpy as np
 
 from rtsmlm.bench.accuracy import axial_scenes, figures
+from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
-from rtsmlm.bench.accuracy.scenes import PIXEL_NM, curves_of
+from rtsmlm.bench.accuracy.scenes import PIXEL_NM, Scene, curves_of
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.camera import SensorType
 from rtsmlm.physics.psf import AstigmaticPsf, Psf
 
 Rngs: TypeAlias = Iterator[np.random.Generator]
+Known: TypeAlias = Callable[[], DepthPsf]
+"""Returns a PSF and its calibration, which takes a moment: nothing is drawn of rows left out."""
 
 DEPTH = "Depth"
 DEPTH_PAIRS = "Near pairs in depth"
@@ -32,6 +35,8 @@ BEAD_LIGHT: tuple[tuple[float, float, SensorType], ...] = (
     (*TYPICAL, "ideal"),
     (5000.0, 100.0, "EMCCD"),
 )
+BEYOND_NM = 200.0
+"""So far beyond the curves planes of beads lie."""
 PAIR_LIGHT = (3000.0, 20.0)
 APART_NM: tuple[tuple[float, float], ...] = ((300.0, 475.0), (475.0, 650.0))
 TUBULE_AIMS = (("sparse", True, 87.0), ("dense", False, 62.0))
@@ -50,23 +55,21 @@ def axial_checks(rngs: Rngs, n_frames: int) -> list[Check]:
     n_frames
         Frames of 256 x 256 pixels for each condition.
     """
-    psf = AstigmaticPsf(pixel_nm=PIXEL_NM)
-    curves = curves_of(psf)
-    checks = _bands(rngs, n_frames, psf, curves, "formula", (*TYPICAL, "ideal"))
+    known = cache(_formula)
+    checks = _bands(rngs, n_frames, known, "formula", (*TYPICAL, "ideal"))
     for low, high in APART_NM:
+        pairs = partial(
+            axial_scenes.depth_pair_scene,
+            next(rngs),
+            n_frames,
+            apart_nm=(low, high),
+            light=PAIR_LIGHT,
+        )
         checks.append(
             Check(
                 section=DEPTH_PAIRS,
                 condition=f"{low:g} to {high:g} nm apart, {_light(PAIR_LIGHT)}",
-                scene=partial(
-                    axial_scenes.depth_pair_scene,
-                    next(rngs),
-                    n_frames,
-                    psf,
-                    curves,
-                    (low, high),
-                    PAIR_LIGHT,
-                ),
+                scene=partial(_drawn, known, pairs),
                 score=figures.depth,
                 goals=_goals(recall=0.95),
                 psfs=("astigmatic",),
@@ -75,15 +78,27 @@ def axial_checks(rngs: Rngs, n_frames: int) -> list[Check]:
     return checks
 
 
-def bead_checks(
-    psf: Psf, curves: WidthCurves, n_frames: int, n_tubule_frames: int, seed: int
-) -> list[Check]:
+def _formula() -> DepthPsf:
+    """Return a PSF whose curves are known exactly."""
+    psf = AstigmaticPsf(pixel_nm=PIXEL_NM)
+    curves = curves_of(psf)
+    z_nm = (curves.z_min_nm - BEYOND_NM, curves.z_max_nm + BEYOND_NM)
+    return DepthPsf(
+        psf=psf, curves=curves, table=measured_table(psf, z_nm, np.random.default_rng(0))
+    )
+
+
+def _drawn(known: Known, draw: Callable[[Psf, WidthCurves], Scene]) -> Scene:
+    return known().scene(draw)
+
+
+def bead_checks(known: Known, n_frames: int, n_tubule_frames: int, seed: int) -> list[Check]:
     """Return the checks on a PSF that was measured on beads.
 
     Parameters
     ----------
-    psf, curves
-        Image of the beads, and what a calibration finds of them.
+    known
+        Returns image and calibration of the beads; called when the first scene is drawn.
     n_frames, n_tubule_frames
         Frames of 256 x 256, and of 64 x 64 pixels.
     seed
@@ -92,21 +107,16 @@ def bead_checks(
     rngs = iter(np.random.default_rng(seed).spawn(20))
     checks: list[Check] = []
     for light in BEAD_LIGHT:
-        checks += _bands(rngs, n_frames, psf, curves, "beads", light)
-    for name, sparse, aim in TUBULE_AIMS:
-        share = axial_scenes.SPARSE_SHARE if sparse else 1.0
+        checks += _bands(rngs, n_frames, known, "beads", light)
+    for name, is_sparse, aim in TUBULE_AIMS:
+        share = axial_scenes.SPARSE_SHARE if is_sparse else 1.0
+
+        tubules = partial(axial_scenes.tubule_scene, next(rngs), n_tubule_frames, sparse=is_sparse)
         checks.append(
             Check(
                 section=TUBULES,
                 condition=f"{name}, {12.6 * share:.1f} emitters a frame",
-                scene=partial(
-                    axial_scenes.tubule_scene,
-                    next(rngs),
-                    n_tubule_frames,
-                    psf,
-                    curves,
-                    sparse=sparse,
-                ),
+                scene=partial(_drawn, known, tubules),
                 score=figures.challenge,
                 goals=(
                     Goal(figure="efficiency, 3D" + figures.RANKED, aim=Limit(low=aim)),
@@ -124,37 +134,39 @@ def bead_checks(
 
 
 def _bands(
-    rngs: Rngs,
-    n_frames: int,
-    psf: Psf,
-    curves: WidthCurves,
-    name: str,
-    light: tuple[float, float, SensorType],
+    rngs: Rngs, n_frames: int, known: Known, name: str, light: tuple[float, float, SensorType]
 ) -> list[Check]:
     """Return the checks on lone emitters in parts of the calibrated range."""
     photons, background, camera = light
-    low, span = curves.z_min_nm, curves.z_max_nm - curves.z_min_nm
-    return [
-        Check(
-            section=DEPTH,
-            condition=f"{name}, {band}, {_light((photons, background))}"
-            + ("" if camera == "ideal" else f", {camera}"),
-            scene=partial(
-                axial_scenes.depth_scene,
-                next(rngs),
-                n_frames,
-                psf,
-                curves,
-                (low + first * span, low + last * span),
-                (photons, background),
-                camera,
-            ),
-            score=figures.depth,
-            goals=_goals(recall=0.95),
-            psfs=("astigmatic",),
+    checks = []
+    for band, first, last in BANDS:
+        lone = partial(_lone, next(rngs), n_frames, (first, last), light)
+        checks.append(
+            Check(
+                section=DEPTH,
+                condition=f"{name}, {band}, {_light((photons, background))}"
+                + ("" if camera == "ideal" else f", {camera}"),
+                scene=partial(_drawn, known, lone),
+                score=figures.depth,
+                goals=_goals(recall=0.95),
+                psfs=("astigmatic",),
+            )
         )
-        for band, first, last in BANDS
-    ]
+    return checks
+
+
+def _lone(
+    rng: np.random.Generator,
+    n_frames: int,
+    part: tuple[float, float],
+    light: tuple[float, float, SensorType],
+    psf: Psf,
+    curves: WidthCurves,
+) -> Scene:
+    """Return lone emitters in a part of the calibrated range, from 0 to 1."""
+    low, span = curves.z_min_nm, curves.z_max_nm - curves.z_min_nm
+    z_nm = (low + part[0] * span, low + part[1] * span)
+    return axial_scenes.depth_scene(rng, n_frames, psf, curves, z_nm, light[:2], light[2])
 
 
 def _goals(recall: float) -> tuple[Goal, ...]:

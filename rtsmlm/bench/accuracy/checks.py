@@ -5,7 +5,7 @@ Reference data that others have made are added by the command, which can read fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeAlias
 
@@ -102,13 +102,13 @@ def simulated_checks(n_frames: int, seed: int) -> list[Check]:
     ]
 
 
-def deep_check(psf: Psf, sigma_px: float, n_frames: int, seed: int) -> Check:
+def deep_check(measured: Callable[[], tuple[Psf, float]], n_frames: int, seed: int) -> Check:
     """Return the check on the scene that is deeper than the focus.
 
     Parameters
     ----------
-    psf, sigma_px
-        As `psf_from_beads` returns them.
+    measured
+        Returns what `psf_from_beads` does; called when the scene is drawn.
     n_frames
         Frames of 64 x 64 pixels.
     seed
@@ -119,7 +119,7 @@ def deep_check(psf: Psf, sigma_px: float, n_frames: int, seed: int) -> Check:
     return Check(
         section=DEEP,
         condition="tubules from -700 to 700 nm",
-        scene=lambda: deep_scene(psf, sigma_px, np.random.default_rng(seed), n_frames),
+        scene=lambda: deep_scene(*measured(), np.random.default_rng(seed), n_frames),
         score=figures.challenge,
         goals=(
             Goal(figure=jaccard, bar=Limit(low=0.72), aim=Limit(low=0.85), rank=jaccard),

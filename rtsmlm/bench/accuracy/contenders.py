@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rtsmlm.bench.accuracy.measure import Contender, Psf
 from rtsmlm.bench.accuracy.scenes import Scene
@@ -14,15 +15,18 @@ from rtsmlm.errors import ConfigError
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.catalog import find_model, is_path, model_folders
 from rtsmlm.models.manifest import Manifest, read_manifest
+from rtsmlm.physics.psf_file import save_psf
 from rtsmlm.pipeline.localizer import open_localizer
 from rtsmlm.protocols import Localizer
 from rtsmlm.settings.load import load
 from rtsmlm.settings.psf import AstigmatismSettings, PsfSettings
 from rtsmlm.settings.run import RunSettings, is_written_as_path
 
-FITS = ("gaussian-mle", "astigmatic-mle")
+FITS = ("gaussian-mle", "astigmatic-mle", "spline-mle")
 """Fits that the models are compared with."""
-ALONE = ", network alone"
+OF_TABLES = ("spline-mle",)
+"""Of these, those that need the table of a PSF."""
+ALONE, WITH_TABLE = ", network alone", ", measured PSF"
 
 
 def plain_name(localizer: str) -> str:
@@ -58,9 +62,12 @@ class OurLocalizer:
 
     is_peer = False
 
-    def __init__(self, localizer: str, *, refine: bool = True, engine: str = "auto") -> None:
-        self.name = label_of(localizer) if refine else label_of(localizer) + ALONE
+    def __init__(
+        self, localizer: str, *, refine: bool = True, engine: str = "auto", table: bool = False
+    ) -> None:
+        self.name = label_of(localizer) + ("" if refine else ALONE) + (WITH_TABLE if table else "")
         self.psf: Psf = psf_of(localizer)
+        self._takes_table = table or plain_name(localizer) in OF_TABLES
         chosen = [f"localizer.refine={str(refine).lower()}", f"localizer.engine={engine}"]
         self._settings = load(None, [*overrides_of(localizer), *chosen])
 
@@ -69,7 +76,16 @@ class OurLocalizer:
         settings = self._settings
         if scene.curves is not None and self.psf == "astigmatic":
             settings = with_curves(settings, scene)
-        return open_localizer(settings, scene.calibration, scene.sigma_nm)
+        if not self._takes_table or scene.table is None:
+            return open_localizer(settings, scene.calibration, scene.sigma_nm)
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "psf_table.npz"
+            save_psf(
+                file, scene.table, pixel_nm=scene.calibration.pixel_nm, origin="Simulated beads."
+            )
+            psf = settings.psf.model_copy(update={"table": file})
+            settings = settings.model_copy(update={"psf": psf})
+            return open_localizer(settings, scene.calibration, scene.sigma_nm)
 
     def __call__(self, scene: Scene) -> Iterator[tuple[str, Localizations]]:
         """Localize with the default settings."""
@@ -134,6 +150,8 @@ def our_localizers(names: Sequence[str], notes: list[str]) -> list[Contender]:
         contenders.append(OurLocalizer(name))
         if manifest_of(name) is not None:
             contenders.append(OurLocalizer(name, refine=False))
+            if psf_of(name) == "astigmatic" and _takes_any_psf(name):
+                contenders.append(OurLocalizer(name, table=True))
     return contenders
 
 
@@ -149,7 +167,9 @@ def psf_of(name: str) -> Psf:
     """Return the PSF for which a localizer is measured."""
     manifest = manifest_of(name)
     astigmatic = (
-        plain_name(name) == "astigmatic-mle" if manifest is None else manifest.psf == "astigmatic"
+        plain_name(name) in ("astigmatic-mle", *OF_TABLES)
+        if manifest is None
+        else manifest.psf == "astigmatic"
     )
     return "astigmatic" if astigmatic else "round"
 

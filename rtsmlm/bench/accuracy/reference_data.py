@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy.axial_checks import bead_checks
 from rtsmlm.bench.accuracy.checks import deep_check
+from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.calibrate.astigmatic import RUN_BACKGROUND, calibrate_in_run_boxes
@@ -24,6 +25,7 @@ from rtsmlm.files.tables.read import read_table
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import WidthCurves
+from rtsmlm.physics.psf import TablePsf
 
 SECTION = "Reference data"
 VARIABLE = "RTSMLM_DATA"
@@ -52,7 +54,7 @@ MICROTUBULES = CameraCalibration(
 MICROTUBULES_SIGMA_NM = 95.0
 NEAR = figures.JACCARD + figures.NEAR
 FITTERS = ("gaussian-mle", "Picasso MLE", "Picasso LQ", "smappy")
-AXIAL_FITTERS = ("gaussian-mle", "astigmatic-mle")
+AXIAL_FITTERS = ("gaussian-mle", "astigmatic-mle", "spline-mle")
 
 
 def find_data(folder: Path | None) -> Path | None:
@@ -83,21 +85,30 @@ def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
     seed
         Of the deep scene.
     """
-    stack = bead_photons(folder / BEADS / "beads_2d.tif")
-    psf, sigma_px = psf_from_beads([stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
-    bead_stack = bead_photons(folder / BEADS / "beads_as.tif")
-    bead_psf, _ = psf_from_beads([bead_stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
     return [
         *bead_checks(
-            bead_psf,
-            challenge_curves(folder),
+            cache(partial(_astigmatic_beads, folder)),
             max(n_deep_frames // FRAMES_PER_LARGE_ONE, 2),
             n_deep_frames,
             seed,
         ),
-        deep_check(psf, sigma_px, n_deep_frames, seed),
+        deep_check(partial(_psf_of, folder / BEADS / "beads_2d.tif"), n_deep_frames, seed),
         *recorded_checks(folder),
     ]
+
+
+def _psf_of(beads: Path) -> tuple[TablePsf, float]:
+    """Return the PSF of a stack of beads, and its width in focus in pixels."""
+    stack = bead_photons(beads)
+    return psf_from_beads([stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
+
+
+def _astigmatic_beads(folder: Path) -> DepthPsf:
+    """Return the PSF of the astigmatic beads, with a table of other beads of the same PSF."""
+    psf, _ = _psf_of(folder / BEADS / "beads_as.tif")
+    z_nm = (BEAD_FIRST_NM, -BEAD_FIRST_NM)
+    table = measured_table(psf, z_nm, np.random.default_rng(0))
+    return DepthPsf(psf=psf, curves=challenge_curves(folder), table=table)
 
 
 def recorded_checks(folder: Path) -> list[Check]:
@@ -186,6 +197,7 @@ def challenge_scene(folder: Path) -> Scene:
         calibration=CHALLENGE,
         sigma_nm=curves.mean_nm(),
         curves=curves,
+        table=_psf_of(folder / BEADS / "beads_as.tif")[0],
     )
 
 

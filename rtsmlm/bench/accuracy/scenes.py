@@ -19,7 +19,7 @@ from rtsmlm.localizations import Localizations
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.physics.camera import Sensor, SensorType, make_sensor
 from rtsmlm.physics.fisher import astigmatic_crlb, gaussian_crlb
-from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
+from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf, TablePsf
 from rtsmlm.physics.sampling import new_state
 
 F64: TypeAlias = NDArray[np.float64]
@@ -62,6 +62,8 @@ class Scene:
     """PSF width given to localizers; of an astigmatic PSF the typical one."""
     curves: WidthCurves | None = None
     """Curves of an astigmatic PSF."""
+    table: TablePsf | None = None
+    """The PSF as measured on beads."""
     bound: Bound | None = None
     """Of isolated emitters only."""
 

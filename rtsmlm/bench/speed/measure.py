@@ -41,6 +41,7 @@ MOST_STEPS = 16
 _POLL_S = 0.001
 _TELL_NS = 100_000_000
 _CAMERA_STOP_S = 30.0
+_HEARTBEAT_S = 60.0
 _DRAIN_S = 60.0
 
 
@@ -147,6 +148,9 @@ class _Rig:
         )
         self.ledger = Ledger()
         self.warnings: list[str] = []
+        # No light hangs on it here, and a busy machine may keep a first step waiting.
+        patient = settings.pipeline.model_copy(update={"heartbeat_timeout_s": _HEARTBEAT_S})
+        settings = settings.model_copy(update={"pipeline": patient})
         job = PipelineJob(self.ring.name, folder.path, settings)
         self.supervisor = PipelineSupervisor(job, self.ring, self.ledger, self.warnings.append)
 

@@ -23,6 +23,11 @@ _FITS = {
         "likelihood",
         ("mle", "scmos", "astigmatism"),
     ),
+    "spline-mle": (
+        "fitting the image of beads at each depth, as cubic splines, to each spot by maximum "
+        "likelihood",
+        ("mle", "scmos", "splines"),
+    ),
     "elliptical-lsq": (
         "fitting an elliptical Gaussian to each spot by least squares",
         ("bound",),

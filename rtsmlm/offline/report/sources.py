@@ -25,6 +25,11 @@ _SOURCES: dict[str, tuple[str, str]] = {
         "reconstruction microscopy. Science 319, 810 (2008)",
         "10.1126/science.1153529",
     ),
+    "splines": (
+        "Babcock, H. P. & Zhuang, X. Analyzing single molecule localization microscopy data using "
+        "cubic splines. Sci. Rep. 7, 552 (2017)",
+        "10.1038/s41598-017-00622-w",
+    ),
     "groups": (
         "Huang, F. et al. Simultaneous multiple-emitter fitting for single molecule "
         "super-resolution imaging. Biomed. Opt. Express 2, 1377 (2011)",
