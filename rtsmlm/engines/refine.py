@@ -23,7 +23,7 @@ from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import AstigmaticMle
 from rtsmlm.fitting.box_fit import GaussianMle, TrainedBackgroundFit, on_known_background
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
-from rtsmlm.fitting.spline_localizer import SplineMle
+from rtsmlm.fitting.spline_localizer import SplineMle, axial_fit
 from rtsmlm.fitting.spot_shape import shape_misfits
 from rtsmlm.fitting.wobble import without_wobble
 from rtsmlm.frames import FrameBatch
@@ -100,29 +100,14 @@ class Refiner:
         self._maps: tuple[F32, F32, F32] = (np.empty((0, 0), np.float32),) * 3
 
     def _fit_of_lone(self, curves: WidthCurves | None, table: TablePsf | None) -> LoneFit:
-        excess_noise, pixel_nm = float(self._calibration.excess_noise), self._calibration.pixel_nm
         if curves is None:
             return GaussianMle(
                 self._sigma_px,
                 fit_sigma=False,
-                excess_noise=excess_noise,
+                excess_noise=float(self._calibration.excess_noise),
                 max_iterations=MAX_ITERATIONS,
             )
-        if table is None:
-            return AstigmaticMle(
-                curves,
-                pixel_nm=pixel_nm,
-                excess_noise=excess_noise,
-                max_iterations=MAX_ITERATIONS,
-            )
-        return SplineMle(
-            table,
-            box_px=self._box_px,
-            excess_noise=excess_noise,
-            max_iterations=MAX_ITERATIONS,
-            curves=curves,
-            pixel_nm=pixel_nm,
-        )
+        return axial_fit(curves, table, self._calibration, self._box_px, MAX_ITERATIONS)
 
     @property
     def takes_wobble_off(self) -> bool:

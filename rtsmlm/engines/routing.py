@@ -81,8 +81,7 @@ class RoutedLocalizer:
         self._model, self._whole, self._runtime = model, whole, runtime
         self._windows = WindowNetwork(model, runtime)
         self._calibration, self._first, self._refiner = calibration, first, refiner
-        self.neighbours = whole.neighbours
-        self.max_local_per_um2 = whole.max_local_per_um2
+        self.neighbours, self.max_local_per_um2 = whole.neighbours, whole.max_local_per_um2
         found, truly = whole.recall
         self.recall = np.stack([found, truly * np.interp(found, *_FIT_ADDS)])
         self._blocks = (model.manifest.block_px, model.manifest.overlap_px)
@@ -284,9 +283,7 @@ def after_fit(
     whole: NetworkLocalizer,
     runtime: Runtime,
     calibration: CameraCalibration,
-    sigma_nm: float,
-    curves: WidthCurves | None,
-    table: TablePsf | None,
+    psf: tuple[float, WidthCurves | None, TablePsf | None],
     refiner: Refiner,
 ) -> NetworkLocalizer | RoutedLocalizer:
     """Return a network that is asked where a fit cannot tell, where that can be done.
@@ -297,15 +294,15 @@ def after_fit(
     ----------
     model, whole, runtime, calibration, refiner
         As for `RoutedLocalizer`.
-    sigma_nm, curves, table
-        The PSF, as for `FitFirst`.
+    psf
+        Width in nm, curves and table, as for `FitFirst`.
     """
     # A compute node may have torch alone.
     from rtsmlm.engines.openvino import OpenVinoRuntime
 
     if not looks_at_windows(model.architecture) or not isinstance(runtime, OpenVinoRuntime):
         return whole
-    first = FitFirst(calibration, sigma_nm, curves if model.axial else None, table)
+    first = FitFirst(calibration, *psf)
     return RoutedLocalizer(
         model, whole, runtime, calibration=calibration, first=first, refiner=refiner
     )

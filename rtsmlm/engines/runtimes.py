@@ -244,7 +244,8 @@ def localizer_of(
         return network
     from rtsmlm.engines.routing import after_fit
 
-    return after_fit(model, network, runtime, calibration, sigma_nm, curves, table, refiner)
+    psf = (sigma_nm, curves if model.axial else None, table)
+    return after_fit(model, network, runtime, calibration, psf, refiner)
 
 
 def knows_own_psf(manifest: Manifest) -> bool:

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes
-from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH, AstigmaticMle
+from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH
 from rtsmlm.fitting.astigmatic_mle import LONE_WANDER_SIGMA
 from rtsmlm.fitting.box_fit import BoxFit, GaussianMle
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
@@ -25,7 +25,7 @@ from rtsmlm.fitting.detection import I32, Candidates, make_candidates
 from rtsmlm.fitting.filtering import Filter, make_filter
 from rtsmlm.fitting.fit_rows import table_of
 from rtsmlm.fitting.frame_plan import Plan
-from rtsmlm.fitting.spline_localizer import SplineMle, spline_box_px
+from rtsmlm.fitting.spline_localizer import axial_fit, spline_box_px
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.fitting.spot_shape import shape_misfits
 from rtsmlm.frames import Pixels
@@ -122,7 +122,9 @@ class FitFirst(SpotLocalizer):
             box_px = astigmatic_box_px(curves, calibration.pixel_nm)
             if table is not None:
                 box_px = spline_box_px(curves.widest_nm() / calibration.pixel_nm, alone=True)
-            fit = _axial_fit(curves, table, box_px, calibration)
+            fit = axial_fit(
+                curves, table, calibration, box_px, MAX_ITERATIONS, wander_sigma=LONE_WANDER_SIGMA
+            )
         settings = LocalizerSettings(threshold=FAINT, box_px=box_px)
         super().__init__(calibration=calibration, sigma_nm=width_nm, settings=settings, fit=fit)
         self._curves = curves
@@ -281,28 +283,6 @@ class FitFirst(SpotLocalizer):
     ) -> Localizations:
         frame = frame_index[fits.found.frame[which]]
         return table_of(fits.rows[which], frame, self._calibration.pixel_nm)
-
-
-def _axial_fit(
-    curves: WidthCurves, table: TablePsf | None, box_px: int, calibration: CameraCalibration
-) -> BoxFit:
-    if table is None:
-        return AstigmaticMle(
-            curves,
-            pixel_nm=calibration.pixel_nm,
-            excess_noise=calibration.excess_noise,
-            max_iterations=MAX_ITERATIONS,
-            wander_sigma=LONE_WANDER_SIGMA,
-        )
-    return SplineMle(
-        table,
-        box_px=box_px,
-        excess_noise=calibration.excess_noise,
-        max_iterations=MAX_ITERATIONS,
-        wander_sigma=LONE_WANDER_SIGMA,
-        curves=curves,
-        pixel_nm=calibration.pixel_nm,
-    )
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:

@@ -119,6 +119,46 @@ class SplineMle:
         rows[:, [X, Y]] += self._origin_px
 
 
+def axial_fit(
+    curves: WidthCurves,
+    table: TablePsf | None,
+    calibration: CameraCalibration,
+    box_px: int,
+    max_iterations: int,
+    *,
+    wander_sigma: float = MAX_WANDER_SIGMA,
+) -> AstigmaticMle | SplineMle:
+    """Return the fit of lone emitters with curves: of their table, or of a Gaussian without one.
+
+    Parameters
+    ----------
+    curves, table
+        The PSF.
+    calibration
+        Of the camera.
+    box_px, max_iterations, wander_sigma
+        As for `SplineMle`.
+    """
+    noise, pixel_nm = calibration.excess_noise, calibration.pixel_nm
+    if table is None:
+        return AstigmaticMle(
+            curves,
+            pixel_nm=pixel_nm,
+            excess_noise=noise,
+            max_iterations=max_iterations,
+            wander_sigma=wander_sigma,
+        )
+    return SplineMle(
+        table,
+        box_px=box_px,
+        excess_noise=noise,
+        max_iterations=max_iterations,
+        wander_sigma=wander_sigma,
+        curves=curves,
+        pixel_nm=pixel_nm,
+    )
+
+
 class SplineMleLocalizer(SpotLocalizer):
     """Maximum likelihood fit of x, y, z, photons and background of a measured PSF.
 

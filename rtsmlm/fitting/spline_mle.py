@@ -293,8 +293,7 @@ def fit_spline_mle(
         for row in range(box):
             for column in range(box):
                 shifted[row, column] = variance[i, row, column] / excess_noise
-        theta[0], theta[1] = start_x[i], start_y[i]
-        theta[4] = start_z_nm[i]
+        theta[0], theta[1], theta[4] = start_x[i], start_y[i], start_z_nm[i]
         if not math.isnan(theta[4]):
             theta[4] = min(max(theta[4], limits_nm[0]), limits_nm[1])
         _start(photons[i], theta, spline, limits_nm)
