@@ -10,7 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsmlm.bench.accuracy.contenders import FITS, OurLocalizer, label_of, manifest_of, plain_name
+from rtsmlm.bench.accuracy.contenders import (
+    FITS,
+    OF_TABLES,
+    OurLocalizer,
+    label_of,
+    manifest_of,
+    plain_name,
+)
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.bench.models.results import ModelFacts
 from rtsmlm.engines.box_networks import box_px_of
@@ -167,7 +174,8 @@ def entrants(names: Sequence[str], *, alone: bool, notes: list[str]) -> list[Ent
         If one that was named is not there.
     """
     wanted = list(names) or list(model_folders())
-    beside = [] if alone else [*FITS, *(n for n in FLAGSHIPS if n in model_folders())]
+    fits = [name for name in FITS if name not in OF_TABLES]  # no scene here has a measured PSF
+    beside = [] if alone else [*fits, *(n for n in FLAGSHIPS if n in model_folders())]
     found = []
     for name in dict.fromkeys([*beside, *wanted]):
         try:
