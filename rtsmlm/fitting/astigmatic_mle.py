@@ -122,18 +122,30 @@ def _start(photons: F32, theta: F64, shape: Shape, tables: F64) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count_free(theta: F64, gradient: F64, shape: Shape) -> int:
+def count_free(theta: F64, gradient: F64, limits_nm: F64) -> int:
     """Return how many parameters move: at an end of the range and on its way out, z stays."""
-    limits_nm = shape[1]
     leaves_low = theta[4] <= limits_nm[0] and gradient[4] < 0.0
     leaves_high = theta[4] >= limits_nm[1] and gradient[4] > 0.0
     return 4 if leaves_low or leaves_high else 5
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _advance(theta: F64, step: F64, p: int, floor: float, shape: Shape, trial: F64) -> None:
-    """Write where the step leads, not further than the model can be trusted."""
-    _, limits_nm, max_step_nm = shape
+def advance(
+    theta: F64, step: F64, p: int, floor: float, limits_nm: F64, max_step_nm: float, trial: F64
+) -> None:
+    """Write where the step leads, not further than the model can be trusted.
+
+    Parameters
+    ----------
+    theta, step, p, floor
+        As of `rtsmlm.fitting.likelihood.damped_step`.
+    limits_nm
+        Least and largest z, (2,).
+    max_step_nm
+        Longest step along z.
+    trial
+        Written, (5,).
+    """
     for i in range(2):
         trial[i] = theta[i] + min(max(step[i], -MAX_STEP_PX), MAX_STEP_PX)
     trial[2] = max(theta[2] + step[2], 0.1 * theta[2])
@@ -142,6 +154,16 @@ def _advance(theta: F64, step: F64, p: int, floor: float, shape: Shape, trial: F
     if p == 5:
         z_nm = theta[4] + min(max(step[4], -max_step_nm), max_step_nm)
         trial[4] = min(max(z_nm, limits_nm[0]), limits_nm[1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_free(theta: F64, gradient: F64, shape: Shape) -> int:
+    return count_free(theta, gradient, shape[1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _advance(theta: F64, step: F64, p: int, floor: float, shape: Shape, trial: F64) -> None:
+    advance(theta, step, p, floor, shape[1], shape[2], trial)
 
 
 # In focus of one axis the likelihood bends more than its expectation and steps go too far, to the

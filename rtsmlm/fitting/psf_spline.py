@@ -79,7 +79,6 @@ def spline_of(table: TablePsf, reach_px: int) -> PsfSpline:
     else:
         coefficients = np.pad(coefficients, ends, mode="edge")
     middle = planes.shape[1] // 2
-    whole_px = planes[:, middle % PER_PX :: PER_PX, middle % PER_PX :: PER_PX]
     n_starts = math.ceil(table.z_step_nm * (len(planes) - 1) / START_SPACING_NM) + 1
     at = np.unique(np.rint(np.linspace(0, len(planes) - 1, n_starts)).astype(np.int64))
     return PsfSpline(
@@ -87,10 +86,21 @@ def spline_of(table: TablePsf, reach_px: int) -> PsfSpline:
         middle=float(middle),
         z_first_nm=float(table.z_first_nm),
         z_step_nm=float(table.z_step_nm),
-        widths_px=np.sqrt(1.0 / (4.0 * np.pi * np.sum(whole_px**2, axis=(1, 2)))),
+        widths_px=_widths_px(planes),
         start_nm=table.z_first_nm + table.z_step_nm * at.astype(np.float64),
         starts=np.ascontiguousarray(planes[at], dtype=np.float32),
     )
+
+
+def widths_of(table: TablePsf) -> F64:
+    """Return the width of each plane of a table, as `PsfSpline.widths_px`, (planes,)."""
+    return _widths_px(_pixel_images(table))
+
+
+def _widths_px(planes: F64) -> F64:
+    first = planes.shape[1] // 2 % PER_PX
+    whole_px = planes[:, first::PER_PX, first::PER_PX]
+    return np.asarray(np.sqrt(1.0 / (4.0 * np.pi * np.sum(whole_px**2, axis=(1, 2)))))
 
 
 def _pixel_images(table: TablePsf) -> F64:

@@ -22,7 +22,7 @@ from rtsmlm.fitting.boxes import (
     astigmatic_box_px,
     fit_table,
 )
-from rtsmlm.fitting.psf_spline import PsfSpline, spline_of
+from rtsmlm.fitting.psf_spline import PsfSpline, spline_of, widths_of
 from rtsmlm.fitting.spline_mle import fit_spline_mle
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.localizations import F32
@@ -258,7 +258,7 @@ def _origin_px(table: TablePsf, curves: WidthCurves, pixel_nm: float) -> F64:
 
 def _spline_for(table: TablePsf, box_px: int) -> PsfSpline:
     """Return the spline for boxes in which the emitter may lie anywhere, and wander beyond."""
-    widest = float(spline_of(table, 0).widths_px.max())
+    widest = float(widths_of(table).max())
     return spline_of(table, box_px + math.ceil(max(MAX_WANDER_PX, widest)) + 1)
 
 

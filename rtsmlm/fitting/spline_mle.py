@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
+from rtsmlm.fitting.astigmatic_mle import advance, count_free
 from rtsmlm.fitting.boxes import (
     BACKGROUND,
     CHI2,
@@ -37,7 +38,6 @@ from rtsmlm.fitting.likelihood import (
     ENOUGH,
     FIRST_DAMPING,
     MAX_DAMPING,
-    MAX_STEP_PX,
     MIN_MEAN,
     damped_step,
     least_background,
@@ -150,19 +150,6 @@ def _start_light(photons: F32, theta: F64, images: F64) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _advance(theta: F64, step: F64, p: int, floor: float, limits_nm: F64, trial: F64) -> None:
-    """Write where the step leads, not further than the model can be trusted."""
-    for i in range(2):
-        trial[i] = theta[i] + min(max(step[i], -MAX_STEP_PX), MAX_STEP_PX)
-    trial[2] = max(theta[2] + step[2], 0.1 * theta[2])
-    trial[3] = max(theta[3] + step[3], floor)
-    trial[4] = theta[4]
-    if p == 5:
-        z_nm = theta[4] + min(max(step[4], -MAX_STEP_NM), MAX_STEP_NM)
-        trial[4] = min(max(z_nm, limits_nm[0]), limits_nm[1])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _maximize(
     photons: F32,
     variance: F32,
@@ -187,15 +174,14 @@ def _maximize(
     deviance = _evaluate(photons, variance, theta, images, slopes, gradient, information)
     damping = FIRST_DAMPING
     for _ in range(max_iterations):
-        low, high = theta[4] <= limits_nm[0], theta[4] >= limits_nm[1]
-        p = 4 if (low and gradient[4] < 0.0) or (high and gradient[4] > 0.0) else 5
+        p = count_free(theta, gradient, limits_nm)
         gain = damped_step(theta, gradient, information, step, p, damped, damping, floor)
         if gain < 0.0:
             damping *= 10.0
             if damping > MAX_DAMPING:
                 return SINGULAR
             continue
-        _advance(theta, step, p, floor, limits_nm, trial)
+        advance(theta, step, p, floor, limits_nm, MAX_STEP_NM, trial)
         if not max(abs(trial[0] - start_x), abs(trial[1] - start_y)) <= wander_px:
             return ESCAPED
         write_images(spline, trial[0], trial[1], trial[4], scratch, images)
