@@ -1,4 +1,4 @@
-"""Every error that rtsmlm raises on purpose.
+"""Every error that rtsmlm raises on purpose, and how names and numbers stand in a message.
 
 ::
 
@@ -52,6 +52,30 @@ def printable(text: str, keep: str = "") -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def number_text(value: float, digits: int = 3, thousands: str = "") -> str:
+    """Return a number with so many digits, or all of them before the point.
+
+    Parameters
+    ----------
+    value
+        Any number; what is not finite is written `nan` or `inf`.
+    digits
+        Digits that count, 1 or more. From `10 ** digits` on all digits before the point are
+        written, where the format `g` changes to an exponent: `12400`, not `1.24e+04`.
+    thousands
+        Stands between groups of three digits, such as a comma.
+
+    Examples
+    --------
+    >>> number_text(0.12345), number_text(999.5), number_text(12400.0, thousands=",")
+    ('0.123', '1000', '12,400')
+    """
+    text = f"{value:.{digits}g}"
+    if abs(float(text)) < 10**digits or "e" not in text:
+        return text
+    return f"{value:,.0f}".replace(",", thousands)
 
 
 def sentence(text: str) -> str:

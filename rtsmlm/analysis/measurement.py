@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from rtsmlm.errors import SinkError
+from rtsmlm.errors import SinkError, number_text
 
 Kind: TypeAlias = Literal["distance", "profile", "region"]
 
@@ -28,10 +28,7 @@ class Quantity:
     @property
     def text(self) -> str:
         """The value with four digits, and its unit."""
-        if isinstance(self.value, float):
-            shown = f"{self.value:.1f}" if abs(self.value) >= 1000 else f"{self.value:.4g}"
-        else:
-            shown = str(self.value)
+        shown = number_text(self.value, 4) if isinstance(self.value, float) else str(self.value)
         return f"{shown} {self.unit}".strip()
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from rtsmlm.analysis.measurement import Measurement, Quantity
+from rtsmlm.errors import number_text
 
 F64 = NDArray[np.float64]
 
@@ -165,7 +166,10 @@ def fit_peak(at_nm: F64, length_nm: float) -> tuple[PeakFit | None, str]:
     if len(at_nm) < LEAST_ROWS:
         return None, f"{len(at_nm)} localizations are too few for a fit; {LEAST_ROWS} are needed"
     if length_nm < _LEAST_LENGTH_NM:
-        return None, f"a line of {length_nm:.2g} nm is too short for a fit; draw a longer one"
+        return (
+            None,
+            f"a line of {number_text(length_nm, 2)} nm is too short for a fit; draw a longer one",
+        )
     n_bins = int(np.clip(length_nm / _LEAST_FIT_BIN_NM, 16, _FIT_BINS))
     # Fine: the model is integrated over each bin, hence their size widens nothing.
     counts, edges = np.histogram(at_nm, n_bins, (0.0, length_nm))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.calibrate.pixel_statistics import F64
-from rtsmlm.errors import CalibrationError
+from rtsmlm.errors import CalibrationError, number_text
 from rtsmlm.localizations import F32
 
 ROUNDS = 4
@@ -157,7 +157,8 @@ def _slopes(
         if not common > 0:
             raise CalibrationError(
                 f"the variance of the frames in light does not grow with the light (slope "
-                f"{common:.3g} ADU); give raw frames, neither averaged nor denoised by the camera"
+                f"{number_text(common)} ADU); give raw frames, neither averaged nor denoised by "
+                "the camera"
             )
         weight = _weights(x, usable, common, dark_variance, n_dark, levels)
         information = (weight * x * x).sum(axis=0)
@@ -242,7 +243,9 @@ def _notes(
             )
     gains = [gain for _, gain in per_level]
     if len(gains) > 1 and np.ptp(gains) > LINEARITY_NOTE * np.median(gains):
-        measured = ", ".join(f"{gain:.4g} at {signal:.0f} ADU" for signal, gain in per_level)
+        measured = ", ".join(
+            f"{number_text(gain, 4)} at {signal:.0f} ADU" for signal, gain in per_level
+        )
         notes.append(f"the gain differs between levels of light ({measured}): check its linearity")
     if spread**2 < RELIABLE * (spread**2 + pixel_std**2):
         notes.append(

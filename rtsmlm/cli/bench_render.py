@@ -26,7 +26,7 @@ from rtsmlm.bench.speed.rendering import (
 from rtsmlm.cli.bench_speed import make_folders
 from rtsmlm.cli.console import console, steps, warn
 from rtsmlm.cli.options import JsonPath, SmappyPython
-from rtsmlm.errors import ConfigError, LocalizerError
+from rtsmlm.errors import ConfigError, LocalizerError, number_text
 from rtsmlm.files.run.folder import machine, write_text
 from rtsmlm.localizations import Localizations
 from rtsmlm.render import Style
@@ -140,4 +140,4 @@ def _table(times: list[RenderTimes], smappy: Smappy) -> Table:
 
 
 def _judged(ms: float, target_ms: float) -> str:
-    return f"[{'green' if ms <= target_ms else 'red'}]{ms:.3g}[/]"
+    return f"[{'green' if ms <= target_ms else 'red'}]{number_text(ms)}[/]"

@@ -16,7 +16,7 @@ from rtsmlm.cli.console import console
 from rtsmlm.drivers.micromanager.camera import MicroManagerCamera
 from rtsmlm.drivers.micromanager.core import choose_camera, stated_calibration
 from rtsmlm.drivers.micromanager.device_survey import FoundLaser, devices_of, lasers_of
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import ConfigError, number_text
 from rtsmlm.frames import Pixels
 from rtsmlm.settings.camera import AcquisitionSettings, MicroManagerSettings
 from rtsmlm.settings.run import RunSettings
@@ -178,8 +178,8 @@ class Interview:
             found.values["read_noise_e"] = (noise_e, f"{DARK_FRAMES} frames in the dark")
         elif is_dark:
             found.notes.append(
-                f"the read noise is {self._dark_noise_adu:.3g} ADU; without camera.e_per_adu it "
-                "cannot be stated in electrons"
+                f"the read noise is {number_text(self._dark_noise_adu)} ADU; without "
+                "camera.e_per_adu it cannot be stated in electrons"
             )
 
     def _ask_of_lasers(self, found: Answers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rtsmlm.analysis.validity_verdict import NOT_JUDGED, TOO_FEW
+from rtsmlm.errors import number_text
 from rtsmlm.feedback.records import LoopStatus
 from rtsmlm.realtime.latency import duration_text
 from rtsmlm.session.status import RunStatus
@@ -64,7 +65,7 @@ def _warning(loop: LoopStatus | None, tick_s: float) -> str | None:
         return f"NOT CONFIRMED DARK: {', '.join(loop.not_dark)}"
     is_steered = loop.armed and loop.tripped is None
     if is_steered and loop.data_age_s > OLD_DATA_TICKS * tick_s:
-        return f"steering on data {loop.data_age_s:.2g} s old"
+        return f"steering on data {number_text(loop.data_age_s, 2)} s old"
     return None
 
 
@@ -74,4 +75,4 @@ def _loop(loop: LoopStatus | None) -> str:
     if loop.tripped is not None:
         return " LASER TRIPPED"
     sign = "" if loop.armed else "?"  # what would be sent
-    return f", {loop.power if loop.armed else loop.wanted:.3g} {loop.unit}{sign}"
+    return f", {number_text(loop.power if loop.armed else loop.wanted)} {loop.unit}{sign}"

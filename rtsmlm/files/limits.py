@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rtsmlm.errors import FileFormatError
+from rtsmlm.errors import FileFormatError, number_text
 
 MAX_SIDE_PX = 16384
 """No camera is larger; a header that states more is corrupt."""
@@ -85,9 +85,10 @@ def check_size(
     """
     free_bytes = FREE_BYTES if free_bytes is None else free_bytes
     if needed_bytes > max(free_bytes, MAX_EXPANSION * stored_bytes):
+        stored, free = number_text(stored_bytes / 1e6), number_text(free_bytes / 1e6)
         raise FileFormatError(
             f"{path} states {what} of {needed_bytes / 1e6:.6g} MB, but stores "
-            f"{stored_bytes / 1e6:.3g} MB for it; beyond {free_bytes / 1e6:.3g} MB rtsmlm reads "
+            f"{stored} MB for it; beyond {free} MB rtsmlm reads "
             f"what is at most {MAX_EXPANSION} times as large as it is stored: the file is damaged, "
             "or empty but for its size"
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtsmlm.calibration import CameraCalibration
+from rtsmlm.errors import number_text
 from rtsmlm.fitting.noise_floor import TOO_MUCH
 from rtsmlm.fitting.photon_transfer import Transfer
 
@@ -59,9 +60,10 @@ class _Found:
 
     def text(self) -> str:
         """Return both in words."""
+        offset_std = number_text(max(self.offset_std, 0.1), 1)
         return (
-            f"{self.e_per_adu:.3g} ± {self.e_std:.1g} electrons per ADU and a dark value of "
-            f"{self.offset_adu:.4g} ± {max(self.offset_std, 0.1):.1g} ADU"
+            f"{number_text(self.e_per_adu)} ± {number_text(self.e_std, 1)} electrons per ADU and a "
+            f"dark value of {number_text(self.offset_adu, 4)} ± {offset_std} ADU"
         )
 
 
@@ -118,11 +120,11 @@ def _shown(found: _Found, names: Collection[str]) -> str:
     """Return some of the values in words."""
     parts = []
     if "e_per_adu" in names:
-        error = f" ± {found.e_std:.1g}" if found.e_std else ""
-        parts.append(f"{found.e_per_adu:.3g}{error} electrons per ADU")
+        error = f" ± {number_text(found.e_std, 1)}" if found.e_std else ""
+        parts.append(f"{number_text(found.e_per_adu)}{error} electrons per ADU")
     if "offset_adu" in names:
-        error = f" ± {max(found.offset_std, 0.1):.2g}" if found.offset_std else ""
-        parts.append(f"a dark value of {found.offset_adu:.4g}{error} ADU")
+        error = f" ± {number_text(max(found.offset_std, 0.1), 2)}" if found.offset_std else ""
+        parts.append(f"a dark value of {number_text(found.offset_adu, 4)}{error} ADU")
     return " and ".join(parts)
 
 
@@ -225,14 +227,16 @@ def _contradiction(transfer: Transfer, calibration: CameraCalibration) -> Camera
             return NOTHING
         return CameraEstimate(
             values={},
-            doubt=f"the darkest pixels scatter with {ratio:.2g} times the variance that "
-            f"{gain:.3g} electrons per ADU and a dark value of {offset:.4g} ADU make expect: check "
+            doubt=f"the darkest pixels scatter with {number_text(ratio, 2)} times the variance "
+            f"that {number_text(gain)} electrons per ADU and a dark value of "
+            f"{number_text(offset, 4)} ADU make expect: check "
             "camera.e_per_adu, camera.offset_adu and camera.em_gain, or run rtsmlm calibrate "
             "camera",
         )
     return CameraEstimate(
         values={},
-        doubt=f"the noise of the frames shows {found.text()}, stated are {gain:.3g} electrons per "
-        f"ADU and {offset:.4g} ADU, which stay in force: check camera.e_per_adu, "
-        "camera.offset_adu and camera.em_gain, or run rtsmlm calibrate camera",
+        doubt=f"the noise of the frames shows {found.text()}, stated are {number_text(gain)} "
+        f"electrons per ADU and {number_text(offset, 4)} ADU, which stay in force: "
+        "check camera.e_per_adu, camera.offset_adu and camera.em_gain, or run rtsmlm calibrate "
+        "camera",
     )

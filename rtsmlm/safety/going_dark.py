@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from rtsmlm.errors import number_text
 from rtsmlm.realtime.worker import one_line
 from rtsmlm.safety.guarded_actuator import GuardedActuator
 from rtsmlm.safety.readings import Reading, Readings
@@ -101,7 +102,7 @@ class GoingDark:
         except Exception as error:  # too many calls hang
             return [one_line(error)]
         if failed is None:
-            return [f"it has not answered within {wait_s:.2g} s"]
+            return [f"it has not answered within {number_text(wait_s, 2)} s"]
         return failed
 
     def carry_out(self, wait_s: float, *, retry: bool = False, once: bool = False) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from rtsmlm.errors import number_text
 from rtsmlm.protocols import Actuator
 from rtsmlm.realtime.clock import now_ns
 from rtsmlm.safety.at_once import at_once
@@ -297,8 +298,8 @@ class LaserGuard(Guard):
         if limit is None or self._dose() < limit:
             return None
         return (
-            f"the dose of {self._dose():.3g} {self.actuator.unit} s has reached its limit of "
-            f"{limit:g} (lasers.{self.actuator.name}.max_dose)"
+            f"the dose of {number_text(self._dose())} {self.actuator.unit} s has reached its limit "
+            f"of {limit:g} (lasers.{self.actuator.name}.max_dose)"
         )
 
     def _dose(self) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtsmlm.analysis.measurement import Measurement, Quantity
 from rtsmlm.analysis.profile import Line, Profile, line_profile
 from rtsmlm.analysis.region import Box, RegionStatistics, region_statistics
+from rtsmlm.errors import number_text
 from rtsmlm.localizations import F32
 from rtsmlm.render.columns import COLUMNS, FRAME, PHOTONS, STD_X, STD_Y, X, Y
 from rtsmlm.render.filter import Filter
@@ -110,11 +111,6 @@ def range_text(title: str, low: float, high: float, unit: str) -> str:
     if abs(low) > _UNBOUNDED:
         return f"{title} < {number_text(high)}{tail}"
     return f"{title} {number_text(low)} – {number_text(high)}{tail}"
-
-
-def number_text(value: float) -> str:
-    """Return a number with three digits, or all of them before the point."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def rows_text(shown: Filter) -> str:

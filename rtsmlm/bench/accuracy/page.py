@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from rtsmlm.bench.accuracy.measure import Limit, Outcome, Row
+from rtsmlm.errors import number_text
 
 INTRODUCTION = """# Accuracy
 
@@ -126,7 +127,7 @@ def limit_text(limit: Limit | None) -> str:
 
 def value_text(value: float) -> str:
     """Return a figure with three digits."""
-    return "-" if math.isnan(value) else f"{value:.3g}"
+    return "-" if math.isnan(value) else number_text(value)
 
 
 def _cell(row: Row, name: str) -> str:

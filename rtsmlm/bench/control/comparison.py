@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rtsmlm.bench.control.scenarios import LAWS, SCENARIOS, Figures, Maker
+from rtsmlm.errors import number_text
 
 ABOUT = """Simulated AF647 under 1 kW/cm² at 640 nm, 50-ms frames, 30 detected emitters per frame on
 300 um2. Median and, in brackets, the worst of {seeds} seeds. Times are until the 2-s mean of
@@ -133,5 +134,5 @@ def _number(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value:.1f}"
     if unit == "x":
-        return f"{value:.2g}"
+        return number_text(value, 2)
     return f"{100 * value:+.1f} %" if unit == "±%" else f"{100 * value:.1f} %"

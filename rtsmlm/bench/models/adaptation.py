@@ -22,7 +22,7 @@ from rtsmlm.bench.models.psfs import WIDE_NM, KnownPsf, own_psf
 from rtsmlm.bench.models.row_figures import AXIAL_RMSE, row_figures
 from rtsmlm.bench.models.row_scenes import volume_scene
 from rtsmlm.bench.models.row_sets import WIDE_DENSITIES
-from rtsmlm.errors import ConfigError
+from rtsmlm.errors import ConfigError, number_text
 from rtsmlm.models.manifest import Manifest, ValidRanges, read_manifest
 from rtsmlm.models.simulation.psf_section import PsfSection
 from rtsmlm.models.simulation.ranges import SimulationRanges
@@ -77,7 +77,10 @@ class Comparison:
 
 def in_words(row: Comparison) -> str:
     """Return a comparison as a line of text."""
-    parts = [f"{name} {row.before[name]:.3g} -> {row.after[name]:.3g}" for name in row.stated()]
+    parts = [
+        f"{name} {number_text(row.before[name])} -> {number_text(row.after[name])}"
+        for name in row.stated()
+    ]
     return f"{row.condition:9}{', '.join(parts) or 'neither model finds anything'}"
 
 

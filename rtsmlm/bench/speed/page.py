@@ -10,6 +10,7 @@ from rtsmlm.bench.accuracy.figures import RADIUS_NM
 from rtsmlm.bench.speed.crowd import DENSITY_UM2, FRAMES
 from rtsmlm.bench.speed.figures import SpeedResult
 from rtsmlm.bench.speed.sweep import FIT, NETWORK, ROUTED, DensityPoint, Sweep
+from rtsmlm.errors import number_text
 from rtsmlm.realtime.latency import STAGES
 
 Cells: TypeAlias = list[str]
@@ -268,4 +269,4 @@ def number(value: float | None) -> str:
     """Return a figure with three digits, without an exponent; a dash for none."""
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return number_text(value, thousands=",")

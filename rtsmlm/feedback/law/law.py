@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from rtsmlm.errors import number_text
 from rtsmlm.feedback.law.feed_forward import FeedForward
 from rtsmlm.feedback.law.power_scale import PowerScale
 from rtsmlm.feedback.law.reading import Reading, read
@@ -295,7 +296,7 @@ class DensityLaw:
 def _seen(reading: Reading) -> str:
     """Return the density beside the target, in words."""
     if reading.target <= 0:
-        return f"{reading.density:.3g} per µm², nothing is to be seen"
+        return f"{number_text(reading.density)} per µm², nothing is to be seen"
     percent = 100 * (reading.density / reading.target - 1)
     where = f"{abs(percent):.0f} % {'above' if percent > 0 else 'below'} the target of"
-    return f"{reading.density:.3g} per µm², {where} {reading.target:.3g}"
+    return f"{number_text(reading.density)} per µm², {where} {number_text(reading.target)}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rtsmlm.errors import number_text
 from rtsmlm.settings.feedback import StopSettings
 
 _LAST_PART = 0.1
@@ -74,7 +75,9 @@ class StopCriteria:
         if s.seconds is not None and elapsed_s >= s.seconds:
             return f"{elapsed_s:.0f} s have passed, {s.seconds:g} s were asked for"
         if s.dose is not None and dose >= s.dose:
-            return f"the dose is {dose:.4g}, the limit is {s.dose:g} (power times seconds)"
+            return (
+                f"the dose is {number_text(dose, 4)}, the limit is {s.dose:g} (power times seconds)"
+            )
         if s.resolution_nm is not None and resolution:
             reached_nm = resolution[-1][1]
             if reached_nm <= s.resolution_nm:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.errors import number_text
+
 _WIDTH, _HEIGHT, _MARGIN = 520, 150, 34
 _NOTHING = 1e-9
 """Top of the axis of a line that is 0 throughout."""
@@ -89,11 +91,9 @@ def figure(value: float) -> str:
     """Return a number as a person writes it: 35 000 rather than 3.5e+04, 0.123, 12.3."""
     if not math.isfinite(value):
         return str(value)
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", "\u202f")
     if value and abs(value) < 1e-3:
-        return f"{value:.2g}"
-    return f"{value:.3g}"
+        return number_text(value, 2)
+    return number_text(value, thousands="\u202f")
 
 
 def table_of(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from rtsmlm.errors import number_text
 from rtsmlm.files.run.folder import free_mb
 from rtsmlm.realtime.clock import now_ns
 
@@ -186,8 +187,8 @@ class DiskSpace:
         self._notices_left = [m for m in self._notices_left if m not in due]
         self._warn(
             f"the disk of {self._folder} takes {self._room / _MB:.0f} MB more of raw frames, "
-            f"{_duration(left_min)} at {self._rate / _MB:.3g} MB/s; free space, or the recording "
-            "pauses then"
+            f"{_duration(left_min)} at {number_text(self._rate / _MB)} MB/s; free space, or the "
+            "recording pauses then"
         )
 
 

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from rtsmlm.errors import number_text
 from rtsmlm.files.run.charts import figure
 from rtsmlm.offline.report.gathered import Gathered
 from rtsmlm.offline.report.summary import TableSummary
@@ -74,9 +75,11 @@ def _frames(run: Gathered, ledger: Mapping[str, object]) -> Iterator[Asked]:
         wanted_rate = 1000 / exposure_ms
         met = rate >= wanted_rate * (1 - _RATE_NEAR)
         yield Asked(
-            "frames per second", f"{wanted_rate:.4g} by the exposure", f"{rate:.4g}",
+            "frames per second",
+            f"{number_text(wanted_rate, 4)} by the exposure",
+            number_text(rate, 4),
             "met" if met else "missed",
-        )  # fmt: skip
+        )
 
 
 def _density(run: Gathered) -> Iterator[Asked]:
@@ -87,15 +90,15 @@ def _density(run: Gathered) -> Iterator[Asked]:
     measured = float(np.median(estimate[late]))
     wanted = target[late][np.isfinite(target[late])]
     if not len(wanted):
-        yield Asked("emitters per frame and µm²", "–", f"{measured:.3g}")
+        yield Asked("emitters per frame and µm²", "–", number_text(measured))
         return
     aim = float(np.median(wanted))
     is_steered = bool(run.part("feedback").get("arm"))
     outcome: Outcome = ""
     if is_steered:
         outcome = "met" if abs(measured - aim) <= _NEAR * aim else "missed"
-    text = f"{measured:.3g} (median of the second half)"
-    yield Asked("emitters per frame and µm²", f"{aim:.3g}", text, outcome)
+    text = f"{number_text(measured)} (median of the second half)"
+    yield Asked("emitters per frame and µm²", number_text(aim), text, outcome)
 
 
 def _stops(run: Gathered, table: TableSummary) -> Iterator[Asked]:
@@ -124,7 +127,9 @@ def _lasers(run: Gathered) -> Iterator[Asked]:
         outcome: Outcome = ""
         if math.isfinite(cap):
             outcome = "met" if most <= cap * 1.001 else "missed"
-        yield Asked(f"power of {name}", asked, f"at most {most:.4g} {trace.unit}", outcome)
+        yield Asked(
+            f"power of {name}", asked, f"at most {number_text(most, 4)} {trace.unit}", outcome
+        )
 
 
 def _psf(

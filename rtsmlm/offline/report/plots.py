@@ -10,6 +10,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.errors import number_text
 from rtsmlm.files.run.charts import figure
 
 F64 = NDArray[np.float64]
@@ -218,7 +219,7 @@ def _text(x: float, y: float, anchor: str, text: str, style: str = "") -> str:
 def _number(value: float) -> str:
     """Return the number of a tick: 0.15, 20, 35 000, 2 M."""
     if abs(value) >= 1e6:
-        return f"{value / 1e6:.3g} M"
+        return f"{number_text(value / 1e6)} M"
     rounded = round(value, 10) + 0.0  # no minus before a 0
     return "0" if rounded == 0 else figure(rounded)
 

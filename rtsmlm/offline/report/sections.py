@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.analysis.resolution import THRESHOLD
+from rtsmlm.errors import number_text
 from rtsmlm.files.run.charts import figure, table_of
 from rtsmlm.files.run.pages import note
 from rtsmlm.offline.report.asked import Asked
@@ -44,7 +45,7 @@ def picture(run: Gathered, table: TableSummary) -> str:
     data = base64.b64encode(png).decode("ascii")
     words = [f"{figure(table.n_rows)} localizations" if table.n_rows else ""]
     if math.isfinite(table.preview_pixel_nm):
-        words.append(f"pixels of {table.preview_pixel_nm:.3g} nm on this page")
+        words.append(f"pixels of {number_text(table.preview_pixel_nm)} nm on this page")
     words.append("brighter where more were found; image.tif has every pixel, to measure in")
     caption = "; ".join(word for word in words if word)
     return (
@@ -99,7 +100,7 @@ def quality(table: TableSummary) -> str:
 
     def marked(counts: NDArray[np.int64], edges: F64, unit: str) -> tuple[str, float]:
         median = median_of(counts, edges)
-        shown = f"{median:.3g}" if median < 1000 else figure(median)
+        shown = figure(median)
         return f"median {shown} {unit}".strip(), median
 
     photons = histogram(
@@ -141,7 +142,7 @@ def resolution(table: TableSummary, statistics: Mapping[str, object]) -> str:
         rows.append(("precision by repeated localizations (NeNA)", f"{table.nena_nm:.1f} nm"))
     if math.isfinite(table.field_um2) and table.n_rows:
         per_um2 = table.n_rows / table.field_um2
-        rows.append(("localizations per µm², mean of the field", f"{per_um2:.3g}"))
+        rows.append(("localizations per µm², mean of the field", number_text(per_um2)))
     stated = statistics.get("resolution")
     if isinstance(stated, Mapping):
         rows += list(named_values({k: v for k, v in stated.items() if k not in _SHOWN_BY_TABLE}))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rtsmlm.errors import number_text
 from rtsmlm.files.movies.account import MovieAccount
 from rtsmlm.files.run.charts import figure
 from rtsmlm.files.run.folder import write_text
@@ -133,7 +134,7 @@ def _tiles(
         yield tile(f"{table.resolution_nm:.0f} nm", "resolution (FRC)")
     if run.lasers.estimate:
         late = run.lasers.estimate[len(run.lasers.estimate) // 2 :]
-        yield tile(f"{float(np.median(late)):.3g}", "emitters per frame and µm²")
+        yield tile(number_text(float(np.median(late))), "emitters per frame and µm²")
     total = latency_ms.get("total")
     if isinstance(total, Mapping) and isinstance(total.get("p99"), int | float):
         yield tile(time_text(total["p99"]), "from exposure to result, p99")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rtsmlm.errors import number_text
 from rtsmlm.stream.messages import StatusMessage
 from rtsmlm.stream.settings_part import SettingsPart
 from rtsmlm.viewer.panels.panel import Panel
@@ -261,7 +262,7 @@ class AcquisitionPanel(Panel, QtWidgets.QFrame):
         if math.isnan(free_mb):
             self.disk.setText("")
             return
-        text = f"{free_mb / 1024:.3g} GB free"
+        text = f"{number_text(free_mb / 1024)} GB free"
         name = "dim"
         if status.recording and rate_mb_per_s > 0:
             left_s = free_mb / rate_mb_per_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rtsmlm.errors import number_text
 from rtsmlm.stream.messages import LoopMessage
 from rtsmlm.viewer.commands import ResetTrip, SetGain, SetTarget
 from rtsmlm.viewer.panels.panel import Panel
@@ -169,13 +170,13 @@ class LaserPanel(Panel, QtWidgets.QFrame):
     def _show_values(self, loop: LoopMessage) -> None:
         unit, power = loop.unit, loop.power
         self.title.setText(f"Laser {loop.laser}")
-        self.power.setText(f"{0.0 if math.isnan(power) else power:.3g} {unit}")
+        self.power.setText(f"{number_text(0.0 if math.isnan(power) else power)} {unit}")
         self.bar.setValue(round(1000 * power / loop.cap) if loop.cap > 0 and power >= 0 else 0)
         self.values["cap"].setText(_number(loop.cap, unit))
         self.values["wanted"].setText(_number(loop.wanted, unit))
         self.values["dose"].setText(_number(loop.dose, f"{unit} s" if unit else ""))
         self.values["state"].setText(loop.state or "–")
-        others = [f"{k} {v:.3g}" for k, v in loop.powers.items() if k != loop.laser]
+        others = [f"{k} {number_text(v)}" for k, v in loop.powers.items() if k != loop.laser]
         self.values["others"].setText(", ".join(others) or "–")
         self._show_target(loop.target_per_um2)
 
@@ -200,4 +201,4 @@ class LaserPanel(Panel, QtWidgets.QFrame):
 
 
 def _number(value: float, unit: str) -> str:
-    return "–" if math.isnan(value) else f"{value:.3g} {unit}".strip()
+    return "–" if math.isnan(value) else f"{number_text(value)} {unit}".strip()

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from rtsmlm.analysis.measurement import Measurement, csv_text, write_csv
+from rtsmlm.errors import number_text
 from rtsmlm.realtime.worker import Worker, one_line
 from rtsmlm.viewer.drawing_thread import DrawingThread
-from rtsmlm.viewer.measuring import Measured, measure, number_text
+from rtsmlm.viewer.measuring import Measured, measure
 from rtsmlm.viewer.widgets.controls import button, explained, label, number
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets, pg
 from rtsmlm.viewer.widgets.shape_tool import ShapeTool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtsmlm.errors import number_text
 from rtsmlm.render.depth_tables import depth_table
 from rtsmlm.viewer.live_picture import Picture
 from rtsmlm.viewer.panels.picture_tools import NO_DEPTH
@@ -46,7 +47,7 @@ def scale_of(drawn: Picture, depth_colors: str) -> tuple[QtGui.QImage, str, str]
         return None
     table = np.round(depth_table(depth_colors)[None] * 255).astype(np.uint8)
     unit = _UNITS[drawn.view.style.color]
-    low, high = (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in drawn.limits)
+    low, high = (number_text(value) for value in drawn.limits)
     prefix = "frame " if not unit else ""
     return to_qimage(table), prefix + low, f"{high} {unit}".strip()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rtsmlm.errors import number_text
 from rtsmlm.render.filter import Filter
 from rtsmlm.viewer.drawing_thread import DrawingThread, Shown
 from rtsmlm.viewer.live_picture import Appearance
@@ -303,8 +304,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
             self.drawing.show(None)
             return
         self.drawing.show(Shown(viewport, canvas.canvas_px, self.appearance), self.least_s)
-        drawn = self.drawing.take()
-        if drawn is None:
+        if (drawn := self.drawing.take()) is None:
             return
         canvas.show_picture(drawn)
         canvas.hues = scale_of(drawn, self.appearance.depth_colors)
@@ -312,7 +312,7 @@ class SuperResPanel(Panel, QtWidgets.QFrame):
         self.updates += 1
         nm = drawn.viewport.nm_per_px * canvas.devicePixelRatioF()
         count = count_text(drawn.n_shown, drawn.n_inside)
-        self.info.set_text(f"{count}   ·   {nm:.3g} nm per pixel of the screen")
+        self.info.set_text(f"{count}   ·   {number_text(nm)} nm per pixel of the screen")
 
     def close_picture(self) -> None:
         """End the threads that draw and write."""

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.viewer.measuring import number_text
+from rtsmlm.errors import number_text
 from rtsmlm.viewer.widgets.controls import explained, label, tick
 from rtsmlm.viewer.widgets.log_ticks import log_ticks
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets, pg

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rtsmlm.errors import number_text
 from rtsmlm.viewer.live_picture import Picture
 from rtsmlm.viewer.widgets.canvas import Canvas
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui
@@ -73,10 +74,11 @@ def value_text(picture: Picture, x_nm: float, y_nm: float) -> str | None:
         return None
     count = float(view.density[row, column])
     per_um2 = count / (view.pixel_nm / 1000) ** 2
-    text = f"{per_um2:.3g} localizations/µm²" if per_um2 < 1e5 else f"{per_um2:.2e}/µm²"
+    text = f"{number_text(per_um2)} localizations/µm²" if per_um2 < 1e5 else f"{per_um2:.2e}/µm²"
     if len(view.planes) == 2 and count > 0:
         title, unit = _UNITS[view.style.color]
-        text += f"   {title} {float(view.planes[1, row, column]) / count:.4g} {unit}".rstrip()
+        mean = float(view.planes[1, row, column]) / count
+        text += f"   {title} {number_text(mean, 4)} {unit}".rstrip()
     if not view.style.projection.is_flat:
         text += "   (x and y of the tilted view)"
     return text

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
+from rtsmlm.errors import number_text
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, pg
 
 Qt = QtCore.Qt
@@ -55,13 +56,13 @@ def rate_text(rows: int, exposure_ms: float, frames_per_s: float, rows_now: int)
     if frames_per_s > 0 and frames_per_s < by_exposure / 1.1:
         by_rows = frames_per_s * rows_now / rows
         if by_rows < by_exposure:
-            return f"about {by_rows:.3g} frames/s", (
-                f"if the readout goes by rows: {frames_per_s:.3g} frames/s now with {rows_now} "
-                "rows; the camera states no readout time"
+            return f"about {number_text(by_rows)} frames/s", (
+                f"if the readout goes by rows: {number_text(frames_per_s)} frames/s now with "
+                f"{rows_now} rows; the camera states no readout time"
             )
     if math.isfinite(by_exposure):
-        return f"at most {by_exposure:.3g} frames/s", (
-            f"by the exposure of {exposure_ms:.3g} ms; the camera states no readout time"
+        return f"at most {number_text(by_exposure)} frames/s", (
+            f"by the exposure of {number_text(exposure_ms)} ms; the camera states no readout time"
         )
     return "frame rate not known", "the camera states neither exposure nor readout time"
 

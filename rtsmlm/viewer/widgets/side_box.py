@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rtsmlm.viewer.measuring import number_text
+from rtsmlm.errors import number_text
 from rtsmlm.viewer.widgets.controls import explained
 from rtsmlm.viewer.widgets.qt import QtCore, QtWidgets
 

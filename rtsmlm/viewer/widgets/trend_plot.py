@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.errors import number_text
 from rtsmlm.viewer.widgets.controls import explained, label
 from rtsmlm.viewer.widgets.qt import QtCore, QtGui, QtWidgets, pg
 from rtsmlm.viewer.widgets.theme import DARK, Theme
@@ -122,7 +123,7 @@ class TrendPlot(QtWidgets.QWidget):
             shown = np.where(y > 0, y, np.nan) if self._log else y
             self._curves[k].setData(x, shown)
             known = y[np.isfinite(y)]
-            newest = f"{known[-1]:.3g}" if len(known) else "–"
+            newest = number_text(known[-1]) if len(known) else "–"
             color = self._theme.curve(k)
             prefix = f"{name} " if name else ""
             texts.append(f'<span style="color:{color}">{prefix}<b>{newest}</b></span>')
