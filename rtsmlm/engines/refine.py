@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
-from rtsmlm.engines.refine_axial import refine_axial_groups
+from rtsmlm.engines.refine_axial import AxialGroups
 from rtsmlm.engines.refine_groups import refine_groups
 from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of, split_pairs
 from rtsmlm.fitting import boxes
@@ -67,8 +67,8 @@ class Refiner:
     curves
         Widths of an astigmatic PSF: z is fitted, too, starting at that of the network.
     table
-        The measured PSF that the curves are of: lone emitters are fitted with it, and off all other
-        rows the wobble of the curves is taken.
+        The measured PSF that the curves are of: emitters are fitted with it, lone or in groups, and
+        off all other rows the wobble of the curves is taken.
     background
         States the background of each box, which has the side that it asks for.
     """
@@ -96,6 +96,7 @@ class Refiner:
         if background is not None:
             self._box_px = background.box_px
         self._lone_fit = self._fit_of_lone(curves, table)
+        self._axial = None if curves is None else AxialGroups(curves, table, calibration)
         self._shape = (0, 0)
         self._maps: tuple[F32, F32, F32] = (np.empty((0, 0), np.float32),) * 3
 
@@ -152,18 +153,10 @@ class Refiner:
             return locs
         if batch.shape != self._shape:
             self.prepare(batch.shape)
-        if self._curves is not None:
-            locs = refine_axial_groups(
-                locs,
-                batch,
-                self._maps,
-                lone=lone,
-                among=among,
-                curves=self._curves,
-                pixel_nm=self._calibration.pixel_nm,
-                excess_noise=self._calibration.excess_noise,
-            )
-            return self._off_wobble(locs, fitted, among)
+        if self._axial is not None:
+            # With a table rows lie where emitters are, before groups are fitted with it.
+            locs = self._off_wobble(locs, fitted, among)
+            return self._axial(locs, batch, self._maps, lone=lone, among=among)
         psf_and_camera = _Known(
             sigma_px=self._sigma_px,
             pixel_nm=self._calibration.pixel_nm,

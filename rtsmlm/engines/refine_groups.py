@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from rtsmlm.engines.refine_pairs import FITTED, LINK_SIGMA, MAX_CHI2, NO_EXCESS, Excess, excess_of
 from rtsmlm.engines.row_groups import as_wholes, free_rows, wanted_groups
-from rtsmlm.fitting import group_fit
+from rtsmlm.fitting import group_table as table
 from rtsmlm.fitting.boxes import CONVERGED, F64, default_box_px
-from rtsmlm.fitting.group_fit import fit_groups, group_rows
+from rtsmlm.fitting.group_fit import fit_groups
 from rtsmlm.fitting.group_shape import group_shapes
+from rtsmlm.fitting.group_table import group_rows
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, Localizations
 
@@ -78,9 +79,9 @@ def refine_groups(
     frame = np.searchsorted(batch.index, locs.frame).astype(np.int32)
     order = np.lexsort((locs.y_nm, frame))
     rows = _rows_of(locs, order, pixel_nm)
-    start = rows[:, : group_fit.GROUP_PHOTONS].copy()
+    start = rows[:, :2].copy()
     frame = frame[order]
-    y, x = (np.ascontiguousarray(rows[:, k]) for k in (group_fit.GROUP_Y, group_fit.GROUP_X))
+    y, x = (np.ascontiguousarray(rows[:, k]) for k in (table.GROUP_Y, table.GROUP_X))
     group = _groups(frame, y, x, sigma_px)
     wanted = wanted_groups(group, is_free[order], LEAST)
     pixels = np.ascontiguousarray(batch.pixels).view()
@@ -100,7 +101,7 @@ def refine_groups(
 
 def _are_doubted(rows: F64, std_px: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return which fits are surer than the network, which may see two emitters in one spot."""
-    fit_std_px = np.maximum(rows[:, group_fit.GROUP_STD_X], rows[:, group_fit.GROUP_STD_Y])
+    fit_std_px = np.maximum(rows[:, table.GROUP_STD_X], rows[:, table.GROUP_STD_Y])
     return np.asarray(std_px > DOUBT * fit_std_px, dtype=np.bool_)
 
 
@@ -129,29 +130,31 @@ def _groups(frame: NDArray[np.int32], y: F64, x: F64, sigma_px: float) -> NDArra
     The few that are nearly alone are fitted together wherever one shines into the pixels of the
     other; in a crowd that would be all of them.
     """
-    group = group_rows(frame, y, x, LINK_SIGMA * sigma_px)
-    wide = group_rows(frame, y, x, WIDE_LINK_SIGMA * sigma_px + 1.0)
+    half = np.full(len(frame), 0.5 * LINK_SIGMA * sigma_px)
+    group = group_rows(frame, y, x, half, half)
+    half = np.full(len(frame), 0.5 * (WIDE_LINK_SIGMA * sigma_px + 1.0))
+    wide = group_rows(frame, y, x, half, half)
     few = np.bincount(wide, minlength=len(wide)) <= MOST_OF_WIDE
     return np.where(few[wide], wide, group).astype(np.int32)
 
 
 def _rows_of(locs: Localizations, order: NDArray[np.int64], pixel_nm: float) -> F64:
-    rows = np.zeros((len(locs), group_fit.GROUP_COLUMNS))
-    rows[:, group_fit.GROUP_X] = locs.x_nm[order] / pixel_nm
-    rows[:, group_fit.GROUP_Y] = locs.y_nm[order] / pixel_nm
-    rows[:, group_fit.GROUP_PHOTONS] = locs.photons[order]
-    rows[:, group_fit.GROUP_BACKGROUND] = locs.background[order]
+    rows = np.zeros((len(locs), table.GROUP_COLUMNS))
+    rows[:, table.GROUP_X] = locs.x_nm[order] / pixel_nm
+    rows[:, table.GROUP_Y] = locs.y_nm[order] / pixel_nm
+    rows[:, table.GROUP_PHOTONS] = locs.photons[order]
+    rows[:, table.GROUP_BACKGROUND] = locs.background[order]
     return rows
 
 
 def _are_good(rows: F64, start: F64, std_px: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return which fits found the emitter that the network means."""
-    moved = rows[:, : group_fit.GROUP_PHOTONS] - start
-    good = rows[:, group_fit.GROUP_STATUS] == CONVERGED
-    good &= rows[:, group_fit.GROUP_CHI2] < MAX_CHI2
+    moved = rows[:, :2] - start
+    good = rows[:, table.GROUP_STATUS] == CONVERGED
+    good &= rows[:, table.GROUP_CHI2] < MAX_CHI2
     good &= np.hypot(moved[:, 0], moved[:, 1]) < MAX_STEP_STD * std_px
-    good &= rows[:, group_fit.GROUP_STD_X] < MAX_STD_PX
-    good &= rows[:, group_fit.GROUP_STD_Y] < MAX_STD_PX
+    good &= rows[:, table.GROUP_STD_X] < MAX_STD_PX
+    good &= rows[:, table.GROUP_STD_Y] < MAX_STD_PX
     return np.asarray(good, dtype=np.bool_)
 
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.engines.row_groups import as_wholes
-from rtsmlm.fitting import group_fit
+from rtsmlm.fitting import group_table as table
 from rtsmlm.fitting.boxes import CONVERGED, F64, NOT_CONVERGED
-from rtsmlm.fitting.group_fit import fit_groups, group_rows
+from rtsmlm.fitting.group_fit import fit_groups
 from rtsmlm.fitting.group_likelihood import MOST
+from rtsmlm.fitting.group_table import group_rows
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 
@@ -44,13 +45,13 @@ MAX_ITERATIONS = 20
 
 
 FITTED = (
-    ("x_nm", group_fit.GROUP_X, True),
-    ("y_nm", group_fit.GROUP_Y, True),
-    ("photons", group_fit.GROUP_PHOTONS, False),
-    ("background", group_fit.GROUP_BACKGROUND, False),
-    ("std_x_nm", group_fit.GROUP_STD_X, True),
-    ("std_y_nm", group_fit.GROUP_STD_Y, True),
-    ("std_photons", group_fit.GROUP_STD_PHOTONS, False),
+    ("x_nm", table.GROUP_X, True),
+    ("y_nm", table.GROUP_Y, True),
+    ("photons", table.GROUP_PHOTONS, False),
+    ("background", table.GROUP_BACKGROUND, False),
+    ("std_x_nm", table.GROUP_STD_X, True),
+    ("std_y_nm", table.GROUP_STD_Y, True),
+    ("std_photons", table.GROUP_STD_PHOTONS, False),
 )
 """Columns of the table, where a fit has them, and whether in pixels there."""
 
@@ -132,7 +133,7 @@ def split_pairs(
     rows = np.concatenate([np.arange(len(locs)), excess.rows])
     fits = _start(locs, rows, excess, pixel_nm)
     frame = np.searchsorted(batch.index, locs.frame[rows]).astype(np.int32)
-    order = np.lexsort((fits[:, group_fit.GROUP_Y], frame))
+    order = np.lexsort((fits[:, table.GROUP_Y], frame))
     fits, frame = fits[order], frame[order]
     first, second = _places_of(order, len(locs), excess)
     group, wanted = _groups(frame, fits, first, second, LINK_SIGMA * sigma_px)
@@ -142,8 +143,8 @@ def split_pairs(
         pixels, *maps, frame, group, wanted, fits, float(sigma_px), float(excess_noise),
         MAX_ITERATIONS, 1,
     )  # fmt: skip
-    good = (group < len(fits)) & (fits[:, group_fit.GROUP_STATUS] == CONVERGED)
-    good &= fits[:, group_fit.GROUP_CHI2] < MAX_CHI2
+    good = (group < len(fits)) & (fits[:, table.GROUP_STATUS] == CONVERGED)
+    good &= fits[:, table.GROUP_CHI2] < MAX_CHI2
     are_two = _are_two(fits, first, second, sigma_px)
     good[first] &= are_two
     good[second] &= are_two
@@ -156,18 +157,18 @@ def split_pairs(
 def _start(locs: Localizations, rows: NDArray[np.int64], excess: Excess, pixel_nm: float) -> F64:
     """Return rows for a fit: all of the table, then the second ones of pairs."""
     n = len(locs)
-    fits = np.zeros((len(rows), group_fit.GROUP_COLUMNS))
-    fits[:, group_fit.GROUP_X] = locs.x_nm[rows] / pixel_nm
-    fits[:, group_fit.GROUP_Y] = locs.y_nm[rows] / pixel_nm
-    fits[:, group_fit.GROUP_PHOTONS] = locs.photons[rows]
-    fits[:, group_fit.GROUP_BACKGROUND] = locs.background[rows]
+    fits = np.zeros((len(rows), table.GROUP_COLUMNS))
+    fits[:, table.GROUP_X] = locs.x_nm[rows] / pixel_nm
+    fits[:, table.GROUP_Y] = locs.y_nm[rows] / pixel_nm
+    fits[:, table.GROUP_PHOTONS] = locs.photons[rows]
+    fits[:, table.GROUP_BACKGROUND] = locs.background[rows]
     # Not every group is fitted: of those that are, the fit overwrites it.
-    fits[:, group_fit.GROUP_STATUS] = NOT_CONVERGED
+    fits[:, table.GROUP_STATUS] = NOT_CONVERGED
     half_px = np.sqrt(excess.along)[:, None] * excess.direction
     for at, sign in ((excess.rows, -1.0), (np.arange(n, len(rows)), 1.0)):
-        fits[at, group_fit.GROUP_X] += sign * half_px[:, 0]
-        fits[at, group_fit.GROUP_Y] += sign * half_px[:, 1]
-        fits[at, group_fit.GROUP_PHOTONS] *= 0.5
+        fits[at, table.GROUP_X] += sign * half_px[:, 0]
+        fits[at, table.GROUP_Y] += sign * half_px[:, 1]
+        fits[at, table.GROUP_PHOTONS] *= 0.5
     return fits
 
 
@@ -191,8 +192,9 @@ def _groups(
 
     A pair in too large a group is fitted alone, in the light of the others.
     """
-    y, x = (np.ascontiguousarray(fits[:, k]) for k in (group_fit.GROUP_Y, group_fit.GROUP_X))
-    group = group_rows(frame, y, x, link_px)
+    y, x = (np.ascontiguousarray(fits[:, k]) for k in (table.GROUP_Y, table.GROUP_X))
+    half = np.full(len(frame), 0.5 * link_px)
+    group = group_rows(frame, y, x, half, half)
     group[np.maximum(first, second)] = group[np.minimum(first, second)]
     size = np.bincount(group, minlength=len(group))
     large = size[group[first]] > MOST
@@ -208,12 +210,12 @@ def _are_two(
 ) -> NDArray[np.bool_]:
     """Return which pairs of fits are two emitters for sure."""
     pairs = np.stack([fits[first], fits[second]], axis=1)
-    good = (pairs[:, :, group_fit.GROUP_STD_X] < MAX_STD_PX).all(axis=1)
-    good &= (pairs[:, :, group_fit.GROUP_STD_Y] < MAX_STD_PX).all(axis=1)
-    light = pairs[:, :, group_fit.GROUP_PHOTONS]
+    good = (pairs[:, :, table.GROUP_STD_X] < MAX_STD_PX).all(axis=1)
+    good &= (pairs[:, :, table.GROUP_STD_Y] < MAX_STD_PX).all(axis=1)
+    light = pairs[:, :, table.GROUP_PHOTONS]
     good &= light.min(axis=1) > MIN_SHARE * light.sum(axis=1)
     apart = pairs[:, 1] - pairs[:, 0]
-    apart_px = np.hypot(apart[:, group_fit.GROUP_X], apart[:, group_fit.GROUP_Y])
+    apart_px = np.hypot(apart[:, table.GROUP_X], apart[:, table.GROUP_Y])
     return np.asarray(good & (apart_px > MIN_APART * sigma_px), dtype=np.bool_)
 
 

@@ -35,7 +35,7 @@ from rtsmlm.fitting.boxes import (
     Z,
     invert,
 )
-from rtsmlm.fitting.likelihood import MAX_STEP_PX, chi2_per_pixel, maximizer
+from rtsmlm.fitting.likelihood import MAX_STEP_PX, chi2_per_pixel, maximizer, separable
 from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import LEAST_SQUARE, WidthCurves
 from rtsmlm.physics.gaussian import pixel_integrals
@@ -168,7 +168,7 @@ def _advance(theta: F64, step: F64, p: int, floor: float, shape: Shape, trial: F
 
 # In focus of one axis the likelihood bends more than its expectation and steps go too far, to the
 # other side of the maximum: hence careful.
-_maximize = maximizer(_integrate, _count_free, _advance, careful=True)
+_maximize = maximizer(separable(_integrate), _count_free, _advance, careful=True)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

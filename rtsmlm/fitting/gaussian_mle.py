@@ -32,7 +32,7 @@ from rtsmlm.fitting.boxes import (
     start_light,
 )
 from rtsmlm.fitting.four import factorize_four, variances_of_four
-from rtsmlm.fitting.likelihood import MAX_STEP_PX, MIN_MEAN, chi2_per_pixel, maximizer
+from rtsmlm.fitting.likelihood import MAX_STEP_PX, MIN_MEAN, chi2_per_pixel, maximizer, separable
 from rtsmlm.fitting.place_mle import fit_place, make_place_work
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import pixel_integrals
@@ -64,7 +64,7 @@ def _advance(theta: F64, step: F64, p: int, floor: float, shape: tuple[int], tri
     trial[4] = min(max(trial[4], 0.7 * theta[4]), 1.4 * theta[4])
 
 
-_maximize = maximizer(_integrate, _count_free, _advance, careful=False)
+_maximize = maximizer(separable(_integrate), _count_free, _advance, careful=False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

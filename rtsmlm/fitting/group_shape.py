@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.fitting.boxes import F64, I32
-from rtsmlm.fitting.group_fit import GROUP_BACKGROUND, GROUP_PHOTONS, GROUP_X, GROUP_Y
+from rtsmlm.fitting.group_table import GROUP_BACKGROUND, GROUP_PHOTONS, GROUP_X, GROUP_Y
 from rtsmlm.fitting.spot_shape import ALL_MOMENTS, add_shape, beyond_fitted, solve_moments
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32

@@ -1,7 +1,7 @@
 """What maximum likelihood fits of one spot share: likelihood, ascent, goodness of fit.
 
-The PSF is separable and has at most one parameter of shape: the width, or z. A fit hands its PSF
-to `maximizer` as compiled functions.
+A PSF has at most one parameter of shape: the width, or z. A fit hands its PSF to `maximizer` as
+compiled functions; where it is separable its likelihood is `evaluate`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ MIN_MEAN = 1e-3
 
 S = TypeVar("S")
 """What a PSF needs besides the five parameters; the same for all boxes."""
+W = TypeVar("W")
+"""Memory that it works in."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -168,13 +170,44 @@ def damped_step(
     return gain
 
 
-def maximizer(
+def separable(
     integrate: Callable[[F64, S, F64, F64], None],
+) -> Callable[[S, F32, F32, F64, F64, F64, F64], float]:
+    """Return the likelihood of a separable PSF, for `maximizer`.
+
+    Parameters
+    ----------
+    integrate
+        (theta, shape, along_x, along_y): writes pixel integrals and derivatives as `evaluate`
+        takes them, into its memory of shape (2, 3, box).
+    """
+
+    @njit(nogil=True, error_model="numpy")
+    def evaluate_at(
+        shape: S,
+        photons: F32,
+        variance: F32,
+        theta: F64,
+        tables: F64,
+        gradient: F64,
+        information: F64,
+    ) -> float:
+        integrate(theta, shape, tables[0], tables[1])
+        deviance: float = evaluate(
+            photons, variance, theta, tables[0], tables[1], gradient, information
+        )
+        return deviance
+
+    return cast("Callable[[S, F32, F32, F64, F64, F64, F64], float]", evaluate_at)
+
+
+def maximizer(
+    evaluate_at: Callable[[S, F32, F32, F64, W, F64, F64], float],
     count_free: Callable[[F64, F64, S], int],
     advance: Callable[[F64, F64, int, float, S, F64], None],
     *,
     careful: bool,
-) -> Callable[[S, F32, F32, F64, int, F64, F64, float], float]:
+) -> Callable[[S, F32, F32, F64, int, W, F64, float], float]:
     """Return the compiled ascent for one PSF, to be called from compiled fits.
 
     The functions of the PSF are compiled in, not passed: numba keeps no compiled fit on disk that
@@ -182,9 +215,10 @@ def maximizer(
 
     Parameters
     ----------
-    integrate
-        (theta, shape, along_x, along_y): writes pixel integrals and derivatives as `evaluate`
-        takes them. `shape` is what the PSF needs besides theta.
+    evaluate_at
+        (shape, photons, variance, theta, memory, gradient, information): returns half the deviance
+        and writes gradient and information, as `evaluate` does; `separable` makes one of pixel
+        integrals. `shape` is what the PSF needs besides theta.
     count_free
         (theta, gradient, shape): how many of the parameters move in the next step.
     advance
@@ -196,10 +230,9 @@ def maximizer(
     Returns
     -------
     :
-        (shape, photons, variance, theta, max_iterations, tables, information, wander_px): moves
+        (shape, photons, variance, theta, max_iterations, memory, information, wander_px): moves
         theta to the maximum of the likelihood, along x and y no further than `wander_px`, and
-        returns the status. `tables` is scratch, float64, shape (2, 3, box); `information` is
-        written, its lower triangle; others as of `evaluate`.
+        returns the status. `information` is written, its lower triangle; others as of `evaluate`.
     """
 
     @njit(nogil=True, error_model="numpy")
@@ -209,19 +242,17 @@ def maximizer(
         variance: F32,
         theta: F64,
         max_iterations: int,
-        tables: F64,
+        memory: W,
         information: F64,
         wander_px: float,
     ) -> float:
-        along_x, along_y = tables[0], tables[1]
         trial = np.empty(5)
         gradient, trial_gradient, step = np.empty(5), np.empty(5), np.empty(5)
         trial_information, damped = np.empty((5, 5)), np.empty((5, 5))
         floor = least_background(variance)
         theta[3] = max(theta[3], floor)
         start_x, start_y = theta[0], theta[1]
-        integrate(theta, shape, along_x, along_y)
-        deviance = evaluate(photons, variance, theta, along_x, along_y, gradient, information)
+        deviance = evaluate_at(shape, photons, variance, theta, memory, gradient, information)
         damping = FIRST_DAMPING
         for _ in range(max_iterations):
             p = count_free(theta, gradient, shape)
@@ -235,9 +266,8 @@ def maximizer(
             moved = max(abs(trial[0] - start_x), abs(trial[1] - start_y))
             if not moved <= wander_px:
                 return ESCAPED
-            integrate(trial, shape, along_x, along_y)
-            trial_deviance = evaluate(
-                photons, variance, trial, along_x, along_y, trial_gradient, trial_information
+            trial_deviance = evaluate_at(
+                shape, photons, variance, trial, memory, trial_gradient, trial_information
             )
             if trial_deviance <= deviance + 1e-9 * abs(deviance):
                 theta[:] = trial
@@ -255,7 +285,7 @@ def maximizer(
                     return NOT_CONVERGED
         return NOT_CONVERGED
 
-    return cast("Callable[[S, F32, F32, F64, int, F64, F64, float], float]", maximize)
+    return cast("Callable[[S, F32, F32, F64, int, W, F64, float], float]", maximize)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

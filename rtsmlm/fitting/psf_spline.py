@@ -22,12 +22,12 @@ from rtsmlm.physics.psf import TablePsf
 
 PER_PX = 2
 """Points of the table per pixel: at one, spots of a width of one pixel are off by a percent."""
-BEYOND = 2
-"""Points that a sum of four needs beyond the last place."""
+BEYOND = 3
+"""Points that a sum of four needs beyond the last place, on either side of it."""
 START_SPACING_NM = 150.0
 """Of the depths that a fit may begin at: less than half a depth of focus."""
-VALUE, BY_X, BY_Y, BY_Z = range(4)
-"""Images that `write_images` writes."""
+BY_X, BY_Y, VALUE, BY_Z = range(4)
+"""Images that `write_images` writes: in the order of the parameters of a group."""
 
 
 class PsfSpline(NamedTuple):
@@ -37,6 +37,8 @@ class PsfSpline(NamedTuple):
     """Of planes, rows and columns, float32, (planes + 2 BEYOND, n, n)."""
     middle: float
     """Row and column of the emitter's place."""
+    reach_px: float
+    """Pixels further from the emitter are dark."""
     z_first_nm: float
     """z of the first plane of the table."""
     z_step_nm: float
@@ -54,21 +56,13 @@ class PsfSpline(NamedTuple):
         return np.asarray(self.z_first_nm + self.z_step_nm * place, dtype=np.float64)
 
 
-def spline_of(table: TablePsf, reach_px: int) -> PsfSpline:
-    """Return the spline through a table.
-
-    Parameters
-    ----------
-    table
-        The PSF.
-    reach_px
-        How far from the emitter a pixel may lie; beyond the table it is dark.
-    """
+def spline_of(table: TablePsf) -> PsfSpline:
+    """Return the spline through a table."""
     from scipy.ndimage import spline_filter1d  # needed where there is a table alone
 
     planes = _pixel_images(table)
-    n_beyond = max(0, PER_PX * reach_px + BEYOND - planes.shape[1] // 2)
-    planes = np.pad(planes, ((0, 0), (n_beyond, n_beyond), (n_beyond, n_beyond)))
+    reach_px = planes.shape[1] // 2 / PER_PX
+    planes = np.pad(planes, ((0, 0), (BEYOND, BEYOND), (BEYOND, BEYOND)))
     coefficients = planes
     for axis in range(3):
         if coefficients.shape[axis] > 1:
@@ -84,17 +78,13 @@ def spline_of(table: TablePsf, reach_px: int) -> PsfSpline:
     return PsfSpline(
         coefficients=np.ascontiguousarray(coefficients, dtype=np.float32),
         middle=float(middle),
+        reach_px=reach_px,
         z_first_nm=float(table.z_first_nm),
         z_step_nm=float(table.z_step_nm),
         widths_px=_widths_px(planes),
         start_nm=table.z_first_nm + table.z_step_nm * at.astype(np.float64),
         starts=np.ascontiguousarray(planes[at], dtype=np.float32),
     )
-
-
-def widths_of(table: TablePsf) -> F64:
-    """Return the width of each plane of a table, as `PsfSpline.widths_px`, (planes,)."""
-    return _widths_px(_pixel_images(table))
 
 
 def _widths_px(planes: F64) -> F64:
@@ -136,51 +126,67 @@ def _weights(t: float, out: F64) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def write_images(
-    spline: PsfSpline, x_px: float, y_px: float, z_nm: float, scratch: F64, images: F64
+    spline: PsfSpline,
+    x_px: float,
+    y_px: float,
+    z_nm: float,
+    height: int,
+    width: int,
+    scratch: F64,
+    images: F64,
 ) -> None:
     """Write the image of an emitter of one photon, and its slopes.
 
     Parameters
     ----------
     spline
-        The PSF; its reach holds for every pixel of the box.
+        The PSF.
     x_px, y_px
-        Place in pixels of the box.
+        Place in pixels of the box, inside or not.
     z_nm
         Depth; beyond the table it is that of its last plane.
+    height, width
+        Of the box.
     scratch
-        From `make_scratch`.
+        From `make_scratch`, for the longer side.
     images
-        Written, (4, box, box): light of each pixel, and its slopes by x, y (per pixel) and z
-        (per nm).
+        Written, at least (4, height, width): light of each pixel, and its slopes by x, y (per
+        pixel) and z (per nm).
     """
-    box = images.shape[1]
+    top, bottom = max(math.ceil(y_px - spline.reach_px), 0), math.floor(y_px + spline.reach_px) + 1
+    left, right = max(math.ceil(x_px - spline.reach_px), 0), math.floor(x_px + spline.reach_px) + 1
+    bottom, right = min(bottom, height), min(right, width)
+    if bottom - top < height or right - left < width:
+        images[:, :height, :width] = 0.0
+        if bottom <= top or right <= left:
+            return
     coefficients = spline.coefficients
     last = coefficients.shape[0] - 2 * BEYOND - 1
     plane = min(max((z_nm - spline.z_first_nm) / spline.z_step_nm, 0.0), float(last))
     weights = np.empty((3, 2, 4))
     p = min(int(plane), max(last - 1, 0))
     _weights(plane - p, weights[0])
-    row_place, column_place = spline.middle - PER_PX * y_px, spline.middle - PER_PX * x_px
+    row_place = spline.middle - PER_PX * (y_px - top)
+    column_place = spline.middle - PER_PX * (x_px - left)
     row, column = int(np.floor(row_place)), int(np.floor(column_place))
     _weights(row_place - row, weights[1])
     _weights(column_place - column, weights[2])
-    n = PER_PX * (box - 1) + 4
+    n_rows, n_columns = PER_PX * (bottom - top - 1) + 4, PER_PX * (right - left - 1) + 4
     z, dz = weights[0, 0], weights[0, 1] / spline.z_step_nm
     y, dy = weights[1, 0], -PER_PX * weights[1, 1]
     x, dx = weights[2, 0], -PER_PX * weights[2, 1]
     first = p + BEYOND - 1
-    for i in range(n):
-        for j in range(n):
+    for i in range(n_rows):
+        for j in range(n_columns):
             a = coefficients[first, row - 1 + i, column - 1 + j]
             b = coefficients[first + 1, row - 1 + i, column - 1 + j]
             c = coefficients[first + 2, row - 1 + i, column - 1 + j]
             d = coefficients[first + 3, row - 1 + i, column - 1 + j]
             scratch[0, i, j] = z[0] * a + z[1] * b + z[2] * c + z[3] * d
             scratch[1, i, j] = dz[0] * a + dz[1] * b + dz[2] * c + dz[3] * d
-    for r in range(box):
+    for r in range(bottom - top):
         k = PER_PX * r
-        for j in range(n):
+        for j in range(n_columns):
             a, b = scratch[0, k, j], scratch[0, k + 1, j]
             c, d = scratch[0, k + 2, j], scratch[0, k + 3, j]
             scratch[2, 0, j] = y[0] * a + y[1] * b + y[2] * c + y[3] * d
@@ -188,7 +194,7 @@ def write_images(
             a, b = scratch[1, k, j], scratch[1, k + 1, j]
             c, d = scratch[1, k + 2, j], scratch[1, k + 3, j]
             scratch[2, 2, j] = y[0] * a + y[1] * b + y[2] * c + y[3] * d
-        for q in range(box):
+        for q in range(right - left):
             m = PER_PX * q
             value, by_x, by_y, by_z = 0.0, 0.0, 0.0, 0.0
             for i in range(4):
@@ -197,10 +203,10 @@ def write_images(
                 by_x += dx[i] * light
                 by_y += x[i] * scratch[2, 1, m + i]
                 by_z += x[i] * scratch[2, 2, m + i]
-            images[VALUE, r, q] = value
-            images[BY_X, r, q] = by_x
-            images[BY_Y, r, q] = by_y
-            images[BY_Z, r, q] = by_z
+            images[VALUE, top + r, left + q] = value
+            images[BY_X, top + r, left + q] = by_x
+            images[BY_Y, top + r, left + q] = by_y
+            images[BY_Z, top + r, left + q] = by_z
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

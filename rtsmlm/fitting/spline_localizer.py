@@ -15,14 +15,13 @@ from rtsmlm.fitting.box_fit import NO_EXTRAS
 from rtsmlm.fitting.boxes import (
     CONVERGED,
     F64,
-    MAX_WANDER_PX,
     STATUS,
     X,
     Y,
     astigmatic_box_px,
     fit_table,
 )
-from rtsmlm.fitting.psf_spline import PsfSpline, spline_of, widths_of
+from rtsmlm.fitting.psf_spline import PsfSpline, spline_of
 from rtsmlm.fitting.spline_mle import fit_spline_mle
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.localizations import F32
@@ -78,12 +77,12 @@ class SplineMle:
         curves: WidthCurves | None = None,
         pixel_nm: float = 1.0,
     ) -> None:
-        self._spline = _spline_for(table, box_px)
-        self._limits_nm = _limits_nm(self._spline, curves)
+        self._spline = spline_of(table)
+        self._limits_nm = spline_limits_nm(self._spline, curves)
         self._core_px, self._origin_px = box_px, np.zeros(2)
         if curves is not None:
             self._core_px = min(box_px, astigmatic_box_px(curves, pixel_nm))
-            self._origin_px = _origin_px(table, curves, pixel_nm)
+            self._origin_px = table_origin_px(table, curves, pixel_nm)
         self._excess_noise, self._max_iterations = float(excess_noise), max_iterations
         self._wander_sigma = float(wander_sigma)
 
@@ -191,8 +190,8 @@ class SplineMleLocalizer(SpotLocalizer):
         settings: LocalizerSettings,
         curves: WidthCurves | None = None,
     ) -> None:
-        spline = spline_of(table, 0)
-        limits_nm = _limits_nm(spline, curves)
+        spline = spline_of(table)
+        limits_nm = spline_limits_nm(spline, curves)
         self._z_nm = (float(limits_nm[0]), float(limits_nm[1]))
         widths_px = spline.widths_px[(spline.z_nm >= limits_nm[0]) & (spline.z_nm <= limits_nm[1])]
         box_px = settings.box_px or spline_box_px(float(widths_px.max()))
@@ -231,7 +230,7 @@ def spline_box_px(widest_px: float, *, alone: bool = False) -> int:
     return min(max(7, 2 * math.ceil(reach_px) + 1), LARGEST_BOX_PX)
 
 
-def _limits_nm(spline: PsfSpline, curves: WidthCurves | None) -> F64:
+def spline_limits_nm(spline: PsfSpline, curves: WidthCurves | None) -> F64:
     """Return the least and the largest z that a fit may take, shape (2,)."""
     low, high = spline.z_nm[0], spline.z_nm[-1]
     margin = LEFT_OUT * (high - low)
@@ -239,7 +238,7 @@ def _limits_nm(spline: PsfSpline, curves: WidthCurves | None) -> F64:
     return limits if curves is None else np.clip(z_limits_nm(curves), *limits)
 
 
-def _origin_px(table: TablePsf, curves: WidthCurves, pixel_nm: float) -> F64:
+def table_origin_px(table: TablePsf, curves: WidthCurves, pixel_nm: float) -> F64:
     """Return where a fit with the curves finds the image that the table has at (0, 0).
 
     Where both widths are equal: there their wobble is 0.
@@ -254,12 +253,6 @@ def _origin_px(table: TablePsf, curves: WidthCurves, pixel_nm: float) -> F64:
     if rows[0, STATUS] != CONVERGED:
         return np.zeros(2)
     return np.asarray(rows[0, [X, Y]] - middle)
-
-
-def _spline_for(table: TablePsf, box_px: int) -> PsfSpline:
-    """Return the spline for boxes in which the emitter may lie anywhere, and wander beyond."""
-    widest = float(widths_of(table).max())
-    return spline_of(table, box_px + math.ceil(max(MAX_WANDER_PX, widest)) + 1)
 
 
 def load_table(path: Path, pixel_nm: float) -> TablePsf:

@@ -7,6 +7,7 @@ has no bias that belongs to the PSF, and the stated precision is the CRLB of the
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
@@ -19,7 +20,6 @@ from rtsmlm.fitting.boxes import (
     ESCAPED,
     F64,
     MAX_WANDER_PX,
-    NOT_CONVERGED,
     OUT_OF_RANGE,
     PHOTONS,
     SIGMA,
@@ -34,14 +34,7 @@ from rtsmlm.fitting.boxes import (
     Z,
     invert,
 )
-from rtsmlm.fitting.likelihood import (
-    ENOUGH,
-    FIRST_DAMPING,
-    MAX_DAMPING,
-    MIN_MEAN,
-    damped_step,
-    least_background,
-)
+from rtsmlm.fitting.likelihood import MIN_MEAN, maximizer
 from rtsmlm.fitting.psf_spline import (
     BY_X,
     BY_Y,
@@ -56,6 +49,11 @@ from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
 
 MAX_STEP_NM = 100.0
+
+Shape: TypeAlias = tuple[PsfSpline, F64]
+"""The PSF, and the limits of z."""
+Memory: TypeAlias = tuple[F64, F64, F64, F64]
+"""For `write_images`, its images, their place, (3,), and rows for `_evaluate`, (8, box)."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -112,16 +110,20 @@ def _start(photons: F32, theta: F64, spline: PsfSpline, limits_nm: F64) -> None:
     if not math.isnan(theta[4]):
         return
     total = float(photons.sum())
-    n = photons.size
+    n, box, side = photons.size, photons.shape[0], spline.starts.shape[1]
     row_first = int(spline.middle - round(PER_PX * theta[1]))
     column_first = int(spline.middle - round(PER_PX * theta[0]))
+    # Beyond the table it is dark.
+    top, left = max(-(row_first // PER_PX), 0), max(-(column_first // PER_PX), 0)
+    bottom = min((side - 1 - row_first) // PER_PX + 1, box)
+    right = min((side - 1 - column_first) // PER_PX + 1, box)
     best, theta[4] = -1.0, 0.5 * (limits_nm[0] + limits_nm[1])
     for k in range(len(spline.start_nm)):
         if not limits_nm[0] <= spline.start_nm[k] <= limits_nm[1]:
             continue
         e, ee, ed = 0.0, 0.0, 0.0
-        for row in range(photons.shape[0]):
-            for column in range(photons.shape[1]):
+        for row in range(top, bottom):
+            for column in range(left, right):
                 share = spline.starts[k, row_first + PER_PX * row, column_first + PER_PX * column]
                 e += share
                 ee += share * share
@@ -150,59 +152,42 @@ def _start_light(photons: F32, theta: F64, images: F64) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _maximize(
+def _evaluate_at(
+    shape: Shape,
     photons: F32,
     variance: F32,
     theta: F64,
-    spline: PsfSpline,
-    limits_nm: F64,
-    max_iterations: int,
-    wander_px: float,
-    scratch: F64,
-    images: F64,
+    memory: Memory,
+    gradient: F64,
     information: F64,
 ) -> float:
-    """Move theta to the maximum of the likelihood; return the status."""
-    trial, gradient, trial_gradient, step = np.empty((4, 5))
-    trial_information, damped = np.empty((2, 5, 5))
-    slopes = np.empty((8, photons.shape[0]))
-    floor = least_background(variance)
-    start_x, start_y = theta[0], theta[1]
-    write_images(spline, theta[0], theta[1], theta[4], scratch, images)
-    _start_light(photons, theta, images)
-    theta[3] = max(theta[3], floor)
-    deviance = _evaluate(photons, variance, theta, images, slopes, gradient, information)
-    damping = FIRST_DAMPING
-    for _ in range(max_iterations):
-        p = count_free(theta, gradient, limits_nm)
-        gain = damped_step(theta, gradient, information, step, p, damped, damping, floor)
-        if gain < 0.0:
-            damping *= 10.0
-            if damping > MAX_DAMPING:
-                return SINGULAR
-            continue
-        advance(theta, step, p, floor, limits_nm, MAX_STEP_NM, trial)
-        if not max(abs(trial[0] - start_x), abs(trial[1] - start_y)) <= wander_px:
-            return ESCAPED
-        write_images(spline, trial[0], trial[1], trial[4], scratch, images)
-        trial_deviance = _evaluate(
-            photons, variance, trial, images, slopes, trial_gradient, trial_information
-        )
-        if trial_deviance <= deviance + 1e-9 * abs(deviance):
-            # Where one axis is in focus the likelihood bends more than its expectation.
-            too_far = deviance - trial_deviance <= 0.25 * gain
-            theta[:] = trial
-            gradient[:] = trial_gradient
-            information[:] = trial_information
-            deviance = trial_deviance
-            damping = max(4.0 * damping, 0.3) if too_far else 0.1 * damping
-            if gain < ENOUGH:
-                return CONVERGED
-        else:
-            damping = 10.0 * max(damping, 1e-3)
-            if damping > MAX_DAMPING:
-                return NOT_CONVERGED
-    return NOT_CONVERGED
+    _draw(shape[0], theta, memory)
+    return _evaluate(photons, variance, theta, memory[1], memory[3], gradient, information)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw(spline: PsfSpline, theta: F64, memory: Memory) -> None:
+    """Write the images at x, y and z, unless they are those that were written last."""
+    scratch, images, place, _ = memory
+    if place[0] == theta[0] and place[1] == theta[1] and place[2] == theta[4]:
+        return
+    place[0], place[1], place[2] = theta[0], theta[1], theta[4]
+    box = images.shape[1]
+    write_images(spline, theta[0], theta[1], theta[4], box, box, scratch, images)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_free(theta: F64, gradient: F64, shape: Shape) -> int:
+    return count_free(theta, gradient, shape[1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _advance(theta: F64, step: F64, p: int, floor: float, shape: Shape, trial: F64) -> None:
+    advance(theta, step, p, floor, shape[1], MAX_STEP_NM, trial)
+
+
+# Where one axis is in focus the likelihood bends more than its expectation.
+_maximize = maximizer(_evaluate_at, _count_free, _advance, careful=True)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -255,7 +240,7 @@ def fit_spline_mle(
     start_z_nm
         z to begin at, float32, (n,); NaN searches the whole range.
     spline
-        The PSF; its reach holds the whole box and `wander_px` beyond.
+        The PSF.
     limits_nm
         Least and largest z, (2,). A fit that ends there is out of range.
     excess_noise
@@ -272,6 +257,8 @@ def fit_spline_mle(
     """
     box = photons.shape[1]
     theta, images, scratch = np.empty(5), np.empty((4, box, box)), make_scratch(box)
+    memory = (scratch, images, np.full(3, math.nan), np.empty((8, box)))
+    shape = (spline, limits_nm)
     information, covariance = np.empty((2, 5, 5))
     shifted = np.empty((box, box), dtype=np.float32)
     widest = wander_sigma * spline.widths_px.max()
@@ -283,9 +270,11 @@ def fit_spline_mle(
         if not math.isnan(theta[4]):
             theta[4] = min(max(theta[4], limits_nm[0]), limits_nm[1])
         _start(photons[i], theta, spline, limits_nm)
+        _draw(spline, theta, memory)
+        _start_light(photons[i], theta, images)
         status = _maximize(
-            photons[i], shifted, theta, spline, limits_nm, max_iterations,
-            max(MAX_WANDER_PX, widest), scratch, images, information,
+            shape, photons[i], shifted, theta, max_iterations, memory, information,
+            max(MAX_WANDER_PX, widest),
         )  # fmt: skip
         if status == CONVERGED and not limits_nm[0] < theta[4] < limits_nm[1]:
             status = OUT_OF_RANGE
@@ -294,7 +283,7 @@ def fit_spline_mle(
         away = max(abs(theta[0] - start_x[i]), abs(theta[1] - start_y[i]))
         if status == CONVERGED and away > most:
             status = ESCAPED
-        write_images(spline, theta[0], theta[1], theta[4], scratch, images)
+        _draw(spline, theta, memory)
         chi2 = _chi2_per_pixel(photons[i], shifted, theta, images, core_px)
         rows[i, CHI2] = chi2 / excess_noise
         if not invert(information, covariance):

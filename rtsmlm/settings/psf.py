@@ -90,8 +90,8 @@ class PsfSettings(Settings):
     astigmatism: AstigmatismSettings | None = None
     """Curves of an astigmatic PSF, from beads; with them emitters get a z."""
     table: Path | None = None
-    """Image of beads at every depth, a file of `rtsmlm calibrate psf --table`: lone emitters are
-    fitted with it instead of a Gaussian; None takes the Gaussian."""
+    """Image of beads at every depth, a file of `rtsmlm calibrate psf --table`: emitters are fitted
+    with it instead of a Gaussian; None takes the Gaussian."""
 
     @property
     def known_sigma_nm(self) -> float | None:

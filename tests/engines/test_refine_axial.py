@@ -9,7 +9,7 @@ from rtsmlm.analysis.matching import match
 from rtsmlm.bench.accuracy.axial_scenes import depth_pair_scene
 from rtsmlm.bench.accuracy.contenders import OurLocalizer
 from rtsmlm.bench.accuracy.scenes import PIXEL_NM, Scene, curves_of
-from rtsmlm.engines import refine
+from rtsmlm.engines.refine_axial import AxialGroups
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.psf import AstigmaticPsf
 
@@ -33,7 +33,7 @@ def test_pairs_in_depth_come_near_their_bound_and_state_it(
     scene = depth_pair_scene(rng, 6, PSF, curves_of(PSF), (475.0, 650.0), (3000.0, 20.0))
     assert scene.bound is not None
     fitted = OurLocalizer("flagship-astig").open(scene)(scene.batch)
-    monkeypatch.setattr(refine, "refine_axial_groups", lambda locs, *_, **__: locs)
+    monkeypatch.setattr(AxialGroups, "__call__", lambda _, locs, *__, **___: locs)
     network = OurLocalizer("flagship-astig").open(scene)(scene.batch)
 
     assert len(fitted) == len(network)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsmlm.fitting import group_fit
+from rtsmlm.fitting import group_table as table
 from rtsmlm.fitting.boxes import CONVERGED
-from rtsmlm.fitting.group_fit import GROUP_COLUMNS, fit_groups, group_rows
+from rtsmlm.fitting.group_fit import fit_groups
 from rtsmlm.fitting.group_likelihood import MOST
+from rtsmlm.fitting.group_table import GROUP_COLUMNS, group_rows
 from rtsmlm.physics.gaussian import render_spots
 
 SIGMA_PX, PHOTONS, BACKGROUND, SIDE = 1.3, 2000.0, 20.0, 32
@@ -42,11 +43,12 @@ def fitted(
     rows = np.zeros((len(true), GROUP_COLUMNS))
     rows[:, :2] = true + rng.normal(0.0, 0.1, true.shape)
     rows[:, 2] = PHOTONS * rng.uniform(0.8, 1.2, len(true))
-    rows[:, 3] = BACKGROUND
+    rows[:, table.GROUP_BACKGROUND] = BACKGROUND
     order = np.lexsort((rows[:, 1], frame))
     rows, true = rows[order].copy(), true[order]
     v, u = rows[:, 1].copy(), rows[:, 0].copy()
-    group = group_rows(frame, v, u, 3.0 * SIGMA_PX)
+    half = np.full(len(rows), 1.5 * SIGMA_PX)
+    group = group_rows(frame, v, u, half, half)
     one = np.ones((SIDE, SIDE), dtype=np.float32)
     fit_groups(
         frames,
@@ -101,16 +103,16 @@ def test_pairs_are_fitted_at_the_bound_of_the_pair(
 
     rows, true = fitted(rng, draw(rng, x, y), x, y)
 
-    assert np.mean(rows[:, group_fit.GROUP_STATUS] == CONVERGED) > 0.99
+    assert np.mean(rows[:, table.GROUP_STATUS] == CONVERGED) > 0.99
     error = rows[:, 0] - true[:, 0]
-    stated = rows[:, group_fit.GROUP_STD_X]
+    stated = rows[:, table.GROUP_STD_X]
     assert np.sqrt(np.mean((error / stated) ** 2)) == pytest.approx(1.0, abs=0.1)
     bounds = np.array([bound_px(u, v) for u, v in zip(x[:60], y[:60], strict=True)])
     # Pixels beyond three widths are left out, and noise moves what is stated: a few per cent.
     assert np.mean(stated**2) == pytest.approx(np.mean(bounds**2), rel=0.12)
     assert rows[:, 2].mean() == pytest.approx(PHOTONS, rel=0.01)
-    assert rows[:, 3].mean() == pytest.approx(BACKGROUND, rel=0.03)
-    assert rows[:, group_fit.GROUP_CHI2].mean() == pytest.approx(0.93, abs=0.05)
+    assert rows[:, table.GROUP_BACKGROUND].mean() == pytest.approx(BACKGROUND, rel=0.03)
+    assert rows[:, table.GROUP_CHI2].mean() == pytest.approx(0.93, abs=0.05)
 
 
 def test_a_gain_register_makes_the_same_places_less_certain(rng: np.random.Generator) -> None:
@@ -118,7 +120,7 @@ def test_a_gain_register_makes_the_same_places_less_certain(rng: np.random.Gener
 
     rows, true = fitted(rng, draw(rng, x, y, excess=2), x, y, excess=2)
 
-    ratio = (rows[:, 0] - true[:, 0]) / rows[:, group_fit.GROUP_STD_X]
+    ratio = (rows[:, 0] - true[:, 0]) / rows[:, table.GROUP_STD_X]
     assert np.sqrt(np.mean(ratio**2)) == pytest.approx(1.0, abs=0.12)
 
 
@@ -129,8 +131,8 @@ def test_pairs_at_the_edge_of_the_frame_are_fitted_on_what_is_there(
 
     rows, true = fitted(rng, draw(rng, x, y), x, y)
 
-    ratio = (rows[:, 0] - true[:, 0]) / rows[:, group_fit.GROUP_STD_X]
-    assert np.mean(rows[:, group_fit.GROUP_STATUS] == CONVERGED) > 0.95
+    ratio = (rows[:, 0] - true[:, 0]) / rows[:, table.GROUP_STD_X]
+    assert np.mean(rows[:, table.GROUP_STATUS] == CONVERGED) > 0.95
     assert np.sqrt(np.mean(ratio**2)) == pytest.approx(1.0, abs=0.15)
 
 
@@ -155,13 +157,23 @@ def test_more_than_four_are_left_as_they_are(rng: np.random.Generator) -> None:
 
     rows, _ = fitted(rng, frames, x, y)
 
-    assert np.all(rows[:, group_fit.GROUP_STD_X] == 0)
-    assert np.any(rows[:, group_fit.GROUP_STATUS] != CONVERGED)
+    assert np.all(rows[:, table.GROUP_STD_X] == 0)
+    assert np.any(rows[:, table.GROUP_STATUS] != CONVERGED)
 
 
 def test_groups_are_chains_within_one_frame() -> None:
     frame = np.array([0, 0, 0, 1, 1], dtype=np.int32)
     y, x = np.array([5.0, 6.0, 9.0, 5.0, 30.0]), np.array([5.0, 8.0, 9.0, 5.0, 5.0])
 
-    assert group_rows(frame, y, x, 3.5).tolist() == [0, 0, 0, 3, 4]
-    assert group_rows(frame, y, x, 3.0).tolist() == [0, 1, 2, 3, 4]
+    for link_px, groups in ((3.5, [0, 0, 0, 3, 4]), (3.0, [0, 1, 2, 3, 4])):
+        half = np.full(len(y), 0.5 * link_px)
+        assert group_rows(frame, y, x, half, half).tolist() == groups
+
+
+def test_wide_spots_are_linked_further_than_narrow_ones() -> None:
+    frame = np.zeros(2, dtype=np.int32)
+    y, x = np.zeros(2), np.array([0.0, 6.0])
+    narrow, wide = np.full(2, 2.5), np.full(2, 3.5)
+
+    assert group_rows(frame, y, x, wide, narrow).tolist() == [0, 1]
+    assert group_rows(frame, y, x, narrow, wide).tolist() == [0, 0]

@@ -55,13 +55,13 @@ def table() -> TablePsf:
 def test_the_spline_is_the_table_and_its_slopes_are_those_of_the_image(
     table: TablePsf, rng: np.random.Generator
 ) -> None:
-    spline = spline_of(table, BOX_PX + 2)
+    spline = spline_of(table)
     scratch, images = make_scratch(BOX_PX), np.empty((4, BOX_PX, BOX_PX))
     other = np.empty_like(images)
     for _ in range(10):
         x, y = 0.5 * BOX_PX + rng.uniform(-2.0, 2.0, 2)
         z = rng.uniform(-550.0, 550.0)
-        write_images(spline, x, y, z, scratch, images)
+        write_images(spline, x, y, z, BOX_PX, BOX_PX, scratch, images)
         drawn = np.zeros((BOX_PX, BOX_PX), np.float32)
         table.render(drawn, *(np.array([v]) for v in (x, y, z, 1.0)))
         # Between its points the table is linear, which is what it is off by.
@@ -69,9 +69,9 @@ def test_the_spline_is_the_table_and_its_slopes_are_those_of_the_image(
         for image, step in ((BY_X, (1e-3, 0, 0)), (BY_Y, (0, 1e-3, 0)), (BY_Z, (0, 0, 0.5))):
             ahead = np.array([x, y, z]) + step
             back = np.array([x, y, z]) - step
-            write_images(spline, *ahead, scratch, other)
+            write_images(spline, *ahead, BOX_PX, BOX_PX, scratch, other)
             slope = other[VALUE].copy()
-            write_images(spline, *back, scratch, other)
+            write_images(spline, *back, BOX_PX, BOX_PX, scratch, other)
             slope = (slope - other[VALUE]) / (2.0 * max(step))
             np.testing.assert_allclose(
                 images[image], slope, atol=2e-3 * np.abs(slope).max(), err_msg=str(image)
@@ -79,10 +79,10 @@ def test_the_spline_is_the_table_and_its_slopes_are_those_of_the_image(
 
 
 def test_beyond_the_table_it_is_dark(table: TablePsf) -> None:
-    spline = spline_of(table, 40)
+    spline = spline_of(table)
     images = np.empty((4, BOX_PX, BOX_PX))
 
-    write_images(spline, 35.0, 35.0, 0.0, make_scratch(BOX_PX), images)
+    write_images(spline, 35.0, 35.0, 0.0, BOX_PX, BOX_PX, make_scratch(BOX_PX), images)
 
     assert np.all(np.abs(images[VALUE][:8, :8]) < 1e-6)
 
