@@ -77,6 +77,7 @@ class DecodeEntry(Settings):
     min_probability: float = 0.5
     vague_snr: float = 5.5
     vague_probability: float = 0.9
+    vague_crowd_probability: float = 0.9
     std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_photons: float = 1.0

@@ -47,6 +47,10 @@ COLUMNS_WITH_CHANNEL = COLUMNS + 2
 CROWD_KNOTS = (0.0, 0.3, 0.6, 1.0, 2.0, 4.0)
 """Expected emitters within reach at which the factors on standard deviations are given."""
 
+VAGUE_CROWD = (0.3, 1.0)
+"""Expected emitters within reach up to which a dim row stands alone, and from which it is among
+others. Where noise is all there is, one row in ten has more than 0.2."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeSettings:
@@ -62,7 +66,10 @@ class DecodeSettings:
     """A row whose photons are fewer than so many of their stated standard deviations must be the
     more probable: noise in a dark frame looks like a dim emitter, and never like a bright one."""
     vague_probability: float = 0.9
-    """How probable it must be."""
+    """How probable it must be where it stands alone."""
+    vague_crowd_probability: float = 0.9
+    """How probable it must be among others, from `VAGUE_CROWD` on: more of what is dim there is an
+    emitter."""
     merge_px: float = 0.7
     """Of two rows closer than this in one frame, the more probable stays."""
     std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
@@ -84,6 +91,7 @@ class DecodeSettings:
             "candidate_probability",
             "split_probability",
             "vague_probability",
+            "vague_crowd_probability",
         ):
             value = getattr(self, name)
             if not 0.0 < value < 1.0:
@@ -191,7 +199,8 @@ def is_sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
         Thresholds and calibration.
     """
     std_photons = rows[:, Row.STD_PHOTONS] * settings.std_scale_photons
-    probable = rows[:, Row.PROBABILITY] > settings.vague_probability
+    needed = (settings.vague_probability, settings.vague_crowd_probability)
+    probable = rows[:, Row.PROBABILITY] > np.interp(rows[:, Row.CROWD], VAGUE_CROWD, needed)
     # A network that states no error of the photons (NaN) has no vague rows.
     return np.asarray(~(rows[:, Row.PHOTONS] < settings.vague_snr * std_photons) | probable)
 

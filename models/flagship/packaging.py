@@ -29,7 +29,7 @@ from rtsmlm.models.simulation.ranges import SimulationRanges
 from rtsmlm.models.simulation.training_windows import Windows, simulate
 from rtsmlm.models.simulation.window_sampler import WindowSampler
 from rtsmlm.models.training.frame_graph import frame_inputs, write_frame_graph
-from rtsmlm.models.training.output_calibration import tune
+from rtsmlm.models.training.output_calibration import Choices, tune
 from rtsmlm.models.training.packaging import save_weights
 from rtsmlm.models.training.recipe import Recipe
 from rtsmlm.models.training.trainable import Sampler
@@ -37,6 +37,16 @@ from rtsmlm.physics.psf import TablePsf
 
 COARSE = ("down", "quarter", "up", "attention", "frames.down", "frames.key", "frames.value")
 """Layers at a quarter of the resolution."""
+GIVEN = DecodeEntry(vague_snr=4.5)
+"""From so many deviations of their photons on rows of dark frames are as often false as those that
+are brighter."""
+CHOICES = Choices(
+    min_probability=(0.3, 0.4, 0.5), vague_crowd_probability=(0.5, 0.6, 0.7, 0.8, 0.9)
+)
+GIVEN_AXIAL = DecodeEntry(vague_snr=4.5, vague_probability=0.8, vague_crowd_probability=0.7)
+"""With z the largest Jaccard index has the dimmest rows with it, which lie far off: these are of
+the largest efficiency in three dimensions (docs/decisions/0060)."""
+CHOICES_AXIAL = Choices(min_probability=(0.3, 0.4, 0.5))
 FIT_MARGIN = 1.05
 """How far beyond its training range a PSF width is still accepted."""
 
@@ -115,7 +125,15 @@ def calibrate(
             return partial(simulate, ranges)
         return WindowSampler(ranges, 0, torch.device("cpu"), table=table)
 
-    return tune(ranges, sampler_of, found, axial=axial, n_windows=n_windows)
+    return tune(
+        ranges,
+        sampler_of,
+        found,
+        axial=axial,
+        given=GIVEN_AXIAL if axial else GIVEN,
+        choices=CHOICES_AXIAL if axial else CHOICES,
+        n_windows=n_windows,
+    )
 
 
 def write_onnx(network: FlagshipNetwork, path: Path) -> None:

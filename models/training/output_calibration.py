@@ -38,6 +38,7 @@ class Choices:
 
     min_probability: tuple[float, ...] = ()
     vague_snr: tuple[float, ...] = ()
+    vague_crowd_probability: tuple[float, ...] = ()
 
 
 def tune(
@@ -130,11 +131,16 @@ def _chosen(crowd: Scored, entry: DecodeEntry, choices: Choices) -> DecodeEntry:
     frames without emitters.
     """
     trials = []
-    for probability, snr in product(
+    for probability, snr, in_crowd in product(
         choices.min_probability or (entry.min_probability,),
         choices.vague_snr or (entry.vague_snr,),
+        choices.vague_crowd_probability or (entry.vague_crowd_probability,),
     ):
-        update = {"min_probability": round(probability, 3), "vague_snr": snr}
+        update = {
+            "min_probability": round(probability, 3),
+            "vague_snr": snr,
+            "vague_crowd_probability": in_crowd,
+        }
         trial = entry.model_copy(update=update)
         kept = _reported(crowd.rows, trial)
         trials.append((crowd.jaccard(kept), int(np.count_nonzero(kept)), trial))

@@ -7,12 +7,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import torch
 from torch import distributed, nn
 
@@ -61,6 +63,21 @@ def join_processes(device: str) -> str:
     on_gpu = device.startswith("cuda")
     distributed.init_process_group("nccl" if on_gpu else "gloo")
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if on_gpu else device
+
+
+@contextmanager
+def without_denormals() -> Iterator[None]:
+    """Take numbers below 1e-38 for zero in this thread, as long as this lasts.
+
+    Gradients of far points are as small, and take a CPU ten times as long. Other code needs these
+    numbers: the tree of neighbours of scipy never ends without them.
+    """
+    were_there = float(np.float64(np.finfo(np.float64).smallest_subnormal) * np.float64(1.0)) > 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(not were_there)
 
 
 class Trainer:
@@ -136,9 +153,11 @@ class Trainer:
 
     def run(self, stop: Event, report: Callable[[Report], None] | None = None) -> None:
         """Train until the schedule ends or `stop` is set; the state is saved in either case."""
+        with without_denormals():
+            self._run(stop, report)
+
+    def _run(self, stop: Event, report: Callable[[Report], None] | None) -> None:
         settings = self.recipe.training
-        # Numbers below 1e-38, as gradients of far points are, take a CPU ten times as long.
-        torch.set_flush_denormal(True)
         self.folder.mkdir(parents=True, exist_ok=True)
         generator = torch.Generator(self.device)
         generator.manual_seed(settings.seed * 7919 + self.progress.step * 31 + self.rank)

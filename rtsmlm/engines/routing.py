@@ -6,6 +6,7 @@ docs/decisions/0041 says why, and what was measured.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
@@ -14,21 +15,22 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.crowds import Cover
+from rtsmlm.engines.evidence import LEAST_PROBABILITY, with_faint
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime
+from rtsmlm.engines.warm_up_frames import warm_up_frames
 from rtsmlm.engines.window_network import SIZE, WindowNetwork
 from rtsmlm.errors import LocalizerError
-from rtsmlm.fitting.detection import Candidates
-from rtsmlm.fitting.fit_first import ASKED, FirstFits, FitFirst, joined
+from rtsmlm.fitting.detection import Candidates, joined
+from rtsmlm.fitting.fit_first import ASKED, FirstFits, FitFirst
 from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, FROM_NETWORK, Localizations
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.inputs import KNOW_MASKS, context_of, pad_frames, padded_maps
-from rtsmlm.models.rows import in_units
+from rtsmlm.models.rows import Row, in_units
 from rtsmlm.models.windows import looks_at_windows
 from rtsmlm.physics.astigmatism import WidthCurves
-from rtsmlm.physics.gaussian import render_spots
 from rtsmlm.physics.psf import TablePsf
 from rtsmlm.protocols import ALL
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 MOST_COVERED = 0.4
 """Share of a frame in windows, on what is not lone, from which the network looks at all of it: with
 the windows on single spots that misfit it would cost more."""
-_FIT_ADDS = np.array([[0.0, 0.0020, 0.0031, 0.0050], [0.980, 0.980, 0.986, 1.0]])
+_FIT_ADDS = np.array([[0.0, 0.0010, 0.0020, 0.0032, 0.0053], [0.953, 0.955, 0.958, 0.974, 1.0]])
 """Factor on how many emitters there truly are for one that the network finds in whole frames, at
 the densities of `NETWORK_RECALL`: measured on movies like its, 500 and 1500 photons."""
 ALIKE_FRAMES = 8
@@ -79,7 +81,10 @@ class RoutedLocalizer:
         refiner: Refiner,
     ) -> None:
         self._model, self._whole, self._runtime = model, whole, runtime
-        self._windows = WindowNetwork(model, runtime)
+        self._min_probability = model.decode.min_probability
+        least = min(self._min_probability, LEAST_PROBABILITY)
+        lowest = replace(model.decode, min_probability=least)
+        self._windows = WindowNetwork(replace(model, decode=lowest), runtime)
         self._calibration, self._first, self._refiner = calibration, first, refiner
         self.neighbours, self.max_local_per_um2 = whole.neighbours, whole.max_local_per_um2
         found, truly = whole.recall
@@ -102,9 +107,10 @@ class RoutedLocalizer:
         if not self._has_room:
             return
         self._first.warm_up(shape)
-        frames = FrameBatch.from_pixels(self._examples(shape))
-        for n in (len(frames), 1):
-            self(frames.frames(0, n))
+        n = 2 * self._runtime.lanes
+        frames = warm_up_frames(shape, n, self._first.sigma_px, self._calibration)
+        self(frames)
+        self(frames.frames(0, 1))
 
     def __call__(self, batch: FrameBatch, targets: slice = ALL) -> Localizations:
         """Return the localizations of the target frames, by frame, then from top to bottom.
@@ -159,14 +165,17 @@ class RoutedLocalizer:
         """Return the rows of frames, and which of them the network has to see whole."""
         numbers = batch.index[share]
         fits, cover, crowded = self._route(pixels[share], numbers)
+        windows = cover.windows + np.array([share.start, 0, 0], dtype=np.int32)
+        rows, owner = self._windows.rows(padded, context, windows, lanes=lanes)
+        frame, near_px = cover.windows[owner, 0], 0.5 * self._first.reach_px
+        spoken = fits.is_settled | fits.is_faint
+        fits = with_faint(fits, rows, frame, near_px, self._min_probability)
         settled = self._first.table(fits, numbers)
         parts = [_marked(settled, 0.0)]
         if len(cover.windows):
-            windows = cover.windows.copy()
-            windows[:, 0] += share.start
-            rows, owner = self._windows.rows(padded, context, windows, lanes=lanes)
-            meant = cover.are_meant(rows, owner, fits.settled_places(), 0.5 * self._first.reach_px)
-            answered = self._table(rows[meant], numbers[cover.windows[owner[meant], 0]])
+            meant = cover.are_meant(rows, owner, fits.places(spoken), near_px)
+            meant &= rows[:, Row.PROBABILITY] > self._min_probability
+            answered = self._table(rows[meant], numbers[frame[meant]])
             merged = Localizations.concatenate([settled, answered])
             new = np.arange(len(settled), len(merged))
             refined = self._refiner(merged, batch.frames(share.start, share.stop), new)
@@ -254,18 +263,6 @@ class RoutedLocalizer:
                 part = slice(start + frames[0], start + frames[-1] + 1)
                 parts.append(_marked(self._whole(batch, part), 1.0))
         return parts
-
-    def _examples(self, shape: tuple[int, int]) -> Pixels:
-        """Return frames with a lone spot and a pair, so that all that there is to do is done."""
-        height, width = shape
-        sigma_px = self._first.sigma_px
-        x = np.array([0.25 * width, 0.75 * width, 0.75 * width + 2.0 * sigma_px])
-        light = render_spots(shape, x, np.full(3, 0.5 * height), 2000.0, sigma_px, 10.0)
-        drawn = np.random.default_rng(0).poisson(light, (2 * self._runtime.lanes, *shape))
-        calibration = self._calibration
-        gain = np.asarray(calibration.e_per_adu) / calibration.em_gain
-        adu = drawn / gain + calibration.offset_adu
-        return np.clip(np.rint(adu), 0, 65535).astype(np.uint16)
 
     def _prepare(self, shape: tuple[int, int]) -> None:
         knows_masks = self._model.manifest.architecture in KNOW_MASKS

@@ -8,6 +8,7 @@ emitter.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,13 @@ def make_candidates(capacity: int) -> Candidates:
     frame, y, x = np.zeros((3, capacity), dtype=np.int32)
     start_y, start_x, extra_variance, strength = np.zeros((4, capacity), dtype=np.float32)
     return Candidates(frame, y, x, start_y, start_x, extra_variance, strength)
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """Return candidates one after the other."""
+    if not parts:
+        return make_candidates(0)
+    return Candidates._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

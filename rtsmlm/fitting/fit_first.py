@@ -7,7 +7,6 @@ network, which is asked about those places only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH
 from rtsmlm.fitting.astigmatic_mle import LONE_WANDER_SIGMA
 from rtsmlm.fitting.box_fit import BoxFit, GaussianMle
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
-from rtsmlm.fitting.detection import I32, Candidates, make_candidates
+from rtsmlm.fitting.detection import I32, Candidates, joined
 from rtsmlm.fitting.filtering import Filter, make_filter
 from rtsmlm.fitting.fit_rows import table_of
 from rtsmlm.fitting.frame_plan import Plan
@@ -72,12 +71,13 @@ class FirstFits(NamedTuple):
     """There may be an emitter, and the fit cannot tell."""
     is_likely: NDArray[np.bool_]
     """Of these, where the fit stands if a network finds nothing."""
+    is_faint: NDArray[np.bool_]
+    """Of these, where there is one emitter or noise, which a network and the fit tell together."""
 
-    def settled_places(self) -> tuple[I32, F32, F32]:
-        """Return frame, y and x of what is settled, in pixels, in the order of frames."""
-        rows = self.rows[self.is_settled]
-        places = rows[:, [boxes.Y, boxes.X]].astype(np.float32)
-        return self.found.frame[self.is_settled], places[:, 0], places[:, 1]
+    def places(self, which: NDArray[np.bool_]) -> tuple[I32, F32, F32]:
+        """Return frame, y and x of some fits, in pixels, in the order of frames."""
+        places = self.rows[which][:, [boxes.Y, boxes.X]].astype(np.float32)
+        return self.found.frame[which], places[:, 0], places[:, 1]
 
 
 class FitFirst(SpotLocalizer):
@@ -178,23 +178,27 @@ class FitFirst(SpotLocalizer):
         is_asked = found.strength >= ASKED
         which = np.flatnonzero(lone & is_asked)
         rows = boxes.fit_table(len(found.x))
-        is_settled, is_likely = np.zeros((2, len(rows)), dtype=np.bool_)
+        is_settled, is_likely, is_faint = np.zeros((3, len(rows)), dtype=np.bool_)
         if len(which):
             fits, misfits = self._fits(pixels, plan, found.part(which))
             rows[which] = fits
-            good = self._is_good(found.part(which), fits)
+            plain = self._is_plain(found.part(which), fits)
+            good = plain & self._is_precise(fits)
             significance = fits[:, boxes.PHOTONS] / np.maximum(fits[:, boxes.STD_PHOTONS], 1e-9)
             least = AXIAL_SIGNIFICANCE if self._is_axial else MIN_SIGNIFICANCE
             is_settled[which] = good & (significance > least) & (misfits < MAX_MISFIT)
             # Of a round spot that misfits there is at least one emitter, if not alone.
             likely = LEAST_SIGNIFICANCE if self._is_axial else MIN_SIGNIFICANCE
             is_likely[which] = good & (significance > likely)
+            is_faint[which] = plain & (misfits < MAX_MISFIT) & (not self._is_axial)
         is_likely &= ~is_settled
+        is_faint &= ~is_settled
         is_asked &= ~is_settled
         # The light of an emitter beyond the edge of the frame: there is none to be reported.
         inside = (rows[:, boxes.X] >= -0.5) & (rows[:, boxes.X] <= width - 0.5)
         inside &= (rows[:, boxes.Y] >= -0.5) & (rows[:, boxes.Y] <= height - 0.5)
-        return FirstFits(found, rows, is_settled & inside, is_asked, is_likely & inside)
+        is_settled, is_likely, is_faint = (w & inside for w in (is_settled, is_likely, is_faint))
+        return FirstFits(found, rows, is_settled, is_asked, is_likely, is_faint)
 
     def _fits(self, pixels: Pixels, plan: Plan, found: Candidates) -> tuple[F64, F64]:
         """Return fits and misfits of the shape of boxes around candidates."""
@@ -211,16 +215,21 @@ class FitFirst(SpotLocalizer):
             rows[:, boxes.Y] += top
         return rows, misfits
 
-    def _is_good(self, found: Candidates, fits: F64) -> NDArray[np.bool_]:
+    def _is_plain(self, found: Candidates, fits: F64) -> NDArray[np.bool_]:
+        """Tell which fits have ended near their maximum and leave nothing but noise."""
         wide_x, wide_y = self._widths_px(fits)
         far_x, far_y = (np.maximum(MAX_WANDER_PX, LONE_WANDER_SIGMA * w) for w in (wide_x, wide_y))
         away_x, away_y = fits[:, boxes.X] - found.start_x, fits[:, boxes.Y] - found.start_y
         wander = np.hypot(away_x / far_x, away_y / far_y)
-        good = fits[:, boxes.STATUS] == boxes.CONVERGED
-        good &= fits[:, boxes.STD_X] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_x)
-        good &= fits[:, boxes.STD_Y] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_y)
-        good &= (fits[:, boxes.CHI2] > CHI2[0]) & (fits[:, boxes.CHI2] < CHI2[1])
-        return np.asarray(good & (wander < 1.0), dtype=np.bool_)
+        plain = (fits[:, boxes.STATUS] == boxes.CONVERGED) & (wander < 1.0)
+        plain &= (fits[:, boxes.CHI2] > CHI2[0]) & (fits[:, boxes.CHI2] < CHI2[1])
+        return np.asarray(plain, dtype=np.bool_)
+
+    def _is_precise(self, fits: F64) -> NDArray[np.bool_]:
+        wide_x, wide_y = self._widths_px(fits)
+        precise = fits[:, boxes.STD_X] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_x)
+        precise &= fits[:, boxes.STD_Y] < np.maximum(MAX_STD_PX, MAX_STD_SIGMA * wide_y)
+        return np.asarray(precise, dtype=np.bool_)
 
     def _widths_px(self, fits: F64) -> tuple[F64, F64]:
         """Return the widths of fitted spots that count beyond those of a round one: without z 0."""
@@ -283,13 +292,6 @@ class FitFirst(SpotLocalizer):
     ) -> Localizations:
         frame = frame_index[fits.found.frame[which]]
         return table_of(fits.rows[which], frame, self._calibration.pixel_nm)
-
-
-def joined(parts: Sequence[Candidates]) -> Candidates:
-    """Return candidates one after the other."""
-    if not parts:
-        return make_candidates(0)
-    return Candidates._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="training needs torch")
 
 from rtsmlm.localizations import F32  # noqa: E402
 from rtsmlm.models.manifest import DecodeEntry  # noqa: E402
-from rtsmlm.models.rows import COLUMNS, DecodeSettings, Row  # noqa: E402
+from rtsmlm.models.rows import COLUMNS, DecodeSettings, Row, is_sure  # noqa: E402
 from rtsmlm.models.simulation.ranges import SimulationRanges  # noqa: E402
 from rtsmlm.models.simulation.training_windows import Targets, Windows  # noqa: E402
 from rtsmlm.models.training.output_calibration import Choices, tune  # noqa: E402
@@ -113,6 +113,30 @@ def test_light_as_uncertain_as_that_of_false_rows_is_doubted() -> None:
 
     # False rows have 4 standard deviations of light, true ones 40.
     assert entry.vague_snr in (5.0, 8.0)
+
+
+def test_a_dim_row_must_be_the_more_probable_the_lonelier_it_is() -> None:
+    rows = np.zeros((4, COLUMNS), dtype=np.float32)
+    rows[:, Row.PHOTONS], rows[:, Row.STD_PHOTONS] = 100.0, 40.0
+    rows[:, Row.PROBABILITY] = 0.75
+    rows[:, Row.CROWD] = 0.0, 0.2, 0.8, 3.0
+    settings = DecodeSettings(vague_probability=0.9, vague_crowd_probability=0.5)
+
+    assert is_sure(rows, settings).tolist() == [False, False, True, True]
+    bright = rows.copy()
+    bright[:, Row.PHOTONS] = 4000.0
+    assert is_sure(bright, settings).all()
+    rows[:, Row.PROBABILITY] = 0.45
+    assert not is_sure(rows, settings).any()
+
+
+def test_among_others_dim_rows_are_doubted_where_they_are_false() -> None:
+    chances = (0.5, 0.7, 0.9)
+    false = {Row.PHOTONS: 20.0, Row.PROBABILITY: 0.6, Row.CROWD: 2.0}
+
+    doubted = calibrated(Finder(false=false), Choices(vague_crowd_probability=chances))
+
+    assert doubted.vague_crowd_probability in (0.7, 0.9)
 
 
 def test_of_two_emitters_in_a_column_a_row_has_the_one_of_its_depth() -> None:

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from threading import Event
 
+import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
@@ -38,6 +40,22 @@ def test_a_minute_of_training_is_worth_it(tmp_path: Path) -> None:
     after = trainer.held_out_loss()
     assert after["total"] < 0.6 * before["total"]
     assert after["mixture"] < before["mixture"] - 1.0
+
+
+def test_after_a_training_the_smallest_numbers_are_there_again(tmp_path: Path) -> None:
+    during = []
+
+    def look(report: Report) -> None:
+        during.append(float(np.float64(5e-324) * np.float64(1.0)))
+
+    Trainer(small_recipe(2), tmp_path).run(Event(), look)
+
+    assert during == [0.0, 0.0]
+    assert float(np.float64(5e-324) * np.float64(1.0)) > 0.0
+    # A tree of points of which many have the same coordinate, 0: without them it has no end.
+    points = np.zeros((1000, 2))
+    points[:, 0] = np.arange(1000) // 40
+    assert len(cKDTree(points[::-1]).query_pairs(0.1)) == 25 * 40 * 39 // 2
 
 
 def test_a_stopped_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
