@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rtsmlm.bench.accuracy import axial_scenes, figures
+from rtsmlm.bench.accuracy.deep_scene import SPARSE_SHARE
 from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import PIXEL_NM, Scene, curves_of
@@ -109,7 +110,7 @@ def bead_checks(known: Known, n_frames: int, n_tubule_frames: int, seed: int) ->
     for light in BEAD_LIGHT:
         checks += _bands(rngs, n_frames, known, "beads", light)
     for name, is_sparse, aim in TUBULE_AIMS:
-        share = axial_scenes.SPARSE_SHARE if is_sparse else 1.0
+        share = SPARSE_SHARE if is_sparse else 1.0
 
         tubules = partial(axial_scenes.tubule_scene, next(rngs), n_tubule_frames, sparse=is_sparse)
         checks.append(

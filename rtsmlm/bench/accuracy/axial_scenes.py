@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.bench.accuracy.deep_scene import HALF_DEPTH_NM, deep_emitters
+from rtsmlm.bench.accuracy.deep_scene import HALF_DEPTH_NM, SPARSE_SHARE, deep_emitters
 from rtsmlm.bench.accuracy.deep_scene import SIDE_PX as DEEP_SIDE_PX
 from rtsmlm.bench.accuracy.scenes import (
     FRAME_STEP,
@@ -34,8 +34,6 @@ BOX_PX = 31
 BOUNDS = 24
 """Emitters, or pairs, of which the bound of a scene is the root mean square."""
 PAIR_HALF_RANGE_NM = 400.0
-SPARSE_SHARE = 0.12
-"""Of the emitters of a dense movie, those that a sparse one shows."""
 
 
 def depth_scene(
@@ -147,13 +145,7 @@ def tubule_scene(
     emitters = deep_emitters(rng, n_frames)
     z = curves.middle_nm + emitters.z_nm * (curves.half_range_nm / HALF_DEPTH_NM)
     kept = rng.random(len(z)) < (SPARSE_SHARE if sparse else 1.0)
-    emitters = Emitters(
-        frame=emitters.frame[kept],
-        x_px=emitters.x_px[kept],
-        y_px=emitters.y_px[kept],
-        z_nm=z[kept],
-        photons=emitters.photons[kept],
-    )
+    emitters = replace(emitters, z_nm=z).take(kept)
     shape = (DEEP_SIDE_PX, DEEP_SIDE_PX)
     batch, calibration = expose(emitters, psf, 100.0, np.arange(n_frames), shape, rng, "EMCCD")
     return Scene(

@@ -14,7 +14,8 @@ import numpy as np
 from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy import scenes as scenes
 from rtsmlm.bench.accuracy.axial_checks import axial_checks
-from rtsmlm.bench.accuracy.deep_scene import deep_scene
+from rtsmlm.bench.accuracy.deep_scene import SPARSE_SHARE, deep_scene
+from rtsmlm.bench.accuracy.density_checks import density_checks
 from rtsmlm.bench.accuracy.hard_checks import hard_checks
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.movie_checks import movie_checks
@@ -99,11 +100,12 @@ def simulated_checks(n_frames: int, seed: int) -> list[Check]:
         *hard_checks(rngs, n_frames),
         *axial_checks(rngs, n_frames),
         *movie_checks(rngs),
+        *density_checks(rngs),
     ]
 
 
-def deep_check(measured: Callable[[], tuple[Psf, float]], n_frames: int, seed: int) -> Check:
-    """Return the check on the scene that is deeper than the focus.
+def deep_checks(measured: Callable[[], tuple[Psf, float]], n_frames: int, seed: int) -> list[Check]:
+    """Return the checks on scenes that are deeper than the focus, dense and sparse.
 
     Parameters
     ----------
@@ -116,20 +118,32 @@ def deep_check(measured: Callable[[], tuple[Psf, float]], n_frames: int, seed: i
     """
     jaccard = figures.JACCARD + figures.RANKED
     efficiency = figures.EFFICIENCY + figures.RANKED
-    return Check(
-        section=DEEP,
-        condition="tubules from -700 to 700 nm",
-        scene=lambda: deep_scene(*measured(), np.random.default_rng(seed), n_frames),
-        score=figures.challenge,
-        goals=(
-            Goal(figure=jaccard, bar=Limit(low=0.72), aim=Limit(low=0.85), rank=jaccard),
-            Goal(figure=figures.RMSE + figures.RANKED, rank=jaccard),
-            Goal(figure=efficiency, bar=Limit(low=35), aim=Limit(low=55), rank=efficiency),
-            Goal(figure=figures.JACCARD),
-            Goal(figure=figures.RMSE),
-            Goal(figure=figures.EFFICIENCY, rank=figures.EFFICIENCY),
-        ),
-    )
+
+    def check(where: str, share: float, least: Limit | None, aims: tuple[float, float]) -> Check:
+        return Check(
+            section=DEEP,
+            condition=f"tubules from -700 to 700 nm{where}",
+            scene=lambda: deep_scene(*measured(), np.random.default_rng(seed), n_frames, share),
+            score=figures.challenge,
+            goals=(
+                Goal(figure=jaccard, bar=least, aim=Limit(low=aims[0]), rank=jaccard),
+                Goal(figure=figures.RMSE + figures.RANKED, rank=jaccard),
+                Goal(
+                    figure=efficiency,
+                    bar=Limit(low=35) if least else None,
+                    aim=Limit(low=aims[1]),
+                    rank=efficiency,
+                ),
+                Goal(figure=figures.JACCARD),
+                Goal(figure=figures.RMSE),
+                Goal(figure=figures.EFFICIENCY, rank=figures.EFFICIENCY),
+            ),
+        )
+
+    return [
+        check("", 1.0, Limit(low=0.72), (0.85, 55.0)),
+        check(", sparse", SPARSE_SHARE, None, (0.90, 80.0)),
+    ]
 
 
 def _isolated(rngs: Rngs, n_frames: int) -> list[Check]:

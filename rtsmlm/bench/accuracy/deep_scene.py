@@ -25,6 +25,8 @@ SIDE_PX = 64
 HALF_DEPTH_NM = 700.0
 PER_FRAME = 12.6
 """Emitters that shine in a frame, on average."""
+SPARSE_SHARE = 0.12
+"""Of the emitters of a dense movie, those that a sparse one shows."""
 BACKGROUND = 100.0
 FLUX = 8000.0
 """Detected photons of an emitter that is on for the whole frame, where the light is brightest: the
@@ -53,7 +55,13 @@ class Blinks:
     """In frames, 0..1."""
 
 
-def deep_scene(psf: Psf, sigma_px: float, rng: np.random.Generator, n_frames: int = 1000) -> Scene:
+def deep_scene(
+    psf: Psf,
+    sigma_px: float,
+    rng: np.random.Generator,
+    n_frames: int = 1000,
+    share: float = 1.0,
+) -> Scene:
     """Return a movie of 64 x 64 pixels of tubules that reach from -700 to 700 nm.
 
     Parameters
@@ -66,11 +74,15 @@ def deep_scene(psf: Psf, sigma_px: float, rng: np.random.Generator, n_frames: in
         Draws all.
     n_frames
         How many frames.
+    share
+        Part of the 12.6 emitters a frame that are there.
     """
     batches, truths = [], []
     for first in range(0, n_frames, STRUCTURE_FRAMES):
         n = min(STRUCTURE_FRAMES, n_frames - first)
         emitters = deep_emitters(rng, n)
+        if share < 1.0:
+            emitters = emitters.take(rng.random(len(emitters.frame)) < share)
         # One number left out: the last frame of one structure is no neighbour of the next.
         start = first + first // STRUCTURE_FRAMES
         batch, calibration = expose(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from rtsmlm.bench.accuracy.figures import Figures
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.errors import RtsmlmError
 from rtsmlm.localizations import Localizations
+from rtsmlm.protocols import Localizer
 
 Psf = Literal["round", "astigmatic"]
 
@@ -55,8 +56,11 @@ class Check:
     section: str
     condition: str
     scene: Callable[[], Scene]
-    score: Callable[[Scene, Localizations], Figures]
     goals: tuple[Goal, ...]
+    score: Callable[[Scene, Localizations], Figures] | None = None
+    """Figures of what was found."""
+    score_opened: Callable[[Scene, Localizer], Figures] | None = None
+    """Figures of a localizer as a run has it, with what it says of itself; no peer takes part."""
     psfs: tuple[Psf, ...] = ("round",)
     """Localizers for these PSFs take part."""
     peers: bool = True
@@ -64,7 +68,7 @@ class Check:
 
 
 class Contender(Protocol):
-    """A localizer under test."""
+    """A localizer under test; one of ours opens, too."""
 
     @property
     def name(self) -> str:
@@ -145,8 +149,19 @@ class Outcome:
         return rows
 
 
+@runtime_checkable
+class Opens(Protocol):
+    """A contender that is a localizer of a run."""
+
+    def open(self, scene: Scene) -> Localizer:
+        """Return the localizer for a scene."""
+        ...
+
+
 def takes_part(check: Check, contender: Contender) -> bool:
     """Whether a contender is measured by a check."""
+    if check.score_opened is not None and not isinstance(contender, Opens):
+        return False
     return contender.psf in check.psfs and (check.peers or not contender.is_peer)
 
 
@@ -181,7 +196,7 @@ def measure(
                 continue
             on_step(f"{check.section}, {check.condition}: {contender.name}")
             try:
-                answers = [(text, check.score(scene, locs)) for text, locs in contender(scene)]
+                answers = list(_answers(check, contender, scene))
             except RtsmlmError as error:
                 outcome.leave_out(contender.name, check.section, error)
                 continue
@@ -191,6 +206,15 @@ def measure(
                 row.settings[contender.name] = settings
         outcome.rows += [row for row in rows if row.values]
     return outcome
+
+
+def _answers(check: Check, contender: Contender, scene: Scene) -> Iterator[tuple[str, Figures]]:
+    """Yield settings of a contender, and the figures that it has with them."""
+    if check.score is not None:
+        for text, locs in contender(scene):
+            yield text, check.score(scene, locs)
+    if check.score_opened is not None and isinstance(contender, Opens):
+        yield "", check.score_opened(scene, contender.open(scene))
 
 
 def _merit(goal: Goal, figures: Figures) -> float:

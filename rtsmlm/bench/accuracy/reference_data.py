@@ -11,7 +11,7 @@ import numpy as np
 
 from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy.axial_checks import bead_checks
-from rtsmlm.bench.accuracy.checks import deep_check
+from rtsmlm.bench.accuracy.checks import deep_checks
 from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import Scene
@@ -92,7 +92,7 @@ def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
             n_deep_frames,
             seed,
         ),
-        deep_check(partial(_psf_of, folder / BEADS / "beads_2d.tif"), n_deep_frames, seed),
+        *deep_checks(partial(_psf_of, folder / BEADS / "beads_2d.tif"), n_deep_frames, seed),
         *recorded_checks(folder),
     ]
 

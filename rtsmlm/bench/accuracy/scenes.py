@@ -84,6 +84,12 @@ class Emitters:
         places = {"x_nm": self.x_px * pixel_nm, "y_nm": self.y_px * pixel_nm}
         return Localizations.from_columns(columns | places)
 
+    def take(self, kept: NDArray[np.bool_]) -> Emitters:
+        """Return some of them."""
+        x, y, z = (column[kept] for column in (self.x_px, self.y_px, self.z_nm))
+        photons = self.photons[kept]
+        return Emitters(frame=self.frame[kept], x_px=x, y_px=y, z_nm=z, photons=photons)
+
 
 def expose(
     emitters: Emitters,
