@@ -54,9 +54,11 @@ def with_faint(
     which = np.flatnonzero(fits.is_faint)
     near = probability_near(rows, frame, fits.places(fits.is_faint), near_px)
     least = NEEDED + float(np.log(min_probability / (1.0 - min_probability)))
-    settled = fits.is_settled.copy()
-    settled[which] = evidence(fits.found.strength[which], near) > least
-    return fits._replace(is_settled=settled)
+    known = evidence(fits.found.strength[which], near)
+    settled, probability = fits.is_settled.copy(), fits.probability.copy()
+    settled[which] = known > least
+    probability[which] = 1.0 / (1.0 + np.exp(-known))
+    return fits._replace(is_settled=settled, probability=probability)
 
 
 def evidence(strength: F32, probability: F32) -> F32:

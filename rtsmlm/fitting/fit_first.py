@@ -73,6 +73,8 @@ class FirstFits(NamedTuple):
     """Of these, where the fit stands if a network finds nothing."""
     is_faint: NDArray[np.bool_]
     """Of these, where there is one emitter or noise, which a network and the fit tell together."""
+    probability: F32
+    """That a fit which stands is of an emitter."""
 
     def places(self, which: NDArray[np.bool_]) -> tuple[I32, F32, F32]:
         """Return frame, y and x of some fits, in pixels, in the order of frames."""
@@ -198,7 +200,8 @@ class FitFirst(SpotLocalizer):
         inside = (rows[:, boxes.X] >= -0.5) & (rows[:, boxes.X] <= width - 0.5)
         inside &= (rows[:, boxes.Y] >= -0.5) & (rows[:, boxes.Y] <= height - 0.5)
         is_settled, is_likely, is_faint = (w & inside for w in (is_settled, is_likely, is_faint))
-        return FirstFits(found, rows, is_settled, is_asked, is_likely, is_faint)
+        sure = np.ones(len(rows), dtype=np.float32)
+        return FirstFits(found, rows, is_settled, is_asked, is_likely, is_faint, sure)
 
     def _fits(self, pixels: Pixels, plan: Plan, found: Candidates) -> tuple[F64, F64]:
         """Return fits and misfits of the shape of boxes around candidates."""
@@ -267,12 +270,10 @@ class FitFirst(SpotLocalizer):
 
         Parameters
         ----------
-        fits
-            As `settle` returns them.
+        fits, frame_index
+            As for `table`.
         answers
             What the network finds in the same frames.
-        frame_index
-            Camera frame numbers of the frames, (n,).
         """
         likely = self._table(fits, fits.is_likely, frame_index)
         if not len(likely) or not len(answers):
@@ -290,8 +291,8 @@ class FitFirst(SpotLocalizer):
     def _table(
         self, fits: FirstFits, which: NDArray[np.bool_], frame_index: NDArray[np.int64]
     ) -> Localizations:
-        frame = frame_index[fits.found.frame[which]]
-        return table_of(fits.rows[which], frame, self._calibration.pixel_nm)
+        frame, more = frame_index[fits.found.frame[which]], {"probability": fits.probability[which]}
+        return table_of(fits.rows[which], frame, self._calibration.pixel_nm, more)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
