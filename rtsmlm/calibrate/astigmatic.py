@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from rtsmlm.calibrate.beads import BeadWidths, known_median, plane_z_nm
 from rtsmlm.calibrate.curves import fit_curve
 from rtsmlm.calibrate.doubts import astigmatic_doubts
-from rtsmlm.calibrate.widths import F64
 from rtsmlm.calibrate.wobble import measure_wobble
 from rtsmlm.errors import CalibrationError
 from rtsmlm.fitting.boxes import astigmatic_box_px
+from rtsmlm.fitting.widths import F64
 from rtsmlm.physics.astigmatism import WidthCurves
 
 # An astigmatic spot is used up to this multiple of its width in focus.

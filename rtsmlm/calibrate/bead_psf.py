@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rtsmlm.calibrate.bead_windows import find_beads
-from rtsmlm.calibrate.widths import SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.errors import CalibrationError
+from rtsmlm.fitting.widths import SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.localizations import F32
 from rtsmlm.physics.psf import TablePsf, table_from_planes
 

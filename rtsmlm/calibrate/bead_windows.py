@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rtsmlm.calibrate.widths import F64
 from rtsmlm.errors import CalibrationError
+from rtsmlm.fitting.widths import F64
 from rtsmlm.localizations import F32
 
 Planes: TypeAlias = Callable[[], Iterable[F32]]

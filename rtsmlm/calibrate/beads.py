@@ -16,9 +16,9 @@ from rtsmlm.calibrate.bead_windows import (
     bead_windows,
     stand_alone,
 )
-from rtsmlm.calibrate.widths import F64, LIGHT, SIGMA_X, SIGMA_Y, fit_widths
 from rtsmlm.errors import CalibrationError
 from rtsmlm.fitting.boxes import default_box_px
+from rtsmlm.fitting.widths import F64, LIGHT, SIGMA_X, SIGMA_Y, fit_widths
 from rtsmlm.localizations import F32
 
 FIRST_HALF_PX = 7

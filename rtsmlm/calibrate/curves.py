@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import least_squares
 
-from rtsmlm.calibrate.widths import F64
+from rtsmlm.fitting.widths import F64
 from rtsmlm.physics.astigmatism import WidthCurve
 
 # Relative misfit from which on a width counts less.

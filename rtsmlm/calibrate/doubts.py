@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibrate.bead_windows import MAD_TO_STD
 from rtsmlm.calibrate.beads import BeadWidths, known_median
-from rtsmlm.calibrate.widths import F64
+from rtsmlm.fitting.widths import F64
 from rtsmlm.physics.astigmatism import WidthCurves
 
 MOST_ERROR_NM = 75.0

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rtsmlm.calibrate.widths import F64
+from rtsmlm.fitting.widths import F64
 
 WIDTH, HEIGHT = 720, 460
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 56, 55

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rtsmlm.calibrate.bead_windows import MAD_TO_STD
 from rtsmlm.calibrate.beads import BeadWidths, known_median, plane_z_nm
 from rtsmlm.calibrate.doubts import focus_doubts
-from rtsmlm.calibrate.widths import F64
 from rtsmlm.errors import CalibrationError
+from rtsmlm.fitting.widths import F64
 
 # Planes whose width is below this multiple of that in focus determine the focus.
 FOCUS_RATIO = 1.3

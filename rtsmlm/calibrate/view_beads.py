@@ -16,8 +16,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from rtsmlm.calibrate.bead_windows import find_beads, stand_alone
-from rtsmlm.calibrate.widths import LIGHT, SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.fitting.boxes import default_box_px
+from rtsmlm.fitting.widths import LIGHT, SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.localizations import F32
 from rtsmlm.physics.transforms import F64, PlaneTransform, terms
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from rtsmlm.calibrate.beads import BeadBoxes, BeadWidths, known_median
-from rtsmlm.calibrate.widths import F64
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_mle import LONE_WANDER_SIGMA, fit_astigmatic_mle, z_limits_nm
+from rtsmlm.fitting.widths import F64
 from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import WidthCurves, Wobble
 

@@ -53,6 +53,11 @@ def follow(
     run_live(load(config, texts), arm=False, headless=headless, out=out)
 
 
+def _setting(name: str) -> str:
+    """Return the setting of what was measured: `x_focus_nm` is `astigmatism.x.focus_nm`."""
+    return f"astigmatism.{name[0]}.{name[2:]}" if name[:2] in ("x_", "y_") else name
+
+
 def _measured(texts: list[str], config: Path | None) -> list[str]:
     """Return what is measured on the first frames, as `reconstruct` does: read noise, PSF width."""
     settings = load(config, texts)
@@ -64,7 +69,11 @@ def _measured(texts: list[str], config: Path | None) -> list[str]:
             return []
         movie = growing.wait_for(PSF_FRAMES[-1], threading.Event())
         found = MovieCalibration(movie, settings)
-        measured = [f"psf.sigma_nm={found.sigma_nm()!r}"]
+        psf = found.psf()
+        measured = [f"psf.sigma_nm={psf.sigma_nm!r}", "psf.refine=false"]
+        measured += [f"psf.{_setting(name)}={value!r}" for name, value in psf.values.items()]
+        for text in filter(None, (psf.note, psf.told)):
+            console.print(text, markup=False)
         if (noise := found.settings.camera.read_noise_e) != settings.camera.read_noise_e:
             measured.append(f"camera.read_noise_e={noise!r}")
         return measured

@@ -3,8 +3,7 @@
 A small network for all PSF widths stays 10 to 30 % above the CRLB for lone bright emitters, and a
 maximum likelihood fit reaches it there; so does a fit of a few that overlap. Where it is more
 crowded, for dim emitters, and where the spot is not the Gaussian that it should be, the row of the
-network stays. With curves of an astigmatic PSF the fit
-has z, too. A network may state the background of each box, which is not taken for flat then.
+network stays. With curves the fit has z, too. A network may state the background of each box.
 """
 
 from __future__ import annotations
@@ -21,7 +20,12 @@ from rtsmlm.engines.refine_groups import refine_groups
 from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of, split_pairs
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import AstigmaticMle
-from rtsmlm.fitting.box_fit import GaussianMle, TrainedBackgroundFit, on_known_background
+from rtsmlm.fitting.box_fit import (
+    GaussianMle,
+    TrainedBackgroundFit,
+    fit_of_lone,
+    on_known_background,
+)
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px, cut_boxes, default_box_px
 from rtsmlm.fitting.spline_localizer import SplineMle, axial_fit
 from rtsmlm.fitting.spot_shape import shape_misfits
@@ -70,7 +74,9 @@ class Refiner:
         The measured PSF that the curves are of: emitters are fitted with it, lone or in groups, and
         off all other rows the wobble of the curves is taken.
     background
-        States the background of each box, which has the side that it asks for.
+        States the background of each box, of the side that it asks for.
+    ellipticity
+        Width along x over that along y; has no effect with curves.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Refiner:
         *,
         table: TablePsf | None = None,
         background: TrainedBackgroundFit | None = None,
+        ellipticity: float = 1.0,
     ) -> None:
         self._calibration = calibration
         self._curves = curves
@@ -95,20 +102,14 @@ class Refiner:
             self._box_px = astigmatic_box_px(curves, pixel_nm)
         if background is not None:
             self._box_px = background.box_px
-        self._lone_fit = self._fit_of_lone(curves, table)
+        self._lone_fit: LoneFit = (
+            fit_of_lone(self._sigma_px, calibration.excess_noise, MAX_ITERATIONS, ellipticity)
+            if curves is None
+            else axial_fit(curves, table, calibration, self._box_px, MAX_ITERATIONS)
+        )
         self._axial = None if curves is None else AxialGroups(curves, table, calibration)
         self._shape = (0, 0)
         self._maps: tuple[F32, F32, F32] = (np.empty((0, 0), np.float32),) * 3
-
-    def _fit_of_lone(self, curves: WidthCurves | None, table: TablePsf | None) -> LoneFit:
-        if curves is None:
-            return GaussianMle(
-                self._sigma_px,
-                fit_sigma=False,
-                excess_noise=float(self._calibration.excess_noise),
-                max_iterations=MAX_ITERATIONS,
-            )
-        return axial_fit(curves, table, self._calibration, self._box_px, MAX_ITERATIONS)
 
     @property
     def takes_wobble_off(self) -> bool:
@@ -270,14 +271,14 @@ class Refiner:
         return fits, left, top, self._excess(rows, photons, variance, fits)
 
     def _excess(self, rows: NDArray[np.int64], photons: F32, variance: F32, fits: F64) -> Excess:
-        if self._curves is not None or self._background is not None:
+        if not isinstance(self._lone_fit, GaussianMle) or self._background is not None:
             return NO_EXCESS
         misfits, moments = np.full(len(rows), np.inf), np.zeros((len(rows), 3))
         excess_noise = float(self._calibration.excess_noise)
-        sigma_px = float(self._sigma_px)
-        shape_misfits(photons, variance, fits, sigma_px, excess_noise, misfits, moments)
+        axes_px = self._lone_fit.widths_px
+        shape_misfits(photons, variance, fits, axes_px, excess_noise, misfits, moments)
         misfits[fits[:, boxes.STATUS] != boxes.CONVERGED] = np.inf
-        return excess_of(rows, misfits, moments, sigma_px)
+        return excess_of(rows, misfits, moments, float(self._sigma_px))
 
     def _fit_boxes(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, start_z_nm: F32, fits: F64

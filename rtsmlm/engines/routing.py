@@ -280,7 +280,7 @@ def after_fit(
     whole: NetworkLocalizer,
     runtime: Runtime,
     calibration: CameraCalibration,
-    psf: tuple[float, WidthCurves | None, TablePsf | None],
+    psf: tuple[float, WidthCurves | None, TablePsf | None, float],
     refiner: Refiner,
 ) -> NetworkLocalizer | RoutedLocalizer:
     """Return a network that is asked where a fit cannot tell, where that can be done.
@@ -292,7 +292,7 @@ def after_fit(
     model, whole, runtime, calibration, refiner
         As for `RoutedLocalizer`.
     psf
-        Width in nm, curves and table, as for `FitFirst`.
+        Width in nm, curves, table and ellipticity, as for `FitFirst`.
     """
     # A compute node may have torch alone.
     from rtsmlm.engines.openvino import OpenVinoRuntime

@@ -149,6 +149,7 @@ def open_network(
         refine=wanted.refine,
         background=background,
         fit_first=wanted.fit_first,
+        ellipticity=settings.psf.ellipticity,
     )
 
 
@@ -166,6 +167,7 @@ def localizer_of(
     refine: bool = True,
     background: TrainedBackgroundFit | None = None,
     fit_first: bool = False,
+    ellipticity: float = 1.0,
 ) -> NetworkLocalizer | RoutedLocalizer:
     """Return the network of a model folder as a localizer.
 
@@ -196,6 +198,8 @@ def localizer_of(
         States the background of the boxes that are fitted once more.
     fit_first
         Fit lone emitters first, where the network can be asked about parts of a frame.
+    ellipticity
+        Width along x over that along y of a round PSF, which lone emitters are fitted with.
 
     Raises
     ------
@@ -223,6 +227,7 @@ def localizer_of(
             curves if model.axial else None,
             table=table,
             background=background,
+            ellipticity=ellipticity,
         )
     if background is not None and refiner is None:
         raise ConfigError(
@@ -244,7 +249,7 @@ def localizer_of(
         return network
     from rtsmlm.engines.routing import after_fit
 
-    psf = (sigma_nm, curves if model.axial else None, table)
+    psf = (sigma_nm, curves if model.axial else None, table, ellipticity)
     return after_fit(model, network, runtime, calibration, psf, refiner)
 
 

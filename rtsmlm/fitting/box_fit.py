@@ -6,6 +6,7 @@ compiled fit of a model, or a network. A background fit states what else shines 
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.fitting.boxes import BACKGROUND, F64
 from rtsmlm.fitting.elliptical_lsq import fit_elliptical_lsq
-from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
+from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle, fit_places
 from rtsmlm.localizations import F32
 
 NO_EXTRAS: tuple[str, ...] = ()
@@ -89,6 +90,12 @@ class TrainedBackgroundFit(BackgroundFit, Protocol):
         ...
 
 
+def axis_widths(sigma_px: float, ellipticity: float) -> tuple[float, float]:
+    """Return the widths along x and y of their geometric mean and their ratio."""
+    root = math.sqrt(ellipticity)
+    return sigma_px * root, sigma_px / root
+
+
 class GaussianMle:
     """Maximum likelihood fit of an integrated Gaussian.
 
@@ -102,6 +109,8 @@ class GaussianMle:
         Squared excess noise factor: 2 for an EMCCD, else 1.
     max_iterations
         Newton steps per fit.
+    ellipticity
+        Width along x over that along y, about their mean; has no effect where widths are fitted.
     """
 
     method = "gaussian-mle"
@@ -109,13 +118,39 @@ class GaussianMle:
     is_centered = False
 
     def __init__(
-        self, sigma_px: float, *, fit_sigma: bool, excess_noise: float, max_iterations: int
+        self,
+        sigma_px: float,
+        *,
+        fit_sigma: bool,
+        excess_noise: float,
+        max_iterations: int,
+        ellipticity: float = 1.0,
     ) -> None:
-        self._arguments = (float(sigma_px), fit_sigma, float(excess_noise), max_iterations)
+        self._sigma_px = float(sigma_px) if fit_sigma else None
+        self.widths_px = axis_widths(float(sigma_px), ellipticity)
+        """Along x and y."""
+        self._others = (float(excess_noise), max_iterations)
 
     def __call__(self, photons: F32, variance: F32, start_x: F32, start_y: F32, rows: F64) -> None:
         """Write the rows; see `BoxFit`."""
-        fit_gaussian_mle(photons, variance, start_x, start_y, *self._arguments, rows)
+        boxes = (photons, variance, start_x, start_y)
+        if self._sigma_px is not None:
+            fit_gaussian_mle(*boxes, self._sigma_px, True, *self._others, rows)
+        else:
+            fit_places(*boxes, self.widths_px, *self._others, rows)
+
+
+def fit_of_lone(
+    sigma_px: float, excess_noise: float, max_iterations: int, ellipticity: float
+) -> GaussianMle:
+    """Return the fit of lone emitters of a PSF without depth; arguments as for `GaussianMle`."""
+    return GaussianMle(
+        sigma_px,
+        fit_sigma=False,
+        excess_noise=excess_noise,
+        max_iterations=max_iterations,
+        ellipticity=ellipticity,
+    )
 
 
 class EllipticalLsq:

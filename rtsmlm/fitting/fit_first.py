@@ -18,7 +18,7 @@ from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import DETECTED_WIDTH
 from rtsmlm.fitting.astigmatic_mle import LONE_WANDER_SIGMA
-from rtsmlm.fitting.box_fit import BoxFit, GaussianMle
+from rtsmlm.fitting.box_fit import BoxFit, axis_widths, fit_of_lone
 from rtsmlm.fitting.boxes import F64, astigmatic_box_px
 from rtsmlm.fitting.detection import I32, Candidates, joined
 from rtsmlm.fitting.filtering import Filter, make_filter
@@ -95,6 +95,8 @@ class FitFirst(SpotLocalizer):
         Widths of an astigmatic PSF: z is fitted, too.
     table
         The measured PSF that the curves are of, to be fitted instead of a Gaussian.
+    ellipticity
+        Width along x over that along y; has no effect with curves.
 
     Raises
     ------
@@ -108,17 +110,15 @@ class FitFirst(SpotLocalizer):
         sigma_nm: float,
         curves: WidthCurves | None = None,
         table: TablePsf | None = None,
+        ellipticity: float = 1.0,
     ) -> None:
         excess_noise = calibration.excess_noise
         fit: BoxFit
+        self._axes_px = axis_widths(sigma_nm / calibration.pixel_nm, ellipticity)
         if curves is None:
             width_nm, box_px = sigma_nm, None
-            fit = GaussianMle(
-                sigma_nm / calibration.pixel_nm,
-                fit_sigma=False,
-                excess_noise=excess_noise,
-                max_iterations=MAX_ITERATIONS,
-            )
+            sigma_px = sigma_nm / calibration.pixel_nm
+            fit = fit_of_lone(sigma_px, excess_noise, MAX_ITERATIONS, ellipticity)
         else:
             width_nm = DETECTED_WIDTH * curves.mean_nm()
             box_px = astigmatic_box_px(curves, calibration.pixel_nm)
@@ -211,9 +211,9 @@ class FitFirst(SpotLocalizer):
             photons, variance, top, left = self._cut(pixels, plan, found)
             rows[:, boxes.X] -= left
             rows[:, boxes.Y] -= top
-            sigma_px, excess_noise = float(self._sigma_px), float(self._calibration.excess_noise)
+            widths_px, excess_noise = self._axes_px, float(self._calibration.excess_noise)
             moments = np.zeros((len(rows), 3))
-            shape_misfits(photons, variance, rows, sigma_px, excess_noise, misfits, moments)
+            shape_misfits(photons, variance, rows, widths_px, excess_noise, misfits, moments)
             rows[:, boxes.X] += left
             rows[:, boxes.Y] += top
         return rows, misfits

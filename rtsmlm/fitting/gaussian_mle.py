@@ -105,22 +105,34 @@ def fit_gaussian_mle(
             photons, variance, start_x, start_y, sigma_px, excess_noise, max_iterations, rows
         )
     else:
-        _fit_places(
-            photons, variance, start_x, start_y, sigma_px, excess_noise, max_iterations, rows
+        widths_px = (sigma_px, sigma_px)
+        fit_places(
+            photons, variance, start_x, start_y, widths_px, excess_noise, max_iterations, rows
         )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fit_places(
+def fit_places(
     photons: F32,
     variance: F32,
     start_x: F32,
     start_y: F32,
-    sigma_px: float,
+    widths_px: tuple[float, float],
     excess_noise: float,
     max_iterations: int,
     rows: F64,
 ) -> None:
+    """Fit every box by itself, with a width along x and one along y that are known.
+
+    Parameters
+    ----------
+    photons, variance, start_x, start_y, excess_noise, max_iterations
+        As for `fit_gaussian_mle`.
+    widths_px
+        Standard deviations of the PSF along x and y in pixels.
+    rows
+        Written; its width is the geometric mean of both.
+    """
     box = photons.shape[1]
     n = box * box
     work = make_place_work(box)
@@ -136,12 +148,12 @@ def _fit_places(
         floor = MIN_MEAN - 0.5 * least * inverse_excess
         start = np.float64(start_x[i]), np.float64(start_y[i])
         status, theta, chi2, information = fit_place(
-            light, start, sigma_px, floor, max_iterations, work
+            light, start, widths_px, floor, max_iterations, work
         )
         positive, factor = factorize_four(information)
         variances = variances_of_four(factor)
         rows[i, X], rows[i, Y], rows[i, PHOTONS], rows[i, BACKGROUND] = theta
-        rows[i, SIGMA] = sigma_px
+        rows[i, SIGMA] = math.sqrt(widths_px[0] * widths_px[1])
         rows[i, CHI2] = chi2 / (n * excess_noise)
         rows[i, STD_X] = math.sqrt(variances[0] * excess_noise)
         rows[i, STD_Y] = math.sqrt(variances[1] * excess_noise)

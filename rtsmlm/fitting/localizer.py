@@ -15,6 +15,8 @@ class GaussianMleLocalizer(SpotLocalizer):
     ----------
     calibration, sigma_nm, settings
         As for `SpotLocalizer`.
+    ellipticity
+        Width along x over that along y; has no effect where widths are fitted.
 
     Raises
     ------
@@ -23,13 +25,19 @@ class GaussianMleLocalizer(SpotLocalizer):
     """
 
     def __init__(
-        self, *, calibration: CameraCalibration, sigma_nm: float, settings: LocalizerSettings
+        self,
+        *,
+        calibration: CameraCalibration,
+        sigma_nm: float,
+        settings: LocalizerSettings,
+        ellipticity: float = 1.0,
     ) -> None:
         fit = GaussianMle(
             sigma_nm / calibration.pixel_nm,
             fit_sigma=settings.fit_sigma,
             excess_noise=calibration.excess_noise,
             max_iterations=settings.max_iterations,
+            ellipticity=ellipticity,
         )
         super().__init__(calibration=calibration, sigma_nm=sigma_nm, settings=settings, fit=fit)
 
@@ -39,7 +47,10 @@ def open_gaussian_mle(
 ) -> GaussianMleLocalizer:
     """Build the localizer of entry point `gaussian-mle`."""
     return GaussianMleLocalizer(
-        calibration=calibration, sigma_nm=sigma_nm, settings=settings.localizer
+        calibration=calibration,
+        sigma_nm=sigma_nm,
+        settings=settings.localizer,
+        ellipticity=settings.psf.ellipticity,
     )
 
 

@@ -80,10 +80,10 @@ def _spread(along: F32, grid: F32) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _move(x: float, y: float, sigma_px: float, work: PlaceWork) -> None:
+def _move(x: float, y: float, widths_px: tuple[float, float], work: PlaceWork) -> None:
     """Write the shares of the pixels for a place."""
-    spot_shares(x, sigma_px, work.edges, work.along[0], work.along[1])
-    spot_shares(y, sigma_px, work.edges, work.along[2], work.along[3])
+    spot_shares(x, widths_px[0], work.edges, work.along[0], work.along[1])
+    spot_shares(y, widths_px[1], work.edges, work.along[2], work.along[3])
     _spread(work.along, work.grid)
 
 
@@ -149,10 +149,12 @@ def _log_likelihood(photons: F32, read: F32, share: F32, light: float, backgroun
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _is_higher(photons: F32, sigma_px: float, theta: Four, than: Four, work: PlaceWork) -> bool:
+def _is_higher(
+    photons: F32, widths_px: tuple[float, float], theta: Four, than: Four, work: PlaceWork
+) -> bool:
     """Return whether the likelihood is; the shares are those of `theta`, and of `than` then."""
     here = _log_likelihood(photons, work.read, work.share, theta[2], theta[3])
-    _move(than[0], than[1], sigma_px, work)
+    _move(than[0], than[1], widths_px, work)
     there = _log_likelihood(photons, work.read, work.share, than[2], than[3])
     return here >= there - 1e-9 * abs(there)
 
@@ -218,7 +220,7 @@ def _climbs(theta: Four, trial: Four, gradient: Four, trial_gradient: Four) -> b
 def fit_place(
     photons: F32,
     start: tuple[float, float],
-    sigma_px: float,
+    widths_px: tuple[float, float],
     floor: float,
     max_iterations: int,
     work: PlaceWork,
@@ -231,8 +233,8 @@ def fit_place(
         Pixels of the box in photons, float32, shape (n,).
     start
         x and y where the fit begins, in pixels from the centre of the first pixel.
-    sigma_px
-        Standard deviation of the PSF in pixels.
+    widths_px
+        Standard deviations of the PSF along x and y in pixels.
     floor
         Least background: that at which the mean stays positive in every pixel.
     max_iterations
@@ -247,7 +249,7 @@ def fit_place(
         both within a hundredth of a standard deviation of the maximum.
     """
     read, share, slope_x, slope_y = work.read, work.share, work.slope_x, work.slope_y
-    _move(start[0], start[1], sigma_px, work)
+    _move(start[0], start[1], widths_px, work)
     light, background = _start(photons, share)
     theta = (start[0], start[1], light, max(background, floor))
     chi2, gradient, information = _evaluate(photons, read, share, slope_x, slope_y, theta)
@@ -267,10 +269,10 @@ def fit_place(
             return ESCAPED, theta, chi2, information
         if gain < ENOUGH:
             return CONVERGED, trial, chi2, information
-        _move(trial[0], trial[1], sigma_px, work)
+        _move(trial[0], trial[1], widths_px, work)
         then = _evaluate(photons, read, share, slope_x, slope_y, trial)
         if _climbs(theta, trial, gradient, then[1]) or _is_higher(
-            photons, sigma_px, trial, theta, work
+            photons, widths_px, trial, theta, work
         ):
             theta = trial
             chi2, gradient, information = then

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtsmlm.calibration import Map
 from rtsmlm.errors import LocalizerError
-from rtsmlm.fitting.bands import make_scratch
 from rtsmlm.fitting.boxes import (
     CHI2,
     CONVERGED,
@@ -19,9 +17,8 @@ from rtsmlm.fitting.boxes import (
     default_box_px,
     fit_table,
 )
-from rtsmlm.fitting.detection import detect_in_frame, make_candidates
-from rtsmlm.fitting.filtering import make_filter
 from rtsmlm.fitting.gaussian_mle import fit_gaussian_mle
+from rtsmlm.fitting.lone_spots import lone_spots
 from rtsmlm.localizations import F32
 
 # Start widths a factor of 1.6 apart: one of them is within 30 % of any width from 0.6 to 3.3 px.
@@ -34,9 +31,6 @@ NEIGHBOURHOOD = 0.2
 MAX_ITERATIONS = 40
 # Brighter than any noise that passes detection, and wide enough known to be worth a vote.
 MIN_SIGNIFICANCE = 8.0
-# Neighbours nearer than this lift the rim of the box and make the spot appear narrow.
-ISOLATION_SIGMA = 4.5
-CANDIDATES = 20_000
 MAX_SPOTS = 800
 MIN_SPOTS = 10
 
@@ -118,58 +112,22 @@ def _fit_widths(
     frames: F32, variance: F32, sigma_px: float, excess_noise: float, threshold: float
 ) -> F64:
     """Return the fitted widths of bright isolated spots, detected at one width."""
-    box = default_box_px(sigma_px)
-    plan = make_filter(variance, sigma_px, threshold=threshold, excess_noise=excess_noise)
-    scratch = make_scratch(plan)
-    found = make_candidates(CANDIDATES)
-    n = 0
-    for i in range(len(frames)):
-        after = detect_in_frame(frames[i], i, plan, scratch, found, n)
-        if after < 0 or after > MAX_SPOTS:
-            break
-        n = after
-    frame, y, x = found.frame[:n], found.y[:n], found.x[:n]
-    height, width = variance.shape
-    half = box // 2
-    inside = (y >= half) & (x >= half) & (y < height - half) & (x < width - half)
-    rows = np.flatnonzero(inside & _isolated(frame, y, x, ISOLATION_SIGMA * sigma_px))
-    if len(rows) == 0:
-        return np.empty(0)
-    reach = np.arange(-half, half + 1)
-    window_y = (y[rows, None] + reach)[:, :, None]
-    window_x = (x[rows, None] + reach)[:, None, :]
-    extra = found.extra_variance[rows, None, None]
-    table = fit_table(len(rows))
-    fit_gaussian_mle(
-        frames[frame[rows, None, None], window_y, window_x],
-        variance[window_y, window_x] + extra,
-        (found.start_x[rows] - x[rows] + half).astype(np.float32),
-        (found.start_y[rows] - y[rows] + half).astype(np.float32),
-        float(sigma_px),
-        True,
-        float(excess_noise),
-        MAX_ITERATIONS,
-        table,
+    spots = lone_spots(
+        frames,
+        variance,
+        sigma_px,
+        excess_noise=excess_noise,
+        threshold=threshold,
+        most=MAX_SPOTS,
     )
+    table = fit_table(len(spots.photons))
+    fit_gaussian_mle(*spots, float(sigma_px), True, float(excess_noise), MAX_ITERATIONS, table)
     good = table[:, STATUS] == CONVERGED
     good &= table[:, PHOTONS] > MIN_SIGNIFICANCE * table[:, STD_PHOTONS]
     table = table[good]
     # Relative rank: no absolute limit on chi² suits both a faint spot and a bright real PSF.
     fitting = table[:, CHI2] <= np.quantile(table[:, CHI2], 0.8) if len(table) else []
     return np.asarray(table[fitting, SIGMA], dtype=np.float64)
-
-
-def _isolated(
-    frame: NDArray[np.int32], y: NDArray[np.int32], x: NDArray[np.int32], reach_px: float
-) -> NDArray[np.bool_]:
-    """Return which candidates have no other one of the same frame within reach."""
-    alone = np.ones(len(x), dtype=np.bool_)
-    for number in np.unique(frame):
-        rows = np.flatnonzero(frame == number)
-        apart = np.maximum(np.abs(y[rows, None] - y[rows]), np.abs(x[rows, None] - x[rows]))
-        np.fill_diagonal(apart, np.iinfo(np.int32).max)
-        alone[rows] = apart.min(axis=1) > reach_px
-    return alone
 
 
 def typical_width(widths: F64) -> float:

@@ -24,7 +24,7 @@ def shape_misfits(
     photons: F32,
     variance: F32,
     rows: F64,
-    sigma_px: float,
+    widths_px: tuple[float, float],
     excess_noise: float,
     misfits: F64,
     moments: F64,
@@ -37,8 +37,8 @@ def shape_misfits(
         Light and read variance of the boxes in photons and photons², float32, (n, box, box).
     rows
         Fits with positions in pixels of the box, as `rtsmlm.fitting.boxes.fit_table`.
-    sigma_px
-        Standard deviation of the PSF in pixels.
+    widths_px
+        Standard deviations of the PSF along x and y in pixels.
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
     misfits
@@ -49,7 +49,7 @@ def shape_misfits(
         larger than those of the PSF, in pixels². Of two equal emitters the variance along the
         line between them is larger by the square of half their distance.
     """
-    box = photons.shape[1]
+    box, sigma_px = photons.shape[1], np.sqrt(widths_px[0] * widths_px[1])
     along_x, along_y = np.empty((3, box)), np.empty((3, box))
     information, score, slope = (
         np.empty((ALL_MOMENTS, ALL_MOMENTS)),
@@ -58,8 +58,8 @@ def shape_misfits(
     )
     for i in range(len(photons)):
         light, background = rows[i, PHOTONS], rows[i, BACKGROUND]
-        pixel_integrals(rows[i, X], sigma_px, along_x)
-        pixel_integrals(rows[i, Y], sigma_px, along_y)
+        pixel_integrals(rows[i, X], widths_px[0], along_x)
+        pixel_integrals(rows[i, Y], widths_px[1], along_y)
         information[:] = 0.0
         score[:] = 0.0
         for row in range(box):

@@ -204,8 +204,9 @@ class HilRig:
         }
         if settings.localizer.name == AUTO:
             changes["localizer"] = {"name": "gaussian-mle"}
+        changes["psf"] = {"refine": False}
         if settings.psf.known_sigma_nm is None:
-            changes["psf"] = {"sigma_nm": ASSUMED_SIGMA_PX * shape_nm}
+            changes["psf"]["sigma_nm"] = ASSUMED_SIGMA_PX * shape_nm
         for section, keys in sections.items():
             changes.setdefault(section, {}).update(keys)
         return settings.model_copy(

@@ -28,6 +28,7 @@ from rtsmlm.errors import RtsmlmError
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.fitting.frame_counts import FrameCounter
+from rtsmlm.fitting.psf_meter import PsfWidth
 from rtsmlm.offline.blocks import Block, BlockFolder, BlockRecord
 from rtsmlm.offline.findings import Findings
 from rtsmlm.offline.parallel import OfflineLocalizers, batch_frames, localize_part
@@ -58,9 +59,9 @@ class MovieJob:
     """Absolute."""
     settings: RunSettings
     """As the user gave them."""
-    sigma_nm: float | None = None
+    psf: PsfWidth | None = None
     made_of: str = ""
-    """Once it is planned: width of the PSF, and digest of movie and settings."""
+    """Once it is planned: the PSF, and digest of movie and settings."""
     version: str = VERSION
 
 
@@ -105,8 +106,7 @@ def plan_movie(job: MovieJob) -> Plan:
     _check_version(job)
     begun = time.perf_counter()
     with _opened(job, Path()) as work:
-        sigma_nm = work.measure()
-        planned = replace(job, sigma_nm=sigma_nm, made_of=_digest(work))
+        planned = replace(job, psf=work.measure(), made_of=_digest(work))
         size, seconds = batch_frames(work.movie.shape), time.perf_counter() - begun
         return Plan(planned, work.title, work.n_frames, size, seconds)
 
@@ -130,7 +130,7 @@ def _localize_block(
     if block.start:
         first, before = work.movie.read([0, block.start - 1])
         counter.go_on_from(block.start, first, before)
-    sigma_nm = _known(job.sigma_nm)
+    sigma_nm = _known(job.psf).sigma_nm
     findings = Findings(work.settings, work.calibration, sigma_nm, counter, lambda _: None)
     blocks = BlockFolder(folder / BLOCKS, job.made_of)
     rows_path = blocks.partial(block)
@@ -160,7 +160,7 @@ def finish_movie(job: MovieJob, blocks: list[Block], folder: Path) -> Finished:
     _check_version(job)
     started = time.perf_counter()
     with _opened(job, folder) as work:
-        sigma_nm = work.measure(job.sigma_nm)
+        sigma_nm = work.measure(job.psf).sigma_nm
         _check_same(job, work)
         work.keep_wrong_pixels()
         done = BlockFolder(folder / BLOCKS, job.made_of)
@@ -198,10 +198,10 @@ def _record(done: BlockFolder, block: Block) -> BlockRecord:
     return record
 
 
-def _known(sigma_nm: float | None) -> float:
-    if sigma_nm is None:
+def _known(psf: PsfWidth | None) -> PsfWidth:
+    if psf is None:
         raise ValueError("this movie has not been planned")
-    return sigma_nm
+    return psf
 
 
 def _opened(job: MovieJob, folder: Path) -> Reconstruction:
@@ -297,7 +297,7 @@ class _ReadyMovies:
     def _made(self, job: MovieJob, folder: Path) -> tuple[Reconstruction, Localizer]:
         work = _opened(job, folder)
         try:
-            sigma_nm = work.measure(job.sigma_nm)
+            sigma_nm = work.measure(job.psf).sigma_nm
             _check_same(job, work)
             return work, open_localizer(work.settings, work.calibration, sigma_nm)
         except BaseException:

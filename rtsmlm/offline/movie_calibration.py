@@ -28,7 +28,7 @@ from rtsmlm.fitting.first_frames import (
 from rtsmlm.fitting.mending import PixelMender
 from rtsmlm.fitting.noise_floor import measured_read_noise_e
 from rtsmlm.fitting.photon_transfer import Transfer, photon_transfer, steady_samples
-from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter
+from rtsmlm.fitting.psf_meter import PSF_FRAMES, PsfMeter, PsfWidth, is_measured
 from rtsmlm.fitting.saturation import plateau_adu
 from rtsmlm.fitting.wrong_pixels import WrongPixels, find_wrong_pixels, segments_of
 from rtsmlm.frames import Pixels
@@ -206,21 +206,20 @@ class MovieCalibration:
         )
         return self._with_values(settings, {"read_noise_e": read_noise_e})
 
-    def sigma_nm(self) -> float:
-        """Return the PSF width: the one set, or measured on as many first frames as it takes."""
-        known_nm = self.settings.psf.known_sigma_nm
-        if known_nm is not None:
-            return known_nm
-        meter = PsfMeter(self.calibration, most_frames=self._movie.n_frames)
+    def psf(self) -> PsfWidth:
+        """Return the PSF: as set, or as as many first frames as it takes show it."""
+        psf = self.settings.psf
+        meter = PsfMeter(self.calibration, most_frames=self._movie.n_frames, psf=psf)
+        if not is_measured(self.settings):
+            return meter.without_frames()
         width = None
         while width is None:
             width = meter.measure(self._first_frames(meter.n_wanted))
         remark = width.note
-        if not remark and self._is_dark_value:
+        if not remark and self._is_dark_value and not meter.is_width_stated:
             remark = remark_on_width(width.sigma_nm, self.calibration, self._assumed)
-        if remark:
-            self.notes.append(remark)
-        return width.sigma_nm
+        self.notes += [text for text in (remark, width.told) if text]
+        return width
 
     def _first_frames(self, n_frames: int) -> Pixels:
         return next(iter(self._movie.batches(min(n_frames, self._movie.n_frames)))).pixels

@@ -17,6 +17,7 @@ from rtsmlm.files.tables.export import export
 from rtsmlm.files.wrong_pixels import NAME as WRONG_PIXELS
 from rtsmlm.files.wrong_pixels import write_wrong_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
+from rtsmlm.fitting.psf_meter import PsfWidth
 from rtsmlm.offline.findings import Findings
 from rtsmlm.offline.finish_table import finish_table
 from rtsmlm.offline.layers import write_layers
@@ -123,7 +124,7 @@ class Reconstruction:
         on_step
             Called with the name of what is being done.
         """
-        sigma_nm = self.measure()
+        sigma_nm = self.measure().sigma_nm
         self.keep_wrong_pixels()
         self._write_settings({})
         localizers = OfflineLocalizers(
@@ -137,21 +138,24 @@ class Reconstruction:
                 on_progress(findings.n_frames, findings.n_rows)
         return self.complete(findings, sigma_nm, on_step)
 
-    def measure(self, sigma_nm: float | None = None) -> float:
-        """Measure the PSF width, unless it is known, and put it among the settings in force.
+    def measure(self, psf: PsfWidth | None = None) -> PsfWidth:
+        """Measure the PSF, unless it is known, and put it among the settings in force.
 
         Parameters
         ----------
-        sigma_nm
-            The width where it was measured before, by the same settings.
+        psf
+            The PSF where it was measured before, by the same settings.
         """
-        n_notes = len(self._found.notes)
-        sigma_nm = self._found.sigma_nm() if sigma_nm is None else sigma_nm
-        self.notes += self._found.notes[n_notes:]
-        self.settings = resolve(self.settings, sigma_nm=sigma_nm)
-        if note := localizer_note(self.settings, self.calibration, sigma_nm):
+        if psf is None:
+            n_notes = len(self._found.notes)
+            psf = self._found.psf()
+            self.notes += self._found.notes[n_notes:]
+        elif psf.told:
+            self.notes.append(psf.told)
+        self.settings = resolve(self.settings, sigma_nm=psf.sigma_nm, refined=psf.values)
+        if note := localizer_note(self.settings, self.calibration, psf.sigma_nm):
             self.notes.append(note)
-        return sigma_nm
+        return psf
 
     def findings(self, sigma_nm: float, label: str) -> Findings:
         """Return what collects the findings of all frames beside their rows, empty so far.

@@ -145,7 +145,10 @@ class Recovery:
         calibration.check_frame_shape(movie.shape)
         sigma_nm = self._sigma_nm(movie, calibration)
         settings = self.settings = resolve(
-            self.settings, calibration=calibration, sigma_nm=sigma_nm
+            self.settings,
+            calibration=calibration,
+            sigma_nm=sigma_nm,
+            refined=self._so_far.get("psf_refined") or {},
         )
         on_step(f"localizing {len(ledger.skipped())} recorded frames")
         used = [str(n["name"]) for n in self._localizers() if "name" in n]

@@ -54,6 +54,8 @@ class PsfMeasured:
     sigma_nm: float
     from_frame: int = 0
     """Frames before this one were localized with a width that was assumed."""
+    refined: dict[str, float] = field(default_factory=dict)
+    """What else is changed: see `PsfSettings.with_measured`."""
 
 
 @dataclass(frozen=True, slots=True)

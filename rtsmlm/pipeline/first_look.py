@@ -1,7 +1,8 @@
 """FirstLook: looks at the first frames of a run in a thread of its own, while they are localized.
 
-It measures the PSF width where that is not stated, and compares what the frames show with what the
-run assumes of its camera. Both take as long as several frames do, which nothing has to wait for.
+It measures the PSF where it is not stated, or compares it with what is stated, and compares what
+the frames show with what the run assumes of its camera. Both take as long as several frames do,
+which nothing has to wait for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.fitting.first_frames import FirstFrames, remarks_on_pixels
 from rtsmlm.fitting.mending import PixelMender
-from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PsfMeter, PsfWidth
+from rtsmlm.fitting.psf_meter import PsfMeter, PsfWidth
 from rtsmlm.frames import Pixels
 from rtsmlm.pipeline.camera_look import CameraFound, CameraLook
 from rtsmlm.realtime.worker import Worker, one_line
@@ -37,7 +38,7 @@ class FirstLook:
     compares
         Compare the frames with the calibration; false where that was done before.
     meter
-        Measures the width; None where it is known.
+        Measures the PSF; None where what is stated is taken.
     camera
         Finds wrong pixels, gain and dark value; None where nothing of it is asked for.
     """
@@ -140,17 +141,18 @@ class FirstLook:
     def _look(self, stop: threading.Event) -> None:
         if self._camera is not None:
             self._look_at_camera(self._camera, stop)
-        width = None
-        if self._meter is not None:
-            width = self._measure(self._meter, stop)
+        measured_nm = None
+        if (meter := self._meter) is not None:
+            width = self._measure(meter, stop)
             if width is None:
                 return
+            if not (width.note or meter.is_width_stated):
+                measured_nm = width.sigma_nm
         with self._changed:
             self._changed.wait_for(lambda: self._has_first or self._are_all or stop.is_set())
             first = None if self._first is None else self._first.pixels
         if first is None or (stop.is_set() and not self._has_first):
             return
-        measured_nm = None if width is None or width.note else width.sigma_nm
         first = self._mend(first)
         for remark in remarks_on_pixels(first, self._calibration, self._assumed, measured_nm):
             self._warn(remark)
@@ -197,8 +199,10 @@ class FirstLook:
         self._warn(f"the first frames were not looked at: {one_line(error)}")
         with self._changed:
             self._camera = None
-        if self._meter is not None:
-            sigma_nm = ASSUMED_SIGMA_PX * self._calibration.pixel_nm
-            self._warn(f"a PSF width of {sigma_nm:.0f} nm is assumed; set psf.sigma_nm")
+        if (meter := self._meter) is not None:
+            width = meter.without_frames(one_line(error))
+            if width.note:
+                nm = f"{width.sigma_nm:.0f} nm"
+                self._warn(f"a PSF width of {nm} is assumed; set psf.sigma_nm")
             with self._changed:
-                self._width, self._meter = PsfWidth(sigma_nm, one_line(error)), None
+                self._width, self._meter = width, None

@@ -21,6 +21,7 @@ from rtsmlm.pipeline.localizer import localizer_note, open_localizer, with_local
 from rtsmlm.pipeline.opening import open_density_meter
 from rtsmlm.protocols import Localizer
 from rtsmlm.realtime.worker import Worker
+from rtsmlm.settings.psf import PsfSettings
 from rtsmlm.settings.run import RunSettings
 
 _END_S = 60.0
@@ -101,6 +102,10 @@ class LocalizerMaker:
         self._mend = PixelMender(calibration)
         self._calibration, self._doubt = calibration, doubt
 
+    def take_psf(self, psf: PsfSettings) -> None:
+        """Make localizers for a PSF that differs in more than its width from now on."""
+        self._settings = self._settings.model_copy(update={"psf": psf})
+
     def open(self, name: str, sigma_nm: float) -> Localizer:
         """Return a localizer that is compiled for the frames.
 
@@ -160,7 +165,7 @@ class _Wish:
     sigma_nm: float
     reason: str = ""
     version: int = 0
-    """Of the calibration of the camera."""
+    """Of what was measured of camera and PSF."""
 
 
 class LocalizerInUse:
@@ -213,7 +218,7 @@ class LocalizerInUse:
         sigma_nm
             PSF width.
         anew
-            For another calibration of the camera.
+            For another calibration of the camera, or a PSF that differs in more than its width.
         """
         before = self._wish
         reasons = [before.reason, reason] if self.is_changing and before.reason else [reason]

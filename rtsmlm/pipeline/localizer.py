@@ -30,7 +30,7 @@ from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.trained_psf import pixel_note
 from rtsmlm.physics.views import Views
-from rtsmlm.pipeline.wobble import WithoutWobble
+from rtsmlm.pipeline.wobble import WithHalo, WithoutWobble
 from rtsmlm.protocols import ALL, Localizer
 from rtsmlm.settings.run import RunSettings
 
@@ -74,13 +74,14 @@ def open_localizer(
 def _open_one(settings: RunSettings, calibration: CameraCalibration, sigma_nm: float) -> Localizer:
     """Return the localizer of one view, whose rows lie where the emitters are."""
     localizer = factory_of(settings.localizer.name)(settings, calibration, sigma_nm)
-    astigmatism = settings.psf.astigmatism
-    wobble = None if astigmatism is None else astigmatism.curves().wobble
-    if wobble is None:
-        return localizer
     manifest = manifest_of(settings.localizer.name)
     if manifest is not None and knows_own_psf(manifest):
-        return localizer  # learned places from beads, not from the curves
+        return localizer  # learned places and light from beads, not from the curves
+    astigmatism, halo = settings.psf.astigmatism, settings.psf.halo
+    if astigmatism is None:
+        return WithHalo(localizer, halo) if halo else localizer
+    if (wobble := astigmatism.curves().wobble) is None:
+        return localizer
     if getattr(localizer, "takes_wobble_off", False):
         return localizer  # fits the image of the beads
     return WithoutWobble(localizer, wobble)

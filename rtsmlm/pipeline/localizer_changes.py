@@ -1,7 +1,7 @@
 """LocalizerChanges: when another localizer takes over during a run, and what is said of it.
 
-There are two reasons: the PSF width was measured, and differs from the one that was assumed for the
-first frames; or `auto` was chosen, and the localizer does not keep up with the camera.
+There are two reasons: the PSF was measured, and differs from the one that was assumed or stated for
+the first frames; or `auto` was chosen, and the localizer does not keep up with the camera.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LocalizerChanges:
     watch
         Watches the backlog.
     on_width
-        Called with the PSF width that is in force for good.
+        Called with the PSF width that is in force for good, and what else was measured of the PSF.
     """
 
     def __init__(
@@ -56,13 +56,14 @@ class LocalizerChanges:
         first: InForce,
         rates: Mapping[str, float],
         watch: BacklogWatch,
-        on_width: Callable[[float], None],
+        on_width: Callable[[float, Mapping[str, float]], None],
     ) -> None:
         self._job = job
         self._maker, self._emit, self._on_width = maker, emit, on_width
         self._rates, self._backlog = rates, watch
         self._in_use = LocalizerInUse(first, maker.make)
         self._camera: CameraFound | None = None
+        self._psf: PsfWidth | None = None
         self._is_fastest = job.settings.pipeline.when_behind == "wait"
 
     @property
@@ -101,20 +102,29 @@ class LocalizerChanges:
                 self._in_use.want("the camera is measured", anew=True)
 
     def begin_with(self, width: PsfWidth, next_frame: int) -> None:
-        """Make and note the localizer of the first frame, with the width measured before it."""
-        self._in_use.replace(self._maker.make(self.now.name, width.sigma_nm))
-        self._state_width(width.sigma_nm, 0)
+        """Make and note the localizer of the first frame, with the PSF measured before it."""
+        self._tell(width)
+        if self.now.is_width_assumed or self._differs(width):
+            self._in_use.replace(self._maker.make(self.now.name, width.sigma_nm))
+            self._state_psf(width, 0)
         self._state_camera(0)
         self.begin(next_frame)
 
     # -- between two batches -----------------------------------------------------------------
 
     def width_found(self, width: PsfWidth) -> None:
-        """Go on with the width that was assumed, or ask for the one that was measured."""
+        """Go on with the PSF that was assumed or stated, or ask for the one that was measured."""
         now = self.now
+        self._tell(width)
+        if self._differs(width):
+            self._psf = width
+            self._in_use.want("the PSF is measured", sigma_nm=width.sigma_nm, anew=True)
+            return
+        if not now.is_width_assumed:
+            return
         if abs(width.sigma_nm / now.sigma_nm - 1.0) <= SAME_WIDTH:
             self._in_use.replace(replace(now, is_width_assumed=False))
-            self._state_width(now.sigma_nm, 0)
+            self._state_psf(PsfWidth(now.sigma_nm), 0)
             return
         self._in_use.want("the PSF width is measured", sigma_nm=width.sigma_nm)
 
@@ -150,20 +160,28 @@ class LocalizerChanges:
         except Exception as error:
             if before.is_width_assumed:
                 raise
-            self._is_fastest = True
-            self._emit(Warned(f"{before.name} goes on: the next faster one: {one_line(error)}"))
+            what = "the next faster one"
+            if self._psf is None:
+                self._is_fastest = True
+            else:
+                what, self._psf = "with the PSF that was measured", None
+                self._maker.take_psf(self._job.settings.psf)
+            self._emit(Warned(f"{before.name} goes on: {what}: {one_line(error)}"))
             return
         if now is None:
             return
         self._backlog.reset()
-        if before.is_width_assumed and not now.is_width_assumed:
-            self._state_width(now.sigma_nm, next_frame)
+        psf, self._psf = self._psf, None
+        if psf is not None or (before.is_width_assumed and not now.is_width_assumed):
+            self._state_psf(psf or PsfWidth(now.sigma_nm), next_frame)
         self._state_camera(next_frame)
         if now.note and now.note != before.note:
             self._emit(Warned(now.note))
         self._note(next_frame)
         text = f"from frame {next_frame} on {now.name} localizes"
-        if (now.name, now.sigma_nm) == (before.name, before.sigma_nm):
+        if psf is not None and now.name == before.name:
+            self._emit(Informed(f"{text} with the PSF that lone emitters show"))
+        elif (now.name, now.sigma_nm) == (before.name, before.sigma_nm):
             self._emit(Informed(f"{text} with what the first frames tell of the camera"))
         elif now.name == before.name:
             found, assumed = f"{now.sigma_nm:.0f} nm", f"{before.sigma_nm:.0f} nm"
@@ -172,18 +190,32 @@ class LocalizerChanges:
             self._emit(Warned(f"{text}: {now.reason}"))
 
     def finish(self, next_frame: int) -> None:
-        """State the width that was found too late for any frame."""
-        if self._in_use.is_changing and self.now.is_width_assumed:
-            self._state_width(self._in_use.wanted[1], next_frame)
+        """State the PSF that was found too late for any frame."""
+        if self._psf is not None:
+            self._state_psf(self._psf, next_frame)
+        elif self._in_use.is_changing and self.now.is_width_assumed:
+            self._state_psf(PsfWidth(self._in_use.wanted[1]), next_frame)
         self._state_camera(next_frame)
 
     def close(self) -> None:
         """Drop what is being prepared."""
         self._in_use.close()
 
-    def _state_width(self, sigma_nm: float, from_frame: int) -> None:
-        self._on_width(sigma_nm)
-        self._emit(PsfMeasured(sigma_nm, from_frame))
+    def _differs(self, width: PsfWidth) -> bool:
+        """Whether the PSF is another one than is stated, and not by an assumed width alone."""
+        if not width.values and self.now.is_width_assumed:
+            return False
+        return bool(width.values) or width.sigma_nm != self.now.sigma_nm
+
+    def _tell(self, width: PsfWidth) -> None:
+        """Say what is changed, and make localizers for it from now on."""
+        if width.told:
+            self._emit(Warned(width.told))
+        self._maker.take_psf(self._job.settings.psf.with_measured(width.values))
+
+    def _state_psf(self, psf: PsfWidth, from_frame: int) -> None:
+        self._on_width(psf.sigma_nm, psf.values)
+        self._emit(PsfMeasured(psf.sigma_nm, from_frame, dict(psf.values)))
 
     def _state_camera(self, from_frame: int) -> None:
         """State once from which frame on the calibration that was found is in force."""

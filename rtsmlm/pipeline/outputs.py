@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from rtsmlm.channels.first_view import field_shape
@@ -11,6 +12,7 @@ from rtsmlm.files.run.disk_sync import DiskSync
 from rtsmlm.files.run.folder import RunFolder
 from rtsmlm.files.tables.arrow_file import ArrowStreamFile
 from rtsmlm.files.tables.arrow_schema import schema as arrow_schema
+from rtsmlm.fitting.psf_meter import is_measured
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.events import Event, StreamOpened, Warned
@@ -21,12 +23,13 @@ from rtsmlm.pipeline.opening import metadata_of, open_broadcast
 from rtsmlm.pipeline.sinks import Sinks
 from rtsmlm.plugins import RunFacts
 from rtsmlm.realtime.ring import FrameRing
+from rtsmlm.settings.resolve import NOTHING, resolve
 from rtsmlm.stream.broadcast import Broadcast
 
 Emit: TypeAlias = Callable[[Event], None]
 
-_ROOM = 64
-"""Bytes in the head of the table for a PSF width that is not known yet."""
+_ROOM = 256
+"""Bytes in the head of the table for a PSF that is not known yet."""
 
 
 class Outputs:
@@ -59,8 +62,11 @@ class Outputs:
     def _warn(self, text: str) -> None:
         self._emit(Warned(text))
 
-    def _metadata(self, sigma_nm: float | None) -> dict[str, object]:
-        return metadata_of(self._job, self._ring.shape, self._pixel_nm, sigma_nm)
+    def _metadata(
+        self, sigma_nm: float | None, refined: Mapping[str, float] = NOTHING
+    ) -> dict[str, object]:
+        job = replace(self._job, settings=resolve(self._job.settings, refined=refined))
+        return metadata_of(job, self._ring.shape, self._pixel_nm, sigma_nm)
 
     # -- opening -------------------------------------------------------------------------
 
@@ -79,7 +85,7 @@ class Outputs:
         Parameters
         ----------
         sigma_nm
-            PSF width that the table states; None leaves room for it, see `state_width`.
+            PSF width that the table states; None leaves room for it, see `state_psf`.
 
         Raises
         ------
@@ -88,7 +94,7 @@ class Outputs:
         """
         path, before = RunFolder(self._job.folder).localizations, self._job.resume_before
         if before is None or not path.exists():
-            room = _ROOM if sigma_nm is None else 0
+            room = _ROOM if is_measured(self._job.settings) else 0
             self._file = ArrowStreamFile(path, self._metadata(sigma_nm), room=room)
         else:
             self._file = ArrowStreamFile.resume(path, before)
@@ -106,8 +112,15 @@ class Outputs:
         self._sinks = Sinks(self._job.settings, facts, self._warn)
         self._images = ImageFeed(self._job, self._ring.shape, self._warn)
 
-    def state_width(self, sigma_nm: float) -> None:
-        """Let the table state the PSF width that was measured.
+    def state_psf(self, sigma_nm: float, refined: Mapping[str, float]) -> None:
+        """Let the table state the PSF that was measured.
+
+        Parameters
+        ----------
+        sigma_nm
+            Its width.
+        refined
+            What else was measured, as `PsfSettings.with_measured` takes it.
 
         Raises
         ------
@@ -115,7 +128,7 @@ class Outputs:
             If it cannot be written.
         """
         if self._file is not None:
-            self._file.restate(self._metadata(sigma_nm))
+            self._file.restate(self._metadata(sigma_nm, refined))
             self._sync.changed(self._file.path)
 
     # -- rows ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rtsmlm.engines.ladder import assumed_sigma_px
 from rtsmlm.files.camera_maps import resolve_calibration
 from rtsmlm.files.wrong_pixels import with_wrong_pixels
 from rtsmlm.fitting.frame_counts import FrameCounter
-from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PsfMeter
+from rtsmlm.fitting.psf_meter import ASSUMED_SIGMA_PX, PsfMeter, is_measured
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.backlog_watch import BacklogWatch
@@ -96,9 +96,8 @@ class Pipeline:
             changes = self._get_ready()
             look = self._open_look()
             try:
-                # A source that can wait is not hurried: its frames wait for the PSF width.
-                waits = self._settings.pipeline.when_behind == "wait"
-                holds = waits and self._settings.psf.known_sigma_nm is None
+                # A source that can wait is not hurried: its frames wait for the PSF.
+                holds = self._settings.pipeline.when_behind == "wait" and self._measures
                 if not holds:
                     changes.begin(self._next_frame)
                     self._emit(Localizing())
@@ -131,14 +130,23 @@ class Pipeline:
             first=first,
             rates=start.rates,
             watch=BacklogWatch(self._ring.capacity),
-            on_width=self._outputs.state_width,
+            on_width=self._outputs.state_psf,
         )
+
+    @property
+    def _measures(self) -> bool:
+        """Whether the first frames are asked for the PSF; after a crash those of then were."""
+        if self._job.resume_before is not None:
+            return self._settings.psf.known_sigma_nm is None
+        return is_measured(self._settings)
 
     def _open_look(self) -> FirstLook:
         meter = None
-        if self._settings.psf.known_sigma_nm is None:
+        if self._measures:
             # One slot less than there are: a batch ends at the end of the ring's memory.
-            meter = PsfMeter(self._calibration, most_frames=self._ring.capacity - 1)
+            meter = PsfMeter(
+                self._calibration, most_frames=self._ring.capacity - 1, psf=self._settings.psf
+            )
         is_first = self._job.resume_before is None
         camera = CameraLook(
             self._calibration,
@@ -161,7 +169,7 @@ class Pipeline:
     def _measure_first(
         self, stop: threading.Event, changes: LocalizerChanges, look: FirstLook
     ) -> bool:
-        """Measure the PSF width on frames that wait in the ring; False if there were none."""
+        """Measure the PSF on frames that wait in the ring; False if there were none."""
         while (width := look.take_width()) is None:
             closing = self._see_to_others(stop)
             n_wanted, backlog = look.n_wanted, self._ring.backlog

@@ -32,6 +32,8 @@ class PipelineProgress:
     stream_address: str | None = None
     sigma_nm: float | None = None
     """PSF width in force; None while it is not known."""
+    refined: dict[str, float] = field(default_factory=dict)
+    """What else was measured of the PSF: see `PsfSettings.with_measured`."""
     assumed_before: int = 0
     """Frames before this one were localized with a PSF width or camera that was assumed."""
     camera: CameraMeasured | None = None
@@ -54,8 +56,8 @@ class PipelineProgress:
     """Why the analysis died last; None if it did not, or is up again."""
 
     def take_width(self, event: PsfMeasured) -> None:
-        """Take the PSF width that is in force."""
-        self.sigma_nm = event.sigma_nm
+        """Take the PSF that is in force."""
+        self.sigma_nm, self.refined = event.sigma_nm, event.refined
         self.assumed_before = max(self.assumed_before, event.from_frame)
 
     def take_camera(self, event: CameraMeasured) -> None:
@@ -79,4 +81,4 @@ class PipelineProgress:
                 named = {"wrong_pixels": folder / WRONG_PIXELS}
                 camera = settings.camera.model_copy(update=named)
                 settings = settings.model_copy(update={"camera": camera})
-        return resolve(settings, sigma_nm=self.sigma_nm)
+        return resolve(settings, sigma_nm=self.sigma_nm, refined=self.refined)

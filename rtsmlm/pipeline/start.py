@@ -14,7 +14,7 @@ from rtsmlm.engines.ladder import ladder
 from rtsmlm.feedback.density.meter import LEAST_FRAMES
 from rtsmlm.files.tables.arrow_schema import schema, to_batch
 from rtsmlm.fitting.frame_counts import FrameCounter
-from rtsmlm.fitting.psf_meter import PsfMeter
+from rtsmlm.fitting.psf_meter import PsfMeter, is_measured
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.pipeline.camera_look import CameraLook
@@ -103,7 +103,7 @@ class Start:
             name, localizer = self._localizer(sigma_nm, frames)
             self.begin("meters of density, model and frames")
             first = self._maker.with_meters(name, localizer, sigma_nm, is_assumed=not is_known)
-            self._rehearse(first, frames, with_width=not is_known)
+            self._rehearse(first, frames, with_psf=is_measured(self._settings))
             return first
 
     def _localizer(self, sigma_nm: float, frames: FrameBatch) -> tuple[str, Localizer]:
@@ -158,7 +158,7 @@ class Start:
             )
         )
 
-    def _rehearse(self, first: InForce, frames: FrameBatch, *, with_width: bool) -> None:
+    def _rehearse(self, first: InForce, frames: FrameBatch, *, with_psf: bool) -> None:
         """Use all that works on frames and rows once, on simulated frames and other instances."""
         try:
             rows = first.localizer(frames)
@@ -174,9 +174,10 @@ class Start:
         camera = self._settings.camera
         look = CameraLook(self._calibration, camera, (), self._shape, most_frames=len(frames))
         look.rehearse(frames.pixels.copy())
-        if with_width:
-            self.begin("measurement of the PSF width")
-            PsfMeter(self._calibration, most_frames=len(frames)).measure(frames.pixels)
+        if with_psf:
+            self.begin("measurement of the PSF")
+            psf, n = self._settings.psf, len(frames)
+            PsfMeter(self._calibration, most_frames=n, psf=psf).measure(frames.pixels)
 
     def _rehearse_meters(self, first: InForce, frames: FrameBatch, rows: Localizations) -> None:
         """Let meters whose answers go nowhere see rows until a tick of the loop is over."""

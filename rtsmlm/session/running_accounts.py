@@ -86,6 +86,7 @@ class RunningAccounts:
         data = self._path.ledger.as_dict("running") | {
             RUN_SO_FAR: {
                 "psf_sigma_nm": progress.sigma_nm,
+                "psf_refined": progress.refined,
                 "assumed_before": progress.assumed_before,
                 "camera_measured": {} if progress.camera is None else progress.camera.values,
                 "localizations": progress.localizations,

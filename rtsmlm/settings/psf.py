@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -89,6 +90,14 @@ class PsfSettings(Settings):
     """Standard deviation of the Gaussian PSF; auto measures it on the first frames."""
     astigmatism: AstigmatismSettings | None = None
     """Curves of an astigmatic PSF, from beads; with them emitters get a z."""
+    refine: bool = True
+    """Correct what is stated, where lone emitters of the first frames show otherwise: the width, or
+    the curves; and find ellipticity and halo. It is said, and false keeps what is stated."""
+    ellipticity: float = Field(default=1.0, gt=0.5, lt=2.0)
+    """Width along x over that along y of a PSF without depth, about `sigma_nm`."""
+    halo: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Share of an emitter's light in a broad ring, which a fitted Gaussian takes for background:
+    photons are stated with it."""
     table: Path | None = None
     """Image of beads at every depth, a file of `rtsmlm calibrate psf --table`: emitters are fitted
     with it instead of a Gaussian; None takes the Gaussian."""
@@ -102,3 +111,26 @@ class PsfSettings(Settings):
         if self.sigma_nm != "auto":
             return self.sigma_nm
         return None if self.astigmatism is None else self.astigmatism.curves().mean_nm()
+
+    def with_measured(self, values: Mapping[str, float]) -> PsfSettings:
+        """Return the settings with what was measured on the first frames beside the width.
+
+        Parameters
+        ----------
+        values
+            `ellipticity` and `halo`; of the curves `x_sigma0_nm`, `x_focus_nm`, `y_sigma0_nm` and
+            `y_focus_nm`. What is not among them stays.
+        """
+        update: dict[str, object] = {
+            k: v for k, v in values.items() if k in ("ellipticity", "halo")
+        }
+        if (curves := self.astigmatism) is not None:
+            axes: dict[str, object] = {}
+            for axis, curve in (("x", curves.x), ("y", curves.y)):
+                keys = {k: values[f"{axis}_{k}"] for k in _OF_CURVES if f"{axis}_{k}" in values}
+                axes[axis] = curve.model_copy(update=keys)
+            update["astigmatism"] = curves.model_copy(update=axes)
+        return self.model_copy(update=update)
+
+
+_OF_CURVES = ("sigma0_nm", "focus_nm")

@@ -4,7 +4,8 @@ The one place that does this; what is written in becomes known in this order:
 
 - camera calibration: once camera or movie is open, before the first frame;
 - gain, dark value and read noise, where they were assumed: after the first frames;
-- PSF width: before the first frame where it is stated, else after the first frames;
+- PSF width: before the first frame where it is stated, else after the first frames; what lone
+  emitters there say against it, and of ellipticity, halo and curves;
 - the densest place that can be localized is not among them: the localizer states it, and every
   estimate of the density carries it.
 
@@ -31,6 +32,7 @@ def resolve(
     calibration: CameraCalibration | None = None,
     measured: Mapping[str, float] = NOTHING,
     sigma_nm: float | None = None,
+    refined: Mapping[str, float] = NOTHING,
 ) -> RunSettings:
     """Return the settings with the values that are known by now written out.
 
@@ -44,6 +46,8 @@ def resolve(
         What was measured on the frames, by its name in `camera`.
     sigma_nm
         Standard deviation of the PSF.
+    refined
+        What else was measured of the PSF, as `PsfSettings.with_measured` takes it.
     """
     camera: dict[str, Any] = {} if calibration is None else _camera_values(settings, calibration)
     camera |= measured
@@ -51,7 +55,7 @@ def resolve(
     return settings.model_copy(
         update={
             "camera": settings.camera.model_copy(update=camera),
-            "psf": settings.psf.model_copy(update=psf),
+            "psf": settings.psf.with_measured(refined).model_copy(update=psf),
         }
     )
 

@@ -26,8 +26,8 @@ from rtsmlm.calibrate.plot import (
     Series,
     width_plot,
 )
-from rtsmlm.calibrate.widths import BACKGROUND, LIGHT, SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.errors import CalibrationError
+from rtsmlm.fitting.widths import BACKGROUND, LIGHT, SIGMA_X, SIGMA_Y, X, Y, fit_widths
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -16,12 +16,12 @@ from rtsmlm.calibrate.bead_windows import Planes, find_beads
 from rtsmlm.calibrate.beads import measure_beads
 from rtsmlm.calibrate.curves import fit_curve
 from rtsmlm.calibrate.psf import calibrate_focus, calibrate_in_focus
-from rtsmlm.calibrate.widths import SIGMA_X, SIGMA_Y, fit_widths
 from rtsmlm.cli import app as whole_app
 from rtsmlm.cli.calibrate import app
 from rtsmlm.errors import CalibrationError
 from rtsmlm.files.tables.read import read_table
 from rtsmlm.fitting.psf_width import estimate_sigma_px
+from rtsmlm.fitting.widths import SIGMA_X, SIGMA_Y, fit_widths
 from rtsmlm.localizations import F32
 from rtsmlm.physics.astigmatism import WidthCurve, WidthCurves
 from rtsmlm.settings.load import load

@@ -39,7 +39,8 @@ def misfits(
     start = np.full(N, MIDDLE, np.float32)
     fit_gaussian_mle(light, variance, start, start, 1.3, False, float(excess), 15, rows)
     found = np.empty(N)
-    shape_misfits(light, variance, rows, 1.3, float(excess), found, np.zeros((len(rows), 3)))
+    widths_px = (1.3, 1.3)
+    shape_misfits(light, variance, rows, widths_px, float(excess), found, np.zeros((len(rows), 3)))
     return found
 
 

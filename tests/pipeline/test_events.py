@@ -60,7 +60,7 @@ ESTIMATE = DensityEstimate(
 ONE_OF_EACH: list[Event] = [
     Ready(),
     StreamOpened("tcp://127.0.0.1:5757"),
-    PsfMeasured(132.5, 87),
+    PsfMeasured(132.5, 87, {"ellipticity": 1.12}),
     Localizing(),
     Preparing("localizer flagship-2d", 1, 5, "find_rows"),
     CameraMeasured(96, True, 0.46),
@@ -148,7 +148,7 @@ def test_any_text_crosses_in_one_line(text: str) -> None:
 
 
 def test_a_whole_number_is_a_number() -> None:
-    event = from_line('{"event": "PsfMeasured", "sigma_nm": 130, "from_frame": 0}')
+    event = from_line('{"event": "PsfMeasured", "sigma_nm": 130, "from_frame": 0, "refined": {}}')
 
     assert event == PsfMeasured(130.0)
     assert isinstance(event, PsfMeasured)

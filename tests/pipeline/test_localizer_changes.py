@@ -352,7 +352,7 @@ def test_all_steps_come_before_the_first_frame_may(run: Callable[..., Localizati
     assert names[1:7] == [
         f"{what} {name}" for name in ALL_RUNGS for what in ("localizer", "rate of")
     ]
-    assert {"measurement of the PSF width", "table and sinks"} <= set(names)
+    assert {"measurement of the PSF", "table and sinks"} <= set(names)
     kinds = [type(event) for event in lab.events]
     assert kinds.index(Ready) > max(k for k, kind in enumerate(kinds) if kind is Preparing)
 
@@ -392,3 +392,56 @@ def test_wrong_pixels_and_gain_are_found_beside_the_first_frames_and_used_from_t
     assert any("1 pixel is masked" in text for text in said)
     assert any("camera.e_per_adu not stated" in text for text in said)
     assert any(f"from frame {found.from_frame} on gaussian-mle" in text for text in said)
+
+
+# -- the PSF that is stated ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when_behind", ["skip", "wait"])
+def test_a_stated_width_that_lone_emitters_contradict_is_replaced_and_said(
+    run: Callable[..., Localizations], when_behind: str, tmp_path: Path
+) -> None:
+    lab = Lab(300, FIT)
+    lab.pixels, lab.holds_at = spots(1.6), 100
+
+    table = run(lab, "psf.sigma_nm=130", f"pipeline.when_behind={when_behind}")
+
+    (measured,) = lab.of_kind(PsfMeasured)
+    assert measured.sigma_nm == pytest.approx(160, rel=0.03)
+    (said,) = [event.text for event in lab.of_kind(Warned) if "lone emitters" in event.text]
+    assert "where psf.sigma_nm states 130 nm" in said
+    assert "psf.refine = false" in said
+    from_frame = measured.from_frame
+    assert (from_frame == 0) == (when_behind == "wait")
+    assert np.all(table.photons[:from_frame] == 130.0)
+    assert np.allclose(table.photons[from_frame:], measured.sigma_nm)
+    stated = read_arrow_table(tmp_path / "run" / "localizations.arrows")[1]
+    assert stated["psf_sigma_nm"] == measured.sigma_nm
+
+
+@pytest.mark.parametrize(("true_px", "more"), [(1.6, "psf.refine=false"), (1.3, "psf.refine=true")])
+def test_a_stated_width_stays_where_it_is_right_or_is_to_stay(
+    run: Callable[..., Localizations], true_px: float, more: str
+) -> None:
+    lab = Lab(300, FIT)
+    lab.pixels, lab.holds_at = spots(true_px), 300
+
+    table = run(lab, "psf.sigma_nm=130", more)
+
+    assert lab.of_kind(PsfMeasured) == []
+    assert len(lab.opened) == 1
+    assert np.all(table.photons == 130.0)
+
+
+def test_a_psf_that_the_localizer_does_not_take_leaves_the_stated_one_in_force(
+    run: Callable[..., Localizations],
+) -> None:
+    lab = Lab(300, FIT)
+    lab.pixels, lab.holds_at, lab.fails = spots(1.6), 300, CalibrationError
+
+    table = run(lab, "psf.sigma_nm=130")
+
+    assert lab.of_kind(PsfMeasured) == []
+    assert np.all(table.photons == 130.0)
+    (said,) = [e.text for e in lab.of_kind(Warned) if "goes on" in e.text]
+    assert "with the PSF that was measured: refused" in said

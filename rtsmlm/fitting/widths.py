@@ -125,7 +125,7 @@ def _limited(trial: F64, before: F64, box: int) -> F64:
     return out
 
 
-def _integrals(center: F64, sigma: F64, box: int) -> tuple[F64, F64, F64]:
+def integrals(center: F64, sigma: F64, box: int) -> tuple[F64, F64, F64]:
     """Return the integral over each pixel and its slopes by centre and width, (n, box) each."""
     u = (np.arange(box + 1) - 0.5 - center[:, None]) / sigma[:, None]
     density = _INV_SQRT_2PI * np.exp(-0.5 * u * u) / sigma[:, None]
@@ -139,8 +139,8 @@ def _integrals(center: F64, sigma: F64, box: int) -> tuple[F64, F64, F64]:
 def _evaluate(data: F64, variance: F64, theta: F64) -> tuple[F64, F64, F64]:
     """Return half the deviance, its downhill slope and the Fisher information of each spot."""
     n, box = data.shape[:2]
-    e_x, d_x, s_x = _integrals(theta[:, X], theta[:, SIGMA_X], box)
-    e_y, d_y, s_y = _integrals(theta[:, Y], theta[:, SIGMA_Y], box)
+    e_x, d_x, s_x = integrals(theta[:, X], theta[:, SIGMA_X], box)
+    e_y, d_y, s_y = integrals(theta[:, Y], theta[:, SIGMA_Y], box)
 
     def outer(along_y: F64, along_x: F64) -> F64:
         return (along_y[:, :, None] * along_x[:, None, :]).reshape(n, -1)
@@ -158,3 +158,29 @@ def _evaluate(data: F64, variance: F64, theta: F64) -> tuple[F64, F64, F64]:
     gradient = np.einsum("nip,np->ni", slopes, seen / mean - 1.0)
     information = (slopes / mean[:, None, :]) @ slopes.transpose(0, 2, 1)
     return deviance, gradient, information
+
+
+def widths_covariance(photons: NDArray[np.floating], read_variance: F32 | float, theta: F64) -> F64:
+    """Return the covariance of both widths of each spot, by the Fisher information of its fit.
+
+    Parameters
+    ----------
+    photons, read_variance
+        As given to `fit_widths`.
+    theta
+        As it has returned them.
+
+    Returns
+    -------
+    :
+        In pixels², shape (n, 2, 2).
+    """
+    data = np.asarray(photons, dtype=np.float64)
+    variance = np.broadcast_to(np.asarray(read_variance, dtype=np.float64), data.shape)
+    found = np.empty((len(data), 2, 2))
+    widths = slice(SIGMA_X, SIGMA_Y + 1)
+    for first in range(0, len(data), FITS_AT_ONCE):
+        part = slice(first, first + FITS_AT_ONCE)
+        _, _, information = _evaluate(data[part], variance[part], theta[part])
+        found[part] = np.linalg.inv(information + 1e-12 * np.eye(N_PARAMETERS))[:, widths, widths]
+    return found
