@@ -11,7 +11,7 @@ import typer
 from rtsmlm.cli.console import console
 from rtsmlm.cli.live import overrides, run_live
 from rtsmlm.cli.options import Exports, Overrides
-from rtsmlm.fitting.psf_meter import PSF_FRAMES
+from rtsmlm.fitting.psf_meter import PSF_FRAMES, is_measured
 from rtsmlm.offline.movie_calibration import MovieCalibration
 from rtsmlm.session.replay import growing_movie
 from rtsmlm.settings.load import load
@@ -64,8 +64,7 @@ def _measured(texts: list[str], config: Path | None) -> list[str]:
     growing = growing_movie(settings)
     try:
         console.print(f"waiting for frames in {growing.path} ...", markup=False)
-        is_known = settings.psf.known_sigma_nm is not None
-        if is_known and settings.camera.read_noise_e is not None:
+        if not is_measured(settings) and settings.camera.read_noise_e is not None:
             return []
         movie = growing.wait_for(PSF_FRAMES[-1], threading.Event())
         found = MovieCalibration(movie, settings)

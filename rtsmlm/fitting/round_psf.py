@@ -1,7 +1,7 @@
 """What lone spots say of a PSF that a single Gaussian width does not tell: ellipticity and halo.
 
-Both are averages over many spots, with their errors; whoever uses them asks whether they are worth
-it. A halo is light in a broad ring around each spot, which a fit in a small box takes for
+Both are averages over many spots, with their errors, by which it is decided whether they are worth
+a change. A halo is light in a broad ring around each spot, which a fit in a small box takes for
 background: what it states of the photons is too little by the same share for all emitters.
 """
 

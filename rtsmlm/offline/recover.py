@@ -144,12 +144,9 @@ class Recovery:
         calibration = self._resolved()
         calibration.check_frame_shape(movie.shape)
         sigma_nm = self._sigma_nm(movie, calibration)
-        settings = self.settings = resolve(
-            self.settings,
-            calibration=calibration,
-            sigma_nm=sigma_nm,
-            refined=self._so_far.get("psf_refined") or {},
-        )
+        refined = self._so_far.get("psf_refined") or {}
+        settings = resolve(self.settings, calibration=calibration, sigma_nm=sigma_nm)
+        self.settings = settings = resolve(settings, refined=refined)
         on_step(f"localizing {len(ledger.skipped())} recorded frames")
         used = [str(n["name"]) for n in self._localizers() if "name" in n]
 
@@ -171,10 +168,10 @@ class Recovery:
 
     def _sigma_nm(self, movie: Movie, calibration: CameraCalibration) -> float:
         """Return the PSF width of the run: as set, as measured then, or measured now."""
-        known = self.settings.psf.known_sigma_nm
-        if known is not None:
+        known, measured = self.settings.psf.known_sigma_nm, self._so_far.get("psf_sigma_nm")
+        if known is not None and not (self.settings.psf.refine and measured):
             return known
-        measured = self._so_far.get("psf_sigma_nm") or self._table().get("psf_sigma_nm")
+        measured = measured or self._table().get("psf_sigma_nm")
         if isinstance(measured, float | int) and measured > 0:
             return float(measured)
         meter = PsfMeter(calibration, most_frames=movie.n_frames)

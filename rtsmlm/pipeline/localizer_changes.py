@@ -104,9 +104,8 @@ class LocalizerChanges:
     def begin_with(self, width: PsfWidth, next_frame: int) -> None:
         """Make and note the localizer of the first frame, with the PSF measured before it."""
         self._tell(width)
-        if self.now.is_width_assumed or self._differs(width):
-            self._in_use.replace(self._maker.make(self.now.name, width.sigma_nm))
-            self._state_psf(width, 0)
+        self._in_use.replace(self._maker.make(self.now.name, width.sigma_nm))
+        self._state_psf(width, 0)
         self._state_camera(0)
         self.begin(next_frame)
 

@@ -96,8 +96,9 @@ class Pipeline:
             changes = self._get_ready()
             look = self._open_look()
             try:
-                # A source that can wait is not hurried: its frames wait for the PSF.
-                holds = self._settings.pipeline.when_behind == "wait" and self._measures
+                # A source that can wait is not hurried: its frames wait for an unknown PSF.
+                waits = self._settings.pipeline.when_behind == "wait"
+                holds = waits and self._settings.psf.known_sigma_nm is None
                 if not holds:
                     changes.begin(self._next_frame)
                     self._emit(Localizing())

@@ -81,4 +81,8 @@ class PipelineProgress:
                 named = {"wrong_pixels": folder / WRONG_PIXELS}
                 camera = settings.camera.model_copy(update=named)
                 settings = settings.model_copy(update={"camera": camera})
+        return self.with_psf(settings)
+
+    def with_psf(self, settings: RunSettings) -> RunSettings:
+        """Return the settings of a run with the PSF that was measured in it."""
         return resolve(settings, sigma_nm=self.sigma_nm, refined=self.refined)

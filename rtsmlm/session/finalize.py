@@ -192,7 +192,7 @@ class RunFinalizer:
         sigma_nm, used = self.path.progress.sigma_nm, self.path.progress.localizers
         if sigma_nm is None:
             raise PipelineError("skipped frames cannot be caught up: the PSF width is not known")
-        settings = resolve(self.settings, refined=self.path.progress.refined)
+        settings = self.path.progress.with_psf(self.settings)
         settings = with_localizer(settings, used[-1].name) if used else settings
         return open_localizer(settings, self.calibration, sigma_nm)
 

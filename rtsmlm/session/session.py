@@ -305,11 +305,8 @@ class Session:
         )  # fmt: skip
         if self.ledger.totals().received:
             self._notices.run_step(ending.complete)
-        if (sigma_nm := self._path.progress.sigma_nm) is not None:
-            refined = self._path.progress.refined
-            self.settings = ending.settings = resolve(
-                ending.settings, sigma_nm=sigma_nm, refined=refined
-            )
+        if self._path.progress.sigma_nm is not None:
+            self.settings = ending.settings = self._path.progress.with_psf(ending.settings)
         ending.account(self._loop.latency_ms())
         self._notices.run_step(lambda: ending.publish(self.message()))
         self.folder.release()
