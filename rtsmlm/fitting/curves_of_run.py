@@ -100,6 +100,7 @@ def measure_curves(
         excess_noise=excess_noise,
         box_px=box,
         apart_px=0.5 * box + curves.wider_nm() / pixel_nm,
+        once=True,
     )
     photons = spots.photons[:MOST_SPOTS] / np.float32(excess_noise)
     read = spots.variance[:MOST_SPOTS] / np.float32(excess_noise**2)

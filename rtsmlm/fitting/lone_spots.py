@@ -17,6 +17,7 @@ ISOLATION_SIGMA = 4.5
 """Neighbours nearer than this lift the rim of the box and make the spot appear narrow."""
 CANDIDATES = 20_000
 """At most, lone or not; frames beyond that number are not looked at."""
+PLACE_PX = 3
 
 
 class LoneSpots(NamedTuple):
@@ -41,6 +42,7 @@ def lone_spots(
     box_px: int | None = None,
     apart_px: float | None = None,
     most: int = CANDIDATES,
+    once: bool = False,
 ) -> LoneSpots:
     """Return boxes around the lone spots of frames.
 
@@ -62,6 +64,9 @@ def lone_spots(
         No other spot is so near along either axis; by default `ISOLATION_SIGMA` widths.
     most
         Spots at most, lone or not: frames beyond that number are not looked at.
+    once
+        Take one spot of each place of `PLACE_PX` pixels: a bead, a pair that shines for long, or a
+        frame that was written twice says the same each time, and counts once.
     """
     box = box_px or default_box_px(sigma_px)
     plan = make_filter(variance, sigma_px, threshold=threshold, excess_noise=excess_noise)
@@ -79,6 +84,9 @@ def lone_spots(
     inside = (y >= half) & (x >= half) & (y < height - half) & (x < width - half)
     apart = ISOLATION_SIGMA * sigma_px if apart_px is None else apart_px
     rows = np.flatnonzero(inside & _isolated(frame, y, x, apart))
+    if once:
+        places = (y[rows] // PLACE_PX).astype(np.int64) * width + x[rows] // PLACE_PX
+        rows = rows[np.sort(np.unique(places, return_index=True)[1])]
     reach = np.arange(-half, half + 1)
     window_y = (y[rows, None] + reach)[:, :, None]
     window_x = (x[rows, None] + reach)[:, None, :]

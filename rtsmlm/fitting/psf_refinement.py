@@ -25,6 +25,7 @@ WIDTH_OFF, ELLIPTICITY_OFF, HALO_OFF = 0.05, 0.05, 0.03
 """Least change of width and ellipticity, relative, and of the halo that is worth one."""
 CURVES_OFF = (0.04, 0.04, 0.06)
 """The same of the widths along x and y and of the distance of the foci."""
+MOST_HALO = 0.5
 KEEP = "psf.refine = false leaves that out"
 
 
@@ -98,10 +99,11 @@ def _of_shape(shape: RoundShape, psf: PsfSettings, values: dict[str, float]) -> 
             f"{_with_error(shape.ellipticity, shape.ellipticity_std)} times as wide along x as "
             f"along y ({number_text(psf.ellipticity)} before)"
         )
-    if _is_off(shape.halo - psf.halo, shape.halo_std, HALO_OFF):
-        values["halo"] = min(max(shape.halo, 0.0), 0.5)
+    halo = min(max(shape.halo, 0.0), MOST_HALO)
+    if _is_off(halo - psf.halo, shape.halo_std, HALO_OFF):
+        values["halo"] = halo
         said.append(
-            f"with {_with_error(100 * shape.halo, 100 * shape.halo_std)} % of the light in a halo "
+            f"with {_with_error(100 * halo, 100 * shape.halo_std)} % of the light in a halo "
             f"that a fit does not see ({number_text(100 * psf.halo)} % before), which is added to "
             "the photons"
         )

@@ -75,7 +75,7 @@ def _widths(
     frames: F32, variance: F32, sigma_px: float, excess_noise: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return mean width and ratio of widths, each with its error."""
-    spots = lone_spots(frames, variance, sigma_px, excess_noise=excess_noise)
+    spots = lone_spots(frames, variance, sigma_px, excess_noise=excess_noise, once=True)
     # Light in units in which it scatters as counted photons do.
     theta, good = fit_widths(
         spots.photons[:MOST_SPOTS] / np.float32(excess_noise),
@@ -114,6 +114,7 @@ def _halo(frames: F32, variance: F32, sigma_px: float, excess_noise: float) -> t
         excess_noise=excess_noise,
         box_px=2 * half + 1,
         apart_px=HALO_APART_SIGMA * sigma_px,
+        once=True,
     )
     spots = LoneSpots(*(values[:MOST_SPOTS] for values in spots))
     inner = default_box_px(sigma_px) // 2

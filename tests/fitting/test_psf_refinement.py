@@ -62,7 +62,7 @@ def test_a_width_that_is_off_for_sure_takes_the_place_of_the_stated_one_and_is_s
     [
         RoundShape(1.35, 0.003, 1.04, 0.002, 0.025, 0.002),  # sure, and not worth it
         RoundShape(1.45, 0.04, 1.12, 0.04, 0.1, 0.03),  # much, and not sure
-        RoundShape(1.3, 0.01, 1.0, 0.01, -0.02, 0.004),
+        RoundShape(1.3, 0.01, 1.0, 0.01, -0.06, 0.004),  # of light taken away by neighbours
     ],
 )
 def test_little_or_unsure_differences_change_nothing(

@@ -87,3 +87,21 @@ def test_excess_noise_of_an_emccd_changes_neither(rng: np.random.Generator) -> N
 
     assert shape.ellipticity == pytest.approx(1.15, abs=min(4 * shape.ellipticity_std, 0.03))
     assert abs(shape.halo) < max(4 * shape.halo_std, 0.03)
+
+
+def test_a_pair_that_shines_all_the_time_says_nothing_of_the_psf(
+    rng: np.random.Generator,
+) -> None:
+    """Twelve pairs in each of 60 frames are 720 elongated spots, at twelve places."""
+    frame = np.full(SHAPE, 20.0)
+    for row in (20, 45, 70, 95):
+        for column in (20, 60, 100):
+            for step in (-0.5, 0.5):
+                center = np.array([column + step]), np.array([float(row)])
+                along_x, along_y = (integrals(c, np.array([SIGMA_PX]), 120)[0] for c in center)
+                frame += 2000 * np.outer(along_y, along_x)
+
+    shape = measured(rng.poisson(np.stack([frame] * 60)).astype(np.float32))
+
+    assert math.isnan(shape.ellipticity)
+    assert math.isnan(shape.halo)

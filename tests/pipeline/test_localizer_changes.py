@@ -51,7 +51,7 @@ class Lab:
         self.opened: list[tuple[str, float]] = []
         self.fails: type[Exception] | None = None
         self.holds_at = n_frames
-        """The camera delivers no more than these before a PSF width is in force."""
+        """The camera delivers no more than these before a PSF is in force, or refused."""
         self.calls: list[tuple[str, list[int]]] = []
         self._n_frames, self._n_sent = n_frames, 0
         self._pixels = np.random.default_rng(0).poisson(110, SHAPE).astype(np.uint16)
@@ -79,6 +79,7 @@ class Lab:
     def open(self, settings: RunSettings, _: object, sigma_nm: float) -> Any:
         self.opened.append((settings.localizer.name, sigma_nm))
         if len(self.opened) > 1 and self.fails is not None:
+            self.holds_at = self._n_frames
             raise self.fails("refused")
         return LabLocalizer(self, settings.localizer.name, sigma_nm)
 
@@ -245,20 +246,21 @@ def test_where_the_next_one_cannot_be_opened_the_present_one_goes_on(
 # -- the PSF width -------------------------------------------------------------------------
 
 
-def spots(sigma_px: float) -> Callable[[int], Any]:
-    """Return frames with five lone spots each."""
+def spots(sigma_px: float, n: int = 8) -> Callable[[int], Any]:
+    """Return frames with six lone spots each; of n frames the first comes again."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     variance = sigma_px**2 + 1 / 12  # that of a pixel adds to that of the PSF
+    near = 1 if n == 8 else 4
     frames = []
-    for _ in range(8):
+    for _ in range(n):
         mean = np.full(SHAPE, 110.0)
         for row in (12, 32, 52):
             for column in (12, 36):
-                cy, cx = np.array([row, column]) + rng.uniform(-1, 1, 2)
+                cy, cx = np.array([row, column]) + rng.uniform(-near, near, 2)
                 mean += 160 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * variance))
         frames.append(rng.poisson(mean).astype(np.uint16))
-    return lambda k: frames[k % 8]
+    return lambda k: frames[k % n]
 
 
 FIT = {"gaussian-mle": 0.002}
@@ -401,7 +403,7 @@ def test_a_stated_width_that_lone_emitters_contradict_is_replaced_and_said(
     run: Callable[..., Localizations], tmp_path: Path
 ) -> None:
     lab = Lab(300, FIT)
-    lab.pixels, lab.holds_at = spots(1.6), 100
+    lab.pixels, lab.holds_at = spots(1.6, 32), 100
 
     table = run(lab, "psf.sigma_nm=130")
 
@@ -423,7 +425,7 @@ def test_a_stated_width_stays_where_it_is_right_or_is_to_stay(
     run: Callable[..., Localizations], true_px: float, more: str
 ) -> None:
     lab = Lab(300, FIT)
-    lab.pixels, lab.holds_at = spots(true_px), 300
+    lab.pixels, lab.holds_at = spots(true_px, 32), 300
 
     table = run(lab, "psf.sigma_nm=130", more)
 
@@ -436,7 +438,7 @@ def test_a_psf_that_the_localizer_does_not_take_leaves_the_stated_one_in_force(
     run: Callable[..., Localizations],
 ) -> None:
     lab = Lab(300, FIT)
-    lab.pixels, lab.holds_at, lab.fails = spots(1.6), 300, CalibrationError
+    lab.pixels, lab.holds_at, lab.fails = spots(1.6, 32), 100, CalibrationError
 
     table = run(lab, "psf.sigma_nm=130")
 
