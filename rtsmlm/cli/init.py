@@ -77,6 +77,11 @@ def init(
             f"the laser is only watched until {out} says feedback.arm = true and live is given "
             f"--arm; rehearse that first: rtsmlm hil {out}"
         )
+    if "[lasers.readout]" in text:
+        inform(
+            "before you arm, set lasers.readout.start_power to what you excite with: at 0 no "
+            "emitter shines, and the loop raises the activation laser to its cap"
+        )
 
 
 def _path_of(config: Path | None) -> str:

@@ -41,6 +41,8 @@ class Guide(Panel, QtCore.QObject):
         self.help = HelpDialog(window)
         self.walk_through = WalkThrough()
         self.outline = Outline()
+        # A panel grows when its run begins, or when it has something to warn of.
+        self.outline.resized.connect(lambda: QtCore.QTimer.singleShot(0, self._scroll))
         self._started: subprocess.Popen[bytes] | None = None
         self.help.tour_asked.connect(self._take_tour)
         self.walk_through.step_shown.connect(self._explain)

@@ -97,8 +97,8 @@ LASERS = Tour(
              "Press F12. All lasers go dark and stay so; beside the button stands whether that is "
              "confirmed. The recording goes on."),
         Step("laser", "Tripped, and reset",
-             "The reason stands here. Reset trip lifts the latch, and the loop begins from the "
-             "dark again."),
+             "The reason stands here. Reset trip lifts the latch; the laser stays dark and the "
+             "loop monitors. The next run with --arm arms it anew."),
         Step("header", "Close the window",
              "It asks: stop the run, or keep it running unattended. Before you trust your own "
              "lasers, rehearse: rtsmlm hil my_rig.toml --arm."),
@@ -114,10 +114,10 @@ TWO_COLOURS = Tour(
              "Choose Channel in the second list: filaments are AF647, the rings CF680. Every "
              "emitter is fitted in both views at once, and its shares of light say which dye."),
         Step("image", "One channel at a time",
-             "Press L and untick a channel: the other one stays, in its colour."),
+             "Press Layers (L) and untick a channel: the other one stays, in its colour."),
         Step("filters", "Less crosstalk",
-             "channels.min_probability, 0.9 for example, keeps the rows whose dye is more certain: "
-             "less crosstalk, fewer rows."),
+             "The setting channels.min_probability, 0.9 for example, keeps the rows whose dye is "
+             "more certain: less crosstalk, fewer rows."),
         Step("lights", "On your own microscope",
              "rtsmlm calibrate channels registers the views on beads, rtsmlm calibrate dyes "
              "measures the dyes. The model is not judged where there are several views."),
@@ -142,8 +142,8 @@ CROWDED = Tour(
              "The density comes down to the new target and stays. Emitters that were saved come "
              "later: the same number of localizations, each of them good."),
         Step("filters", "Leave out the crowded start",
-             "Tick Frames and drag the left handle past the dense part. The image shows what came "
-             "after it only."),
+             "Tick Frames, drag the left handle past the dense part, and empty the right number, "
+             "so that new frames stay in. The image shows what came after only."),
         Step("curves:Image", "Or take what separates more",
              "For samples that cannot be thinned out, the network flagship-2d resolves up to about "
              "1 per µm². F1 has the theory: density and crowding."),

@@ -33,6 +33,8 @@ def test_the_defaults_make_settings_that_a_camera_opens_with(tmp_path: Path) -> 
     assert settings.lasers["activation"].device == "Laser405"
     assert settings.lasers["activation"].max_power == 100  # as the device states
     assert settings.lasers["readout"].device == "Laser640"
+    assert settings.lasers["readout"].start_power == 0  # it excites nothing, which is said
+    assert "set lasers.readout.start_power" in " ".join(done.output.split())
     assert settings.feedback.laser == "activation"
     assert settings.feedback.arm is False
     assert settings.camera.e_per_adu is None  # the simulated camera states its own

@@ -218,6 +218,26 @@ def test_a_tour_frames_what_it_speaks_of_and_covers_nothing(
     assert not window.guide.outline.isVisible()
 
 
+def test_what_a_tour_frames_stays_in_view_when_it_grows(
+    open_window: Callable[..., Any], app: Any
+) -> None:
+    window = open_window(size=(1280, 640))
+    window.help.tour_asked.emit("lasers")
+    for _ in range(5):
+        app.processEvents()
+    laser = window.laser
+    before = laser.height()
+
+    laser.alarm.setText("tripped: the reason takes two lines of the narrow column of panels " * 2)
+    laser.alarm.show()
+    laser.reset.show()
+    for _ in range(8):
+        app.processEvents()
+
+    assert laser.height() > before
+    assert laser.target.visibleRegion().boundingRect() == laser.target.rect()
+
+
 def test_the_outline_takes_no_click(open_window: Callable[..., Any], app: Any) -> None:
     from rtsmlm.viewer.widgets.qt import QtCore
 

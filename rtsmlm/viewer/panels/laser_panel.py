@@ -71,8 +71,8 @@ class LaserPanel(Panel, QtWidgets.QFrame):
         )  # fmt: skip
         self.alarm = label("", "alarm", "Why the laser was switched off.")
         self.alarm.setWordWrap(True)
-        self.reset = button("Reset trip", "Lift the latch; the laser stays off until the law "
-                            "or you raise it (no unit).")  # fmt: skip
+        self.reset = button("Reset trip", "Lift the latch; the laser stays dark, and the next "
+                            "run with --arm arms it anew (no unit).")  # fmt: skip
         self.target.valueChanged.connect(self._send_target)
         self.gain.valueChanged.connect(self._send_gain)
         self.reset.clicked.connect(lambda: self._ask(ResetTrip()))

@@ -10,6 +10,9 @@ _WIDTH_PX = 3
 class Outline(QtWidgets.QWidget):
     """Lies over one panel at a time, transparent but for its edge."""
 
+    resized = QtCore.Signal()
+    """The panel has another size, and so has the frame."""
+
     def __init__(self) -> None:
         super().__init__()
         self._color = "#ffffff"
@@ -40,6 +43,7 @@ class Outline(QtWidgets.QWidget):
         panel = self.parentWidget()
         if event.type() == QtCore.QEvent.Type.Resize and panel is not None:
             self.setGeometry(panel.rect())
+            self.resized.emit()
         return super().eventFilter(watched, event)
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
