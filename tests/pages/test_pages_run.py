@@ -41,6 +41,7 @@ SHORTER: dict[str, tuple[str, ...]] = {
     "follow": ("--headless", "--idle", "0.5"),
     "init": ("--yes",),
     "hil": ("--only", "camera-rate"),
+    "models": ("--no-speed",),
 }
 
 ELSEWHERE = {"D:/data/cell-3_1": "movie.tif"}
