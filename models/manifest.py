@@ -78,6 +78,7 @@ class DecodeEntry(Settings):
     vague_snr: float = 5.5
     vague_probability: float = 0.9
     vague_crowd_probability: float = 0.9
+    vague_std_px: float | None = None
     std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_z: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
     std_scale_photons: float = 1.0

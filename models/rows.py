@@ -70,6 +70,8 @@ class DecodeSettings:
     vague_crowd_probability: float = 0.9
     """How probable it must be among others, from `VAGUE_CROWD` on: more of what is dim there is an
     emitter."""
+    vague_std_px: float | None = None
+    """A row whose place is less certain stands alone, wherever it is: a spot far out of focus."""
     merge_px: float = 0.7
     """Of two rows closer than this in one frame, the more probable stays."""
     std_scale: tuple[float, ...] = (1.0,) * len(CROWD_KNOTS)
@@ -200,7 +202,10 @@ def is_sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
     """
     std_photons = rows[:, Row.STD_PHOTONS] * settings.std_scale_photons
     needed = (settings.vague_probability, settings.vague_crowd_probability)
-    probable = rows[:, Row.PROBABILITY] > np.interp(rows[:, Row.CROWD], VAGUE_CROWD, needed)
+    place_std = np.maximum(rows[:, Row.STD_X], rows[:, Row.STD_Y])
+    most_std = np.inf if settings.vague_std_px is None else settings.vague_std_px
+    crowd = np.where(place_std < most_std, rows[:, Row.CROWD], 0.0)
+    probable = rows[:, Row.PROBABILITY] > np.interp(crowd, VAGUE_CROWD, needed)
     # A network that states no error of the photons (NaN) has no vague rows.
     return np.asarray(~(rows[:, Row.PHOTONS] < settings.vague_snr * std_photons) | probable)
 

@@ -37,9 +37,10 @@ from rtsmlm.physics.psf import TablePsf
 
 COARSE = ("down", "quarter", "up", "attention", "frames.down", "frames.key", "frames.value")
 """Layers at a quarter of the resolution."""
-GIVEN = DecodeEntry(vague_snr=4.5)
+GIVEN = DecodeEntry(vague_snr=4.5, vague_std_px=0.45)
 """From so many deviations of their photons on rows of dark frames are as often false as those that
-are brighter."""
+are brighter; of dim rows in crowds those that know their place less well lie far out of focus, and
+cost more efficiency than they bring (docs/decisions/0060)."""
 CHOICES = Choices(
     min_probability=(0.3, 0.4, 0.5), vague_crowd_probability=(0.5, 0.6, 0.7, 0.8, 0.9)
 )

@@ -56,6 +56,10 @@ class Cover:
         self.windows: Windows = windows[:n]
         """In the order of frames."""
 
+    def begun_at(self, first: int) -> Windows:
+        """Return the windows where the frames begin at this position of a batch."""
+        return self.windows + np.array([first, 0, 0], dtype=np.int32)
+
     def are_meant(
         self, rows: F32, owner: NDArray[np.int32], settled: tuple[I32, F32, F32], apart_px: float
     ) -> NDArray[np.bool_]:

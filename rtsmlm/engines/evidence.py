@@ -7,6 +7,8 @@ more than either. docs/decisions/0060 says how the weights were found, and what 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -16,8 +18,11 @@ from rtsmlm.fitting.fit_first import FirstFits
 from rtsmlm.localizations import F32
 from rtsmlm.models.rows import Row
 
-LEAST_PROBABILITY = 0.1
-"""A network is asked for rows down to here; where it has none, the place counts as half of it."""
+LEAST_PROBABILITY = 0.3
+"""A network is asked for rows down to here. Where it has none there is no dim emitter: what it
+denies is a spot of another shape, such as one far out of focus, whose place no fit would know."""
+MAX_STD_SIGMA = 0.385
+"""Nor is there one where the network knows the place less well, in widths of the PSF."""
 OF_STRENGTH = 3.28
 """Weight of a standard deviation of the maximum beyond `USUAL_STRENGTH`."""
 USUAL_STRENGTH = 5.0
@@ -31,12 +36,18 @@ NEEDED = 3.0
 false one."""
 _MOST = 0.99
 _X, _Y, _PROBABILITY = int(Row.X), int(Row.Y), int(Row.PROBABILITY)
+_STD_X, _STD_Y = int(Row.STD_X), int(Row.STD_Y)
 
 
-def with_faint(
-    fits: FirstFits, rows: F32, frame: I32, near_px: float, min_probability: float
-) -> FirstFits:
-    """Settle the faint fits that are emitters, by their maxima and by what a network finds there.
+def judged(
+    fits: FirstFits,
+    rows: F32,
+    frame: I32,
+    sigma_px: float,
+    near_px: float,
+    min_probability: float,
+) -> tuple[FirstFits, F32]:
+    """Tell which faint fits are emitters, by their maxima and by what a network finds there.
 
     Parameters
     ----------
@@ -46,19 +57,35 @@ def with_faint(
         What the network finds in windows of them, (m, columns) in pixels of the frame.
     frame
         Position of the frame of each row, ascending, (m,).
+    sigma_px
+        Width of the PSF.
     near_px
         A row as near as this is what the fit is of.
     min_probability
         Least probability of rows in the run: more is needed of both where it is higher.
+
+    Returns
+    -------
+    fits
+        The emitters among the faint ones stand if the network finds nothing; the others stay faint.
+    confirmed
+        Probability of rows that are near one of these, however dim, and 0 of others, (m,).
     """
     which = np.flatnonzero(fits.is_faint)
-    near = probability_near(rows, frame, fits.places(fits.is_faint), near_px)
-    least = NEEDED + float(np.log(min_probability / (1.0 - min_probability)))
-    known = evidence(fits.found.strength[which], near)
-    settled, probability = fits.is_settled.copy(), fits.probability.copy()
-    settled[which] = known > least
-    probability[which] = 1.0 / (1.0 + np.exp(-known))
-    return fits._replace(is_settled=settled, probability=probability)
+    place_frame, y, x = fits.places(fits.is_faint)
+    best, confirmed = np.zeros(len(which), np.float32), np.zeros(len(rows), np.float32)
+    _find_best(rows, frame, place_frame, y, x, near_px, MAX_STD_SIGMA * sigma_px, best)
+    known = evidence(fits.found.strength[which], best)
+    is_one = known > NEEDED + math.log(min_probability / (1.0 - min_probability))
+    odds = np.where(is_one, 1.0 / (1.0 + np.exp(-known)), 0.0).astype(np.float32)
+    _confirm(rows, frame, place_frame, y, x, odds, near_px, confirmed)
+    is_likely, is_faint = fits.is_likely.copy(), fits.is_faint.copy()
+    is_likely[which] |= is_one
+    is_faint[which] = ~is_one
+    probability = fits.probability.copy()
+    probability[which] = odds
+    changed = fits._replace(is_likely=is_likely, is_faint=is_faint, probability=probability)
+    return changed, confirmed
 
 
 def evidence(strength: F32, probability: F32) -> F32:
@@ -69,31 +96,12 @@ def evidence(strength: F32, probability: F32) -> F32:
     strength
         Of the maxima, in standard deviations of the noise (`Candidates.strength`), (n,).
     probability
-        Largest one that the network states near each, 0 where it finds nothing, (n,).
+        Largest one that the network states near each, (n,); where it is 0 there is none.
     """
-    known = np.clip(probability, 0.5 * LEAST_PROBABILITY, _MOST)
+    known = np.clip(probability, 1e-6, _MOST)
     logit = np.log(known / (1.0 - known))
     found = OF_STRENGTH * (strength - USUAL_STRENGTH) + OF_LOGIT * logit + BASE
-    return np.asarray(found, dtype=np.float32)
-
-
-def probability_near(rows: F32, frame: I32, places: tuple[I32, F32, F32], reach_px: float) -> F32:
-    """Return the largest probability of the rows near each place, 0 where there is none.
-
-    Parameters
-    ----------
-    rows
-        What a network finds, (m, columns) in pixels of the frame.
-    frame
-        Position of the frame of each, ascending, (m,).
-    places
-        Position of the frame, y and x in pixels, (n,) each.
-    reach_px
-        How far a row may lie from a place.
-    """
-    best = np.zeros(len(places[0]), dtype=np.float32)
-    _find_best(rows, frame, *places, float(reach_px), best)
-    return best
+    return np.where(probability > 0.0, found, -np.inf).astype(np.float32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -104,6 +112,7 @@ def _find_best(
     y: F32,
     x: F32,
     reach_px: float,
+    most_std_px: float,
     best: F32,
 ) -> None:
     for i in range(len(place_frame)):
@@ -111,5 +120,26 @@ def _find_best(
             if frame[j] != place_frame[i]:
                 break
             dy, dx = rows[j, _Y] - y[i], rows[j, _X] - x[i]
-            if dy * dy + dx * dx < reach_px * reach_px:
+            known = max(rows[j, _STD_X], rows[j, _STD_Y]) < most_std_px
+            if known and dy * dy + dx * dx < reach_px * reach_px:
                 best[i] = max(best[i], rows[j, _PROBABILITY])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _confirm(
+    rows: F32,
+    frame: NDArray[np.int32],
+    place_frame: I32,
+    y: F32,
+    x: F32,
+    probability: F32,
+    reach_px: float,
+    confirmed: F32,
+) -> None:
+    for i in range(len(place_frame)):
+        for j in range(np.searchsorted(frame, place_frame[i]), len(rows)):
+            if frame[j] != place_frame[i]:
+                break
+            dy, dx = rows[j, _Y] - y[i], rows[j, _X] - x[i]
+            if dy * dy + dx * dx < reach_px * reach_px:
+                confirmed[j] = max(confirmed[j], probability[i])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.crowds import Cover
-from rtsmlm.engines.evidence import LEAST_PROBABILITY, with_faint
+from rtsmlm.engines.evidence import LEAST_PROBABILITY, judged
 from rtsmlm.engines.network import NetworkLocalizer
 from rtsmlm.engines.refine import Refiner
 from rtsmlm.engines.runtime import Runtime
@@ -28,7 +28,7 @@ from rtsmlm.frames import FrameBatch, Pixels
 from rtsmlm.localizations import F32, FROM_NETWORK, Localizations
 from rtsmlm.models.architecture import NetworkModel
 from rtsmlm.models.inputs import KNOW_MASKS, context_of, pad_frames, padded_maps
-from rtsmlm.models.rows import Row, in_units
+from rtsmlm.models.rows import Row, in_units, is_sure
 from rtsmlm.models.windows import looks_at_windows
 from rtsmlm.physics.astigmatism import WidthCurves
 from rtsmlm.physics.psf import TablePsf
@@ -84,6 +84,7 @@ class RoutedLocalizer:
         self._min_probability = model.decode.min_probability
         least = min(self._min_probability, LEAST_PROBABILITY)
         lowest = replace(model.decode, min_probability=least)
+        self._undoubted = replace(model.decode, vague_snr=0.0)
         self._windows = WindowNetwork(replace(model, decode=lowest), runtime)
         self._calibration, self._first, self._refiner = calibration, first, refiner
         self.neighbours, self.max_local_per_um2 = whole.neighbours, whole.max_local_per_um2
@@ -165,16 +166,18 @@ class RoutedLocalizer:
         """Return the rows of frames, and which of them the network has to see whole."""
         numbers = batch.index[share]
         fits, cover, crowded = self._route(pixels[share], numbers)
-        windows = cover.windows + np.array([share.start, 0, 0], dtype=np.int32)
-        rows, owner = self._windows.rows(padded, context, windows, lanes=lanes)
+        rows, owner = self._windows.rows(padded, context, cover.begun_at(share.start), lanes=lanes)
         frame, near_px = cover.windows[owner, 0], 0.5 * self._first.reach_px
-        spoken = fits.is_settled | fits.is_faint
-        fits = with_faint(fits, rows, frame, near_px, self._min_probability)
+        least, sigma_px = self._min_probability, self._first.sigma_px
+        fits, confirmed = judged(fits, rows, frame, sigma_px, near_px, least)
         settled = self._first.table(fits, numbers)
         parts = [_marked(settled, 0.0)]
         if len(cover.windows):
-            meant = cover.are_meant(rows, owner, fits.places(spoken), near_px)
-            meant &= rows[:, Row.PROBABILITY] > self._min_probability
+            others = fits.places(fits.is_settled | fits.is_faint)
+            meant = cover.are_meant(rows, owner, others, near_px)
+            meant &= rows[:, Row.PROBABILITY] > least
+            meant &= is_sure(rows, self._model.decode) | (confirmed > 0.0)
+            rows[:, Row.PROBABILITY] = np.maximum(rows[:, Row.PROBABILITY], confirmed)
             answered = self._table(rows[meant], numbers[frame[meant]])
             merged = Localizations.concatenate([settled, answered])
             new = np.arange(len(settled), len(merged))
@@ -249,7 +252,7 @@ class RoutedLocalizer:
             pixel_nm=self._calibration.pixel_nm,
             excess_noise=self._calibration.excess_noise,
             depth=self._model.psf.depth,
-            settings=self._model.decode,
+            settings=self._undoubted,
         )
 
     def _in_whole_frames(

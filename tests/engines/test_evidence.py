@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rtsmlm.analysis.metrics import Field, evaluate
 from rtsmlm.bench.accuracy.scenes import Scene, crowded_scene, empty_scene, isolated_scene
-from rtsmlm.engines.evidence import NEEDED, USUAL_STRENGTH, evidence, probability_near
+from rtsmlm.engines.evidence import NEEDED, evidence
 from rtsmlm.engines.runtimes import localizer_of
 from rtsmlm.fitting.localizer import open_gaussian_mle
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.catalog import find_model
-from rtsmlm.models.rows import COLUMNS, Row
 from rtsmlm.settings.load import load
 
 DIM = [(100.0, 5.0), (200.0, 20.0), (200.0, 50.0), (500.0, 100.0)]
@@ -98,24 +99,23 @@ def test_none_is_reported_twice(rng: np.random.Generator) -> None:
 
 
 def test_both_add_up() -> None:
-    strength = np.array([5.0, 5.0, 7.0, 4.6], dtype=np.float32)
-    probability = np.array([0.0, 0.95, 0.0, 0.5], dtype=np.float32)
+    strength = np.array([5.0, 5.0, 9.0, 6.0, 7.0], dtype=np.float32)
+    probability = np.array([0.4, 0.95, 0.0, 0.4, 0.4], dtype=np.float32)
 
     found = evidence(strength, probability)
 
-    assert found[1] > NEEDED > found[0], "one that the network knows, and one that it does not"
-    lower = evidence(np.array([USUAL_STRENGTH - 1.0], np.float32), np.zeros(1, np.float32))
-    assert found[2] - found[0] == pytest.approx(2.0 * (found[0] - lower[0]), rel=1e-4)
-    assert found[3] < NEEDED
+    assert found[1] > NEEDED > found[0], "one that the network knows, and one that it doubts"
+    assert found[2] == -np.inf, "what the network denies is none, however high"
+    assert found[4] - found[3] == pytest.approx(found[3] - found[0], rel=1e-4)
+    assert found[4] > NEEDED, "what it doubts is one where it is high"
 
 
-def test_the_most_probable_row_of_the_own_frame_counts() -> None:
-    rows = np.zeros((4, COLUMNS), dtype=np.float32)
-    rows[:, Row.X] = rows[:, Row.Y] = [10.0, 11.0, 30.0, 10.0]
-    rows[:, Row.PROBABILITY] = [0.2, 0.6, 0.9, 0.8]
-    frame = np.array([0, 0, 0, 2], dtype=np.int32)
-    places = np.array([0, 1, 2], dtype=np.int32), *np.full((2, 3), 10.0, dtype=np.float32)
+def test_spots_far_out_of_focus_are_left_to_the_network(rng: np.random.Generator) -> None:
+    scene = isolated_scene(rng, 10, (2.6, 700.0, 40.0))
+    told = replace(scene, sigma_nm=130.0)
 
-    near = probability_near(rows, frame, places, 3.0)
+    field = Field.of_image(scene.batch.shape, 100.0)
+    found = evaluate(found_in(told, "flagship-2d"), scene.truth, field)
 
-    assert near.tolist() == pytest.approx([0.6, 0.0, 0.8])
+    assert scene.bound is not None
+    assert found.rmse_lateral_nm < 2.0 * np.sqrt(2.0) * scene.bound.lateral_nm
