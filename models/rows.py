@@ -187,10 +187,12 @@ def in_units(
         columns["channel"] = np.where(sure, table[:, CHANNEL], UNDECIDED)
         extras[PROBABILITY_OF_CHANNEL] = probability
     found = Localizations.from_columns({"frame": frame, **columns}, extras)
-    return found.take(is_sure(table, settings))
+    return found.take(is_sure(table, settings, frame))
 
 
-def is_sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
+def is_sure(
+    rows: F32, settings: DecodeSettings, frame: NDArray[np.int64] | NDArray[np.int32] | None = None
+) -> NDArray[np.bool_]:
     """Return which rows are reported: those that are not vague, or probable all the same.
 
     Parameters
@@ -199,15 +201,24 @@ def is_sure(rows: F32, settings: DecodeSettings) -> NDArray[np.bool_]:
         (m, `COLUMNS`).
     settings
         Thresholds and calibration.
+    frame
+        Frame of each: where a frame has more rows that only a crowd makes probable enough than
+        others, the crowd is noise, such as that of a camera that makes more than is known of it.
     """
     std_photons = rows[:, Row.STD_PHOTONS] * settings.std_scale_photons
+    # A network that states no error of the photons (NaN) has no vague rows.
+    bright = ~(rows[:, Row.PHOTONS] < settings.vague_snr * std_photons)
+    alone = bright | (rows[:, Row.PROBABILITY] > settings.vague_probability)
     needed = (settings.vague_probability, settings.vague_crowd_probability)
     place_std = np.maximum(rows[:, Row.STD_X], rows[:, Row.STD_Y])
     most_std = np.inf if settings.vague_std_px is None else settings.vague_std_px
     crowd = np.where(place_std < most_std, rows[:, Row.CROWD], 0.0)
-    probable = rows[:, Row.PROBABILITY] > np.interp(crowd, VAGUE_CROWD, needed)
-    # A network that states no error of the photons (NaN) has no vague rows.
-    return np.asarray(~(rows[:, Row.PHOTONS] < settings.vague_snr * std_photons) | probable)
+    among = bright | (rows[:, Row.PROBABILITY] > np.interp(crowd, VAGUE_CROWD, needed))
+    if frame is None or not len(rows):
+        return np.asarray(among)
+    number = np.unique(frame, return_inverse=True)[1]
+    n_alone, n_among = (np.bincount(number, weights=kept) for kept in (alone, among))
+    return np.where((n_among <= 2 * n_alone)[number], among, alone)
 
 
 def _columns(

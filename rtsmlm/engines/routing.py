@@ -176,7 +176,7 @@ class RoutedLocalizer:
             others = fits.places(fits.is_settled | fits.is_faint)
             meant = cover.are_meant(rows, owner, others, near_px)
             meant &= rows[:, Row.PROBABILITY] > least
-            meant &= is_sure(rows, self._model.decode) | (confirmed > 0.0)
+            meant &= is_sure(rows, self._model.decode, frame) | (confirmed > 0.0)
             rows[:, Row.PROBABILITY] = np.maximum(rows[:, Row.PROBABILITY], confirmed)
             answered = self._table(rows[meant], numbers[frame[meant]])
             merged = Localizations.concatenate([settled, answered])

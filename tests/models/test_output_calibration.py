@@ -130,6 +130,17 @@ def test_a_dim_row_must_be_the_more_probable_the_lonelier_it_is() -> None:
     assert not is_sure(rows, settings).any()
 
 
+def test_a_crowd_of_dim_rows_alone_is_noise() -> None:
+    rows = np.zeros((5, COLUMNS), dtype=np.float32)
+    rows[:, Row.PHOTONS] = [100.0, 100.0, 5000.0, 5000.0, 100.0]
+    rows[:, Row.STD_PHOTONS], rows[:, Row.PROBABILITY], rows[:, Row.CROWD] = 40.0, 0.75, 1.5
+    frame = np.array([0, 0, 1, 1, 1])
+
+    kept = is_sure(rows, DecodeSettings(vague_crowd_probability=0.5), frame)
+
+    assert kept.tolist() == [False, False, True, True, True]
+
+
 def test_among_others_dim_rows_are_doubted_where_they_are_false() -> None:
     chances = (0.5, 0.7, 0.9)
     false = {Row.PHOTONS: 20.0, Row.PROBABILITY: 0.6, Row.CROWD: 2.0}
