@@ -254,8 +254,14 @@ class SimCamera(CameraDevice):
         get_buffer: Callable[[Sequence[int], DTypeLike], Pixels],
     ) -> Iterator[Mapping[str, str]]:
         """Yield the metadata of each frame after its exposure; see `CameraDevice`."""
+        # In the thread of the caller, who is told what is wrong with a setting.
+        self._microscope().prepare()
+        return self._frames(n, get_buffer)
+
+    def _frames(
+        self, n: int | None, get_buffer: Callable[[Sequence[int], DTypeLike], Pixels]
+    ) -> Iterator[Mapping[str, str]]:
         microscope = self._microscope()
-        microscope.prepare()
         microscope.begin_sequence()
         self._ended.set()
         self._ended = ended = threading.Event()

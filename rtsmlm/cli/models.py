@@ -28,11 +28,15 @@ def models(
     ] = None,
     speed: Annotated[
         bool,
-        typer.Option(help="Measure frames of 256 x 256, or spots, per second on this machine."),
+        typer.Option(
+            help="Measure frames of 256 x 256, or spots, per second on this machine: of the "
+            "folders, or without any of all models."
+        ),
     ] = True,
 ) -> None:
     """List the models there are: task, PSF, size, speed on this machine, accuracy, origin."""
-    found = model_folders() | {str(path): find_model(f"{path}/") for path in folders or []}
+    given = {str(path): find_model(f"{path}/") for path in folders or []}
+    found = model_folders() | given
     table = Table()
     for heading in ("name", "architecture", "task", "PSF", "size", "here", "accuracy", "origin"):
         table.add_column(heading, overflow="fold")
@@ -41,10 +45,11 @@ def models(
     with Progress(*columns, console=console, transient=True) as progress:
         step = progress.add_task("", total=None)
         for name, folder in found.items():
-            progress.update(step, description=f"{escape(name)}: speed")
+            measured = speed and (name in given or not given)
+            progress.update(step, description=escape(name) + (": speed" if measured else ""))
             try:
                 manifest = load_manifest(folder)
-                here = _speed_here(folder, manifest) if speed else ""
+                here = _speed_here(folder, manifest) if measured else ""
             except RtsmlmError as error:
                 damaged.append(f"{name}: {error}")
                 continue

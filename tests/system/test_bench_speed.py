@@ -94,7 +94,9 @@ def test_a_short_run_gives_all_figures(measured: tuple[dict[str, Any], str]) -> 
     assert figures["threads"] >= 1
     assert 0.3 < figures["jaccard_in_crowd"] < 0.9, "single spots are fitted, and some overlap"
     assert 1 < figures["localizations_per_s"] / figures["frames_per_s"] < 6
-    assert 0 < figures["sustained_frames_per_s"] < figures["frames_per_s"]
+    # A machine that is busy with other work may keep up with none of the rates that are tried.
+    sustained = figures["sustained_frames_per_s"]
+    assert sustained is None or 0 < sustained < figures["frames_per_s"]
     assert figures["peers"] == []
     assert set(figures["latency_ms"]) == {*STAGES, *START}
     for stage in figures["latency_ms"].values():

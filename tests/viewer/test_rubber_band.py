@@ -109,7 +109,7 @@ def test_the_frame_rate_states_how_it_is_known() -> None:
     assert rate_text(64, 10.0, 99.0, 512)[0] == "at most 100 frames/s"
     assert rate_text(256, 1.0, 100.0, 512)[0] == "about 200 frames/s"
     assert "512 rows" in rate_text(256, 1.0, 100.0, 512)[1]
-    assert rate_text(8, 1.0, 100.0, 512)[0] == "at most 1e+03 frames/s"
+    assert rate_text(8, 1.0, 100.0, 512)[0] == "at most 1000 frames/s"
     assert rate_text(64, math.nan, math.nan, 512)[0] == "frame rate not known"
 
 
