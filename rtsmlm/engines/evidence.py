@@ -73,17 +73,19 @@ def judged(
     """
     which = np.flatnonzero(fits.is_faint)
     place_frame, y, x = fits.places(fits.is_faint)
+    place, row = _pairs_near(rows, frame, place_frame, y, x, near_px)
+    known = np.maximum(rows[row, _STD_X], rows[row, _STD_Y]) < MAX_STD_SIGMA * sigma_px
     best, confirmed = np.zeros(len(which), np.float32), np.zeros(len(rows), np.float32)
-    _find_best(rows, frame, place_frame, y, x, near_px, MAX_STD_SIGMA * sigma_px, best)
-    known = evidence(fits.found.strength[which], best)
-    is_one = known > NEEDED + math.log(min_probability / (1.0 - min_probability))
-    odds = np.where(is_one, 1.0 / (1.0 + np.exp(-known)), 0.0).astype(np.float32)
-    _confirm(rows, frame, place_frame, y, x, odds, near_px, confirmed)
+    np.maximum.at(best, place[known], rows[row[known], _PROBABILITY])
+    odds = evidence(fits.found.strength[which], best)
+    is_one = odds > NEEDED + math.log(min_probability / (1.0 - min_probability))
+    chance = np.where(is_one, 1.0 / (1.0 + np.exp(-odds)), 0.0).astype(np.float32)
+    np.maximum.at(confirmed, row, chance[place])
     is_likely, is_faint = fits.is_likely.copy(), fits.is_faint.copy()
     is_likely[which] |= is_one
     is_faint[which] = ~is_one
     probability = fits.probability.copy()
-    probability[which] = odds
+    probability[which] = chance
     changed = fits._replace(is_likely=is_likely, is_faint=is_faint, probability=probability)
     return changed, confirmed
 
@@ -105,41 +107,22 @@ def evidence(strength: F32, probability: F32) -> F32:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _find_best(
-    rows: F32,
-    frame: NDArray[np.int32],
-    place_frame: I32,
-    y: F32,
-    x: F32,
-    reach_px: float,
-    most_std_px: float,
-    best: F32,
-) -> None:
-    for i in range(len(place_frame)):
-        for j in range(np.searchsorted(frame, place_frame[i]), len(rows)):
-            if frame[j] != place_frame[i]:
-                break
-            dy, dx = rows[j, _Y] - y[i], rows[j, _X] - x[i]
-            known = max(rows[j, _STD_X], rows[j, _STD_Y]) < most_std_px
-            if known and dy * dy + dx * dx < reach_px * reach_px:
-                best[i] = max(best[i], rows[j, _PROBABILITY])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _confirm(
-    rows: F32,
-    frame: NDArray[np.int32],
-    place_frame: I32,
-    y: F32,
-    x: F32,
-    probability: F32,
-    reach_px: float,
-    confirmed: F32,
-) -> None:
+def _pairs_near(
+    rows: F32, frame: NDArray[np.int32], place_frame: I32, y: F32, x: F32, reach_px: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return places and rows of the same frame that are within reach of each other."""
+    place = np.empty(4 * len(place_frame), np.int64)
+    row = np.empty_like(place)
+    n = 0
     for i in range(len(place_frame)):
         for j in range(np.searchsorted(frame, place_frame[i]), len(rows)):
             if frame[j] != place_frame[i]:
                 break
             dy, dx = rows[j, _Y] - y[i], rows[j, _X] - x[i]
             if dy * dy + dx * dx < reach_px * reach_px:
-                confirmed[j] = max(confirmed[j], probability[i])
+                if n == len(place):
+                    place = np.concatenate((place, np.empty_like(place)))
+                    row = np.concatenate((row, np.empty_like(row)))
+                place[n], row[n] = i, j
+                n += 1
+    return place[:n], row[:n]
