@@ -85,6 +85,7 @@ def main(out: str, *overrides: str) -> None:
         "functions": sorted(name for name, n in later.items() if n),
         "graphs_before": n_graphs,
         "graphs_later": n_later,
+        "graphs": compiled[0],
         "localized": report.totals.localized if report.ok and report.totals else 0,
     }
     Path(out, "compiled.json").write_text(json.dumps(found), encoding="utf-8")

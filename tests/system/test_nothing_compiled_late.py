@@ -46,7 +46,12 @@ def test_no_function_and_no_graph_is_compiled_while_frames_come(
 
 
 def test_with_another_psf_width_the_graphs_alone_are_compiled_again(tmp_path: Path) -> None:
-    found = run(tmp_path, "localizer.name=flagship-2d", "psf.sigma_nm=auto")
+    network = "localizer.name=flagship-2d"
+    once = run(tmp_path / "stated", network, "psf.sigma_nm=130", "psf.refine=false")
+
+    found = run(tmp_path / "measured", network, "psf.sigma_nm=auto")
 
     assert found["functions"] == []
-    assert 0 < found["graphs_later"] <= found["graphs_before"]
+    # As the width is known, in the first seconds or on a busy machine as the run ends, and for the
+    # frames before it, which are localized again then.
+    assert once["graphs"] < found["graphs"] <= 3 * once["graphs"]
