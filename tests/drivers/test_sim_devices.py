@@ -17,7 +17,7 @@ from rtsmlm.drivers.simulated.hub import microscope_of_core
 from rtsmlm.drivers.simulated.laser import SimLaser405
 from rtsmlm.drivers.simulated.microscope import SimMicroscope
 from rtsmlm.drivers.simulated.settings import MicroscopeSettings
-from rtsmlm.errors import DeviceError, FileFormatError
+from rtsmlm.errors import DeviceError
 from rtsmlm.frames import Pixels
 from rtsmlm.settings.load import packaged
 
@@ -326,21 +326,6 @@ def test_lost_frames_leave_gaps_in_the_camera_numbers(core: UniMMCore) -> None:
 
     assert _numbers(frames) == [0, 1, 2, 3, 5, 6, 7, 8, 10]
     assert [decode_index(pixels) for pixels, _ in frames] == _numbers(frames)
-
-
-def test_what_is_wrong_with_a_setting_is_said_to_who_starts_the_sequence(
-    core: UniMMCore, tmp_path: Path
-) -> None:
-    core.setProperty("Camera", "Pacing", "fast")
-    core.setProperty("Camera", "PSFFile", str(tmp_path / "none.npz"))
-    core.setProperty("Camera", "PSF", "file")
-
-    with pytest.raises(FileFormatError, match=r"cannot read .*none\.npz: No such file"):
-        core.startSequenceAcquisition(3, 0, True)
-
-    assert not core.isSequenceRunning()
-    core.setProperty("Camera", "PSF", "gaussian")
-    assert len(_take(core, 3)) == 3
 
 
 def test_a_stalled_camera_stays_silent_until_the_fault_is_lifted(core: UniMMCore) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pymmcore_plus.experimental.unicore import UniMMCore
 
 from rtsmlm.drivers.simulated.microscope import SimMicroscope
 from rtsmlm.drivers.simulated.optics import make_psf
@@ -14,6 +16,7 @@ from rtsmlm.drivers.simulated.settings import MicroscopeSettings, PsfName
 from rtsmlm.errors import ConfigError, FileFormatError
 from rtsmlm.physics.psf import Psf, TablePsf
 from rtsmlm.physics.psf_file import save_psf
+from rtsmlm.settings.load import packaged
 
 PIXEL_NM = 110.0
 DEPTH_NM = {"tetrapod": 4000.0, "double-helix": 1600.0, "aberrated": 700.0}
@@ -100,6 +103,27 @@ def test_a_psf_file_is_what_the_microscope_shows(tmp_path: Path) -> None:
         make_psf(settings_of("file"))
     with pytest.raises(FileFormatError, match=r"none\.npz"):
         make_psf(settings_of("file", psf_file=str(tmp_path / "none.npz")))
+
+
+def test_what_is_wrong_with_a_setting_is_said_to_who_starts_the_sequence(
+    tmp_path: Path,
+) -> None:
+    core = UniMMCore()
+    core.loadSystemConfiguration(packaged("sim_microscope.cfg"))
+    core.setProperty("Camera", "Pacing", "fast")
+    core.setProperty("Camera", "PSFFile", str(tmp_path / "none.npz"))
+    core.setProperty("Camera", "PSF", "file")
+
+    with pytest.raises(FileFormatError, match=r"cannot read .*none\.npz: No such file"):
+        core.startSequenceAcquisition(3, 0, True)
+
+    assert not core.isSequenceRunning()
+    core.setProperty("Camera", "PSF", "gaussian")
+    core.startSequenceAcquisition(3, 0, True)
+    while core.isSequenceRunning():
+        time.sleep(0.001)
+    assert core.getRemainingImageCount() == 3
+    core.reset()
 
 
 def test_an_aperture_that_no_objective_has_is_refused() -> None:
