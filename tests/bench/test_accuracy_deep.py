@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from rtsmlm.bench.accuracy import deep_scene as deep
+from rtsmlm.bench.accuracy import tubules
 from rtsmlm.bench.accuracy.figures import JACCARD, challenge
 from rtsmlm.calibrate.bead_psf import psf_from_beads
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
@@ -21,22 +22,50 @@ def emitters() -> deep.Emitters:
     return deep.deep_emitters(np.random.default_rng(5), 250)
 
 
-def test_a_frame_holds_so_many_emitters_at_every_depth(emitters: deep.Emitters) -> None:
+def test_a_frame_holds_so_many_emitters_from_the_first_to_the_last(
+    emitters: deep.Emitters,
+) -> None:
     assert len(emitters.frame) / 250 == pytest.approx(12.6, abs=0.01)
     counts = np.bincount(emitters.frame, minlength=250)
     # Poisson and the few frames that an emitter lasts; none is empty, the ends are no thinner.
     assert counts.min() > 2
     assert counts[:40].mean() == pytest.approx(12.6, abs=2.5)
     assert counts[-40:].mean() == pytest.approx(12.6, abs=2.5)
+
+
+def test_one_tubule_crosses_the_depth_and_two_stay_near_the_focus() -> None:
+    z = tubules.three_tubules(6400.0, 6000, np.random.default_rng(3))[:, 2]
+
+    assert z.min() == pytest.approx(-640.0, abs=20.0)
+    assert z.max() == pytest.approx(575.0, abs=20.0)
+    # Of the tubule that crosses all, a third of the labels and a third of these beyond 400 nm.
+    assert np.mean(np.abs(z) > 400.0) == pytest.approx(0.11, abs=0.04)
+    assert np.mean(np.abs(z) < 210.0) == pytest.approx(0.7, abs=0.1)
+
+
+def test_tubules_are_as_thick_as_microtubules_and_as_long_as_the_field() -> None:
+    place = tubules.three_tubules(6400.0, 4000, np.random.default_rng(4))
+    cells = np.unique(np.floor(place[:, :2] / 100.0), axis=0)
+
+    # 18 to 24 um of lines, each of which touches 1.3 cells of 100 nm for each 100 nm of it.
+    assert 180 < len(cells) < 330
+    assert place[:, :2].min() > -tubules.TUBULE_RADIUS_NM
+    assert place[:, :2].max() < 6400.0 + tubules.TUBULE_RADIUS_NM
+
+
+def test_the_harder_sample_has_as_many_emitters_at_each_depth() -> None:
+    emitters = deep.deep_emitters(np.random.default_rng(5), 250, sample=deep.EVERY_DEPTH)
+
     shares = np.histogram(emitters.z_nm, bins=7, range=(-700, 700))[0] / len(emitters.z_nm)
     assert shares == pytest.approx(1 / 7, abs=0.05)
     assert np.abs(emitters.z_nm).max() <= 700.0
 
 
 def test_photons_lie_between_one_percent_and_the_full_flux(emitters: deep.Emitters) -> None:
-    assert emitters.photons.min() >= 0.01 * deep.FLUX
-    assert emitters.photons.max() <= deep.FLUX
-    assert 0.2 * deep.FLUX < np.median(emitters.photons) < 0.5 * deep.FLUX
+    flux = deep.CHALLENGE.flux
+    assert emitters.photons.min() >= 0.01 * flux
+    assert emitters.photons.max() <= flux
+    assert 0.3 * flux < np.median(emitters.photons) < 0.5 * flux
 
 
 def test_blinking_follows_the_kinetics_of_the_challenge(rng: np.random.Generator) -> None:
@@ -53,15 +82,18 @@ def test_blinking_follows_the_kinetics_of_the_challenge(rng: np.random.Generator
     assert len(np.unique(blinks.fluorophore * frames + blinks.frame)) == len(blinks.frame)
 
 
-def test_neighbouring_frames_share_emitters(rng: np.random.Generator) -> None:
-    scene = deep.deep_scene(GaussianPsf(1.1), 1.1, rng, n_frames=60)
+@pytest.mark.parametrize("per_frame", [deep.DENSE, deep.SPARSE])
+def test_neighbouring_frames_share_emitters(rng: np.random.Generator, per_frame: float) -> None:
+    scene = deep.deep_scene(GaussianPsf(1.1), 1.1, rng, n_frames=120, per_frame=per_frame)
 
     keys = [
         set(zip(scene.truth.x_nm[rows], scene.truth.y_nm[rows], strict=True))
-        for rows in (scene.truth.frame == k for k in range(60))
+        for rows in (scene.truth.frame == k for k in range(120))
     ]
-    near = np.mean([len(a & b) / len(a) for a, b in itertools.pairwise(keys)])
-    far = np.mean([len(a & b) / len(a) for a, b in zip(keys[:-30], keys[30:], strict=True)])
+    full = [(a, b) for a, b in itertools.pairwise(keys) if a]
+    near = np.mean([len(a & b) / len(a) for a, b in full])
+    later = [(a, b) for a, b in zip(keys[:-30], keys[30:], strict=True) if a]
+    far = np.mean([len(a & b) / len(a) for a, b in later])
     assert near > 0.3
     assert far < 0.05
 
@@ -84,7 +116,7 @@ def test_frames_hold_the_light_of_their_emitters(rng: np.random.Generator) -> No
 
     light = scene.calibration.to_photons(scene.batch.pixels).sum() / 100
     inside = (np.abs(scene.truth.x_nm - 3150) < 3000) & (np.abs(scene.truth.y_nm - 3150) < 3000)
-    expected = deep.BACKGROUND * 64**2 + scene.truth.photons[inside].sum() / 100
+    expected = deep.CHALLENGE.background * 64**2 + scene.truth.photons[inside].sum() / 100
     assert light == pytest.approx(expected, rel=0.02)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -16,6 +14,7 @@ from rtsmlm.bench.accuracy.axial_checks import (
     bead_checks,
 )
 from rtsmlm.bench.accuracy.axial_scenes import depth_pair_scene, depth_scene, tubule_scene
+from rtsmlm.bench.accuracy.deep_scene import DENSE, SPARSE
 from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
 from rtsmlm.bench.accuracy.scenes import PIXEL_NM, curves_of
 from rtsmlm.physics.fisher import astigmatic_crlb
@@ -81,15 +80,16 @@ def test_pairs_lie_as_far_apart_as_asked_at_depths_of_their_own(rng: np.random.G
     assert scene.bound.axial_nm > 1.1 * np.sqrt(np.mean(alone.z_nm**2))
 
 
-def test_tubules_fill_the_calibrated_range(rng: np.random.Generator) -> None:
-    shifted = replace(CURVES, z_min_nm=-300.0, z_max_nm=700.0)
-    dense = tubule_scene(rng, 40, PSF, shifted, sparse=False).truth
-    sparse = tubule_scene(rng, 40, PSF, shifted, sparse=True).truth
+def test_tubules_are_shown_dense_and_sparse_with_the_curves_of_their_psf(
+    rng: np.random.Generator,
+) -> None:
+    dense = tubule_scene(rng, 40, PSF, CURVES, per_frame=DENSE)
+    sparse = tubule_scene(rng, 40, PSF, CURVES, per_frame=SPARSE)
 
-    assert dense.z_nm.min() >= -300.0
-    assert dense.z_nm.max() <= 700.0
-    assert np.ptp(dense.z_nm) > 900.0
-    assert len(sparse) == pytest.approx(0.12 * len(dense), rel=0.35)
+    assert dense.curves == CURVES
+    assert dense.sigma_nm == pytest.approx(CURVES.mean_nm())
+    assert len(dense.truth) == pytest.approx(40 * 12.6, abs=1)
+    assert len(sparse.truth) == pytest.approx(40 * 1.25, abs=1)
 
 
 def test_every_check_names_a_figure_that_its_score_gives() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtsmlm.bench.accuracy.contenders import our_localizers
-from rtsmlm.bench.accuracy.deep_scene import SPARSE_SHARE, deep_scene
+from rtsmlm.bench.accuracy.deep_scene import DENSE, SPARSE, deep_scene
 from rtsmlm.bench.accuracy.density_checks import ERROR, STATED, STRUCTURES, density, density_checks
 from rtsmlm.bench.accuracy.hard_scenes import structure_scene
 from rtsmlm.bench.accuracy.measure import measure, takes_part
@@ -80,11 +80,8 @@ def test_there_is_a_row_for_each_structure_and_no_peer() -> None:
     assert outcome.rows[0].values["gaussian-mle"] == pytest.approx(1.0, abs=0.2)
 
 
-def test_the_sparse_movie_shows_a_part_of_the_dense_one() -> None:
-    psf = GaussianPsf(1.1)
+@pytest.mark.parametrize("per_frame", [DENSE, SPARSE])
+def test_movies_in_depth_show_so_many_emitters(per_frame: float) -> None:
+    scene = deep_scene(GaussianPsf(1.1), 1.1, np.random.default_rng(0), 100, per_frame)
 
-    dense = deep_scene(psf, 1.1, np.random.default_rng(0), 100)
-    sparse = deep_scene(psf, 1.1, np.random.default_rng(0), 100, SPARSE_SHARE)
-
-    n = SPARSE_SHARE * len(dense.truth)
-    assert abs(len(sparse.truth) - n) < 4 * np.sqrt(n)
+    assert len(scene.truth) == pytest.approx(100 * per_frame, abs=1)

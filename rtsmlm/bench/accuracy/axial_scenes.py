@@ -11,8 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsmlm.bench.accuracy.deep_scene import HALF_DEPTH_NM, SPARSE_SHARE, deep_emitters
-from rtsmlm.bench.accuracy.deep_scene import SIDE_PX as DEEP_SIDE_PX
+from rtsmlm.bench.accuracy.deep_scene import deep_scene
 from rtsmlm.bench.accuracy.scenes import (
     FRAME_STEP,
     PIXEL_NM,
@@ -127,9 +126,9 @@ def depth_pair_scene(
 
 
 def tubule_scene(
-    rng: np.random.Generator, n_frames: int, psf: Psf, curves: WidthCurves, *, sparse: bool
+    rng: np.random.Generator, n_frames: int, psf: Psf, curves: WidthCurves, *, per_frame: float
 ) -> Scene:
-    """Return a movie of tubules through the calibrated range, as of the SMLM-2016 challenge.
+    """Return a movie of the tubules of the SMLM-2016 challenge.
 
     Parameters
     ----------
@@ -139,22 +138,11 @@ def tubule_scene(
         Frames of 64 x 64 pixels.
     psf, curves
         Image of an emitter, and its calibration.
-    sparse
-        Show `SPARSE_SHARE` of the 12.6 emitters a frame.
+    per_frame
+        Emitters in a frame.
     """
-    emitters = deep_emitters(rng, n_frames)
-    z = curves.middle_nm + emitters.z_nm * (curves.half_range_nm / HALF_DEPTH_NM)
-    kept = rng.random(len(z)) < (SPARSE_SHARE if sparse else 1.0)
-    emitters = replace(emitters, z_nm=z).take(kept)
-    shape = (DEEP_SIDE_PX, DEEP_SIDE_PX)
-    batch, calibration = expose(emitters, psf, 100.0, np.arange(n_frames), shape, rng, "EMCCD")
-    return Scene(
-        batch=batch,
-        truth=emitters.table(),
-        calibration=calibration,
-        sigma_nm=curves.mean_nm(),
-        curves=curves,
-    )
+    scene = deep_scene(psf, curves.mean_nm() / PIXEL_NM, rng, n_frames, per_frame)
+    return replace(scene, curves=curves)
 
 
 def _grid(rng: np.random.Generator, n_frames: int) -> tuple[NDArray[np.int64], F64, F64]:

@@ -1,11 +1,13 @@
-"""A scene far deeper than the focus: tubules, blinking as in the SMLM-2016 challenge.
+"""Scenes deeper than the focus: tubules that blink as those of the SMLM-2016 challenge.
 
 Every fluorophore is switched on once at a random time, blinks and bleaches; neighbouring frames
-are as much alike as those of a real movie. Sage et al., Nat. Methods 16, 387 (2019).
+are as much alike as those of a real movie. Sage et al., Nat. Methods 16, 387 (2019), and the
+simulator that its authors published (github.com/SMLM-Challenge/Challenge2016).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,26 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsmlm.bench.accuracy.scenes import PIXEL_NM, Emitters, Scene, expose
+from rtsmlm.bench.accuracy.tubules import at_every_depth, three_tubules
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 from rtsmlm.physics.psf import Psf
-from rtsmlm.physics.structures import place_emitters
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
 
 SIDE_PX = 64
-HALF_DEPTH_NM = 700.0
-PER_FRAME = 12.6
-"""Emitters that shine in a frame, on average."""
-SPARSE_SHARE = 0.12
-"""Of the emitters of a dense movie, those that a sparse one shows."""
-BACKGROUND = 100.0
-FLUX = 8000.0
-"""Detected photons of an emitter that is on for the whole frame, where the light is brightest: the
-brightest of the data that the challenge published have 8240."""
+DENSE, SPARSE = 12.6, 1.25
+"""Emitters that shine in a frame, on average: 31 612 entries of truth in the 2500 frames of the
+challenge's MT0.N1.HD, 24 938 in the 20 000 of MT0.N1.LD."""
 LEAST_SHARE = 0.01
-"""An emitter counts in a frame from this part of the full flux on."""
+"""An emitter counts in a frame from this part of the full flux on, as in the simulator."""
 ON_TO_DARK, DARK_TO_ON, ON_TO_BLEACHED = 3.0, 2.5, 1.5
 """Mean times in frames."""
 WARM_UP = 20
@@ -40,9 +36,32 @@ WARM_UP = 20
 SPARE = 40
 """Frames after the last fluorophore may have been switched on."""
 STRUCTURE_FRAMES = 250
-"""Frames of one set of tubules; the next ones show another set."""
+"""Frames of one set of tubules when they are dense; the next ones show another set."""
 HALF_LIGHT, QUARTER_LIGHT = 0.55, 0.70
 """Distance from the middle, in fields of view, and the part of the light left there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What is shown."""
+
+    place: Callable[[float, int, np.random.Generator], F64]
+    """Places so many emitters in a field of so many nm; returns them, shape (n, 3)."""
+    flux: float
+    """Photons of an emitter that is on for the whole frame, where the light is brightest."""
+    background: float
+    """Photo-electrons per pixel."""
+
+
+CHALLENGE = Sample(place=three_tubules, flux=10_860.0, background=90.0)
+"""The data that the challenge published with their truth, 24 frames of MT0.N1.LD, hold 90.0
+photo-electrons per pixel where no emitter is near, with a variance of 2.00 times that: 100 photons,
+a quantum efficiency of 0.9 and an EMCCD. Two fluorophores that are on for whole frames, with 8241
+and 9926 photons at their places, and the law of `illumination` allow a flux of 10 860 +- 100 in
+the middle. These photons are those before the camera and of an image that is not scaled to 1: how
+many electrons they give at which depth is measured on beads, see `light_of_beads`."""
+EVERY_DEPTH = Sample(place=at_every_depth, flux=8000.0, background=100.0)
+"""Harder than the challenge: as many emitters at each depth from -700 to 700 nm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +79,10 @@ def deep_scene(
     sigma_px: float,
     rng: np.random.Generator,
     n_frames: int = 1000,
-    share: float = 1.0,
+    per_frame: float = DENSE,
+    sample: Sample = CHALLENGE,
 ) -> Scene:
-    """Return a movie of 64 x 64 pixels of tubules that reach from -700 to 700 nm.
+    """Return a movie of 64 x 64 pixels of tubules in depth.
 
     Parameters
     ----------
@@ -74,19 +94,21 @@ def deep_scene(
         Draws all.
     n_frames
         How many frames.
-    share
-        Part of the 12.6 emitters a frame that are there.
+    per_frame
+        Emitters in a frame.
+    sample
+        What is shown.
     """
     batches, truths = [], []
-    for first in range(0, n_frames, STRUCTURE_FRAMES):
-        n = min(STRUCTURE_FRAMES, n_frames - first)
-        emitters = deep_emitters(rng, n)
-        if share < 1.0:
-            emitters = emitters.take(rng.random(len(emitters.frame)) < share)
+    # A sparse movie needs more frames to show its tubules as well.
+    at_once = round(STRUCTURE_FRAMES * max(DENSE / per_frame / 4, 1.0))
+    for first in range(0, n_frames, at_once):
+        n = min(at_once, n_frames - first)
+        emitters = deep_emitters(rng, n, per_frame, sample)
         # One number left out: the last frame of one structure is no neighbour of the next.
-        start = first + first // STRUCTURE_FRAMES
+        start = first + first // at_once
         batch, calibration = expose(
-            emitters, psf, BACKGROUND, np.arange(n), (SIDE_PX, SIDE_PX), rng, "EMCCD"
+            emitters, psf, sample.background, np.arange(n), (SIDE_PX, SIDE_PX), rng, "EMCCD"
         )
         index = batch.index + start
         batches.append(FrameBatch.from_pixels(batch.pixels, index=index))
@@ -100,20 +122,21 @@ def deep_scene(
     )
 
 
-def deep_emitters(rng: np.random.Generator, n_frames: int) -> Emitters:
-    """Return the emitters of one set of tubules, 12.6 a frame."""
+def deep_emitters(
+    rng: np.random.Generator,
+    n_frames: int,
+    per_frame: float = DENSE,
+    sample: Sample = CHALLENGE,
+) -> Emitters:
+    """Return the emitters of one set of tubules, `per_frame` a frame."""
     size_nm = SIDE_PX * PIXEL_NM
     # Each fluorophore is seen in two to three frames; those too many are left out.
-    n = round(PER_FRAME * (n_frames + WARM_UP + SPARE))
-    place = place_emitters("filaments", n, (size_nm, size_nm), 2 * HALF_DEPTH_NM, rng)
-    x, y, z = place.T
-    # Few tubules dwell at some depths; as many emitters at each depth is what is asked here, and
-    # a tubule stays smooth where z is replaced by its rank.
-    z = HALF_DEPTH_NM * (2.0 * np.argsort(np.argsort(z)) / (n - 1) - 1.0)
+    n = round(per_frame * (n_frames + WARM_UP + SPARE))
+    x, y, z = sample.place(size_nm, n, rng).T
     share = illumination(x / size_nm, y / size_nm, rng)
     blinks = blink(rng, n, n_frames)
     light = blinks.on * share[blinks.fluorophore]
-    rows = np.flatnonzero(light > LEAST_SHARE)[: round(PER_FRAME * n_frames)]
+    rows = np.flatnonzero(light > LEAST_SHARE)[: round(per_frame * n_frames)]
     rows = rows[np.argsort(blinks.frame[rows], kind="stable")]
     who = blinks.fluorophore[rows]
     return Emitters(
@@ -121,7 +144,7 @@ def deep_emitters(rng: np.random.Generator, n_frames: int) -> Emitters:
         x_px=x[who] / PIXEL_NM - 0.5,
         y_px=y[who] / PIXEL_NM - 0.5,
         z_nm=z[who],
-        photons=FLUX * light[rows],
+        photons=sample.flux * light[rows],
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy.axial_checks import bead_checks
 from rtsmlm.bench.accuracy.checks import deep_checks
-from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
+from rtsmlm.bench.accuracy.depth_psf import DepthPsf, LitPsf, light_of_beads, measured_table
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import Scene
 from rtsmlm.calibrate.astigmatic import RUN_BACKGROUND, calibrate_in_run_boxes
@@ -36,6 +36,9 @@ FRAMES_PER_LARGE_ONE = 80
 """Of the deep scene, of 64 x 64 pixels, for one of 256 x 256 of lone emitters."""
 BEAD_FIRST_NM = -750.0
 """Stacks of beads count z from their middle, as the truth of the challenge does."""
+LIT_HALF_PX = 24
+"""Half width of the window that holds the halo of a bead; without it 9 % of the light of the
+movies of the challenge are missed."""
 CHALLENGE = CameraCalibration(
     pixel_nm=PIXEL_NM, offset_adu=100.0, e_per_adu=45.0, em_gain=300.0, read_noise_e=74.4
 )
@@ -92,7 +95,7 @@ def data_checks(folder: Path, n_deep_frames: int, seed: int) -> list[Check]:
             n_deep_frames,
             seed,
         ),
-        *deep_checks(partial(_psf_of, folder / BEADS / "beads_2d.tif"), n_deep_frames, seed),
+        *deep_checks(cache(partial(lit_psf, folder, "beads_2d.tif")), n_deep_frames, seed),
         *recorded_checks(folder),
     ]
 
@@ -103,12 +106,38 @@ def _psf_of(beads: Path) -> tuple[TablePsf, float]:
     return psf_from_beads([stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM)
 
 
+def lit_psf(folder: Path, name: str) -> tuple[LitPsf, float]:
+    """Return the PSF that movies of the challenge were drawn with, and its width in focus.
+
+    Parameters
+    ----------
+    folder
+        Folder of the reference data.
+    name
+        The stack of its beads.
+
+    Returns
+    -------
+    :
+        The PSF, its light by depth included, and the width in pixels.
+    """
+    stack = bead_photons(folder / BEADS / name)
+    psf, sigma_px = psf_from_beads(
+        [stack], z_first_nm=BEAD_FIRST_NM, z_step_nm=BEAD_STEP_NM, half_px=LIT_HALF_PX
+    )
+    photons = np.loadtxt(folder / BEADS / "truth.csv", delimiter=",", usecols=5, max_rows=1)
+    z_nm = BEAD_FIRST_NM + BEAD_STEP_NM * np.arange(len(stack), dtype=np.float64)
+    light = light_of_beads(stack, psf, z_nm, float(photons))
+    return LitPsf(psf=psf, z_nm=z_nm, light=light), sigma_px
+
+
 def _astigmatic_beads(folder: Path) -> DepthPsf:
     """Return the PSF of the astigmatic beads, with a table of other beads of the same PSF."""
     psf, _ = _psf_of(folder / BEADS / "beads_as.tif")
     z_nm = (BEAD_FIRST_NM, -BEAD_FIRST_NM)
     table = measured_table(psf, z_nm, np.random.default_rng(0))
-    return DepthPsf(psf=psf, curves=challenge_curves(folder), table=table)
+    lit, _ = lit_psf(folder, "beads_as.tif")
+    return DepthPsf(psf=psf, curves=challenge_curves(folder), table=table, lit=lit)
 
 
 def recorded_checks(folder: Path) -> list[Check]:

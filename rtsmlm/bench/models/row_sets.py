@@ -12,7 +12,7 @@ import numpy as np
 from rtsmlm.bench.accuracy import figures as accuracy
 from rtsmlm.bench.accuracy import reference_data as data
 from rtsmlm.bench.accuracy.checks import CROWDED, TYPICAL
-from rtsmlm.bench.accuracy.deep_scene import deep_scene
+from rtsmlm.bench.accuracy.deep_scene import EVERY_DEPTH, deep_scene
 from rtsmlm.bench.accuracy.scenes import Scene, crowded_scene, isolated_scene
 from rtsmlm.bench.models.entrants import Entrant
 from rtsmlm.bench.models.psfs import WIDE_NM, KnownPsf, bead_psf, computed_psf, has_own_psf, own_psf
@@ -194,7 +194,8 @@ def _in_depth(folder: Path | None, rngs: Iterator[np.random.Generator], quick: b
 
     def tubules(rng: np.random.Generator) -> Scene:
         known = common_psf(folder)
-        scene = deep_scene(known.psf, known.sigma_nm / known.pixel_nm, rng, 20 if quick else 200)
+        width_px, n_frames = known.sigma_nm / known.pixel_nm, 20 if quick else 200
+        scene = deep_scene(known.psf, width_px, rng, n_frames, sample=EVERY_DEPTH)
         return replace(scene, curves=known.curves)
 
     sets = [(f"{d:g} per µm²", partial(crowd, next(rngs), d)) for d in DEPTH_DENSITIES]
