@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +85,11 @@ def test_blinking_follows_the_kinetics_of_the_challenge(rng: np.random.Generator
 
 @pytest.mark.parametrize("per_frame", [deep.DENSE, deep.SPARSE])
 def test_neighbouring_frames_share_emitters(rng: np.random.Generator, per_frame: float) -> None:
-    scene = deep.deep_scene(GaussianPsf(1.1), 1.1, rng, n_frames=120, per_frame=per_frame)
+    scene = deep.deep_scene(GaussianPsf(1.1), 1.1, rng, n_frames=100, per_frame=per_frame)
 
     keys = [
         set(zip(scene.truth.x_nm[rows], scene.truth.y_nm[rows], strict=True))
-        for rows in (scene.truth.frame == k for k in range(120))
+        for rows in (scene.truth.frame == k for k in range(100))
     ]
     full = [(a, b) for a, b in itertools.pairwise(keys) if a]
     near = np.mean([len(a & b) / len(a) for a, b in full])
@@ -99,11 +100,11 @@ def test_neighbouring_frames_share_emitters(rng: np.random.Generator, per_frame:
 
 
 def test_the_last_frame_of_a_structure_is_no_neighbour_of_the_next(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    rng: np.random.Generator,
 ) -> None:
-    monkeypatch.setattr(deep, "STRUCTURE_FRAMES", 10)
+    short = replace(deep.CHALLENGE, frames=10)
 
-    scene = deep.deep_scene(GaussianPsf(1.1), 1.1, rng, n_frames=25)
+    scene = deep.deep_scene(GaussianPsf(1.1), 1.1, rng, n_frames=25, sample=short)
 
     steps = np.diff(scene.batch.index)
     assert np.flatnonzero(steps > 1).tolist() == [9, 19]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rtsmlm.bench.accuracy import axial_scenes, figures
-from rtsmlm.bench.accuracy.deep_scene import DENSE, SPARSE
+from rtsmlm.bench.accuracy.deep_scene import DENSE, SPARSE, SPARSE_FRAMES
 from rtsmlm.bench.accuracy.depth_psf import DepthPsf, measured_table
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
 from rtsmlm.bench.accuracy.scenes import PIXEL_NM, Scene, curves_of
@@ -108,7 +108,7 @@ def bead_checks(known: Known, n_frames: int, n_tubule_frames: int, seed: int) ->
     known
         Returns image and calibration of the beads; called when the first scene is drawn.
     n_frames, n_tubule_frames
-        Frames of 256 x 256, and of 64 x 64 pixels.
+        Frames of 256 x 256, and of 64 x 64 pixels where emitters are dense.
     seed
         Of all movies.
     """
@@ -117,9 +117,8 @@ def bead_checks(known: Known, n_frames: int, n_tubule_frames: int, seed: int) ->
     for light in BEAD_LIGHT:
         checks += _bands(rngs, n_frames, known, "beads", light)
     for name, per_frame, aim in TUBULE_AIMS:
-        tubules = partial(
-            axial_scenes.tubule_scene, next(rngs), n_tubule_frames, per_frame=per_frame
-        )
+        frames = n_tubule_frames * (SPARSE_FRAMES if per_frame == SPARSE else 1)
+        tubules = partial(axial_scenes.tubule_scene, next(rngs), frames, per_frame=per_frame)
         checks.append(
             Check(
                 section=TUBULES,

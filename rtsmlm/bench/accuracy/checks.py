@@ -14,7 +14,7 @@ import numpy as np
 from rtsmlm.bench.accuracy import figures as figures
 from rtsmlm.bench.accuracy import scenes as scenes
 from rtsmlm.bench.accuracy.axial_checks import axial_checks
-from rtsmlm.bench.accuracy.deep_scene import DENSE, SPARSE, deep_scene
+from rtsmlm.bench.accuracy.deep_scene import DENSE, SPARSE, SPARSE_FRAMES, deep_scene
 from rtsmlm.bench.accuracy.density_checks import density_checks
 from rtsmlm.bench.accuracy.hard_checks import hard_checks
 from rtsmlm.bench.accuracy.measure import Check, Goal, Limit
@@ -112,7 +112,7 @@ def deep_checks(measured: Callable[[], tuple[Psf, float]], n_frames: int, seed: 
     measured
         Returns PSF and its width in focus in pixels; called when a scene is drawn.
     n_frames
-        Frames of 64 x 64 pixels.
+        Frames of 64 x 64 pixels of the dense one.
     seed
         Of the movie.
     """
@@ -121,10 +121,11 @@ def deep_checks(measured: Callable[[], tuple[Psf, float]], n_frames: int, seed: 
 
     # Aims: Jaccard index of the brightest, efficiency, Jaccard index of all.
     def check(name: str, per_frame: float, least: Limit | None, aims: tuple[float, ...]) -> Check:
+        frames = n_frames * (SPARSE_FRAMES if per_frame == SPARSE else 1)
         return Check(
             section=DEEP,
             condition=f"tubules, {name}, {per_frame:g} emitters a frame",
-            scene=lambda: deep_scene(*measured(), np.random.default_rng(seed), n_frames, per_frame),
+            scene=lambda: deep_scene(*measured(), np.random.default_rng(seed), frames, per_frame),
             score=figures.challenge,
             goals=(
                 Goal(figure=jaccard, bar=least, aim=Limit(low=aims[0]), rank=jaccard),

@@ -35,8 +35,8 @@ WARM_UP = 20
 """First frames, which are left out: no fluorophore is back from the dark yet."""
 SPARE = 40
 """Frames after the last fluorophore may have been switched on."""
-STRUCTURE_FRAMES = 250
-"""Frames of one set of tubules when they are dense; the next ones show another set."""
+SPARSE_FRAMES = 4
+"""Frames of a sparse movie for one of a dense one: it holds a tenth of the emitters."""
 HALF_LIGHT, QUARTER_LIGHT = 0.55, 0.70
 """Distance from the middle, in fields of view, and the part of the light left there."""
 
@@ -51,16 +51,19 @@ class Sample:
     """Photons of an emitter that is on for the whole frame, where the light is brightest."""
     background: float
     """Photo-electrons per pixel."""
+    frames: int
+    """Frames of one set of tubules; the next ones show another set, as sets differ in how many
+    emitters they have far from focus and where tubules cross."""
 
 
-CHALLENGE = Sample(place=three_tubules, flux=10_860.0, background=90.0)
+CHALLENGE = Sample(place=three_tubules, flux=10_860.0, background=90.0, frames=100)
 """The data that the challenge published with their truth, 24 frames of MT0.N1.LD, hold 90.0
 photo-electrons per pixel where no emitter is near, with a variance of 2.00 times that: 100 photons,
 a quantum efficiency of 0.9 and an EMCCD. Two fluorophores that are on for whole frames, with 8241
 and 9926 photons at their places, and the law of `illumination` allow a flux of 10 860 +- 100 in
 the middle. These photons are those before the camera and of an image that is not scaled to 1: how
 many electrons they give at which depth is measured on beads, see `light_of_beads`."""
-EVERY_DEPTH = Sample(place=at_every_depth, flux=8000.0, background=100.0)
+EVERY_DEPTH = Sample(place=at_every_depth, flux=8000.0, background=100.0, frames=250)
 """Harder than the challenge: as many emitters at each depth from -700 to 700 nm."""
 
 
@@ -100,13 +103,11 @@ def deep_scene(
         What is shown.
     """
     batches, truths = [], []
-    # A sparse movie needs more frames to show its tubules as well.
-    at_once = round(STRUCTURE_FRAMES * max(DENSE / per_frame / 4, 1.0))
-    for first in range(0, n_frames, at_once):
-        n = min(at_once, n_frames - first)
+    for first in range(0, n_frames, sample.frames):
+        n = min(sample.frames, n_frames - first)
         emitters = deep_emitters(rng, n, per_frame, sample)
         # One number left out: the last frame of one structure is no neighbour of the next.
-        start = first + first // at_once
+        start = first + first // sample.frames
         batch, calibration = expose(
             emitters, psf, sample.background, np.arange(n), (SIDE_PX, SIDE_PX), rng, "EMCCD"
         )
