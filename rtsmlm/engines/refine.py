@@ -8,7 +8,7 @@ network stays. With curves the fit has z, too. A network may state the backgroun
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,14 @@ from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.refine_axial import AxialGroups
-from rtsmlm.engines.refine_groups import refine_groups
-from rtsmlm.engines.refine_pairs import NO_EXCESS, Excess, excess_of, split_pairs
+from rtsmlm.engines.refine_crowds import refine_crowds
+from rtsmlm.engines.row_groups import free_rows
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import AstigmaticMle
 from rtsmlm.fitting.box_fit import (
     GaussianMle,
     TrainedBackgroundFit,
+    axis_widths,
     fit_of_lone,
     on_known_background,
 )
@@ -51,12 +52,8 @@ one lone emitter, such as two too close to tell apart."""
 DOUBT_Z_NM = 40.0
 """The same along z."""
 MAX_ITERATIONS = 15
-
-
-class _Known(TypedDict):
-    sigma_px: float
-    pixel_nm: float
-    excess_noise: float
+MIN_MISFIT = 20.0
+"""Of `shape_misfits`, from which a lone spot may be two: one in 6000 single emitters has more."""
 
 
 class Refiner:
@@ -107,6 +104,7 @@ class Refiner:
             if curves is None
             else axial_fit(curves, table, calibration, self._box_px, MAX_ITERATIONS)
         )
+        self._axes_px = axis_widths(self._sigma_px, ellipticity)
         self._axial = None if curves is None else AxialGroups(curves, table, calibration)
         self._shape = (0, 0)
         self._maps: tuple[F32, F32, F32] = (np.empty((0, 0), np.float32),) * 3
@@ -117,14 +115,15 @@ class Refiner:
         return self._wobble is not None
 
     def warm_up(self, batch: FrameBatch) -> None:
-        """Compile the fit, on one emitter in the middle of the first frame of a batch."""
+        """Compile the fits, on a lone emitter in the first frame and two together in the last."""
         pixel_nm, (height, width) = self._calibration.pixel_nm, batch.shape
         columns = {
-            "frame": batch.index[:1],
-            "x_nm": np.array([0.5 * width * pixel_nm]),
-            "y_nm": np.array([0.5 * height * pixel_nm]),
-            "std_x_nm": np.array([0.1 * pixel_nm]),
-            "std_y_nm": np.array([0.1 * pixel_nm]),
+            "frame": batch.index[[0, -1, -1]],
+            "x_nm": np.array([0.5, 0.5, 0.5]) * width * pixel_nm + np.array([0.0, 0.0, pixel_nm]),
+            "y_nm": np.full(3, 0.5 * height * pixel_nm),
+            "photons": np.full(3, 100.0),
+            "std_x_nm": np.full(3, 0.1 * pixel_nm),
+            "std_y_nm": np.full(3, 0.1 * pixel_nm),
         }
         self(Localizations.from_columns(columns), batch)
 
@@ -149,7 +148,7 @@ class Refiner:
         """
         lone = self._lone(locs, batch)
         rows = lone if among is None else np.intersect1d(lone, among, assume_unique=True)
-        locs, excess, fitted = self._with_lone(locs, batch, rows)
+        locs, doubted, fitted = self._with_lone(locs, batch, rows)
         if self._background is not None:
             return locs
         if batch.shape != self._shape:
@@ -158,16 +157,17 @@ class Refiner:
             # With a table rows lie where emitters are, before groups are fitted with it.
             locs = self._off_wobble(locs, fitted, among)
             return self._axial(locs, batch, self._maps, lone=lone, among=among)
-        psf_and_camera = _Known(
-            sigma_px=self._sigma_px,
+        free = free_rows(len(locs), lone, among)
+        free[doubted] = True
+        return refine_crowds(
+            locs,
+            batch,
+            self._maps,
+            free,
+            sigma_px=self._axes_px,
             pixel_nm=self._calibration.pixel_nm,
             excess_noise=self._calibration.excess_noise,
         )
-        locs, in_groups = refine_groups(
-            locs, batch, self._maps, lone=lone, among=among, **psf_and_camera
-        )
-        excess = Excess(*(np.concatenate(both) for both in zip(excess, in_groups, strict=True)))
-        return split_pairs(locs, batch, self._maps, excess, **psf_and_camera)
 
     def _off_wobble(
         self, locs: Localizations, fitted: NDArray[np.int64], among: NDArray[np.int64] | None
@@ -184,11 +184,11 @@ class Refiner:
 
     def _with_lone(
         self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
-    ) -> tuple[Localizations, Excess, NDArray[np.int64]]:
+    ) -> tuple[Localizations, NDArray[np.int64], NDArray[np.int64]]:
         """Return the table with lone emitters fitted, which may be two, and which are fitted."""
         if not len(rows):
-            return locs, NO_EXCESS, rows
-        fits, left, top, excess = self._fit(locs, batch, rows)
+            return locs, rows, rows
+        fits, left, top, doubted = self._fit(locs, batch, rows)
         pixel_nm = self._calibration.pixel_nm
         x_nm = (fits[:, boxes.X] + left) * pixel_nm
         y_nm = (fits[:, boxes.Y] + top) * pixel_nm
@@ -204,7 +204,7 @@ class Refiner:
         if self._curves is not None:
             columns["z_nm"][rows] = fits[:, boxes.Z]
             columns["std_z_nm"][rows] = fits[:, boxes.STD_Z]
-        return Localizations(**columns, extras=locs.extras), excess, rows
+        return Localizations(**columns, extras=locs.extras), doubted, rows
 
     def _good(
         self, locs: Localizations, rows: NDArray[np.int64], fits: F64, x_nm: F64, y_nm: F64
@@ -245,7 +245,7 @@ class Refiner:
 
     def _fit(
         self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
-    ) -> tuple[F64, NDArray[np.int32], NDArray[np.int32], Excess]:
+    ) -> tuple[F64, NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
         """Return fits, the first column and row of their boxes, and which may be two emitters."""
         if batch.shape != self._shape:
             self.prepare(batch.shape)
@@ -268,17 +268,21 @@ class Refiner:
         # A network without z leaves it to the fit to search for it.
         z_nm = np.where(np.isfinite(locs.std_z_nm[rows]), locs.z_nm[rows], np.nan)
         self._fit_boxes(photons, variance, start_x, start_y, z_nm.astype(np.float32), fits)
-        return fits, left, top, self._excess(rows, photons, variance, fits)
+        return fits, left, top, self._doubted(rows, photons, variance, fits)
 
-    def _excess(self, rows: NDArray[np.int64], photons: F32, variance: F32, fits: F64) -> Excess:
+    def _doubted(
+        self, rows: NDArray[np.int64], photons: F32, variance: F32, fits: F64
+    ) -> NDArray[np.int64]:
+        """Return which rows have a spot of another shape than that of one emitter."""
         if not isinstance(self._lone_fit, GaussianMle) or self._background is not None:
-            return NO_EXCESS
+            return rows[:0]
         misfits, moments = np.full(len(rows), np.inf), np.zeros((len(rows), 3))
         excess_noise = float(self._calibration.excess_noise)
         axes_px = self._lone_fit.widths_px
         shape_misfits(photons, variance, fits, axes_px, excess_noise, misfits, moments)
-        misfits[fits[:, boxes.STATUS] != boxes.CONVERGED] = np.inf
-        return excess_of(rows, misfits, moments, float(self._sigma_px))
+        is_known = fits[:, boxes.STATUS] == boxes.CONVERGED
+        is_doubted = is_known & np.isfinite(misfits) & (misfits > MIN_MISFIT)
+        return np.asarray(rows[is_doubted], dtype=np.int64)
 
     def _fit_boxes(
         self, photons: F32, variance: F32, start_x: F32, start_y: F32, start_z_nm: F32, fits: F64

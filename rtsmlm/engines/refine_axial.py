@@ -1,8 +1,8 @@
 """Fits emitters with depth that overlap once more, together, where a network has found them.
 
-As `rtsmlm.engines.refine_groups`, with z; an emitter whose neighbours lie further away is fitted by
-itself in their light, too, as along z a network knows much less than a fit. The PSF is the image of
-beads where there is a table, else an astigmatic Gaussian.
+Groups of up to four are fitted with z, each in the light of all others; an emitter whose neighbours
+lie further away is fitted by itself, too, as along z a network knows much less than a fit. The PSF
+is the image of beads where there is a table, else an astigmatic Gaussian.
 """
 
 from __future__ import annotations

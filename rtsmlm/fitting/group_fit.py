@@ -4,8 +4,8 @@ Emitters nearer to each other than a few PSF widths are fitted together, with on
 further away that reach into their pixels are taken for known, and are known better when all have
 been fitted once. The steps are those of Fisher scoring with the damping of Levenberg and Marquardt;
 the stated precision is the CRLB of the group, in which what the members do not know of each other
-counts (Huang et al., Biomed. Opt. Express 2, 1377 (2011) fit groups the same way). The PSF is a
-round Gaussian, an astigmatic one, or the image of beads: `rtsmlm.fitting.group_psfs`.
+counts (Huang et al., Biomed. Opt. Express 2, 1377 (2011) fit groups the same way). The PSF is
+an astigmatic Gaussian, or the image of beads: `rtsmlm.fitting.group_psfs`.
 """
 
 from __future__ import annotations
@@ -17,32 +17,20 @@ from numpy.typing import NDArray
 from rtsmlm.fitting import group_psfs as psfs
 from rtsmlm.fitting.boxes import F64, I32
 from rtsmlm.fitting.group_fitter import group_fitter
-from rtsmlm.fitting.group_likelihood import DEEP, FLAT
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
 
 REACH_SIGMA, REACH_MEASURED = 3.0, 3.5
 """Pixels further from all members, in widths, are left out; the wings of a real spot tell z."""
 ESCAPE_PX = 2.0
-"""With depth a member may go so far from its start, or a width of its spot if that is more."""
+"""A member may go so far from its start, or a width of its spot if that is more."""
 
-_fit_round = group_fitter(
-    psfs.round_widths,
-    psfs.round_reach,
-    psfs.gaussian_memory,
-    psfs.evaluate_round,
-    psfs.add_round,
-    per_member=FLAT,
-    escape_px=0.0,
-    reach_sigma=REACH_SIGMA,
-)
 _fit_astigmatic = group_fitter(
     psfs.astigmatic_widths,
     psfs.astigmatic_reach,
     psfs.astigmatic_memory,
     psfs.evaluate_astigmatic,
     psfs.add_astigmatic,
-    per_member=DEEP,
     escape_px=ESCAPE_PX,
     reach_sigma=REACH_SIGMA,
 )
@@ -52,57 +40,9 @@ _fit_measured = group_fitter(
     psfs.measured_memory,
     psfs.evaluate_measured,
     psfs.add_measured,
-    per_member=DEEP,
     escape_px=ESCAPE_PX,
     reach_sigma=REACH_MEASURED,
 )
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def fit_groups(
-    pixels: Pixels,
-    offset_adu: F32,
-    photons_per_adu: F32,
-    read_variance: F32,
-    frame: I32,
-    group: I32,
-    wanted: NDArray[np.bool_],
-    rows: F64,
-    sigma_px: float,
-    excess_noise: float,
-    max_iterations: int,
-    sweeps: int,
-) -> None:
-    """Fit the groups of rows with a round Gaussian, each in the light of all others.
-
-    Parameters
-    ----------
-    pixels
-        Raw frames in ADU, uint16, shape (n, height, width).
-    offset_adu, photons_per_adu, read_variance
-        Camera calibration, float32, shape (height, width); variance in photons².
-    frame
-        Position of the frame of each row; rows ordered by frame, then y, (m,).
-    group
-        As `group_rows` returns it, (m,).
-    wanted
-        Whether a group is to be fitted, by its first row, (m,).
-    rows
-        Start of x, y in pixels, photons, z in nm and background; overwritten by what is fitted,
-        with standard deviations, chi² per pixel and status, (m, `GROUP_COLUMNS`).
-    sigma_px
-        Standard deviation of the PSF in pixels.
-    excess_noise
-        Squared excess noise factor: 2 for an EMCCD, else 1.
-    max_iterations
-        Most steps of a fit.
-    sweeps
-        How often all groups are fitted.
-    """
-    _fit_round(
-        pixels, offset_adu, photons_per_adu, read_variance, frame, group, wanted, rows, sigma_px,
-        np.zeros(2), 0.0, excess_noise, max_iterations, sweeps,
-    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -122,20 +62,35 @@ def fit_astigmatic_groups(
     max_iterations: int,
     sweeps: int,
 ) -> None:
-    """Fit the groups of rows with an astigmatic Gaussian: x, y, z and photons of each.
+    """Fit the groups of rows with an astigmatic Gaussian, each in the light of all others.
 
     Parameters
     ----------
-    pixels, offset_adu, photons_per_adu, read_variance, frame, group, wanted, rows
-        As for `fit_groups`.
+    pixels
+        Raw frames in ADU, uint16, shape (n, height, width).
+    offset_adu, photons_per_adu, read_variance
+        Camera calibration, float32, shape (height, width); variance in photons².
+    frame
+        Position of the frame of each row; rows ordered by frame, then y, (m,).
+    group
+        As `group_rows` returns it, (m,).
+    wanted
+        Whether a group is to be fitted, by its first row, (m,).
+    rows
+        Start of x, y in pixels, photons, z in nm and background; overwritten by what is fitted,
+        with standard deviations, chi² per pixel and status, (m, `GROUP_COLUMNS`).
     psf
         From `WidthCurves.as_array`, (2, 5).
     limits_nm
         Least and largest z, (2,).
     max_step_nm
         Longest step along z.
-    excess_noise, max_iterations, sweeps
-        As for `fit_groups`.
+    excess_noise
+        Squared excess noise factor: 2 for an EMCCD, else 1.
+    max_iterations
+        Most steps of a fit.
+    sweeps
+        How often all groups are fitted.
     """
     _fit_astigmatic(
         pixels, offset_adu, photons_per_adu, read_variance, frame, group, wanted, rows, psf,
@@ -165,7 +120,7 @@ def fit_measured_groups(
     Parameters
     ----------
     pixels, offset_adu, photons_per_adu, read_variance, frame, group, wanted, rows
-        As for `fit_groups`; places are those of the image of the beads.
+        As for `fit_astigmatic_groups`; places are those of the image of the beads.
     psf
         The spline through it, and the curves of its widths from `WidthCurves.as_array`, (2, 5).
     limits_nm, max_step_nm, excess_noise, max_iterations, sweeps

@@ -50,7 +50,6 @@ def group_fitter(
     evaluate: Evaluate[P, W],
     add_light: Callable[..., None],
     *,
-    per_member: int,
     escape_px: float,
     reach_sigma: float,
 ) -> Callable[..., None]:
@@ -60,8 +59,6 @@ def group_fitter(
     ----------
     widths, reach, memory, evaluate, add_light
         The PSF; see `rtsmlm.fitting.group_psfs`.
-    per_member
-        `FLAT` or `DEEP`.
     escape_px
         As for `group_ascent`.
     reach_sigma
@@ -71,10 +68,9 @@ def group_fitter(
     -------
     :
         (pixels, offset_adu, photons_per_adu, read_variance, frame, group, wanted, rows, psf,
-        limits_nm, max_step_nm, excess_noise, max_iterations, sweeps): see `fit_groups`.
+        limits_nm, max_step_nm, excess_noise, max_iterations, sweeps): see `fit_astigmatic_groups`.
     """
-    ascend = group_ascent(evaluate, widths, per_member=per_member, escape_px=escape_px)
-    is_deep = per_member == DEEP
+    ascend = group_ascent(evaluate, widths, escape_px=escape_px)
 
     @njit(nogil=True, error_model="numpy")
     def place_of(
@@ -166,20 +162,19 @@ def group_fitter(
             mark_inside(psf, rows, members, count, place, inside)
             add_known(psf, rows, frame, group, i, place, drawing, known)
             for k in range(count):
-                row, first = rows[members[k]], per_member * k
+                row, first = rows[members[k]], DEEP * k
                 theta[first] = row[GROUP_X] - place[2]
                 theta[first + 1] = row[GROUP_Y] - place[0]
                 theta[first + 2] = max(row[GROUP_PHOTONS], 1.0)
-                if is_deep:
-                    theta[first + MEMBER_Z] = min(max(row[GROUP_Z], limits_nm[0]), limits_nm[1])
-            theta[per_member * count] = max(rows[i, GROUP_BACKGROUND], MIN_MEAN)
+                theta[first + MEMBER_Z] = min(max(row[GROUP_Z], limits_nm[0]), limits_nm[1])
+            theta[DEEP * count] = max(rows[i, GROUP_BACKGROUND], MIN_MEAN)
             status = ascend(
                 psf, count, height, width, light, drawing, limits_nm, max_step_nm, max_iterations,
                 theta, information,
             )  # fmt: skip
             for k in range(count):
-                z = theta[per_member * k + 3] if is_deep else 0.0
-                if is_deep and status == CONVERGED and not limits_nm[0] < z < limits_nm[1]:
+                z = theta[DEEP * k + MEMBER_Z]
+                if status == CONVERGED and not limits_nm[0] < z < limits_nm[1]:
                     status = OUT_OF_RANGE
             if status in (SINGULAR, ESCAPED):
                 for k in range(count):
@@ -187,7 +182,7 @@ def group_fitter(
                 continue
             chi2 = group_chi2(height, width, light) / excess_noise
             write_members(
-                rows, members, count, per_member, place, theta, information, factor, column,
+                rows, members, count, place, theta, information, factor, column,
                 excess_noise, chi2, status,
             )  # fmt: skip
 

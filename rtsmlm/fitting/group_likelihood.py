@@ -1,8 +1,8 @@
 """The likelihood of a group of emitters on a place of a frame, and its maximum, for compiled code.
 
-A place is first and last row and column of its pixels (exclusive). Parameters are x and y in pixels
-and photons of each member, then its z in nm where the PSF has depth; after all members one
-background. `rtsmlm.fitting.group_fit` says what for.
+A place is first and last row and column of its pixels (exclusive). Parameters are x and y in
+pixels, photons and z in nm of each member; after all members one background.
+`rtsmlm.fitting.group_fit` says what for.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rtsmlm.fitting.likelihood import FIRST_DAMPING, MAX_DAMPING, MAX_STEP_PX, M
 MOST = 4
 """Emitters of a group; what is more crowded is not fitted."""
 MEMBER_LIGHT, MEMBER_Z = 2, 3
-"""Of the parameters of a member: photons, and z of those that have depth."""
-FLAT, DEEP = 3, 4
-"""Parameters of a member without and with z."""
+"""Of the parameters of a member: photons and z."""
+DEEP = 4
+"""Parameters of a member."""
 FREE = DEEP * MOST + 1
 """Parameters of the largest group."""
 ENOUGH = 1e-1
@@ -57,7 +57,7 @@ Widths = Callable[[P, float], tuple[float, float]]
 
 
 def group_ascent(
-    evaluate: Evaluate[P, W], widths: Widths[P], *, per_member: int, escape_px: float
+    evaluate: Evaluate[P, W], widths: Widths[P], *, escape_px: float
 ) -> Callable[..., float]:
     """Return the compiled ascent for one PSF, to be called from compiled fits.
 
@@ -68,8 +68,6 @@ def group_ascent(
     ----------
     evaluate, widths
         The PSF.
-    per_member
-        `FLAT` or `DEEP`.
     escape_px
         A member goes no further from its start than a width of its spot, or than this.
 
@@ -80,7 +78,6 @@ def group_ascent(
         information): moves theta to the maximum of the likelihood, and returns the status;
         `information` is written, its lower triangle.
     """
-    is_deep = per_member == DEEP
 
     @njit(nogil=True, error_model="numpy")
     def advance(
@@ -89,14 +86,11 @@ def group_ascent(
     ) -> bool:  # fmt: skip
         """Write where the step leads; False where a member leaves its place."""
         for k in range(count):
-            first = per_member * k
-            z = 0.0
-            if is_deep:
-                z = theta[first + MEMBER_Z] + min(
-                    max(step[first + MEMBER_Z], -max_step_nm), max_step_nm
-                )
-                z = min(max(z, limits_nm[0]), limits_nm[1])
-                trial[first + MEMBER_Z] = z
+            first = DEEP * k
+            z = theta[first + MEMBER_Z]
+            z += min(max(step[first + MEMBER_Z], -max_step_nm), max_step_nm)
+            z = min(max(z, limits_nm[0]), limits_nm[1])
+            trial[first + MEMBER_Z] = z
             wide = widths(psf, z)
             for axis in range(2):
                 i = first + axis
@@ -105,7 +99,7 @@ def group_ascent(
                     return False
             i = first + MEMBER_LIGHT
             trial[i] = max(theta[i] + step[i], 0.1 * theta[i])
-        last = per_member * count
+        last = DEEP * count
         trial[last] = max(theta[last] + step[last], MIN_MEAN)
         return True
 
@@ -113,10 +107,10 @@ def group_ascent(
     def hold(count: int, theta: F64, gradient: F64, limits_nm: F64, damped: F64, step: F64) -> None:
         """Leave z where it is at an end of the range and on its way out."""
         for k in range(count):
-            i = per_member * k + MEMBER_Z
+            i = DEEP * k + MEMBER_Z
             low, high = theta[i] <= limits_nm[0], theta[i] >= limits_nm[1]
             if (low and gradient[i] < 0.0) or (high and gradient[i] > 0.0):
-                for j in range(per_member * count + 1):
+                for j in range(DEEP * count + 1):
                     damped[max(i, j), min(i, j)] = 1.0 if i == j else 0.0
                 step[i] = 0.0
 
@@ -134,7 +128,7 @@ def group_ascent(
         theta: F64,
         information: F64,
     ) -> float:
-        p = per_member * count + 1
+        p = DEEP * count + 1
         start = theta[:p].copy()
         trial, step, gradient, trial_gradient = np.empty((4, FREE))
         damped, trial_information = np.empty((2, FREE, FREE))
@@ -146,8 +140,7 @@ def group_ascent(
                 for j in range(i + 1):
                     damped[i, j] = information[i, j]
                 damped[i, i] *= 1.0 + damping
-            if is_deep:
-                hold(count, theta, gradient, limits_nm, damped, step)
+            hold(count, theta, gradient, limits_nm, damped, step)
             if not solve_in_place(damped, step, p):
                 damping *= 10.0
                 if damping > MAX_DAMPING:
@@ -164,7 +157,7 @@ def group_ascent(
             if trial_deviance <= deviance + 1e-9 * abs(deviance):
                 # Near the focus of an axis the likelihood bends more than expected: see
                 # `rtsmlm.fitting.astigmatic_mle`.
-                too_far = is_deep and deviance - trial_deviance <= 0.25 * gain
+                too_far = deviance - trial_deviance <= 0.25 * gain
                 theta[:p] = trial[:p]
                 gradient[:p] = trial_gradient[:p]
                 information[:p, :p] = trial_information[:p, :p]

@@ -1,8 +1,7 @@
-"""What groups of emitters are fitted with, for compiled code: three PSFs and their likelihoods.
+"""What groups of emitters are fitted with, for compiled code: two PSFs and their likelihoods.
 
-A round Gaussian falls apart into rows and columns, and so do the sums of its likelihood; of an
-astigmatic Gaussian and of the image of beads the images of all members are written first, with
-their slopes. `rtsmlm.fitting.group_likelihood` says what the arguments are.
+Of an astigmatic Gaussian and of the image of beads the images of all members are written first,
+with their slopes. `rtsmlm.fitting.group_likelihood` says what the arguments are.
 """
 
 from __future__ import annotations
@@ -39,12 +38,6 @@ to draw one in."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def round_widths(sigma_px: float, z_nm: float) -> tuple[float, float]:
-    """Return the width of a round Gaussian, twice."""
-    return sigma_px, sigma_px
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def astigmatic_widths(curves: F64, z_nm: float) -> tuple[float, float]:
     """Return the widths along x and y."""
     return width_px(curves[0], z_nm)[0], width_px(curves[1], z_nm)[0]
@@ -54,12 +47,6 @@ def astigmatic_widths(curves: F64, z_nm: float) -> tuple[float, float]:
 def measured_widths(psf: Measured, z_nm: float) -> tuple[float, float]:
     """Return the widths along x and y."""
     return astigmatic_widths(psf[1], z_nm)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def round_reach(sigma_px: float, z_nm: float) -> tuple[float, float]:
-    """Return how far light of others is added, along x and y in pixels."""
-    return KNOWN_SIGMA * sigma_px, KNOWN_SIGMA * sigma_px
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -75,12 +62,6 @@ def measured_reach(psf: Measured, z_nm: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gaussian_memory(side_px: int) -> F64:
-    """Return memory for pixel integrals of round members."""
-    return np.empty((2, MOST, 3, side_px))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def astigmatic_memory(side_px: int) -> Images:
     """Return memory for images of astigmatic members."""
     return np.empty((MOST, 4, side_px, side_px)), np.empty((2, 3, side_px))
@@ -90,78 +71,6 @@ def astigmatic_memory(side_px: int) -> Images:
 def measured_memory(side_px: int) -> Images:
     """Return memory for images of members."""
     return np.empty((MOST, 4, side_px, side_px)), make_scratch(side_px)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def evaluate_round(
-    sigma_px: float,
-    count: int,
-    height: int,
-    width: int,
-    light: Light,
-    theta: F64,
-    tables: F64,
-    gradient: F64,
-    information: F64,
-) -> float:
-    """Return half the deviance of round members; write its slope and the information.
-
-    The slopes of a separable PSF are products of a row and a column factor, as in
-    `rtsmlm.fitting.likelihood`: sums over columns are taken once for each row and pair of factors,
-    the integrals and derivatives along x of all members, and 1.
-    """
-    p, n_factors = 3 * count + 1, 2 * count + 1
-    # Taken out of their tuple once: in the loops that would keep them from being vectorized.
-    data, read, known, inside, expected = light
-    factors = np.ones((2 * MOST + 1, width))
-    for k in range(count):
-        pixel_integrals(theta[3 * k], sigma_px, tables[0, k, :, :width])
-        pixel_integrals(theta[3 * k + 1], sigma_px, tables[1, k, :, :height])
-        factors[2 * k, :] = tables[0, k, 0, :width]
-        factors[2 * k + 1, :] = tables[0, k, 1, :width]
-    mean, weight, residual, weighted = np.empty((4, width))
-    sums, pulls = np.empty((2 * MOST + 1, 2 * MOST + 1)), np.empty(2 * MOST + 1)
-    which, scale = np.empty(FREE, np.int64), np.empty(FREE)
-    gradient[:p] = 0.0
-    information[:p, :p] = 0.0
-    deviance = 0.0
-    for r in range(height):
-        mean[:] = theta[p - 1]
-        for k in range(count):
-            shine = theta[3 * k + 2] * tables[1, k, 0, r]
-            for c in range(width):
-                mean[c] += shine * factors[2 * k, c]
-        for c in range(width):
-            mean[c] += known[r, c] + read[r, c]
-            weight[c] = inside[r, c] / mean[c]
-            residual[c] = data[r, c] * weight[c] - inside[r, c]
-            expected[r, c] = mean[c]
-        for c in range(width):
-            if inside[r, c] > 0.0:
-                deviance += mean[c] - data[r, c] * math.log(mean[c])
-        for a in range(n_factors):
-            pull = 0.0
-            for c in range(width):
-                weighted[c] = weight[c] * factors[a, c]
-                pull += residual[c] * factors[a, c]
-            pulls[a] = pull
-            for b in range(a + 1):
-                total = 0.0
-                for c in range(width):
-                    total += weighted[c] * factors[b, c]
-                sums[a, b] = total
-                sums[b, a] = total
-        for k in range(count):
-            shine = theta[3 * k + 2]
-            which[3 * k], scale[3 * k] = 2 * k + 1, shine * tables[1, k, 0, r]
-            which[3 * k + 1], scale[3 * k + 1] = 2 * k, shine * tables[1, k, 1, r]
-            which[3 * k + 2], scale[3 * k + 2] = 2 * k, tables[1, k, 0, r]
-        which[p - 1], scale[p - 1] = 2 * count, 1.0
-        for i in range(p):
-            gradient[i] += scale[i] * pulls[which[i]]
-            for j in range(i + 1):
-                information[i, j] += scale[i] * scale[j] * sums[which[i], which[j]]
-    return deviance
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -274,15 +183,6 @@ def _scale(theta: F64, i: int, p: int) -> float:
     """Return what the image of a parameter is multiplied by: the light of its member, or 1."""
     is_plain = i == p - 1 or i % DEEP == MEMBER_LIGHT
     return 1.0 if is_plain else float(theta[i - i % DEEP + MEMBER_LIGHT])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def add_round(
-    sigma_px: float, x: float, y: float, z_nm: float, photons: float, height: int, width: int,
-    tables: F64, known: F64,
-) -> None:  # fmt: skip
-    """Add the light of an emitter to a place."""
-    _add(x, y, (sigma_px, sigma_px), photons, height, width, tables[:, 0], known)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

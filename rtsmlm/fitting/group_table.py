@@ -12,12 +12,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.fitting.boxes import F64, I32, SINGULAR, factorize
-from rtsmlm.fitting.group_likelihood import MOST
+from rtsmlm.fitting.group_likelihood import DEEP, MOST
 
 GROUP_X, GROUP_Y, GROUP_PHOTONS, GROUP_Z, GROUP_BACKGROUND = 0, 1, 2, 3, 4
 GROUP_STD_X, GROUP_STD_Y, GROUP_STD_PHOTONS, GROUP_STD_Z, GROUP_CHI2, GROUP_STATUS = range(5, 11)
 GROUP_COLUMNS = 11
-"""In the order of the parameters of a member; z is 0 without depth."""
+"""In the order of the parameters of a member."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -73,7 +73,6 @@ def write_members(
     rows: F64,
     members: I32,
     count: int,
-    per_member: int,
     place: tuple[int, int, int, int],
     theta: F64,
     information: F64,
@@ -84,7 +83,7 @@ def write_members(
     status: float,
 ) -> None:
     """Write the rows of the members, with the CRLB at what was fitted."""
-    p = per_member * count + 1
+    p = DEEP * count + 1
     for i in range(p):
         for j in range(i + 1):
             factor[i, j] = information[i, j]
@@ -92,10 +91,10 @@ def write_members(
         status = SINGULAR
     for k in range(count):
         row = rows[members[k]]
-        for which in range(per_member):
-            row[which] = theta[per_member * k + which]
+        for which in range(DEEP):
+            row[which] = theta[DEEP * k + which]
             # The diagonal of the inverse: squared length of a column of the inverse factor.
-            first = per_member * k + which
+            first = DEEP * k + which
             total = 0.0
             for i in range(first, p):
                 value = 1.0 if i == first else 0.0

@@ -1,10 +1,11 @@
-"""A row whose spot is that of two emitters becomes two, and no other does."""
+"""What crowds that are fitted give a network: rows that are two become two, all lie better."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from rtsmlm.analysis import metrics
 from rtsmlm.bench.accuracy import figures
 from rtsmlm.bench.accuracy.hard_scenes import corner_scene, pair_scene
 from rtsmlm.bench.accuracy.scenes import (
@@ -18,9 +19,11 @@ from rtsmlm.bench.accuracy.scenes import (
     expose,
     isolated_scene,
 )
+from rtsmlm.engines import refine
 from rtsmlm.engines.runtimes import localizer_of
 from rtsmlm.localizations import Localizations
 from rtsmlm.models.catalog import find_model
+from rtsmlm.physics.camera import SensorType
 from rtsmlm.physics.psf import AstigmaticPsf, GaussianPsf, Psf
 
 SPOT = (1.3, 2000.0, 20.0)
@@ -128,3 +131,29 @@ def test_lone_bright_emitters_are_found_at_any_corner_of_pixels(name: str) -> No
 
     assert found[figures.RECALL] >= 0.999
     assert found[figures.FALSE] < 0.002
+
+
+def rmse_nm(scene: Scene, found: Localizations) -> float:
+    field = metrics.Field.of_image(scene.batch.shape, scene.calibration.pixel_nm)
+    return metrics.evaluate(found, scene.truth, field).rmse_lateral_nm
+
+
+@pytest.mark.parametrize(
+    ("density_um2", "camera", "better"),
+    [(0.15, "ideal", 0.985), (0.5, "ideal", 0.95), (0.3, "EMCCD", 0.98)],
+)
+def test_crowds_are_localized_better_and_none_is_lost(
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+    density_um2: float,
+    camera: SensorType,
+    better: float,
+) -> None:
+    scene = crowded_scene(rng, 24, density_um2, SPOT, camera)
+    fitted = localized(scene, fit_first=False)
+    monkeypatch.setattr(refine, "refine_crowds", lambda locs, *_, **__: locs)
+    network = localized(scene, fit_first=False)
+
+    fewer = np.bincount(network.frame, minlength=48) - np.bincount(fitted.frame, minlength=48)
+    assert fewer.max() <= 0
+    assert rmse_nm(scene, fitted) < better * rmse_nm(scene, network)
