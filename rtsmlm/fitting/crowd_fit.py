@@ -93,7 +93,6 @@ def settle_some(
     See `settle`; the mean must have been drawn.
     """
     system = crowd.system
-    ground.gradient[:] = 0.0
     for _ in range(steps):
         pairs = list_pairs(crowd, n, sigma)
         draw_some(place, crowd, n, side, sigma)

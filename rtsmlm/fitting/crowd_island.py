@@ -186,7 +186,7 @@ def _write(
     pairs = refresh(place, crowd, count, ground, side, sigma)
     begin, listed = neighbours_of(crowd, count, pairs)
     near = np.empty(MOST_NEAR + 1, np.int32)
-    matrix, variance, moments = np.empty((ORDER, ORDER)), np.empty(3), np.empty(4)
+    matrix, variance, moments = np.empty((ORDER, ORDER)), np.zeros(3), np.zeros(4)
     bends = np.empty((2, LANES), np.float32)
     core = min(2 * math.ceil(2.0 * max(sigma[0], sigma[1])) + 1, side)
     seconds = 0
@@ -204,10 +204,12 @@ def _write(
         m = members_near(crowd, k, begin, listed, near, MOST_NEAR)
         is_known = write_stds(crowd, k, near, m, begin, listed, matrix, variance)
         if quick_score(place, crowd, k, side, sigma, bends) > QUICK_AMONG * rules.min_misfit:
-            shape_of(place, crowd, k, near, m, begin, listed, side, sigma, matrix, moments)
+            misfit = shape_of(place, crowd, k, near, m, begin, listed, side, sigma, matrix, moments)
             turn = math.hypot(0.5 * (moments[0] - moments[1]), moments[2])
             across = 0.5 * (moments[0] + moments[1]) - turn
-            is_known &= across < rules.most_wide * sigma[0] * sigma[1] + 2.0 * moments[3]
+            most = rules.most_wide * sigma[0] * sigma[1] + rules.wide_stds * moments[3]
+            # Without an answer the moments are not written.
+            is_known &= misfit < 0.0 or across < most
         theta, result = crowd.theta[k], out[at]
         result[X], result[Y] = theta[0] + corner[1], theta[1] + corner[0]
         result[PHOTONS] = theta[2] * excess_noise

@@ -25,7 +25,7 @@ FAR_PX = 1e6
 MOST_MEASURED, LEAST_MEASURED = 24, 8
 """Spots of each frame whose width is measured first: with less the one that is stated counts."""
 MOST_EACH_PX = 400.0
-"""Where there are less pixels than this for each emitter, a tile is one crowd."""
+"""Where there are fewer pixels than this for each emitter, a tile is one crowd."""
 SURE_STDS = 2.5
 """By so many of its own standard deviations a width must be another one than stated."""
 LEAST_EXCESS, MOST_NARROWER, MOST_WIDER = 0.02, -0.3, 0.4
