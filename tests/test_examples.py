@@ -71,7 +71,8 @@ def free_address() -> str:
 
 
 def text_of(process: subprocess.Popen[str]) -> str:
-    text, _ = process.communicate(timeout=240)
+    # Only against a program that hangs: the first start compiles, beside whatever else runs.
+    text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
     return text
 

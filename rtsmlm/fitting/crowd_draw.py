@@ -42,6 +42,37 @@ def write_patch(theta: F64, side: int, sigma: tuple[float, float], origin: I32, 
     write_axis(theta[1], top, side, sigma[1], patch[VALUE_Y], patch[SLOPE_Y])
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def clear(place: Place, box: tuple[int, int, int, int]) -> None:
+    """Write nothing into the margins of images, and that no emitter shines anywhere."""
+    height, width = place.mean.shape
+    for r in range(height):
+        for c in range(width):
+            place.inside[r, c] = 0.0
+        is_beyond = r < box[0] or r >= box[1]
+        for c in range(width if is_beyond else box[2]):
+            place.data[r, c] = place.mean[r, c] = place.weight[r, c] = place.excess[r, c] = 0.0
+        for c in range(width if is_beyond else box[3], width):
+            place.data[r, c] = place.mean[r, c] = place.weight[r, c] = place.excess[r, c] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def light_up(place: Place, theta: F64, reach: int) -> None:
+    """Mark the pixels of the frame that are near enough to an emitter to be of its crowd."""
+    height, width = place.mean.shape[0] - 2 * MARGIN, place.mean.shape[1] - 2 * MARGIN
+    for r in range(max(int(theta[1]) - reach, 0), min(int(theta[1]) + reach + 2, height)):
+        left = (reach + 0.5) ** 2 - (r - theta[1]) ** 2
+        if left <= 0.0:
+            continue
+        half = math.sqrt(left)
+        first, last = (
+            max(math.ceil(theta[0] - half), 0),
+            min(math.floor(theta[0] + half), width - 1),
+        )
+        for c in range(first, last + 1):
+            place.inside[r + MARGIN, c + MARGIN] = 1.0
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def draw(
     place: Place,
@@ -69,7 +100,7 @@ def draw(
         if crowd.theta[i, 2] > 0.0:
             if crowd.free[i] or crowd.patches[i, VALUE_X, side // 2] == 0.0:
                 write_patch(crowd.theta[i], side, sigma, crowd.origin[i], crowd.patches[i])
-            top, left = crowd.origin[i]
+            top, left = crowd.origin[i, 0], crowd.origin[i, 1]
             add_square(place.mean, top, left, side, crowd.theta[i, 2], crowd.patches[i])
         crowd.drawn[i] = crowd.theta[i, 2]
     for r in range(box[0], box[1]):
@@ -88,8 +119,8 @@ def draw_some(place: Place, crowd: Crowd, n: int, side: int, sigma: tuple[float,
     for i in range(n):
         if not crowd.free[i]:
             continue
-        crowd.last[i] = crowd.origin[i]
-        top, left = crowd.origin[i]
+        top, left = crowd.origin[i, 0], crowd.origin[i, 1]
+        crowd.last[i, 0], crowd.last[i, 1] = top, left
         was_drawn = crowd.drawn[i] > 0.0
         if was_drawn:
             add_square(place.mean, top, left, side, -crowd.drawn[i], crowd.patches[i])
@@ -97,9 +128,9 @@ def draw_some(place: Place, crowd: Crowd, n: int, side: int, sigma: tuple[float,
         if crowd.theta[i, 2] == 0.0:
             continue
         write_patch(crowd.theta[i], side, sigma, crowd.origin[i], crowd.patches[i])
+        top, left = crowd.origin[i, 0], crowd.origin[i, 1]
         if not was_drawn:
-            crowd.last[i] = crowd.origin[i]
-        top, left = crowd.origin[i]
+            crowd.last[i, 0], crowd.last[i, 1] = top, left
         add_square(place.mean, top, left, side, crowd.theta[i, 2], crowd.patches[i])
     for i in range(n):
         if crowd.free[i]:

@@ -5,19 +5,18 @@ Steps are those of Fisher scoring; who rests where it belongs is left out of the
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
+from rtsmlm.fitting.boxes import F64
 from rtsmlm.fitting.crowd_draw import draw, draw_some
-from rtsmlm.fitting.crowd_patches import MARGIN, write_own, write_pair_block
+from rtsmlm.fitting.crowd_ground import ground_equations
+from rtsmlm.fitting.crowd_patches import MARGIN
 from rtsmlm.fitting.crowd_state import Crowd, Ground, Place
+from rtsmlm.fitting.crowd_sums import write_own, write_pair_block
 from rtsmlm.fitting.crowd_system import System, solve
 
 NEAR_SIGMA = 4.0
 """Emitters further from each other share nothing that counts."""
-UNEVEN, LEAST_UNEVEN = 0.08, 0.1
-"""Standard deviation of what the background differs by from node to node, as part of it, and in
-photons. In a crowd nothing else tells light of the background from that of emitters."""
 LONGEST_SIGMA = 0.5
 """Of a step, along x or y."""
 MOST_BRIGHTER, MOST_DIMMER = 1.8, 0.4
@@ -37,6 +36,7 @@ def settle(
     sigma: tuple[float, float],
     steps: int,
     enough_px: float,
+    level: F64,
 ) -> None:
     """Take steps towards the highest likelihood, with the emitters that are free.
 
@@ -58,49 +58,26 @@ def settle(
         Most steps.
     enough_px
         It ends where no emitter moves further.
+    level
+        Of the nodes of the background that change with them: all of `ground.level`, or none of it.
+        Where it stays only the squares of those that are free count, and the mean must have been
+        drawn.
     """
-    system = crowd.system
+    system, nodes = crowd.system, len(level)
     for _ in range(steps):
         pairs = list_pairs(crowd, n, sigma)
-        draw(place, box, crowd, n, ground, side, sigma)
-        _ground_equations(place, box, ground, system)
+        if nodes > 0:
+            draw(place, box, crowd, n, ground, side, sigma)
+            ground_equations(place, box, ground, system)
+        else:
+            draw_some(place, crowd, n, side, sigma)
         _equations(place, crowd, n, ground, side, pairs)
         solve(
-            system, n, pairs, crowd.free, crowd.gradient[:n], ground.gradient, crowd.step[:n],
-            ground.step,
+            system, n, pairs, crowd.free, crowd.gradient[:n], ground.gradient[:nodes],
+            crowd.step[:n], ground.step[:nodes],
         )  # fmt: skip
-        for b in range(len(ground.level)):
-            level = ground.level[b]
-            ground.level[b] = max(level + ground.step[b], 0.3 * level)
-        if _move(place, crowd, n, sigma) < enough_px:
-            break
-        _rest(crowd, n, pairs, enough_px)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def settle_some(
-    place: Place,
-    crowd: Crowd,
-    n: int,
-    ground: Ground,
-    side: int,
-    sigma: tuple[float, float],
-    steps: int,
-    enough_px: float,
-) -> None:
-    """Take steps with those that are free, on a background that stays: only their squares count.
-
-    See `settle`; the mean must have been drawn.
-    """
-    system = crowd.system
-    for _ in range(steps):
-        pairs = list_pairs(crowd, n, sigma)
-        draw_some(place, crowd, n, side, sigma)
-        _equations(place, crowd, n, ground, side, pairs)
-        solve(
-            system, n, pairs, crowd.free, crowd.gradient[:n], ground.gradient[:0], crowd.step[:n],
-            ground.step[:0],
-        )  # fmt: skip
+        for b in range(nodes):
+            level[b] = max(level[b] + ground.step[b], 0.3 * level[b])
         if _move(place, crowd, n, sigma) < enough_px:
             break
         _rest(crowd, n, pairs, enough_px)
@@ -123,9 +100,15 @@ def refresh(
 @njit(cache=True, nogil=True, error_model="numpy")
 def list_pairs(crowd: Crowd, n: int, sigma: tuple[float, float]) -> int:
     """Write which emitters are near each other; return how many pairs there are."""
-    system, theta = crowd.system, crowd.theta
+    system, theta, order = crowd.system, crowd.theta, crowd.order
     near_px = NEAR_SIGMA * max(sigma[0], sigma[1])
-    order = np.argsort(theta[:n, 1])
+    # By y, from the order of last time, which is nearly right.
+    for a in range(1, n):
+        i, b = order[a], a
+        while b > 0 and theta[order[b - 1], 1] > theta[i, 1]:
+            order[b] = order[b - 1]
+            b -= 1
+        order[b] = i
     count = 0
     for a in range(n):
         i = order[a]
@@ -145,7 +128,7 @@ def list_pairs(crowd: Crowd, n: int, sigma: tuple[float, float]) -> int:
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _rest(crowd: Crowd, n: int, pairs: int, enough_px: float) -> None:
     """Let those rest that are where they belong, unless one beside them moves."""
     moved, free, system = crowd.moved, crowd.free, crowd.system
@@ -165,7 +148,7 @@ def _equations(place: Place, crowd: Crowd, n: int, ground: Ground, side: int, pa
         if not crowd.free[i]:
             crowd.gradient[i] = 0.0
             continue
-        top, left = crowd.origin[i]
+        top, left = crowd.origin[i, 0], crowd.origin[i, 1]
         write_own(
             place.excess, place.weight, top, left, side, theta[i, 2], crowd.patches[i], crowd.sums,
             crowd.gradient[i], system.light[i], system.own[i],
@@ -174,7 +157,7 @@ def _equations(place: Place, crowd: Crowd, n: int, ground: Ground, side: int, pa
     _pair_equations(place, crowd, pairs, side)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _nodes_around(ground: Ground, r: int, c: int, system: System, i: int) -> None:
     columns, last = ground.columns, len(ground.lines) - 1
     row, v = ground.row[r], float(ground.row_part[r])
@@ -187,7 +170,7 @@ def _nodes_around(ground: Ground, r: int, c: int, system: System, i: int) -> Non
     system.node[i, 3], system.part[i, 3] = beside + after, v * u
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _pair_equations(place: Place, crowd: Crowd, pairs: int, side: int) -> None:
     system, photons = crowd.system, crowd.theta[:, 2]
     for k in range(pairs):
@@ -197,59 +180,6 @@ def _pair_equations(place: Place, crowd: Crowd, pairs: int, side: int) -> None:
                 place.weight, crowd.origin, photons, crowd.patches, i, j, side, crowd.sums,
                 system.shared[k],
             )  # fmt: skip
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _ground_equations(
-    place: Place, box: tuple[int, int, int, int], ground: Ground, system: System
-) -> None:
-    """Write slope and information of the nodes of the background.
-
-    What two nodes share is given to each: steps are shorter for it, and never too long.
-    """
-    slopes, weights, last = ground.lines, ground.weights, len(ground.lines) - 1
-    a, b = box[2], box[3]
-    slopes[:, box[2] : box[3]] = 0.0
-    weights[:, box[2] : box[3]] = 0.0
-    for r in range(box[0], box[1]):
-        k, v = ground.row[r], ground.row_part[r]
-        part, after = np.float32(1.0) - v, min(k + 1, last)
-        excess, weight = place.excess[r, a:b], place.weight[r, a:b]
-        upper, lower = slopes[k, a:b], slopes[after, a:b]
-        upper_w, lower_w = weights[k, a:b], weights[after, a:b]
-        for c in range(b - a):
-            upper[c] += part * excess[c]
-            upper_w[c] += part * weight[c]
-        if v > 0.0:
-            for c in range(b - a):
-                lower[c] += v * excess[c]
-                lower_w[c] += v * weight[c]
-    nodes = system.nodes
-    ground.gradient[:] = 0.0
-    nodes[:] = 1e-6
-    for k in range(last + 1):
-        first = k * ground.columns
-        for c in range(box[2], box[3]):
-            i, u = ground.column[c], ground.column_part[c]
-            after = min(i + 1, ground.columns - 1)
-            ground.gradient[first + i] += slopes[k, c] * (1 - u)
-            ground.gradient[first + after] += slopes[k, c] * u
-            nodes[first + i] += weights[k, c] * (1 - u)
-            nodes[first + after] += weights[k, c] * u
-    level, columns = ground.level, ground.columns
-    stiffness = 1.0 / (UNEVEN * level.mean() + LEAST_UNEVEN) ** 2
-    system.stiffness[0] = stiffness
-    for b in range(len(level)):
-        for beside, is_there in (
-            (b + 1, (b + 1) % columns > 0),
-            (b + columns, b + columns < len(level)),
-        ):
-            if is_there:
-                pull = stiffness * (level[beside] - level[b])
-                ground.gradient[b] += pull
-                ground.gradient[beside] -= pull
-                nodes[b] += stiffness
-                nodes[beside] += stiffness
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -262,8 +192,9 @@ def _move(place: Place, crowd: Crowd, n: int, sigma: tuple[float, float]) -> flo
         if not crowd.free[i]:
             continue
         theta, step = crowd.theta[i], crowd.step[i]
-        for a, size, s in ((0, width, sigma[0]), (1, height, sigma[1])):
-            most = LONGEST_SIGMA * s
+        for a in range(2):
+            size = width if a == 0 else height
+            most = LONGEST_SIGMA * sigma[a]
             move = min(max(step[a], -most), most)
             old = theta[a]
             theta[a] = min(max(old + move, -0.5 - OUTSIDE_PX), size - 0.5 + OUTSIDE_PX)

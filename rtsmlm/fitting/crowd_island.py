@@ -9,8 +9,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.fitting.boxes import F64
-from rtsmlm.fitting.crowd_draw import draw, place_square, write_patch
-from rtsmlm.fitting.crowd_fit import refresh, settle, settle_some
+from rtsmlm.fitting.crowd_draw import clear, draw, light_up, place_square, write_patch
+from rtsmlm.fitting.crowd_fit import refresh, settle
+from rtsmlm.fitting.crowd_ground import write_start
 from rtsmlm.fitting.crowd_pairs import (
     QUICK_AMONG,
     Candidates,
@@ -30,8 +31,11 @@ from rtsmlm.fitting.crowd_shape import (
     write_stds,
 )
 from rtsmlm.fitting.crowd_state import Crowd, Ground, Place, crowd_of, ground_of
+from rtsmlm.fitting.crowd_width import measured_width
 from rtsmlm.localizations import F32
 
+NOT_WRITTEN = -1
+"""Instead of how many second ones there are: the width of spots was measured, and that is all."""
 PAD_PX = 4
 """How far squares may wander beyond those at first."""
 X, Y, PHOTONS, BACKGROUND, STD_X, STD_Y, STD_PHOTONS, CHI2, IS_FITTED, PARENT, DOUBT_X, DOUBT_Y = (
@@ -40,14 +44,18 @@ X, Y, PHOTONS, BACKGROUND, STD_X, STD_Y, STD_PHOTONS, CHI2, IS_FITTED, PARENT, D
 COLUMNS = 12
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def fit_island(
     pixels: NDArray[np.uint16], offset_adu: F32, photons_per_adu: F32, read_variance: F32,
     members: NDArray[np.int64], around: NDArray[np.int64], rows: F64,
     sigma: tuple[float, float], reach: int, excess_noise: float, rules: Rules,
-    tile: tuple[float, float, float, float], out: F64, next_row: int, measured: F64, memory: F32,
+    tile: tuple[float, float, float, float], out: F64, next_row: int, measured: F64,
+    enough: int, memory: F32,
 ) -> int:  # fmt: skip
-    """Fit rows that are linked; write those of the tile, and return how many second ones."""
+    """Fit rows that are linked; write those of the tile, and return how many second ones.
+
+    Where widths are measured that is all, unless they are enough to go on with what they say.
+    """
     n, side = len(members), 2 * reach + 1
     # Place of the island: its first pixel is pixel (0, 0) from here on.
     top, left, bottom, right = 1e9, 1e9, -1e9, -1e9
@@ -60,25 +68,46 @@ def fit_island(
     x1 = min(int(right) + far + 2, offset_adu.shape[1])
     shape = (y1 - y0 + 2 * MARGIN, x1 - x0 + 2 * MARGIN)
     images = memory[: 7 * shape[0] * shape[1]].reshape((7, shape[0], shape[1]))
-    images[:] = 0.0
     place = Place(images[0], images[1], images[2], images[3], images[4], images[5], images[6])
     box = (MARGIN, shape[0] - MARGIN, MARGIN, shape[1] - MARGIN)
+    clear(place, box)
     _load(pixels, offset_adu, photons_per_adu, read_variance, (y0, y1, x0, x1), excess_noise, place)
     ground = ground_of(box, shape)
-    room = 2 * n + 4
+    level, room = ground.level, 2 * n + 4
     crowd = crowd_of(room, ground)
     _start(crowd, members, around, rows, (y0, x0), sigma, side, excess_noise, place, ground)
-    settle(place, box, crowd, n, ground, side, sigma, rules.ground_steps, rules.enough_px)
+    settle(place, box, crowd, n, ground, side, sigma, rules.ground_steps, rules.enough_px, level)
     draw(place, box, crowd, n, ground, side, sigma)
-    settle_some(place, crowd, n, ground, side, sigma, rules.first_steps, rules.enough_px)
+    settle(place, box, crowd, n, ground, side, sigma, rules.first_steps, rules.enough_px, level[:0])
     if len(measured):
         _measure(place, crowd, n, ground, side, sigma, measured)
-        return 0
+        if measured[0] < enough:
+            return NOT_WRITTEN
+        stated, sigma = sigma, measured_width(sigma, measured)
+        if sigma[0] != stated[0]:
+            for i in range(n):
+                crowd.free[i] = True
+            settle(
+                place,
+                box,
+                crowd,
+                n,
+                ground,
+                side,
+                sigma,
+                rules.ground_steps,
+                rules.enough_px,
+                level,
+            )
+            draw(place, box, crowd, n, ground, side, sigma)
     some = candidates_of(room)
     count = split_crowd(place, box, crowd, n, ground, side, sigma, rules, some)
     if count > n:
-        crowd.free[:count] = True
-        settle(place, box, crowd, count, ground, side, sigma, rules.final_steps, rules.enough_px)
+        for i in range(count):
+            crowd.free[i] = True
+        settle(
+            place, box, crowd, count, ground, side, sigma, rules.final_steps, rules.enough_px, level
+        )
         draw(place, box, crowd, count, ground, side, sigma)
     return _write(
         place, crowd, n, count, ground, side, sigma, rules, members, some, (y0, x0), tile,
@@ -86,23 +115,26 @@ def fit_island(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _load(
     pixels: NDArray[np.uint16], offset_adu: F32, photons_per_adu: F32, read_variance: F32,
     part: tuple[int, int, int, int], excess_noise: float, place: Place,
 ) -> None:  # fmt: skip
     """Write light and read variance of a part of a frame, both divided by the excess noise."""
-    per = np.float32(1.0 / excess_noise)
+    per, columns = np.float32(1.0 / excess_noise), part[3] - part[2]
     for y in range(part[0], part[1]):
-        for x in range(part[2], part[3]):
-            read = read_variance[y, x] * per * per
-            light = (np.float32(pixels[y, x]) - offset_adu[y, x]) * photons_per_adu[y, x] * per
-            r, c = y - part[0] + MARGIN, x - part[2] + MARGIN
-            place.known[r, c] = read
-            place.data[r, c] = max(light + read, np.float32(0.0))
+        raw, offset = pixels[y, part[2] : part[3]], offset_adu[y, part[2] : part[3]]
+        gain, read = photons_per_adu[y, part[2] : part[3]], read_variance[y, part[2] : part[3]]
+        r = y - part[0] + MARGIN
+        known, data = place.known[r, MARGIN:], place.data[r, MARGIN:]
+        for c in range(columns):
+            variance = read[c] * per * per
+            light = (np.float32(raw[c]) - offset[c]) * gain[c] * per
+            known[c] = variance
+            data[c] = max(light + variance, np.float32(0.0))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _start(
     crowd: Crowd, members: NDArray[np.int64], around: NDArray[np.int64], rows: F64,
     corner: tuple[int, int], sigma: tuple[float, float], side: int, excess_noise: float,
@@ -117,22 +149,8 @@ def _start(
         theta[0], theta[1] = row[X] - corner[1], row[Y] - corner[0]
         theta[2] = max(row[PHOTONS] / excess_noise, 5.0)
         crowd.free[k] = True
-        for r in range(max(int(theta[1]) - reach, 0), min(int(theta[1]) + reach + 2, height)):
-            for c in range(max(int(theta[0]) - reach, 0), min(int(theta[0]) + reach + 2, width)):
-                if (r - theta[1]) ** 2 + (c - theta[0]) ** 2 < (reach + 0.5) ** 2:
-                    place.inside[r + MARGIN, c + MARGIN] = 1.0
-    last = len(ground.lines) - 1
-    for a in range(last + 1):
-        for b in range(ground.columns):
-            y = a * (height - 1) / max(last, 1) if last else 0.5 * height
-            x = b * (width - 1) / max(ground.columns - 1, 1) if ground.columns > 1 else 0.5 * width
-            total, weights = 0.0, 0.0
-            for k in range(n):
-                d = (crowd.theta[k, 0] - x) ** 2 + (crowd.theta[k, 1] - y) ** 2
-                w = 1.0 / (d + 64.0) ** 2
-                total += w * max(rows[members[k], BACKGROUND], 0.02)
-                weights += w
-            ground.level[a * ground.columns + b] = total / weights / excess_noise
+        light_up(place, theta, reach)
+    write_start(ground, crowd.theta, members, rows[:, BACKGROUND], n, excess_noise, height, width)
     member = 0
     theta, origin = np.empty(3), np.empty(2, np.int32)
     patch = np.empty_like(crowd.patches[0])
@@ -148,13 +166,14 @@ def _start(
             add_square(place.known, origin[0], origin[1], side, theta[2], patch)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _measure(
     place: Place, crowd: Crowd, n: int, ground: Ground, side: int, sigma: tuple[float, float],
     measured: F64,
 ) -> None:  # fmt: skip
     """Add by how much the variances of spots that are not longer than wide exceed the PSF's."""
-    crowd.free[:n] = True
+    for i in range(n):
+        crowd.free[i] = True
     pairs = refresh(place, crowd, n, ground, side, sigma)
     begin, listed = neighbours_of(crowd, n, pairs)
     members = np.empty(MOST_NEAR + 1, np.int32)
@@ -172,7 +191,7 @@ def _measure(
             measured[0] += 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _write(
     place: Place, crowd: Crowd, n: int, count: int, ground: Ground, side: int,
     sigma: tuple[float, float], rules: Rules, members: NDArray[np.int64], some: Candidates,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsmlm.fitting.boxes import F64
 from rtsmlm.fitting.crowd_draw import draw_some, place_square
-from rtsmlm.fitting.crowd_fit import list_pairs, refresh, settle_some
+from rtsmlm.fitting.crowd_fit import list_pairs, refresh, settle
 from rtsmlm.fitting.crowd_patches import LANES
 from rtsmlm.fitting.crowd_shape import (
     MOST_NEAR,
@@ -79,7 +79,7 @@ class Candidates(NamedTuple):
     is_done: NDArray[np.bool_]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def candidates_of(room: int) -> Candidates:
     """Return memory for so many emitters."""
     return Candidates(
@@ -92,7 +92,7 @@ def candidates_of(room: int) -> Candidates:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def split_crowd(
     place: Place,
     box: tuple[int, int, int, int],
@@ -109,32 +109,54 @@ def split_crowd(
     In each round those are tried that are far enough from each other to be judged by themselves,
     the clearest first.
     """
-    count = n
+    count, level = n, ground.level
     width = 0.5 * (sigma[0] + sigma[1])
     for _ in range(rules.rounds):
         _look(place, crowd, count, ground, side, sigma, rules, some)
-        place.before[box[0] : box[1], box[2] : box[3]] = place.mean[
-            box[0] : box[1], box[2] : box[3]
-        ]
         first_new = count
-        count = _propose(crowd, first_new, rules.apart_sigma * width, some)
+        count = _propose(place, crowd, first_new, side, rules.apart_sigma * width, some)
         if count == first_new:
             break
         _keep_near(crowd, first_new, count, rules.moving_sigma * width)
-        moving = crowd.free[:first_new].copy()
-        settle_some(place, crowd, count, ground, side, sigma, rules.next_steps, rules.enough_px)
+        moving = np.empty(first_new, np.bool_)
+        for i in range(first_new):
+            moving[i] = crowd.free[i]
+        settle(
+            place,
+            box,
+            crowd,
+            count,
+            ground,
+            side,
+            sigma,
+            rules.next_steps,
+            rules.enough_px,
+            level[:0],
+        )
         tried = count
         count = _judge(place, crowd, first_new, count, side, width, rules, some)
         # Those that were refused are taken out of the mean.
-        crowd.free[:first_new] = moving
-        crowd.free[first_new:tried] = True
+        for i in range(tried):
+            crowd.free[i] = i >= first_new or moving[i]
         draw_some(place, crowd, tried, side, sigma)
-        crowd.free[count:tried] = False
-        settle_some(place, crowd, count, ground, side, sigma, rules.last_steps, rules.enough_px)
+        for i in range(count, tried):
+            crowd.free[i] = False
+        settle(
+            place,
+            box,
+            crowd,
+            count,
+            ground,
+            side,
+            sigma,
+            rules.last_steps,
+            rules.enough_px,
+            level[:0],
+        )
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _look(
     place: Place, crowd: Crowd, n: int, ground: Ground, side: int, sigma: tuple[float, float],
     rules: Rules, some: Candidates,
@@ -179,33 +201,60 @@ def _look(
             some.half[i, 0], some.half[i, 1] = half * math.cos(angle), half * math.sin(angle)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _propose(crowd: Crowd, n: int, apart_px: float, some: Candidates) -> int:
+@njit(inline="always", error_model="numpy")
+def _propose(
+    place: Place, crowd: Crowd, n: int, side: int, apart_px: float, some: Candidates
+) -> int:
     """Make two of candidates that are not near each other; return how many emitters there are."""
     count, theta = n, crowd.theta
-    for i in np.argsort(-some.misfit[:n]):
-        if some.misfit[i] == 0.0 or count == len(theta):
+    ordered, listed = np.empty(n, np.int32), 0
+    for i in range(n):  # those with the largest misfit first
+        if some.misfit[i] == 0.0:
+            continue
+        at = listed
+        while at > 0 and some.misfit[ordered[at - 1]] < some.misfit[i]:
+            ordered[at] = ordered[at - 1]
+            at -= 1
+        ordered[at] = i
+        listed += 1
+    for k in range(listed):
+        i = ordered[k]
+        if count == len(theta):
             break
         is_free = True
-        for k in range(n, count):
-            other = some.old[some.parent[k]]
+        for other_new in range(n, count):
+            other = some.old[some.parent[other_new]]
             dx, dy = theta[i, 0] - other[0], theta[i, 1] - other[1]
             is_free &= dx * dx + dy * dy > apart_px * apart_px
         if not is_free:
             continue
-        some.old[i] = theta[i]
+        _keep_mean(place, theta[i], side)
         some.parent[count], crowd.drawn[count] = i, 0.0
-        some.doubt[i] = np.abs(some.half[i])
-        for a, sign in ((i, -1.0), (count, 1.0)):
-            theta[a, 0] = some.old[i, 0] + sign * some.half[i, 0]
-            theta[a, 1] = some.old[i, 1] + sign * some.half[i, 1]
-            theta[a, 2] = 0.5 * some.old[i, 2]
-            crowd.free[a], some.is_done[a] = True, False
+        for a in range(3):
+            some.old[i, a] = theta[i, a]
+        for a in range(2):
+            some.doubt[i, a] = abs(some.half[i, a])
+        for a in range(2):
+            theta[i, a] = some.old[i, a] - some.half[i, a]
+            theta[count, a] = some.old[i, a] + some.half[i, a]
+        theta[i, 2] = theta[count, 2] = 0.5 * some.old[i, 2]
+        crowd.free[i] = crowd.free[count] = True
+        some.is_done[i] = some.is_done[count] = False
         count += 1
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
+def _keep_mean(place: Place, theta: F64, side: int) -> None:
+    """Note the mean around an emitter; see `gain_around`."""
+    origin = np.empty(2, np.int32)
+    place_square(theta, side, origin)
+    for r in range(origin[0], origin[0] + side):
+        for c in range(origin[1], origin[1] + side):
+            place.before[r, c] = place.mean[r, c]
+
+
+@njit(inline="always", error_model="numpy")
 def _judge(
     place: Place, crowd: Crowd, first_new: int, count: int, side: int, width: float, rules: Rules,
     some: Candidates,
@@ -220,22 +269,29 @@ def _judge(
     for k in range(first_new, count):
         i = some.parent[k]
         if refused[i]:
-            theta[i] = old[i]
+            for a in range(3):
+                theta[i, a] = old[i, a]
             continue
-        some.doubt[i] = 0.0
+        some.doubt[i, 0] = some.doubt[i, 1] = 0.0
         for j in range(first_new):
             dx, dy = theta[j, 0] - old[i, 0], theta[j, 1] - old[i, 1]
             if dx * dx + dy * dy < near_px * near_px:
                 some.is_done[j] = False
-        theta[kept], some.parent[kept] = theta[k], i
+        for a in range(3):
+            theta[kept, a] = theta[k, a]
+        some.parent[kept] = i
         kept += 1
     for i in range(first_new):
         some.is_done[i] |= refused[i]
-    theta[kept:count] = 0.0
+    for k in range(kept, count):
+        for a in range(3):
+            theta[k, a] = 0.0
+    for k in range(len(theta)):
+        crowd.order[k] = k
     return kept
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _keep_near(crowd: Crowd, first_new: int, count: int, near_px: float) -> None:
     """Let only those move that are near to one that may be two."""
     theta = crowd.theta
@@ -250,7 +306,7 @@ def _keep_near(crowd: Crowd, first_new: int, count: int, near_px: float) -> None
                 crowd.free[i] = True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _are_two(
     place: Place, crowd: Crowd, old: F64, i: int, k: int, side: int, sigma: float, rules: Rules,
 ) -> bool:  # fmt: skip

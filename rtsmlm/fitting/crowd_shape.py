@@ -14,18 +14,9 @@ import numpy as np
 from numba import njit
 
 from rtsmlm.fitting.boxes import F64, factorize
-from rtsmlm.fitting.crowd_patches import (
-    I32,
-    LANES,
-    MARGIN,
-    SLOPE_X,
-    SLOPE_Y,
-    VALUE_X,
-    VALUE_Y,
-    bend_score,
-    write_bend,
-)
+from rtsmlm.fitting.crowd_patches import I32, LANES, MARGIN, SLOPE_X, SLOPE_Y, write_bend
 from rtsmlm.fitting.crowd_state import Crowd, Place
+from rtsmlm.fitting.crowd_sums import bend_score, write_bend_own, write_bend_shared
 from rtsmlm.localizations import F32
 
 MOST_NEAR = 5
@@ -218,40 +209,23 @@ def _add_moments(
     bend_x, bend_y = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     write_bend(theta[i, 0], left - MARGIN, side, sigma[0], patches[i, SLOPE_X], bend_x)
     write_bend(theta[i, 1], top - MARGIN, side, sigma[1], patches[i, SLOPE_Y], bend_y)
-    for a in range(size, size + 3):
-        vector[a] = 0.0
-        for b in range(size + 3):
-            matrix[a, b] = 0.0
-    n = theta[i, 2]
-    patch = patches[i]
-    moment, by = np.empty(3), np.empty(3)
-    for r in range(side):
-        for c in range(side):
-            w = place.weight[top + r, left + c]
-            if w == 0.0:
-                continue
-            moment[0] = 0.5 * n * patch[VALUE_Y, r] * bend_x[c]
-            moment[1] = 0.5 * n * bend_y[r] * patch[VALUE_X, c]
-            moment[2] = n * patch[SLOPE_Y, r] * patch[SLOPE_X, c]
-            e = place.excess[top + r, left + c]
-            for a in range(3):
-                vector[size + a] += moment[a] * e
-                weighed = moment[a] * w
-                matrix[size + a, 0] += weighed
-                for b in range(a + 1):
-                    matrix[size + a, size + b] += weighed * moment[b]
-            for s in range(m):
-                j = members[s]
-                row, column = top + r - origin[j, 0], left + c - origin[j, 1]
-                if not (0 <= row < side and 0 <= column < side):
-                    continue
-                other, photons = patches[j], theta[j, 2]
-                by[0] = photons * other[VALUE_Y, row] * other[SLOPE_X, column]
-                by[1] = photons * other[SLOPE_Y, row] * other[VALUE_X, column]
-                by[2] = other[VALUE_Y, row] * other[VALUE_X, column]
-                for a in range(3):
-                    for b in range(3):
-                        matrix[size + a, 1 + 3 * s + b] += moment[a] * w * by[b]
+    light, block = np.empty(3), np.empty((3, 3))
+    write_bend_own(
+        place.excess, place.weight, top, left, side, theta[i, 2], patches[i], bend_x, bend_y,
+        crowd.sums, vector[size : size + 3], light, block,
+    )  # fmt: skip
+    for a in range(3):
+        matrix[size + a, 0] = light[a]
+        for b in range(a + 1):
+            matrix[size + a, size + b] = block[a, b]
+    for s in range(m):
+        write_bend_shared(
+            place.weight, origin, theta[:, 2], patches, i, members[s], side, bend_x, bend_y,
+            crowd.sums, block,
+        )  # fmt: skip
+        for a in range(3):
+            for b in range(3):
+                matrix[size + a, 1 + 3 * s + b] = block[a, b]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -9,7 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.fitting.boxes import F64
-from rtsmlm.fitting.crowd_patches import I32, LANES, PARTS, SUMS
+from rtsmlm.fitting.crowd_patches import I32, LANES, PARTS
+from rtsmlm.fitting.crowd_sums import SUMS
 from rtsmlm.fitting.crowd_system import System
 from rtsmlm.localizations import F32
 
@@ -56,6 +57,8 @@ class Crowd(NamedTuple):
     """Photons of each as they are in the mean, (n,)."""
     last: I32
     """Where its square lay before, (n, 2)."""
+    order: I32
+    """Emitters by y, as they last were, (n,)."""
     sums: F32
 
 
@@ -78,7 +81,7 @@ class Ground(NamedTuple):
     """Memory for one value per row of nodes and column of the image, (rows, width)."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def crowd_of(room: int, ground: Ground) -> Crowd:
     """Return memory for so many emitters on a background."""
     pairs = PAIRS_EACH * room
@@ -105,6 +108,7 @@ def crowd_of(room: int, ground: Ground) -> Crowd:
         np.zeros(room),
         np.zeros(room),
         np.zeros((room, 2), np.int32),
+        np.arange(room).astype(np.int32),
         np.zeros((SUMS, LANES), np.float32),
     )
 
@@ -123,7 +127,7 @@ def _axis_nodes(first: int, last: int, n: int, node: I32, part: F32) -> int:
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def ground_of(box: tuple[int, int, int, int], shape: tuple[int, int]) -> Ground:
     """Return a background of nothing for a box (rows, then columns) of images with margins."""
     row, column = np.zeros(shape[0], np.int32), np.zeros(shape[1], np.int32)
@@ -131,8 +135,8 @@ def ground_of(box: tuple[int, int, int, int], shape: tuple[int, int]) -> Ground:
     rows = _axis_nodes(box[0], box[1], shape[0], row, row_part)
     columns = _axis_nodes(box[2], box[3], shape[1], column, column_part)
     k = rows * columns
-    lines, weights = np.zeros((2, rows, shape[1]), np.float32)
+    lines = np.zeros((2, rows, shape[1]), np.float32)
     return Ground(
-        np.zeros(k), np.zeros(k), np.zeros(k), row, row_part, column, column_part, columns, lines,
-        weights,
+        np.zeros(k), np.zeros(k), np.zeros(k), row, row_part, column, column_part, columns,
+        lines[0], lines[1],
     )  # fmt: skip

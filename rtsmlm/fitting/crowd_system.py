@@ -100,7 +100,7 @@ def _times(system: System, active: I32, linked: I32, p: F64, q: F64, out: F64, o
             out[j, a] += s[0, a] * p[i, 0] + s[1, a] * p[i, 1] + s[2, a] * p[i, 2]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _active(
     system: System, n: int, pairs: int, free: NDArray[np.bool_], inverse: F64
 ) -> tuple[I32, I32]:
@@ -111,8 +111,9 @@ def _active(
     for i in range(n):
         if not free[i]:
             continue
-        damped[:] = system.own[i]
         for a in range(3):
+            for b in range(3):
+                damped[a, b] = system.own[i, a, b]
             damped[a, a] *= 1.0 + DAMPING
         if invert_3x3(damped, inverse[count]):
             active[count], place[i] = i, count
@@ -155,26 +156,29 @@ def solve(
     """
     inverse = np.empty((n, 3, 3))
     active, linked = _active(system, n, pairs, free, inverse)
-    m = len(active)
-    r, z, p, q, x = np.zeros((5, m, 3))
-    for k in range(m):
-        r[k] = gradient[active[k]]
-    r_nodes = gradient_nodes.copy()
-    z_nodes, p_nodes, q_nodes = np.zeros((3, len(r_nodes)))
-    step[:n] = 0.0
-    step_nodes[:] = 0.0
+    m, k = len(active), len(gradient_nodes)
+    # Residual, the same preconditioned, direction, and the equations times it; last the answer.
+    work, work_nodes = np.zeros((5, m, 3)), np.zeros((4, k))
+    r, z, p, q, x = work[0], work[1], work[2], work[3], work[4]
+    r_nodes, z_nodes, p_nodes, q_nodes = work_nodes[0], work_nodes[1], work_nodes[2], work_nodes[3]
+    for i in range(m):
+        for a in range(3):
+            r[i, a] = gradient[active[i], a]
+    for b in range(k):
+        r_nodes[b] = gradient_nodes[b]
+        step_nodes[b] = 0.0
     last, at_first = 0.0, 0.0
     for turn in range(MAX_STEPS):
         now = 0.0
-        for k in range(m):
+        for i in range(m):
             for a in range(3):
-                z[k, a] = (
-                    inverse[k, a, 0] * r[k, 0]
-                    + inverse[k, a, 1] * r[k, 1]
-                    + inverse[k, a, 2] * r[k, 2]
+                z[i, a] = (
+                    inverse[i, a, 0] * r[i, 0]
+                    + inverse[i, a, 1] * r[i, 1]
+                    + inverse[i, a, 2] * r[i, 2]
                 )
-                now += z[k, a] * r[k, a]
-        for b in range(len(r_nodes)):
+                now += z[i, a] * r[i, a]
+        for b in range(k):
             z_nodes[b] = r_nodes[b] / system.nodes[b]
             now += z_nodes[b] * r_nodes[b]
         if turn == 0:
@@ -183,16 +187,31 @@ def solve(
             break
         ratio = now / last if turn else 0.0
         last = now
-        p[:] = z + ratio * p
-        p_nodes[:] = z_nodes + ratio * p_nodes
+        for i in range(m):
+            for a in range(3):
+                p[i, a] = z[i, a] + ratio * p[i, a]
+        for b in range(k):
+            p_nodes[b] = z_nodes[b] + ratio * p_nodes[b]
         _times(system, active, linked, p, p_nodes, q, q_nodes)
-        bent = (p * q).sum() + (p_nodes * q_nodes).sum()
+        bent = 0.0
+        for i in range(m):
+            for a in range(3):
+                bent += p[i, a] * q[i, a]
+        for b in range(k):
+            bent += p_nodes[b] * q_nodes[b]
         if not bent > 0.0:
             break
         length = now / bent
-        x += length * p
-        r -= length * q
-        step_nodes += length * p_nodes
-        r_nodes -= length * q_nodes
-    for k in range(m):
-        step[active[k]] = x[k]
+        for i in range(m):
+            for a in range(3):
+                x[i, a] += length * p[i, a]
+                r[i, a] -= length * q[i, a]
+        for b in range(k):
+            step_nodes[b] += length * p_nodes[b]
+            r_nodes[b] -= length * q_nodes[b]
+    for i in range(n):
+        for a in range(3):
+            step[i, a] = 0.0
+    for i in range(m):
+        for a in range(3):
+            step[active[i], a] = x[i, a]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +9,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rtsmlm.fitting.boxes import F64
-from rtsmlm.fitting.crowd_island import COLUMNS, PAD_PX, X, Y, fit_island
+from rtsmlm.fitting.crowd_island import COLUMNS, NOT_WRITTEN, PAD_PX, X, Y, fit_island
 from rtsmlm.fitting.crowd_pairs import Rules
 from rtsmlm.fitting.crowd_patches import I32, MARGIN, reach_of
+from rtsmlm.fitting.crowd_width import LEAST_MEASURED, MOST_MEASURED, measured_width
 from rtsmlm.fitting.group_table import group_rows
 from rtsmlm.frames import Pixels
 from rtsmlm.localizations import F32
@@ -22,14 +22,8 @@ TILE_PX = 128
 LINK_SIGMA = 5.0
 """Emitters nearer to each other than so many PSF widths and a pixel are fitted together."""
 FAR_PX = 1e6
-MOST_MEASURED, LEAST_MEASURED = 24, 8
-"""Spots of each frame whose width is measured first: with less the one that is stated counts."""
-MOST_EACH_PX = 400.0
+MOST_EACH_PX = 800.0
 """Where there are fewer pixels than this for each emitter, a tile is one crowd."""
-SURE_STDS = 2.5
-"""By so many of its own standard deviations a width must be another one than stated."""
-LEAST_EXCESS, MOST_NARROWER, MOST_WIDER = 0.02, -0.3, 0.4
-"""Variance of spots beyond that of the PSF, over it, that is taken for that of the PSF."""
 
 
 def fit_crowds(
@@ -74,28 +68,6 @@ def fit_crowds(
     return fit(sigma, excess_noise, rules)
 
 
-def measured_width(sigma: tuple[float, float], excess: F64) -> tuple[float, float]:
-    """Return the width that spots of a frame have, which is that stated unless they deny it.
-
-    Parameters
-    ----------
-    sigma
-        Standard deviations of the PSF along x and y in pixels.
-    excess
-        By how much the variances of spots exceed that, in pixels², (n,).
-    """
-    if len(excess) < LEAST_MEASURED:
-        return sigma
-    middle = float(np.median(excess))
-    scatter = 1.4826 * float(np.median(np.abs(excess - middle)))
-    std = 1.25 * scatter / math.sqrt(len(excess))
-    part = middle / (sigma[0] * sigma[1])
-    if abs(middle) < SURE_STDS * std or abs(part) < LEAST_EXCESS:
-        return sigma
-    scale = math.sqrt(1.0 + min(max(part, MOST_NARROWER), MOST_WIDER))
-    return scale * sigma[0], scale * sigma[1]
-
-
 class _Fit:
     """Rows of frames, and the memory that their tiles share."""
 
@@ -135,28 +107,32 @@ class _Fit:
         out[:m, :7] = self._rows[:, :7]
         n = m
         for of_frame in self._frames:
-            measured = np.zeros(1 + MOST_MEASURED)
-            if of_frame[3] >= LEAST_MEASURED:
-                self._fit(of_frame, sigma, excess_noise, rules, out, n, measured)
-            width = measured_width(sigma, measured[1 : 1 + int(measured[0])])
-            n = self._fit(of_frame, width, excess_noise, rules, out, n, measured[:0])
+            measured, left = np.zeros(1 + MOST_MEASURED), self._tiles
+            for tile in self._tiles if of_frame[3] >= LEAST_MEASURED else ():
+                seconds = self._fit(of_frame, tile, sigma, excess_noise, rules, out, n, measured)
+                if seconds != NOT_WRITTEN:
+                    n, left = n + seconds, [each for each in self._tiles if each != tile]
+                if measured[0] == MOST_MEASURED:
+                    break
+            width = measured_width(sigma, measured)
+            for tile in left:
+                n += self._fit(of_frame, tile, width, excess_noise, rules, out, n, measured[:0])
         return out[:n]
 
     def _fit(
-        self, of_frame: tuple[int, int, int, int], sigma: tuple[float, float],
-        excess_noise: float, rules: Rules, out: F64, n: int, measured: F64,
+        self, of_frame: tuple[int, int, int, int], tile: tuple[float, float, float, float],
+        sigma: tuple[float, float], excess_noise: float, rules: Rules, out: F64, n: int,
+        measured: F64,
     ) -> int:  # fmt: skip
-        """Fit the tiles of a frame, or measure its spots; return how many rows there are then."""
+        """Fit a tile of a frame, or measure its spots; return what `fit_tile` does."""
         frame, begin, end, _ = of_frame
-        for tile in self._tiles:
-            n += fit_tile(
+        return int(
+            fit_tile(
                 self._pixels[frame], *self._maps, begin, end, self._rows, self._free, sigma,
                 self._reach, self._link_px, excess_noise, rules, tile, out, n, measured,
-                self._memory,
-            )  # fmt: skip
-            if len(measured) and measured[0] + 1 == len(measured):
-                break
-        return n
+                0 if len(self._tiles) == 1 else MOST_MEASURED, self._memory,
+            )
+        )  # fmt: skip
 
 
 def _parts(size_px: int) -> list[tuple[float, float]]:
@@ -171,9 +147,14 @@ def fit_tile(
     pixels: NDArray[np.uint16], offset_adu: F32, photons_per_adu: F32, read_variance: F32,
     begin: int, end: int, rows: F64, free: NDArray[np.bool_], sigma: tuple[float, float],
     reach: int, link_px: float, excess_noise: float, rules: Rules,
-    tile: tuple[float, float, float, float], out: F64, next_row: int, measured: F64, memory: F32,
+    tile: tuple[float, float, float, float], out: F64, next_row: int, measured: F64,
+    enough: int, memory: F32,
 ) -> int:  # fmt: skip
-    """Fit the crowds of a tile, with what surrounds it; return how many second ones there are."""
+    """Fit the crowds of a tile, with what surrounds it; return how many second ones there are.
+
+    With room in `measured` widths are measured and nothing is written, and that is said, unless the
+    tile is one crowd that gives enough of them.
+    """
     halo = link_px + reach
     inside, count = np.empty(end - begin, np.int64), 0
     for i in range(begin, end):
@@ -182,19 +163,27 @@ def fit_tile(
             inside[count] = i
             count += 1
     if count == 0:
-        return 0
+        return NOT_WRITTEN if len(measured) else 0
     inside = inside[:count]
-    moving = inside[free[inside]]
-    n_free = len(moving)
+    moving, n_free = np.empty(count, np.int64), 0
+    for k in range(count):
+        if free[inside[k]]:
+            moving[n_free] = inside[k]
+            n_free += 1
     ys, xs, half = np.empty(n_free), np.empty(n_free), np.full(n_free, 0.5 * link_px)
     for k in range(n_free):
         xs[k], ys[k] = rows[moving[k], X], rows[moving[k], Y]
     height = min(tile[1], offset_adu.shape[0]) - max(tile[0], 0.0)
     width = min(tile[3], offset_adu.shape[1]) - max(tile[2], 0.0)
-    if n_free * MOST_EACH_PX > height * width:
-        half[:] = FAR_PX
+    is_one = n_free * MOST_EACH_PX > height * width
+    if is_one:
+        for k in range(n_free):
+            half[k] = FAR_PX
     group = group_rows(np.zeros(n_free, np.int32), ys, xs, half, half)
-    seconds = 0
+    if not is_one or (len(measured) and measured[0] > 0.0):
+        # What spots of several crowds say must be known before any of them is fitted.
+        enough = len(measured)
+    seconds, is_written = 0, False
     for g in range(n_free):
         if group[g] != g:
             continue
@@ -205,8 +194,11 @@ def fit_tile(
                 n += 1
                 is_ours |= tile[0] <= ys[k] < tile[1] and tile[2] <= xs[k] < tile[3]
         if is_ours:
-            seconds += fit_island(
+            added = fit_island(
                 pixels, offset_adu, photons_per_adu, read_variance, members[:n], inside, rows,
-                sigma, reach, excess_noise, rules, tile, out, next_row + seconds, measured, memory,
+                sigma, reach, excess_noise, rules, tile, out, next_row + seconds, measured,
+                enough, memory,
             )  # fmt: skip
-    return seconds
+            seconds += max(added, 0)
+            is_written = added != NOT_WRITTEN
+    return seconds if is_written or len(measured) == 0 else NOT_WRITTEN

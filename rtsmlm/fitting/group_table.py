@@ -32,8 +32,11 @@ def group_rows(frame: I32, y: F64, x: F64, far_y: F64, far_x: F64) -> NDArray[np
         Half axes of the ellipse of each row in pixels, (n,); of two their sums count.
     """
     n = len(frame)
-    root = np.arange(n).astype(np.int32)
-    furthest = far_y.max() if n else 0.0
+    root = np.empty(n, np.int32)
+    furthest = 0.0
+    for i in range(n):
+        root[i] = i
+        furthest = max(furthest, far_y[i])
     for i in range(n):
         for j in range(i + 1, n):
             dy, dx = y[j] - y[i], x[j] - x[i]

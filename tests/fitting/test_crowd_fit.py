@@ -14,11 +14,15 @@ from rtsmlm.fitting.crowd_patches import (
     PARTS,
     SLOPE_X,
     SLOPE_Y,
-    SUMS,
     VALUE_X,
     VALUE_Y,
     write_axis,
     write_bend,
+)
+from rtsmlm.fitting.crowd_sums import (
+    SUMS,
+    write_bend_own,
+    write_bend_shared,
     write_own,
     write_pair_block,
 )
@@ -187,6 +191,57 @@ def test_steps_are_those_of_the_dense_equations(rng: np.random.Generator) -> Non
     wrong = np.linalg.norm((found - expected) * scale) / np.linalg.norm(expected * scale)
     assert wrong < 0.05
     assert np.all(step[4] == 0.0)
+
+
+def shape_jacobian(theta: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Slope of the image by the moments xx, yy and xy of a spot on its square, (pixels, 3)."""
+    x, y, n = theta
+    left, top, h = round(x) - BOX // 2, round(y) - BOX // 2, 1e-4
+    bend_x = (slopes(x + h, left, SIGMA_PX) - slopes(x - h, left, SIGMA_PX)) / (2.0 * h)
+    bend_y = (slopes(y + h, top, SIGMA_PX) - slopes(y - h, top, SIGMA_PX)) / (2.0 * h)
+    columns = np.zeros((*shape, 3))
+    square = columns[top + MARGIN :, left + MARGIN :][:BOX, :BOX]
+    square[..., 0] = 0.5 * n * np.outer(integrals(y, top, SIGMA_PX), bend_x)
+    square[..., 1] = 0.5 * n * np.outer(bend_y, integrals(x, left, SIGMA_PX))
+    square[..., 2] = n * np.outer(slopes(y, top, SIGMA_PX), slopes(x, left, SIGMA_PX))
+    return columns.reshape(-1, 3)
+
+
+def test_sums_of_the_shape_are_those_of_dense_matrices(rng: np.random.Generator) -> None:
+    shape = (SIDE_PX + 2 * MARGIN, SIDE_PX + 2 * MARGIN)
+    weight = rng.uniform(0.01, 0.05, shape).astype(np.float32)
+    excess = rng.normal(0.0, 0.3, shape).astype(np.float32)
+    patches, origin = patches_of(THETA)
+    sums = np.zeros((SUMS, LANES), np.float32)
+    w, e = weight.astype(float).ravel(), excess.astype(float).ravel()
+    for i, (x, y, n) in enumerate(THETA):
+        dense = shape_jacobian(THETA[i], shape)
+        bends = np.zeros((2, LANES), np.float32)
+        left, top = origin[i, 1] - MARGIN, origin[i, 0] - MARGIN
+        write_bend(x, left, BOX, SIGMA_PX, patches[i, SLOPE_X], bends[0])
+        write_bend(y, top, BOX, SIGMA_PX, patches[i, SLOPE_Y], bends[1])
+        score, light, block = np.zeros(3), np.zeros(3), np.zeros((3, 3))
+        write_bend_own(
+            excess, weight, *origin[i], BOX, n, patches[i], *bends, sums, score, light, block
+        )
+        matrix = dense.T @ (w[:, None] * dense)
+        scale = np.sqrt(np.diag(matrix))
+        np.testing.assert_allclose(
+            block / np.outer(scale, scale), np.tril(matrix) / np.outer(scale, scale), atol=1e-4
+        )
+        np.testing.assert_allclose(score, dense.T @ e, atol=1e-4 * abs(dense.T @ e).max())
+        np.testing.assert_allclose(light, dense.T @ w, atol=1e-4 * (abs(dense).T @ w).max())
+        for j in range(len(THETA)):  # with itself, too
+            other = jacobian(THETA[j], shape)
+            block = np.full((3, 3), 9.0)
+            write_bend_shared(
+                weight, origin, THETA[:, 2], patches, i, j, BOX, *bends, sums, block
+            )  # fmt: skip
+            own = other.T @ (w[:, None] * other)
+            both = np.outer(scale, np.sqrt(np.diag(own)))
+            np.testing.assert_allclose(
+                block / both, dense.T @ (w[:, None] * other) / both, atol=1e-4
+            )
 
 
 def draw(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, excess: int = 1) -> np.ndarray:
