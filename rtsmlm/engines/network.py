@@ -144,7 +144,9 @@ class NetworkLocalizer:
         )
         if self._refiner is None:
             return found
-        refined = self._refiner(found, batch.frames(part.start, part.stop))
+        looked_at = context[part] if self.neighbours else None
+        seen = batch.frames(part.start, part.stop)
+        refined = self._refiner(found, seen, context=looked_at)
         if len(refined) == len(found):
             return refined
         return refined.take(np.lexsort((refined.y_nm, refined.frame)))

@@ -17,6 +17,8 @@ from scipy.spatial import cKDTree
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.refine_axial import AxialGroups
 from rtsmlm.engines.refine_crowds import refine_crowds
+from rtsmlm.engines.refine_lone import found_the_one
+from rtsmlm.engines.refine_shares import light_left, may_be_two, share_rows
 from rtsmlm.engines.row_groups import free_rows
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.astigmatic_localizer import AstigmaticMle
@@ -40,17 +42,6 @@ LoneFit: TypeAlias = GaussianMle | AstigmaticMle | SplineMle
 
 LONELY_SIGMA = 5.0
 """Other emitters are at least so many PSF widths away, and a pixel."""
-MAX_CHI2 = 1.5
-"""Shot noise alone keeps chi² per pixel of a box within 0.4 of 1."""
-MAX_STEP_STD = 4.0
-"""A fit further from the network than so many of its standard deviations found something else."""
-MAX_STD_PX = 0.3
-DOUBT = 2.5
-DOUBT_PX = 0.03
-"""A network that states more than `DOUBT` times the error of the fit and this much sees more than
-one lone emitter, such as two too close to tell apart."""
-DOUBT_Z_NM = 40.0
-"""The same along z."""
 MAX_ITERATIONS = 15
 MIN_MISFIT = 20.0
 """Of `shape_misfits`, from which a lone spot may be two: one in 6000 single emitters has more."""
@@ -132,6 +123,7 @@ class Refiner:
         locs: Localizations,
         batch: FrameBatch,
         among: NDArray[np.int64] | None = None,
+        context: F32 | None = None,
     ) -> Localizations:
         """Return the table with the rows of emitters fitted, lone or in groups, in the same order.
 
@@ -145,10 +137,15 @@ class Refiner:
             The frames it was found in.
         among
             Rows that may be fitted once more; by default all.
+        context
+            1 where the frames around each are there, if the network has looked at them, (n, 2).
         """
+        beside = np.zeros(len(batch), dtype=np.bool_)
+        if context is not None:
+            beside[:] = context.any(axis=1)
         lone = self._lone(locs, batch)
         rows = lone if among is None else np.intersect1d(lone, among, assume_unique=True)
-        locs, doubted, fitted = self._with_lone(locs, batch, rows)
+        locs, doubted, fitted = self._with_lone(locs, batch, rows, beside)
         if self._background is not None:
             return locs
         if batch.shape != self._shape:
@@ -167,6 +164,7 @@ class Refiner:
             sigma_px=self._axes_px,
             pixel_nm=self._calibration.pixel_nm,
             excess_noise=self._calibration.excess_noise,
+            beside=beside,
         )
 
     def _off_wobble(
@@ -183,7 +181,11 @@ class Refiner:
         return without_wobble(locs, self._wobble, which)
 
     def _with_lone(
-        self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
+        self,
+        locs: Localizations,
+        batch: FrameBatch,
+        rows: NDArray[np.int64],
+        beside: NDArray[np.bool_],
     ) -> tuple[Localizations, NDArray[np.int64], NDArray[np.int64]]:
         """Return the table with lone emitters fitted, which may be two, and which are fitted."""
         if not len(rows):
@@ -192,7 +194,12 @@ class Refiner:
         pixel_nm = self._calibration.pixel_nm
         x_nm = (fits[:, boxes.X] + left) * pixel_nm
         y_nm = (fits[:, boxes.Y] + top) * pixel_nm
-        good = self._good(locs, rows, fits, x_nm, y_nm)
+        away_nm = np.hypot(x_nm - locs.x_nm[rows], y_nm - locs.y_nm[rows])
+        good = found_the_one(
+            locs.take(rows), fits, away_nm, pixel_nm, is_axial=self._curves is not None
+        )
+        # What may be two is fitted as such, from where the network has found it.
+        good &= ~np.isin(rows, doubted)
         rows, fits = rows[good], fits[good]
         columns: dict[str, NDArray[Any]] = {k: v.copy() for k, v in locs.columns().items()}
         columns["x_nm"][rows], columns["y_nm"][rows] = x_nm[good], y_nm[good]
@@ -204,28 +211,11 @@ class Refiner:
         if self._curves is not None:
             columns["z_nm"][rows] = fits[:, boxes.Z]
             columns["std_z_nm"][rows] = fits[:, boxes.STD_Z]
+        elif self._background is None:
+            network, found = locs.photons[rows].astype(np.float64), fits[:, boxes.PHOTONS]
+            seen = beside[np.searchsorted(batch.index, locs.frame[rows])]
+            share_rows(columns, locs, rows, light_left(network, found), seen)
         return Localizations(**columns, extras=locs.extras), doubted, rows
-
-    def _good(
-        self, locs: Localizations, rows: NDArray[np.int64], fits: F64, x_nm: F64, y_nm: F64
-    ) -> NDArray[np.bool_]:
-        """Return which fits found the one emitter that the network means."""
-        pixel_nm = self._calibration.pixel_nm
-        std_nm = np.maximum(locs.std_x_nm[rows], locs.std_y_nm[rows])
-        fit_std_px = fits[:, boxes.STD_X]
-        if self._curves is not None:
-            # Out of focus one of both is much larger, for the network as for the fit.
-            fit_std_px = np.maximum(fit_std_px, fits[:, boxes.STD_Y])
-        step = np.hypot(x_nm - locs.x_nm[rows], y_nm - locs.y_nm[rows])
-        good = (fits[:, boxes.STATUS] == boxes.CONVERGED) & (fits[:, boxes.CHI2] < MAX_CHI2)
-        good &= (fit_std_px < MAX_STD_PX) & (step < MAX_STEP_STD * std_nm)
-        good &= std_nm < DOUBT * fit_std_px * pixel_nm + DOUBT_PX * pixel_nm
-        if self._curves is not None:
-            std_z_nm, fit_std_z_nm = locs.std_z_nm[rows], fits[:, boxes.STD_Z]
-            away = np.abs(fits[:, boxes.Z] - locs.z_nm[rows])
-            near = (away < MAX_STEP_STD * std_z_nm) & (std_z_nm < DOUBT * fit_std_z_nm + DOUBT_Z_NM)
-            good &= near | np.isnan(std_z_nm)
-        return np.asarray(good, dtype=np.bool_)
 
     def _lone(self, locs: Localizations, batch: FrameBatch) -> NDArray[np.int64]:
         """Return the rows that are far from all others of their frame and from the edges."""
@@ -268,12 +258,16 @@ class Refiner:
         # A network without z leaves it to the fit to search for it.
         z_nm = np.where(np.isfinite(locs.std_z_nm[rows]), locs.z_nm[rows], np.nan)
         self._fit_boxes(photons, variance, start_x, start_y, z_nm.astype(np.float32), fits)
-        return fits, left, top, self._doubted(rows, photons, variance, fits)
+        network = locs.photons[rows].astype(np.float64)
+        return fits, left, top, self._doubted(rows, network, photons, variance, fits)
 
     def _doubted(
-        self, rows: NDArray[np.int64], photons: F32, variance: F32, fits: F64
+        self, rows: NDArray[np.int64], network: F64, photons: F32, variance: F32, fits: F64
     ) -> NDArray[np.int64]:
-        """Return which rows have a spot of another shape than that of one emitter."""
+        """Return which rows have a spot of another shape than that of one emitter in focus.
+
+        But for those that are one emitter out of focus, as the photons of the network say.
+        """
         if not isinstance(self._lone_fit, GaussianMle) or self._background is not None:
             return rows[:0]
         misfits, moments = np.full(len(rows), np.inf), np.zeros((len(rows), 3))
@@ -282,6 +276,7 @@ class Refiner:
         shape_misfits(photons, variance, fits, axes_px, excess_noise, misfits, moments)
         is_known = fits[:, boxes.STATUS] == boxes.CONVERGED
         is_doubted = is_known & np.isfinite(misfits) & (misfits > MIN_MISFIT)
+        is_doubted &= may_be_two(network, fits[:, boxes.PHOTONS])
         return np.asarray(rows[is_doubted], dtype=np.int64)
 
     def _fit_boxes(

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsmlm.engines.refine_shares import are_two, light_left, share_rows
 from rtsmlm.fitting import crowd_island as crowds
 from rtsmlm.fitting.boxes import F64
 from rtsmlm.fitting.crowd_pairs import Rules
-from rtsmlm.fitting.crowd_patches import MAX_REACH_PX
+from rtsmlm.fitting.crowd_patches import I32, MAX_REACH_PX
 from rtsmlm.fitting.crowd_tiles import fit_crowds
+from rtsmlm.fitting.near_sums import near_sums
 from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import F32, Localizations
 
@@ -32,6 +34,8 @@ more in widths of the PSF."""
 NETWORK_SHARE = 0.25
 """Of the standard deviation that the network states, which is added to that of the fit, as
 independent errors are: it foresees that there may be one emitter more."""
+NEAR_SIGMA = 4.0
+"""Emitters nearer than so many widths of the PSF give light to one another in a fit."""
 FITTED = (
     ("x_nm", crowds.X, True),
     ("y_nm", crowds.Y, True),
@@ -53,6 +57,7 @@ def refine_crowds(
     sigma_px: tuple[float, float],
     pixel_nm: float,
     excess_noise: float,
+    beside: NDArray[np.bool_] | None = None,
 ) -> Localizations:
     """Return the table with rows of crowds fitted; the second ones of pairs stand behind all.
 
@@ -72,6 +77,9 @@ def refine_crowds(
         Pixel side in the sample plane.
     excess_noise
         Squared excess noise factor: 2 for an EMCCD, else 1.
+    beside
+        Of which frames the network has seen one before or after, too, (n frames,); not given, of
+        none.
     """
     if not free.any() or max(sigma_px) > MAX_SIGMA_PX:
         return locs
@@ -90,7 +98,13 @@ def refine_crowds(
     parent[len(rows) :] = fits[len(rows) :, crowds.PARENT].astype(np.int64)
     good = _are_good(fits, rows, parent, float(np.mean(sigma_px)), batch.shape)
     good &= free[order][parent]
-    return _with_fits(locs, fits, good, parent, order, pixel_nm)
+    reach = NEAR_SIGMA * float(np.mean(sigma_px))
+    photons = _photons_near(fits, rows, frame[order], parent, reach)
+    good &= _are_in_focus(fits, photons, parent)[parent]
+    left = np.zeros(len(rows))
+    left[order] = light_left(photons[:, 0], photons[:, 1])
+    seen = np.zeros(len(rows), dtype=np.bool_) if beside is None else beside[frame]
+    return _with_fits(locs, fits, good, parent, order, pixel_nm, left, seen)
 
 
 def _rows_of(locs: Localizations, order: NDArray[np.int64], pixel_nm: float) -> F64:
@@ -117,6 +131,30 @@ def _are_good(
     return np.asarray(n_bad[parent] == 0, dtype=np.bool_)
 
 
+def _photons_near(fits: F64, rows: F64, frame: I32, parent: NDArray[np.int64], reach: float) -> F64:
+    """Return the photons of network and fits around each row, (n, 2).
+
+    Emitters beside each other give light to one another, and their sum is known better.
+    """
+    n = len(rows)
+    both = np.bincount(parent, weights=fits[:, crowds.PHOTONS], minlength=n)
+    photons = np.column_stack([rows[:, crowds.PHOTONS], both])
+    return np.asarray(near_sums(frame, rows[:, crowds.Y], rows[:, crowds.X], reach, photons))
+
+
+def _are_in_focus(fits: F64, photons: F64, parent: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which rows are not split, or two emitters rather than one that is out of focus."""
+    second = np.arange(len(photons), len(fits))
+    first = parent[second]
+    away = np.hypot(*(fits[first, k] - fits[second, k] for k in (crowds.X, crowds.Y)))
+    stds = [fits[of, k] for of in (first, second) for k in (crowds.STD_X, crowds.STD_Y)]
+    std = np.sqrt(np.sum(np.square(stds), axis=0))
+    apart = np.divide(away, std, out=np.zeros(len(away)), where=std > 0.0)
+    result = np.ones(len(photons), dtype=np.bool_)
+    result[first] = are_two(photons[first, 0], photons[first, 1], apart)
+    return result
+
+
 def _with_fits(
     locs: Localizations,
     fits: F64,
@@ -124,6 +162,8 @@ def _with_fits(
     parent: NDArray[np.int64],
     order: NDArray[np.int64],
     pixel_nm: float,
+    left: F64,
+    beside: NDArray[np.bool_],
 ) -> Localizations:
     """Return the table with what was taken of fits, and the second ones of pairs behind it."""
     n = len(locs)
@@ -134,12 +174,12 @@ def _with_fits(
     place[taken >= n] = n + np.arange(len(new))
     everything = Localizations.concatenate([locs, locs.take(order[parent[new]])])
     columns: dict[str, NDArray[Any]] = {k: v.copy() for k, v in everything.columns().items()}
-    doubt = {"std_x_nm": crowds.DOUBT_X, "std_y_nm": crowds.DOUBT_Y}
     for name, column, is_in_pixels in FITTED:
-        scale = pixel_nm if is_in_pixels else 1.0
-        fitted = fits[taken, column] * scale
-        if name in doubt:
-            fitted = np.hypot(fitted, NETWORK_SHARE * columns[name][source])
-            fitted = np.hypot(fitted, fits[taken, doubt[name]] * scale)
-        columns[name][place] = fitted
+        columns[name][place] = fits[taken, column] * (pixel_nm if is_in_pixels else 1.0)
+    alone = place[np.bincount(parent[taken], minlength=n)[parent[taken]] == 1]
+    share_rows(columns, locs, alone, left[alone], beside[alone])
+    for name, doubt in (("std_x_nm", crowds.DOUBT_X), ("std_y_nm", crowds.DOUBT_Y)):
+        foreseen = NETWORK_SHARE * getattr(locs, name)[source]
+        std = np.hypot(columns[name][place], foreseen)
+        columns[name][place] = np.hypot(std, fits[taken, doubt] * pixel_nm)
     return Localizations(**columns, extras=everything.extras)

@@ -164,8 +164,7 @@ class RoutedLocalizer:
         lanes: int,
     ) -> tuple[list[Localizations], NDArray[np.bool_]]:
         """Return the rows of frames, and which of them the network has to see whole."""
-        numbers = batch.index[share]
-        fits, cover, crowded = self._route(pixels[share], numbers)
+        fits, cover, crowded = self._route(pixels[share], numbers := batch.index[share])
         rows, owner = self._windows.rows(padded, context, cover.begun_at(share.start), lanes=lanes)
         frame, near_px = cover.windows[owner, 0], 0.5 * self._first.reach_px
         least, sigma_px = self._min_probability, self._first.sigma_px
@@ -181,7 +180,8 @@ class RoutedLocalizer:
             answered = self._table(rows[meant], numbers[frame[meant]])
             merged = Localizations.concatenate([settled, answered])
             new = np.arange(len(settled), len(merged))
-            refined = self._refiner(merged, batch.frames(share.start, share.stop), new)
+            frames = batch.frames(share.start, share.stop)
+            refined = self._refiner(merged, frames, new, context[share])
             # Those that were one row for two emitters have one more behind all others.
             parts.append(_marked(refined.take(np.arange(len(settled), len(refined))), 1.0))
             parts.append(_marked(self._first.unanswered(fits, answered, numbers), 0.0))
