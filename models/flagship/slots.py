@@ -48,7 +48,7 @@ SHARING_PX = 0.7
 _OPEN, _KEPT, _DROPPED = range(3)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
 def _slot(maps: F32, k: int, attribute: int, row: int, column: int) -> float:
     channel = 4 * attribute + 2 * (row & 1) + (column & 1)
     return np.float64(maps[k, channel, row >> 1, column >> 1])
@@ -170,7 +170,7 @@ def find_rows(
 ) -> int:
     """Write the rows of one frame; return how many, or how many there may be if too many."""
     capacity = len(rows)
-    n = 0
+    n = int(np.int64(0))  # of a literal 0 what follows would be compiled twice
     for row in range(height):
         for column in range(width):
             logit = _slot(maps, k, _LOGIT, row, column)
@@ -209,10 +209,10 @@ def _drop_duplicates(rows: F32, n: int, merge_px: float) -> int:
     state = np.zeros(n, np.uint8)
     for _ in range(MERGE_ROUNDS):
         beaten, waiting = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-        for a, b in zip(first, second):  # noqa: B905  # numba knows no strict
-            better, worse = (
-                (b, a) if rows[b, _ROW_PROBABILITY] > rows[a, _ROW_PROBABILITY] else (a, b)
-            )
+        for k in range(len(first)):
+            better, worse = first[k], second[k]
+            if rows[worse, _ROW_PROBABILITY] > rows[better, _ROW_PROBABILITY]:
+                better, worse = worse, better
             beaten[worse] |= state[better] == _KEPT
             waiting[worse] |= state[better] == _OPEN
         for i in range(n):
@@ -223,9 +223,18 @@ def _drop_duplicates(rows: F32, n: int, merge_px: float) -> int:
     kept = 0
     for i in range(n):
         if state[i] != _DROPPED:
-            rows[kept] = rows[i]
+            for column in range(rows.shape[1]):
+                rows[kept, column] = rows[i, column]
             kept += 1
     return kept
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _twice_as_long(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    longer = np.empty(2 * len(values), np.int64)
+    for i in range(len(values)):
+        longer[i] = values[i]
+    return longer
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -242,8 +251,7 @@ def _close_pairs(rows: F32, n: int, merge_px: float) -> tuple[NDArray[np.int64],
                 break
             if dx * dx + dy * dy < merge_px * merge_px:
                 if n_pairs == len(first):
-                    first = np.concatenate((first, np.empty_like(first)))
-                    second = np.concatenate((second, np.empty_like(second)))
+                    first, second = _twice_as_long(first), _twice_as_long(second)
                 first[n_pairs], second[n_pairs] = i, j
                 n_pairs += 1
     return first[:n_pairs], second[:n_pairs]

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from rtsmlm.fitting.boxes import F64
+from rtsmlm.fitting.order_statistics import median_of
 
 MOST_MEASURED, LEAST_MEASURED = 24, 8
 """Spots of each frame whose width is measured first: with less the one that is stated counts."""
@@ -35,25 +36,12 @@ def measured_width(sigma: tuple[float, float], measured: F64) -> tuple[float, fl
     values = np.empty(n)
     for i in range(n):
         values[i] = measured[1 + i]
-    middle = _median(values)
+    middle = median_of(values)
     for i in range(n):
         values[i] = abs(measured[1 + i] - middle)
-    std = 1.25 * 1.4826 * _median(values) / math.sqrt(n)
+    std = 1.25 * 1.4826 * median_of(values) / math.sqrt(n)
     part = middle / (sigma[0] * sigma[1])
     if abs(middle) < SURE_STDS * std or abs(part) < LEAST_EXCESS:
         return sigma
     scale = math.sqrt(1.0 + min(max(part, MOST_NARROWER), MOST_WIDER))
     return scale * sigma[0], scale * sigma[1]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _median(values: F64) -> float:
-    """Return the median of a few values, and sort them."""
-    n = len(values)
-    for a in range(1, n):
-        value, b = values[a], a
-        while b > 0 and values[b - 1] > value:
-            values[b] = values[b - 1]
-            b -= 1
-        values[b] = value
-    return float(0.5 * (values[(n - 1) // 2] + values[n // 2]))

@@ -273,7 +273,7 @@ def detect_in_batch(
     :
         Number of rows taken, and the frame to continue with.
     """
-    first = 0
+    first = int(np.int64(0))  # of a literal 0 all that follows would be compiled twice
     width = pixels.shape[2]
     for frame in range(first_frame, len(pixels)):
         n = first

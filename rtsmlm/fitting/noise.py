@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rtsmlm.fitting.order_statistics import median_of, value_at_rank
 from rtsmlm.localizations import F32
 from rtsmlm.physics.gaussian import FAST
 
@@ -186,13 +187,19 @@ def variance_beyond(tiles: Tiles) -> float:
         0 where there is none.
     """
     explained, unexplained = tiles.explained.ravel(), tiles.unexplained.ravel()
+    n = len(explained)
+    values, beyond = np.empty(n, np.float32), np.empty(n, np.float32)
+    for i in range(n):
+        values[i] = explained[i]
     # Missing read noise weighs most, and emitters least, in the darkest quarter of the frame.
-    last = max(1, len(explained) // 4) - 1
-    dark = explained <= np.partition(explained, last)[last]
-    beyond = np.median(unexplained[dark])
-    if beyond < (EXCESS_RATIO - 1.0) * np.median(explained[dark]):
-        return 0.0
-    return float(beyond)
+    darkest = value_at_rank(values, max(1, n // 4) - 1)
+    count = 0
+    for i in range(n):
+        if explained[i] <= darkest:
+            values[count], beyond[count] = explained[i], unexplained[i]
+            count += 1
+    middle = median_of(beyond[:count])
+    return 0.0 if middle < (EXCESS_RATIO - 1.0) * median_of(values[:count]) else middle
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
