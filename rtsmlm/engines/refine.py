@@ -12,12 +12,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from rtsmlm.calibration import CameraCalibration
 from rtsmlm.engines.refine_axial import AxialGroups
 from rtsmlm.engines.refine_crowds import refine_crowds
-from rtsmlm.engines.refine_lone import found_the_one
+from rtsmlm.engines.refine_lone import found_the_one, lone_rows
 from rtsmlm.engines.refine_shares import light_left, may_be_two, share_rows
 from rtsmlm.engines.row_groups import free_rows
 from rtsmlm.fitting import boxes
@@ -143,7 +142,8 @@ class Refiner:
         beside = np.zeros(len(batch), dtype=np.bool_)
         if context is not None:
             beside[:] = context.any(axis=1)
-        lone = self._lone(locs, batch)
+        reach_px, half_px = LONELY_SIGMA * self._sigma_px + 1.0, self._box_px // 2
+        lone = lone_rows(locs, batch, self._calibration.pixel_nm, reach_px, half_px)
         rows = lone if among is None else np.intersect1d(lone, among, assume_unique=True)
         locs, doubted, fitted = self._with_lone(locs, batch, rows, beside)
         if self._background is not None:
@@ -153,7 +153,8 @@ class Refiner:
         if self._axial is not None:
             # With a table rows lie where emitters are, before groups are fitted with it.
             locs = self._off_wobble(locs, fitted, among)
-            return self._axial(locs, batch, self._maps, lone=lone, among=among)
+            settled = np.setdiff1d(lone, doubted, assume_unique=True)
+            return self._axial(locs, batch, self._maps, lone=settled, among=among)
         free = free_rows(len(locs), lone, among)
         free[doubted] = True
         return refine_crowds(
@@ -166,6 +167,27 @@ class Refiner:
             excess_noise=self._calibration.excess_noise,
             beside=beside,
         )
+
+    def split(
+        self, fits: Localizations, batch: FrameBatch, which: NDArray[np.bool_] | None = None
+    ) -> Localizations:
+        """Return fits of lone emitters, those that are two as two; the second ones behind all.
+
+        Parameters
+        ----------
+        fits
+            Rows of fits with a measured PSF; with another one they come back as they are.
+        batch
+            The frames that they are of.
+        which
+            Rows that may be two; by default all.
+        """
+        if self._axial is None or not self._axial.splits:
+            return fits
+        if batch.shape != self._shape:
+            self.prepare(batch.shape)
+        sure = np.flatnonzero(~which) if which is not None else np.empty(0, dtype=np.int64)
+        return self._axial(fits, batch, self._maps, lone=sure, among=None, only_two=True)
 
     def _off_wobble(
         self, locs: Localizations, fitted: NDArray[np.int64], among: NDArray[np.int64] | None
@@ -217,22 +239,6 @@ class Refiner:
             share_rows(columns, locs, rows, light_left(network, found), seen)
         return Localizations(**columns, extras=locs.extras), doubted, rows
 
-    def _lone(self, locs: Localizations, batch: FrameBatch) -> NDArray[np.int64]:
-        """Return the rows that are far from all others of their frame and from the edges."""
-        if not len(locs):
-            return np.empty(0, dtype=np.int64)
-        pixel_nm = self._calibration.pixel_nm
-        reach = LONELY_SIGMA * self._sigma_px + 1.0
-        x, y = locs.x_nm / pixel_nm, locs.y_nm / pixel_nm
-        frame = np.searchsorted(batch.index, locs.frame)
-        # Frames lie further apart than the reach, so that one tree holds them all.
-        points = np.column_stack([x, y, frame * (4.0 * reach)])
-        distance = np.asarray(cKDTree(points).query(points, k=2, distance_upper_bound=reach)[0])
-        height, width = batch.shape
-        half = self._box_px // 2
-        inside = (x >= half) & (x <= width - 1 - half) & (y >= half) & (y <= height - 1 - half)
-        return np.flatnonzero(inside & ~np.isfinite(distance[:, 1]))
-
     def _fit(
         self, locs: Localizations, batch: FrameBatch, rows: NDArray[np.int64]
     ) -> tuple[F64, NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
@@ -264,19 +270,21 @@ class Refiner:
     def _doubted(
         self, rows: NDArray[np.int64], network: F64, photons: F32, variance: F32, fits: F64
     ) -> NDArray[np.int64]:
-        """Return which rows have a spot of another shape than that of one emitter in focus.
+        """Return which rows have a spot of another shape than that of one emitter.
 
-        But for those that are one emitter out of focus, as the photons of the network say.
+        But for those in two dimensions that are one out of focus, as the network's photons say.
         """
-        if not isinstance(self._lone_fit, GaussianMle) or self._background is not None:
+        if isinstance(self._lone_fit, AstigmaticMle) or self._background is not None:
             return rows[:0]
         misfits, moments = np.full(len(rows), np.inf), np.zeros((len(rows), 3))
-        excess_noise = float(self._calibration.excess_noise)
-        axes_px = self._lone_fit.widths_px
-        shape_misfits(photons, variance, fits, axes_px, excess_noise, misfits, moments)
         is_known = fits[:, boxes.STATUS] == boxes.CONVERGED
+        if isinstance(self._lone_fit, SplineMle):
+            misfits = self._lone_fit.misfits(photons, variance, fits)
+        else:
+            axes_px, excess_noise = self._lone_fit.widths_px, float(self._calibration.excess_noise)
+            shape_misfits(photons, variance, fits, axes_px, excess_noise, misfits, moments)
+            is_known &= may_be_two(network, fits[:, boxes.PHOTONS])
         is_doubted = is_known & np.isfinite(misfits) & (misfits > MIN_MISFIT)
-        is_doubted &= may_be_two(network, fits[:, boxes.PHOTONS])
         return np.asarray(rows[is_doubted], dtype=np.int64)
 
     def _fit_boxes(

@@ -1,8 +1,9 @@
 """Fits emitters with depth that overlap once more, together, where a network has found them.
 
-Groups of up to four are fitted with z, each in the light of all others; an emitter whose neighbours
-lie further away is fitted by itself, too, as along z a network knows much less than a fit. The PSF
-is the image of beads where there is a table, else an astigmatic Gaussian.
+Those that overlap most are fitted with z as a group, a few at most, each group in the light of all
+others; an emitter whose neighbours lie further away is fitted by itself, too, as along z a network
+knows much less than a fit. The PSF is the image of beads where there is a table, else an astigmatic
+Gaussian. With the image of beads a row that is two emitters becomes both.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from rtsmlm.fitting import group_table as fits
 from rtsmlm.fitting.astigmatic_mle import MAX_STEP_DEPTH, z_limits_nm
 from rtsmlm.fitting.boxes import CONVERGED, F64
 from rtsmlm.fitting.group_fit import fit_astigmatic_groups, fit_measured_groups
-from rtsmlm.fitting.group_table import group_rows
+from rtsmlm.fitting.group_likelihood import MOST
+from rtsmlm.fitting.group_links import limited_groups
+from rtsmlm.fitting.group_split import split_groups
 from rtsmlm.fitting.psf_spline import PsfSpline, spline_of
 from rtsmlm.fitting.spline_localizer import spline_limits_nm, table_origin_px
 from rtsmlm.fitting.spline_mle import MAX_STEP_NM
@@ -40,6 +43,10 @@ MAX_STEP_STD = 3.0
 MAX_SHARE, MAX_SHARE_MEASURED = 0.75, 1.0
 """A fit is taken that knows x, y and z at least so much better than the network states to."""
 MAX_ITERATIONS = 20
+LINKED = MOST - 2
+"""Rows of the largest group, which may then become more."""
+ROUNDS = 4
+"""How often a group is fitted, after each time with what was split."""
 
 _COLUMNS = (
     ("x_nm", fits.GROUP_X, True),
@@ -82,6 +89,11 @@ class AxialGroups:
             self._limits_nm = spline_limits_nm(self._spline, curves)
             self._origin_px = table_origin_px(table, curves, self._pixel_nm)
 
+    @property
+    def splits(self) -> bool:
+        """Whether what is two is told: with a measured PSF."""
+        return self._spline is not None
+
     def __call__(
         self,
         locs: Localizations,
@@ -90,8 +102,9 @@ class AxialGroups:
         *,
         lone: NDArray[np.int64],
         among: NDArray[np.int64] | None,
+        only_two: bool = False,
     ) -> Localizations:
-        """Return the table with the rows of groups fitted, in the same order.
+        """Return the table with the rows of groups fitted; second ones of pairs stand behind all.
 
         Parameters
         ----------
@@ -105,40 +118,92 @@ class AxialGroups:
             Rows without any other near: they are fitted already.
         among
             Rows that may be fitted once more; by default all.
+        only_two
+            Leave rows as they are that are not two emitters.
         """
         is_free = free_rows(len(locs), lone, among)
         is_free &= np.isfinite(locs.std_z_nm)
         if not is_free.any():
             return locs
-        frame = np.searchsorted(batch.index, locs.frame).astype(np.int32)
-        order = np.lexsort((locs.y_nm, frame))
-        frame, rows = frame[order], self._rows_of(locs, order)
-        start = rows.copy()
-        group = self._groups(frame, rows)
-        wanted = wanted_groups(group, is_free[order], 1)
         pixels = np.ascontiguousarray(batch.pixels).view()
         pixels.flags.writeable = False
-        self._fit(pixels, maps, frame, group, wanted, rows)
-        good = as_wholes(group, wanted[group] & self._are_good(rows, start, locs, order))
+        frame = np.searchsorted(batch.index, locs.frame).astype(np.int32)
+        start = self._rows_of(locs)
+        rows, parent = self._fitted(pixels, maps, frame, start, is_free, fits_first=not only_two)
+        good = self._are_good(rows, start[parent], locs, parent, only_two=only_two)
         rows[:, [fits.GROUP_X, fits.GROUP_Y]] += self._origin_px
-        return _with(locs, rows[good], order[good], self._pixel_nm)
+        return _with(locs, rows, parent, good, self._pixel_nm)
 
-    def _rows_of(self, locs: Localizations, order: NDArray[np.int64]) -> F64:
+    def _fitted(
+        self,
+        pixels: NDArray[np.uint16],
+        maps: tuple[F32, F32, F32],
+        frame: NDArray[np.int32],
+        start: F64,
+        is_free: NDArray[np.bool_],
+        *,
+        fits_first: bool,
+    ) -> tuple[F64, NDArray[np.int64]]:
+        """Return rows as fitted, second ones of pairs behind, and which row each was before."""
+        rows, parent = start.copy(), np.arange(len(start))
+        is_new = is_free
+        for k in range(ROUNDS):
+            order = np.lexsort((rows[:, fits.GROUP_Y], frame[parent]))
+            ordered, now = rows[order], frame[parent[order]]
+            group, is_cut = self._groups(now, ordered)
+            wanted = wanted_groups(group, is_free[parent[order]], 1)
+            wanted &= np.bincount(group, weights=is_new[order], minlength=len(group)) > 0
+            if fits_first or k > 0:
+                self._fit(pixels, maps, now, group, wanted, ordered)
+            if is_cut.any():
+                # Once more, as by now the light of the other parts is known better.
+                self._fit(pixels, maps, now, group, wanted & is_cut, ordered)
+            seconds = self._seconds(pixels, maps, now, group, wanted, ordered)
+            rows[order] = ordered
+            new = np.flatnonzero(seconds[:, fits.GROUP_PHOTONS] > 0.0)
+            if not len(new):
+                break
+            is_new = np.zeros(len(rows) + len(new), dtype=np.bool_)
+            is_new[order[new]] = is_new[len(rows) :] = True
+            rows = np.concatenate([rows, seconds[new]])
+            parent = np.concatenate([parent, parent[order[new]]])
+        return rows, parent
+
+    def _seconds(
+        self,
+        pixels: NDArray[np.uint16],
+        maps: tuple[F32, F32, F32],
+        frame: NDArray[np.int32],
+        group: NDArray[np.int32],
+        wanted: NDArray[np.bool_],
+        rows: F64,
+    ) -> F64:
+        """Return the second emitters of rows that are two, zeros for others; mend the first."""
+        seconds = np.zeros_like(rows)
+        if self._spline is not None:
+            psf, focus_nm = (self._spline, self._shape), self._curves.crossing_nm()
+            data = (pixels, maps, frame, group, wanted, rows, seconds, psf)
+            limits = (self._limits_nm, focus_nm, MAX_STEP_NM)
+            split_groups(*data, *limits, self._excess_noise)
+        return seconds
+
+    def _rows_of(self, locs: Localizations) -> F64:
         rows = np.zeros((len(locs), fits.GROUP_COLUMNS))
         for name, column, is_in_pixels in _COLUMNS[:5]:
-            values = getattr(locs, name)[order]
-            rows[:, column] = values / (self._pixel_nm if is_in_pixels else 1.0)
+            rows[:, column] = getattr(locs, name) / (self._pixel_nm if is_in_pixels else 1.0)
         rows[:, [fits.GROUP_X, fits.GROUP_Y]] -= self._origin_px
         return rows
 
-    def _groups(self, frame: NDArray[np.int32], rows: F64) -> NDArray[np.int32]:
-        """Return the group of each row: rows whose spots overlap are in one."""
+    def _groups(
+        self, frame: NDArray[np.int32], rows: F64
+    ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Return the group of each row, and which were parted from others whose spots overlap."""
         y, x = (np.ascontiguousarray(rows[:, k]) for k in (fits.GROUP_Y, fits.GROUP_X))
         far_y, far_x = (
             LINK_SIGMA * np.asarray(curve.sigma_nm(rows[:, fits.GROUP_Z])) / self._pixel_nm
             for curve in (self._curves.y, self._curves.x)
         )
-        return group_rows(frame, y, x, far_y, far_x)
+        return limited_groups(frame, y, x, far_y, far_x, LINKED)
 
     def _fit(
         self,
@@ -159,37 +224,56 @@ class AxialGroups:
             fit_astigmatic_groups(*data, self._shape, self._limits_nm, longest, *steps)
 
     def _are_good(
-        self, rows: F64, start: F64, locs: Localizations, order: NDArray[np.int64]
+        self,
+        rows: F64,
+        start: F64,
+        locs: Localizations,
+        parent: NDArray[np.int64],
+        *,
+        only_two: bool,
     ) -> NDArray[np.bool_]:
-        """Return which fits found the emitter that the network means."""
+        """Return which fits found the emitter that the network means, or two that it sees as one.
+
+        Of those that were one row all are good or none.
+        """
         curves, pixel_nm = self._curves, self._pixel_nm
-        is_measured = self._spline is not None
-        max_chi2 = MAX_CHI2_MEASURED if is_measured else MAX_CHI2
-        max_share = MAX_SHARE_MEASURED if is_measured else MAX_SHARE
-        std_px = np.maximum(locs.std_x_nm, locs.std_y_nm)[order] / pixel_nm
-        moved = rows - start
+        max_chi2 = MAX_CHI2_MEASURED if self.splits else MAX_CHI2
+        max_share = MAX_SHARE_MEASURED if self.splits else MAX_SHARE
+        std_px = np.maximum(locs.std_x_nm, locs.std_y_nm)[parent] / pixel_nm
+        moved, chi2 = rows - start, rows[:, fits.GROUP_CHI2]
         z = rows[:, fits.GROUP_Z]
-        good = rows[:, fits.GROUP_STATUS] == CONVERGED
-        good &= rows[:, fits.GROUP_CHI2] < max_chi2
-        good &= np.hypot(moved[:, fits.GROUP_X], moved[:, fits.GROUP_Y]) < MAX_STEP_STD * std_px
-        good &= np.abs(moved[:, fits.GROUP_Z]) < MAX_STEP_STD * locs.std_z_nm[order]
-        for std, curve in ((fits.GROUP_STD_X, curves.x), (fits.GROUP_STD_Y, curves.y)):
-            most = np.maximum(MAX_STD_PX, MAX_STD_SIGMA * curve.sigma_nm(z) / pixel_nm)
-            good &= rows[:, std] < most
+        means = np.hypot(moved[:, fits.GROUP_X], moved[:, fits.GROUP_Y]) < MAX_STEP_STD * std_px
+        means &= np.abs(moved[:, fits.GROUP_Z]) < MAX_STEP_STD * locs.std_z_nm[parent]
         for std, stated, unit in (
             (fits.GROUP_STD_X, locs.std_x_nm, pixel_nm),
             (fits.GROUP_STD_Y, locs.std_y_nm, pixel_nm),
             (fits.GROUP_STD_Z, locs.std_z_nm, 1.0),
         ):
-            good &= rows[:, std] * unit < max_share * stated[order]
-        return np.asarray(good, dtype=np.bool_)
+            means &= rows[:, std] * unit < max_share * stated[parent]
+        is_two = np.bincount(parent, minlength=len(locs))[parent] > 1
+        good = is_two if only_two else is_two | means
+        good &= (rows[:, fits.GROUP_STATUS] == CONVERGED) & (chi2 > 0.0) & (chi2 < max_chi2)
+        for std, curve in ((fits.GROUP_STD_X, curves.x), (fits.GROUP_STD_Y, curves.y)):
+            most = np.maximum(MAX_STD_PX, MAX_STD_SIGMA * curve.sigma_nm(z) / pixel_nm)
+            good &= rows[:, std] < most
+        return as_wholes(parent, good)
 
 
 def _with(
-    locs: Localizations, rows: F64, which: NDArray[np.int64], pixel_nm: float
+    locs: Localizations,
+    rows: F64,
+    parent: NDArray[np.int64],
+    good: NDArray[np.bool_],
+    pixel_nm: float,
 ) -> Localizations:
-    """Return the table with some rows as they are fitted."""
-    columns: dict[str, NDArray[Any]] = {k: v.copy() for k, v in locs.columns().items()}
+    """Return the table with what was taken of fits, and second ones of pairs behind it."""
+    n = len(locs)
+    taken = np.flatnonzero(good)
+    new = taken[taken >= n]
+    place = taken.copy()
+    place[taken >= n] = n + np.arange(len(new))
+    everything = Localizations.concatenate([locs, locs.take(parent[new])]) if len(new) else locs
+    columns: dict[str, NDArray[Any]] = {k: v.copy() for k, v in everything.columns().items()}
     for name, column, is_in_pixels in _COLUMNS:
-        columns[name][which] = rows[:, column] * (pixel_nm if is_in_pixels else 1.0)
-    return Localizations(**columns, extras=locs.extras)
+        columns[name][place] = rows[taken, column] * (pixel_nm if is_in_pixels else 1.0)
+    return Localizations(**columns, extras=everything.extras)

@@ -1,12 +1,14 @@
-"""Which fits of lone emitters stand."""
+"""Which emitters are lone, and which fits of them stand."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from rtsmlm.fitting import boxes
 from rtsmlm.fitting.boxes import F64
+from rtsmlm.frames import FrameBatch
 from rtsmlm.localizations import Localizations
 
 MAX_CHI2 = 1.5
@@ -55,3 +57,34 @@ def found_the_one(
         near &= std_z_nm < DOUBT * fit_std_z_nm + DOUBT_Z_NM
         good &= near | np.isnan(std_z_nm)
     return np.asarray(good, dtype=np.bool_)
+
+
+def lone_rows(
+    locs: Localizations, batch: FrameBatch, pixel_nm: float, reach_px: float, half_px: int
+) -> NDArray[np.int64]:
+    """Return the rows that are far from all others of their frame and from the edges.
+
+    Parameters
+    ----------
+    locs
+        What the network has found.
+    batch
+        The frames it was found in.
+    pixel_nm
+        Pixel side in the sample plane.
+    reach_px
+        Others are at least so far away.
+    half_px
+        Edges are, too.
+    """
+    if not len(locs):
+        return np.empty(0, dtype=np.int64)
+    x, y = locs.x_nm / pixel_nm, locs.y_nm / pixel_nm
+    frame = np.searchsorted(batch.index, locs.frame)
+    # Frames lie further apart than the reach, so that one tree holds them all.
+    points = np.column_stack([x, y, frame * (4.0 * reach_px)])
+    distance = np.asarray(cKDTree(points).query(points, k=2, distance_upper_bound=reach_px)[0])
+    height, width = batch.shape
+    inside = (x >= half_px) & (x <= width - 1 - half_px)
+    inside &= (y >= half_px) & (y <= height - 1 - half_px)
+    return np.flatnonzero(inside & ~np.isfinite(distance[:, 1]))

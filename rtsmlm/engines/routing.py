@@ -1,7 +1,4 @@
-"""RoutedLocalizer: a fit first, and a network where the fit cannot tell.
-
-docs/decisions/0041 says why, and what was measured.
-"""
+"""RoutedLocalizer: a fit first, and a network where the fit cannot tell: docs/decisions/0041."""
 
 from __future__ import annotations
 
@@ -169,7 +166,9 @@ class RoutedLocalizer:
         frame, near_px = cover.windows[owner, 0], 0.5 * self._first.reach_px
         least, sigma_px = self._min_probability, self._first.sigma_px
         fits, confirmed = judged(fits, rows, frame, sigma_px, near_px, least)
-        settled = self._first.table(fits, numbers)
+        frames = batch.frames(share.start, share.stop)
+        doubted = fits.is_doubted[fits.is_settled]
+        settled = self._refiner.split(self._first.table(fits, numbers), frames, doubted)
         parts = [_marked(settled, 0.0)]
         if len(cover.windows):
             others = fits.places(fits.is_settled | fits.is_faint)
@@ -180,11 +179,11 @@ class RoutedLocalizer:
             answered = self._table(rows[meant], numbers[frame[meant]])
             merged = Localizations.concatenate([settled, answered])
             new = np.arange(len(settled), len(merged))
-            frames = batch.frames(share.start, share.stop)
             refined = self._refiner(merged, frames, new, context[share])
             # Those that were one row for two emitters have one more behind all others.
             parts.append(_marked(refined.take(np.arange(len(settled), len(refined))), 1.0))
-            parts.append(_marked(self._first.unanswered(fits, answered, numbers), 0.0))
+            alone = self._first.unanswered(fits, answered, numbers)
+            parts.append(_marked(self._refiner.split(alone, frames), 0.0))
         return parts, crowded
 
     def shares(self, batch: FrameBatch) -> tuple[float, float]:

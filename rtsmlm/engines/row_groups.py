@@ -48,7 +48,9 @@ def wanted_groups(
     return np.asarray((size >= least) & (size <= MOST) & (n_free == size), dtype=np.bool_)
 
 
-def as_wholes(group: NDArray[np.int32], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def as_wholes(
+    group: NDArray[np.int32] | NDArray[np.int64], good: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Return which rows are good together with all others of their group, (n,)."""
     n_bad = np.bincount(group, weights=~good, minlength=len(group))
     return np.asarray(good & (n_bad[group] == 0), dtype=np.bool_)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -24,7 +23,9 @@ from rtsmlm.fitting.detection import I32, Candidates, joined
 from rtsmlm.fitting.filtering import Filter, make_filter
 from rtsmlm.fitting.fit_rows import table_of
 from rtsmlm.fitting.frame_plan import Plan
-from rtsmlm.fitting.spline_localizer import axial_fit, spline_box_px
+from rtsmlm.fitting.group_links import mark_lone
+from rtsmlm.fitting.group_split import DOUBTED_CHI2
+from rtsmlm.fitting.spline_localizer import SplineMle, axial_fit, spline_box_px
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
 from rtsmlm.fitting.spot_shape import shape_misfits
 from rtsmlm.frames import Pixels
@@ -52,6 +53,9 @@ LEAST_SIGNIFICANCE = 5.0
 MAX_MISFIT = 9.0
 """Of `shape_misfits`: 3 % of single emitters have more, and of two a width apart nearly all that
 are bright."""
+DEEP_DOUBT, DEEP_MISFIT = 12.0, 30.0
+"""The same with a measured PSF, of five moments: from the first on, which one of thirty single
+emitters reaches, it is tried whether there are two; beyond the second a network is asked."""
 MAX_WANDER_PX = 1.5
 """Between a maximum and its fit."""
 MAX_STD_SIGMA = 0.15
@@ -73,6 +77,8 @@ class FirstFits(NamedTuple):
     """Of these, where the fit stands if a network finds nothing."""
     is_faint: NDArray[np.bool_]
     """Of these, where there is one emitter or noise, which a network and the fit tell together."""
+    is_doubted: NDArray[np.bool_]
+    """Of settled ones, where the shape of the spot may be that of two."""
     probability: F32
     """That a fit which stands is of an emitter."""
 
@@ -180,7 +186,7 @@ class FitFirst(SpotLocalizer):
         is_asked = found.strength >= ASKED
         which = np.flatnonzero(lone & is_asked)
         rows = boxes.fit_table(len(found.x))
-        is_settled, is_likely, is_faint = np.zeros((3, len(rows)), dtype=np.bool_)
+        is_settled, is_likely, is_faint, is_doubted = np.zeros((4, len(rows)), dtype=np.bool_)
         if len(which):
             fits, misfits = self._fits(pixels, plan, found.part(which))
             rows[which] = fits
@@ -188,7 +194,10 @@ class FitFirst(SpotLocalizer):
             good = plain & self._is_precise(fits)
             significance = fits[:, boxes.PHOTONS] / np.maximum(fits[:, boxes.STD_PHOTONS], 1e-9)
             least = AXIAL_SIGNIFICANCE if self._is_axial else MIN_SIGNIFICANCE
-            is_settled[which] = good & (significance > least) & (misfits < MAX_MISFIT)
+            most = DEEP_MISFIT if self._is_axial else MAX_MISFIT
+            is_settled[which] = good & (significance > least) & (misfits < most)
+            shaped = (misfits > DEEP_DOUBT) | (fits[:, boxes.CHI2] > DOUBTED_CHI2)
+            is_doubted[which] = self._is_axial & shaped
             # Of a round spot that misfits there is at least one emitter, if not alone.
             likely = LEAST_SIGNIFICANCE if self._is_axial else MIN_SIGNIFICANCE
             is_likely[which] = good & (significance > likely)
@@ -201,19 +210,22 @@ class FitFirst(SpotLocalizer):
         inside &= (rows[:, boxes.Y] >= -0.5) & (rows[:, boxes.Y] <= height - 0.5)
         is_settled, is_likely, is_faint = (w & inside for w in (is_settled, is_likely, is_faint))
         sure = np.ones(len(rows), dtype=np.float32)
-        return FirstFits(found, rows, is_settled, is_asked, is_likely, is_faint, sure)
+        return FirstFits(found, rows, is_settled, is_asked, is_likely, is_faint, is_doubted, sure)
 
     def _fits(self, pixels: Pixels, plan: Plan, found: Candidates) -> tuple[F64, F64]:
         """Return fits and misfits of the shape of boxes around candidates."""
         rows, _ = self._fit_boxes(pixels, plan, found)
-        misfits = np.zeros(len(rows))
-        if not self._is_axial:
+        misfits, fit = np.zeros(len(rows)), self._box_fit
+        if isinstance(fit, SplineMle) or not self._is_axial:
             photons, variance, top, left = self._cut(pixels, plan, found)
             rows[:, boxes.X] -= left
             rows[:, boxes.Y] -= top
-            widths_px, excess_noise = self._axes_px, float(self._calibration.excess_noise)
-            moments = np.zeros((len(rows), 3))
-            shape_misfits(photons, variance, rows, widths_px, excess_noise, misfits, moments)
+            if isinstance(fit, SplineMle):
+                misfits = fit.misfits(photons, variance, rows)
+            else:
+                widths_px, excess_noise = self._axes_px, float(self._calibration.excess_noise)
+                moments = np.zeros((len(rows), 3))
+                shape_misfits(photons, variance, rows, widths_px, excess_noise, misfits, moments)
             rows[:, boxes.X] += left
             rows[:, boxes.Y] += top
         return rows, misfits
@@ -293,28 +305,3 @@ class FitFirst(SpotLocalizer):
     ) -> Localizations:
         frame, more = frame_index[fits.found.frame[which]], {"probability": fits.probability[which]}
         return table_of(fits.rows[which], frame, self._calibration.pixel_nm, more)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def mark_lone(frame: I32, y: F32, x: F32, reach_px: float, lone: NDArray[np.bool_]) -> None:
-    """Set those to false that lie nearer than the reach to another one of their frame.
-
-    Parameters
-    ----------
-    frame
-        Ascending, (n,); those of a frame from top to bottom by their pixel.
-    y, x
-        Places in pixels, within half a pixel of the pixel, (n,).
-    reach_px
-        The reach.
-    lone
-        Written, (n,).
-    """
-    for i in range(len(frame)):
-        for j in range(i + 1, len(frame)):
-            if frame[j] != frame[i] or y[j] - y[i] > reach_px + 1.0:
-                break
-            dy, dx = y[j] - y[i], x[j] - x[i]
-            if dy * dy + dx * dx < reach_px * reach_px:
-                lone[i] = False
-                lone[j] = False

@@ -1,4 +1,4 @@
-"""Maximum likelihood fit of emitters that overlap: of up to four at once, in the light of others.
+"""Maximum likelihood fit of emitters that overlap: of a few at once, in the light of others.
 
 Emitters nearer to each other than a few PSF widths are fitted together, with one background; those
 further away that reach into their pixels are taken for known, and are known better when all have

@@ -16,7 +16,7 @@ from numba import njit
 from rtsmlm.fitting.boxes import CONVERGED, ESCAPED, F64, NOT_CONVERGED, SINGULAR, solve_in_place
 from rtsmlm.fitting.likelihood import FIRST_DAMPING, MAX_DAMPING, MAX_STEP_PX, MIN_MEAN
 
-MOST = 4
+MOST = 6
 """Emitters of a group; what is more crowded is not fitted."""
 MEMBER_LIGHT, MEMBER_Z = 2, 3
 """Of the parameters of a member: photons and z."""

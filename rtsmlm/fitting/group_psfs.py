@@ -172,14 +172,14 @@ def _evaluate(
                     total += weighted[c] * slopes[j, c]
                 information[i, j] += total
     for i in range(p):
-        gradient[i] *= _scale(theta, i, p)
+        gradient[i] *= slope_scale(theta, i, p)
         for j in range(i + 1):
-            information[i, j] *= _scale(theta, i, p) * _scale(theta, j, p)
+            information[i, j] *= slope_scale(theta, i, p) * slope_scale(theta, j, p)
     return deviance
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _scale(theta: F64, i: int, p: int) -> float:
+def slope_scale(theta: F64, i: int, p: int) -> float:
     """Return what the image of a parameter is multiplied by: the light of its member, or 1."""
     is_plain = i == p - 1 or i % DEEP == MEMBER_LIGHT
     return 1.0 if is_plain else float(theta[i - i % DEEP + MEMBER_LIGHT])

@@ -21,6 +21,7 @@ from rtsmlm.fitting.boxes import (
     astigmatic_box_px,
     fit_table,
 )
+from rtsmlm.fitting.group_shape import deep_misfits
 from rtsmlm.fitting.psf_spline import PsfSpline, spline_of
 from rtsmlm.fitting.spline_mle import fit_spline_mle
 from rtsmlm.fitting.spot_localizer import SpotLocalizer
@@ -116,6 +117,13 @@ class SplineMle:
             rows,
         )
         rows[:, [X, Y]] += self._origin_px
+
+    def misfits(self, photons: F32, variance: F32, rows: F64) -> F64:
+        """Return `deep_misfits` of boxes as given to `fit_from`, with rows of that, (n,)."""
+        misfits, there = np.zeros(len(rows)), rows.copy()
+        there[:, [X, Y]] -= self._origin_px
+        deep_misfits(photons, variance, there, self._spline, self._excess_noise, misfits)
+        return misfits
 
 
 def axial_fit(
