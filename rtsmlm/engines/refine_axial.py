@@ -43,6 +43,9 @@ MAX_STEP_STD = 3.0
 MAX_SHARE, MAX_SHARE_MEASURED = 0.75, 1.0
 """A fit is taken that knows x, y and z at least so much better than the network states to."""
 MAX_ITERATIONS = 20
+LEAST_SNR = 12.0
+"""Photons in standard deviations of theirs, of the brightest of a group: in dimmer ones nothing
+tells two from one."""
 LINKED = MOST - 2
 """Rows of the largest group, which may then become more."""
 ROUNDS = 4
@@ -181,6 +184,8 @@ class AxialGroups:
         """Return the second emitters of rows that are two, zeros for others; mend the first."""
         seconds = np.zeros_like(rows)
         if self._spline is not None:
+            bright = rows[:, fits.GROUP_PHOTONS] > LEAST_SNR * rows[:, fits.GROUP_STD_PHOTONS]
+            wanted = wanted & (np.bincount(group, weights=bright, minlength=len(group)) > 0)
             psf, focus_nm = (self._spline, self._shape), self._curves.crossing_nm()
             data = (pixels, maps, frame, group, wanted, rows, seconds, psf)
             limits = (self._limits_nm, focus_nm, MAX_STEP_NM)
