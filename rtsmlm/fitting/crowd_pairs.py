@@ -34,19 +34,19 @@ LONGEST_HALF = 1.5
 class Rules(NamedTuple):
     """When a row is two emitters, and how many steps are taken."""
 
-    min_misfit: float = 16.0
+    min_misfit: float = 12.0
     """Of the shape of a spot: chi² of three degrees of freedom."""
     min_along: float = 0.1
     """Variance beyond that of the PSF, over it, along the longer axis."""
-    across: float = 0.2
+    across: float = 0.25
     across_stds: float = 0.5
     """Most of it along the shorter axis, as part of that along the longer and in deviations."""
-    longer_stds: float = 3.0
+    longer_stds: float = 2.0
     """By how many standard deviations that along is more than that across."""
     most_wide: float = 0.1
     """Variance beyond that of the PSF, over it, in all directions: more is a spot of another."""
     wide_stds: float = 2.0
-    min_gain: float = 10.0
+    min_gain: float = 9.0
     """Of the log-likelihood, for two instead of one."""
     min_share: float = 0.1
     """Of the light of both that each must have."""

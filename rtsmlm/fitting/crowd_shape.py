@@ -209,13 +209,15 @@ def _add_moments(
     bend_x, bend_y = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     write_bend(theta[i, 0], left - MARGIN, side, sigma[0], patches[i, SLOPE_X], bend_x)
     write_bend(theta[i, 1], top - MARGIN, side, sigma[1], patches[i, SLOPE_Y], bend_y)
-    light, block = np.empty(3), np.empty((3, 3))
+    score, light, block = np.empty(4), np.empty(4), np.empty((3, 3))
     write_bend_own(
         place.excess, place.weight, top, left, side, theta[i, 2], patches[i], bend_x, bend_y,
-        crowd.sums, vector[size : size + 3], light, block,
+        crowd.sums, score, light, block,
     )  # fmt: skip
+    # Light that is shaped otherwise raises the background around: here it is that of the square.
+    vector[0], matrix[0, 0] = score[3], light[3]
     for a in range(3):
-        matrix[size + a, 0] = light[a]
+        vector[size + a], matrix[size + a, 0] = score[a], light[a]
         for b in range(a + 1):
             matrix[size + a, size + b] = block[a, b]
     for s in range(m):

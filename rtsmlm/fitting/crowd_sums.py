@@ -159,9 +159,10 @@ def write_bend_own(
     sums
         Memory, (`SUMS`, `LANES`).
     score
-        Written: slope of the log-likelihood, (3,).
+        Written: slope of the log-likelihood, and that by a background that is the same all over the
+        square, (4,).
     light
-        Written: the information shared with a background that is the same everywhere, (3,).
+        Written: the information shared with that background, and that on it, (4,).
     block
         Written: the Fisher information, the lower half, (3, 3).
     """
@@ -171,12 +172,12 @@ def write_bend_own(
     for c in range(LANES):
         b, v, d = bend_x[c], along[c], across[c]
         bb[c], bv[c], bd[c], vv[c], vd[c], dd[c] = b * b, b * v, b * d, v * v, v * d, d * d
-    e0 = e1 = e2 = l0 = l1 = l2 = np.float32(0.0)
+    e0 = e1 = e2 = e3 = l0 = l1 = l2 = l3 = np.float32(0.0)
     xx = xy = yy = xz = yz = zz = np.float32(0.0)
     for r in range(side):
         excesses = excess[top + r, left : left + LANES]
         weights = weight[top + r, left : left + LANES]
-        eb = ev = ed = wb = wv = wd = np.float32(0.0)
+        eb = ev = ed = wb = wv = wd = es = ws = np.float32(0.0)
         wbb = wbv = wbd = wvv = wvd = wdd = np.float32(0.0)
         for c in range(LANES):
             e, w = excesses[c], weights[c]
@@ -192,13 +193,18 @@ def write_bend_own(
             wvv += w * vv[c]
             wvd += w * vd[c]
             wdd += w * dd[c]
+        for c in range(side):
+            es += excesses[c]
+            ws += weights[c]
         v, b, d = patch[VALUE_Y, r], bend_y[r], patch[SLOPE_Y, r]
         e0 += v * eb
         e1 += b * ev
         e2 += d * ed
+        e3 += es
         l0 += v * wb
         l1 += b * wv
         l2 += d * wd
+        l3 += ws
         xx += v * v * wbb
         xy += v * b * wbv
         yy += b * b * wvv
@@ -206,8 +212,8 @@ def write_bend_own(
         yz += b * d * wvd
         zz += d * d * wdd
     half, n = 0.5 * photons, photons
-    score[0], score[1], score[2] = half * e0, half * e1, n * e2
-    light[0], light[1], light[2] = half * l0, half * l1, n * l2
+    score[0], score[1], score[2], score[3] = half * e0, half * e1, n * e2, e3
+    light[0], light[1], light[2], light[3] = half * l0, half * l1, n * l2, l3
     block[0, 0], block[1, 0], block[1, 1] = half * half * xx, half * half * xy, half * half * yy
     block[2, 0], block[2, 1], block[2, 2] = half * n * xz, half * n * yz, n * n * zz
 

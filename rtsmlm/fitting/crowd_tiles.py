@@ -22,7 +22,7 @@ TILE_PX = 128
 LINK_SIGMA = 5.0
 """Emitters nearer to each other than so many PSF widths and a pixel are fitted together."""
 FAR_PX = 1e6
-MOST_EACH_PX = 800.0
+MOST_EACH_PX = 400.0
 """Where there are fewer pixels than this for each emitter, a tile is one crowd."""
 
 

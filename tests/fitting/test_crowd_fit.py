@@ -220,7 +220,7 @@ def test_sums_of_the_shape_are_those_of_dense_matrices(rng: np.random.Generator)
         left, top = origin[i, 1] - MARGIN, origin[i, 0] - MARGIN
         write_bend(x, left, BOX, SIGMA_PX, patches[i, SLOPE_X], bends[0])
         write_bend(y, top, BOX, SIGMA_PX, patches[i, SLOPE_Y], bends[1])
-        score, light, block = np.zeros(3), np.zeros(3), np.zeros((3, 3))
+        score, light, block = np.zeros(4), np.zeros(4), np.zeros((3, 3))
         write_bend_own(
             excess, weight, *origin[i], BOX, n, patches[i], *bends, sums, score, light, block
         )
@@ -229,8 +229,12 @@ def test_sums_of_the_shape_are_those_of_dense_matrices(rng: np.random.Generator)
         np.testing.assert_allclose(
             block / np.outer(scale, scale), np.tril(matrix) / np.outer(scale, scale), atol=1e-4
         )
-        np.testing.assert_allclose(score, dense.T @ e, atol=1e-4 * abs(dense.T @ e).max())
-        np.testing.assert_allclose(light, dense.T @ w, atol=1e-4 * (abs(dense).T @ w).max())
+        np.testing.assert_allclose(score[:3], dense.T @ e, atol=1e-4 * abs(dense.T @ e).max())
+        np.testing.assert_allclose(light[:3], dense.T @ w, atol=1e-4 * (abs(dense).T @ w).max())
+        square = np.zeros(shape)
+        square[origin[i, 0] :, origin[i, 1] :][:BOX, :BOX] = 1.0
+        assert score[3] == pytest.approx(square.ravel() @ e, abs=1e-3)
+        assert light[3] == pytest.approx(square.ravel() @ w, rel=1e-4)
         for j in range(len(THETA)):  # with itself, too
             other = jacobian(THETA[j], shape)
             block = np.full((3, 3), 9.0)
