@@ -38,10 +38,10 @@ class Rules(NamedTuple):
     """Of the shape of a spot: chi² of three degrees of freedom."""
     min_along: float = 0.1
     """Variance beyond that of the PSF, over it, along the longer axis."""
-    across: float = 0.25
+    across: float = 0.2
     across_stds: float = 0.5
     """Most of it along the shorter axis, as part of that along the longer and in deviations."""
-    longer_stds: float = 2.0
+    longer_stds: float = 3.0
     """By how many standard deviations that along is more than that across."""
     most_wide: float = 0.1
     """Variance beyond that of the PSF, over it, in all directions: more is a spot of another."""
