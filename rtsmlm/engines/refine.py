@@ -1,9 +1,9 @@
 """Fits emitters once more where the network has found them, for the last tenth of a pixel.
 
 A small network for all PSF widths stays 10 to 30 % above the CRLB for lone bright emitters, and a
-maximum likelihood fit reaches it there; so does a fit of a few that overlap. Where it is more
-crowded, for dim emitters, and where the spot is not the Gaussian that it should be, the row of the
-network stays. With curves the fit has z, too. A network may state the background of each box.
+maximum likelihood fit reaches it there; so does a fit of all that overlap. For dim emitters, and
+where the spot is not the Gaussian that it should be, the row of the network stays or has its share
+in the place. With curves the fit has z, too. A network may state the background of each box.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MIN_MISFIT = 20.0
 
 
 class Refiner:
-    """Replaces rows of lone emitters, and of few that overlap, by those of a fit.
+    """Replaces rows of emitters, lone or overlapping, by those of a fit.
 
     Parameters
     ----------
